@@ -1,0 +1,1 @@
+"""opcheck verifies neural-network operators and teaches them."""
