@@ -1,0 +1,272 @@
+"""Parameters of operators: kinds that check and normalise a value, and the error that says what is allowed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opcheck.language import say
+
+REQUIRED: Any = object()
+
+
+class Refused(ValueError):
+    """An argument that torch refuses too: the rule that it breaks, what was given, and what to do."""
+
+    def __init__(self, rule: str, *, got: str = "", fix: str = "") -> None:
+        self.rule, self.got, self.fix = rule, got, fix
+        super().__init__(". ".join(part for part in (rule, got and say("Got {got}", got=got), fix) if part))
+
+
+class RefusedType(Refused, TypeError):
+    """A Refused argument whose type is wrong."""
+
+
+class Kind:
+    """What values a parameter takes. `check` returns the normalised value, `parse` reads a word of a command line."""
+
+    def describe(self) -> str:
+        raise NotImplementedError
+
+    def check(self, name: str, value: Any) -> Any:
+        raise NotImplementedError
+
+    def parse(self, name: str, text: str) -> Any:
+        raise NotImplementedError
+
+    def refuse(self, name: str, value: Any, type_is_wrong: bool = True) -> Refused:
+        error = RefusedType if type_is_wrong else Refused
+        return error(say("{name} must be {allowed}", name=name, allowed=self.describe()), got=f"{value!r}")
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number from `low` up; with `dims`, that many of them (one number, or a one-element tuple, means all)."""
+
+    low: int | None = None
+    dims: int = 0
+
+    def describe(self) -> str:
+        one = say("a whole number") if self.low is None else say("a whole number, at least {low}", low=self.low)
+        return say("{one}, or {dims} of them", one=one, dims=self.dims) if self.dims > 1 else one
+
+    def check(self, name: str, value: Any) -> Any:
+        if not self.dims:
+            return self._one(name, value, value)
+        values = list(value) if isinstance(value, (tuple, list)) else [value]
+        if len(values) == 1:
+            values *= self.dims
+        if len(values) != self.dims:
+            raise self.refuse(name, value, type_is_wrong=False)
+        return tuple(self._one(name, each, value) for each in values)
+
+    def _one(self, name: str, each: Any, value: Any) -> int:
+        if isinstance(each, bool) or not hasattr(each, "__index__"):
+            raise self.refuse(name, value)
+        number = int(each)
+        if self.low is not None and number < self.low:
+            raise self.refuse(name, value, type_is_wrong=False)
+        return number
+
+    def parse(self, name: str, text: str) -> Any:
+        words = text.replace("x", ",").split(",") if self.dims else [text]
+        try:
+            numbers = tuple(int(word) for word in words)
+        except ValueError:
+            raise self.refuse(name, text) from None
+        return numbers if len(numbers) > 1 else numbers[0]
+
+
+@dataclass(frozen=True)
+class Real(Kind):
+    """A real number between `low` and `high`, ends included."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def describe(self) -> str:
+        if self.low is None:
+            return say("a number")
+        if self.high is None:
+            return say("a number, at least {low}", low=self.low)
+        return say("a number from {low} to {high}", low=self.low, high=self.high)
+
+    def check(self, name: str, value: Any) -> Any:
+        if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+            raise self.refuse(name, value)
+        number = float(value)
+        if (self.low is not None and not number >= self.low) or (self.high is not None and not number <= self.high):
+            raise self.refuse(name, value, type_is_wrong=False)
+        return number
+
+    def parse(self, name: str, text: str) -> Any:
+        try:
+            return float(text)
+        except ValueError:
+            raise self.refuse(name, text) from None
+
+
+@dataclass(frozen=True)
+class Reals(Kind):
+    """A fixed number of real numbers, each from `low` up to but not including `high`, such as Adam's two betas."""
+
+    count: int
+    low: float
+    high: float
+
+    def describe(self) -> str:
+        return say("{n} numbers, each from {low} to below {high}", n=self.count, low=self.low, high=self.high)
+
+    def check(self, name: str, value: Any) -> Any:
+        try:
+            numbers = tuple(float(each) for each in value)
+        except (TypeError, ValueError):
+            raise self.refuse(name, value) from None
+        if len(numbers) != self.count or not all(self.low <= each < self.high for each in numbers):
+            raise self.refuse(name, value, type_is_wrong=False)
+        return numbers
+
+    def parse(self, name: str, text: str) -> Any:
+        try:
+            return tuple(float(word) for word in text.split(","))
+        except ValueError:
+            raise self.refuse(name, text) from None
+
+
+@dataclass(frozen=True)
+class Flag(Kind):
+    """True or False."""
+
+    def describe(self) -> str:
+        return say("True or False")
+
+    def check(self, name: str, value: Any) -> Any:
+        if not isinstance(value, (bool, int)) and type(value).__name__ not in ("bool_", "bool"):
+            raise self.refuse(name, value)
+        return bool(value)
+
+    def parse(self, name: str, text: str) -> Any:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in words:
+            raise self.refuse(name, text)
+        return words[text.lower()]
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    def describe(self) -> str:
+        return say("one of {words}", words=", ".join(map(repr, self.words)))
+
+    def check(self, name: str, value: Any) -> Any:
+        if value not in self.words:
+            raise self.refuse(name, value, type_is_wrong=not isinstance(value, str))
+        return value
+
+    def parse(self, name: str, text: str) -> Any:
+        return self.check(name, text)
+
+
+@dataclass(frozen=True)
+class Either(Kind):
+    """A word, or else another kind: padding is "same", "valid" or whole numbers."""
+
+    words: Choice
+    other: Kind
+
+    def describe(self) -> str:
+        return say("{other}, or {words}", other=self.other.describe(), words=self.words.describe())
+
+    def check(self, name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in self.words.words:
+                raise self.refuse(name, value, type_is_wrong=False)
+            return value
+        return self.other.check(name, value)
+
+    def parse(self, name: str, text: str) -> Any:
+        if text in self.words.words:
+            return text
+        try:
+            return self.other.parse(name, text)
+        except Refused:
+            raise self.refuse(name, text) from None
+
+
+@dataclass(frozen=True)
+class Maybe(Kind):
+    """None, or a value of another kind."""
+
+    kind: Kind
+
+    def describe(self) -> str:
+        return say("{kind}, or None", kind=self.kind.describe())
+
+    def check(self, name: str, value: Any) -> Any:
+        return None if value is None else self.kind.check(name, value)
+
+    def parse(self, name: str, text: str) -> Any:
+        return None if text.lower() == "none" else self.kind.parse(name, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter that is not an array: torch's name and default, its kind, and one line of help."""
+
+    name: str
+    default: Any
+    kind: Kind
+    help: str
+    keyword_only: bool = False
+
+
+class Params(Mapping[str, Any]):
+    """Checked, normalised parameter values by name: p.stride is (2, 2) for stride=2 of a conv2d."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    @classmethod
+    def of(cls, op: str, declared: Sequence[Param], given: Mapping[str, Any]) -> "Params":
+        """The values of all declared parameters, the given ones checked; raises Refused."""
+        names = [param.name for param in declared]
+        for name in given:
+            if name not in names:
+                raise RefusedType(
+                    say("{op} has no parameter {name}", op=op, name=name),
+                    fix=say("its parameters are {names}", names=", ".join(names) or say("none")),
+                )
+        values = {}
+        for param in declared:
+            value = given.get(param.name, param.default)
+            if value is REQUIRED:
+                raise RefusedType(say("{op} needs {name}: {help}", op=op, name=param.name, help=param.help))
+            # an absent optional value is the default even where the kind has no None
+            unset = value is None and param.default is None
+            values[param.name] = None if unset else param.kind.check(param.name, value)
+        return cls(values)
+
+    def replace(self, **values: Any) -> "Params":
+        return Params({**self._values, **values})
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Params({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"

@@ -1,0 +1,227 @@
+"""What a primitive computes: on floats as IEEE 754 says, and on exact numbers.
+
+Python's `math` raises where IEEE 754 answers (1/0, log 0, exp 1000); these never raise: a NaN or an infinity is a
+result like any other, and the reader is shown where it was born.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+EXACT_DIGITS = 50  # decimal digits of an exact reading where the function is not rational
+
+Function = Callable[..., Any]
+
+
+def ieee(function: Function, overflow: float = math.inf) -> Function:
+    """`function` of one float, with NaN where it is not defined and `overflow` where it is too large."""
+
+    def evaluate(x: Any) -> Any:
+        try:
+            return function(x)
+        except ValueError:
+            return math.nan
+        except OverflowError:
+            return overflow
+
+    return evaluate
+
+
+def add(*terms: Any) -> Any:
+    return reduce(operator.add, terms)
+
+
+def divide(a: Any, b: Any) -> Any:
+    try:
+        return a / b
+    except ZeroDivisionError:
+        if a == 0 or a != a:
+            return math.nan
+        return math.copysign(math.inf, a) * math.copysign(1.0, b)
+
+
+def power(a: Any, b: Any) -> Any:
+    try:
+        return math.pow(a, b)
+    except ValueError:  # 0 to a negative power, or a negative number to a fraction
+        return math.inf if a == 0 else math.nan
+    except OverflowError:
+        return -math.inf if a < 0 and b % 2 == 1 else math.inf
+
+
+def logarithm(x: Any) -> Any:
+    if x > 0:
+        return math.log(x)
+    return -math.inf if x == 0 else math.nan
+
+
+def logarithm_of_one_plus(x: Any) -> Any:
+    if x > -1:
+        return math.log1p(x)
+    return -math.inf if x == -1 else math.nan
+
+
+def hyperbolic_sine(x: Any) -> Any:
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def first_maximum(*args: Any) -> int:
+    """Where the maximum stands: the first of equals; a NaN is larger than everything, as in torch."""
+    best = 0
+    for i, x in enumerate(args):
+        if x != x:
+            return i
+        if x > args[best]:
+            best = i
+    return best
+
+
+def first_minimum(*args: Any) -> int:
+    """Where the minimum stands: the first of equals; a NaN wins, as in torch."""
+    best = 0
+    for i, x in enumerate(args):
+        if x != x:
+            return i
+        if x < args[best]:
+            best = i
+    return best
+
+
+def maximum(*args: Any) -> Any:
+    return args[first_maximum(*args)]
+
+
+def minimum(*args: Any) -> Any:
+    return args[first_minimum(*args)]
+
+
+def select(condition: Any, chosen: Any, otherwise: Any) -> Any:
+    return chosen if condition else otherwise
+
+
+def less(a: Any, b: Any) -> int:
+    return 1 if a < b else 0
+
+
+def whole(function: Function) -> Function:
+    """`function` (floor or ceil) as a float; NaN and infinities stay themselves."""
+
+    def evaluate(x: Any) -> Any:
+        return float(function(x)) if math.isfinite(x) else x
+
+    return evaluate
+
+
+def identity(x: Any) -> Any:
+    return x
+
+
+def is_exact(x: Any) -> bool:
+    """Whether x is an exact number or a high-precision one, so not a float (which exact readings keep for NaN and ±inf)."""
+    return not isinstance(x, float)
+
+
+def exactly(x: Any, decimal: bool = False) -> Any:
+    """`x` as a Fraction; NaN and the infinities stay floats, mpmath numbers stay what they are.
+
+    With `decimal`, a float stands for the decimal that it prints as: 0.1 is 1/10 and not 3602879701896397/2**55.
+    """
+    if isinstance(x, float):
+        if not math.isfinite(x):
+            return x
+        return Fraction(repr(x)) if decimal else Fraction(x)
+    return Fraction(x) if isinstance(x, int) else x
+
+
+def rational(function: Function, on_floats: Function) -> Function:
+    """`function` of fractions, which answers as IEEE 754 does where an argument or the result is not finite."""
+
+    def evaluate(*args: Any) -> Any:
+        if all(map(is_exact, args)):
+            try:
+                return function(*_alike(args))
+            except (ZeroDivisionError, TypeError):
+                pass
+        return exactly(on_floats(*map(float, args)))
+
+    return evaluate
+
+
+def transcendental(name: str, on_floats: Function, known: dict[int, int] | None = None) -> Function:
+    """mpmath's function of that name to EXACT_DIGITS digits; `known` lists where the value is a whole number."""
+    table = {Fraction(x): Fraction(y) for x, y in (known or {}).items()}
+
+    def evaluate(*args: Any) -> Any:
+        import mpmath
+
+        if len(args) == 1 and isinstance(args[0], Fraction) and args[0] in table:
+            return table[args[0]]
+        if not all(map(is_exact, args)):
+            return exactly(on_floats(*map(float, args)))
+        with mpmath.workdps(EXACT_DIGITS):
+            try:
+                result = getattr(mpmath, name)(*map(high_precision, args))
+            except (ZeroDivisionError, ValueError):
+                return on_floats(*map(float, args))
+            if isinstance(result, mpmath.mpc):
+                return math.nan
+            return result if mpmath.isfinite(result) else float(result)
+
+    return evaluate
+
+
+def square_root(x: Any) -> Any:
+    """The square root, a Fraction where it is one."""
+    if isinstance(x, Fraction) and x >= 0:
+        above, below = math.isqrt(x.numerator), math.isqrt(x.denominator)
+        if above * above == x.numerator and below * below == x.denominator:
+            return Fraction(above, below)
+    return _MPMATH_SQRT(x)
+
+
+def exact_power(a: Any, b: Any) -> Any:
+    """a to the b: a Fraction for whole b, and for b one half where the root is a Fraction."""
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        if b.denominator == 1 and abs(b) < 10_000 and not (a == 0 and b < 0):
+            return a**b.numerator
+        if b == Fraction(1, 2):
+            return square_root(a)
+    return _MPMATH_POWER(a, b)
+
+
+def high_precision(x: Any) -> Any:
+    """A Fraction as an mpmath number of the current precision."""
+    import mpmath
+
+    return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpmath.mpf(x)
+
+
+def _alike(args: tuple[Any, ...]) -> list[Any]:
+    """All Fractions, or all mpmath numbers if one of them is."""
+    if all(isinstance(x, (Fraction, int)) for x in args):
+        return [Fraction(x) for x in args]
+    return [high_precision(x) for x in args]
+
+
+def at_high_precision(function: Function) -> Function:
+    """`function` in a context of EXACT_DIGITS, so that mixed Fractions and mpmath numbers keep them."""
+
+    def evaluate(*args: Any) -> Any:
+        if all(isinstance(x, Fraction) for x in args):
+            return function(*args)
+        import mpmath
+
+        with mpmath.workdps(EXACT_DIGITS):
+            return function(*args)
+
+    return evaluate
+
+
+_MPMATH_SQRT = transcendental("sqrt", ieee(math.sqrt))
+_MPMATH_POWER = transcendental("power", power)
