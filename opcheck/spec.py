@@ -62,7 +62,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Case:
-    """One call of an operator: arrays by argument name (absent ones are None) and parameters as a caller writes them."""
+    """One call of an operator: arrays by argument name (those given) and parameters as a caller writes them."""
 
     op: str
     arrays: dict[str, Array]
@@ -70,7 +70,10 @@ class Case:
 
 
 class Op(ABC):
-    """One operator. See `ops/linear.py` for the smallest and `ops/conv.py` for a typical one."""
+    """One operator. See `ops/linear.py` for the smallest and `ops/conv.py` for a typical one.
+
+    The arrays of a call arrive by name (`*, input, weight, bias=None`); an optional one that was not given is absent.
+    """
 
     name: str
     summary: str  # one line for `opcheck ops`
@@ -88,33 +91,33 @@ class Op(ABC):
         """The shape of each output that this call has; raises Refused where torch refuses."""
 
     @abstractmethod
-    def element(self, p: Params, at: Shape, **views: Any) -> Any:
+    def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
         """The definition: the element `at` of the output, over numbers that remember (a dict of them if several)."""
 
     @abstractmethod
-    def forward(self, p: Params, **arrays: Any) -> Any:
+    def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
         """The fast reference: the output in float64 (a dict by name if there are several)."""
 
     @abstractmethod
-    def vjp(self, p: Params, cotangent: Any, **arrays: Any) -> dict[str, Array]:
+    def vjp(self, p: Params, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Array]:
         """The cotangent of each differentiable input that was given."""
 
     @abstractmethod
-    def jvp(self, p: Params, tangents: dict[str, Array], **arrays: Any) -> Any:
+    def jvp(self, p: Params, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
         """The tangent of the output, for tangents of some inputs."""
 
     @abstractmethod
     def sample(self, chooser: "Chooser") -> Case:
         """Any legal case, built without ever being rejected."""
 
-    def check(self, p: Params, **arrays: Any) -> None:
+    def check(self, p: Params, *args: Any, **arrays: Any) -> None:
         """Refuse values (not shapes) that torch refuses, such as a class that does not exist."""
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
         """Resolve parameters that mean another one: stride=None, deprecated flags."""
         return p
 
-    def torch(self, torch: Any, params: Mapping[str, Any], **tensors: Any) -> Any:
+    def torch(self, torch: Any, params: Mapping[str, Any], *args: Any, **tensors: Any) -> Any:
         """The same call in torch; `params` as the caller wrote them. Receives the library, imports nothing."""
         return getattr(torch.nn.functional, self.name)(**tensors, **params)
 
@@ -141,7 +144,7 @@ class Op(ABC):
         """torch's signature: names, order and defaults."""
         parameters = []
         for argument in self.arguments:
-            kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
             if isinstance(argument, Input):
                 default = None if argument.optional else inspect.Parameter.empty
             else:

@@ -6,6 +6,8 @@ Throughout, the spatial dimensions are the last `len(kernel)` ones of an array.
 
 from collections.abc import Sequence
 
+from typing import Any
+
 import numpy as np
 
 from opcheck.spec import Array, Shape
@@ -28,7 +30,8 @@ def pad(x: Array, before: Sequence[int], after: Sequence[int], value: float = 0.
 
 def crop(x: Array, before: Sequence[int], sizes: Sequence[int]) -> Array:
     """The adjoint of zero padding: the `sizes` places after `before`."""
-    return x[(..., *(slice(b, b + n) for b, n in zip(before, sizes, strict=True)))]
+    places: tuple[Any, ...] = (..., *(slice(b, b + n) for b, n in zip(before, sizes, strict=True)))
+    return x[places]
 
 
 def windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape) -> Array:
@@ -49,5 +52,8 @@ def windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape)
 
 def tap(x: Array, at: Shape, stride: Shape, dilation: Shape, out: Shape) -> Array:
     """The view of `x` that the kernel position `at` meets, of shape (... out...); writing to it writes to `x`."""
-    places = (slice(a * d, a * d + s * (n - 1) + 1, s) for a, s, d, n in zip(at, stride, dilation, out, strict=True))
-    return x[(..., *places)]
+    places: tuple[Any, ...] = (
+        ...,
+        *(slice(a * d, a * d + s * (n - 1) + 1, s) for a, s, d, n in zip(at, stride, dilation, out, strict=True)),
+    )
+    return x[places]

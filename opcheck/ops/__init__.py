@@ -1,1 +1,1 @@
-"""The operators, one family a file. A file's `OPS` are found by `opcheck.catalog`; operators never import each other."""
+"""The operators, one family a file. `opcheck.catalog` finds each file's `OPS`; operators never import each other."""

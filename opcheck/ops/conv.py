@@ -10,7 +10,7 @@ from opcheck import windows
 from opcheck.choosers import Chooser
 from opcheck.language import say
 from opcheck.params import Choice, Either, Whole
-from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.spec import Array, Case, Input, Op, Output, Param, Params, Refused, Shape
 from opcheck.trace import floor, named, total
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -151,7 +151,7 @@ class Conv(Op):
         place, taps = letters[: self.dims], letters[3 : 3 + self.dims]
         view = view.reshape(x.shape[0], p.groups, -1, *view.shape[2:])
         w = weight.reshape(p.groups, -1, *weight.shape[1:])
-        y = np.einsum(f"ngc{place}{taps},goc{taps}->ngo{place}", view, w, optimize=True)
+        y: Array = np.einsum(f"ngc{place}{taps},goc{taps}->ngo{place}", view, w, optimize=True)
         y = y.reshape(x.shape[0], weight.shape[0], *out)
         if bias is not None:
             y = y + bias.reshape(-1, *[1] * self.dims)

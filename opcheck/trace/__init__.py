@@ -6,8 +6,8 @@ from opcheck.trace.primitives import EXACT, FLOATS, PRIMITIVES, RATIONAL, Arithm
 from opcheck.trace.readings import exact, is_rational, symbolic, values
 from opcheck.trace.recorder import (
     TRACED,
-    ControlFlowOnTracer,
     Tape,
+    TracedControlFlowError,
     Tracer,
     View,
     ceil,
@@ -32,8 +32,8 @@ from opcheck.trace.recorder import (
 from opcheck.trace.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
 
 __all__ = [
-    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic",
-    "ControlFlowOnTracer", "Graph", "Node", "Primitive", "Tape", "Tracer", "View", "bound", "ceil", "contributions", "cos", "cosh",
-    "detach", "exact", "exp", "floor", "forward", "is_rational", "log", "log1p", "maximum", "minimum", "named", "reading_error",
-    "reverse", "select", "sin", "sinh", "sqrt", "symbolic", "tan", "tanh", "total", "values",
+    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Graph", "Node",
+    "Primitive", "Tape", "TracedControlFlowError", "Tracer", "View", "bound", "ceil", "contributions", "cos", "cosh",
+    "detach", "exact", "exp", "floor", "forward", "is_rational", "log", "log1p", "maximum", "minimum", "named",
+    "reading_error", "reverse", "select", "sin", "sinh", "sqrt", "symbolic", "tan", "tanh", "total", "values",
 ]  # fmt: skip

@@ -123,7 +123,7 @@ def identity(x: Any) -> Any:
 
 
 def is_exact(x: Any) -> bool:
-    """Whether x is an exact number or a high-precision one, so not a float (which exact readings keep for NaN and ±inf)."""
+    """Whether x is exact or of high precision; exact readings keep floats for NaN and ±inf only."""
     return not isinstance(x, float)
 
 

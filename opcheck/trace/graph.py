@@ -18,7 +18,7 @@ class Node(NamedTuple):
     op: str  # "input", "padding", "constant" or a key of PRIMITIVES
     args: tuple[int, ...] = ()  # ids of earlier nodes, in order; an id may repeat
     label: str = ""  # what a person calls it: "x", "m", "β1"
-    index: tuple[int, ...] = ()  # which element of the labelled array
+    at: tuple[int, ...] = ()  # which element of the labelled array
     value: Any = None  # leaves only: the number that was given
 
     @property

@@ -53,7 +53,7 @@ class Arithmetic:
 
 
 def _rounded(out: Any, *args: Any) -> float:
-    return abs(out)
+    return float(abs(out))
 
 
 def _not_rounded(out: Any, *args: Any) -> float:

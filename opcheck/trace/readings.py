@@ -41,7 +41,7 @@ def symbolic(graph: Graph) -> list[Any]:
 
     def leaf(node: Node) -> Any:
         if node.op == "input":
-            name = node.label + ("[" + ",".join(map(str, node.index)) + "]" if node.index else "")
+            name = node.label + ("[" + ",".join(map(str, node.at)) + "]" if node.at else "")
             return sympy.Symbol(name, real=True)
         number = exactly(node.value, decimal=True)
         return (

@@ -12,7 +12,7 @@ from opcheck.trace.graph import Graph, Node
 from opcheck.trace.primitives import FLOATS, Arithmetic
 
 
-class ControlFlowOnTracer(TypeError):
+class TracedControlFlowError(TypeError):
     """Python asked a tracer for its value, to branch on it or to leave the trace."""
 
 
@@ -25,13 +25,13 @@ class Tape:
         self.nodes: list[Node] = []
         self._constants: dict[Any, int] = {}
 
-    def input(self, label: str, value: Any, index: tuple[int, ...] = ()) -> "Tracer":
+    def input(self, label: str, value: Any, at: tuple[int, ...] = ()) -> "Tracer":
         """A new leaf, such as x[0,1] = 2.0."""
-        return self._append(Node("input", (), label, index, value))
+        return self._append(Node("input", (), label, at, value))
 
-    def padding(self, label: str, value: Any, index: tuple[int, ...]) -> "Tracer":
+    def padding(self, label: str, value: Any, at: tuple[int, ...]) -> "Tracer":
         """A leaf for a place outside the array `label`."""
-        return self._append(Node("padding", (), label, index, value))
+        return self._append(Node("padding", (), label, at, value))
 
     def constant(self, value: Any, label: str = "") -> "Tracer":
         """A number that nothing is differentiated by; the same one again gives the same node."""
@@ -119,7 +119,7 @@ class Tracer:
         return self.tape.record("less", (other, self))
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise ControlFlowOnTracer(
+        raise TracedControlFlowError(
             "Python asked for the value of a traced number (if, while, ==, <=, float(), int(), range()), but a trace "
             "holds for every value. Use select(a < b, x, y) for a choice, maximum(...) or minimum(...) for a bound"
         )
@@ -130,7 +130,7 @@ class Tracer:
 
     def __repr__(self) -> str:
         node = self.tape.nodes[self.id]
-        name = node.label + (str(list(node.index)) if node.index else "")
+        name = node.label + (str(list(node.at)) if node.at else "")
         return f"Tracer({name or node.op})"
 
 
@@ -179,12 +179,12 @@ def total(terms: Iterable[Any]) -> Any:
     return _record("sum", *terms)
 
 
-def named(label: str, x: Any, index: tuple[int, ...] = ()) -> Any:
+def named(label: str, x: Any, at: tuple[int, ...] = ()) -> Any:
     """The same number under a name, so that a worked calculation shows it as a line of its own."""
     if type(x) is Tracer:
         node = x.tape.nodes[x.id]
         if not node.label and not node.is_leaf:
-            x.tape.nodes[x.id] = node._replace(label=label, index=index)
+            x.tape.nodes[x.id] = node._replace(label=label, at=at)
     return x
 
 

@@ -48,8 +48,9 @@ def reading_error(
     """How far `output` can move when each leaf moves by at most half_width(leaf): sum of abs(adjoint) * half_width."""
     values = read_values(graph) if values is None else values
     adjoints = reverse(graph, {output: 1.0}, values)
-    return sum(
+    moved: float = sum(
         abs(adjoint) * half_width(node)
         for node, adjoint in zip(graph.nodes, adjoints, strict=True)
         if adjoint is not None and node.op == "input"
     )
+    return moved
