@@ -1,0 +1,29 @@
+"""What all tests share: hypothesis profiles, one thread a process, and the `torch` marker."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy or torch is imported: parallel tests share the cores
+
+import importlib.util
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No profile asserts a time, so none has a deadline. A fresh seed each run finds what the last run did not; a failure
+# prints the blob that repeats it.
+COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", COMMON, max_examples=25)
+settings.register_profile("ci", COMMON, max_examples=100, derandomize=False, database=None)
+settings.register_profile("nightly", COMMON, max_examples=2000, derandomize=False)
+
+PROFILE = os.environ.get("OPCHECK_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "dev")
+settings.load_profile(PROFILE)
+
+
+def pytest_report_header() -> str:
+    return f"opcheck: hypothesis profile {PROFILE} (OPCHECK_PROFILE=dev, ci or nightly)"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("torch") and importlib.util.find_spec("torch") is None:
+        pytest.skip("needs torch: pip install -c constraints.txt '.[torch]'")
