@@ -1,0 +1,268 @@
+"""The parent's end: asks a worker process, believes only plain values, and outlives whatever happens to it."""
+
+import os
+import secrets
+import select
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from opcheck.language import say
+from opcheck.sandbox.inside import wire
+from opcheck.sandbox.launch import Isolation, Launched, Limits, NoSandbox, launch
+from opcheck.sandbox.protocol import (
+    Call,
+    Failure,
+    File,
+    Module,
+    Outcome,
+    Place,
+    Set,
+    Source,
+    Status,
+    decoded,
+    printable,
+)
+
+START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
+_CHUNK = 1 << 20
+_FATAL = frozenset({Status.CRASHED, Status.TIMED_OUT})
+
+
+class Ended(Exception):
+    """The process closed its end of the pipe."""
+
+
+class Expired(Exception):
+    """The time limit passed."""
+
+
+class Worker:
+    """One module in a process of its own. The process starts at the first request, and again after it has died.
+
+    A worker belongs to the thread that first used it: the kernel ends the process when that thread ends.
+
+    >>> with Worker(File(Path("hw.py")), choose()) as worker:
+    ...     worker.load().definitions
+    ...     worker.run([Call("module.relu", (x,), keep="y")], want={"y": "y"}).values["y"]
+    """
+
+    def __init__(
+        self,
+        code: File | Source | Module,
+        isolation: Isolation,
+        limits: Limits | None = None,
+        hidden: Sequence[str] = (),
+        definitions_only: bool = False,
+    ) -> None:
+        """`hidden` names modules that cannot be imported; `definitions_only` leaves out what else the top level does.
+
+        Raises ValueError if the code is no regular file, or a Module that is not trusted.
+        """
+        _check(code, isolation)
+        self._code, self._isolation, self._limits, self._hidden = code, isolation, limits or Limits(), tuple(hidden)
+        self._definitions_only = definitions_only
+        self._launched: Launched | None = None
+        self._loaded: Outcome | None = None
+        self._fatal: Outcome | None = None  # of a load that ended the process: it would do so again
+        self._nonce = ""
+        self._spent = 0.0
+        self._pending = memoryview(b"")
+        self._received = bytearray()
+        self._printed = bytearray()
+        self._printing = True
+
+    def load(self) -> Outcome:
+        """Run the module's top level, and tell what it defines; a failure in one statement does not hide the others."""
+        if self._fatal is not None:
+            return self._fatal
+        if self._launched is not None and self._loaded is not None:
+            return self._loaded
+        launched = self._start()
+        request: dict[str, wire.Value] = {"do": "load", "root": launched.root}
+        if isinstance(self._code, Module):
+            request["module"] = self._code.name
+        else:
+            request |= {"file": launched.file, "definitions_only": self._definitions_only}
+            if isinstance(self._code, Source):
+                request["source"] = self._code.text
+        self._loaded = self._ask(request, self._limits.seconds)
+        if self._launched is None:
+            self._fatal = self._loaded
+        return self._loaded
+
+    def run(
+        self,
+        steps: Sequence[Call | Set],
+        want: Mapping[str, str],
+        fresh: bool = True,
+        seconds: float | None = None,
+    ) -> Outcome:
+        """Carry out the steps and bring back the values at the wanted places.
+
+        Values are kept in the worker under the names that steps give them; `fresh` forgets those of earlier runs. If
+        the module could not be loaded at all, the outcome is that of `load`.
+        """
+        loaded = self.load()
+        if self._launched is None or (loaded.status is not Status.OK and not loaded.definitions):
+            return loaded
+        places: dict[str, wire.Value] = {name: Place(place) for name, place in want.items()}
+        encoded: list[wire.Value] = [step.encoded() for step in steps]
+        request: dict[str, wire.Value] = {"do": "run", "steps": encoded, "want": places, "fresh": fresh}
+        return self._ask(request, self._limits.seconds if seconds is None else seconds)
+
+    def close(self) -> None:
+        """End the process and everything that it started."""
+        launched, self._launched, self._loaded = self._launched, None, None
+        if launched is None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(launched.process.pid, signal.SIGKILL)
+        launched.process.kill()
+        launched.process.wait()
+        for descriptor in (launched.requests, launched.replies, launched.output):
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+    def _start(self) -> Launched:
+        self.close()
+        self._received.clear()
+        self._printing = True
+        self._launched = launched = launch(self._code, self._isolation, self._limits, self._hidden)
+        outcome = self._ask({"do": "hello"}, START_SECONDS)
+        if outcome.status is not Status.OK:
+            self.close()
+            told = outcome.printed.strip().splitlines() or [outcome.failure.message if outcome.failure else ""]
+            reason = told[-1]
+            raise NoSandbox(
+                say("a worker under {isolation} does not start: {reason}", isolation=self._isolation, reason=reason)
+            )
+        self._spent = 0.0
+        return launched
+
+    def _ask(self, request: dict[str, wire.Value], seconds: float) -> Outcome:
+        """One request and its outcome; a worker from which no valid reply came is ended."""
+        self._printed.clear()
+        started = time.monotonic()
+        allowed = seconds
+        if self._limits.total_seconds is not None and request["do"] != "hello":
+            allowed = min(allowed, max(self._limits.total_seconds - self._spent, 0.0))
+        # A fresh nonce with each request: no reply can be written before its request has been read.
+        self._nonce = secrets.token_hex(16)
+        self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": self._limits.reply}, 1 << 62))
+        try:
+            reply = wire.receive(lambda size: self._read(size, started + allowed), self._limits.reply)
+            if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce or self._received:
+                raise wire.WireError("a reply that is not the answer to this request")
+            outcome = decoded(reply, time.monotonic() - started)
+        except wire.WireError as error:
+            outcome = _ended(Status.MALFORMED, say("what came back is not a result: {error}", error=error))
+        except Expired:
+            outcome = _ended(Status.TIMED_OUT, say("no result after {seconds:.3g} s", seconds=allowed))
+        except Ended:
+            outcome = self._post_mortem()
+        spent = time.monotonic() - started
+        self._spent += spent
+        self._drain()
+        if outcome.status in _FATAL:
+            self.close()
+        return replace(outcome, seconds=spent, printed=printable(self._printed.decode("utf-8", "replace")))
+
+    def _read(self, size: int, deadline: float) -> bytearray:
+        while len(self._received) < size:
+            self._pump(deadline)
+        data = self._received[:size]
+        del self._received[:size]
+        return data
+
+    def _pump(self, deadline: float) -> None:
+        """Move what can be moved: the request out, the reply and the printed text in."""
+        launched = self._launched
+        assert launched is not None
+        poll = select.poll()
+        poll.register(launched.replies, select.POLLIN)
+        if self._printing:
+            poll.register(launched.output, select.POLLIN)
+        if self._pending:
+            poll.register(launched.requests, select.POLLOUT)
+        left = deadline - time.monotonic()
+        ready = poll.poll(left * 1000) if left > 0 else []
+        if not ready:
+            raise Expired
+        descriptors = [descriptor for descriptor, _ in ready]
+        if launched.output in descriptors:
+            self._take_output()
+        if launched.requests in descriptors:
+            try:
+                self._pending = self._pending[os.write(launched.requests, self._pending) :]
+            except BrokenPipeError:
+                self._pending = memoryview(b"")  # it reads no more; how it ended shows on the other pipe
+        if launched.replies in descriptors:
+            data = os.read(launched.replies, _CHUNK)
+            if not data:
+                raise Ended
+            self._received += data
+
+    def _take_output(self) -> bool:
+        """Keep what was printed up to the limit and drop the rest; False when there is nothing now."""
+        assert self._launched is not None
+        try:
+            data = os.read(self._launched.output, _CHUNK)
+        except BlockingIOError:
+            return False
+        self._printed += data[: max(self._limits.output - len(self._printed), 0)]
+        self._printing = bool(data)
+        return self._printing
+
+    def _drain(self) -> None:
+        """What was printed just before the reply; a bounded number of reads, since other threads may go on printing."""
+        for _ in range(64):
+            if not self._printing or not self._take_output():
+                break
+
+    def _post_mortem(self) -> Outcome:
+        """Why the pipe is closed: the process ended, or it closed the pipe itself, which no honest code does."""
+        assert self._launched is not None
+        deadline = time.monotonic() + 1.0
+        while (code := self._launched.process.poll()) is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        if code is None:
+            return _ended(Status.MALFORMED, say("the process closed the pipe of its results"))
+        number = -code if code < 0 else code - 128 if self._isolation is Isolation.BUBBLEWRAP else 0
+        if number == signal.SIGXCPU:
+            return _ended(Status.TIMED_OUT, say("the processor time is used up"))
+        if number in set(signal.Signals):
+            name = signal.Signals(number).name
+            return _ended(Status.CRASHED, say("the process was ended by {signal}", signal=name), name)
+        return _ended(Status.EXITED, say("the process ended itself with exit code {code}", code=code))
+
+
+def _ended(status: Status, message: str, kind: str = "") -> Outcome:
+    return Outcome(status, failure=Failure(kind or status.name, message))
+
+
+def _check(code: File | Source | Module, isolation: Isolation) -> None:
+    if isinstance(code, Module) and isolation is not Isolation.TRUSTED:
+        raise ValueError(say("{name} is an installed module; only a file or its text can be isolated", name=code.name))
+    if isinstance(code, File):
+        if code.path.is_symlink():
+            raise ValueError(say("{path} is a symbolic link; give the file itself", path=code.path))
+        if not code.path.is_file():
+            raise ValueError(say("{path} is not a file", path=code.path))
+        if code.root is not None and not code.path.resolve().is_relative_to(code.root.resolve()):
+            raise ValueError(say("{path} is not inside {root}", path=code.path, root=code.root))

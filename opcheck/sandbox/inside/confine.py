@@ -1,0 +1,118 @@
+"""The first program inside the sandbox: gives up what the process could do, for good, and then becomes the worker.
+
+Run as a file with one argument, a JSON object:
+{"limits": {"RLIMIT_AS": bytes, ...}, "parent": pid or 0, "unprivileged": true, "filter": true,
+"landlock": null or {"read": [...], "write": [...]}, "path": [folders for sys.path],
+"worker": {worker.main's arguments}}.
+Where a step is not possible, it ends with exit status 70 and says why on stderr. Trusted code has the steps left out.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import resource
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opcheck.sandbox.inside import seccomp
+else:
+    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120  pathlib would be a slow import here
+    import seccomp
+
+CANNOT = 70
+
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_SIGKILL = 9
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # the same on every architecture
+_LANDLOCK_READ = 1 << 2 | 1 << 3  # READ_FILE, READ_DIR
+_LANDLOCK_WRITE = 1 << 1 | 1 << 2  # WRITE_FILE, READ_FILE
+_LANDLOCK_ON_FILES = 1 << 1 | 1 << 2
+_LANDLOCK_OLDEST = 3  # before it, opening a file could still truncate it
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class CannotConfine(Exception):
+    """The kernel does not let us; the text says which step failed."""
+
+
+def limit(limits: dict[str, int]) -> None:
+    """Hard limits of the kernel: address space, processor seconds, size of a file, open files, no core dump."""
+    for name, value in limits.items():
+        number = getattr(resource, name)
+        _, hard = resource.getrlimit(number)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(number, (value, value))
+
+
+def die_with(parent: int) -> None:
+    """Be killed when the process that started us ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "a signal at the parent's death")
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def drop_privileges() -> None:
+    """No capability is left, even for root, and none can be gained by running another program."""
+    for capability in range(64):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for those that the kernel or we do not have
+    header, none = struct.pack("<II", 0x20080522, 0), bytes(24)
+    _check(_libc.capset(header, none), "dropping capabilities")
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+
+
+def landlock(read: list[str], write: list[str]) -> None:
+    """Allow no file but those beneath the given paths. Source: Documentation/userspace-api/landlock.rst."""
+    version = _libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
+    if version < _LANDLOCK_OLDEST:
+        found = f"version {version}" if version > 0 else os.strerror(ctypes.get_errno())
+        raise CannotConfine(f"Landlock version {_LANDLOCK_OLDEST} or later is needed; the kernel says: {found}")
+    files = (1 << (16 if version >= 5 else 15)) - 1
+    network, scoped = (3 if version >= 4 else 0), (3 if version >= 6 else 0)
+    rules = struct.pack("<QQQ", files, network, scoped)[: 8 if version < 4 else 16 if version < 6 else 24]
+    ruleset = _check(_libc.syscall(_LANDLOCK_CREATE, rules, len(rules), 0), "a Landlock ruleset")
+    for paths, access in ((read, _LANDLOCK_READ), (write, _LANDLOCK_WRITE)):
+        for path in paths:
+            try:
+                beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            except OSError:
+                continue  # not on this machine: nothing to allow
+            allowed = access if os.path.isdir(path) else access & _LANDLOCK_ON_FILES  # noqa: PTH112
+            rule = struct.pack("<Qi", allowed, beneath)
+            _check(_libc.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0), f"a Landlock rule for {path}")
+            os.close(beneath)
+    _check(_libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "Landlock")
+    os.close(ruleset)
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        raise CannotConfine(f"{what}: {os.strerror(ctypes.get_errno())}")
+    return result
+
+
+def main(policy: dict[str, Any]) -> None:
+    try:
+        limit(policy["limits"])
+        if policy["parent"]:
+            die_with(policy["parent"])
+        if policy["unprivileged"]:
+            drop_privileges()
+        if policy["landlock"] is not None:
+            landlock(**policy["landlock"])
+        if policy["filter"]:
+            seccomp.install()
+    except (CannotConfine, seccomp.Unsupported, OSError, ValueError) as error:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(CANNOT)
+
+    sys.path += policy["path"]
+    importlib.import_module("worker").main(**policy["worker"])  # not before the process is confined
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

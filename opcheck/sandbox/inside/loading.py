@@ -1,0 +1,86 @@
+"""Runs a submission's file and tells what it defines."""
+
+import ast
+import inspect
+import linecache
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opcheck.sandbox.inside import wire
+else:
+    import wire
+
+NAMES_LIMIT = 500
+_DEFINITIONS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Assign,
+    ast.AnnAssign,
+)
+
+
+def execute(source: str | bytes, file: str, module: types.ModuleType, definitions_only: bool) -> BaseException | None:
+    """Run the file statement by statement; after a failure go on: a failing plot must not hide the functions below it.
+
+    Returns the first failure. `definitions_only` leaves loops, calls and branches at top level out.
+    """
+    if isinstance(source, str):  # a notebook's cells: give tracebacks and inspect the text that no file holds
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    tree = ast.parse(source, file)
+    module.__doc__ = ast.get_docstring(tree)
+    flags, first = 0, None
+    for statement in tree.body:
+        if definitions_only and not isinstance(statement, _DEFINITIONS):
+            continue
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            import __future__
+
+            for alias in statement.names:
+                flags |= getattr(__future__, alias.name).compiler_flag
+        try:
+            code = compile(ast.Module([statement], []), file, "exec", flags, dont_inherit=True)
+            exec(code, module.__dict__)
+        except BaseException as error:
+            first = first or error
+    return first
+
+
+def definitions(module: types.ModuleType) -> list[wire.Value]:
+    """What the module offers at top level: names, kinds, parameters; classes with their methods."""
+    found: list[wire.Value] = []
+    for name, value in list(vars(module).items())[:NAMES_LIMIT]:
+        if name.startswith("__") or not isinstance(name, str) or isinstance(value, types.ModuleType):
+            continue
+        with suppress(BaseException):
+            own = getattr(value, "__module__", None) == module.__name__
+            if isinstance(value, type):
+                members: list[wire.Value] = [
+                    {"name": key, "parameters": _parameters(getattr(value, key))}
+                    for key, member in list(vars(value).items())[:NAMES_LIMIT]
+                    if callable(member) or isinstance(member, (staticmethod, classmethod))
+                ]
+                found.append(
+                    {"name": name, "kind": "class", "own": own, "parameters": _parameters(value), "methods": members}
+                )
+            elif callable(value):
+                found.append(
+                    {"name": name, "kind": "function", "own": own, "parameters": _parameters(value), "methods": []}
+                )
+            else:
+                found.append({"name": name, "kind": "value", "own": True, "parameters": [], "methods": []})
+    return found
+
+
+def _parameters(function: Callable[..., object]) -> list[wire.Value]:
+    with suppress(BaseException):
+        return [
+            {"name": p.name, "kind": p.kind.name, "has_default": p.default is not p.empty}
+            for p in inspect.signature(function).parameters.values()
+        ]
+    return []

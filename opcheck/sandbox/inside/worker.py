@@ -1,0 +1,233 @@
+"""The process in which a stranger's code runs: it loads one module, carries out steps, and sends back plain values.
+
+It knows no expected result and imports nothing of ours but the wire and two neighbours. Whatever the code here does to
+this process, the other end sees a message that decodes to plain arrays, or a process that ended. `confine` starts it.
+"""
+
+import faulthandler
+import importlib
+import importlib.abc
+import importlib.machinery
+import os
+import random
+import sys
+import types
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from opcheck.sandbox.inside import loading, places, wire
+else:
+    import loading  # neighbours on disk: the rest of the package is not visible here
+    import places
+    import wire
+
+TEXT_LIMIT = 2_000
+LOADED = "module"  # what the loaded module is called in a place: "module.conv2d"
+
+
+class Channel:
+    """The private pipe: descriptors at unguessable numbers, and a nonce that every reply must carry."""
+
+    def __init__(self, requests: int, replies: int) -> None:
+        self._requests = _hide(requests)
+        self._replies = _hide(replies)
+        self._owner = os.getpid()
+        self._nonce: wire.Value = None
+
+    def receive(self) -> dict[str, Any]:
+        request = wire.receive(self._read, limit=1 << 62)  # the other end is trusted
+        assert isinstance(request, dict)
+        self._nonce = request.pop("nonce")
+        return request
+
+    def send(self, reply: dict[str, wire.Value], limit: int) -> None:
+        if os.getpid() != self._owner:
+            os._exit(0)  # a fork of the worker that came back from the call: only one may answer
+        reply = {"nonce": self._nonce, **reply}
+        try:
+            message = wire.encode(reply, limit)
+        except wire.WireError as error:
+            message = wire.encode({"nonce": self._nonce, "status": "malformed", "error": _report("result", str(error))})
+        rest = memoryview(message)
+        while rest:
+            rest = rest[os.write(self._replies, rest) :]
+
+    def _read(self, size: int) -> bytearray:
+        data = bytearray()
+        while len(data) < size:
+            part = os.read(self._requests, min(size - len(data), 1 << 20))
+            if not part:
+                os._exit(0)  # nobody asks any more
+            data += part
+        return data
+
+
+def _hide(descriptor: int) -> int:
+    copy: int = fcntl(descriptor, F_DUPFD_CLOEXEC, random.SystemRandom().randrange(32, 200))
+    os.close(descriptor)
+    return copy
+
+
+class Hidden(importlib.abc.MetaPathFinder):
+    """Says clearly that a module is not available; that its files cannot be read is the launcher's doing."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names)
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] in self._names:
+            raise ModuleNotFoundError(f"{name} is not available here", name=name)
+        return None
+
+
+class Session:
+    """The loaded module and the values that earlier steps kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+        self._root = ""
+
+    def load(self, request: dict[str, Any]) -> dict[str, wire.Value]:
+        self._kept.clear()
+        self._root = request.get("root", "")
+        failure: BaseException | None = None
+        try:
+            if "module" in request:
+                module = importlib.import_module(request["module"])
+            else:
+                module = types.ModuleType("submission")
+                module.__file__ = request["file"]
+                sys.modules["submission"] = module
+                sys.path.insert(0, self._root)
+                source = request["source"] if "source" in request else Path(request["file"]).read_bytes()
+                failure = loading.execute(source, request["file"], module, request["definitions_only"])
+        except BaseException as error:
+            return {**self._failure(error), "names": []}
+        self._kept[LOADED] = module
+        names = loading.definitions(module)
+        return {"status": "ok", "names": names} if failure is None else {**self._failure(failure), "names": names}
+
+    def run(self, request: dict[str, Any]) -> dict[str, wire.Value]:
+        if request["fresh"]:
+            self._kept = {name: value for name, value in self._kept.items() if name == LOADED}
+        values: dict[str, wire.Value] = {}
+        reply: dict[str, wire.Value] = {"status": "ok", "values": values}
+        for number, step in enumerate(request["steps"]):
+            try:
+                self._step(step)
+            except BaseException as error:
+                reply = {**self._failure(error), "step": number, "values": values}
+                break
+        for name, place in request["want"].items():
+            try:
+                values[name] = _plain(places.find(place.text, self._kept))
+            except BaseException as error:
+                if reply["status"] == "ok":
+                    reply = {**self._failure(error), "values": values}
+        return reply
+
+    def _step(self, step: dict[str, Any]) -> None:
+        if step["do"] == "call":
+            function = places.find(step["function"], self._kept)
+            result = function(*self._filled(step["args"]), **self._filled(step["kwargs"]))
+            if step["keep"]:
+                self._kept[step["keep"]] = result
+        else:
+            places.assign(step["place"], self._filled(step["value"]), self._kept)
+
+    def _filled(self, value: Any) -> Any:
+        """`value` with each Place in it replaced by what is there."""
+        if isinstance(value, wire.Place):
+            return places.find(value.text, self._kept)
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._filled(item) for item in value)
+        if isinstance(value, dict):
+            return {key: self._filled(item) for key, item in value.items()}
+        return value
+
+    def _failure(self, error: BaseException) -> dict[str, wire.Value]:
+        if isinstance(error, places.Absent):
+            return {"status": "absent", "error": _report("absent", str(error))}
+        if isinstance(error, SystemExit):
+            status, text = "exited", f"sys.exit({error.code!r})" if type(error.code) in (int, str) else "sys.exit()"
+        else:
+            status, text = "raised", ""
+            with suppress(BaseException):
+                text = str.__str__(error.msg if isinstance(error, SyntaxError) else str(error))
+        file, line = self._where(error)
+        return {"status": status, "error": _report(type(error).__name__, text, file, line)}
+
+    def _where(self, error: BaseException) -> tuple[str, int]:
+        """The last line of the submission's own files on the way to the error."""
+        if isinstance(error, SyntaxError) and error.filename:
+            return self._relative(str(error.filename)), int(error.lineno or 0)
+        found = ("", 0)
+        traceback = error.__traceback__
+        while traceback is not None:
+            file = traceback.tb_frame.f_code.co_filename
+            if self._root and file.startswith(self._root):
+                found = (self._relative(file), traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return found
+
+    def _relative(self, file: str) -> str:
+        return file[len(self._root) :].lstrip("/") if self._root and file.startswith(self._root) else file
+
+
+def _report(kind: str, message: str, file: str = "", line: int = 0) -> dict[str, wire.Value]:
+    return {"type": kind[:TEXT_LIMIT], "message": message[:TEXT_LIMIT], "file": file[:TEXT_LIMIT], "line": line}
+
+
+def _plain(value: Any, depth: int = 0) -> wire.Value:
+    """`value` as what can travel: base-class arrays and plain values; of anything else a description."""
+    kind = type(value)
+    if value is None or kind in (bool, float) or (kind is int and value.bit_length() <= 1024):
+        return value  # type: ignore[no-any-return]
+    if kind is str:
+        return value[: wire.HEADER_LIMIT // 16]  # type: ignore[no-any-return]
+    if isinstance(value, (np.ndarray, np.generic)):
+        array = np.array(value, subok=False)
+        if array.dtype.newbyteorder("<").str in wire.DTYPES:
+            return array
+        return wire.Opaque(f"an array of dtype {array.dtype} and shape {array.shape}"[:TEXT_LIMIT])
+    if kind in (list, tuple) and depth < wire.DEPTH_LIMIT:
+        return kind(_plain(item, depth + 1) for item in value)  # type: ignore[no-any-return]
+    if kind is dict and depth < wire.DEPTH_LIMIT and all(type(key) in (str, int, float, bool) for key in value):
+        return {key: _plain(item, depth + 1) for key, item in value.items()}
+    if callable(getattr(value, "detach", None)):  # a torch tensor, without importing torch
+        tensor = value.detach().cpu()
+        with suppress(TypeError):
+            return _plain(tensor.numpy())
+        return _plain(tensor.float().numpy())  # bfloat16, which numpy lacks; float32 holds every value of it
+    return wire.Opaque(f"a value of type {kind.__module__}.{kind.__qualname__}"[:TEXT_LIMIT])
+
+
+def main(requests: int, replies: int, hidden: list[str]) -> None:
+    """Answer requests until the other end closes the pipe. `hidden` names modules that must not be imported."""
+    faulthandler.enable()
+    with suppress(OSError):  # short of memory, the machine shall end this process and not its parent
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    channel = Channel(requests, replies)
+    sys.path.remove(str(Path(__file__).parent))
+    sys.argv = ["submission"]
+    if hidden:
+        sys.meta_path.insert(0, Hidden(hidden))
+    session = Session()
+    serve: dict[str, Callable[[dict[str, Any]], dict[str, wire.Value]]] = {
+        "hello": lambda request: {"status": "ok", "numpy": np.__version__},
+        "load": session.load,
+        "run": session.run,
+    }
+    while True:
+        request = channel.receive()
+        reply = serve[request["do"]](request)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BaseException):
+                stream.flush()
+        channel.send(reply, request["limit"])

@@ -1,0 +1,242 @@
+"""Starts the process in which strangers' code runs, under the strongest isolation that this machine has."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.sandbox.protocol import File, Module, Source
+
+INSIDE = Path(__file__).parent / "inside"
+MEBIBYTE = 1 << 20
+_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
+_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch asks to choose its kernels
+_ENVIRONMENT = {
+    "PATH": "/usr/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/tmp",
+    "MPLBACKEND": "Agg",  # a plot must not look for a display
+    "MPLCONFIGDIR": "/tmp",
+    "PYTHONHASHSEED": "0",  # the order of a set must not change a grade
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+class Isolation(StrEnum):
+    """How a worker is kept apart."""
+
+    BUBBLEWRAP = "bubblewrap"  # namespaces, a file system of its own, the system-call filter
+    LANDLOCK = "landlock"  # file access by Landlock, the system-call filter; no place to write
+    UNSAFE = "unsafe"  # the kernel's limits only: for code whose author one knows
+    TRUSTED = "trusted"  # none: the process exists so that a crash is survived
+
+
+class NoSandbox(Exception):
+    """Untrusted code cannot be run here; the text says what is missing and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a worker may use. None means no limit."""
+
+    seconds: float = 10.0  # of wall time, for one request
+    total_seconds: float | None = None  # of wall time, for all requests to one process; also of processor time
+    memory: int | None = 2048 * MEBIBYTE  # address space; python with numpy takes 100 MiB of it, torch 600
+    disk: int = 64 * MEBIBYTE  # of its temporary folder, and of any one file
+    output: int = 1 << 16  # of what one request prints: the rest is dropped
+    reply: int = 256 * MEBIBYTE  # of the arrays in one answer
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "total_seconds", "memory", "disk", "output", "reply"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(say("{name} is {value}; a limit is a positive number", name=name, value=value))
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Whether one kind of isolation works on this machine, and if not, why."""
+
+    isolation: Isolation
+    works: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A started worker: the process, and our ends of the pipes."""
+
+    process: subprocess.Popen[bytes]
+    requests: int
+    replies: int
+    output: int
+    file: str  # the submission as the worker sees it
+    root: str
+
+
+def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, hidden: Sequence[str] = ()) -> Launched:
+    """Start a worker that may load `code`. Raises NoSandbox if the program that isolates cannot be run."""
+    theirs_in, ours_out = os.pipe()
+    ours_in, theirs_out = os.pipe()
+    output, printed = os.pipe()
+    file, root = _inside(code, isolation)
+    trusted = isolation is Isolation.TRUSTED
+    worker: dict[str, object] = {"requests": theirs_in, "replies": theirs_out}
+    try:
+        command = _command(code, isolation, limits, worker, ("opcheck", *hidden))
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            pass_fds=(theirs_in, theirs_out),
+            start_new_session=True,
+            env=None if trusted else _ENVIRONMENT,
+            cwd=None if trusted else "/",
+        )
+    except BaseException as error:
+        for descriptor in (ours_out, ours_in, output):
+            os.close(descriptor)
+        if isinstance(error, OSError):
+            raise NoSandbox(say("cannot start a worker: {error}", error=error)) from None
+        raise
+    finally:
+        for descriptor in (theirs_in, theirs_out, printed):
+            os.close(descriptor)
+    for descriptor in (ours_out, ours_in, output):
+        os.set_blocking(descriptor, False)
+    return Launched(process, ours_out, ours_in, output, file, root)
+
+
+def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[str, str]:
+    """The path of the submission and of the folder of its files, as the worker sees them."""
+    if isinstance(code, Module):
+        return "", ""
+    if isinstance(code, Source):
+        return f"/submission/{code.name}", "/submission"
+    root = (code.root or code.path.parent).resolve()
+    inner = Path("/submission") if isolation is Isolation.BUBBLEWRAP else root
+    return str(inner / code.path.resolve().relative_to(root)), str(inner)
+
+
+def _command(
+    code: File | Source | Module, isolation: Isolation, limits: Limits, worker: dict[str, object], hidden: Sequence[str]
+) -> list[str]:
+    bubblewrap, trusted = isolation is Isolation.BUBBLEWRAP, isolation is Isolation.TRUSTED
+    worker["hidden"] = [] if trusted else hidden
+    policy = {
+        "limits": _rlimits(limits),
+        "parent": 0 if bubblewrap or sys.platform != "linux" else os.getpid(),  # bubblewrap sees to it itself
+        "unprivileged": isolation in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK),
+        "filter": isolation in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK),
+        "landlock": _landlock(code, hidden) if isolation is Isolation.LANDLOCK else None,
+        "path": [str(Path(entry).absolute()) for entry in sys.path] if trusted else _packages(),
+        "worker": worker,
+    }
+    program = [f"{'/worker' if bubblewrap else INSIDE}/confine.py", json.dumps(policy)]
+    if trusted:
+        return [sys.executable, *program]
+    # -S -s -P: no site-packages but those we name, nothing of the user's, not the current folder
+    isolated = [_python(), "-S", "-s", "-P", "-B", *program]
+    return [*_bubblewrap(code, limits, hidden), *isolated] if bubblewrap else isolated
+
+
+def _rlimits(limits: Limits) -> dict[str, int]:
+    found = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256, "RLIMIT_FSIZE": limits.disk}
+    if limits.memory is not None:
+        found["RLIMIT_AS"] = limits.memory
+    if limits.total_seconds is not None:
+        found["RLIMIT_CPU"] = int(limits.total_seconds) + 2  # a net below the wall-clock limit
+    return found
+
+
+def _bubblewrap(code: File | Source | Module, limits: Limits, hidden: Sequence[str]) -> list[str]:
+    program = which("bwrap")
+    if program is None:
+        raise NoSandbox(say("bubblewrap (bwrap) is not installed"))
+    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    command += ["--size", str(limits.disk), "--tmpfs", "/tmp"]  # first: the interpreter itself may live beneath it
+    readable = [*_readable(), *_PROCESSOR]
+    for path in readable:
+        if Path(path).is_symlink():  # /lib64 -> usr/lib64
+            command += ["--symlink", str(Path(path).readlink()), path]
+        else:
+            command += ["--ro-bind-try", path, path]
+    for path in _hiding(readable, hidden):
+        command += ["--tmpfs", path, "--remount-ro", path] if Path(path).is_dir() else ["--ro-bind", "/dev/null", path]
+    for device in _DEVICES:
+        command += ["--dev-bind", device, device]
+    command += ["--ro-bind", str(INSIDE), "/worker"]
+    if isinstance(code, File):
+        source = code.root or code.path
+        command += ["--ro-bind", str(source.resolve()), "/submission" if code.root else f"/submission/{code.path.name}"]
+    return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--"]
+
+
+def _landlock(code: File | Source | Module, hidden: Sequence[str]) -> dict[str, list[str]]:
+    readable = [*_readable(), *_PROCESSOR, *_DEVICES, str(INSIDE)]
+    if isinstance(code, File):
+        readable.append(str((code.root or code.path).resolve()))
+    masked = frozenset(_hiding(readable, hidden))
+    return {"read": [allowed for path in readable for allowed in _without(Path(path), masked)], "write": ["/dev/null"]}
+
+
+def _without(path: Path, masked: frozenset[str]) -> Iterable[str]:
+    """`path` as the largest parts of it that hold nothing masked: Landlock can allow but not take back."""
+    if str(path) in masked:
+        return
+    if any(mask.startswith(f"{path}/") for mask in masked):
+        for child in path.iterdir():
+            yield from _without(child, masked)
+    else:
+        yield str(path)
+
+
+def _hiding(readable: Iterable[str], hidden: Iterable[str]) -> list[str]:
+    """The files and folders beneath the readable paths that are, or belong to, the hidden modules."""
+    folders = {*_packages(), *(str(folder) for path in readable for folder in Path(path).glob("python*/*-packages"))}
+    return sorted(
+        str(found)
+        for folder in folders
+        for name in hidden
+        for pattern in (name, f"{name}.py", f"{name}.*.so", f"{name}.libs")
+        for found in Path(folder).glob(pattern)
+    )
+
+
+@functools.cache
+def _readable() -> list[str]:
+    """What an interpreter with numpy needs to read, without repetitions or paths inside one another."""
+    base = Path(sys.base_prefix)
+    wanted = [Path(path) for path in _SYSTEM_LIBRARIES]
+    wanted += [base / "lib", base / "lib64", Path(_python()), Path(sysconfig.get_path("stdlib"))]
+    wanted += [Path(path) for path in _packages()]
+    kept: list[Path] = []
+    for path in sorted({path for path in wanted if path.exists()}):
+        if not any(path.is_relative_to(other) for other in kept):
+            kept.append(path)
+    return [str(path) for path in kept]
+
+
+@functools.cache
+def _packages() -> list[str]:
+    """The folders from which a submission may import: where pip installs, and where numpy was found."""
+    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(np.__file__).parent.parent)]
+    return [folder for folder in dict.fromkeys(folders) if Path(folder).is_dir()]
+
+
+def _python() -> str:
+    return str(Path(sys.executable).resolve())
