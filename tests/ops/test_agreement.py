@@ -1,0 +1,99 @@
+"""What every operator owes: definition, fast reference and torch agree. A new operator is tested by existing."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opcheck import catalog
+from opcheck.choosers import ExactValues, RealValues
+from opcheck.spec import Array, Case, Op, widened
+from tests.ops.support import Recorded, agree, cases, differentiable, whole_numbers
+
+OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+VALUES = pytest.mark.parametrize("values", [ExactValues, RealValues])
+
+
+def cotangents_of(op: Op, shapes: Mapping[str, Any], seed: int) -> dict[str, Array]:
+    """A random cotangent for each differentiable output; where there are several, some of them are missing."""
+    rng = np.random.default_rng(seed)
+    names = [each.name for each in op.outputs if each.differentiable and each.name in shapes]
+    given = [name for name in names if len(names) == 1 or rng.random() < 0.7] or names[:1]
+    return {name: whole_numbers(rng, shapes[name]) for name in given}
+
+
+def tangents_of(op: Op, case: Case, seed: int) -> dict[str, Array]:
+    """A random tangent for some of the differentiable inputs, and at least for one."""
+    rng = np.random.default_rng(seed)
+    names = differentiable(op, case)
+    given = [name for name in names if rng.random() < 0.7] or names[:1]
+    return {name: whole_numbers(rng, case.arrays[name].shape) for name in given}
+
+
+def as_op_takes(op: Op, cotangents: dict[str, Array]) -> Any:
+    """One array for an operator with one differentiable output, else a dict by name."""
+    if sum(each.differentiable for each in op.outputs) == 1:
+        (cotangent,) = cotangents.values()
+        return cotangent
+    return cotangents
+
+
+def by_name(op: Op, result: Any) -> dict[str, Any]:
+    return result if isinstance(result, dict) else {op.outputs[0].name: result}
+
+
+def check_forward(op: Op, case: Case) -> None:
+    agree(Recorded(op, case).outputs(), op.run(case))
+
+
+def check_vjp(op: Op, case: Case, seed: int) -> None:
+    if not differentiable(op, case):
+        return
+    p, shapes = op.checked(case)
+    cotangents = cotangents_of(op, shapes, seed)
+    gradients = op.vjp(p, as_op_takes(op, cotangents), **widened(case.arrays))
+    assert sorted(gradients) == sorted(differentiable(op, case))
+    agree(Recorded(op, case).vjp(cotangents), gradients)
+
+
+def check_jvp(op: Op, case: Case, seed: int) -> None:
+    if not differentiable(op, case):
+        return
+    p, _ = op.checked(case)
+    tangents = tangents_of(op, case, seed)
+    agree(Recorded(op, case).jvp(tangents), by_name(op, op.jvp(p, tangents, **widened(case.arrays))))
+
+
+@OPERATORS
+@VALUES
+@given(data=st.data())
+def test_reference_agrees_with_the_definition(op: Op, values: Any, data: Any) -> None:
+    check_forward(op, data.draw(cases(op, values)))
+
+
+@OPERATORS
+@VALUES
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_vjp_agrees_with_reverse_mode_over_the_definition(op: Op, values: Any, data: Any, seed: int) -> None:
+    check_vjp(op, data.draw(cases(op, values)), seed)
+
+
+@OPERATORS
+@VALUES
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_jvp_agrees_with_forward_mode_over_the_definition(op: Op, values: Any, data: Any, seed: int) -> None:
+    check_jvp(op, data.draw(cases(op, values)), seed)
+
+
+@OPERATORS
+def test_each_mistake_has_a_name_and_a_sentence(op: Op) -> None:
+    names = [mistake.name for mistake in op.mistakes]
+    assert len(names) == len(set(names)) > 0
+    for mistake in op.mistakes:
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", mistake.name)
+        assert re.fullmatch(r"[A-Z0-9].*\.", mistake.sentence)
+        assert (mistake.forward is None) != (mistake.vjp is None)
