@@ -1,6 +1,5 @@
 """Finds operators by name: a file in ops/ is all that an operator needs, and it is imported when it is asked for."""
 
-import difflib
 import importlib
 import pkgutil
 from functools import cache
@@ -43,6 +42,8 @@ def get(name: str) -> Op:
     for op in every():
         if name == op.name or name.lower() in (alias.lower() for alias in op.aliases):
             return op
+    import difflib
+
     names = [op.name for op in every()]
     near = difflib.get_close_matches(name.lower(), names + [a for op in every() for a in op.aliases], n=3, cutoff=0.5)
     raise UnknownOperator(

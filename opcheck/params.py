@@ -4,21 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
 
 REQUIRED: Any = object()
-
-
-class Refused(ValueError):
-    """An argument that torch refuses too: the rule that it breaks, what was given, and what to do."""
-
-    def __init__(self, rule: str, *, got: str = "", fix: str = "") -> None:
-        self.rule, self.got, self.fix = rule, got, fix
-        super().__init__(". ".join(part for part in (rule, got and say("Got {got}", got=got), fix) if part))
-
-
-class RefusedType(Refused, TypeError):
-    """A Refused argument whose type is wrong."""
 
 
 class Kind:
@@ -220,6 +209,7 @@ class Param:
     kind: Kind
     help: str
     keyword_only: bool = False
+    example: Any = None  # what `explain` takes where a required one is not given
 
 
 class Params(Mapping[str, Any]):

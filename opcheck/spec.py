@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
-from opcheck.params import REQUIRED, Param, Params, Refused, RefusedType
+from opcheck.params import REQUIRED, Param, Params
 
 if TYPE_CHECKING:
     from opcheck.choosers import Chooser
@@ -128,6 +129,10 @@ class Op(ABC):
     def sizes(self, p: Params, shapes: Mapping[str, Shape], number: Callable[[str, int], Any]) -> dict[str, Any]:
         """The output sizes as formulas over number(name, value): recorded and shown, one line each."""
         return {}
+
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        """The shape that `explain` gives to a required array that the user left out."""
+        return next(iter(shapes.values()), (3,))
 
     # --- what follows from it ---------------------------------------------------------------------------------
 

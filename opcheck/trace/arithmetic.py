@@ -71,6 +71,14 @@ def hyperbolic_sine(x: Any) -> Any:
         return math.copysign(math.inf, x)
 
 
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow on either side."""
+    if x >= 0:
+        return 1 / (1 + math.exp(-x))
+    small = ieee(math.exp)(x)
+    return small / (1 + small)
+
+
 def first_maximum(*args: Any) -> int:
     """Where the maximum stands: the first of equals; a NaN is larger than everything, as in torch."""
     best = 0
@@ -185,6 +193,14 @@ def square_root(x: Any) -> Any:
     return _MPMATH_SQRT(x)
 
 
+def exact_sigmoid(x: Any) -> Any:
+    """The sigmoid, one half at 0."""
+    if x == 0:
+        return Fraction(1, 2)
+    small = _MPMATH_EXP(-abs(x))
+    return 1 / (1 + small) if x > 0 else small / (1 + small)
+
+
 def exact_power(a: Any, b: Any) -> Any:
     """a to the b: a Fraction for whole b, and for b one half where the root is a Fraction."""
     if isinstance(a, Fraction) and isinstance(b, Fraction):
@@ -200,6 +216,17 @@ def high_precision(x: Any) -> Any:
     import mpmath
 
     return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpmath.mpf(x)
+
+
+def as_fraction(x: Any) -> Any:
+    """An exact reading's number as a Fraction (an mpmath number is a binary one); NaN, ±inf and -0.0 stay floats."""
+    if isinstance(x, float):
+        return x if not math.isfinite(x) or (x == 0 and math.copysign(1.0, x) < 0) else Fraction(x)
+    if isinstance(x, (int, Fraction)):
+        return Fraction(x)
+    import mpmath
+
+    return Fraction(*mpmath.libmp.to_rational(x._mpf_))
 
 
 def _alike(args: tuple[Any, ...]) -> list[Any]:
@@ -223,5 +250,6 @@ def at_high_precision(function: Function) -> Function:
     return evaluate
 
 
+_MPMATH_EXP = transcendental("exp", ieee(math.exp))
 _MPMATH_SQRT = transcendental("sqrt", ieee(math.sqrt))
 _MPMATH_POWER = transcendental("power", power)

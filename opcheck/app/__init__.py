@@ -1,0 +1,99 @@
+"""The command line: `opcheck COMMAND ...`, one file a command, imported when it is called.
+
+Exit codes: 0 all agree; 1 something differs; 2 wrong usage or bad input; 3 could not run; 4 internal error.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+
+import click
+
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.language import say
+
+COMMANDS = {
+    "explain": "a step-by-step worked calculation of an operator",
+    "trace": "autodiff tables of an expression, a function or a training step",
+    "verify": "check torch, another framework or your own kernel",
+    "grade": "check student implementations, one file or a whole class",
+    "replay": "run one saved case again",
+    "practice": "problems with checked answers",
+    "learn": "lessons that run",
+    "ops": "what operators there are",
+    "doctor": "what this machine can do",
+}
+
+
+class Commands(click.Group):
+    """Imports a command's file when it is asked for, so that `explain` never pays for `verify`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if importlib.util.find_spec(f"opcheck.app.{name}")]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"opcheck.app.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="opcheck", prog_name="opcheck")
+def cli() -> None:
+    """opcheck verifies neural-network operators and teaches them.
+
+    Try: opcheck explain conv2d --input 4x4
+    """
+
+
+def main() -> None:
+    """Runs the command line; bad input is one message on stderr and exit code 2, never a traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has seen enough
+        code = 0
+    except click.ClickException as error:
+        code = fail(usage_message(error), 2)
+    except Refused as error:
+        code = fail(refusal_message(error), 2)
+    except CouldNotRun as error:
+        code = fail(str(error), 3)
+    except Exception as error:
+        if os.environ.get("OPCHECK_DEBUG"):
+            raise
+        code = fail(internal_message(error), 4)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> int:
+    click.echo(say("opcheck: {message}", message=message), err=True)
+    return code
+
+
+def usage_message(error: click.ClickException) -> str:
+    """click's message, and where the command's options are listed."""
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "opcheck"
+    return say("{message}\nTry: {command} --help", message=error.format_message().rstrip("."), command=command)
+
+
+def refusal_message(error: Refused) -> str:
+    """The rule, what was given and what to do, a line each."""
+    lines = [error.rule, error.got and say("  got: {got}", got=error.got), error.fix and f"  {error.fix}"]
+    return "\n".join(line for line in lines if line)
+
+
+def internal_message(error: Exception) -> str:
+    return say(
+        "internal error: {kind}: {error}\nThis is a bug in opcheck. OPCHECK_DEBUG=1 shows where; please report it",
+        kind=type(error).__name__,
+        error=error,
+    )

@@ -1,0 +1,136 @@
+"""`opcheck explain OP`: one subcommand an operator, its flags made from the declaration."""
+
+from typing import Any
+
+import click
+import numpy as np
+
+from opcheck import catalog
+from opcheck.app import arrays
+from opcheck.app.output import NAMES, OPTIONS, show
+from opcheck.language import say
+from opcheck.spec import Input, Op, Param, Refused, Shape
+from opcheck.trace.rounding import UNIT_ROUNDOFF
+
+
+def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> Shape | None:
+    if value is None:
+        return None
+    try:
+        return tuple(int(place) for place in value.split(",")) if value else ()
+    except ValueError:
+        raise Refused(say("--cell is a place such as 0,0,1,1"), got=repr(value)) from None
+
+
+CALCULATION = (
+    click.Option(["--grad"], is_flag=True, help="The gradient of every differentiable input."),
+    click.Option(["--upstream"], metavar="ARRAY", help="The upstream gradient.  [default: 1, 2, 3, ...]"),
+    click.Option(["--cell"], callback=_cell, metavar="I,J,...", help="One element in full."),
+    click.Option(["--all", "everything"], is_flag=True, help="Leave nothing out."),
+    click.Option(["--exact"], is_flag=True, help="Fractions instead of decimals."),
+    click.Option(
+        ["--dtype"], type=click.Choice(list(UNIT_ROUNDOFF)), help="What this type makes of it, and the bound."
+    ),
+    click.Option(["--got"], metavar="VALUE", help="An observed number, or an array of them: what explains it?"),
+    click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals to which the inputs were printed."),
+    click.Option(["--seed"], type=int, help="Random small numbers instead of 1, 2, 3, ..."),
+)
+
+
+class Operators(click.Group):
+    """Every operator of the catalogue is a subcommand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [op.name for op in catalog.every()]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        return operator_command(catalog.get(name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Operators"):
+            formatter.write_dl([(op.name, op.summary) for op in catalog.every()])
+
+
+command = Operators(
+    name="explain",
+    help="A step-by-step worked calculation of an operator.\n\n"
+    f"An ARRAY is {arrays.FORMS}.\n\nTry: opcheck explain conv2d --input 4x4",
+    options_metavar="",
+    subcommand_metavar="OP [OPTIONS]",
+)
+
+
+def operator_command(op: Op) -> click.Command:
+    """The subcommand of one operator."""
+
+    def run(**options: Any) -> None:
+        explain(op, options)
+
+    own = [_option(argument) for argument in op.arguments if argument.name not in NAMES]
+    shared = [option for option in (*CALCULATION, *OPTIONS) if option.name not in {each.name for each in own}]
+    return click.Command(op.name, params=[*own, *shared], callback=run, help=f"{op.summary}\n\n{op.formula}")
+
+
+def _option(argument: Input | Param) -> click.Option:
+    """The flag of an argument; its value is checked by the argument's kind, not by click."""
+    flag = f"--{argument.name.replace('_', '-')}"
+    if isinstance(argument, Input):
+        return click.Option([flag, argument.name], metavar="ARRAY", help=f"{argument.letters}: {argument.help}.")
+    kind = argument.kind.describe()
+    if kind == say("True or False"):
+        return click.Option([f"{flag}/--no-{flag[2:]}", argument.name], default=None, help=f"{argument.help}.")
+    return click.Option([flag, argument.name], metavar="VALUE", help=f"{argument.help}; {kind}.")
+
+
+def explain(op: Op, options: dict[str, Any]) -> None:
+    """Parses the arrays and parameters that were given and prints the explanation."""
+    from opcheck.explanation import explain as explanation_of
+
+    given: dict[str, Any] = {}
+    shapes: dict[str, Shape] = {}
+    for argument in op.arguments:
+        text = options.get(argument.name)
+        if text is None:
+            continue
+        if isinstance(argument, Param):
+            given[argument.name] = argument.kind.parse(argument.name, text) if isinstance(text, str) else text
+        elif isinstance(value := arrays.parse(argument.name, text, options["seed"] or 0), tuple):
+            shapes[argument.name] = value
+        else:
+            given[argument.name] = value
+    upstream = _array(options["upstream"], "upstream", options["seed"])
+    result = explanation_of(
+        op.name,
+        **given,
+        shapes=shapes,
+        seed=options["seed"],
+        cell=options["cell"],
+        grad=options["grad"] or upstream is not None,
+        upstream=upstream,
+        all=options["everything"],
+        exact=options["exact"],
+        dtype=options["dtype"],
+        got=_observed(options["got"]),
+        printed_digits=options["printed_digits"],
+    )
+    show(result.step, options, fractions=options["exact"])
+
+
+def _array(text: str | None, name: str, seed: int | None) -> Any:
+    if text is None:
+        return None
+    value = arrays.parse(name, text, seed or 0)
+    return np.arange(1.0, np.prod(value, dtype=int) + 1).reshape(value) if isinstance(value, tuple) else value
+
+
+def _observed(text: str | None) -> Any:
+    """--got: a number or an array."""
+    if text is None:
+        return None
+    try:
+        return np.asarray(float(text))
+    except ValueError:
+        value = arrays.parse("got", text, 0)
+    if isinstance(value, tuple):
+        raise Refused(say("--got is a number or an array of the output's shape"), got=text)
+    return value

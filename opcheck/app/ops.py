@@ -1,0 +1,54 @@
+"""`opcheck ops`: what operators there are; `opcheck ops conv2d`: everything that is declared about one."""
+
+from typing import Any
+
+import click
+
+from opcheck import catalog
+from opcheck.app.output import output_options, show
+from opcheck.language import say
+from opcheck.params import REQUIRED
+from opcheck.spec import Op
+from opcheck.steps import Block, Prose, Step, Table
+
+
+@click.command()
+@click.argument("op", required=False)
+@output_options
+def command(op: str | None, **options: Any) -> None:
+    """List the operators, or show one: signature, parameters, formula, mistakes, source."""
+    show(Step("", tuple(describe(catalog.get(op)) if op else listing())), options)
+
+
+def listing() -> list[Block]:
+    rows = tuple((op.name, op.summary) for op in catalog.every())
+    return [Table((say("operator"), say("what it computes")), rows), Prose(say("opcheck ops OP shows one"), "hint")]
+
+
+def describe(op: Op) -> list[Block]:
+    """The declaration of one operator as a page."""
+    blocks: list[Block] = [
+        Prose(f"{op.name}{signature(op)}", "title"),
+        Prose(op.summary),
+        Prose(op.formula, "definition"),
+    ]
+    arrays = tuple(
+        (spec.name, spec.symbol, spec.letters, spec.help + (say(" (optional)") if spec.optional else ""))
+        for spec in op.inputs
+    )
+    blocks.append(Table((say("array"), say("symbol"), say("shape"), ""), arrays))
+    if op.params:
+        params = tuple((param.name, _default(param.default), param.help, param.kind.describe()) for param in op.params)
+        blocks.append(Table((say("parameter"), say("default"), "", say("allowed")), params))
+    if op.mistakes:
+        mistakes = tuple((mistake.name, mistake.sentence) for mistake in op.mistakes)
+        blocks.append(Table((say("known mistake"), say("what went wrong")), mistakes))
+    return [*blocks, Prose(say("source: {source}", source=op.source), "note")]
+
+
+def signature(op: Op) -> str:
+    return str(op.signature)
+
+
+def _default(value: Any) -> str:
+    return say("required") if value is REQUIRED else str(value)

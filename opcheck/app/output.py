@@ -1,0 +1,97 @@
+"""The options of every command that prints a document, and where its text goes."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from opcheck.language import say
+from opcheck.render import FORMATS, render
+from opcheck.spec import Refused
+from opcheck.steps import Step
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.Option(["--format", "format"], type=click.Choice(FORMATS), default="text", help="What to print."),
+    click.Option(["-o", "output"], type=click.Path(path_type=Path), help="Write to this file."),
+    click.Option(["--plain"], is_flag=True, help="Words instead of drawing, for screen readers."),
+    click.Option(["--ascii"], is_flag=True, help="ASCII only: no Σ, ⌊ or ·."),
+    click.Option(
+        ["--width"], type=click.IntRange(20, 1000), help="Columns of the page.  [default: the terminal's, or 80]"
+    ),
+    click.Option(["--color"], type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour."),
+    click.Option(
+        ["--precision"], type=click.IntRange(0, 50), default=4, show_default=True, help="Digits after the point."
+    ),
+)
+NAMES = tuple(str(option.name) for option in OPTIONS)
+
+
+def output_options(function: F) -> F:
+    """Adds OPTIONS to a click command written as a decorated function."""
+    if not hasattr(function, "__click_params__"):
+        function.__click_params__ = []  # type: ignore[attr-defined]  # click's own place for them
+    function.__click_params__.extend(reversed(OPTIONS))  # type: ignore[attr-defined]
+    return function
+
+
+def wants_color(color: str, stream_is_tty: bool) -> bool:
+    """Precedence: flag, NO_COLOR, FORCE_COLOR, tty."""
+    if color != "auto":
+        return color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream_is_tty
+
+
+def page_width(width: int | None) -> int:
+    """The flag, else COLUMNS, else the terminal, else 80."""
+    if width is not None:
+        return width
+    if os.environ.get("COLUMNS", "").isdigit():
+        return max(20, int(os.environ["COLUMNS"]))
+    return max(20, shutil.get_terminal_size((80, 24)).columns) if sys.stdout.isatty() else 80
+
+
+def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
+    """Prints the document as the options say, or writes it to the file that they name."""
+    output: Path | None = options["output"]
+    tty = sys.stdout.isatty() and output is None
+    text = render(
+        step,
+        options["format"],
+        width=page_width(options["width"]),
+        precision=options["precision"],
+        fractions=fractions,
+        ascii=options["ascii"] or not _speaks_unicode(output),
+        plain=options["plain"],
+        interactive=tty and not options["plain"],
+        color=wants_color(options["color"], tty) and not options["plain"] and output is None,
+    )
+    write(text, output)
+
+
+def _speaks_unicode(output: Path | None) -> bool:
+    """Files are UTF-8; a stream may be in a narrower encoding, which then gets ASCII rather than an error."""
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    return output is not None or encoding.startswith("utf")
+
+
+def write(text: str, output: Path | None) -> None:
+    """To stdout, or to a file (whole or not at all)."""
+    if output is None:
+        click.echo(text, color=True)
+        return
+    try:
+        partial = output.with_name(output.name + ".partial")
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(output)
+    except OSError as error:
+        raise Refused(say("cannot write to {path}: {reason}", path=output, reason=error.strerror)) from None

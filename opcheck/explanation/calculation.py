@@ -1,0 +1,98 @@
+"""A case with what is shown of it: hidden leading dimensions, names, and the definition recorded on a tape."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from opcheck.spec import Array, Case, Op, Params, Shape
+from opcheck.trace import Tape, Tracer, View
+
+SMALL = 20_000  # nodes: up to here every output element is recorded, and every number comes from the definition
+
+
+@dataclass
+class Calculation:
+    """One call of an operator, ready to be recorded."""
+
+    op: Op
+    case: Case
+    hidden: Mapping[str, int] = field(default_factory=dict)  # by symbol: leading dimensions that the user did not write
+
+    def __post_init__(self) -> None:
+        self.p: Params
+        self.p, self.shapes = self.op.checked(self.case)
+
+    def views(self, tape: Tape) -> dict[str, Any]:
+        """The arrays as labelled leaves; whole-number arrays (classes) are not traced."""
+        return {
+            name: View(tape, self.op.input(name).symbol, array) if array.dtype.kind == "f" else array
+            for name, array in self.case.arrays.items()
+        }
+
+    def record(self, tape: Tape, cells: Iterable[Shape]) -> dict[tuple[str, Shape], Tracer]:
+        """Records the definition of these output elements; tracers by (output name, place)."""
+        views = self.views(tape)
+        recorded: dict[tuple[str, Shape], Tracer] = {}
+        for at in cells:
+            results = self.op.by_name(self.op.element(self.p, at, **views), self.shapes)
+            for name, result in results.items():
+                if self.op.output(name).differentiable:
+                    recorded[name, at] = result if isinstance(result, Tracer) else tape.constant(result)
+        return recorded
+
+    @property
+    def main_output(self) -> str:
+        return next(iter(self.shapes))
+
+    @property
+    def cells(self) -> list[Shape]:
+        """The places of the main output, in order."""
+        return list(np.ndindex(*self.shapes[self.main_output]))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether recording every output element stays within SMALL nodes."""
+        cells = self.cells
+        if not cells:
+            return True
+        tape = Tape()
+        self.record(tape, cells[:1])
+        return len(tape.nodes) * len(cells) <= SMALL
+
+    def shown_shape(self, symbol: str, shape: Shape) -> Shape:
+        return shape[self.hidden.get(symbol, 0) :]
+
+
+def default_array(op: Op, name: str, shape: Shape, shapes: Mapping[str, Shape], seed: int | None) -> Array:
+    """What `explain` fills an array with: consecutive numbers without zeros, so that a wrong tap shows."""
+    count = int(np.prod(shape))
+    ramp = np.arange(1.0, count + 1).reshape(shape)
+    if seed is not None and op.input(name).default == "ramp":
+        rng = np.random.default_rng([seed, *map(ord, name)])
+        return np.asarray(rng.integers(1, 9, size=shape, endpoint=True) * rng.choice([-1.0, 1.0], size=shape))
+    match op.input(name).default:
+        case "classes":
+            of = shapes["input"]
+            classes = of[0] if len(of) == 1 else of[1]
+            return (np.arange(count) % max(classes, 1)).reshape(shape)
+        case "unit":
+            return ramp / (count + 1)
+        case "half":
+            return ramp / 2
+        case "zeros":
+            return np.zeros(shape)
+        case "ones":
+            return np.ones(shape)
+    return ramp
+
+
+def lifted(op: Op, name: str, array: Array) -> tuple[Array, int]:
+    """The array with the leading dimensions of size 1 that the operator needs, and how many were added."""
+    letters = op.input(name).letters.split()
+    fewest = len(letters) - (1 if letters and letters[0] == "N" else 0)
+    if "*" in op.input(name).letters or array.ndim >= fewest:
+        return array, 0
+    missing = len(letters) - array.ndim
+    return array.reshape((1,) * missing + array.shape), missing

@@ -1,0 +1,166 @@
+"""`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opcheck import catalog
+from opcheck.explanation import worked
+from opcheck.explanation.calculation import Calculation, default_array, lifted
+from opcheck.language import say
+from opcheck.params import REQUIRED
+from opcheck.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
+from opcheck.steps import Block, Step
+
+
+class Explanation:
+    """A worked calculation. str() is text for a terminal of 80 columns; Jupyter shows HTML or LaTeX."""
+
+    def __init__(self, step: Step, fractions: bool = False) -> None:
+        self.step = step
+        self.fractions = fractions
+
+    def render(self, format: str = "text", **options: Any) -> str:
+        """As "text", "markdown", "latex", "html" or "json"; options are those of `opcheck.render.Options`."""
+        from opcheck.render import render
+
+        return render(self.step, format, **{"fractions": self.fractions, **options})
+
+    def to_json(self) -> str:
+        return self.render("json")
+
+    def __str__(self) -> str:
+        return self.render("text", interactive=False)
+
+    def _repr_html_(self) -> str:
+        return self.render("html", page=False)
+
+    def _repr_latex_(self) -> str:
+        return self.render("latex", page=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle = {
+            "text/plain": str(self),
+            "text/html": self._repr_html_(),
+            "text/latex": self._repr_latex_(),
+            "text/markdown": self.render("markdown"),
+        }
+        wanted = set(include or bundle) - set(exclude or ())
+        return {kind: text for kind, text in bundle.items() if kind in wanted}
+
+
+def explain(
+    op: str,
+    *args: Any,
+    cell: Shape | None = None,
+    grad: bool = False,
+    upstream: Any = None,
+    all: bool = False,
+    exact: bool = False,
+    dtype: str | None = None,
+    got: Any = None,
+    printed_digits: int | None = None,
+    shapes: Mapping[str, Shape] | None = None,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> Explanation:
+    """The worked calculation of operator `op` called as torch.nn.functional would be.
+
+    Arrays may be left out (consecutive numbers stand in) or have fewer leading dimensions than torch wants (a 4x4
+    input of conv2d is one image with one channel). cell: the one output element to show; grad: the gradient of every
+    differentiable input, for the given `upstream` gradient (default 1, 2, 3, ...); all: leave nothing out; exact:
+    print fractions; dtype: what float32, float16 or bfloat16 makes of it, with the bound; got: an observed value or
+    array, to say what explains the difference; printed_digits: decimals to which the inputs were printed; shapes: the
+    shapes of arrays whose values do not matter; seed: small random numbers for these instead of 1, 2, 3, ...
+
+    Raises opcheck.Refused (a ValueError) for what torch refuses.
+
+    >>> import numpy as np
+    >>> print(explain("linear", np.array([1.0, 2.0]), np.array([[3.0, 4.0]])))
+    linear   x 2 · w 1×2  →  y 1
+    ...
+    """
+    operator = catalog.get(op)
+    try:
+        given = dict(operator.signature.bind_partial(*args, **kwargs).arguments)
+    except TypeError as error:
+        raise RefusedType(
+            say("{op} is called as {op}{signature}", op=op, signature=operator.signature), got=str(error)
+        ) from None
+    calculation = prepare(operator, given, shapes or {}, seed)
+    place = calculation_cell(calculation, cell)
+    blocks: list[Block] = worked.heading(calculation)
+    if grad:
+        blocks += worked.gradient_steps(calculation, None if upstream is None else as_array(upstream, "upstream") * 1.0,
+                                        cell_of_input(calculation, cell), all, decimal=True)  # fmt: skip
+    else:
+        blocks += worked.forward_steps(calculation, place, all, decimal=True)
+    if dtype is not None or got is not None:
+        from opcheck.explanation.observed import dtype_lines, got_lines
+
+        focus = place if place is not None else (calculation.cells[0] if calculation.cells else None)
+        if focus is not None and dtype is not None:
+            blocks += dtype_lines(calculation, focus, dtype)
+        if got is not None:
+            blocks += got_lines(calculation, place, as_array(got, "got") * 1.0, dtype or "float32", printed_digits)
+    return Explanation(Step("", tuple(blocks)), fractions=exact)
+
+
+def prepare(
+    op: Op, given: Mapping[str, Any], wanted: Mapping[str, Shape] | None = None, seed: int | None = None
+) -> Calculation:
+    """A calculation from some arguments: the rest is filled in, missing leading dimensions are added and hidden."""
+    params = {each.name: given[each.name] for each in op.params if each.name in given}
+    for each in op.params:
+        if each.default is REQUIRED and each.name not in params and each.example is not None:
+            params[each.name] = each.example
+    arrays: dict[str, Array] = {}
+    hidden: dict[str, int] = {}
+    for spec in op.inputs:
+        if given.get(spec.name) is not None:
+            array = as_array(given[spec.name], spec.name)
+            if array.dtype.kind in "iub" and spec.default != "classes":
+                array = array.astype(float)
+            arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
+    wanted = wanted or {}
+    for spec in op.inputs:
+        if spec.name in wanted or (spec.name not in arrays and not spec.optional):
+            shapes = {name: array.shape for name, array in arrays.items()}
+            shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, shapes)
+            array = default_array(op, spec.name, shape, shapes, seed)
+            arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
+    ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
+    names = op.signature.parameters
+    case = Case(op.name, ordered, {name: params[name] for name in names if name in params})
+    return Calculation(op, case, _hidden(op, hidden, ordered))
+
+
+def _hidden(op: Op, hidden: dict[str, int], arrays: Mapping[str, Array]) -> dict[str, int]:
+    """Leading dimensions are hidden only if every array of that rank hides them: then the output hides them too."""
+    main = op.inputs[0]
+    depth = hidden.get(main.symbol, 0)
+    alike = [
+        spec for spec in op.inputs if spec.name in arrays and len(spec.letters.split()) == len(main.letters.split())
+    ]
+    if any(hidden.get(spec.symbol, 0) != depth for spec in alike):
+        return {}
+    return {symbol: n for symbol, n in hidden.items() if n} | {out.symbol: depth for out in op.outputs if depth}
+
+
+def calculation_cell(calculation: Calculation, cell: Shape | None) -> Shape | None:
+    """The output place that the user means; leading places that are hidden may be left out."""
+    if cell is None:
+        return None
+    shape = calculation.shapes[calculation.main_output]
+    full = (0,) * (len(shape) - len(cell)) + tuple(cell)
+    if len(full) != len(shape) or not all(0 <= i < n for i, n in zip(full, shape, strict=True)):
+        raise Refused(
+            say("a cell is a place of the output, whose shape is {shape}", shape=shape),
+            got=",".join(map(str, cell)),
+            fix=say("places count from 0"),
+        )
+    return full
+
+
+def cell_of_input(calculation: Calculation, cell: Shape | None) -> Shape | None:
+    """For gradients a cell is a place of the inputs that have it."""
+    return None if cell is None else tuple(cell)

@@ -1,0 +1,134 @@
+"""From a graph to the formulas that a person checks: names, then numbers, then one reduction a line.
+
+Every number printed is read from the graph's exact reading. A named node is a formula of its own, shown once; inside
+other formulas it is a symbol.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from opcheck.steps import Apply, Elided, Expression, Formula, Number, Symbol
+from opcheck.trace import EXACT, Graph, Node
+from opcheck.trace.arithmetic import as_fraction
+
+MOST_TERMS = 9  # longer sums show the first two and the last two terms
+ENDS = 2
+
+
+class Unfolded:
+    """Reads formulas off a graph. `hidden` says how many leading places of an array's index are not shown."""
+
+    def __init__(
+        self, graph: Graph, values: Sequence[Any], hidden: Mapping[str, int] | None = None, everything: bool = False
+    ) -> None:
+        self.nodes = graph.nodes
+        self.values = values
+        self.hidden = hidden or {}
+        self.most = None if everything else MOST_TERMS
+        self.shown: set[tuple[Any, ...]] = set()
+        self.inside, self.outside = self._heights()
+
+    def _heights(self) -> tuple[list[int], list[int]]:
+        """How many reductions lie under each node: seen from inside, and from outside (a name hides them)."""
+        inside: list[int] = []
+        outside: list[int] = []
+        for node in self.nodes:
+            below = max((outside[arg] for arg in node.args), default=-1)
+            inside.append(below if node.op == "detach" else below + 1)
+            outside.append(0 if node.is_leaf or node.label else inside[-1])
+        return inside, outside
+
+    def number(self, id: int) -> Number:
+        return Number(as_fraction(self.values[id]))
+
+    def symbol(self, node: Node) -> Symbol:
+        name, adjoint = (node.label[:-1], True) if node.label.endswith(ADJOINT) else (node.label, False)
+        return Symbol(name, node.at[self.hidden.get(name, 0) :], adjoint)
+
+    # --- one formula ----------------------------------------------------------------------------------------------
+
+    def formula(self, id: int, left: Symbol, brief: bool = False) -> Formula:
+        """left = names = numbers = ... = result; brief: without the names and the middle."""
+        numbers = [self.reduced(id, level, root=True) for level in range(max(self.inside[id], 0) + 1)]
+        rights = [numbers[0], numbers[-1]] if brief else [self.names(id, root=True), *numbers]
+        kept = [right for k, right in enumerate(rights) if (k == 0 or right != rights[k - 1]) and right != left]
+        return Formula(left, tuple(kept), brief)
+
+    def names(self, id: int, root: bool = False) -> Expression:
+        """The node as names: x[0,0]·w[0,0] + ..."""
+        node = self.nodes[id]
+        if node.op == "padding" or (node.is_leaf and not node.label):
+            return self.number(id)
+        if node.is_leaf or (node.label and not root):
+            return self.symbol(node)
+        if node.op == "detach":
+            return self.names(node.args[0], root)
+        return Apply(node.op, tuple(self._some(node, self.names, numbers=False)))
+
+    def reduced(self, id: int, level: int, root: bool = False) -> Expression:
+        """The node in numbers, with everything evaluated that is at most `level` operations deep."""
+        node = self.nodes[id]
+        if node.is_leaf or (node.label and not root) or (root and level > 0 and self.inside[id] <= level):
+            return self.number(id)
+        if not root and self.outside[id] <= level:
+            return self.number(id)
+        if node.op == "detach":
+            return self.reduced(node.args[0], level, root)
+        return Apply(node.op, tuple(self._some(node, lambda arg: self.reduced(arg, level), numbers=True)))
+
+    def _some(self, node: Node, write: Any, numbers: bool) -> Iterator[Expression]:
+        """The arguments of a node; of a long sum the first and last ones, and how many were left out."""
+        head, middle, tail = self._split(node)
+        yield from map(write, head)
+        if middle:
+            value = EXACT.functions[node.op](*[self.values[arg] for arg in middle]) if numbers else None
+            yield Elided(len(middle), Number(as_fraction(value)) if numbers else None)
+        yield from map(write, tail)
+
+    def _split(self, node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        if self.most is None or len(node.args) <= self.most:
+            return node.args, (), ()
+        return node.args[:ENDS], node.args[ENDS:-ENDS], node.args[-ENDS:]
+
+    # --- with what it needs ---------------------------------------------------------------------------------------
+
+    def formulas(self, id: int, left: Symbol, brief: bool = False) -> list[Formula]:
+        """The formula of a node, after those of the named nodes that it shows and that were not shown before."""
+        result = []
+        for needed in sorted(self._named(id)):
+            node = self.nodes[needed]
+            if not self._was_shown(needed):
+                result.append(self.formula(needed, self.symbol(node), brief))
+        node = self.nodes[id]
+        alias = bool(node.label) and not node.is_leaf and self.symbol(node) != left
+        if alias and self._was_shown(id):
+            return [*result, Formula(left, (self.symbol(node), self.number(id)))]
+        return [*result, self.formula(id, left, brief)]
+
+    def _was_shown(self, id: int) -> bool:
+        """Whether this name has been shown with this value; it counts as shown from now on."""
+        key = (self.nodes[id].label, self.nodes[id].at, str(self.values[id]))
+        before = key in self.shown
+        self.shown.add(key)
+        return before
+
+    def _named(self, id: int) -> set[int]:
+        found: set[int] = set()
+        waiting = [id]
+        while waiting:
+            head, _, tail = self._split(self.nodes[waiting.pop()])
+            for arg in (*head, *tail):
+                node = self.nodes[arg]
+                if node.label and not node.is_leaf:
+                    if arg in found:
+                        continue
+                    found.add(arg)
+                waiting.append(arg)
+        return found
+
+    def left_out(self, id: int) -> int:
+        """How many terms the formulas of this node do not show."""
+        return sum(len(self._split(self.nodes[each])[1]) for each in {id, *self._named(id)})
+
+
+ADJOINT = "\u0304"  # a label that ends with a macron is the adjoint of what it marks

@@ -1,0 +1,147 @@
+"""The reference functions: `opcheck.reference.conv2d(x, weight, stride=2)`, with `.vjp` and `.jvp`.
+
+Names, order and defaults are torch.nn.functional's (optimiser steps: torch.optim's). Arrays are numpy's, or anything
+that numpy reads.
+
+Precision: everything is computed in float64. If every real array of a call is float32 (float16), the result is
+rounded to float32 (float16) once, at the end; so it is the float64 result correctly rounded, and at most one unit in
+the last place of float32 from the exact value unless the float64 computation itself cancels. Mixed types give the
+widest. Whole-number arrays count as float64, except classes and indices.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from opcheck import catalog
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op, Params, Refused, as_array, widened
+
+
+class Reference:
+    """One operator as a function of numpy arrays."""
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+        self.__name__ = self.__qualname__ = op.name
+        self.__signature__ = op.signature
+        self.__doc__ = _document(op)
+
+    def __repr__(self) -> str:
+        return f"<opcheck.reference.{self.op.name}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The output; a tuple if there are several."""
+        traced = _traced(args, kwargs)
+        if traced is not None:
+            return traced.__opcheck_record__(self.op, args, kwargs)
+        case = self.op.case(*args, **kwargs)
+        p, shapes = self.op.checked(case)
+        results = self.op.by_name(self.op.forward(p, **widened(case.arrays)), shapes)
+        return self._rounded(results, case)
+
+    def vjp(self, cotangent: Any, *args: Any, **kwargs: Any) -> dict[str, Array]:
+        """The gradient of each differentiable input for the cotangent of the output (a tuple or dict if several)."""
+        case = self.op.case(*args, **kwargs)
+        p, shapes = self.op.checked(case)
+        names = [name for name in shapes if self.op.output(name).differentiable]
+        given = self._by_output(cotangent, names)
+        for name, array in given.items():
+            if array.shape != shapes[name]:
+                raise Refused(
+                    say("the cotangent has the shape of the output, {shape}", shape=shapes[name]), got=f"{array.shape}"
+                )
+        gradients = self.op.vjp(p, self._one_or_all(given, names), **widened(case.arrays))
+        dtype = result_dtype(case)
+        return {name: gradient.astype(dtype, copy=False) for name, gradient in gradients.items()}
+
+    def jvp(self, tangents: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The tangent of the output for tangents of some inputs, by name; a tuple if there are several outputs."""
+        case = self.op.case(*args, **kwargs)
+        p, shapes = self.op.checked(case)
+        given = {name: as_array(tangent, name) * 1.0 for name, tangent in tangents.items()}
+        for name, tangent in given.items():
+            if name not in case.arrays:
+                raise Refused(
+                    say("tangents are given by input name"),
+                    got=name,
+                    fix=", ".join(case.arrays) or say("there are none"),
+                )
+            if tangent.shape != case.arrays[name].shape:
+                raise Refused(
+                    say("the tangent of {name} has its shape, {shape}", name=name, shape=case.arrays[name].shape),
+                    got=f"{tangent.shape}",
+                )
+        names = [name for name in shapes if self.op.output(name).differentiable]
+        result = self.op.jvp(p, widened(given), **widened(case.arrays))
+        return self._rounded(self.op.by_name(result, names), case)
+
+    def _by_output(self, cotangent: Any, names: list[str]) -> dict[str, Array]:
+        if isinstance(cotangent, Mapping):
+            given = dict(cotangent)
+        elif len(names) > 1 and isinstance(cotangent, (tuple, list)):
+            given = dict(zip(names, cotangent, strict=False))
+        else:
+            given = {names[0]: cotangent}
+        return {name: as_array(array, "cotangent") * 1.0 for name, array in given.items() if array is not None}
+
+    def _one_or_all(self, given: dict[str, Array], names: list[str]) -> Any:
+        return widened(given) if len(self._differentiable) > 1 else widened(given)[names[0]]
+
+    @property
+    def _differentiable(self) -> list[str]:
+        return [output.name for output in self.op.outputs if output.differentiable]
+
+    def _rounded(self, results: Mapping[str, Array], case: Case) -> Any:
+        dtype = result_dtype(case)
+        arrays = [a.astype(dtype, copy=False) if a.dtype.kind == "f" else a for a in map(np.asarray, results.values())]
+        return arrays[0] if len(arrays) == 1 else tuple(arrays)
+
+
+def result_dtype(case: Case) -> Any:
+    """float32 if every real array is float32 (or narrower), and so on; float64 if there is none."""
+    kinds = [array.dtype for array in case.arrays.values() if array.dtype.kind == "f"]
+    return np.result_type(*kinds) if kinds else np.dtype(np.float64)
+
+
+def _traced(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The first argument that wants to record the call instead (a traced array), if there is one."""
+    for each in (*args, *kwargs.values()):
+        if hasattr(each, "__opcheck_record__"):
+            return each
+    return None
+
+
+def _document(op: Op) -> str:
+    """The docstring that follows from the declaration."""
+    lines = [f"{op.summary}.", "", f"    {op.formula}", ""]
+    for spec in op.inputs:
+        lines.append(f"{spec.name} ({spec.letters}): {spec.help}{' (optional)' if spec.optional else ''}")
+    for param in op.params:
+        lines.append(f"{param.name}: {param.help}; {param.kind.describe()}")
+    lines += [f"Returns {', '.join(f'{out.name} ({out.letters})' for out in op.outputs)}."]
+    lines += ["Raises opcheck.Refused (a ValueError) for what torch refuses.", f"Source: {op.source}"]
+    return "\n".join(lines)
+
+
+@cache
+def function(name: str) -> Reference:
+    return Reference(catalog.get(name))
+
+
+def __getattr__(name: str) -> Reference:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    try:
+        return function(name)
+    except Refused as error:
+        raise AttributeError(str(error)) from None
+
+
+def __dir__() -> list[str]:
+    return [op.name for op in catalog.every()]
+
+
+__all__ = ["Params", "Reference", "function", "result_dtype"]

@@ -1,0 +1,105 @@
+"""The document model: what a worked calculation is before anyone decides how it looks.
+
+`explain` and the traces build these; the renderers see nothing else. It is a closed union: an `Expression` is a
+Number, Symbol, Apply or Elided; a `Block` is Prose, Formula, Grids, Table or Step.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that was computed. A float here is NaN, an infinity, -0.0 or a number that a float type holds."""
+
+    value: Fraction | float
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A name, perhaps of one element: x[0,1]. With `adjoint` it is that element's adjoint, x̄[0,1]; `tangent`: ẋ."""
+
+    name: str
+    at: tuple[int, ...] = ()
+    adjoint: bool = False
+    tangent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """An operation (a key of trace.PRIMITIVES) on expressions."""
+
+    op: str
+    args: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Elided:
+    """Terms of a sum that are left out; their sum, where numbers are shown."""
+
+    count: int
+    value: Number | None = None
+
+
+Expression = Number | Symbol | Apply | Elided
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A sentence or a few. A "hint" says what to do next and is dropped where nobody can do it (on a pipe)."""
+
+    text: str
+    kind: str = "text"  # text, note, hint, title
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """left = right = right ...: every right side is the one before it, one reduction further."""
+
+    left: Expression
+    rights: tuple[Expression, ...]
+    brief: bool = False  # on one line if it fits, without the names
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place of a grid: marked if the calculation reads it; padding if it lies outside the array."""
+
+    value: Number | None
+    marked: bool = False
+    padding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A two-dimensional array, or a slice or a part of one."""
+
+    title: str
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grids:
+    """Grids side by side."""
+
+    grids: tuple[Grid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headers; an entry is a text or an expression."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple["str | Expression", ...], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a calculation under a heading: "step 1 of 9"."""
+
+    title: str
+    blocks: tuple["Block", ...] = field(default=())
+
+
+Block = Prose | Formula | Grids | Table | Step
