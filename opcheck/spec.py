@@ -34,7 +34,7 @@ class Input:
     help: str
     optional: bool = False
     differentiable: bool = True
-    default: str = "ramp"  # what `explain` fills it with: ramp, ones, classes, unit, zeros
+    default: str = "ramp"  # what `explain` fills it with: ramp, half, ones, classes, binary, unit, zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,9 @@ class Op(ABC):
                 fix=say("pass these arguments, by these names"),
             ) from None
         arrays = {
-            each.name: as_array(bound[each.name], each.name) for each in self.inputs if bound.get(each.name) is not None
+            each.name: as_array(bound[each.name], each.name, real=each.default != "classes")
+            for each in self.inputs
+            if bound.get(each.name) is not None
         }
         for each in self.inputs:
             if not each.optional and each.name not in arrays:
@@ -204,8 +206,8 @@ class Op(ABC):
         return result if isinstance(result, dict) else {next(iter(shapes)): result}
 
 
-def as_array(value: Any, name: str) -> Array:
-    """`value` as a numpy array of numbers; raises Refused for ragged or non-numeric data."""
+def as_array(value: Any, name: str, real: bool = False) -> Array:
+    """`value` as a numpy array of numbers, with `real` in float64 if whole; Refused for ragged or non-numeric data."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -216,7 +218,7 @@ def as_array(value: Any, name: str) -> Array:
             got=say("{type} of dtype {dtype}", type=type(value).__name__, dtype=array.dtype),
             fix=say("rows of equal length, numbers only"),
         )
-    return array
+    return array.astype(np.float64) if real and array.dtype.kind != "f" else array
 
 
 def widened(arrays: Mapping[str, Array]) -> dict[str, Array]:
