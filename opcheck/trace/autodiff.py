@@ -7,26 +7,8 @@ multiplication, and a zero partial passes nothing on, not even a NaN: a window's
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opcheck.trace.graph import Graph, Node
+from opcheck.trace.graph import Graph
 from opcheck.trace.primitives import FLOATS, PRIMITIVES, Arithmetic
-
-
-def _scaled(k: Arithmetic, partial: Any, x: Any) -> Any:
-    """partial * x, or None where the partial is structurally zero."""
-    if type(partial) is int:
-        if partial == 1:
-            return x
-        if partial == 0:
-            return None
-        if partial == -1:
-            return k.neg(x)
-    return k.mul(partial, x)
-
-
-def _partials(k: Arithmetic, node: Node, id: int, values: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
-    row = PRIMITIVES[node.op]
-    at = numbers if row.piecewise else values
-    return row.partials(k, at[id], *[at[i] for i in node.args])
 
 
 def contributions(
@@ -39,11 +21,18 @@ def contributions(
 ) -> list[tuple[int, Any]]:
     """What node `id` passes back: (argument, partial * cotangent) for each argument that it depends on."""
     node = graph.nodes[id]
-    if not node.args:
+    args = node[1]
+    if not args:
         return []
-    partials = _partials(k, node, id, values, values if numbers is None else numbers)
-    pairs = ((arg, _scaled(k, partial, cotangent)) for arg, partial in zip(node.args, partials, strict=True))
-    return [(arg, share) for arg, share in pairs if share is not None]
+    row = PRIMITIVES[node[0]]
+    at = numbers if row.piecewise and numbers is not None else values
+    shares = []
+    for arg, partial in zip(args, row.partials(k, at[id], *[at[i] for i in args]), strict=True):
+        if type(partial) is not int:
+            shares.append((arg, k.mul(partial, cotangent)))
+        elif partial:
+            shares.append((arg, cotangent if partial == 1 else k.neg(cotangent)))
+    return shares
 
 
 def forward(
@@ -54,15 +43,23 @@ def forward(
     numbers: Sequence[Any] | None = None,
 ) -> list[Any]:
     """Each node's tangent, given those of some leaves (by node id); None where no tangent reaches."""
-    numbers = values if numbers is None else numbers
     results: list[Any] = []
     for id, node in enumerate(graph.nodes):
-        incoming = [(place, results[arg]) for place, arg in enumerate(node.args) if results[arg] is not None]
-        if not incoming:
+        args = node[1]
+        incoming = [results[i] for i in args]
+        if all(tangent is None for tangent in incoming):
             results.append(tangents.get(id))
             continue
-        partials = _partials(k, node, id, values, numbers)
-        shares = [share for place, t in incoming if (share := _scaled(k, partials[place], t)) is not None]
+        row = PRIMITIVES[node[0]]
+        at = numbers if row.piecewise and numbers is not None else values
+        shares = []
+        for tangent, partial in zip(incoming, row.partials(k, at[id], *[at[i] for i in args]), strict=True):
+            if tangent is None:
+                continue
+            if type(partial) is not int:
+                shares.append(k.mul(partial, tangent))
+            elif partial:
+                shares.append(tangent if partial == 1 else k.neg(tangent))
         results.append(k.sum(*shares) if len(shares) > 1 else shares[0] if shares else None)
     return results
 
@@ -80,17 +77,16 @@ def reverse(
     order in which they arrive. With `k` = TRACED and `values` = tape.tracers() the adjoints are a graph on the same
     tape; `numbers` then says where the kinks are.
     """
-    numbers = values if numbers is None else numbers
     arrived: list[list[Any] | None] = [None] * len(graph.nodes)
     for id, cotangent in cotangents.items():
         arrived[id] = [cotangent]
-    results: list[Any] = [None] * len(graph.nodes)
-    for id in range(len(graph.nodes) - 1, -1, -1):
+    results: list[Any] = [None] * len(arrived)
+    for id in range(len(arrived) - 1, -1, -1):
         shares = arrived[id]
         if shares is None:
             continue
-        adjoint = results[id] = k.sum(*shares) if len(shares) > 1 else shares[0]
         arrived[id] = None  # the sweep holds only what it still needs
+        adjoint = results[id] = k.sum(*shares) if len(shares) > 1 else shares[0]
         for arg, share in contributions(graph, id, adjoint, values, k, numbers):
             waiting = arrived[arg]
             if waiting is None:
