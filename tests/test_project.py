@@ -129,7 +129,8 @@ def test_the_import_rules_hold():
         ("trace/bad.py", "import numpy"),
         ("ops/bad.py", "import opcheck.catalog"),
         ("render/bad.py", "import opcheck.ops"),
-        ("ops/worse.py", "import opcheck.app"),
+        ("sandbox/inside/bad.py", "import opcheck.language"),
+        ("ops/bad.py", "import opcheck.ops.linear"),
     ],
 )
 def test_a_broken_import_rule_would_be_seen(tmp_path, file, line):
@@ -138,7 +139,7 @@ def test_a_broken_import_rule_would_be_seen(tmp_path, file, line):
     (tmp_path / "opcheck" / file).write_text(line + "\n")
     done = lint_imports(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 broken" in done.stdout
+    assert re.search(r"[1-9] broken", done.stdout), done.stdout
 
 
 # --- files ---
