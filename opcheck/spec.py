@@ -19,6 +19,7 @@ from opcheck.params import REQUIRED, Param, Params
 
 if TYPE_CHECKING:
     from opcheck.choosers import Chooser
+    from opcheck.roundoff import Rounding
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -84,6 +85,7 @@ class Op(ABC):
     outputs: tuple[Output, ...]
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    rounding: "Rounding | None" = None  # vectorised error bounds (opcheck.roundoff); None: from the graph
 
     # --- what an operator file writes -------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from opcheck.choosers import Chooser
 from opcheck.language import say
+from opcheck.roundoff import Multilinear
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Params, Refused, Shape
 from opcheck.trace import total
 
@@ -22,6 +23,7 @@ class Linear(Op):
         Input("bias", "b", "Out", "one number for each output feature", optional=True),
     )
     outputs = (Output("output", "y", "* Out"),)
+    rounding = Multilinear()
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         x, w, b = shapes["input"], shapes["weight"], shapes.get("bias")

@@ -1,0 +1,157 @@
+"""What the verifier asks of an implementation: open one call, then read outputs, gradients and tangents from it."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op, Shape
+
+Outputs = dict[str, Array]
+
+
+class Unavailable(RuntimeError):
+    """A backend cannot run here: an extra, a device or a number format is missing. The message says what to do."""
+
+
+class NoCounterpart(Exception):
+    """The implementation lacks what a check needs (a parameter, forward mode): the check is left out and counted."""
+
+
+class Malformed(Exception):
+    """The implementation's answer is not what a call of the operator returns."""
+
+
+class Session(ABC):
+    """One call of an implementation. `outputs` runs it; the others may run it again."""
+
+    changed: tuple[str, ...] = ()  # inputs that the call modified, known after it ran
+    dtypes: Mapping[str, str]  # dtype of each output, known after it ran
+
+    @abstractmethod
+    def outputs(self) -> Outputs:
+        """Every output by name: real ones in float64, whole numbers in int64."""
+
+    def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        """The gradient of each differentiable input; raises NoCounterpart where there is none."""
+        raise NoCounterpart(say("no gradients"))
+
+    def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
+        """The tangent of each differentiable output; raises NoCounterpart."""
+        raise NoCounterpart(say("no forward mode"))
+
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
+        """The gradient of the sum of directions * vjp; raises NoCounterpart."""
+        raise NoCounterpart(say("no second derivative"))
+
+    def shares_memory(self) -> tuple[str, ...]:
+        """Outputs whose memory is an input's."""
+        return ()
+
+
+class Backend(ABC):
+    """An implementation of one or of all operators."""
+
+    name: str
+    layouts: tuple[str, ...] = ("contiguous",)
+    concurrent = True  # whether two threads may call it at once
+
+    def version(self) -> str:
+        """Library and version, for the report."""
+        return ""
+
+    def settings(self) -> dict[str, Any]:
+        """Switches that change the numbers (TF32, reduced-precision reductions), for the report."""
+        return {}
+
+    def unavailable(self, op: Op, dtype: str) -> str:
+        """Why this backend has nothing to check for `op` in `dtype`; empty if it has."""
+        return ""
+
+    def lacks(self, op: Op, case: Case) -> str:
+        """What this backend has no counterpart of in this case (a parameter, an optional input); empty if nothing."""
+        return ""
+
+    @abstractmethod
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> Session:
+        """Prepare one call; without `gradients` nothing is recorded for `vjp`."""
+
+
+def named_outputs(op: Op, result: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    """What a call returned, by output name; raises Malformed where the number of results is wrong."""
+    if isinstance(result, Mapping) and set(result) == set(shapes):
+        return dict(result)
+    if len(shapes) == 1 and not isinstance(result, (tuple, list)):
+        return dict(zip(shapes, (result,), strict=True))
+    if not isinstance(result, (tuple, list)) or len(result) != len(shapes):
+        got = (
+            say("{n} results", n=len(result))
+            if isinstance(result, (tuple, list))
+            else say("one {type}", type=type(result).__name__)
+        )
+        raise Malformed(
+            say("{op} returns {names} here; got {got}", op=op.name, names=", ".join(shapes), got=got)
+        )
+    return dict(zip(shapes, result, strict=True))
+
+
+def arguments(op: Op, tensors: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """How a candidate is called: differentiable and required inputs by position as far as they were all given, the
+    rest by torch's names; parameters only where they differ from the default."""
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    by_position = True
+    for argument in op.inputs:
+        by_position = by_position and argument.name in tensors and (argument.differentiable or not argument.optional)
+        if argument.name in tensors:
+            if by_position:
+                positional.append(tensors[argument.name])
+            else:
+                keywords[argument.name] = tensors[argument.name]
+    return positional, {**keywords, **given(op, params)}
+
+
+def given(op: Op, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from torch's defaults."""
+    defaults = {each.name: each.default for each in op.params}
+    return {
+        name: value
+        for name, value in params.items()
+        if type(value) is not type(defaults[name]) or value != defaults[name]
+    }
+
+
+def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
+    """The first argument of this case that the signature of `function` does not take; empty if it takes all."""
+    try:
+        accepted = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a built-in without a signature takes what it takes
+        return ""
+    kinds = [each.kind for each in accepted.values()]
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return ""
+    positional, keywords = arguments(op, case.arrays, case.params)
+    places = sum(
+        kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds
+    )
+    if len(positional) > places and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return [each.name for each in op.inputs][places]
+    return next((name for name in keywords if name not in accepted), "")
+
+
+def laid_out(array: Array, layout: str) -> Array:
+    """The same numbers in another memory layout (numpy)."""
+    if layout == "transposed":
+        return np.asfortranarray(array)
+    if layout == "strided" and array.ndim:
+        room = np.repeat(array, 2, axis=-1)
+        room[..., 1::2] = 0  # what lies between must not be read
+        return room[..., ::2]
+    if layout == "offset":
+        room = np.zeros(array.size + 3, dtype=array.dtype)
+        room[3:] = array.ravel()
+        return room[3:].reshape(array.shape)
+    return array

@@ -1,0 +1,181 @@
+"""Somebody's own function, of numpy arrays or of torch tensors, called as the operator of torch is called."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.backends.base import (
+    Backend,
+    Malformed,
+    NoCounterpart,
+    Outputs,
+    Session,
+    Unavailable,
+    arguments,
+    lacking,
+    laid_out,
+    named_outputs,
+)
+from opcheck.backends.tensors import TensorBackend, TensorSession
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op
+
+
+class TorchFunction(TensorBackend):
+    """candidate(*tensors, **params) -> tensor(s); gradients by autograd.
+
+    An `autograd.Function` class is called by its `apply`, with every argument by position, as such a class takes them.
+    """
+
+    def __init__(self, candidate: Any, device: str = "cpu", name: str = "") -> None:
+        super().__init__(device)
+        self.candidate = candidate
+        self.name = name or described(candidate)
+        self.is_function_class = inspect.isclass(candidate) and issubclass(candidate, self.torch.autograd.Function)
+
+    def lacks(self, op: Op, case: Case) -> str:
+        if not self.is_function_class:
+            return lacking(op, case, self.candidate)
+        if getattr(self.candidate, "setup_context", None) is not self.torch.autograd.Function.setup_context:
+            places = list(inspect.signature(self.candidate.forward).parameters)
+        else:
+            places = list(inspect.signature(self.candidate.forward).parameters)[1:]  # without ctx
+        needed = [*case.arrays, *case.params]
+        return next((name for name in needed if name not in places), "")
+
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
+        return TensorSession(
+            self.torch, op, case, dtype, lambda tensors: self._call(op, case, tensors), self.device, layout, gradients
+        )
+
+    def _call(self, op: Op, case: Case, tensors: dict[str, Any]) -> Any:
+        positional, keywords = arguments(op, tensors, case.params)
+        if not self.is_function_class:
+            return self.candidate(*positional, **keywords)
+        signature = inspect.signature(self.candidate.forward)
+        places = [name for name in signature.parameters if name != "ctx"]
+        values = {**tensors, **case.params}
+        defaults = {each.name: each.default for each in op.params}
+        return self.candidate.apply(*(values.get(name, defaults.get(name)) for name in places))
+
+
+class NumpyFunction(Backend):
+    """candidate(*arrays, **params) -> array(s); gradients by candidate.vjp and candidate.jvp, where it has them:
+    vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array."""
+
+    layouts = ("contiguous", "transposed", "strided", "offset")
+
+    def __init__(self, candidate: Callable[..., Any], name: str = "") -> None:
+        self.candidate = candidate
+        self.name = name or described(candidate)
+
+    def version(self) -> str:
+        return f"numpy {np.__version__}"
+
+    def unavailable(self, op: Op, dtype: str) -> str:
+        try:
+            numpy_dtype(dtype)
+        except Unavailable as error:
+            return str(error)
+        return ""
+
+    def lacks(self, op: Op, case: Case) -> str:
+        return lacking(op, case, self.candidate)
+
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> "NumpySession":
+        return NumpySession(self.candidate, op, case, dtype, layout)
+
+
+class NumpySession(Session):
+    """One call of a numpy candidate, on copies of the arrays in the dtype and layout that are checked."""
+
+    def __init__(self, candidate: Any, op: Op, case: Case, dtype: str, layout: str) -> None:
+        self.candidate, self.op, self.case = candidate, op, case
+        self.number = numpy_dtype(dtype)
+        self.layout = layout
+        self.dtypes: dict[str, str] = {}
+        _, self.shapes = op.checked(case)
+        self.arrays = {name: laid_out(self._cast(array), layout) for name, array in case.arrays.items()}
+        self._results: dict[str, Any] | None = None
+
+    def _cast(self, array: Array) -> Array:
+        return array.astype(self.number if array.dtype.kind == "f" else array.dtype)
+
+    def _call(self, function: Callable[..., Any], *first: Any) -> Any:
+        positional, keywords = arguments(self.op, self.arrays, self.case.params)
+        with np.errstate(all="ignore"):
+            return function(*first, *positional, **keywords)
+
+    def results(self) -> dict[str, Any]:
+        if self._results is None:
+            results = named_outputs(self.op, self._call(self.candidate), self.shapes)
+            self.dtypes = {name: str(np.asarray(each).dtype) for name, each in results.items()}
+            self._results = results
+        return self._results
+
+    def outputs(self) -> Outputs:
+        return {name: numbers(each, name) for name, each in self.results().items()}
+
+    def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        function = getattr(self.candidate, "vjp", None)
+        if function is None:
+            raise NoCounterpart(say("a numpy function without .vjp"))
+        first = {name: self._cast(each) for name, each in cotangent.items()}
+        found = self._call(function, first if len(self.op.outputs) > 1 else next(iter(first.values())))
+        if not isinstance(found, Mapping):
+            raise Malformed(say("vjp returns a dict of gradients by input name, not {type}", type=type(found).__name__))
+        return {name: numbers(each, name) for name, each in found.items()}
+
+    def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
+        function = getattr(self.candidate, "jvp", None)
+        if function is None:
+            raise NoCounterpart(say("a numpy function without .jvp"))
+        found = self._call(function, {name: self._cast(each) for name, each in tangents.items()})
+        names = {each.name: self.shapes[each.name] for each in self.op.outputs if each.differentiable and each.name in self.shapes}
+        return {name: numbers(each, name) for name, each in named_outputs(self.op, found, names).items()}
+
+    @property
+    def changed(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(
+            name
+            for name, array in self.case.arrays.items()
+            if not np.array_equal(self.arrays[name].astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+        )
+
+    def shares_memory(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name, each in self.results().items()
+            if isinstance(each, np.ndarray) and any(np.may_share_memory(each, a) for a in self.arrays.values() if a.size)
+        )
+
+
+def numbers(value: Any, name: str) -> Array:
+    """An answer as float64 or int64; raises Malformed for what is not a rectangular array of real numbers."""
+    try:
+        array = np.array(value)  # a copy and a plain array, whatever the type was
+    except ValueError:
+        raise Malformed(say("{name} is not a rectangular array", name=name)) from None
+    if array.dtype.kind in "iub":
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float16"):
+        return array.astype(np.float64)
+    raise Malformed(say("{name} is not an array of real numbers but {type}", name=name, type=array.dtype))
+
+
+def numpy_dtype(dtype: str) -> Any:
+    """numpy's type of that name; bfloat16 needs ml_dtypes."""
+    if dtype == "bfloat16":
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise Unavailable(say("numpy has no bfloat16: pip install ml_dtypes")) from None
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(dtype)
+
+
+def described(candidate: Any) -> str:
+    """What to call a candidate in a report."""
+    return str(getattr(candidate, "__qualname__", None) or type(candidate).__name__)

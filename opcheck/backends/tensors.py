@@ -1,0 +1,208 @@
+"""A call of anything that takes and returns torch tensors: torch itself, a function, a module."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, Unavailable, named_outputs
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op
+
+Call = Callable[[dict[str, Any]], Any]  # tensors by name -> whatever the implementation returns
+
+
+class TensorBackend(Backend):
+    """What all torch backends share: the device, the layouts, torch's switches."""
+
+    layouts = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.torch = require_torch()
+        self.device = device
+        if device.startswith("cuda") and not self.torch.cuda.is_available():
+            raise Unavailable(
+                say("torch finds no CUDA device here: use --device cpu, or run on a machine that has one")
+            )
+
+    def version(self) -> str:
+        torch = self.torch
+        where = f", {torch.cuda.get_device_name(self.device)}" if self.device.startswith("cuda") else ""
+        return f"torch {torch.__version__}{where}"
+
+    def settings(self) -> dict[str, Any]:
+        return switches(self.torch) if self.device.startswith("cuda") else {"threads": self.torch.get_num_threads()}
+
+
+def require_torch() -> Any:
+    """torch, or Unavailable with the command that installs it."""
+    try:
+        import torch
+    except ImportError:
+        raise Unavailable(say("torch is not installed: pip install 'opcheck[torch]'")) from None
+    return torch
+
+
+def switches(torch: Any) -> dict[str, Any]:
+    """torch's switches that change the numbers on CUDA, as they stand."""
+    return {
+        "cudnn.allow_tf32": torch.backends.cudnn.allow_tf32,
+        "matmul.allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        "cudnn.deterministic": torch.backends.cudnn.deterministic,
+        "allow_fp16_reduced_precision_reduction": torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction,
+        "allow_bf16_reduced_precision_reduction": torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
+    }
+
+
+class TensorSession(Session):
+    """`call(tensors)` on the tensors of one case; gradients by autograd, tangents by forward mode."""
+
+    def __init__(
+        self,
+        torch: Any,
+        op: Op,
+        case: Case,
+        dtype: str,
+        call: Call,
+        device: str = "cpu",
+        layout: str = "contiguous",
+        gradients: bool = True,
+    ) -> None:
+        self.torch, self.op, self.case, self.device, self.layout = torch, op, case, device, layout
+        self.call = call
+        self.dtype = getattr(torch, dtype)
+        _, self.shapes = op.checked(case)
+        self.dtypes: dict[str, str] = {}
+        self.tensors = {name: self.tensor(array) for name, array in case.arrays.items()}
+        self.leaves = {
+            each.name: self.tensors[each.name]
+            for each in op.inputs
+            if gradients and each.differentiable and each.name in self.tensors and self.tensors[each.name].is_floating_point()
+        }
+        self._results: dict[str, Any] | None = None
+
+    def tensor(self, array: Array, layout: str | None = None) -> Any:
+        tensor = self.torch.from_numpy(np.array(array, order="C"))  # a copy: the candidate may write into it
+        if array.dtype.kind == "f":
+            tensor = tensor.to(self.dtype)
+        tensor = tensor.to(self.device)
+        return laid_out(self.torch, tensor, layout or self.layout)
+
+    def results(self) -> dict[str, Any]:
+        """The tensors that the call returned, by output name, with their graph."""
+        if self._results is None:
+            for leaf in self.leaves.values():
+                leaf.requires_grad_(True)
+            results = named_outputs(self.op, self.call(dict(self.tensors)), self.shapes)
+            for name, each in results.items():
+                if not isinstance(each, self.torch.Tensor):
+                    raise Malformed(say("{name} is not a tensor but {type}", name=name, type=type(each).__name__))
+            self.dtypes = {name: str(each.dtype).removeprefix("torch.") for name, each in results.items()}
+            self._results = results
+        return self._results
+
+    def outputs(self) -> Outputs:
+        return {name: to_numpy(self.torch, each) for name, each in self.results().items()}
+
+    def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        results = self.results()
+        used = [name for name in cotangent if name in results and results[name].requires_grad]
+        if not used or not self.leaves:
+            raise NoCounterpart(say("the output is not connected to its inputs (no autograd)"))
+        gradients = self.torch.autograd.grad(
+            [results[name] for name in used],
+            list(self.leaves.values()),
+            [self.tensor(cotangent[name], "contiguous") for name in used],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        return {
+            name: np.zeros(leaf.shape) if gradient is None else to_numpy(self.torch, gradient)
+            for (name, leaf), gradient in zip(self.leaves.items(), gradients, strict=True)
+        }
+
+    def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
+        forward = self.torch.autograd.forward_ad
+        with forward.dual_level():
+            inputs = {name: tensor.detach() for name, tensor in self.tensors.items()}
+            for name, tangent in tangents.items():
+                inputs[name] = forward.make_dual(inputs[name], self.tensor(tangent, "contiguous"))
+            try:
+                results = named_outputs(self.op, self.call(inputs), self.shapes)
+            except (NotImplementedError, RuntimeError) as error:
+                if "forward" in str(error) and ("AD" in str(error) or "jvp" in str(error)):
+                    raise NoCounterpart(say("no forward mode")) from None
+                raise
+            found = {}
+            for output in self.op.outputs:
+                if output.differentiable and output.name in results:
+                    primal, tangent = forward.unpack_dual(results[output.name])
+                    found[output.name] = (
+                        np.zeros(tuple(primal.shape)) if tangent is None else to_numpy(self.torch, tangent)
+                    )
+        return found
+
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
+        torch, results = self.torch, self.results()
+        names = [name for name in cotangent if name in results and results[name].requires_grad]
+        leaves = list(self.leaves.values())
+        first = torch.autograd.grad(
+            [results[name] for name in names],
+            leaves,
+            [self.tensor(cotangent[name], "contiguous") for name in names],
+            create_graph=True,
+            allow_unused=True,
+        )
+        pairs = [
+            (gradient * self.tensor(directions[name], "contiguous")).sum()
+            for name, gradient in zip(self.leaves, first, strict=True)
+            if gradient is not None and gradient.requires_grad
+        ]
+        if not pairs:
+            return {name: np.zeros(leaf.shape) for name, leaf in self.leaves.items()}
+        second = torch.autograd.grad(sum(pairs), leaves, allow_unused=True)
+        return {
+            name: np.zeros(leaf.shape) if each is None else to_numpy(torch, each)
+            for (name, leaf), each in zip(self.leaves.items(), second, strict=True)
+        }
+
+    @property
+    def changed(self) -> tuple[str, ...]:  # type: ignore[override]
+        now = {name: to_numpy(self.torch, tensor) for name, tensor in self.tensors.items()}
+        return tuple(
+            name for name, array in self.case.arrays.items() if not np.array_equal(now[name], array, equal_nan=array.dtype.kind == "f")
+        )
+
+    def shares_memory(self) -> tuple[str, ...]:
+        taken = {tensor.untyped_storage().data_ptr() for tensor in self.tensors.values() if tensor.numel()}
+        return tuple(
+            name
+            for name, each in self.results().items()
+            if each.numel() and each.untyped_storage().data_ptr() in taken
+        )
+
+
+def to_numpy(torch: Any, tensor: Any) -> Array:
+    """A tensor as float64, or int64 for whole numbers."""
+    tensor = tensor.detach()
+    kind = torch.float64 if tensor.is_floating_point() else torch.int64
+    array: Array = tensor.to("cpu", kind).numpy()
+    return array
+
+
+def laid_out(torch: Any, tensor: Any, layout: str) -> Any:
+    """The same numbers in another memory layout."""
+    if layout == "transposed" and tensor.ndim > 1:
+        return tensor.transpose(0, -1).contiguous().transpose(0, -1)
+    if layout == "strided" and tensor.ndim:
+        return tensor.repeat_interleave(2, dim=-1)[..., ::2]
+    if layout == "offset":
+        room = torch.empty(tensor.numel() + 3, dtype=tensor.dtype, device=tensor.device)
+        room[3:] = tensor.reshape(-1)
+        return room[3:].view(tensor.shape)
+    if layout == "channels_last" and tensor.ndim == 4:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    if layout == "expanded" and tensor.ndim and tensor.shape[0] == 1:
+        return tensor[0].expand(1, *tensor.shape[1:])
+    return tensor

@@ -1,0 +1,151 @@
+"""The runner: trials of one operator in one dtype against one implementation, claim by claim."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from opcheck.backends.base import Backend, NoCounterpart
+from opcheck.language import say
+from opcheck.spec import Case, Op
+from opcheck.verify import claims
+from opcheck.verify.casefile import Trial
+from opcheck.verify.check import Check, FalseAlarm, Finding, malformed
+from opcheck.verify.report import KEPT, Report
+from opcheck.verify.streams import trial as trial_at
+
+DEFAULT_CASES = 300
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a sweep: trials `first` to `last` (not included) of one operator in one dtype."""
+
+    op: str
+    dtype: str
+    seed: int
+    first: int
+    last: int
+
+
+def run_shard(
+    op: Op,
+    shard: Shard,
+    backend: Backend,
+    *,
+    seconds: float | None = None,
+    wanted: Iterable[str] | None = None,
+    about_to: Callable[[int], None] | None = None,
+) -> Report:
+    """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which one it is."""
+    report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
+    reason = backend.unavailable(op, shard.dtype)
+    if reason:
+        report.not_run[op.name, shard.dtype] = reason
+        return report
+    start = time.perf_counter()
+    chosen = claims.chosen(wanted)
+    try:
+        for index in range(shard.first, shard.last):
+            if seconds is not None and time.perf_counter() - start > seconds:
+                break
+            if about_to is not None:
+                about_to(index)
+            made = trial_at(op, shard.dtype, shard.seed, index)
+            report.trials += 1
+            lacks = backend.lacks(op, made.case)
+            if lacks:
+                report.left_out[op.name, lacks] += 1
+                without = _without(op, made, lacks)
+                if without is None or backend.lacks(op, without.case):
+                    continue
+                made = without
+            check_trial(op, made, backend, report, chosen, index)
+            if _hopeless(report, op.name, shard.dtype):
+                break
+    except KeyboardInterrupt:
+        report.interrupted = True
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def check_trial(
+    op: Op, made: Trial, backend: Backend, report: Report, chosen: Iterable[claims.Claim], index: int | None = None
+) -> None:
+    """Every claim on one trial; with no index all of them, else those whose turn it is."""
+    check = Check(op, made, backend)
+    for claim in chosen:
+        if index is not None and claim.every > 1 and index % claim.every:
+            continue
+        began = time.perf_counter()
+        stop = False
+        for finding in findings(claim, check):
+            now = time.perf_counter()
+            report.add(op.name, made.dtype, finding, now - began)
+            began = now
+            stop = stop or (finding.verdict is not None and claim.name in ("answers", "shape"))
+        if stop:
+            return
+
+
+def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
+    """What a claim finds; what the implementation raises is a finding too."""
+    try:
+        yield from claim.check(check)
+    except NoCounterpart as error:
+        yield Finding(claim.name, left_out=str(error))
+    except (FalseAlarm, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if is_ours(error):
+            raise
+        yield Finding(claim.name, verdict=malformed(claim.name, check.trial, error))
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an exception was raised by opcheck itself and not by the implementation that it called.
+
+    The traceback tells: a call of an implementation leaves a session's `_call`, `call` or `results` on the stack.
+    """
+    from opcheck.backends.base import Malformed
+
+    if isinstance(error, Malformed):
+        return False
+    trace = error.__traceback__
+    while trace is not None:
+        if "/backends/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
+            return False
+        trace = trace.tb_next
+    return True
+
+
+def _without(op: Op, made: Trial, lacking: str) -> Trial | None:
+    """The trial without an argument that the implementation lacks; None where that is no call."""
+    from opcheck.spec import Refused
+    from opcheck.verify.streams import with_directions
+
+    import numpy as np
+
+    case = Case(
+        op.name,
+        {name: array for name, array in made.case.arrays.items() if name != lacking},
+        {name: value for name, value in made.case.params.items() if name != lacking},
+    )
+    if len(case.arrays) + len(case.params) == len(made.case.arrays) + len(made.case.params):
+        return None
+    try:
+        return with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
+    except (Refused, KeyError):
+        return None
+
+
+def _hopeless(report: Report, op: str, dtype: str) -> bool:
+    """Whether enough failures were seen to explain them: more of the same teach nothing."""
+    return any(row.failed >= KEPT for (name, kind, _), row in report.rows.items() if (name, kind) == (op, dtype))
+
+
+def nothing_checked(report: Report) -> str:
+    """Why nothing was checked, for the person who asked; empty if something was."""
+    if report.checked:
+        return ""
+    reasons = {*report.not_run.values(), *(why for _, why in report.left_out)}
+    return say("nothing was checked: {reasons}", reasons="; ".join(sorted(reasons)) or say("no cases"))
