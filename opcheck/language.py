@@ -14,7 +14,7 @@ def use(language: str) -> None:
     _current = language
 
 
-def say(sentence: str, **values: object) -> str:
+def say(sentence: str, /, **values: object) -> str:
     """The sentence in the current language with its {values} filled in.
 
     >>> say("step {k} of {n}", k=1, n=9)

@@ -108,7 +108,7 @@ def load(name: str, path: Path) -> Array:
     try:
         match path.suffix:
             case ".npy":
-                array = np.load(path, allow_pickle=False)
+                array: Array = np.load(path, allow_pickle=False)
             case ".csv":
                 array = np.loadtxt(path, delimiter=",", ndmin=1)
             case ".json":

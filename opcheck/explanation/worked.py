@@ -1,6 +1,6 @@
 """The worked calculation of an operator's output, and of the gradient of each input."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -129,7 +129,7 @@ def _forward_grids(
         padding = [node.at for node in tape.nodes if node.op == "padding" and node.label == spec.symbol]
         if array.ndim:
             grids += draw(
-                spec.symbol, array.shape, lambda place, a=array: decimal_of(a[place]), marks, padding,
+                spec.symbol, array.shape, reader(array), marks, padding,
                 calculation.hidden.get(spec.symbol, 0),
             )  # fmt: skip
     for name, shape in calculation.shapes.items():
@@ -143,9 +143,14 @@ def _forward_grids(
     return Grids(tuple(grids)) if grids else None
 
 
-def decimal_of(number: Any) -> Any:
-    """An element of an array as the decimal that it prints as."""
-    return as_fraction(exactly(number.item(), decimal=True))
+def reader(array: Array) -> Callable[[Shape], Fraction | float]:
+    """Reads elements of an array as the decimals that they print as."""
+
+    def read(at: Shape) -> Fraction | float:
+        decimal: Fraction | float = as_fraction(exactly(array[at].item(), decimal=True))
+        return decimal
+
+    return read
 
 
 def _leaves(tape: Tape, roots: Iterable[int]) -> set[tuple[str, Shape]]:
@@ -181,7 +186,7 @@ def gradient_steps(
     symbol = op.output(name).symbol
     blocks: list[Block] = [Prose(_upstream(symbol, default=cotangent is None), "note")]
     hidden = {**calculation.hidden, symbol: calculation.hidden.get(symbol, 0)}
-    grids = draw(symbol + ADJOINT, shape, lambda at: decimal_of(g[at]), [], (), hidden.get(symbol, 0)) if shape else []
+    grids = draw(symbol + ADJOINT, shape, reader(g), [], (), hidden.get(symbol, 0)) if shape else []
     if grids:
         blocks.append(Grids(tuple(grids)))
     for spec in op.inputs:
@@ -196,8 +201,11 @@ def _upstream(symbol: str, default: bool) -> str:
     """What the adjoint is, in a sentence."""
     bar = symbol + ADJOINT
     if default:
-        return say("{bar} is the upstream gradient ∂L/∂{y}: here 1, 2, 3, ... so that no two places look alike (--upstream)",
-                   bar=bar, y=symbol)  # fmt: skip
+        return say(
+            "{bar} is the upstream gradient ∂L/∂{y}: here 1, 2, 3, ... so that no two places look alike (--upstream)",
+            bar=bar,
+            y=symbol,
+        )
     return say("{bar} is the upstream gradient ∂L/∂{y}", bar=bar, y=symbol)
 
 

@@ -1,0 +1,82 @@
+"""`opcheck doctor`: what this machine can do, and what to install for the rest."""
+
+import platform
+import shutil
+import sys
+from importlib import metadata
+from typing import Any
+
+import click
+
+from opcheck.app.output import output_options, show
+from opcheck.language import say
+from opcheck.steps import Block, Prose, Step, Table
+
+# package, what it gives, the extra that installs it
+EXTRAS = (
+    ("torch", "verify torch; check gradients against autograd", "torch"),
+    ("onnx", "verify ONNX's reference implementation", "onnx"),
+    ("onnxruntime", "verify onnxruntime", "onnxruntime"),
+    ("jax", "verify jax", "jax"),
+    ("tinygrad", "verify tinygrad", "tinygrad"),
+    ("hypothesis", "opcheck.testing: strategies and ready property tests", "testing"),
+    ("distributed", "spread a sweep over machines with dask", "dask"),
+    ("sklearn", "the data of the classifier lesson", "data"),
+)
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+
+
+@click.command()
+@output_options
+def command(**options: Any) -> None:
+    """Say what this machine can do: extras, CUDA, sandbox."""
+    show(Step("", tuple(diagnosis())), options)
+
+
+def diagnosis() -> list[Block]:
+    return [
+        Prose(say("opcheck {version} on Python {python}, {system}", version=_version("opcheck") or "?",
+                  python=platform.python_version(), system=platform.platform(terse=True)), "title"),
+        Table((say("package"), say("version"), say("gives")), tuple(_extra(*each) for each in EXTRAS)),
+        Table((say("device"), "", ""), tuple(_devices())),
+        Table((say("sandbox for untrusted code"), "", ""), tuple(_sandboxes())),
+    ]  # fmt: skip
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(DISTRIBUTIONS.get(package, package))
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _extra(package: str, gives: str, extra: str) -> tuple[str, str, str]:
+    version = _version(package)
+    missing = say("missing")
+    install = say("{gives} — pip install 'opcheck[{extra}]'", gives=say(gives), extra=extra)
+    return (package, version, say(gives)) if version else (package, missing, install)
+
+
+def _devices() -> list[tuple[str, str, str]]:
+    rows = [("cpu", say("yes"), platform.processor() or platform.machine())]
+    if _version("torch") is None:
+        return [*rows, ("cuda", say("unknown"), say("needs torch"))]
+    import torch
+
+    if torch.cuda.is_available():
+        return [*rows, ("cuda", say("yes"), torch.cuda.get_device_name())]
+    reason = say("torch {version} sees no CUDA device", version=torch.__version__)
+    driver = say("; nvidia-smi is there") if shutil.which("nvidia-smi") else ""
+    return [*rows, ("cuda", say("no"), reason + driver)]
+
+
+def _sandboxes() -> list[tuple[str, str, str]]:
+    """What the sandbox room finds when it tries each mechanism."""
+    from opcheck.sandbox import capabilities
+
+    if sys.platform != "linux":
+        return [("Linux", say("no"), say("untrusted code is graded on Linux only"))]
+    return [
+        (each.isolation.value, say("yes") if each.works else say("no"), each.reason or say("tried just now"))
+        for each in capabilities()
+    ]
