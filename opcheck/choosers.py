@@ -5,6 +5,8 @@ random cases from a seed (here), every combination of a small scope (here), and 
 shrinks what fails.
 """
 
+from __future__ import annotations  # numpy.random is imported when a chooser is made, not when an operator is
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 

@@ -130,6 +130,10 @@ def identity(x: Any) -> Any:
     return x
 
 
+def first(x: Any, *others: Any) -> Any:
+    return x
+
+
 def is_exact(x: Any) -> bool:
     """Whether x is exact or of high precision; exact readings keep floats for NaN and ±inf only."""
     return not isinstance(x, float)
@@ -153,7 +157,7 @@ def rational(function: Function, on_floats: Function) -> Function:
     def evaluate(*args: Any) -> Any:
         if all(map(is_exact, args)):
             try:
-                return function(*_alike(args))
+                return exactly(function(*_alike(args)))
             except (ZeroDivisionError, TypeError):
                 pass
         return exactly(on_floats(*map(float, args)))
