@@ -1,8 +1,7 @@
 """Parameters of operators: kinds that check and normalise a value, and the error that says what is allowed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
@@ -27,12 +26,11 @@ class Kind:
         return error(say("{name} must be {allowed}", name=name, allowed=self.describe()), got=f"{value!r}")
 
 
-@dataclass(frozen=True)
 class Whole(Kind):
     """A whole number from `low` up; with `dims`, that many of them (one number, or a one-element tuple, means all)."""
 
-    low: int | None = None
-    dims: int = 0
+    def __init__(self, low: int | None = None, dims: int = 0) -> None:
+        self.low, self.dims = low, dims
 
     def describe(self) -> str:
         one = say("a whole number") if self.low is None else say("a whole number, at least {low}", low=self.low)
@@ -65,12 +63,11 @@ class Whole(Kind):
         return numbers if len(numbers) > 1 else numbers[0]
 
 
-@dataclass(frozen=True)
 class Real(Kind):
     """A real number between `low` and `high`, ends included."""
 
-    low: float | None = None
-    high: float | None = None
+    def __init__(self, low: float | None = None, high: float | None = None) -> None:
+        self.low, self.high = low, high
 
     def describe(self) -> str:
         if self.low is None:
@@ -94,13 +91,11 @@ class Real(Kind):
             raise self.refuse(name, text) from None
 
 
-@dataclass(frozen=True)
 class Reals(Kind):
     """A fixed number of real numbers, each from `low` up to but not including `high`, such as Adam's two betas."""
 
-    count: int
-    low: float
-    high: float
+    def __init__(self, count: int, low: float, high: float) -> None:
+        self.count, self.low, self.high = count, low, high
 
     def describe(self) -> str:
         return say("{n} numbers, each from {low} to below {high}", n=self.count, low=self.low, high=self.high)
@@ -121,7 +116,6 @@ class Reals(Kind):
             raise self.refuse(name, text) from None
 
 
-@dataclass(frozen=True)
 class Flag(Kind):
     """True or False."""
 
@@ -140,11 +134,11 @@ class Flag(Kind):
         return words[text.lower()]
 
 
-@dataclass(frozen=True)
 class Choice(Kind):
     """One of some words."""
 
-    words: tuple[str, ...]
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
 
     def describe(self) -> str:
         return say("one of {words}", words=", ".join(map(repr, self.words)))
@@ -158,12 +152,11 @@ class Choice(Kind):
         return self.check(name, text)
 
 
-@dataclass(frozen=True)
 class Either(Kind):
     """A word, or else another kind: padding is "same", "valid" or whole numbers."""
 
-    words: Choice
-    other: Kind
+    def __init__(self, words: Choice, other: Kind) -> None:
+        self.words, self.other = words, other
 
     def describe(self) -> str:
         return say("{other}, or {words}", other=self.other.describe(), words=self.words.describe())
@@ -184,11 +177,11 @@ class Either(Kind):
             raise self.refuse(name, text) from None
 
 
-@dataclass(frozen=True)
 class Maybe(Kind):
     """None, or a value of another kind."""
 
-    kind: Kind
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
 
     def describe(self) -> str:
         return say("{kind}, or None", kind=self.kind.describe())
@@ -200,8 +193,7 @@ class Maybe(Kind):
         return None if text.lower() == "none" else self.kind.parse(name, text)
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(NamedTuple):
     """A parameter that is not an array: torch's name and default, its kind, and one line of help."""
 
     name: str

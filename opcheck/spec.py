@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """An array argument: its name (torch's), what a formula calls it, and its shape as letters."""
 
     name: str
@@ -38,8 +37,7 @@ class Input:
     default: str = "ramp"  # what `explain` fills it with: ramp, half, ones, classes, binary, unit, zeros
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A result: its name, what a formula calls it, and whether it can be differentiated."""
 
     name: str
@@ -48,8 +46,7 @@ class Output:
     differentiable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(NamedTuple):
     """A named wrong variant of an operator, with one sentence for the person who made it.
 
     `forward(op, p, **arrays)` returns wrong outputs, `vjp(op, p, cotangent, **arrays)` a dict of wrong gradients; the

@@ -1,22 +1,21 @@
 """The document model: what a worked calculation is before anyone decides how it looks.
 
 `explain` and the traces build these; the renderers see nothing else. It is a closed union: an `Expression` is a
-Number, Symbol, Apply or Elided; a `Block` is Prose, Formula, Grids, Table or Step.
+Number, Symbol, Apply or Elided; a `Block` is Prose, Formula, Grids, Table or Step. (Named tuples, because eleven
+dataclasses would take longer to make than a calculation takes.)
 """
 
-from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number that was computed. A float here is NaN, an infinity, -0.0 or a number that a float type holds."""
 
     value: Fraction | float
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A name, perhaps of one element: x[0,1]. With `adjoint` it is that element's adjoint, x̄[0,1]; `tangent`: ẋ."""
 
     name: str
@@ -25,16 +24,14 @@ class Symbol:
     tangent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Apply:
+class Apply(NamedTuple):
     """An operation (a key of trace.PRIMITIVES) on expressions."""
 
     op: str
     args: tuple["Expression", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Elided:
+class Elided(NamedTuple):
     """Terms of a sum that are left out; their sum, where numbers are shown."""
 
     count: int
@@ -44,16 +41,14 @@ class Elided:
 Expression = Number | Symbol | Apply | Elided
 
 
-@dataclass(frozen=True, slots=True)
-class Prose:
+class Prose(NamedTuple):
     """A sentence or a few. A "hint" says what to do next and is dropped where nobody can do it (on a pipe)."""
 
     text: str
     kind: str = "text"  # text, note, hint, title
 
 
-@dataclass(frozen=True, slots=True)
-class Formula:
+class Formula(NamedTuple):
     """left = right = right ...: every right side is the one before it, one reduction further."""
 
     left: Expression
@@ -61,8 +56,7 @@ class Formula:
     brief: bool = False  # on one line if it fits, without the names
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One place of a grid: marked if the calculation reads it; padding if it lies outside the array."""
 
     value: Number | None
@@ -70,23 +64,20 @@ class Cell:
     padding: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(NamedTuple):
     """A two-dimensional array, or a slice or a part of one."""
 
     title: str
     rows: tuple[tuple[Cell, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Grids:
+class Grids(NamedTuple):
     """Grids side by side."""
 
     grids: tuple[Grid, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Rows under headers; an entry is a text or an expression."""
 
     headers: tuple[str, ...]
@@ -94,12 +85,11 @@ class Table:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A part of a calculation under a heading: "step 1 of 9"."""
 
     title: str
-    blocks: tuple["Block", ...] = field(default=())
+    blocks: tuple["Block", ...] = ()
 
 
 Block = Prose | Formula | Grids | Table | Step

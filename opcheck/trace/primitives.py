@@ -14,16 +14,14 @@ constants that libraries document (CUDA: exp 2 ulp, log 1 ulp, tanh 2 ulp; k ulp
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opcheck.trace import arithmetic as on
 
-C_EXP, C_LOG, C_TANH, C_TRIGONOMETRIC = 5, 3, 5, 5
+C_EXP, C_LOG, C_TANH, C_SIGMOID, C_TRIGONOMETRIC = 5, 3, 5, 8, 5
 
 
-@dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(NamedTuple):
     """One scalar operation.
 
     partials(k, out, *args): d out / d each argument. Whole numbers 1, 0 and -1 mean "the cotangent itself", "nothing"
@@ -75,6 +73,9 @@ def _absolute_partial(k: Arithmetic, out: Any, x: Any) -> tuple[Any, ...]:
 
 
 def _power_partials(k: Arithmetic, out: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    exponent = getattr(b, "known", None)  # a tracer of a constant: d²/dx is recorded as 2·x, without a logarithm
+    if exponent is not None:
+        return k.mul(b, a if exponent == 2 else k.power(a, exponent - 1)), 0
     return k.mul(b, k.power(a, k.sub(b, 1))), k.mul(out, k.log(a))
 
 
@@ -170,6 +171,14 @@ _TABLE = (
     _smooth("cosh", on.ieee(math.cosh), lambda k, out, x: k.sinh(x), known={0: 1}),
     _smooth("tanh", math.tanh, lambda k, out, x: k.sub(1, k.mul(out, out)), c=C_TANH, known={0: 0}),
     _row(
+        "sigmoid",
+        on.sigmoid,
+        lambda k, out, x: (k.mul(out, k.sub(1, out)),),
+        exact=on.exact_sigmoid,
+        symbol=lambda sympy, x: 1 / (1 + sympy.exp(-x)),
+        error=_library(C_SIGMOID),
+    ),
+    _row(
         "abs",
         abs,
         _absolute_partial,
@@ -237,11 +246,19 @@ _TABLE = (
         symbol=lambda sympy, x: x,
         error=_not_rounded,
     ),
+    _row(
+        "with_slope",  # the first argument; its derivative by the second is declared to be the third
+        on.first,
+        lambda k, out, number, x, slope: (1, slope, 0),
+        exact=on.first,
+        symbol=lambda sympy, number, x, slope: number,
+        error=_not_rounded,
+    ),
 )
 
 PRIMITIVES: Mapping[str, Primitive] = {row.name: row for row in _TABLE}
 RATIONAL = frozenset(
-    {"sum", "mul", "div", "sub", "neg", "abs", "max", "min", "less", "select", "floor", "ceil", "detach"}
+    {"sum", "mul", "div", "sub", "neg", "abs", "max", "min", "less", "select", "floor", "ceil", "detach", "with_slope"}
 )
 FLOATS = Arithmetic({row.name: row.value for row in _TABLE})
 EXACT = Arithmetic({row.name: row.exact for row in _TABLE})
