@@ -34,7 +34,7 @@ class Apply(NamedTuple):
 class Elided(NamedTuple):
     """Terms of a sum that are left out; their sum, where numbers are shown."""
 
-    count: int
+    terms: int
     value: Number | None = None
 
 
