@@ -1,6 +1,7 @@
 """conv1d and conv2d: a small weight slides over the input, and each place gives a dot product."""
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from opcheck import windows
 from opcheck.choosers import Chooser
 from opcheck.language import say
 from opcheck.params import Choice, Either, Whole
+from opcheck.roundoff import Multilinear
 from opcheck.spec import Array, Case, Input, Op, Output, Param, Params, Refused, Shape
 from opcheck.trace import floor, named, total
 
@@ -20,6 +22,7 @@ class Conv(Op):
     """The family; a subclass says how many spatial dimensions there are."""
 
     dims: int
+    rounding = Multilinear()
     source = (
         "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 9.6 (cross-correlation); "
         "Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016); torch.nn.functional"
@@ -116,6 +119,12 @@ class Conv(Op):
             result[f"{letter}_out"] = floor((size + padding - span - 1) / number("s", p.stride[k])) + 1
         return result
 
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        if name == "input":
+            return (4,) * self.dims
+        channels = shapes["input"][-self.dims - 1] // params.get("groups", 1)
+        return (2,) * self.dims if channels == 1 else (1, channels, *(2,) * self.dims)
+
     # --- definition -------------------------------------------------------------------------------------------
 
     def element(self, p: Params, at: Shape, *, input: Any, weight: Any, bias: Any = None) -> Any:
@@ -144,44 +153,118 @@ class Conv(Op):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     def forward(self, p: Params, *, input: Array, weight: Array, bias: Array | None = None) -> Array:
-        x, images = self._padded(p, input, weight)
-        out = self._out(p, input, weight)
-        view = windows.windows(x, weight.shape[2:], p.stride, p.dilation, out)
-        letters = "xyzuvw"
-        place, taps = letters[: self.dims], letters[3 : 3 + self.dims]
-        view = view.reshape(x.shape[0], p.groups, -1, *view.shape[2:])
-        w = weight.reshape(p.groups, -1, *weight.shape[1:])
-        y: Array = np.einsum(f"ngc{place}{taps},goc{taps}->ngo{place}", view, w, optimize=True)
-        y = y.reshape(x.shape[0], weight.shape[0], *out)
+        """One matrix product a group: the kernels are the rows, the windows are the columns."""
+        x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
+        y = np.empty((len(x), len(weight), *self._out(p, input, weight)))
+        for here, there, out in windows.blocks(x, *window, y.shape[2:]):
+            columns = windows.columns(x[here], *window, out, p.groups)
+            y[there] = (w @ columns).reshape(len(weight), -1, *out).swapaxes(0, 1)
         if bias is not None:
-            y = y + bias.reshape(-1, *[1] * self.dims)
-        return y.reshape(*images, *y.shape[1:])
+            y += bias.reshape(-1, *[1] * self.dims)
+        return y.reshape(*input.shape[: -self.dims - 1], *y.shape[1:])
 
     def vjp(
         self, p: Params, cotangent: Array, *, input: Array, weight: Array, bias: Array | None = None
     ) -> dict[str, Array]:
-        raise NotImplementedError
+        """The same product transposed: by the columns for the weight, by the rows for the input."""
+        x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
+        dy = cotangent.reshape(len(x), *cotangent.shape[-self.dims - 1 :])
+        dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+        for here, there, out in windows.blocks(x, *window, dy.shape[2:]):
+            columns = windows.columns(x[here], *window, out, p.groups)
+            g = dy[there].swapaxes(0, 1).reshape(p.groups, w.shape[1], -1)
+            dw += g @ columns.swapaxes(1, 2)
+            windows.columns_adjoint(w.swapaxes(1, 2) @ g, dx[here], *window, out)
+        before, _ = self.margins(p, weight.shape[2:])
+        dx = windows.pad_adjoint(dx, before, input.shape[-self.dims :], p.padding_mode)
+        gradients = {"input": dx.reshape(input.shape), "weight": dw.reshape(weight.shape)}
+        return gradients if bias is None else {**gradients, "bias": dy.sum(axis=(0, *range(2, dy.ndim)))}
 
     def jvp(
         self, p: Params, tangents: dict[str, Array], *, input: Array, weight: Array, bias: Array | None = None
     ) -> Array:
-        raise NotImplementedError
+        """The product rule: the operator is linear in the input and in the weight."""
+        parts = [
+            self.forward(p, **{"input": input, "weight": weight, name: tangents[name]})
+            for name in ("input", "weight")
+            if name in tangents
+        ]
+        if "bias" in tangents:
+            zeros = np.zeros((*input.shape[: -self.dims - 1], len(weight), *self._out(p, input, weight)))
+            parts.append(zeros + tangents["bias"].reshape(-1, *[1] * self.dims))
+        return np.asarray(sum(parts))
 
     def _out(self, p: Params, input: Array, weight: Array) -> Shape:
-        return self.shape(p, {"input": input.shape, "weight": weight.shape})["output"][-self.dims :]
-
-    def _padded(self, p: Params, input: Array, weight: Array) -> tuple[Array, Shape]:
-        """The padded images with a batch dimension, and the batch dimensions that the caller gave."""
-        images = input.shape[: -self.dims - 1]
         before, after = self.margins(p, weight.shape[2:])
-        x = input if images else input[None]
-        mode = {"zeros": "constant", "replicate": "edge", "circular": "wrap"}.get(p.padding_mode, p.padding_mode)
-        return windows.pad(x, before, after, mode=mode), images
+        sizes = zip(input.shape[-self.dims :], weight.shape[2:], p.stride, before, after, p.dilation, strict=True)
+        return tuple(windows.output_size(*each) for each in sizes)
 
-    # --- cases ------------------------------------------------------------------------------------------------
+    def _padded(self, p: Params, input: Array, weight: Array) -> Array:
+        """The padded images, with a batch dimension."""
+        x = input if input.ndim == self.dims + 2 else input[None]
+        return windows.pad(x, *self.margins(p, weight.shape[2:]), mode=p.padding_mode)
+
+    # --- torch and cases --------------------------------------------------------------------------------------
+
+    def torch(self, torch: Any, params: Mapping[str, Any], **tensors: Any) -> Any:
+        """As torch.nn.Conv2d does it: a padding mode other than zeros pads first."""
+        functional = torch.nn.functional
+        params = dict(params)
+        mode = params.pop("padding_mode", "zeros")
+        if mode != "zeros":
+            p = Params.of(self.name, self.params, params)
+            margins = zip(*self.margins(p, tensors["weight"].shape[2:]), strict=True)
+            widths = [width for margin in reversed(list(margins)) for width in margin]
+            tensors["input"] = functional.pad(tensors["input"], widths, mode=mode)
+            params["padding"] = 0
+        return getattr(functional, self.name)(**tensors, **params)
 
     def sample(self, chooser: Chooser) -> Case:
-        raise NotImplementedError
+        images = chooser.choice([(2,), (), (1,), (3,), (0,)])
+        groups, channels, features = chooser.whole(1, 3), chooser.whole(1, 2), chooser.whole(1, 2)
+        padding = chooser.choice(["numbers", "same", "valid"])
+        mode = chooser.choice(PADDING_MODES)
+        axes = [_axis(chooser, padding, mode) for _ in range(self.dims)]
+        sizes, kernel, strides, paddings, dilations = zip(*axes, strict=True)
+        arrays = {
+            "input": chooser.array(*images, groups * channels, *sizes),
+            "weight": chooser.array(groups * features, channels, *kernel),
+        }
+        if chooser.choice([True, False]):
+            arrays["bias"] = chooser.array(groups * features)
+        short = chooser.choice([True, False])
+        params = {
+            "stride": _written(strides, short),
+            "padding": _written(paddings, short) if padding == "numbers" else padding,
+            "dilation": _written(dilations, short),
+            "groups": groups,
+            "padding_mode": mode,
+        }
+        return Case(self.name, arrays, params)
+
+
+def _rows(p: Params, weight: Array) -> Array:
+    """One matrix a group, one kernel a row."""
+    return weight.reshape(p.groups, len(weight) // p.groups, math.prod(weight.shape[1:]))
+
+
+def _axis(chooser: Chooser, padding: str, mode: str) -> tuple[int, int, int, int, int]:
+    """Input size, kernel size, stride, padding and dilation of one dimension, such that 1 to 3 windows fit."""
+    kernel, dilation = chooser.whole(1, 3), chooser.whole(1, 2)
+    span = dilation * (kernel - 1) + 1
+    stride = 1 if padding == "same" else chooser.whole(1, 3)
+    before = chooser.whole(0, 2) if padding == "numbers" else 0
+    both, largest = (span - 1, span // 2) if padding == "same" else (2 * before, before)
+    size = span + (chooser.whole(1, 3) - 1) * stride + chooser.whole(0, stride - 1) - both
+    least = {"reflect": largest + 1, "circular": largest}.get(mode, 1)
+    return max(1, least, size), kernel, stride, before, dilation
+
+
+def _written(values: tuple[int, ...], short: bool) -> Any:
+    """Numbers as a caller may write them: one number, or a tuple of one, where all are equal."""
+    if len(set(values)) > 1:
+        return values
+    return values[0] if short else values[:1]
 
 
 def _inside(i: int, n: int, mode: str) -> int:
