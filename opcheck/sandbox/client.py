@@ -30,7 +30,6 @@ from opcheck.sandbox.protocol import (
 
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
 _CHUNK = 1 << 20
-_FATAL = frozenset({Status.CRASHED, Status.TIMED_OUT})
 
 
 class Ended(Exception):
@@ -105,7 +104,8 @@ class Worker:
         """Carry out the steps and bring back the values at the wanted places.
 
         Values are kept in the worker under the names that steps give them; `fresh` forgets those of earlier runs. If
-        the module could not be loaded at all, the outcome is that of `load`.
+        the module could not be loaded at all, the outcome is that of `load`. Raises WireError if a step holds anything
+        but plain values, arrays and places.
         """
         loaded = self.load()
         if self._launched is None or (loaded.status is not Status.OK and not loaded.definitions):
@@ -114,6 +114,11 @@ class Worker:
         encoded: list[wire.Value] = [step.encoded() for step in steps]
         request: dict[str, wire.Value] = {"do": "run", "steps": encoded, "want": places, "fresh": fresh}
         return self._ask(request, self._limits.seconds if seconds is None else seconds)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that was started last is still there for the next request."""
+        return self._launched is not None
 
     def close(self) -> None:
         """End the process and everything that it started."""
@@ -165,21 +170,26 @@ class Worker:
         # A fresh nonce with each request: no reply can be written before its request has been read.
         self._nonce = secrets.token_hex(16)
         self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": self._limits.reply}, 1 << 62))
+        alive = False
         try:
             reply = wire.receive(lambda size: self._read(size, started + allowed), self._limits.reply)
             if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce or self._received:
                 raise wire.WireError("a reply that is not the answer to this request")
-            outcome = decoded(reply, time.monotonic() - started)
+            outcome = decoded(reply)
+            alive = True
         except wire.WireError as error:
             outcome = _ended(Status.MALFORMED, say("what came back is not a result: {error}", error=error))
         except Expired:
             outcome = _ended(Status.TIMED_OUT, say("no result after {seconds:.3g} s", seconds=allowed))
         except Ended:
             outcome = self._post_mortem()
+        except BaseException:  # Ctrl-C: the answer that would still come must not be taken for the next one
+            self.close()
+            raise
         spent = time.monotonic() - started
         self._spent += spent
         self._drain()
-        if outcome.status in _FATAL:
+        if not alive:
             self.close()
         return replace(outcome, seconds=spent, printed=printable(self._printed.decode("utf-8", "replace")))
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,6 +90,8 @@ class Launched:
 
 def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, hidden: Sequence[str] = ()) -> Launched:
     """Start a worker that may load `code`. Raises NoSandbox if the program that isolates cannot be run."""
+    if os.name != "posix":
+        raise NoSandbox(say("a worker process needs Linux or macOS; this is {system}", system=sys.platform))
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     output, printed = os.pipe()
@@ -96,17 +99,20 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
     trusted = isolation is Isolation.TRUSTED
     worker: dict[str, object] = {"requests": theirs_in, "replies": theirs_out}
     try:
-        command = _command(code, isolation, limits, worker, ("opcheck", *hidden))
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=printed,
-            pass_fds=(theirs_in, theirs_out),
-            start_new_session=True,
-            env=None if trusted else _ENVIRONMENT,
-            cwd=None if trusted else "/",
-        )
+        policy, program = _plan(code, isolation, limits, worker, ("opcheck", *hidden))
+        with tempfile.TemporaryFile() as told:
+            told.write(json.dumps(policy).encode())
+            told.seek(0)
+            process = subprocess.Popen(
+                [*program, str(told.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                pass_fds=(theirs_in, theirs_out, told.fileno()),
+                start_new_session=True,
+                env=None if trusted else _ENVIRONMENT,
+                cwd=None if trusted else "/",
+            )
     except BaseException as error:
         for descriptor in (ours_out, ours_in, output):
             os.close(descriptor)
@@ -132,13 +138,14 @@ def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[str, st
     return str(inner / code.path.resolve().relative_to(root)), str(inner)
 
 
-def _command(
+def _plan(
     code: File | Source | Module, isolation: Isolation, limits: Limits, worker: dict[str, object], hidden: Sequence[str]
-) -> list[str]:
+) -> tuple[dict[str, object], list[str]]:
+    """What `confine` shall do, and the command that starts it, but for the descriptor of the former."""
     bubblewrap, trusted = isolation is Isolation.BUBBLEWRAP, isolation is Isolation.TRUSTED
     worker["hidden"] = [] if trusted else hidden
     policy = {
-        "limits": _rlimits(limits),
+        "limits": _rlimits(limits, trusted),
         "parent": 0 if bubblewrap or sys.platform != "linux" else os.getpid(),  # bubblewrap sees to it itself
         "unprivileged": isolation in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK),
         "filter": isolation in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK),
@@ -146,20 +153,20 @@ def _command(
         "path": [str(Path(entry).absolute()) for entry in sys.path] if trusted else _packages(),
         "worker": worker,
     }
-    program = [f"{'/worker' if bubblewrap else INSIDE}/confine.py", json.dumps(policy)]
+    program = f"{'/worker' if bubblewrap else INSIDE}/confine.py"
     if trusted:
-        return [sys.executable, *program]
+        return policy, [sys.executable, program]
     # -S -s -P: no site-packages but those we name, nothing of the user's, not the current folder
-    isolated = [_python(), "-S", "-s", "-P", "-B", *program]
-    return [*_bubblewrap(code, limits, hidden), *isolated] if bubblewrap else isolated
+    isolated = [_python(), "-S", "-s", "-P", "-B", program]
+    return policy, [*_bubblewrap(code, limits, hidden), *isolated] if bubblewrap else isolated
 
 
-def _rlimits(limits: Limits) -> dict[str, int]:
-    found = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256, "RLIMIT_FSIZE": limits.disk}
+def _rlimits(limits: Limits, trusted: bool) -> dict[str, int]:
+    found = {"RLIMIT_CORE": 0} if trusted else {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256, "RLIMIT_FSIZE": limits.disk}
     if limits.memory is not None:
         found["RLIMIT_AS"] = limits.memory
     if limits.total_seconds is not None:
-        found["RLIMIT_CPU"] = int(limits.total_seconds) + 2  # a net below the wall-clock limit
+        found["RLIMIT_CPU"] = int(limits.total_seconds) + 3  # a net below the wall-clock limit
     return found
 
 
@@ -190,19 +197,19 @@ def _landlock(code: File | Source | Module, hidden: Sequence[str]) -> dict[str, 
     readable = [*_readable(), *_PROCESSOR, *_DEVICES, str(INSIDE)]
     if isinstance(code, File):
         readable.append(str((code.root or code.path).resolve()))
-    masked = frozenset(_hiding(readable, hidden))
-    return {"read": [allowed for path in readable for allowed in _without(Path(path), masked)], "write": ["/dev/null"]}
-
-
-def _without(path: Path, masked: frozenset[str]) -> Iterable[str]:
-    """`path` as the largest parts of it that hold nothing masked: Landlock can allow but not take back."""
-    if str(path) in masked:
-        return
-    if any(mask.startswith(f"{path}/") for mask in masked):
-        for child in path.iterdir():
-            yield from _without(child, masked)
-    else:
-        yield str(path)
+    masked = [Path(path) for path in _hiding(readable, hidden)]
+    split = {parent for path in masked for parent in path.parents}
+    allowed: dict[str, list[str]] = {"read": [], "list": [], "write": ["/dev/null"]}
+    # Landlock can allow but not take back: a folder that holds something masked is listed, and its other parts read.
+    waiting = [Path(path) for path in readable]
+    while waiting:
+        path = waiting.pop()
+        if path in split:
+            allowed["list"].append(str(path))
+            waiting += path.iterdir()
+        elif path not in masked:
+            allowed["read"].append(str(path))
+    return allowed
 
 
 def _hiding(readable: Iterable[str], hidden: Iterable[str]) -> list[str]:

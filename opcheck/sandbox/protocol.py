@@ -149,7 +149,7 @@ class Outcome:
     printed: str = ""
 
 
-def decoded(reply: Mapping[object, Value], seconds: float) -> Outcome:
+def decoded(reply: Mapping[object, Value]) -> Outcome:
     """The outcome that a worker reports; raises WireError for anything that a worker of ours would not send."""
     try:
         status = Status(_typed(reply.get("status"), str))
@@ -160,7 +160,7 @@ def decoded(reply: Mapping[object, Value], seconds: float) -> Outcome:
     values = _typed(reply.get("values", {}), dict)
     names = tuple(_definition(item, "") for item in _typed(reply.get("names", []), list))
     if status is Status.OK:
-        return Outcome(status, values, names, None, seconds)
+        return Outcome(status, values, names)
     error = _typed(reply.get("error"), dict)
     failure = Failure(
         printable(_typed(error.get("type"), str)),
@@ -169,7 +169,7 @@ def decoded(reply: Mapping[object, Value], seconds: float) -> Outcome:
         _typed(error.get("line"), int),
         _typed(reply.get("step", 0), int),
     )
-    return Outcome(status, values, names, failure, seconds)
+    return Outcome(status, values, names, failure)
 
 
 def _definition(item: Value, kind: str) -> Definition:

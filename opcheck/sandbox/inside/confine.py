@@ -1,8 +1,8 @@
 """The first program inside the sandbox: gives up what the process could do, for good, and then becomes the worker.
 
-Run as a file with one argument, a JSON object:
+Run as a file with one argument, the descriptor of a file that holds a JSON object:
 {"limits": {"RLIMIT_AS": bytes, ...}, "parent": pid or 0, "unprivileged": true, "filter": true,
-"landlock": null or {"read": [...], "write": [...]}, "path": [folders for sys.path],
+"landlock": null or {"read": [...], "list": [...], "write": [...]}, "path": [folders for sys.path],
 "worker": {worker.main's arguments}}.
 Where a step is not possible, it ends with exit status 70 and says why on stderr. Trusted code has the steps left out.
 """
@@ -27,9 +27,8 @@ CANNOT = 70
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SIGKILL = 9
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # the same on every architecture
-_LANDLOCK_READ = 1 << 2 | 1 << 3  # READ_FILE, READ_DIR
-_LANDLOCK_WRITE = 1 << 1 | 1 << 2  # WRITE_FILE, READ_FILE
-_LANDLOCK_ON_FILES = 1 << 1 | 1 << 2
+_WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 1, 1 << 2, 1 << 3
+_LANDLOCK_ACCESS = {"read": _READ_FILE | _READ_FOLDER, "list": _READ_FOLDER, "write": _READ_FILE | _WRITE_FILE}
 _LANDLOCK_OLDEST = 3  # before it, opening a file could still truncate it
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +45,9 @@ def limit(limits: dict[str, int]) -> None:
         _, hard = resource.getrlimit(number)
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard)
-        resource.setrlimit(number, (value, value))
+        # At the soft limit of processor time comes a signal that tells why, at the hard one the end.
+        soft = value - 1 if name == "RLIMIT_CPU" else value
+        resource.setrlimit(number, (soft, value))
 
 
 def die_with(parent: int) -> None:
@@ -65,8 +66,11 @@ def drop_privileges() -> None:
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
 
 
-def landlock(read: list[str], write: list[str]) -> None:
-    """Allow no file but those beneath the given paths. Source: Documentation/userspace-api/landlock.rst."""
+def landlock(allowed: dict[str, list[str]]) -> None:
+    """Allow no file but those beneath the paths to read, to list (names only) and to write.
+
+    Source: Documentation/userspace-api/landlock.rst.
+    """
     version = _libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
     if version < _LANDLOCK_OLDEST:
         found = f"version {version}" if version > 0 else os.strerror(ctypes.get_errno())
@@ -75,14 +79,14 @@ def landlock(read: list[str], write: list[str]) -> None:
     network, scoped = (3 if version >= 4 else 0), (3 if version >= 6 else 0)
     rules = struct.pack("<QQQ", files, network, scoped)[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = _check(_libc.syscall(_LANDLOCK_CREATE, rules, len(rules), 0), "a Landlock ruleset")
-    for paths, access in ((read, _LANDLOCK_READ), (write, _LANDLOCK_WRITE)):
+    for access, paths in allowed.items():
         for path in paths:
             try:
                 beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
             except OSError:
                 continue  # not on this machine: nothing to allow
-            allowed = access if os.path.isdir(path) else access & _LANDLOCK_ON_FILES  # noqa: PTH112
-            rule = struct.pack("<Qi", allowed, beneath)
+            rights = _LANDLOCK_ACCESS[access] & (-1 if os.path.isdir(path) else _READ_FILE | _WRITE_FILE)  # noqa: PTH112
+            rule = struct.pack("<Qi", rights, beneath)
             _check(_libc.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0), f"a Landlock rule for {path}")
             os.close(beneath)
     _check(_libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "Landlock")
@@ -103,7 +107,7 @@ def main(policy: dict[str, Any]) -> None:
         if policy["unprivileged"]:
             drop_privileges()
         if policy["landlock"] is not None:
-            landlock(**policy["landlock"])
+            landlock(policy["landlock"])
         if policy["filter"]:
             seccomp.install()
     except (CannotConfine, seccomp.Unsupported, OSError, ValueError) as error:
@@ -115,4 +119,6 @@ def main(policy: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    with os.fdopen(int(sys.argv[1]), encoding="utf-8") as file:
+        policy = json.load(file)
+    main(policy)

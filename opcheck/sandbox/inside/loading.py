@@ -55,9 +55,9 @@ def definitions(module: types.ModuleType) -> list[wire.Value]:
     """What the module offers at top level: names, kinds, parameters; classes with their methods."""
     found: list[wire.Value] = []
     for name, value in list(vars(module).items())[:NAMES_LIMIT]:
-        if name.startswith("__") or not isinstance(name, str) or isinstance(value, types.ModuleType):
-            continue
-        with suppress(BaseException):
+        with suppress(BaseException):  # a hostile object may raise at any question
+            if not isinstance(name, str) or name.startswith("__") or isinstance(value, types.ModuleType):
+                continue
             own = getattr(value, "__module__", None) == module.__name__
             if isinstance(value, type):
                 members: list[wire.Value] = [
