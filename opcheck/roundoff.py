@@ -28,10 +28,12 @@ class Format(Protocol):
 
 class Bound(NamedTuple):
     """For each element: how far it may be from the exact value, and the largest partial sum that may be met on the way
-    (beyond the format's largest number anything may come out; None where no sum is larger than its result)."""
+    (beyond the format's largest number anything may come out; None where no sum is larger than its result). A result
+    that is not `computed` but picked out of the inputs is not rounded when it is stored either."""
 
     error: Array
     partial: Array | None = None
+    computed: bool = True
 
 
 class Rounding:
@@ -91,6 +93,45 @@ class Multilinear(Rounding):
                 self._counts.clear()
             self._counts[known] = count()
         return self._counts[known]
+
+
+class Selection(Rounding):
+    """Results that are picked out of the inputs (relu, max-pool): no rounding, but where gradients meet they are summed:
+    gamma_(meeting - 1) * sum of abs(g), with as many meeting as a window has places (`p.kernel_size`; one without)."""
+
+    whole = True
+
+    def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
+        return {op.outputs[0].name: Bound(np.zeros(()), None, computed=False)}
+
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
+        meeting = int(np.prod(p.get("kernel_size", 1)))
+        m = op.vjp(p, np.abs(cotangent), **arrays)
+        return {name: Bound(f.gamma(meeting - 1) * each, each, meeting > 1) for name, each in m.items()}
+
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
+        return self.forward(op, p, f, **arrays)
+
+
+class WindowMean(Rounding):
+    """Means of windows of k places: gamma_(k+1) * mean of abs(x), which covers multiplying by a reciprocal.
+
+    Gradients: gamma_(k+2) * sum of abs(g)/divisor, as at most k windows meet in a place.
+    """
+
+    def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
+        k = int(np.prod(p.kernel_size))
+        mean = np.abs(op.forward(p, **absolute(arrays)))
+        sums = op.forward(p.replace(divisor_override=1), **absolute(arrays))
+        return Bound(f.gamma(k + 1) * mean + f.eta, sums)
+
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
+        k = int(np.prod(p.kernel_size))
+        m = op.vjp(p, np.abs(cotangent), **arrays)
+        return {name: Bound(f.gamma(k + 2) * np.abs(each) + (k + 1) * f.eta) for name, each in m.items()}
+
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
+        return self.forward(op, p, f, **tangents)
 
 
 def absolute(arrays: Mapping[str, Array]) -> dict[str, Array]:

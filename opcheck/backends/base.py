@@ -13,10 +13,6 @@ from opcheck.spec import Array, Case, Op, Shape
 Outputs = dict[str, Array]
 
 
-class Unavailable(RuntimeError):
-    """A backend cannot run here: an extra, a device or a number format is missing. The message says what to do."""
-
-
 class NoCounterpart(Exception):
     """The implementation lacks what a check needs (a parameter, forward mode): the check is left out and counted."""
 

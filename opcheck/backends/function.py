@@ -12,13 +12,13 @@ from opcheck.backends.base import (
     NoCounterpart,
     Outputs,
     Session,
-    Unavailable,
     arguments,
     lacking,
     laid_out,
     named_outputs,
 )
 from opcheck.backends.tensors import TensorBackend, TensorSession
+from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op
 
@@ -77,7 +77,7 @@ class NumpyFunction(Backend):
     def unavailable(self, op: Op, dtype: str) -> str:
         try:
             numpy_dtype(dtype)
-        except Unavailable as error:
+        except CouldNotRun as error:
             return str(error)
         return ""
 
@@ -171,7 +171,7 @@ def numpy_dtype(dtype: str) -> Any:
         try:
             import ml_dtypes
         except ImportError:
-            raise Unavailable(say("numpy has no bfloat16: pip install ml_dtypes")) from None
+            raise CouldNotRun(say("numpy has no bfloat16: pip install ml_dtypes")) from None
         return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(dtype)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, Unavailable, named_outputs
+from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
+from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op
 
@@ -21,7 +22,7 @@ class TensorBackend(Backend):
         self.torch = require_torch()
         self.device = device
         if device.startswith("cuda") and not self.torch.cuda.is_available():
-            raise Unavailable(
+            raise CouldNotRun(
                 say("torch finds no CUDA device here: use --device cpu, or run on a machine that has one")
             )
 
@@ -35,11 +36,11 @@ class TensorBackend(Backend):
 
 
 def require_torch() -> Any:
-    """torch, or Unavailable with the command that installs it."""
+    """torch, or CouldNotRun with the command that installs it."""
     try:
         import torch
     except ImportError:
-        raise Unavailable(say("torch is not installed: pip install 'opcheck[torch]'")) from None
+        raise CouldNotRun(say("torch is not installed: pip install 'opcheck[torch]'")) from None
     return torch
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from opcheck.roundoff import Bound, Rounding
 from opcheck.spec import Array, Op, Params, Shape
-from opcheck.trace import TRACED, Graph, Tracer, bound, forward, reverse, values
+from opcheck.trace import FLOATS, TRACED, Graph, Node, Tracer, bound, forward, reverse, values
 from opcheck.verify.definition import Definition, places
-from opcheck.verify.formats import FORMATS, Format
+from opcheck.verify.formats import Format
 
 _NONE = Rounding()
 
@@ -91,7 +91,7 @@ class Bounds:
     def _traced(self) -> tuple[Definition, list[float]]:
         definition = Definition(self.op, self.case)  # a fresh tape: the adjoints are written on it
         for name, shape in self.shapes.items():
-            for at in places(shape):
+            for at in places(shape) if self.op.output(name).differentiable else ():
                 definition.node(name, at)
         self._definition = definition
         return definition, values(definition.graph())
@@ -124,8 +124,20 @@ def graph_bound(graph: Graph, node: Any, f: Format) -> float:
     """The bound of one node computed in `f`: sums in f's accumulator are no worse than in its storage format."""
     if not isinstance(node, Tracer):
         return 0.0
-    part = Graph(graph.nodes, [node.id]).pruned()
-    return bound(part, len(part.nodes) - 1, f.compute or FORMATS[f.name].name)
+    part = _folded(Graph(graph.nodes, [node.id]).pruned())
+    return bound(part, part.outputs[0], f.compute or f.name)
+
+
+def _folded(graph: Graph) -> Graph:
+    """The graph with whole-number arithmetic of constants done: an exponent 2 - 1 is 1 and rounds nothing."""
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.args and node.op in ("sum", "sub", "mul", "neg"):
+            numbers = [nodes[i].value for i in node.args if nodes[i].op == "constant"]
+            if len(numbers) == len(node.args) and all(float(x).is_integer() for x in numbers):
+                node = Node("constant", value=FLOATS.functions[node.op](*map(float, numbers)))
+        nodes.append(node)
+    return Graph(tuple(nodes), graph.outputs)
 
 
 def one_or_dict(op: Op, cotangent: Mapping[str, Array]) -> Any:

@@ -38,7 +38,8 @@ class Definition:
         return found if isinstance(found, Tracer) else self.tape.constant(found)
 
     def graph(self) -> Graph:
-        return Graph(self.tape.nodes, [])
+        """What is recorded now (a sweep over tracers writes on the same tape)."""
+        return Graph(tuple(self.tape.nodes), [])
 
     def output(self, name: str, at: Element) -> Any:
         """One output element, exactly."""
@@ -67,7 +68,11 @@ class Definition:
 
     def outputs(self) -> dict[str, Array]:
         """Every element of every output, in floats: how IEEE 754 carries the definition out, special values included."""
-        nodes = {name: [self.node(name, at) for at in places(shape)] for name, shape in self.shapes.items()}
+        nodes = {
+            name: [self.node(name, at) for at in places(shape)]
+            for name, shape in self.shapes.items()
+            if self.op.output(name).differentiable
+        }
         numbers = values(self.graph())
         return {
             name: np.array([numbers[node.id] for node in row], dtype=np.float64).reshape(self.shapes[name])

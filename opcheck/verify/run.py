@@ -15,6 +15,12 @@ from opcheck.verify.streams import trial as trial_at
 
 DEFAULT_CASES = 300
 
+Progress = Callable[[str, str, int], None]  # operator, dtype, index of the trial that is about to run
+
+
+def quiet(op: str, dtype: str, index: int) -> None:
+    """No progress."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -35,6 +41,9 @@ def run_shard(
     seconds: float | None = None,
     wanted: Iterable[str] | None = None,
     about_to: Callable[[int], None] | None = None,
+    progress: Progress = quiet,
+    known: bool = True,
+    strict_precision: bool = False,
 ) -> Report:
     """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which one it is."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
@@ -50,6 +59,7 @@ def run_shard(
                 break
             if about_to is not None:
                 about_to(index)
+            progress(op.name, shard.dtype, index)
             made = trial_at(op, shard.dtype, shard.seed, index)
             report.trials += 1
             lacks = backend.lacks(op, made.case)
