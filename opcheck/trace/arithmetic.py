@@ -80,23 +80,19 @@ def sigmoid(x: Any) -> Any:
 
 
 def first_maximum(*args: Any) -> int:
-    """Where the maximum stands: the first of equals; a NaN is larger than everything, as in torch."""
+    """Where the maximum stands: the first of equals; a NaN wins, of several the last, as in torch's pooling."""
     best = 0
     for i, x in enumerate(args):
-        if x != x:
-            return i
-        if x > args[best]:
+        if x > args[best] or x != x:
             best = i
     return best
 
 
 def first_minimum(*args: Any) -> int:
-    """Where the minimum stands: the first of equals; a NaN wins, as in torch."""
+    """Where the minimum stands: the first of equals; a NaN wins, of several the last, as in torch's pooling."""
     best = 0
     for i, x in enumerate(args):
-        if x != x:
-            return i
-        if x < args[best]:
+        if x < args[best] or x != x:
             best = i
     return best
 

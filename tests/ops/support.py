@@ -63,7 +63,9 @@ def is_real(array: Array | None) -> bool:
 class Numbers:
     """The exact values of some nodes of one graph, laid out as arrays, and their error bounds on demand."""
 
-    def __init__(self, graph: Graph, exact: Sequence[Any], places: Mapping[str, tuple[Shape, list[int | None]]]) -> None:
+    def __init__(
+        self, graph: Graph, exact: Sequence[Any], places: Mapping[str, tuple[Shape, list[int | None]]]
+    ) -> None:
         self.graph, self.exact, self.places = graph, exact, places
         ids = [id for _, nodes in places.values() for id in nodes if id is not None]
         self.without_rounding = trace.is_rational(needed(graph, ids)) and all(
@@ -101,16 +103,17 @@ class Recorded:
         return View(self.tape, name, array) if is_real(array) else array
 
     def _elements(self) -> dict[str, list[int]]:
-        """The node of each element of each output, in C order."""
+        """The node of each element of each output that the definition gives, in C order."""
         nodes: dict[str, list[int]] = {name: [] for name in self.shapes}
         for shape in dict.fromkeys(self.shapes.values()):
             names = [name for name in self.shapes if self.shapes[name] == shape]
             for at in np.ndindex(shape):
                 result = self.op.by_name(self.op.element(self.p, at, **self.views), self.shapes)
                 for name in names:
-                    number = result[name]
-                    nodes[name].append(number.id if isinstance(number, Tracer) else self.tape.constant(number).id)
-        return nodes
+                    if name in result:
+                        number = result[name]
+                        nodes[name].append(number.id if isinstance(number, Tracer) else self.tape.constant(number).id)
+        return {name: ids for name, ids in nodes.items() if len(ids) == math.prod(self.shapes[name])}
 
     def outputs(self) -> Numbers:
         return Numbers(self.graph, self.exact, {name: (self.shapes[name], ids) for name, ids in self.elements.items()})
