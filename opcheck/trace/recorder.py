@@ -12,6 +12,13 @@ from opcheck.trace.graph import Graph, Node
 from opcheck.trace.primitives import FLOATS, Arithmetic
 
 
+# numpy's names that differ from those of the primitives
+UFUNCS = {
+    "add": "sum", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs",
+    "float_power": "power", "maximum": "max", "minimum": "min",
+}  # fmt: skip
+
+
 class TracedControlFlowError(TypeError):
     """Python asked a tracer for its value, to branch on it or to leave the trace."""
 
@@ -35,7 +42,7 @@ class Tape:
 
     def constant(self, value: Any, label: str = "") -> "Tracer":
         """A number that nothing is differentiated by; the same one again gives the same node."""
-        key = (label, type(value), value, str(value))  # str tells -0.0 from 0.0
+        key = (label, type(value), value or str(value))  # str tells -0.0 from 0.0
         if key not in self._constants:
             self._constants[key] = self._append(Node("constant", (), label, (), value)).id
         return Tracer(self, self._constants[key])
@@ -72,6 +79,12 @@ class Tracer:
     def __init__(self, tape: Tape, id: int) -> None:
         self.tape = tape
         self.id = id
+
+    @property
+    def known(self) -> Any:
+        """The number that it stands for if that is a constant, else None."""
+        node = self.tape.nodes[self.id]
+        return node.value if node.op == "constant" else None
 
     def __add__(self, other: Any) -> "Tracer":
         return self.tape.record("sum", (self, other))
@@ -121,8 +134,18 @@ class Tracer:
     def _refuse(self, *_: Any) -> NoReturn:
         raise TracedControlFlowError(
             "Python asked for the value of a traced number (if, while, ==, <=, float(), int(), range()), but a trace "
-            "holds for every value. Use select(a < b, x, y) for a choice, maximum(...) or minimum(...) for a bound"
+            "holds for every value. Use select(a < b, x, y) for a choice, maximum(...) or minimum(...) for a bound, and "
+            "numpy's functions (np.sin) instead of math's"
         )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> "Tracer":
+        """numpy's functions of one number record: np.sin(x) is sin(x)."""
+        op = UFUNCS.get(ufunc.__name__, ufunc.__name__)
+        if op not in FLOATS.functions or method != "__call__" or options:
+            raise TypeError(f"np.{ufunc.__name__} of a traced number is not recorded; there are {', '.join(FLOATS.functions)}")
+        if any(getattr(arg, "ndim", 0) for arg in args):
+            raise TypeError("a traced number and an array do not meet: give the input as an array as well")
+        return self.tape.record(op, args)
 
     __bool__ = __float__ = __int__ = __index__ = __le__ = __ge__ = __complex__ = _refuse
     __eq__ = __ne__ = _refuse
@@ -163,10 +186,13 @@ tan = TRACED.tan
 sinh = TRACED.sinh
 cosh = TRACED.cosh
 tanh = TRACED.tanh
+sigmoid = TRACED.sigmoid
 maximum = TRACED.max
 minimum = TRACED.min
 select = TRACED.select
 detach = TRACED.detach
+with_slope = TRACED.with_slope  # (number, x, slope): where torch's derivative is not that of what torch computes
+divide = TRACED.div  # for a divisor that may be a plain 0: NaN or an infinity, as IEEE 754 has it
 floor = TRACED.floor
 ceil = TRACED.ceil
 
