@@ -5,7 +5,7 @@ import secrets
 import select
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -60,9 +60,10 @@ class Worker:
     ) -> None:
         """`hidden` names modules that cannot be imported; `definitions_only` leaves out what else the top level does.
 
-        Raises ValueError if the code is no regular file, or a Module that is not trusted.
+        Hiding takes installed packages away, and refuses to import parts of the standard library. Raises ValueError if
+        the code is no regular file, if it is a Module that is not trusted, or if what is hidden is no top-level name.
         """
-        _check(code, isolation)
+        _check(code, isolation, hidden)
         self._code, self._isolation, self._limits, self._hidden = code, isolation, limits or Limits(), tuple(hidden)
         self._definitions_only = definitions_only
         self._launched: Launched | None = None
@@ -113,7 +114,7 @@ class Worker:
         places: dict[str, wire.Value] = {name: Place(place) for name, place in want.items()}
         encoded: list[wire.Value] = [step.encoded() for step in steps]
         request: dict[str, wire.Value] = {"do": "run", "steps": encoded, "want": places, "fresh": fresh}
-        return self._ask(request, self._limits.seconds if seconds is None else seconds)
+        return self._ask(request, self._limits.seconds if seconds is None else seconds, want.keys())
 
     @property
     def alive(self) -> bool:
@@ -160,7 +161,7 @@ class Worker:
         self._spent = 0.0
         return launched
 
-    def _ask(self, request: dict[str, wire.Value], seconds: float) -> Outcome:
+    def _ask(self, request: dict[str, wire.Value], seconds: float, wanted: Collection[str] = ()) -> Outcome:
         """One request and its outcome; a worker from which no valid reply came is ended."""
         self._printed.clear()
         started = time.monotonic()
@@ -175,7 +176,7 @@ class Worker:
             reply = wire.receive(lambda size: self._read(size, started + allowed), self._limits.reply)
             if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce or self._received:
                 raise wire.WireError("a reply that is not the answer to this request")
-            outcome = decoded(reply)
+            outcome = decoded(reply, wanted)
             alive = True
         except wire.WireError as error:
             outcome = _ended(Status.MALFORMED, say("what came back is not a result: {error}", error=error))
@@ -266,7 +267,12 @@ def _ended(status: Status, message: str, kind: str = "") -> Outcome:
     return Outcome(status, failure=Failure(kind or status.name, message))
 
 
-def _check(code: File | Source | Module, isolation: Isolation) -> None:
+def _check(code: File | Source | Module, isolation: Isolation, hidden: Sequence[str]) -> None:
+    for name in hidden:
+        if not name.isidentifier() or name == "numpy":
+            raise ValueError(
+                say("{name!r} cannot be hidden; give top-level names such as torch, but not numpy", name=name)
+            )
     if isinstance(code, Module) and isolation is not Isolation.TRUSTED:
         raise ValueError(say("{name} is an installed module; only a file or its text can be isolated", name=code.name))
     if isinstance(code, File):

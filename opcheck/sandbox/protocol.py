@@ -1,7 +1,7 @@
 """What the parent may ask of a worker, and what it believes of the answers: closed sets of statuses, cleaned texts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -149,17 +149,23 @@ class Outcome:
     printed: str = ""
 
 
-def decoded(reply: Mapping[object, Value]) -> Outcome:
-    """The outcome that a worker reports; raises WireError for anything that a worker of ours would not send."""
+def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
+    """The outcome that a worker reports; raises WireError for anything that a worker of ours would not send.
+
+    An outcome that is OK has all the wanted values, and none has others.
+    """
     try:
         status = Status(_typed(reply.get("status"), str))
     except ValueError:
         raise WireError("a status that does not exist") from None
     if status not in REPORTED:
         raise WireError(f"a worker that says of itself that it {status}")
-    values = _typed(reply.get("values", {}), dict)
+    sent = _typed(reply.get("values", {}), dict)
+    values = {name: sent[name] for name in wanted if name in sent}
     names = tuple(_definition(item, "") for item in _typed(reply.get("names", []), list))
     if status is Status.OK:
+        if len(values) < len(wanted):
+            raise WireError("a result without all of its values")
         return Outcome(status, values, names)
     error = _typed(reply.get("error"), dict)
     failure = Failure(
