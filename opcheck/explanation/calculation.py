@@ -1,13 +1,15 @@
 """A case with what is shown of it: hidden leading dimensions, names, and the definition recorded on a tape."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from opcheck.spec import Array, Case, Op, Params, Shape
 from opcheck.trace import Tape, Tracer, View
+from opcheck.trace.arithmetic import as_fraction, exactly
 
 SMALL = 20_000  # nodes: up to here every output element is recorded, and every number comes from the definition
 
@@ -96,3 +98,30 @@ def lifted(op: Op, name: str, array: Array) -> tuple[Array, int]:
         return array, 0
     missing = len(letters) - array.ndim
     return array.reshape((1,) * missing + array.shape), missing
+
+
+def reader(array: Array) -> Callable[[Shape], Fraction | float]:
+    """Reads elements of an array as the decimals that they print as."""
+
+    def read(at: Shape) -> Fraction | float:
+        decimal: Fraction | float = as_fraction(exactly(array[at].item(), decimal=True))
+        return decimal
+
+    return read
+
+
+def leaves(tape: Tape, roots: Iterable[int]) -> set[tuple[str, Shape]]:
+    """The array elements, padding included, that these nodes are computed from."""
+    seen: set[int] = set()
+    found = set()
+    waiting = list(roots)
+    while waiting:
+        id = waiting.pop()
+        if id in seen:
+            continue
+        seen.add(id)
+        node = tape.nodes[id]
+        if node.op in ("input", "padding"):
+            found.add((node.label, node.at))
+        waiting.extend(node.args)
+    return found

@@ -6,6 +6,7 @@ from typing import Any
 from opcheck import catalog
 from opcheck.explanation import worked
 from opcheck.explanation.calculation import Calculation, default_array, lifted
+from opcheck.explanation.gradient import gradient_steps
 from opcheck.language import say
 from opcheck.params import REQUIRED
 from opcheck.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
@@ -87,11 +88,11 @@ def explain(
             say("{op} is called as {op}{signature}", op=op, signature=operator.signature), got=str(error)
         ) from None
     calculation = prepare(operator, given, shapes or {}, seed)
-    place = calculation_cell(calculation, cell)
+    place = None if grad else calculation_cell(calculation, cell)
     blocks: list[Block] = worked.heading(calculation)
     if grad:
-        blocks += worked.gradient_steps(calculation, None if upstream is None else as_array(upstream, "upstream") * 1.0,
-                                        cell_of_input(calculation, cell), all, decimal=True)  # fmt: skip
+        given_upstream = None if upstream is None else as_array(upstream, "upstream") * 1.0
+        blocks += gradient_steps(calculation, given_upstream, cell, all)
     else:
         blocks += worked.forward_steps(calculation, place, all, decimal=True)
     if dtype is not None or got is not None:
@@ -159,8 +160,3 @@ def calculation_cell(calculation: Calculation, cell: Shape | None) -> Shape | No
             fix=say("places count from 0"),
         )
     return full
-
-
-def cell_of_input(calculation: Calculation, cell: Shape | None) -> Shape | None:
-    """For gradients a cell is a place of the inputs that have it."""
-    return None if cell is None else tuple(cell)

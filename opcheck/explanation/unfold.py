@@ -34,7 +34,7 @@ class Unfolded:
         outside: list[int] = []
         for node in self.nodes:
             below = max((outside[arg] for arg in node.args), default=-1)
-            inside.append(below if node.op == "detach" else below + 1)
+            inside.append(below if node.op in ("detach", "neg") else below + 1)
             outside.append(0 if node.is_leaf or node.label else inside[-1])
         return inside, outside
 

@@ -1,0 +1,198 @@
+"""The worked calculation of the gradient of each input: one reverse sweep over tracers, read like the forward one."""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from opcheck.explanation.calculation import Calculation, leaves, reader
+from opcheck.explanation.grids import draw
+from opcheck.explanation.unfold import ADJOINT, Unfolded
+from opcheck.language import say
+from opcheck.spec import Array, Refused, Shape, widened
+from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
+from opcheck.trace import TRACED, Tape, Tracer, exact, reverse
+from opcheck.trace.arithmetic import as_fraction
+
+MOST_NODES = 3_000_000  # a sum with more of them is refused rather than left to run for minutes
+ZERO = Number(Fraction(0))
+
+
+def gradient_steps(
+    calculation: Calculation, upstream: Array | None, cell: Shape | None, everything: bool
+) -> list[Block]:
+    """One part for each differentiable input: its gradient as a sum over the outputs that read it."""
+    op = calculation.op
+    shape = calculation.shapes[calculation.main_output]
+    g = np.arange(1.0, np.prod(shape, dtype=int) + 1).reshape(shape) if upstream is None else upstream
+    if g.shape != shape and upstream is not None:
+        hidden = calculation.hidden.get(op.output(calculation.main_output).symbol, 0)
+        if g.shape != shape[hidden:]:
+            raise Refused(
+                say("the upstream gradient has the shape of the output, {shape}", shape=shape[hidden:]),
+                got=f"{g.shape}",
+            )
+        g = g.reshape(shape)
+    names = [
+        spec.name
+        for spec in op.inputs
+        if spec.differentiable
+        and spec.name in calculation.case.arrays
+        and calculation.case.arrays[spec.name].dtype.kind == "f"
+    ]
+    if not names:
+        raise Refused(say("{op} has no input that can be differentiated", op=op.name))
+    shown = {name: _shown(calculation.case.arrays[name].shape, cell, everything) for name in names}
+    sweep = Sweep(calculation, g, shown)
+    unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything)
+    symbol = op.output(calculation.main_output).symbol
+    blocks: list[Block] = [Prose(_meaning(symbol, shape, default=upstream is None), "note")]
+    for name in names:
+        blocks.append(_gradient_of(calculation, name, g, sweep, unfolded, cell, everything))
+    return blocks
+
+
+def _meaning(symbol: str, shape: Shape, default: bool) -> str:
+    """What the upstream gradient is, in a sentence."""
+    bar = symbol + ADJOINT
+    if not shape and default:
+        return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
+    if default:
+        return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two places look alike "
+                   "(--upstream)", bar=bar, y=symbol)  # fmt: skip
+    return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=bar, y=symbol)
+
+
+def _shown(shape: Shape, cell: Shape | None, everything: bool) -> list[Shape]:
+    """The elements whose gradient may be shown: the cell that was asked for, all, or those to choose from."""
+    places = list(np.ndindex(*shape))
+    if cell is not None:
+        full = (0,) * (len(shape) - len(cell)) + cell
+        if len(full) == len(shape) and all(0 <= i < n for i, n in zip(full, shape, strict=True)):
+            return [full]
+    return places if everything else places[:CANDIDATES]
+
+
+CANDIDATES = 64  # the first elements with a gradient are looked for among so many
+
+
+class Sweep:
+    """The definition recorded and swept back over tracers, with the adjoints of the inputs by symbol and place."""
+
+    def __init__(self, calculation: Calculation, g: Array, shown: Mapping[str, Sequence[Shape]]) -> None:
+        self.tape = Tape()
+        small = calculation.is_small
+        cells = calculation.cells if small else _readers(calculation, {name: at[:2] for name, at in shown.items()})
+        # last to first, so that the sweep meets the outputs first to last
+        outputs = calculation.record(self.tape, reversed(cells))
+        main = calculation.main_output
+        symbol = calculation.op.output(main).symbol
+        seeds = {
+            tracer.id: self.tape.input(symbol + ADJOINT, g[at].item(), at)
+            for (name, at), tracer in outputs.items()
+            if name == main
+        }
+        graph = self.tape.graph()
+        recorded = list(graph.nodes)
+        numbers = exact(graph, decimal=True)
+        adjoints = reverse(graph, seeds, self.tape.tracers(), TRACED, numbers)
+        self.adjoints: dict[tuple[str, Shape], Tracer] = {}
+        for node, adjoint in zip(recorded, adjoints, strict=False):
+            if adjoint is None:
+                continue
+            if node.op == "input":
+                self.adjoints[node.label, node.at] = adjoint
+            elif node.label and not node.is_leaf:
+                self._name(adjoint, node.label + ADJOINT, node.at)
+        self.values = exact(self.tape.graph(), decimal=True)
+        self.complete = small
+
+    def _name(self, adjoint: Tracer, label: str, at: Shape) -> None:
+        node = self.tape.nodes[adjoint.id]
+        if not node.label and not node.is_leaf:
+            self.tape.nodes[adjoint.id] = node._replace(label=label, at=at)
+
+
+def _gradient_of(
+    calculation: Calculation,
+    name: str,
+    g: Array,
+    sweep: Sweep,
+    unfolded: Unfolded,
+    cell: Shape | None,
+    everything: bool,
+) -> Step:
+    spec, array = calculation.op.input(name), calculation.case.arrays[name]
+    hidden = calculation.hidden.get(spec.symbol, 0)
+    places = _shown(array.shape, cell, everything)
+    reached = [at for at in places if (spec.symbol, at) in sweep.adjoints]
+    shown = places if everything else (reached or places)[:2] if len(places) > 1 else places
+    blocks: list[Block] = list(_grids(calculation, name, g, sweep, shown[0])) if shown else []
+    left_out = 0
+    for k, at in enumerate(shown):
+        left = Symbol(spec.symbol, at[hidden:], adjoint=True)
+        tracer = sweep.adjoints.get((spec.symbol, at))
+        if tracer is None:
+            blocks.append(Step("", (Formula(left, (ZERO,), brief=True),)))
+            continue
+        brief = k > 0 and not everything
+        blocks.append(Step("", tuple(unfolded.formulas(tracer.id, left, brief))))
+        left_out += unfolded.left_out(tracer.id) if k == 0 else 0
+    rest = array.size - len(shown)
+    if rest > 0 and not (cell is not None and len(shown) == 1):
+        where = ",".join(str(n - 1) for n in array.shape[hidden:])
+        blocks.append(Prose(say("… {n} more (--all, or --cell {where} for one)", n=rest, where=where), "note"))
+    if left_out:
+        blocks.append(Prose(say("… {n} terms are summed in brackets (--all shows them)", n=left_out), "note"))
+    return Step(say("gradient of {name}", name=name), tuple(blocks))
+
+
+def _grids(calculation: Calculation, name: str, g: Array, sweep: Sweep, at: Shape) -> list[Block]:
+    """The upstream gradient and the arrays that the first shown element's gradient reads, and the gradient itself."""
+    spec, array = calculation.op.input(name), calculation.case.arrays[name]
+    output = calculation.op.output(calculation.main_output).symbol
+    tracer = sweep.adjoints.get((spec.symbol, at))
+    read = leaves(sweep.tape, [tracer.id]) if tracer is not None else set()
+    drawn: dict[str, tuple[Array, int]] = {output + ADJOINT: (g, calculation.hidden.get(output, 0))}
+    for other, values in calculation.case.arrays.items():
+        symbol = calculation.op.input(other).symbol
+        if any(label == symbol for label, _ in read):
+            drawn[symbol] = (values, calculation.hidden.get(symbol, 0))
+    grids = []
+    for label, (values, hidden) in drawn.items():
+        if values.ndim:
+            marks = [place for each, place in read if each == label]
+            grids += draw(label, values.shape, reader(values), marks, (), hidden)
+    if array.ndim and sweep.complete:
+
+        def result(place: Shape) -> Any:
+            found = sweep.adjoints.get((spec.symbol, place))
+            return Fraction(0) if found is None else as_fraction(sweep.values[found.id])
+
+        grids += draw(spec.symbol + ADJOINT, array.shape, result, [at], (), calculation.hidden.get(spec.symbol, 0))
+    return [Grids(tuple(grids))] if grids else []
+
+
+def _readers(calculation: Calculation, shown: Mapping[str, Sequence[Shape]]) -> list[Shape]:
+    """The output elements that depend on the shown elements, asked of the fast reference's JVP with unit tangents.
+
+    It sees the values: an output that a zero weight hides is not listed, which changes no gradient.
+    """
+    arrays = widened(calculation.case.arrays)
+    found: set[Shape] = set()
+    for name, places in shown.items():
+        for at in places:
+            unit = np.zeros(arrays[name].shape)
+            unit[at] = 1.0
+            tangent = calculation.op.jvp(calculation.p, {name: unit}, **arrays)
+            main = np.asarray(calculation.op.by_name(tangent, calculation.shapes)[calculation.main_output])
+            found.update(map(tuple, np.argwhere(main).tolist()) if main.ndim else [()])
+    tape = Tape()
+    calculation.record(tape, calculation.cells[:1])
+    if len(found) * len(tape.nodes) > MOST_NODES:
+        raise Refused(
+            say("these gradients are sums over {n} outputs: too many to write down", n=len(found)),
+            fix=say("explain it on a smaller input; the rule is the same"),
+        )
+    return sorted(found)
