@@ -104,6 +104,8 @@ def blocks(
 
     A block is all windows of some images or, where that is too much, some rows of windows of one image.
     """
+    if 0 in out:
+        return
     row = x.shape[1] * math.prod(kernel) * math.prod(out[1:])
     images = max(1, BLOCK // max(1, row * out[0]))
     rows = max(1, min(out[0], BLOCK // max(1, row)))
@@ -126,5 +128,6 @@ def columns_adjoint(matrices: Array, x: Array, kernel: Shape, stride: Shape, dil
     """Add each number of such matrices to the place of `x` that `columns` reads it from."""
     taps = matrices.reshape(x.shape[1], *kernel, len(x), *out)
     for at in itertools.product(*map(range, kernel)):
+        here: Places = (slice(None), *at)
         met = tap(x, at, stride, dilation, out)
-        met += taps[:, *at].swapaxes(0, 1)
+        met += taps[here].swapaxes(0, 1)

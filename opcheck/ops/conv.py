@@ -9,6 +9,7 @@ import numpy as np
 
 from opcheck import windows
 from opcheck.choosers import Chooser
+from opcheck.convolution_mistakes import mistakes
 from opcheck.language import say
 from opcheck.params import Choice, Either, Whole
 from opcheck.roundoff import Multilinear
@@ -42,6 +43,7 @@ class Conv(Op):
             Param("padding_mode", "zeros", Choice(PADDING_MODES), "what stands in the padding", keyword_only=True),
         )
         cls.outputs = (Output("output", "y", f"N Cout {places}"),)
+        cls.mistakes = mistakes(dims)
 
     # --- shapes -----------------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class Conv(Op):
     def forward(self, p: Params, *, input: Array, weight: Array, bias: Array | None = None) -> Array:
         """One matrix product a group: the kernels are the rows, the windows are the columns."""
         x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
-        y = np.empty((len(x), len(weight), *self._out(p, input, weight)))
+        y = np.empty((len(x), len(weight), *self.output_sizes(p, input, weight)))
         for here, there, out in windows.blocks(x, *window, y.shape[2:]):
             columns = windows.columns(x[here], *window, out, p.groups)
             y[there] = (w @ columns).reshape(len(weight), -1, *out).swapaxes(0, 1)
@@ -190,11 +192,11 @@ class Conv(Op):
             if name in tangents
         ]
         if "bias" in tangents:
-            zeros = np.zeros((*input.shape[: -self.dims - 1], len(weight), *self._out(p, input, weight)))
+            zeros = np.zeros((*input.shape[: -self.dims - 1], len(weight), *self.output_sizes(p, input, weight)))
             parts.append(zeros + tangents["bias"].reshape(-1, *[1] * self.dims))
         return np.asarray(sum(parts))
 
-    def _out(self, p: Params, input: Array, weight: Array) -> Shape:
+    def output_sizes(self, p: Params, input: Array, weight: Array) -> Shape:
         before, after = self.margins(p, weight.shape[2:])
         sizes = zip(input.shape[-self.dims :], weight.shape[2:], p.stride, before, after, p.dilation, strict=True)
         return tuple(windows.output_size(*each) for each in sizes)

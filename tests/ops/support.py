@@ -233,7 +233,11 @@ def within(exact: Any, computed: Any, bound: float) -> bool:
     return bool(abs(difference) <= bound)
 
 
+def found(numbers: Numbers, computed: Mapping[str, Any]) -> list[str]:
+    """One line for each number of the computed arrays that is not what the definition gives."""
+    return list(itertools.chain.from_iterable(differences(numbers, name, computed[name]) for name in numbers.places))
+
+
 def agree(numbers: Numbers, computed: Mapping[str, Any]) -> None:
-    """Fail unless every computed array is what the definition gives."""
-    found = list(itertools.chain.from_iterable(differences(numbers, name, computed[name]) for name in numbers.places))
-    assert not found, "\n".join(found[:10])
+    wrong = found(numbers, computed)
+    assert not wrong, "\n".join(wrong[:10])

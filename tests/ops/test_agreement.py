@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opcheck import catalog
-from opcheck.choosers import ExactValues, RealValues
-from opcheck.spec import Array, Case, Op, widened
-from tests.ops.support import Recorded, agree, cases, differentiable, whole_numbers
+from opcheck.choosers import ExactValues, RandomChooser, RealValues
+from opcheck.spec import Array, Case, Mistake, Op, widened
+from tests.ops.support import Recorded, agree, cases, differentiable, found, whole_numbers
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+MISTAKES = [
+    pytest.param(op, mistake, id=f"{op.name}-{mistake.name}") for op in catalog.every() for mistake in op.mistakes
+]
 VALUES = pytest.mark.parametrize("values", [ExactValues, RealValues])
 
 
@@ -96,4 +99,32 @@ def test_each_mistake_has_a_name_and_a_sentence(op: Op) -> None:
     for mistake in op.mistakes:
         assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", mistake.name)
         assert re.fullmatch(r"[A-Z0-9].*\.", mistake.sentence)
-        assert (mistake.forward is None) != (mistake.vjp is None)
+        assert mistake.forward or mistake.vjp
+
+
+@pytest.mark.parametrize(("op", "mistake"), MISTAKES)
+def test_each_mistake_is_caught(op: Op, mistake: Mistake) -> None:
+    """A mistake that no case tells from the operator would teach nothing; so these checks are checked, too."""
+    draws = (RandomChooser([7, k], RealValues if k % 4 == 3 else ExactValues) for k in range(300))
+    assert any(caught(op, mistake, op.sample(chooser), seed) for seed, chooser in enumerate(draws))
+
+
+def caught(op: Op, mistake: Mistake, case: Case, seed: int) -> bool:
+    p, shapes = op.checked(case)
+    arrays = widened(case.arrays)
+    if mistake.forward:
+        with np.errstate(all="ignore"):
+            made = op.by_name(mistake.forward(op, p, **arrays), shapes)
+        if not_equal(made, op.run(case)) and found(Recorded(op, case).outputs(), made):
+            return True
+    if mistake.vjp and differentiable(op, case):
+        cotangents = cotangents_of(op, shapes, seed)
+        cotangent = as_op_takes(op, cotangents)
+        with np.errstate(all="ignore"):
+            made = mistake.vjp(op, p, cotangent, **arrays)
+        return not_equal(made, op.vjp(p, cotangent, **arrays)) and bool(found(Recorded(op, case).vjp(cotangents), made))
+    return False
+
+
+def not_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return any(not np.array_equal(one[name], other[name], equal_nan=True) for name in other)
