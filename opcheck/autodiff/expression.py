@@ -15,6 +15,7 @@ from opcheck import trace as on
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.trace import Graph, Node, Tape, Tracer
+from opcheck.trace.arithmetic import EXACT_DIGITS
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -44,10 +45,10 @@ class ExpressionRefused(Refused):
     """An expression that cannot be read, with a caret under the place."""
 
     def __init__(self, rule: str, text: str, start: int, end: int, fix: str = "") -> None:
-        super().__init__(rule, fix=fix)
         line = text.replace("\n", " ").replace("\t", " ")
         caret = " " * start + "^" * max(1, end - start)
-        self.args = ("\n".join(part for part in (rule, f"  {line}", f"  {caret}", fix) if part),)
+        super().__init__(f"{rule}\n  {line}\n  {caret}", fix=fix)
+        self.args = ("\n".join(part for part in (self.rule, fix) if part),)
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class Expression:
     notes: tuple[str, ...]
     columns: tuple[int, ...] = field(repr=False)  # parsed byte -> place in the text
 
-    def record(self, at: Mapping[str, Any]) -> tuple[Tape, Graph]:
+    def record(self, at: Mapping[str, Any], exact: bool = False) -> Graph:
         """The expression on a tape of its own, with one input a variable (in the order of `names`).
 
-        Raises ExpressionRefused where a variable has no value.
+        With `exact`, π and e have 50 digits. Raises ExpressionRefused where a variable has no value.
         """
         tape = Tape()
         for name in self.names:
@@ -74,9 +75,9 @@ class Expression:
                     say("give it one: --at {name}=2 (in Python: at={{{quoted}: 2}})", name=name, quoted=repr(name)),
                 )
         leaves = {name: tape.input(name, at[name]) for name in self.names}
-        recorder = _Recorder(self, tape, leaves)
+        recorder = _Recorder(tape, leaves, exact)
         outputs = [recorder.number(body) for body in self.body]
-        return tape, by_level(tape.graph(*outputs))
+        return by_level(tape.graph(*outputs))
 
     def refuse(self, rule: str, node: ast.expr, fix: str = "") -> ExpressionRefused:
         start, end = self.columns[node.col_offset], self.columns[node.end_col_offset or node.col_offset]
@@ -226,8 +227,8 @@ class _Checker:
 class _Recorder:
     """Records a checked expression. Constants become leaves, so that they print as they were written."""
 
-    def __init__(self, expression: Expression, tape: Tape, leaves: Mapping[str, Tracer]) -> None:
-        self.expression, self.tape, self.leaves = expression, tape, leaves
+    def __init__(self, tape: Tape, leaves: Mapping[str, Tracer], exact: bool) -> None:
+        self.tape, self.leaves, self.exact = tape, leaves, exact
 
     def number(self, root: ast.expr) -> Tracer:
         """The tracer of `root`; children first, without recursion."""
@@ -253,7 +254,7 @@ class _Recorder:
                 return self.leaves[id]
             case ast.Name(id):
                 label, value = CONSTANTS[id]
-                return self.tape.constant(value, label)
+                return self.tape.constant(_fifty_digits(label) if self.exact else value, label)
             case ast.UnaryOp(ast.USub(), ast.Constant(value)):
                 assert isinstance(value, (int, float))
                 return self.tape.constant(-value)
@@ -264,6 +265,13 @@ class _Recorder:
             case ast.Call(ast.Name(id)):
                 return FUNCTIONS[id][0](*args)
         raise AssertionError(ast.dump(node))
+
+
+def _fifty_digits(label: str) -> Any:
+    import mpmath
+
+    with mpmath.workdps(EXACT_DIGITS):
+        return +(mpmath.pi if label == "π" else mpmath.e)
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:

@@ -1,0 +1,102 @@
+"""`opcheck trace EXPR --at x1=2,x2=5`: the tables of automatic differentiation, for an expression or a program."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opcheck.app.output import output_options, show, write
+from opcheck.errors import Refused
+from opcheck.language import say
+
+PROGRAM = re.compile(r"(.+\.py):(\w+)")
+MODES = ("forward", "reverse", "both")
+GRAPHS = ("text", "dot", "mermaid", "svg")
+
+
+@click.command(
+    "trace",
+    help="The tables of automatic differentiation, for an expression or a program.\n\n"
+    "WHAT is an expression, or FILE.py:NAME for a Python function of numbers or of arrays.\n\n"
+    'Try: opcheck trace "ln(x1)+x1*x2-sin(x2)" --at x1=2,x2=5',
+)
+@click.argument("what")
+@click.option("--at", "at", multiple=True, metavar="X=2,Y=5", help="The inputs; an array is given as explain takes it.")
+@click.option("--mode", type=click.Choice(MODES), default="both", help="Which sweeps to show.  [default: both]")
+@click.option("--wrt", metavar="X,Y", help="The inputs to differentiate by; the others are not tracked.")
+@click.option("--step", is_flag=True, help="One step a line, in the order of execution, instead of tables.")
+@click.option("--exact", is_flag=True, help="Fractions where there are any, and sympy's derivative as a formula.")
+@click.option("--check", is_flag=True, help="Ask sympy and torch as well.")
+@click.option("--passes", type=click.IntRange(1, 9), default=1, help="Backward passes, whose gradients accumulate.")
+@click.option("--seed", type=float, default=1.0, help="The adjoint that reverse mode starts with.  [default: 1]")
+@click.option("--jacobian", is_flag=True, help="All derivatives as a matrix, and the sweeps that each mode needs.")
+@click.option("--hessian", is_flag=True, help="All second derivatives, by forward over reverse.")
+@click.option("--hvp", metavar="X=1,Y=0", help="The Hessian times this direction.")
+@click.option("--graph", type=click.Choice(GRAPHS), help="The computational graph alone, in this notation.")
+@click.option("--all", "everything", is_flag=True, help="Leave nothing out.")
+@output_options
+def command(what: str, at: tuple[str, ...], wrt: str | None, **options: Any) -> None:
+    from opcheck.autodiff import load, trace
+
+    program = PROGRAM.fullmatch(what)
+    function = load(Path(program[1]), program[2]) if program else what
+    traced = trace(
+        function,
+        inputs(at),
+        wrt=None if wrt is None else wrt.split(","),
+        **({"exact": True} if options["exact"] else {}),
+    )
+    if options["graph"]:
+        write(traced.draw(options["graph"]), options["output"])
+        return
+    if options["format"] == "json":
+        write(traced.to_json(), options["output"])
+        return
+    wanted = {
+        name: options[name] for name in ("mode", "step", "check", "passes", "seed", "jacobian", "hessian", "everything")
+    }
+    page = traced.page(**wanted, hvp=inputs((options["hvp"],)) if options["hvp"] else None)
+    show(page.step, options, fractions=options["exact"])
+    if page.differs:
+        click.get_current_context().exit(1)
+
+
+def inputs(words: tuple[str, ...]) -> dict[str, Any]:
+    """The numbers and arrays of --at x1=2,x2=5 --at w=[[1,2],[3,4]]; raises Refused."""
+    found: dict[str, Any] = {}
+    for word in words:
+        for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", word):
+            name, sign, text = (piece.strip() for piece in part.partition("="))
+            if not sign or not name.isidentifier():
+                raise Refused(say("--at gives each input a value: --at x1=2,x2=5"), got=repr(part))
+            if name in found:
+                raise Refused(say("--at gives {name} two values", name=name), got=", ".join(words))
+            found[name] = value(name, text)
+    return found
+
+
+def value(name: str, text: str) -> Any:
+    """A number, or an array as `opcheck explain` takes it."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    if not re.search(r"[\[@:]|\dx\d", text):
+        raise Refused(
+            say("{name} must be a number or an array", name=name),
+            got=repr(text),
+            fix=say("for example --at {name}=2", name=name),
+        )
+    from opcheck.app import arrays
+
+    array = arrays.parse(name, text, seed=0)
+    if isinstance(array, tuple):
+        import numpy as np
+
+        return np.arange(1.0, np.prod(array) + 1).reshape(array)
+    return array * 1.0

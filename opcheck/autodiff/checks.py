@@ -1,0 +1,199 @@
+"""Witnesses for the derivatives of a trace: the other mode, Taylor's remainder, sympy and torch."""
+
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import reduce
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from opcheck.autodiff.scalars import Trace
+from opcheck.language import say
+from opcheck.trace import FLOATS, PRIMITIVES, Arithmetic, Graph, Node, bound
+from opcheck.trace.readings import read
+
+FIRST_STEP, STEPS = 2.0**-6, 3
+CLEAR = 16  # how far the remainder must stand above rounding for its slope to say anything
+
+
+class Check(NamedTuple):
+    """One line of the output: a sentence with the figures, and whether it holds (None: it could not be asked)."""
+
+    text: str
+    holds: bool | None
+
+
+def checks(trace: Trace, everything: bool = False) -> list[Check]:
+    """Both modes and Taylor; with `everything`, sympy and torch (which take a second or two to import)."""
+    if not trace.tracked or len(trace.graph.outputs) != 1:
+        return []
+    numbers = (trace.value, *trace.adjoints().gradient.values())
+    if not all(math.isfinite(x) for x in numbers):
+        return [Check(say("The value or a derivative is not finite, so nothing can be checked against it."), None)]
+    found = [both_modes(trace), taylor(trace)]
+    return [*found, sympy_agrees(trace), torch_agrees(trace)] if everything else found
+
+
+def both_modes(trace: Trace) -> Check:
+    """Forward mode against reverse mode."""
+    return compared(trace, say("forward mode"), trace.forward().derivatives)
+
+
+def compared(trace: Trace, witness: str, found: Mapping[str, Any]) -> Check:
+    """Reverse mode's gradient against a witness's, within twice the rounding bound of reverse mode's own graph."""
+    gradient = trace.adjoints().gradient
+    worst, allowed, holds = 0.0, 0.0, True
+    for name, mine in gradient.items():
+        error, room = abs(float(mine - found[name])), 2 * trace.rounding(name)
+        holds = holds and error <= room
+        if error - room > worst - allowed or name == next(iter(gradient)):
+            worst, allowed = error, room
+    shown = ", ".join(f"∂/∂{name} = {figure(float(found[name]))}" for name in gradient)
+    sign = "agrees" if holds else "DIFFERS"
+    template = {
+        "agrees": "{witness} agrees with reverse mode: {shown} (difference {worst}, rounding allows {allowed})",
+        "DIFFERS": "{witness} DIFFERS from reverse mode: {shown} (difference {worst}, rounding allows {allowed})",
+    }[sign]
+    return Check(say(template, witness=witness, shown=shown, worst=figure(worst), allowed=figure(allowed)), holds)
+
+
+def taylor(trace: Trace) -> Check:
+    """abs(f(x+hv) − f(x) − h·Jv) for halved h: falls by 4 where the derivative is right, by 2 where it is not."""
+    slope = float(sum(trace.adjoints().gradient.values()))
+    at = [float(x) for x in read(trace.graph, FLOATS, lambda node: float(node.value))]
+    out = trace.graph.outputs[0]
+    noise = CLEAR * bound(trace.graph, out, "float64", at)
+    errors = []
+    for k in range(STEPS):
+        h = FIRST_STEP / 2**k
+        moved = read(trace.graph, FLOATS, lambda node, h=h: float(node.value) + h * (node.label in trace.tracked))  # type: ignore[misc]
+        errors.append(abs(moved[out] - at[out] - h * slope))
+    sizes = ", ".join(map(figure, errors))
+    steps = ", ".join(f"1/{round(2**k / FIRST_STEP)}" for k in range(STEPS))
+    head = say("Taylor: |f(x+hv) − f(x) − h·Jv| = {sizes} for h = {steps}", sizes=sizes, steps=steps)
+    if not all(map(math.isfinite, errors)):
+        return Check(say("{head}: the function is not finite beside this point", head=head), None)
+    if max(errors) <= noise:
+        return Check(say("{head}: rounding only, the function is a straight line here", head=head), True)
+    if min(errors) <= noise:
+        return Check(say("{head}: too close to rounding to tell", head=head), None)
+    ratios = [before / after for before, after in pairwise(errors)]
+    shown = say(" and ").join(f"{ratio:.2f}" for ratio in ratios)
+    if min(ratios) > 3:
+        return Check(say("{head}: falls by {ratios} as h halves (h², as it must)", head=head, ratios=shown), True)
+    if kinks(trace.graph, trace.values):
+        return Check(say("{head}: falls by {ratios} as h halves (a kink is near)", head=head, ratios=shown), None)
+    return Check(
+        say("{head}: falls by {ratios} as h halves, and a right derivative gives 4", head=head, ratios=shown), False
+    )
+
+
+def kinks(graph: Graph, values: Sequence[Any]) -> bool:
+    """Whether some operation of the graph has a kink or a jump."""
+    return any(node.args and (PRIMITIVES[node.op].piecewise or node.op in ("floor", "ceil")) for node in graph.nodes)
+
+
+def figure(x: float) -> str:
+    """A number with as many digits as a comparison needs."""
+    return f"{x:.1e}" if x and (abs(x) < 1e-3 or abs(x) >= 1e6) else f"{x:.6g}"
+
+
+# --- sympy ------------------------------------------------------------------------------------------------------------
+
+
+def sympy_expression(graph: Graph) -> Any:
+    """The output as a sympy expression over the exact values of the constants; π and e are sympy's."""
+    import sympy
+
+    def leaf(node: Node) -> Any:
+        if node.op == "input":
+            return sympy.Symbol(node.label, real=True)
+        if node.label in ("π", "e"):
+            return sympy.pi if node.label == "π" else sympy.E
+        number = Fraction(node.value)
+        return sympy.Rational(number.numerator, number.denominator)
+
+    found = graph.fold(leaf, lambda node, args: PRIMITIVES[node.op].symbol(sympy, *args))
+    return found[graph.outputs[0]]
+
+
+def symbolic_gradient(trace: Trace) -> dict[str, Any]:
+    """sympy's derivative by each tracked input, simplified."""
+    import sympy
+
+    expression = sympy_expression(trace.graph)
+    return {name: sympy.simplify(expression.diff(sympy.Symbol(name, real=True))) for name in trace.tracked}
+
+
+def sympy_agrees(trace: Trace) -> Check:
+    import sympy
+
+    expression = sympy_expression(trace.graph)
+    place = {}
+    for name, id in trace.inputs.items():
+        exact = Fraction(trace.values[id])
+        place[sympy.Symbol(name, real=True)] = sympy.Rational(exact.numerator, exact.denominator)
+    found = {}
+    for name in trace.tracked:
+        number = expression.diff(sympy.Symbol(name, real=True)).subs(place).evalf(40)
+        if not number.is_Float and not number.is_Rational:
+            return Check(say("sympy gives no number for ∂/∂{name} here", name=name), None)
+        found[name] = Fraction(str(number)) if number.is_Float else Fraction(int(number.p), int(number.q))
+    return compared(trace, "sympy", found)
+
+
+# --- torch ------------------------------------------------------------------------------------------------------------
+
+
+def torch_arithmetic(torch: Any) -> Arithmetic:
+    """The primitives in torch; maximum is torch.max over a dimension, where the first of equals counts."""
+    functions = {name: getattr(torch, name) for name in (
+        "mul", "div", "sub", "neg", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+        "sigmoid", "abs", "floor", "ceil",
+    )}  # fmt: skip
+    functions |= {
+        "sum": lambda *terms: reduce(torch.add, terms),
+        "power": torch.pow,
+        "max": lambda *terms: torch.stack(terms).max(dim=0).values,
+        "min": lambda *terms: torch.stack(terms).min(dim=0).values,
+        "less": lambda a, b: (a < b).double(),
+        "select": lambda condition, a, b: torch.where(condition != 0, a, b),
+        "detach": lambda x: x.detach(),
+        "with_slope": lambda number, x, slope: number + slope.detach() * (x - x.detach()),
+    }
+    return Arithmetic(functions)
+
+
+def torch_agrees(trace: Trace) -> Check:
+    """torch.autograd.grad and torch.func.jvp over the same primitives, in float64."""
+    if importlib.util.find_spec("torch") is None:
+        return Check(say("torch is not installed, so it was not asked (pip install 'opcheck[torch]')"), None)
+    import torch
+
+    k = torch_arithmetic(torch)
+    names = list(trace.inputs)
+    point = tuple(torch.tensor(float(trace.values[id]), dtype=torch.float64) for id in trace.inputs.values())
+
+    def function(*xs: Any) -> Any:
+        given = dict(zip(names, xs, strict=True))
+
+        def leaf(node: Node) -> Any:
+            number = given.get(node.label) if node.op == "input" else None
+            return torch.tensor(float(node.value), dtype=torch.float64) if number is None else number
+
+        return read(trace.graph, k, leaf)[trace.graph.outputs[0]]
+
+    leaves = [x.clone().requires_grad_() for x in point]
+    out = function(*leaves)
+    gradient = torch.autograd.grad(out, leaves, allow_unused=True) if out.requires_grad else [None] * len(leaves)
+    by_name = {name: 0.0 if g is None else float(g) for name, g in zip(names, gradient, strict=True)}
+    backward = compared(trace, "torch.autograd.grad", by_name)
+    tangents = {}
+    for name in trace.tracked:
+        unit = tuple(torch.tensor(float(each == name), dtype=torch.float64) for each in names)
+        tangents[name] = float(torch.func.jvp(function, point, unit)[1])
+    ahead = compared(trace, "torch.func.jvp", tangents)
+    if backward.holds and ahead.holds:
+        return Check(backward.text.replace("torch.autograd.grad", "torch (autograd.grad and func.jvp)"), True)
+    return ahead if backward.holds else backward

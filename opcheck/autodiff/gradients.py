@@ -1,0 +1,36 @@
+"""What backward passes leave behind at an input: nothing yet, a number, or a sum over several passes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from opcheck.errors import Refused
+from opcheck.language import say
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """The gradient of one input. Before the first backward pass there is none, which is not the same as 0."""
+
+    tracked: bool = True
+    passes: tuple[Any, ...] = ()
+
+    def after(self, number: Any) -> "Gradient":
+        """This gradient after one more backward pass."""
+        return Gradient(self.tracked, (*self.passes, number))
+
+    @property
+    def value(self) -> Any:
+        """The sum over all backward passes; raises Refused before the first one."""
+        if not self.passes:
+            raise Refused(say("this gradient is {state}", state=str(self)), fix=say("call .reverse() first"))
+        return sum(self.passes[1:], start=self.passes[0])
+
+    def __str__(self) -> str:
+        if not self.tracked:
+            return say("not tracked")
+        if not self.passes:
+            return say("not computed")
+        terms = " + ".join(map(str, self.passes))
+        return terms if len(self.passes) == 1 else say(
+            "{terms} = {total}, accumulated over {n} backward passes", terms=terms, total=self.value, n=len(self.passes)
+        )  # fmt: skip

@@ -1,0 +1,288 @@
+"""A trace of a function of numbers: its graph, its values, and both modes of differentiation over them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from opcheck.autodiff.document import Document, Traced
+from opcheck.autodiff.gradients import Gradient
+from opcheck.autodiff.lines import Lines
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.steps import Step
+from opcheck.trace import EXACT, FLOATS, TRACED, Graph, Tape, bound, exact, forward, reverse, values
+
+if TYPE_CHECKING:
+    from opcheck.autodiff.drawing import Boxes
+    from opcheck.autodiff.page import Page
+
+
+class Trace(Traced):
+    """One evaluation of a function of numbers: v₋₁, v₀ for the inputs, v₁, v₂, ... for what was computed.
+
+    `graph` is the Wengert list, `values` its numbers, `inputs` the node of each input, `tracked` the inputs that
+    derivatives are taken by. `forward` and `reverse` sweep over it; `gradients` is what the reverse sweeps left behind.
+
+    >>> import opcheck
+    >>> trace = opcheck.trace("ln(x1) + x1*x2 - sin(x2)", at={"x1": 2, "x2": 5})
+    >>> trace.forward("x1").derivatives, trace.reverse().gradient["x1"]
+    ({'x1': 5.5}, 5.5)
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        title: str,
+        *,
+        wrt: Iterable[str] | None = None,
+        exact_numbers: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.graph, self.title, self.notes, self.exact = graph, title, tuple(notes), exact_numbers
+        self.inputs = {node.label: id for id, node in enumerate(graph.nodes) if node.op == "input"}
+        self.tracked = tuple(self.inputs) if wrt is None else tuple(self._known(name) for name in wrt)
+        self.arithmetic = EXACT if exact_numbers else FLOATS
+        self.values: list[Any] = exact(graph, decimal=True) if exact_numbers else values(graph)
+        self.gradients = {name: Gradient(name in self.tracked) for name in self.inputs}
+
+    @property
+    def value(self) -> Any:
+        """The number that the function returned; a tuple if it returned several."""
+        return self._one_or_all(self.values)
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self.graph, self.values)
+
+    # --- the two modes --------------------------------------------------------------------------------------------
+
+    def forward(self, *wrt: str | Mapping[str, Any]) -> "Tangents":
+        """Forward mode: one sweep for each of `wrt`, an input's name or a direction such as {"x1": 1, "x2": -1}.
+
+        Without arguments, one sweep for each tracked input. Raises Refused for an input that is unknown or not tracked.
+        """
+        directions = {}
+        for each in wrt or self.tracked:
+            direction = {each: 1} if isinstance(each, str) else dict(each)
+            name = each if isinstance(each, str) else ", ".join(f"{key}={value}" for key, value in direction.items())
+            directions[name] = {self.inputs[self._tracks(key)]: self._number(x) for key, x in direction.items()}
+        columns = {name: forward(self.graph, seeds, self.values, self.arithmetic) for name, seeds in directions.items()}
+        return Tangents(self, directions, columns)
+
+    def reverse(self, seed: Any = 1, output: int | None = None) -> "Adjoints":
+        """Reverse mode: one sweep from the output, whose adjoint is `seed`. Gradients accumulate in `gradients`.
+
+        A function with several outputs needs `output` (which one), or one seed for each in `seed`.
+        """
+        sweep = self.adjoints(seed, output)
+        for name, number in sweep.gradient.items():
+            self.gradients[name] = self.gradients[name].after(number)
+        return sweep
+
+    def adjoints(self, seed: Any = 1, output: int | None = None) -> "Adjoints":
+        """The sweep of `reverse`, which leaves nothing behind."""
+        count = len(self.graph.outputs)
+        several = isinstance(seed, (tuple, list))
+        if not several and output is None and count > 1:
+            raise Refused(
+                say("the function has {n} outputs, and reverse mode starts at one", n=count),
+                fix=say("say which (output=0), or give a seed for each (seed=(1, 0))"),
+            )
+        if output is not None and not 0 <= output < count:
+            raise Refused(say("outputs count from 0 to {last}", last=count - 1), got=f"output={output}")
+        if several and len(seed) != count:
+            raise Refused(say("one seed for each output"), got=say("{m} seeds for {n}", m=len(seed), n=count))
+        seeds: dict[int, Any] = {}
+        for id, number in zip(self.graph.outputs, seed if several else [], strict=False):
+            seeds[id] = seeds.get(id, 0) + self._number(number)  # one number may be returned twice
+        if not several:
+            seeds = {self.graph.outputs[output or 0]: self._number(seed)}
+        return Adjoints(self, seeds, reverse(self.graph, seeds, self.values, self.arithmetic))
+
+    def zero_gradients(self) -> None:
+        """Forget what the reverse sweeps left behind."""
+        self.gradients = {name: Gradient(name in self.tracked) for name in self.inputs}
+
+    # --- matrices of derivatives ----------------------------------------------------------------------------------
+
+    def jacobian(self, mode: str | None = None) -> "Jacobian":
+        """∂ outputs / ∂ tracked inputs, by the mode that needs fewer sweeps unless `mode` says which."""
+        outputs = range(len(self.graph.outputs))
+        sweeps = {"forward": len(self.tracked), "reverse": len(outputs)}
+        mode = mode or min(sweeps, key=sweeps.__getitem__)
+        if mode == "forward":
+            columns = [self.forward(name)._of(name) for name in self.tracked]
+            rows = [[_zero(column[id]) for column in columns] for id in self.graph.outputs]
+        elif mode == "reverse":
+            rows = [list(self.adjoints(output=k).gradient.values()) for k in outputs]
+        else:
+            raise Refused(say("the mode is forward or reverse"), got=repr(mode))
+        return Jacobian(self.tracked, tuple(map(tuple, rows)), mode, sweeps)
+
+    def hessian(self) -> dict[str, dict[str, Any]]:
+        """∂²f / ∂a ∂b by forward over reverse, one sweep an input: hessian()["x1"]["x2"]."""
+        columns = {name: self.hessian_vector_product({name: 1}) for name in self.tracked}
+        return {row: {name: columns[name][row] for name in self.tracked} for row in self.tracked}
+
+    def hessian_vector_product(self, direction: Mapping[str, Any]) -> dict[str, Any]:
+        """The Hessian times a direction, by forward mode over the graph of reverse mode: no matrix is formed."""
+        graph, adjoints, numbers = self.second_order
+        seeds = {self.inputs[self._tracks(name)]: self._number(x) for name, x in direction.items()}
+        tangents = forward(graph, seeds, numbers, self.arithmetic)
+        found = {name: adjoints[self.inputs[name]] for name in self.tracked}
+        return {name: 0 * self._number(1) if id is None else _zero(tangents[id]) for name, id in found.items()}
+
+    @cached_property
+    def second_order(self) -> tuple[Graph, list[int | None], list[Any]]:
+        """The graph with its own reverse sweep recorded behind it, the node of each adjoint, and all numbers."""
+        if len(self.graph.outputs) != 1:
+            raise Refused(say("a Hessian is that of one output"), got=say("{n} outputs", n=len(self.graph.outputs)))
+        tape = Tape()
+        tape.nodes.extend(self.graph.nodes)
+        start = Graph(tuple(tape.nodes), self.graph.outputs)
+        seeds = {self.graph.outputs[0]: tape.constant(1)}
+        found = reverse(start, seeds, tape.tracers(), TRACED, self.values)
+        ids = [None if adjoint is None else adjoint.id for adjoint in found]
+        graph = tape.graph()
+        return graph, ids, exact(graph, decimal=True) if self.fractions else values(graph)
+
+    def rounding(self, name: str) -> float:
+        """A bound on the rounding error of reverse mode's derivative by `name` in float64, read off its own graph."""
+        graph, adjoints, numbers = self.second_order
+        id = adjoints[self.inputs[name]]
+        return 0.0 if id is None else bound(graph, id, "float64", [float(x) for x in numbers])
+
+    # --- what it looks like ---------------------------------------------------------------------------------------
+
+    def step(self) -> Step:
+        from opcheck.autodiff.tables import evaluation
+
+        return evaluation(self)
+
+    @property
+    def fractions(self) -> bool:
+        return self.exact
+
+    def page(self, **options: Any) -> "Page":
+        """What `opcheck trace` prints: see `opcheck.autodiff.page.page` for the options."""
+        from opcheck.autodiff.page import page
+
+        return page(self, **options)
+
+    def boxes(self) -> "Boxes":
+        from opcheck.autodiff.tables import boxes
+
+        return boxes(self)
+
+    def to_json(self) -> str:
+        from opcheck.autodiff.data import document
+
+        return document(self)
+
+    def node(self, name: str) -> int:
+        """The node that is called v3, v-1 or x1; raises Refused."""
+        if name in self.inputs:
+            return self.inputs[name]
+        if name and name in self.lines.names:
+            return self.lines.names.index(name)
+        names = ", ".join(each for each in self.lines.names if each)
+        raise Refused(say("there is no {name} in this trace", name=name), fix=say("its lines are {names}", names=names))
+
+    # --- checks of what was asked ---------------------------------------------------------------------------------
+
+    def _known(self, name: str) -> str:
+        if name not in self.inputs:
+            known = ", ".join(self.inputs) or say("none")
+            raise Refused(say("there is no input {name}", name=name), fix=say("the inputs are {known}", known=known))
+        return name
+
+    def _tracks(self, name: str) -> str:
+        if self._known(name) not in self.tracked:
+            raise Refused(
+                say("{name} is not tracked, so nothing is differentiated by it", name=name),
+                fix=say("the tracked inputs are {names}", names=", ".join(self.tracked)),
+            )
+        return name
+
+    def _number(self, x: Any) -> Any:
+        return Fraction(x) if self.fractions else float(x)
+
+    def _one_or_all(self, column: Sequence[Any]) -> Any:
+        found = tuple(column[id] for id in self.graph.outputs)
+        return found[0] if len(found) == 1 else found
+
+
+def _zero(x: Any) -> Any:
+    """A derivative that no path leads to is 0."""
+    return 0.0 if x is None else x
+
+
+@dataclass(frozen=True)
+class Tangents(Document):
+    """What forward mode found: a tangent v̇ for every line, in each direction."""
+
+    trace: Trace
+    directions: Mapping[str, Mapping[int, Any]]
+    columns: Mapping[str, Sequence[Any]]
+
+    @property
+    def fractions(self) -> bool:
+        return self.trace.fractions
+
+    @property
+    def derivatives(self) -> dict[str, Any]:
+        """The derivative of the output in each direction (a tuple of them if there are several outputs)."""
+        return {name: self.trace._one_or_all(self._of(name)) for name in self.columns}
+
+    def __getitem__(self, line: str) -> Any:
+        """The tangent of a line (v3, v-1, x1); by direction if there are several."""
+        id = self.trace.node(line)
+        found = {name: _zero(column[id]) for name, column in self.columns.items()}
+        return next(iter(found.values())) if len(found) == 1 else found
+
+    def _of(self, name: str) -> list[Any]:
+        return [_zero(x) for x in self.columns[name]]
+
+    def step(self) -> Step:
+        from opcheck.autodiff.tables import tangents
+
+        return tangents(self)
+
+
+@dataclass(frozen=True)
+class Adjoints(Document):
+    """What one reverse sweep found: an adjoint v̄ for every line."""
+
+    trace: Trace
+    seeds: Mapping[int, Any]
+    column: Sequence[Any]
+
+    @property
+    def fractions(self) -> bool:
+        return self.trace.fractions
+
+    @property
+    def gradient(self) -> dict[str, Any]:
+        """The derivative by each tracked input; 0 where the output does not depend on it."""
+        return {name: _zero(self.column[self.trace.inputs[name]]) for name in self.trace.tracked}
+
+    def __getitem__(self, line: str) -> Any:
+        """The adjoint of a line (v3, v-1, x1)."""
+        return _zero(self.column[self.trace.node(line)])
+
+    def step(self) -> Step:
+        from opcheck.autodiff.tables import adjoints
+
+        return adjoints(self)
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """Derivatives of every output by every tracked input, and how many sweeps each mode needs for it."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    mode: str
+    sweeps: Mapping[str, int]
