@@ -11,7 +11,7 @@ import click
 
 from opcheck.language import say
 from opcheck.render import FORMATS, render
-from opcheck.spec import Refused
+from opcheck.errors import Refused
 from opcheck.steps import Step
 
 F = TypeVar("F", bound=Callable[..., Any])
