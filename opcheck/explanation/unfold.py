@@ -50,6 +50,7 @@ class Unfolded:
     def formula(self, id: int, left: Symbol, brief: bool = False) -> Formula:
         """left = names = numbers = ... = result; brief: without the names and the middle."""
         numbers = [self.reduced(id, level, root=True) for level in range(max(self.inside[id], 0) + 1)]
+        numbers.append(self.number(id))
         rights = [numbers[0], numbers[-1]] if brief else [self.names(id, root=True), *numbers]
         kept = [right for k, right in enumerate(rights) if (k == 0 or right != rights[k - 1]) and right != left]
         return Formula(left, tuple(kept), brief)
@@ -74,7 +75,10 @@ class Unfolded:
             return self.number(id)
         if node.op == "detach":
             return self.reduced(node.args[0], level, root)
-        return Apply(node.op, tuple(self._some(node, lambda arg: self.reduced(arg, level), numbers=True)))
+        args = tuple(self._some(node, lambda arg: self.reduced(arg, level), numbers=True))
+        if node.op == "neg" and isinstance(args[0], Number) and args[0].value >= 0:
+            return self.number(id)  # −(0.5) is written as −0.5 is
+        return Apply(node.op, args)
 
     def _some(self, node: Node, write: Any, numbers: bool) -> Iterator[Expression]:
         """The arguments of a node; of a long sum the first and last ones, and how many were left out."""

@@ -4,8 +4,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
-from opcheck.render.numbers import Style, digits, is_rounded
+from opcheck.render.numbers import DEFAULT_STYLE, Style, digits, is_rounded
 from opcheck.steps import Apply, Elided, Expression, Number, Symbol
 
 ADDITIVE, MULTIPLICATIVE, SIGN, POWER, ATOM = range(5)
@@ -17,8 +18,8 @@ ASCII_NAMES = {
     "β": "beta", "ε": "eps", "μ": "mu", "ρ": "rho", "α": "alpha", "λ": "lambda", "γ": "gamma", "η": "eta", "τ": "tau",
     "σ": "sigma", "Σ": "Sum", "·": "*", "−": "-", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "∞": "inf", "×": "x",
     "→": "->", "…": "...", "≈": "~=", "≤": "<=", "≥": ">=", "√": "sqrt", "²": "^2", "∂": "d", "∈": "in", "’": "'",
-    "₁": "1", "₂": "2", "₀": "0", "ₜ": "t", "π": "pi", "—": "-", "\u0302": "_hat", "\u0304": "_bar", "\u0307": "_dot",
-    "±": "+-",
+    "₁": "1", "₂": "2", "₀": "0", "ₜ": "t", "ℓ": "l", "π": "pi", "—": "-", "\u0302": "_hat", "\u0304": "_bar", "\u0307": "_dot",
+    "±": "+-", "\u00a0": "\u00a0", "–": "-",
 }  # fmt: skip
 
 
@@ -30,18 +31,37 @@ def to_ascii(text: str) -> str:
     return "".join(ASCII_NAMES.get(c, c if c.isascii() else "?") for c in letters)
 
 
-def width(text: str) -> int:
-    """How many terminal cells a text takes: combining marks and colours take none."""
-    if "\x1b" in text:
-        text = re.sub("\x1b\\[[0-9;]*m", "", text)
-    return len(text) if text.isascii() else sum(not unicodedata.combining(c) for c in text)
+# what a screen reader says for the signs in a sentence
+WORDS = (
+    (" · ", ", "), ("·", " times "), (" → ", " gives "), (" = ", " equals "), (" ≈ ", " is about "), ("×", " by "),
+    (" ≤ ", " is at most "), (" ≥ ", " is at least "), (" < ", " is less than "), (" > ", " is greater than "),
+    (" − ", " minus "), (" + ", " plus "), ("−", "minus "), ("∂", "d"), ("…", "..."), ("Σ_", "sum over "),
+    ("²", " squared"),
+)  # fmt: skip
+
+
+def in_words(text: str) -> str:
+    """A sentence without the signs that are read badly."""
+    text = re.sub(r"(?<=[\w\])])−(?=\w)", " minus ", text)
+    text = re.sub(r"(?<=[\w\])])\+(?=\w)", " plus ", text)
+    for sign, word in WORDS:
+        text = text.replace(sign, word)
+    return text
+
+
+class Term(NamedTuple):
+    """A term of a sum, or an argument of a function: its sign ("" for an argument), how it is written, and itself."""
+
+    sign: str
+    text: str
+    expression: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Notation:
     """Writes expressions. `plain` says words where signs would be read badly by a screen reader."""
 
-    style: Style = Style()
+    style: Style = DEFAULT_STYLE
     ascii: bool = False
     plain: bool = False
 
@@ -61,36 +81,43 @@ class Notation:
 
     def symbol(self, symbol: Symbol) -> str:
         name = symbol.name
-        if self.plain:
-            name = ("adjoint of " if symbol.adjoint else "tangent of " if symbol.tangent else "") + name
-        elif symbol.adjoint or symbol.tangent:
-            mark = "\u0304" if symbol.adjoint else "\u0307"
-            name = unicodedata.normalize("NFC", name[0] + mark) + name[1:]
+        if symbol.adjoint or symbol.tangent:
+            name = self._marked(name, symbol.adjoint)
         if symbol.at:
             name += "[" + ",".join(map(str, symbol.at)) + "]"
         return to_ascii(name) if self.ascii or self.plain else name
 
-    def terms(self, expression: Expression) -> list[tuple[str, str]]:
-        """(sign, text) of each term of a sum; one term if it is no sum."""
-        if isinstance(expression, Apply) and expression.op in ("sum", "sub"):
-            flat = []
-            for place, arg in enumerate(expression.args):
-                if place == 0 and isinstance(arg, Apply) and arg.op in ("sum", "sub"):
-                    flat += self.terms(arg)  # a − b + c needs no parentheses
-                    continue
-                sign, text = self._term(arg)
-                if expression.op == "sub" and place == 1:
-                    sign = "+" if sign == "−" else "−"
-                flat.append((sign, text))
-            return flat
-        return [("+", self.write(expression))]
+    def _marked(self, name: str, adjoint: bool) -> str:
+        """The name of an adjoint (x̄) or a tangent (ẋ)."""
+        if self.plain:
+            return ("adjoint of " if adjoint else "tangent of ") + name
+        if self.ascii:
+            return name + ("_bar" if adjoint else "_dot")
+        letters = re.match(r"[^\W\d_]+( [^\W\d_]+)*|", name)
+        end = letters.end() if letters and letters.end() else len(name)
+        return unicodedata.normalize("NFC", name[:end] + ("\u0304" if adjoint else "\u0307")) + name[end:]
 
-    def _term(self, arg: Expression) -> tuple[str, str]:
+    def terms(self, expression: Expression) -> list[Term]:
+        """The terms of a sum, with their signs; one term if it is no sum."""
+        if not (isinstance(expression, Apply) and expression.op in ("sum", "sub")):
+            return [Term("+", self.write(expression), expression)]
+        flat = []
+        for place, arg in enumerate(expression.args):
+            if place == 0 and isinstance(arg, Apply) and arg.op in ("sum", "sub"):
+                flat += self.terms(arg)  # a − b + c needs no parentheses
+                continue
+            term = self._term(arg)
+            if expression.op == "sub" and place == 1:
+                term = term._replace(sign="+" if term.sign == "−" else "−")
+            flat.append(term)
+        return flat
+
+    def _term(self, arg: Expression) -> Term:
         if isinstance(arg, Number) and _negative(arg.value):
-            return "−", self.number(-arg.value)
+            return Term("−", self.number(-arg.value), arg)
         if isinstance(arg, Apply) and arg.op == "neg":
-            return "−", self.write(arg.args[0], MULTIPLICATIVE)
-        return "+", self.write(arg, MULTIPLICATIVE)
+            return Term("−", self.write(arg.args[0], MULTIPLICATIVE), arg)
+        return Term("+", self.write(arg, MULTIPLICATIVE), arg)
 
     def sign(self, sign: str) -> str:
         if self.plain:
@@ -116,15 +143,16 @@ class Notation:
                 return f"({text})" if level < context else text
 
     def _apply(self, op: str, args: tuple[Expression, ...]) -> tuple[str, int]:
-        minus = self.sign("−")
+        minus = "minus " if self.plain else self.sign("−")
         match op:
             case "sum" | "sub":
-                (first_sign, first), *rest = self.terms(Apply(op, args))
-                head = first if first_sign == "+" else minus + first
-                return head + "".join(f" {self.sign(sign)} {text}" for sign, text in rest), ADDITIVE
+                lead, *rest = self.terms(Apply(op, args))
+                head = lead.text if lead.sign == "+" else minus + lead.text
+                return head + "".join(f" {self.sign(sign)} {text}" for sign, text, _ in rest), ADDITIVE
             case "mul":
-                first, *rest_of = [self.write(arg, MULTIPLICATIVE) for arg in args]
-                return first + "".join(self.times + each for each in rest_of), MULTIPLICATIVE
+                first, *others = [self.write(arg, MULTIPLICATIVE) for arg in args]
+                factors = [f"({each})" if each.startswith(minus) else each for each in others]  # a·(−b), but −a·b
+                return self.times.join([first, *factors]), MULTIPLICATIVE
             case "div":
                 over = " divided by " if self.plain else "/"
                 return self.write(args[0], MULTIPLICATIVE) + over + self.write(args[1], POWER), MULTIPLICATIVE

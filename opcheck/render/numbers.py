@@ -16,6 +16,9 @@ class Style:
     ascii: bool = False
 
 
+DEFAULT_STYLE = Style()
+
+
 def is_rounded(value: Fraction | float, style: Style) -> bool:
     """Whether printing `value` rounds it."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -26,7 +29,7 @@ def is_rounded(value: Fraction | float, style: Style) -> bool:
     return abs(exact) >= LARGEST_PLAIN or (exact * 10**style.precision).denominator != 1
 
 
-def digits(value: Fraction | float, style: Style = Style()) -> str:
+def digits(value: Fraction | float, style: Style = DEFAULT_STYLE) -> str:
     """The number as a person writes it.
 
     >>> digits(Fraction(1, 3)), digits(Fraction(1, 3), Style(fractions=True)), digits(Fraction(5, 2))
