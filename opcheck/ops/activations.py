@@ -10,6 +10,7 @@ from opcheck import trace
 from opcheck.choosers import Chooser
 from opcheck.language import say
 from opcheck.params import Flag
+from opcheck.roundoff import Selection, SigmoidRounding, TanhRounding
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
 
 
@@ -28,11 +29,11 @@ class Activation(Op):
         return {"output": shapes["input"]}
 
     def vjp(self, p: Params, cotangent: Array, *, input: Array) -> dict[str, Array]:
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(invalid="ignore"):
             return {"input": self.chain(input, cotangent)}
 
     def jvp(self, p: Params, tangents: dict[str, Array], *, input: Array) -> Array:
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(invalid="ignore"):
             return self.chain(input, tangents["input"])
 
     def sample(self, chooser: Chooser) -> Case:
@@ -56,6 +57,7 @@ class ReLU(Activation):
     aliases = ("nn.ReLU", "ReLU")
     summary = "negative numbers become 0"
     formula = "y = max(0, x)"
+    rounding = Selection()
     arguments = (
         *Activation.arguments,
         Param("inplace", False, Flag(), "accepted as torch does; the result is a new array either way"),
@@ -107,6 +109,7 @@ class Sigmoid(Activation):
     aliases = ("nn.Sigmoid", "Sigmoid", "logistic")
     summary = "squashes a number into 0 to 1"
     formula = "y = σ(x) = 1 / (1 + e^−x)"
+    rounding = SigmoidRounding()
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         return (say("for negative x computed as e^x / (1 + e^x), the same number, because e^−x may overflow"),)
@@ -115,12 +118,11 @@ class Sigmoid(Activation):
         return trace.sigmoid(input[at])
 
     def forward(self, p: Params, *, input: Array) -> Array:
-        small = np.exp(-np.abs(input))
-        return np.asarray(np.where(input < 0, small, 1.0) / (1.0 + small))
+        return _sigmoid(input)
 
     def chain(self, x: Array, g: Array) -> Array:
-        small = np.exp(-np.abs(x))
-        return np.asarray(g * (small / (1.0 + small) ** 2))  # σ(1 − σ), without the difference
+        y = _sigmoid(x)
+        return np.asarray(g * (y * (1.0 - y)))
 
     mistakes = (
         Mistake(
@@ -146,11 +148,17 @@ class Sigmoid(Activation):
     )
 
 
+def _sigmoid(x: Array) -> Array:
+    small = np.exp(-np.abs(x))  # at most 1: neither side overflows
+    return np.asarray(np.where(x < 0, small, 1.0) / (1.0 + small))
+
+
 class Tanh(Activation):
     name = "tanh"
     aliases = ("nn.Tanh", "Tanh")
     summary = "squashes a number into -1 to 1"
     formula = "y = tanh(x) = (e^x − e^−x) / (e^x + e^−x)"
+    rounding = TanhRounding()
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         return trace.tanh(input[at])
@@ -159,13 +167,13 @@ class Tanh(Activation):
         return np.asarray(np.tanh(input))
 
     def chain(self, x: Array, g: Array) -> Array:
-        small = np.exp(-2.0 * np.abs(x))
-        return np.asarray(g * (4.0 * small / (1.0 + small) ** 2))  # 1 − tanh², without the difference
+        y = np.tanh(x)
+        return np.asarray(g * (1.0 - y * y))
 
     mistakes = (
         Mistake(
             "exponentials_overflow",
-            "(e^x − e^−x) / (e^x + e^−x) overflows to NaN for large x; use tanh, or divide by the larger exponential.",
+            "The exponentials of (e^x − e^−x) / (e^x + e^−x) overflow for large x, and ∞/∞ is NaN: use a library tanh.",
             forward=lambda op, p, input: _tanh_by_exponentials(input),
         ),
         Mistake(

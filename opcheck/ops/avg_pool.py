@@ -182,7 +182,7 @@ MISTAKES = (
 MISTAKES_2D = (
     Mistake(
         "divisor_override_ignored",
-        "divisor_override was ignored.",
+        "The sum was divided by the number of places although divisor_override was given.",
         forward=pooling.with_params(divisor_override=lambda divisor: None),
     ),
     pooling.HEIGHT_AND_WIDTH_SWAPPED,

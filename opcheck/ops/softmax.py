@@ -9,6 +9,7 @@ import numpy as np
 from opcheck.choosers import Chooser
 from opcheck.language import say
 from opcheck.params import Maybe, Whole
+from opcheck.roundoff import LogSoftmaxRounding, SoftmaxRounding
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.trace import detach, exp, log, maximum, named, total
 
@@ -124,6 +125,7 @@ class Softmax(AlongDim):
     name = "softmax"
     aliases = ("nn.Softmax", "Softmax")
     summary = "numbers become probabilities that add up to 1"
+    rounding = SoftmaxRounding()
     formula = "y[i] = e[i] / S   with e[k] = exp(x[k] − m), S = Σ_k e[k], m = max_k x[k]"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
@@ -143,7 +145,7 @@ class Softmax(AlongDim):
     mistakes = (
         Mistake(
             "maximum_not_subtracted",
-            "exp of a large number overflows, and inf/inf is NaN: subtract the maximum first.",
+            "The exponential of a large number overflows, and ∞/∞ is NaN: subtract the maximum first.",
             forward=lambda op, p, input: _softmax(input, p.dim, shift=False),
         ),
         Mistake(
@@ -198,6 +200,7 @@ class LogSoftmax(AlongDim):
     name = "log_softmax"
     aliases = ("nn.LogSoftmax", "LogSoftmax")
     summary = "the logarithm of softmax, without its underflow"
+    rounding = LogSoftmaxRounding()
     formula = "y[i] = x[i] − m − ln S   with e[k] = exp(x[k] − m), S = Σ_k e[k], m = max_k x[k]"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
@@ -216,12 +219,12 @@ class LogSoftmax(AlongDim):
     mistakes = (
         Mistake(
             "logarithm_of_softmax",
-            "log(softmax(x)) gives log(0) = −∞ where a probability underflows; x − m − ln S does not.",
+            "The logarithm of a softmax is ln 0 = −∞ where the probability underflows; x − m − ln S is not.",
             forward=lambda op, p, input: _log(_softmax(input, p.dim)),
         ),
         Mistake(
             "maximum_not_subtracted",
-            "exp of a large number overflows in x − ln Σ exp(x): subtract the maximum first.",
+            "The exponentials of ln Σ exp(x) overflow for large numbers: subtract the maximum first.",
             forward=lambda op, p, input: _without_shift(input, p.dim),
         ),
         Mistake(
