@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from opcheck.render.layout import center, width, wrap
-from opcheck.render.notation import Notation, Term
+from opcheck.render.notation import SUMS, Term
+from opcheck.render.signs import Signs
 from opcheck.steps import Apply, Expression, Formula, Number, Symbol
 
 HANGING = "    "
 HOLE = "\0"
-SUMS, CALLS = ("sum", "sub"), ("max", "min")  # what lists any number of terms
+CALLS = ("max", "min")  # what lists any number of arguments
 
 Line = tuple[str, str]  # what stands in the column of the =, and the rest
 
@@ -34,10 +35,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Formulas:
-    """Lays formulas out on a page of `room` columns."""
+    """Lays formulas out on a page of `room` columns; `spoken`: one right side after the other, nothing aligned."""
 
-    notation: Notation
+    notation: Signs
     room: int
+    spoken: bool = False
 
     def lines(self, formula: Formula, head: str) -> list[str]:
         """`head left = right = right` on one line where that is short, else one right side a line, aligned."""
@@ -48,7 +50,7 @@ class Formulas:
         spreads = [self.spread(right) for right in formula.rights]
         if width(whole) <= self.room and (formula.brief or _lined_up(spreads) <= 2):
             return [whole]
-        if self.notation.plain:
+        if self.spoken:
             hanging = " " * (len(head) - len(head.lstrip()) + 2)
             sides = [*wrap(left, self.room, hanging)]
             return [*sides, *(line for each in written for line in wrap(hanging + each, self.room, hanging + "  "))]
@@ -152,8 +154,7 @@ class Formulas:
     def _texts(self, spread: Spread) -> list[str]:
         """The terms as they stand in their columns: a first minus stands with its term."""
         first, *others = spread.terms
-        minus = self.notation.sign("−") if first.sign == "−" else ""
-        return [minus + first.text, *(term.text for term in others)]
+        return [self.notation.negated(first.text) if first.sign == "−" else first.text, *(term.text for term in others)]
 
     def _block(self, spread: Spread, rows: Sequence[int], together: Sequence[Spread], sign: str) -> list[Line]:
         widths = self._widths(together, rows)

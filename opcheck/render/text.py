@@ -7,8 +7,8 @@ from typing import Any
 from opcheck.language import say
 from opcheck.render.formulas import Formulas
 from opcheck.render.layout import GAP, beside, column_widths, table_row, width, wrap
-from opcheck.render.notation import Notation, in_words, to_ascii
 from opcheck.render.numbers import Style
+from opcheck.render.signs import AsciiSigns, Signs, Words, in_words, to_ascii
 from opcheck.steps import Block, Cell, Formula, Grid, Grids, Number, Prose, Step, Table
 
 INDENT = "  "
@@ -32,9 +32,9 @@ class Options:
         return cls(**{field.name: options[field.name] for field in fields(cls) if field.name in options})
 
     @property
-    def notation(self) -> Notation:
-        only_ascii = self.ascii or self.plain
-        return Notation(Style(self.precision, self.fractions, only_ascii), only_ascii, self.plain)
+    def notation(self) -> Signs:
+        kind = Words if self.plain else AsciiSigns if self.ascii else Signs
+        return kind(Style(self.precision, self.fractions))
 
 
 def render(step: Step, options: Options = Options()) -> str:
@@ -84,7 +84,7 @@ class _Page:
                 for line in wrap(self.prose(text), self.options.width - len(indent), hanging):
                     yield indent + self.paint(line, kind)
             case Formula():
-                yield from Formulas(self.notation, self.options.width).lines(block, indent)
+                yield from Formulas(self.notation, self.options.width, self.options.plain).lines(block, indent)
             case Grids(grids):
                 yield from self.spoken(grids) if self.options.plain else self.drawn(grids, indent + INDENT)
             case Table():
@@ -141,7 +141,7 @@ class _Page:
             return "." if self.options.ascii else "·"
         if cell.value is None:
             return "..." if self.options.ascii else "…"
-        return self.notation.number(cell.value.value)
+        return self.notation.write(cell.value)
 
     def framed(self, cell: Cell, text: str, across: int) -> str:
         text = " " * (across - 2 - width(text)) + text
