@@ -31,6 +31,7 @@ def verify(
     claims: Iterable[str] | None = None,
     executor: Executor | None = None,
     jobs: int = 0,
+    exhaustive: bool = False,
     known: bool = True,
     strict_precision: bool = False,
     progress: Progress = quiet,
@@ -43,7 +44,7 @@ def verify(
     one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: trials for each operator and
     dtype (default 300); seconds: time for each instead. seed: None for a fresh one; the report has it. claims: only these.
     executor: any concurrent.futures.Executor; jobs: that many worker processes, which survive crashes and hangs (0: in
-    this process). known=False makes known deviations failures; strict_precision does so for lower precision.
+    this process). exhaustive: every combination of the sampler's decisions, simplest first. known=False makes known deviations failures; strict_precision does so for lower precision.
 
     Raises Refused for bad arguments and CouldNotRun for a missing library or device.
 
@@ -65,7 +66,7 @@ def verify(
     shards = [Shard(each.name, kind, seed, 0, many) for each in ops for kind in dtypes]
     start = time.perf_counter()
     options = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
-               "strict_precision": strict_precision}  # fmt: skip
+               "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
     if jobs or executor is not None:
         report = workers.run(shards, workers.Target(candidate, arrays, device), options, jobs, executor, progress)
     else:

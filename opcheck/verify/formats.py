@@ -58,6 +58,16 @@ class Format:
         nu = np.asarray(n, dtype=np.float64) * self.accumulate
         return np.where(nu < 1, nu / np.where(nu < 1, 1 - nu, 1), np.inf)
 
+    def relative(self, stored: Any, summed: Any = 0) -> Any:
+        """The relative error of `stored` results in a row and then of `summed` accumulated roundings."""
+        one = stored * self.u / (1 - min(stored * self.u, 0.5))
+        return (1 + one) * (1 + self.gamma(summed)) - 1
+
+    @property
+    def tiny(self) -> float:
+        """The smallest normal number of what intermediate results are stored in."""
+        return float(2.0 ** FORMATS[self.compute or self.name].lowest)
+
     def tiers(self) -> "tuple[Format, ...]":
         """The ways of computing that this storage format allows, from the tightest bound to the loosest."""
         if self.digits >= 24:

@@ -128,6 +128,10 @@ class Report:
         elif row.failed <= KEPT:
             self.failures.append(verdict)
 
+    def known_counts(self) -> Counter[str]:
+        """How many cases each known deviation explained, by its name."""
+        return Counter(str(each.details.get("known", "")) for each in self.known)
+
     def merge(self, other: "Report") -> None:
         """Add what another run (another shard of the same sweep) found."""
         self.backend, self.version = self.backend or other.backend, self.version or other.version

@@ -1,16 +1,20 @@
 """The runner: trials of one operator in one dtype against one implementation, claim by claim."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Case, Op
+from opcheck.spec import Case, Op, Refused
 from opcheck.verify import claims
 from opcheck.verify.casefile import Trial
 from opcheck.verify.check import Check, FalseAlarm, Finding, malformed
 from opcheck.verify.report import KEPT, Report
+from opcheck.verify.streams import every_trial, with_directions
 from opcheck.verify.streams import trial as trial_at
 
 DEFAULT_CASES = 300
@@ -44,6 +48,7 @@ def run_shard(
     progress: Progress = quiet,
     known: bool = True,
     strict_precision: bool = False,
+    exhaustive: bool = False,
 ) -> Report:
     """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which one it is."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
@@ -54,28 +59,33 @@ def run_shard(
     start = time.perf_counter()
     chosen = claims.chosen(wanted)
     try:
-        for index in range(shard.first, shard.last):
+        for index, made in trials(op, shard, exhaustive):
             if seconds is not None and time.perf_counter() - start > seconds:
                 break
             if about_to is not None:
                 about_to(index)
             progress(op.name, shard.dtype, index)
-            made = trial_at(op, shard.dtype, shard.seed, index)
             report.trials += 1
-            lacks = backend.lacks(op, made.case)
-            if lacks:
-                report.left_out[op.name, lacks] += 1
-                without = _without(op, made, lacks)
-                if without is None or backend.lacks(op, without.case):
-                    continue
-                made = without
-            check_trial(op, made, backend, report, chosen, index)
+            possible = within_reach(op, made, backend, report)
+            if possible is None:
+                continue
+            check_trial(op, possible, backend, report, chosen, index)
             if _hopeless(report, op.name, shard.dtype):
                 break
     except KeyboardInterrupt:
         report.interrupted = True
     report.seconds = time.perf_counter() - start
     return report
+
+
+def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int, Trial]]:
+    """The trials of a shard, with their indices; `exhaustive` takes them from the enumeration."""
+    if exhaustive:
+        scope = every_trial(op, shard.dtype, shard.seed)
+        yield from enumerate(itertools.islice(scope, shard.first, shard.last), start=shard.first)
+    else:
+        for index in range(shard.first, shard.last):
+            yield index, trial_at(op, shard.dtype, shard.seed, index)
 
 
 def check_trial(
@@ -128,24 +138,22 @@ def is_ours(error: BaseException) -> bool:
     return True
 
 
-def _without(op: Op, made: Trial, lacking: str) -> Trial | None:
-    """The trial without an argument that the implementation lacks; None where that is no call."""
-    from opcheck.spec import Refused
-    from opcheck.verify.streams import with_directions
-
-    import numpy as np
-
-    case = Case(
-        op.name,
-        {name: array for name, array in made.case.arrays.items() if name != lacking},
-        {name: value for name, value in made.case.params.items() if name != lacking},
-    )
-    if len(case.arrays) + len(case.params) == len(made.case.arrays) + len(made.case.params):
-        return None
-    try:
-        return with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
-    except (Refused, KeyError):
-        return None
+def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial | None:
+    """The trial without the arguments that the implementation does not take, each counted; None where no call is left."""
+    while lacking := backend.lacks(op, made.case):
+        report.left_out[op.name, lacking] += 1
+        if lacking not in made.case.arrays and lacking not in made.case.params:
+            return None
+        case = Case(
+            op.name,
+            {name: array for name, array in made.case.arrays.items() if name != lacking},
+            {name: value for name, value in made.case.params.items() if name != lacking},
+        )
+        try:
+            made = with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
+        except (Refused, KeyError):
+            return None
+    return made
 
 
 def _hopeless(report: Report, op: str, dtype: str) -> bool:

@@ -57,8 +57,10 @@ class Special(Real):
     def __init__(self, rng: np.random.Generator, f: Format) -> None:
         super().__init__(rng, f)
         self.first = True
-        self.numbers = (np.nan, np.inf, -np.inf, 0.0, -0.0, f.smallest, -f.smallest, f.largest, -f.largest,
-                        2.0**f.lowest, 1.0)  # fmt: skip
+        extreme = (f.largest, -f.largest, f.largest / 2, 2.0**f.lowest, f.smallest, -f.smallest, 0.0, -0.0)
+        infinite = (np.nan, np.inf, -np.inf, 0.0, -0.0)
+        # not both in one case: where an overflow meets an infinity, the order of summation decides
+        self.numbers = infinite if rng.integers(2) else extreme
 
     def array(self, *shape: int) -> Array:
         x = super().array(*shape)
@@ -117,7 +119,7 @@ def noted_trial(
     seeds = [seed, zlib.crc32(op.name.encode()), zlib.crc32(dtype.encode()), index]
     values = VALUES[policy](np.random.default_rng([*seeds, 1]), f)
     chooser = NotingChooser(np.random.default_rng(seeds), values, decisions, rest)
-    case = op.sample(chooser)
+    case = in_format(op.sample(chooser), f, keep_infinities=policy == "special")
     rng = np.random.default_rng([*seeds, 2])
     if wide and rest == "random" and not decisions:
         case = widened_sizes(op, case, rng)
@@ -131,6 +133,17 @@ def every_trial(op: Op, dtype: str, seed: int = 0) -> Iterator[Trial]:
     for index, case in enumerate(every_case(op.sample, seed, lambda rng: Exact(rng, f))):
         rng = np.random.default_rng([seed, index])
         yield with_directions(op, Trial(case, dtype, "exact", address=(op.name, dtype, seed, -1 - index)), rng)
+
+
+def in_format(case: Case, f: Format, keep_infinities: bool = False) -> Case:
+    """The case with every real number one of the format (a sampler may have scaled what it was given)."""
+    arrays = {}
+    for name, array in case.arrays.items():
+        if array.dtype.kind == "f":
+            array = f.round(array)
+            array = array if keep_infinities else np.clip(array, -f.largest, f.largest)
+        arrays[name] = array
+    return Case(case.op, arrays, case.params)
 
 
 def with_directions(op: Op, made: Trial, rng: np.random.Generator) -> Trial:

@@ -1,0 +1,291 @@
+"""A verification report for people: the table, the failures opened, saved cases, JUnit and a page."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from xml.etree import ElementTree
+
+import click
+
+from opcheck.app.output import page_width, wants_color
+from opcheck.language import say
+from opcheck.verify.casefile import to_json
+from opcheck.verify.report import Report, Row, number_to_json, sentence
+from opcheck.verify.verdict import Status, Verdict
+
+# columns of the table: heading, and the claims that it sums up
+COLUMNS = (
+    ("exact", ("exact",)),
+    ("round", ("rounding",)),
+    ("special", ("special",)),
+    ("vjp", ("vjp",)),
+    ("jvp", ("jvp",)),
+    ("rest", ("answers", "shape", "dtype", "adjoint", "second", "layout", "pure", "repeat", "threads", "batch", "refuses")),
+)
+OPENED = 5  # failures that are shown in full
+
+
+class Progress:
+    """A line on stderr, on a tty: operator, dtype, case."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.shown = total, 0.0
+        self.live = sys.stderr.isatty()
+        self.seen: list[tuple[str, str]] = []
+
+    def __call__(self, op: str, dtype: str, index: int) -> None:
+        if (op, dtype) not in self.seen:
+            self.seen.append((op, dtype))
+        now = time.monotonic()
+        if self.live and now - self.shown > 0.1:
+            self.shown = now
+            done = len(self.seen)
+            bar = "█" * (20 * done // self.total) + "░" * (20 - 20 * done // self.total)
+            line = say("{bar} {done}/{total}  {op} {dtype}, case {n}", bar=bar, done=done, total=self.total, op=op,
+                       dtype=dtype, n=index)  # fmt: skip
+            click.echo(f"\r\x1b[K{line[: page_width(None) - 1]}", nl=False, err=True)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.live:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def save(report: Report, folder: Path) -> dict[int, Path]:
+    """Each failing case as a file; the path by the failure's place in the report."""
+    saved = {}
+    for k, verdict in enumerate(report.failures):
+        if verdict.trial is None or not _first_of_row(report, k):
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        op, dtype = verdict.trial.case.op, verdict.trial.dtype
+        path = folder / f"{op}-{dtype}-{verdict.claim.replace(':', '-')}.json"
+        numbers = {n: None if x is None else number_to_json(x) for n, x in
+                   (("expected", verdict.expected), ("got", verdict.got), ("bound", verdict.bound))}  # fmt: skip
+        more = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at)}
+        path.write_text(json.dumps(to_json(verdict.trial, **more, **numbers), indent=1) + "\n", encoding="utf-8")
+        saved[k] = path
+    return saved
+
+
+def _first_of_row(report: Report, k: int) -> bool:
+    keys = [_key(each) for each in report.failures]
+    return keys.index(keys[k]) == k
+
+
+def _key(verdict: Verdict) -> tuple[str, str, str]:
+    trial = verdict.trial
+    return (trial.case.op, trial.dtype, verdict.claim) if trial else ("", "", verdict.claim)
+
+
+# --- the terminal ---------------------------------------------------------------------------------------------------
+
+
+def show(report: Report, implementation: str, saved: dict[int, Path]) -> None:
+    """The table, then each failure opened, then what was left out and the seed that repeats the run."""
+    from rich.console import Console
+
+    console = Console(
+        file=sys.stdout, width=max(page_width(None), 60), highlight=False,
+        force_terminal=wants_color("auto", sys.stdout.isatty()), no_color=not wants_color("auto", sys.stdout.isatty()),
+    )  # fmt: skip
+    console.print(table(report))
+    firsts = [k for k in range(len(report.failures)) if _first_of_row(report, k)]
+    for k in firsts[:OPENED]:
+        console.print(opened(report.failures[k], implementation, saved.get(k)), markup=False, soft_wrap=True)
+    if len(firsts) > OPENED:
+        console.print(say("{n} more kinds of failure: --json has them all", n=len(firsts) - OPENED))
+    for line in notes(report):
+        console.print(line, markup=False)
+
+
+def table(report: Report) -> Any:
+    """One line an operator, grouped by dtype: the worst error of each claim as a fraction of its bound."""
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    shown.add_column(say("operator"), no_wrap=True)
+    for heading in (say("cases"), *(say(name) for name, _ in COLUMNS), "s"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    dtypes = dict.fromkeys([*(dtype for _, dtype, _ in report.rows), *(dtype for _, dtype in report.not_run)])
+    for dtype in dtypes:
+        shown.add_row(f"[bold]{dtype}[/]")
+        for op in dict.fromkeys(name for name, kind, _ in report.rows if kind == dtype):
+            rows = {claim: row for (a, b, claim), row in report.rows.items() if (a, b) == (op, dtype)}
+            cells = [
+                _cell([row for claim, row in rows.items() if claim.partition(":")[0] in names]) for _, names in COLUMNS
+            ]
+            cases = str(max((row.cases for row in rows.values()), default=0))
+            shown.add_row(op, cases, *cells, f"{sum(row.seconds for row in rows.values()):.1f}")
+        for op in (name for name, kind in report.not_run if kind == dtype):
+            shown.add_row(op, say("not run"))
+    return shown
+
+
+def _cell(rows: list[Row]) -> str:
+    """The worst error as a fraction of the bound, how many differ, or why nothing was checked."""
+    failed = sum(row.failed for row in rows)
+    if failed:
+        return f"[bold red]✗ {failed}[/]"
+    cases, known = sum(row.cases for row in rows), sum(row.known for row in rows)
+    if not cases:
+        return "[dim]–[/]"
+    worst = max(row.ratio for row in rows)
+    text = f"{worst:.2f}" if worst else "="
+    return f"[green]{text}[/]" + (f"[yellow]+{known}k[/]" if known else "")
+
+
+def opened(verdict: Verdict, implementation: str, path: Path | None) -> str:
+    """One failure: the sentence, the case, the worked calculation, what it resembles, how to run it again."""
+    trial = verdict.trial
+    assert trial is not None
+    lines = [f"{verdict.status.value}  {trial.case.op} {trial.dtype} {verdict.claim}: {sentence(verdict)}"]
+    shapes = "  ".join(f"{name} {'×'.join(map(str, a.shape)) or '()'}" for name, a in trial.case.arrays.items())
+    params = "  ".join(f"{name}={value!r}" for name, value in trial.case.params.items())
+    lines.append(f"  {shapes}  {params}".rstrip() + ("" if trial.layout == "contiguous" else f"  layout={trial.layout}"))
+    if verdict.resembles:
+        lines.append("  " + say("looks like: {names}", names=", ".join(_spoken(trial.case.op, name) for name in verdict.resembles)))
+    lines += [f"  {line}" for line in calculation(verdict)]
+    if path is not None:
+        how = "" if implementation == "torch" else f" --impl {implementation}"
+        lines.append("  " + say("again: opcheck replay {path}{how}", path=path, how=how))
+    return "\n".join(lines) + "\n"
+
+
+def _spoken(op: str, name: str) -> str:
+    from opcheck import catalog
+
+    sentences = {each.name: each.sentence for each in catalog.get(op).mistakes}
+    return f"{name} ({sentences[name]})" if name in sentences else name
+
+
+def calculation(verdict: Verdict) -> list[str]:
+    """The worked calculation of the first wrong element, where it is short enough to read."""
+    from opcheck.explanation import explain
+    from opcheck.spec import Refused
+
+    trial = verdict.trial
+    if trial is None or verdict.expected is None or verdict.claim not in ("exact", "rounding", "special"):
+        return []
+    try:
+        text = str(explain(trial.case.op, **trial.case.arrays, **trial.case.params, cell=verdict.at))
+    except (Refused, ValueError, TypeError, IndexError):
+        return []
+    lines = text.rstrip().splitlines()
+    return lines if len(lines) <= 25 else []
+
+
+def notes(report: Report) -> list[str]:
+    """What was left out, what is free, which known deviations were met, and the seed."""
+    lines = [
+        say("not run: {op} {dtype}: {why}", op=op, dtype=dtype, why=why) for (op, dtype), why in report.not_run.items()
+    ]
+    for (op, name), count in sorted(report.left_out.items()):
+        lines.append(say("{op}: {n} cases with {name} were run without it: the implementation does not take it",
+                         op=op, n=count, name=name))  # fmt: skip
+    why: dict[str, set[str]] = {}
+    for (op, _, claim), row in report.rows.items():
+        for reason in row.left_out:
+            why.setdefault(f"{claim}: {reason}", set()).add(op)
+    lines += [say("not checked: {what} ({ops})", what=what, ops=", ".join(sorted(ops))) for what, ops in why.items()]
+    tiers = sorted({(op, dtype, row.tier) for (op, dtype, _), row in report.rows.items() if row.tier > "T1"})
+    if tiers:
+        listed = ", ".join(f"{op} {dtype} {tier}" for op, dtype, tier in tiers)
+        lines.append(say("computed in a looser tier than float32 inside (T2: results stored, T3: sums stored): {listed}",
+                         listed=listed))  # fmt: skip
+    for identifier, count in sorted(report.known_counts().items()):
+        lines.append(say("known deviation {name}: {n} cases", name=identifier, n=count))
+    version = f", {report.version}" if report.version else ""
+    failed = sum(row.failed for row in report.rows.values())
+    result = say("{n} checks differ", n=failed) if failed else say("all agree")
+    lines.append(say("{result}: {trials} cases, {elements} numbers, {seconds} s, seed {seed}{version}",
+                     result=result, trials=report.trials, elements=sum(r.elements for r in report.rows.values()),
+                     seconds=f"{report.seconds:.1f}", seed=report.seed, version=version))  # fmt: skip
+    if report.interrupted:
+        lines.append(say("interrupted: this is what was found so far"))
+    return lines
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def junit(report: Report, start: float) -> str:
+    """A JUnit report (junit-10): a suite an operator and dtype, a test a claim."""
+    root = ElementTree.Element("testsuites", name="opcheck", time=f"{report.seconds:.3f}")
+    totals = {"tests": 0, "failures": 0, "errors": 0}
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start))
+    for op, dtype in dict.fromkeys((op, dtype) for op, dtype, _ in report.rows):
+        rows = {claim: row for (a, b, claim), row in report.rows.items() if (a, b) == (op, dtype)}
+        suite = ElementTree.SubElement(root, "testsuite", name=f"{op}.{dtype}", timestamp=stamp, hostname="localhost")
+        counts = {"tests": len(rows), "failures": 0, "errors": 0, "skipped": 0}
+        for claim, row in rows.items():
+            case = ElementTree.SubElement(
+                suite, "testcase", name=claim, classname=f"opcheck.{op}.{dtype}", time=f"{row.seconds:.3f}"
+            )
+            found = [each for each in report.failures if _key(each) == (op, dtype, claim)]
+            if row.failed and found:
+                crashed = found[0].status in (Status.CRASHED, Status.TIMED_OUT)
+                counts["errors" if crashed else "failures"] += 1
+                kind = "error" if crashed else "failure"
+                element = ElementTree.SubElement(case, kind, message=sentence(found[0]), type=found[0].status.value)
+                element.text = opened(found[0], "torch", None)
+            elif not row.cases:
+                counts["skipped"] += 1
+                ElementTree.SubElement(case, "skipped", message="; ".join(row.left_out))
+        suite.attrib.update({name: str(n) for name, n in counts.items()})
+        for name in totals:
+            totals[name] += counts[name]
+    root.attrib.update({name: str(n) for name, n in totals.items()})
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>opcheck verify</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1a1a1a }}
+table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #ddd }}
+th:nth-child(-n+3), td:nth-child(-n+3) {{ text-align: left }} .bad {{ color: #b00020; font-weight: 600 }}
+pre {{ background: #f6f6f4; padding: 1rem; overflow-x: auto; font-size: 13px }} summary {{ cursor: pointer }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #e6e6e6 }} pre {{ background: #22252b }}
+ th, td {{ border-color: #333 }} .bad {{ color: #ff8a80 }} }}
+</style></head><body><h1>{title}</h1><p>{summary}</p>
+<table><thead><tr>{head}</tr></thead><tbody>
+{rows}
+</tbody></table>
+{failures}
+{notes}
+</body></html>"""
+
+
+def html(report: Report, implementation: str) -> str:
+    """One page without network: every row, and the worst element of each failing one opened."""
+    from html import escape
+
+    head = (say("operator"), say("dtype"), say("claim"), say("cases"), say("numbers"), say("worst error / bound"), say("s"))
+    rows = []
+    for (op, dtype, claim), row in report.rows.items():
+        result = f'<span class="bad">{say("{n} differ", n=row.failed)}</span>' if row.failed else (
+            f"{row.ratio:.3f}" if row.cases else escape(", ".join(row.left_out)))  # fmt: skip
+        tier = f" {row.tier}" if row.tier else ""
+        rows.append(f"<tr><td>{op}</td><td>{dtype}{tier}</td><td>{escape(claim)}</td><td>{row.cases}</td>"
+                    f"<td>{row.elements}</td><td>{result}</td><td>{row.seconds:.2f}</td></tr>")  # fmt: skip
+    firsts = [verdict for k, verdict in enumerate(report.failures) if verdict.trial and _first_of_row(report, k)]
+    failures = "\n".join(
+        f"<details open><summary class=bad>{escape(_key(v)[0])} {escape(_key(v)[1])} {escape(v.claim)}</summary>"
+        f"<pre>{escape(opened(v, implementation, None))}</pre></details>"
+        for v in firsts
+    )
+    return PAGE.format(
+        title=escape(f"opcheck verify {implementation}"),
+        summary=escape(notes(report)[-1]),
+        head="".join(f"<th>{escape(each)}</th>" for each in head),
+        rows="\n".join(rows),
+        failures=failures,
+        notes="".join(f"<p>{escape(line)}</p>" for line in notes(report)[:-1]),
+    )

@@ -1,0 +1,122 @@
+"""`opcheck verify`: check torch, another framework or your own kernel against the definitions."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opcheck import catalog
+from opcheck.app import findings
+from opcheck.app.output import write
+from opcheck.language import say
+from opcheck.spec import Refused
+
+
+@click.command()
+@click.argument("ops", nargs=-1, metavar="[OP]...")
+@click.option("--all", "everything", is_flag=True, help="Every operator.")
+@click.option("--impl", default="torch", metavar="IMPL", show_default=True,
+              help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME or "
+                   "module:NAME.")  # fmt: skip
+@click.option("--module", metavar="FILE.py:FACTORY", help="Audit a torch.nn.Module layer by layer; FACTORY() returns "
+              "the module and its inputs.")  # fmt: skip
+@click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.  [default: torch if "
+              "its file imports torch]")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
+@click.option("--dtype", default="float32", show_default=True, metavar="TYPE,...", help="float64, float32, float16, bfloat16.")
+@click.option("--claims", metavar="CLAIM,...", help="Only these (--list-claims).")
+@click.option("--cases", type=click.IntRange(1), help="Cases for each operator and type.  [default: 300]")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time for each operator and type instead.")
+@click.option("--exhaustive", is_flag=True, help="Every combination of parameters in a small scope, up to --cases.")
+@click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: a fresh one, printed]")
+@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one]")
+@click.option("--in-process", is_flag=True, help="No worker process: faster to start, but a crash ends the run.")
+@click.option("--executor", metavar="dask://HOST:PORT", help="Spread the run over a dask cluster.")
+@click.option("--no-known", is_flag=True, help="Known deviations fail too.")
+@click.option("--strict-precision", is_flag=True, help="Results that a lower precision explains fail too.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report too.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page too (one file).")
+@click.option("--save", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Where failing cases are saved.  [default: opcheck-cases]")  # fmt: skip
+@click.option("--list-claims", is_flag=True, help="What is checked, one line each.")
+def command(**options: Any) -> int:
+    """Check an implementation of operators against their definitions: shapes, dtypes, exact results, rounding within
+    a proven bound, special values, gradients, tangents, memory layouts, purity.
+
+    \b
+    Try: opcheck verify --all
+         opcheck verify conv2d --impl kernels.py:conv2d --dtype float32,bfloat16
+    """
+    if options["list_claims"]:
+        return list_claims()
+    if options["module"]:
+        from opcheck.app.audit import audit_module
+
+        return audit_module(options)
+    return run(options)
+
+
+def list_claims() -> int:
+    from opcheck.verify.claims import EVERY
+
+    width = max(len(claim.name) for claim in EVERY)
+    for claim in EVERY:
+        click.echo(f"{claim.name:<{width}}  {say(claim.sentence)}")
+    return 0
+
+
+def run(options: dict[str, Any]) -> int:
+    """Verify, show what was found, and say by the exit code: 0 all agree, 1 something differs, 3 nothing could run."""
+    from opcheck.verify import api, run as runner
+
+    names = [op.name for op in catalog.every()] if options["everything"] else [catalog.get(op).name for op in options["ops"]]
+    if not names:
+        raise Refused(say("which operators?"), fix=say("name some, or --all (opcheck ops lists them)"))
+    start = time.time()
+    with findings.Progress(len(names) * len(options["dtype"].split(","))) as progress:
+        report = api.verify(
+            names,
+            options["impl"],
+            arrays=options["arrays"] or "",
+            dtype=options["dtype"],
+            device=options["device"],
+            cases=options["cases"],
+            seconds=options["seconds"],
+            seed=options["seed"],
+            claims=options["claims"].split(",") if options["claims"] else None,
+            jobs=0 if options["in_process"] else options["jobs"] or 1,
+            executor=connect(options["executor"]),
+            exhaustive=options["exhaustive"],
+            known=not options["no_known"],
+            strict_precision=options["strict_precision"],
+            progress=progress,
+        )
+    nothing = runner.nothing_checked(report)
+    saved = findings.save(report, options["save"] or Path("opcheck-cases"))
+    if options["as_json"]:
+        click.echo(json.dumps({**report.to_json(), "nothing_checked": nothing}))
+    else:
+        findings.show(report, options["impl"], saved)
+    if options["junit"]:
+        write(findings.junit(report, start), options["junit"])
+    if options["html"]:
+        write(findings.html(report, options["impl"]), options["html"])
+    if nothing and report.agrees:
+        from opcheck.errors import CouldNotRun
+
+        raise CouldNotRun(nothing)
+    return 0 if report.agrees else 1
+
+
+def connect(address: str | None) -> Any:
+    """An executor on the dask cluster at that address; raises CouldNotRun where there is none."""
+    if address is None:
+        return None
+    from opcheck.verify.cluster import dask_executor
+
+    return dask_executor(address)
+
+
