@@ -55,15 +55,20 @@ class AlongDim(Op):
     # --- definition -------------------------------------------------------------------------------------------
 
     def shifted(self, p: Params, at: Shape, input: Any) -> tuple[Any, list[Any], Any]:
-        """The maximum m of the row through `at`, its e[k] = exp(x[k] - m), and their sum S.
+        """The maximum m of the row through `at`, its e[k] = exp(x[k] - m), and their sum S: one of each for a row.
 
         The result does not depend on m, so m is held constant by differentiation.
         """
         before, after = at[: p.dim], at[p.dim + 1 :]
-        row = [(*before, k, *after) for k in range(input.shape[p.dim])] if input.shape else [()]
-        m = named("m", detach(maximum(*[input[place] for place in row])), (*before, *after))
-        e = [named("e", exp(input[place] - m), place) for place in row]
-        return m, e, named("S", total(e), (*before, *after))
+        row = [(*before, k, *after) for k in range(input.shape[p.dim])] if at else [()]
+
+        def make() -> tuple[Any, list[Any], Any]:
+            m = named("m", detach(maximum(*[input[place] for place in row])), (*before, *after))
+            e = [named("e", exp(input[place] - m), place) for place in row]
+            return m, e, named("S", total(e), (*before, *after))
+
+        shared: tuple[Any, list[Any], Any] = input.once(row[0], make)
+        return shared
 
     # --- fast reference ---------------------------------------------------------------------------------------
 
@@ -126,7 +131,7 @@ class Softmax(AlongDim):
     aliases = ("nn.Softmax", "Softmax")
     summary = "numbers become probabilities that add up to 1"
     rounding = SoftmaxRounding()
-    formula = "y[i] = e[i] / S   with e[k] = exp(x[k] − m), S = Σ_k e[k], m = max_k x[k]"
+    formula = "y[i] = e[i] / S   with m = max_k x[k], e[k] = exp(x[k] − m), S = Σ_k e[k]"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         _, e, S = self.shifted(p, at, input)  # noqa: N806  # S is the textbook's letter
@@ -201,11 +206,12 @@ class LogSoftmax(AlongDim):
     aliases = ("nn.LogSoftmax", "LogSoftmax")
     summary = "the logarithm of softmax, without its underflow"
     rounding = LogSoftmaxRounding()
-    formula = "y[i] = x[i] − m − ln S   with e[k] = exp(x[k] − m), S = Σ_k e[k], m = max_k x[k]"
+    formula = "y[i] = x[i] − m − L   with m = max_k x[k], e[k] = exp(x[k] − m), L = ln Σ_k e[k]"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         m, _, S = self.shifted(p, at, input)  # noqa: N806  # S is the textbook's letter
-        return input[at] - m - log(S)
+        others = (*at[: p.dim], *at[p.dim + 1 :])
+        return input[at] - m - input.once(("L", others), lambda: named("L", log(S), others))
 
     def forward(self, p: Params, *, input: Array) -> Array:
         return _log_softmax(input, p.dim)

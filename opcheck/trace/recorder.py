@@ -5,7 +5,7 @@ the tape is read afterwards, as often and in as many meanings as one likes (`rea
 A `View` is an array whose elements become labelled leaves when they are read; a place outside it is a leaf as well.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NoReturn
 
 from opcheck.trace.graph import Graph, Node
@@ -221,7 +221,7 @@ class View:
     no padding was declared, an IndexError: a definition never wraps around by accident.
     """
 
-    __slots__ = ("_array", "_leaves", "_padding", "label", "shape", "tape")
+    __slots__ = ("_array", "_leaves", "_made", "_padding", "label", "shape", "tape")
 
     def __init__(self, tape: Tape, label: str, array: Any, padding: Any = None) -> None:
         self.tape = tape
@@ -230,6 +230,13 @@ class View:
         self._array = array
         self._padding = padding
         self._leaves: dict[tuple[int, ...], Tracer] = {}
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """make(), recorded once and found again under its key: what several output elements share, as a row's sum."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def padded(self, value: Any) -> "View":
         """The same leaves, in an infinite plane of `value`."""
