@@ -34,9 +34,9 @@ def bound(graph: Graph, output: int, dtype: str, values: Sequence[float] | None 
         if adjoint is None or not node.args:
             continue
         local = PRIMITIVES[node.op].error(value, *[values[i] for i in node.args])
-        if local:
+        if local or value == 0:  # what came out as 0 may have underflowed
             first_order += abs(adjoint) * local
-            underflow += abs(adjoint) * smallest / 2
+            underflow += abs(adjoint) * smallest
             operations += len(node.args)
     # second order: products of (1 + u) over at most `operations` operations (Higham, lemma 3.1)
     return u * first_order / (1 - min(operations * u, 0.5)) + underflow

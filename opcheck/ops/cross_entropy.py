@@ -1,0 +1,191 @@
+"""cross_entropy: how improbable the right classes are, for the probabilities that softmax makes of logits."""
+
+from typing import Any
+
+import numpy as np
+
+from opcheck.choosers import Chooser
+from opcheck.class_losses import (
+    IGNORE_INDEX,
+    WEIGHT,
+    ClassLoss,
+    Counted,
+    by_row,
+    class_of,
+    classes,
+    place,
+    rows_of,
+    sampled_target,
+)
+from opcheck.class_mistakes import CLASS_MISTAKES, LOGIT_MISTAKES
+from opcheck.language import say
+from opcheck.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE
+from opcheck.params import Real
+from opcheck.roundoff import ClassRounding
+from opcheck.spec import Array, Case, Input, Param, Params, Refused, RefusedType, Shape
+from opcheck.trace import detach, exp, log, maximum, named, total
+
+
+class CrossEntropy(ClassLoss):
+    name = "cross_entropy"
+    aliases = ("CrossEntropyLoss", "nn.CrossEntropyLoss", "softmax_cross_entropy")
+    summary = "mean of the negated log-probabilities that softmax gives to the right classes"
+    rounding = ClassRounding(logits=True)
+    formula = "ℓ[n] = −w[t[n]]·log( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
+    source = (
+        "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing: Szegedy et al., "
+        "Rethinking the Inception Architecture (2016), section 7; torch.nn.functional.cross_entropy"
+    )
+    arguments = (
+        Input("input", "x", "N C *", "logits, or only C of them"),
+        Input("target", "t", "N *", "the right classes, counted from 0; or of the shape of input, the probability that "
+              "each class should have", default="classes"),
+        WEIGHT,
+        SIZE_AVERAGE,
+        IGNORE_INDEX,
+        REDUCE,
+        REDUCTION,
+        Param("label_smoothing", 0.0, Real(0.0, 1.0), "the part of the probability that is shared out to all classes"),
+    )  # fmt: skip
+
+    def takes_probabilities(self, input: Shape, target: Shape) -> bool:
+        return input == target
+
+    def check(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> None:
+        if not self.takes_probabilities(input.shape, target.shape):
+            super().check(p, input=input, target=target, weight=weight)
+        elif target.dtype.kind != "f":
+            raise RefusedType(
+                say("a target with the shape of input holds probabilities, which are real numbers"),
+                got=str(target.dtype),
+                fix=say("write 1.0 for 1, or give class numbers without the dimension of classes"),
+            )
+        elif p.ignore_index >= 0:
+            raise Refused(
+                say("ignore_index needs class numbers, not probabilities"), got=f"ignore_index={p.ignore_index}"
+            )
+
+    def notes(self, p: Params, shapes: Any) -> tuple[str, ...]:
+        return (
+            say("the maximum m of each row is subtracted first: exp cannot overflow then, and the result is the same, "
+                "since it divides numerator and denominator by exp(m)"),
+        )  # fmt: skip
+
+    # --- definition -------------------------------------------------------------------------------------------
+
+    def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
+        count, of_class = classes(input.shape), not self.takes_probabilities(input.shape, target.shape)
+        if count == 0 or (of_class and class_of(target, at) == p.ignore_index):
+            return 0.0
+        m = detach(named("m", maximum(*(input[place(at, c)] for c in range(count))), at))
+        z = [input[place(at, c)] - m for c in range(count)]
+        log_sum = log(named("S", total(exp(each) for each in z), at))
+
+        def log_p(c: int) -> Any:
+            """The log-probability of class c, times the class's weight."""
+            number = named("log p", z[c] - log_sum, place(at, c))
+            return number if weight is None else weight[c] * number
+
+        if of_class and not p.label_smoothing:
+            return -log_p(class_of(target, at))
+        q = [int(c == class_of(target, at)) if of_class else target[place(at, c)] for c in range(count)]
+        if p.label_smoothing:
+            epsilon = input.tape.constant(p.label_smoothing, "ε")
+            q = [named("q", (1 - epsilon) * q[c] + epsilon / count, place(at, c)) for c in range(count)]
+        return -total(q[c] * log_p(c) for c in range(count))
+
+    # --- fast reference ---------------------------------------------------------------------------------------
+
+    def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
+        z, _, s = _shifted(by_row(input))
+        return self.from_log_p(p, z - np.log(s), input=input, target=target, weight=weight)
+
+    def from_log_p(self, p: Params, log_p: Array, *, input: Array, target: Array, weight: Array | None = None) -> Array:
+        """The losses for log-probabilities (N, C, D)."""
+        if self.takes_probabilities(input.shape, target.shape):
+            share = self.shares(p, input=input, target=target, weight=weight)
+            return np.asarray(-(share * log_p).sum(axis=1)).reshape(rows_of(input.shape))
+        counted = Counted(p, input, target, weight)
+        if p.label_smoothing:
+            losses = -(self.shares(p, input=input, target=target, weight=weight) * log_p).sum(axis=1)[
+                counted.n, counted.d
+            ]
+        else:
+            losses = -(counted.w * log_p[counted.n, counted.c, counted.d])
+        return counted.spread(losses, rows_of(input.shape))
+
+    def losses_vjp(
+        self, p: Params, cotangent: Any, *, input: Array, target: Array, weight: Array | None = None
+    ) -> dict[str, Array]:
+        z, e, s = _shifted(by_row(input))
+        share = self.shares(p, input=input, target=target, weight=weight)
+        g = np.asarray(cotangent)
+        g = g.reshape(z.shape[0], 1, z.shape[2]) if g.ndim else g
+        by_input = (e / s * share.sum(axis=1, keepdims=True) - share) * g
+        if not self.takes_probabilities(input.shape, target.shape):
+            return {"input": _where_counted(by_input, p, target).reshape(input.shape)}
+        by_target = (1.0 - p.label_smoothing) * (np.log(s) - z) * g
+        if weight is not None:
+            by_target = by_target * weight[:, None]
+        return {"input": by_input.reshape(input.shape), "target": by_target.reshape(input.shape)}
+
+    def losses_jvp(
+        self, p: Params, tangents: dict[str, Array], *, input: Array, target: Array, weight: Array | None = None
+    ) -> Array:
+        z, e, s = _shifted(by_row(input))
+        change = np.zeros(z.shape)
+        if "input" in tangents:
+            dx = by_row(tangents["input"])
+            dlog_p = dx - (e / s * dx).sum(axis=1, keepdims=True)
+            change = self.shares(p, input=input, target=target, weight=weight) * -dlog_p
+        if "target" in tangents:
+            by_target = (1.0 - p.label_smoothing) * by_row(tangents["target"]) * (np.log(s) - z)
+            change = change + (by_target if weight is None else by_target * weight[:, None])
+        if not self.takes_probabilities(input.shape, target.shape):
+            change = _where_counted(change, p, target)
+        return np.asarray(change.sum(axis=1)).reshape(rows_of(input.shape))
+
+    def shares(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
+        """What each −log p is multiplied by in the losses, as (N, C, D): the probability that the class should have,
+        times its weight."""
+        shape, smoothing = by_row(input).shape, p.label_smoothing
+        if self.takes_probabilities(input.shape, target.shape):
+            share = target.reshape(shape)
+            share = (1.0 - smoothing) * share + smoothing / shape[1] if smoothing else share
+        else:
+            counted = Counted(p, input, target, weight)
+            share = np.zeros(shape)
+            if smoothing:
+                share[counted.n, :, counted.d] = smoothing / shape[1]
+            share[counted.n, counted.c, counted.d] += 1.0 - smoothing
+        return share if weight is None else share * weight[:, None]
+
+    # --- cases ------------------------------------------------------------------------------------------------
+
+    def sample(self, chooser: Chooser) -> Case:
+        shape = chooser.choice([(2, 3), (3,), (1, 2), (4, 5), (0, 3), (2, 1), (2, 3, 4), (1, 4, 1, 2)])
+        params: dict[str, Any] = dict(chooser.choice(REDUCTIONS))
+        target = sampled_target(chooser, shape, params) if chooser.choice([True, False]) else chooser.unit(*shape)
+        arrays = {"input": chooser.array(*shape), "target": target}
+        if chooser.choice([False, True]):
+            arrays["weight"] = chooser.positive(classes(shape))
+        smoothing = chooser.choice([0.0, 0.25, 0.1, 1.0])
+        return Case(self.name, arrays, {**params, "label_smoothing": smoothing} if smoothing else params)
+
+    mistakes = (*REDUCTION_MISTAKES, *CLASS_MISTAKES, *LOGIT_MISTAKES)
+
+
+def _shifted(x: Array) -> tuple[Array, Array, Array]:
+    """z = x − max, exp(z), and the sum of exp(z) over the classes of each row."""
+    z = x - x.max(axis=1, keepdims=True, initial=-np.inf)
+    e = np.exp(z)
+    return z, e, e.sum(axis=1, keepdims=True)
+
+
+def _where_counted(x: Array, p: Params, target: Array) -> Array:
+    """x (N, C, D) where rows count, and 0 where they are ignored, whatever x is there."""
+    ignored = (target == p.ignore_index).reshape(x.shape[0], 1, x.shape[2])
+    return np.where(ignored, 0.0, x) if ignored.any() else x
+
+
+OPS = (CrossEntropy(),)
