@@ -20,7 +20,7 @@ WEIGHT = Input(
     "weight", "w", "C", "one factor for each class; a mean is then divided by the factors of the right classes",
     optional=True, differentiable=False, default="ones",
 )  # fmt: skip
-IGNORE_INDEX = Param("ignore_index", -100, Whole(), "rows with this target do not count")
+IGNORE_INDEX = Param("ignore_index", -100, Whole(), "rows with this target do not count", quiet=True)
 
 
 class ClassLoss(Loss):
@@ -155,5 +155,4 @@ def sampled_target(chooser: Chooser, shape: Shape, params: dict[str, Any]) -> Ar
     options = [*range(count)] if ignored is None else [*range(count), ignored]
     if ignored is not None and chooser.choice([False, True]):
         options = [ignored]
-    rows = rows_of(shape) if len(shape) > 1 else chooser.choice([(), (1,)])
-    return chooser.classes(rows, options)
+    return chooser.classes(rows_of(shape), options)

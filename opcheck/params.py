@@ -201,6 +201,7 @@ class Param(NamedTuple):
     kind: Kind
     help: str
     keyword_only: bool = False
+    quiet: bool = False  # not shown in a heading while it has its default
     example: Any = None  # what `explain` takes where a required one is not given
 
 

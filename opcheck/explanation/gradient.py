@@ -93,17 +93,17 @@ class Sweep:
             for (name, at), tracer in outputs.items()
             if name == main
         }
+        for (name, at), tracer in outputs.items():  # a gradient that reuses an output shows it by its name
+            self._name(tracer, calculation.op.output(name).symbol, at)
         graph = self.tape.graph()
         recorded = list(graph.nodes)
         numbers = exact(graph, decimal=True)
         adjoints = reverse(graph, seeds, self.tape.tracers(), TRACED, numbers)
         self.adjoints: dict[tuple[str, Shape], Tracer] = {}
         for node, adjoint in zip(recorded, adjoints, strict=False):
-            if adjoint is None:
-                continue
-            if node.op == "input":
+            if adjoint is not None and node.op == "input":
                 self.adjoints[node.label, node.at] = adjoint
-            elif node.label and not node.is_leaf:
+            elif adjoint is not None and node.label:
                 self._name(adjoint, node.label + ADJOINT, node.at)
         self.values = exact(self.tape.graph(), decimal=True)
         self.complete = small

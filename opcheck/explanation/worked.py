@@ -32,7 +32,7 @@ def heading(calculation: Calculation) -> list[Block]:
     parts = [across(op.input(name).symbol, shape) for name, shape in shapes.items()]
     for param in op.params:
         value = p[param.name]
-        if value is None or (param.name not in case.params and param.keyword_only):
+        if value is None or (param.quiet and case.params.get(param.name, param.default) == param.default):
             continue
         if isinstance(value, bool):
             parts += [param.name] if value else []
@@ -110,9 +110,15 @@ def _remainder(count: int, shown: int, terms: int, calculation: Calculation, cel
         last = calculation.cells[-1][calculation.hidden.get(symbol, 0) :]
         where = ",".join(map(str, last))
         blocks.append(
-            Prose(say("… {n} more steps (--all, or --cell {where} for one)", n=count - shown, where=where), "note")
+            Prose(more_steps(count - shown, where), "note")
         )
     return blocks
+
+
+def more_steps(count: int, where: str) -> str:
+    if count == 1:
+        return say("… 1 more step (--all, or --cell {where})", where=where)
+    return say("… {n} more steps (--all, or --cell {where} for one)", n=count, where=where)
 
 
 def _forward_grids(

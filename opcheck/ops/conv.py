@@ -40,7 +40,7 @@ class Conv(Op):
             Param("padding", 0, Either(Choice(("same", "valid")), Whole(0, dims)), "places added on each side"),
             Param("dilation", 1, Whole(1, dims), "places from one kernel entry to the next"),
             Param("groups", 1, Whole(1), "channels are split into that many independent groups"),
-            Param("padding_mode", "zeros", Choice(PADDING_MODES), "what stands in the padding", keyword_only=True),
+            Param("padding_mode", "zeros", Choice(PADDING_MODES), "what stands in the padding", True, quiet=True),
         )
         cls.outputs = (Output("output", "y", f"N Cout {places}"),)
         cls.mistakes = mistakes(dims)
@@ -252,12 +252,15 @@ def _rows(p: Params, weight: Array) -> Array:
 
 def _axis(chooser: Chooser, padding: str, mode: str) -> tuple[int, int, int, int, int]:
     """Input size, kernel size, stride, padding and dilation of one dimension, such that 1 to 3 windows fit."""
-    kernel, dilation = chooser.whole(1, 3), chooser.whole(1, 2)
+    # every decision is asked for, whether it matters or not, so that any two options can meet in one case
+    kernel, stride, dilation = chooser.whole(1, 3), chooser.whole(1, 3), chooser.whole(1, 2)
+    before, out, rest = chooser.whole(0, 2), chooser.whole(1, 3), chooser.whole(0, 2)
     span = dilation * (kernel - 1) + 1
-    stride = 1 if padding == "same" else chooser.whole(1, 3)
-    before = chooser.whole(0, 2) if padding == "numbers" else 0
-    both, largest = (span - 1, span // 2) if padding == "same" else (2 * before, before)
-    size = span + (chooser.whole(1, 3) - 1) * stride + chooser.whole(0, stride - 1) - both
+    if padding == "same":
+        size, stride, largest = out + rest, 1, span // 2
+    else:
+        before = before if padding == "numbers" else 0
+        size, largest = span + (out - 1) * stride + min(rest, stride - 1) - 2 * before, before
     least = {"reflect": largest + 1, "circular": largest}.get(mode, 1)
     return max(1, least, size), kernel, stride, before, dilation
 
