@@ -120,6 +120,10 @@ class Formulas:
         first, *more = wrap(whole, room)
         return [(sign, first), *(("", line) for line in more)]
 
+    def broken(self, terms: Sequence[Term], is_sum: bool) -> list[int]:
+        """How many of these terms stand in each row, so that every row fits."""
+        return self._rows([Spread("", tuple(terms), "", is_sum)], self.room) or [1] * len(terms)
+
     # --- terms in rows and columns --------------------------------------------------------------------------------
 
     def _rows(self, spreads: Sequence[Spread], room: int) -> list[int]:

@@ -1,0 +1,157 @@
+"""Steps as JSON and back: every number exactly as text, and as the nearest float for a reader that does not mind."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from opcheck.steps import (
+    Apply,
+    Block,
+    Cell,
+    Elided,
+    Expression,
+    Formula,
+    Grid,
+    Grids,
+    Number,
+    Prose,
+    Step,
+    Symbol,
+    Table,
+)  # fmt: skip
+
+SCHEMA = "opcheck.explanation/1"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How many spaces deeper each level is."""
+
+    indent: int = 2
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Options":
+        return cls(options.get("indent", 2))
+
+
+def render(step: Step, options: Options | None = None) -> str:
+    """The whole document; `load` reads it back."""
+    document = {"schema": SCHEMA, **_block(step)}
+    return json.dumps(document, indent=(options or Options()).indent, ensure_ascii=False, allow_nan=False)
+
+
+def load(text: str) -> Step:
+    """The document that `render` wrote; raises ValueError for anything else."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise ValueError(f"not a document of schema {SCHEMA}")
+    block = _read_block(document)
+    if not isinstance(block, Step):
+        raise ValueError(f"a document is a step, not a {document['kind']}")
+    return block
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def _block(block: Block) -> dict[str, Any]:
+    match block:
+        case Prose(text, kind):
+            return {"kind": "prose", "role": kind, "text": text}
+        case Formula(left, rights, brief):
+            return {"kind": "formula", "left": _expression(left), "rights": [*map(_expression, rights)], "brief": brief}
+        case Grids(grids):
+            return {"kind": "grids", "grids": [_grid(grid) for grid in grids]}
+        case Table(headers, rows, title):
+            entries = [[each if isinstance(each, str) else _expression(each) for each in row] for row in rows]
+            return {"kind": "table", "title": title, "headers": [*headers], "rows": entries}
+        case Step(title, blocks):
+            return {"kind": "step", "title": title, "blocks": [*map(_block, blocks)]}
+
+
+def _grid(grid: Grid) -> dict[str, Any]:
+    return {"title": grid.title, "rows": [[_cell(cell) for cell in row] for row in grid.rows]}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    value = {} if cell.value is None else {"value": _expression(cell.value)}
+    flags = {name: True for name in ("marked", "padding") if getattr(cell, name)}
+    return {**value, **flags}
+
+
+def _expression(expression: Expression) -> dict[str, Any]:
+    match expression:
+        case Number(value):
+            return {"number": exact_text(value), "float": _float(value)}
+        case Symbol(name, at, adjoint, tangent):
+            kinds = {name: True for name, holds in (("adjoint", adjoint), ("tangent", tangent)) if holds}
+            return {"symbol": name, **({"at": [*at]} if at else {}), **kinds}
+        case Elided(count, value):
+            return {"elided": count, **({} if value is None else {"value": _expression(value)})}
+        case Apply(op, args):
+            return {"apply": op, "args": [*map(_expression, args)]}
+
+
+def exact_text(value: Fraction | float) -> str:
+    """A fraction as 1/3, a float (NaN, an infinity, -0.0) as Python writes it."""
+    return str(value) if isinstance(value, Fraction) else repr(float(value))
+
+
+def _float(value: Fraction | float) -> float | None:
+    """The nearest float; JSON has no NaN and no infinity, and a fraction may be too large."""
+    try:
+        nearest = float(value)
+    except OverflowError:
+        return None
+    return nearest if math.isfinite(nearest) else None
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def _read_block(data: dict[str, Any]) -> Block:
+    match data["kind"]:
+        case "prose":
+            return Prose(data["text"], data["role"])
+        case "formula":
+            rights = tuple(map(_read_expression, data["rights"]))
+            return Formula(_read_expression(data["left"]), rights, data["brief"])
+        case "grids":
+            return Grids(tuple(map(_read_grid, data["grids"])))
+        case "table":
+            rows = tuple(
+                tuple(each if isinstance(each, str) else _read_expression(each) for each in row) for row in data["rows"]
+            )
+            return Table(tuple(data["headers"]), rows, data["title"])
+        case "step":
+            return Step(data["title"], tuple(map(_read_block, data["blocks"])))
+    raise ValueError(f"no block is a {data['kind']}")
+
+
+def _read_grid(data: dict[str, Any]) -> Grid:
+    return Grid(data["title"], tuple(tuple(map(_read_cell, row)) for row in data["rows"]))
+
+
+def _read_cell(data: dict[str, Any]) -> Cell:
+    value = Number(read_exact(data["value"]["number"])) if "value" in data else None
+    return Cell(value, data.get("marked", False), data.get("padding", False))
+
+
+def _read_expression(data: dict[str, Any]) -> Expression:
+    if "number" in data:
+        return Number(read_exact(data["number"]))
+    if "symbol" in data:
+        kinds = {kind: data.get(kind, False) for kind in ("adjoint", "tangent")}
+        return Symbol(data["symbol"], tuple(data.get("at", ())), **kinds)
+    if "elided" in data:
+        return Elided(data["elided"], Number(read_exact(data["value"]["number"])) if "value" in data else None)
+    return Apply(data["apply"], tuple(map(_read_expression, data["args"])))
+
+
+def read_exact(text: str) -> Fraction | float:
+    """What `exact_text` wrote."""
+    return Fraction(text) if re.fullmatch(r"-?\d+(/\d+)?", text) else float(text)

@@ -1,0 +1,199 @@
+"""Expressions and sentences in TeX, as LaTeX (with amsmath), MathJax and KaTeX understand it."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import islice
+
+from opcheck.render.formulas import Formulas
+from opcheck.render.names import ACCENTS, take_apart
+from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation, Term
+from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
+from opcheck.render.signs import Signs
+from opcheck.steps import Elided, Expression, Symbol
+
+PAGE = 84  # characters of plain text that fill a printed line about as well
+
+COMMANDS = {
+    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta", "θ": r"\theta",
+    "λ": r"\lambda", "μ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ": r"\varphi",
+    "Δ": r"\Delta", "ℓ": r"\ell", "Σ": r"\sum", "∑": r"\sum", "∏": r"\prod", "∂": r"\partial", "∞": r"\infty",
+    "·": r"\cdot", "×": r"\times", "⊙": r"\odot", "−": "-", "±": r"\pm", "→": r"\to", "≤": r"\le", "≥": r"\ge",
+    "≠": r"\ne", "≈": r"\approx", "∈": r"\in", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
+    "√": r"\surd", "²": "^2", "‖": r"\|", "½": r"\tfrac{1}{2}", "…": r"\dots",
+}  # fmt: skip
+ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "\u00a0": "~", "–": r"\textendash{}", "—": r"\textemdash{}", "’": "'", "“": "``", "”": "''",
+    "…": r"\dots{}",
+    '"': r"\textquotedbl{}",
+}  # fmt: skip
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₜ", "0123456789t", strict=True))
+FUNCTIONS = {"log": r"\ln", "exp": r"\exp", "max": r"\max", "min": r"\min", "tanh": r"\tanh", "sin": r"\sin",
+             "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh"}  # fmt: skip
+WIDE = {"bar": "overline", "hat": "widehat", "tilde": "widetilde"}  # over a word
+FENCES = {"floor": (r"\lfloor", r"\rfloor"), "ceil": (r"\lceil", r"\rceil"), "abs": ("|", "|")}
+
+
+def escaped(text: str) -> str:
+    """A sentence as LaTeX text; signs that text lacks are set as mathematics."""
+    result: list[str] = []
+    for c in unicodedata.normalize("NFD", text):
+        if c in ACCENTS:
+            result[-1] = rf"$\{ACCENTS[c]}{{{result[-1].strip('$')}}}$"
+        elif c in ESCAPES:
+            result.append(ESCAPES[c])
+        elif c in SUBSCRIPTS:
+            result.append(f"$_{SUBSCRIPTS[c]}$")
+        else:
+            result.append(f"${COMMANDS[c]}$" if c in COMMANDS else c)
+    return unicodedata.normalize("NFC", "".join(result)).replace("--", "-{}-")
+
+
+class TeX(Notation):
+    """x_{0,1} \\cdot w_{0,0}, fractions, and long sums in several rows."""
+
+    minus, times = "-", r" \cdot "
+
+    def __init__(self, style: Style = DEFAULT_STYLE) -> None:
+        super().__init__(Style(style.precision, style.fractions, ascii=True))
+        self.page = Formulas(Signs(self.style), PAGE)
+
+    def number(self, value: Fraction | float) -> tuple[str, int]:
+        text = digits(value, self.style)
+        sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
+        level = ADDITIVE if sign else ATOM
+        if "inf" in text or text == "NaN":
+            return sign + (r"\infty" if "inf" in text else r"\mathrm{NaN}"), level
+        if "/" in text:
+            over, under = text.split("/")
+            return rf"{sign}\frac{{{over}}}{{{under}}}", min(level, POWER)
+        mantissa, e, exponent = text.partition("e")
+        if e:
+            return rf"{sign}{mantissa} \times 10^{{{int(exponent)}}}", min(level, MULTIPLICATIVE)
+        return sign + text, level
+
+    def symbol(self, symbol: Symbol) -> str:
+        name = take_apart(symbol.name)
+        letters = r" \, ".join(map(_word, name.base.split(" ")))
+        marks = (*name.accents, *(["bar"] if symbol.adjoint else ["dot"] if symbol.tangent else []))
+        for mark in marks:
+            letters = rf"\{mark if len(name.base) == 1 else WIDE.get(mark, mark)}{{{letters}}}"
+        below = [_subscript(name.below)] if name.below else []
+        below += [",".join(map(str, symbol.at))] if symbol.at else []
+        return letters + (f"_{{{';'.join(below)}}}" if below else "")
+
+    def elided(self, elided: Elided) -> str:
+        shown = r"\cdots" if elided.value is None else self.write(elided.value)
+        return rf"\underbrace{{{shown}}}_{{\text{{{elided.count} terms}}}}"
+
+    def parenthesised(self, text: str) -> str:
+        return rf"\left({text}\right)" if r"\frac" in text or r"\begin" in text else f"({text})"
+
+    def sum(self, terms: list[Term]) -> str:
+        rows = self.page.broken([term._replace(text=self._plain(term)) for term in terms], is_sum=True)
+        if len(rows) == 1:
+            return super().sum(terms)
+        waiting = iter(terms)
+        lines = [list(islice(waiting, length)) for length in rows]
+        first, *others = (super(TeX, self).sum(line) for line in lines)
+        signs = ["" if line[0].sign == "−" else "{}+ " for line in lines[1:]]
+        return self._rows([first, *(sign + text for sign, text in zip(signs, others, strict=True))])
+
+    def function(self, op: str, args: tuple[Expression, ...]) -> tuple[str, int]:
+        match op:
+            case "div":
+                return rf"\frac{{{self.write(args[0])}}}{{{self.write(args[1])}}}", POWER
+            case "power":
+                return f"{self.write(args[0], ATOM)}^{{{self.write(args[1])}}}", POWER
+            case "sqrt":
+                return rf"\sqrt{{{self.write(args[0])}}}", ATOM
+            case "floor" | "ceil" | "abs":
+                left, right = FENCES[op]
+                return rf"\left{left} {self.write(args[0])} \right{right}", ATOM
+        name = FUNCTIONS.get(op) or _word(op.replace("_", " "))
+        return name + self.parenthesised(self._arguments(args)), ATOM
+
+    def _arguments(self, args: Sequence[Expression]) -> str:
+        written = [self.write(arg) for arg in args]
+        plain = [Term("", self.page.notation.write(arg), arg) for arg in args]
+        waiting = iter(written)
+        rows = [", ".join(islice(waiting, length)) for length in self.page.broken(plain, is_sum=False)]
+        return rows[0] if len(rows) == 1 else self._rows([*(row + "," for row in rows[:-1]), rows[-1]])
+
+    def _plain(self, term: Term) -> str:
+        return self.page.notation.write(term.expression)
+
+    def _rows(self, rows: list[str]) -> str:
+        return r"\begin{aligned}[t] & " + r" \\ & ".join(rows) + r" \end{aligned}"
+
+
+def _word(word: str) -> str:
+    """A letter in italics, a word upright."""
+    if len(word) == 1:
+        return COMMANDS.get(word, word)
+    return rf"\mathrm{{{escaped(word)}}}"
+
+
+def _subscript(text: str) -> str:
+    return text if len(text) == 1 or text.isdigit() else rf"\mathrm{{{escaped(text)}}}"
+
+
+# --- formulas that are given as text --------------------------------------------------------------------------------
+
+TOKEN = re.compile(r"(?P<space>\s+)|(?P<name>[^\W\d_](?:[^\W\d_]|[\u0302-\u0307])*[₀-₉ₜ]*)|(?P<other>\d+(?:\.\d+)?|.)")
+WORDS = {"with", "if", "else", "and", "or", "where", "for", "over", "of", "the", "otherwise", "is", "not"}
+
+
+def formula_text(text: str) -> str:
+    """A definition such as y[n,i] = Σ_k x[n,i+k]·w[k] as TeX: indices below, fractions left on their line.
+
+    >>> formula_text("y[i] = Σ_k x[i+k]·w[k]")
+    'y_{i} = \\\\sum_{k} x_{i+k}\\\\cdot w_{k}'
+    """
+    tokens = [match[0] for match in TOKEN.finditer(unicodedata.normalize("NFD", text))]
+    result: list[str] = []
+    closing: list[str] = []
+    while tokens:
+        token = tokens.pop(0)
+        if token.isspace():
+            result.append(r" \quad " if len(token) > 1 else " ")
+        elif token == "[":
+            is_index = (bool(result) and result[-1][-1].isalnum()) or (result and result[-1].endswith("}"))
+            result.append("_{" if is_index else "[")
+            closing.append("}" if is_index else "]")
+        elif token == "]" and closing:
+            result.append(closing.pop())
+        elif token in "_^" and tokens:
+            raised = tokens.pop(0)
+            if raised == "{":
+                raised = "".join(tokens[: tokens.index("}")])
+                del tokens[: tokens.index("}") + 1]
+            elif raised in "+−":
+                raised += tokens.pop(0)
+            result.append(f"{token}{{{formula_text(raised)}}}")
+        else:
+            result.append(_token(token))
+    joined = "".join(result).strip()
+    return re.sub(r"(\\[a-z]+) (?=[^\w\s(]|$)", r"\1", joined)  # a command ends where no letter follows
+
+
+def _token(token: str) -> str:
+    if token[0].isalpha():
+        return _named(token)
+    if token in COMMANDS:
+        return COMMANDS[token] + (" " if COMMANDS[token][-1].isalpha() else "")
+    return SUBSCRIPTS.get(token, rf"\{token}" if token in "{}#$%&" else token)
+
+
+def _named(token: str) -> str:
+    letters = "".join(c for c in token if c not in ACCENTS and c not in SUBSCRIPTS)
+    if letters in WORDS:
+        return rf"\text{{ {letters} }}"
+    below = "".join(SUBSCRIPTS[c] for c in token if c in SUBSCRIPTS)
+    name = {**FUNCTIONS, "ln": r"\ln", "log": r"\log"}.get(letters) or _word(letters)
+    for mark in (ACCENTS[c] for c in token if c in ACCENTS):
+        name = rf"\{mark}{{{name}}}"
+    return name + (f"_{{{below}}}" if below else "")
