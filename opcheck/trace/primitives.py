@@ -62,6 +62,11 @@ def _library(c: float) -> Callable[..., float]:
     return lambda out, *args: c * abs(out)
 
 
+def _sigmoid_error(out: Any, x: Any) -> float:
+    """Where exp(-x) overflows, libraries that compute 1/(1 + exp(-x)) give 0: a tiny result may be lost whole."""
+    return float(abs(out)) * (C_SIGMOID if x > -709 else 2.0**53)
+
+
 def _one_hot(position: int, count: int) -> tuple[int, ...]:
     return tuple(int(i == position) for i in range(count))
 
@@ -176,7 +181,7 @@ _TABLE = (
         lambda k, out, x: (k.mul(out, k.sub(1, out)),),
         exact=on.exact_sigmoid,
         symbol=lambda sympy, x: 1 / (1 + sympy.exp(-x)),
-        error=_library(C_SIGMOID),
+        error=_sigmoid_error,
     ),
     _row(
         "abs",
