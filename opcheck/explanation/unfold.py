@@ -4,6 +4,7 @@ Every number printed is read from the graph's exact reading. A named node is a f
 other formulas it is a symbol.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -99,7 +100,7 @@ class Unfolded:
     def formulas(self, id: int, left: Symbol, brief: bool = False) -> list[Formula]:
         """The formula of a node, after those of the named nodes that it shows and that were not shown before."""
         result = []
-        for needed in sorted(self._named(id)):
+        for needed in self._in_order(self._named(id)):
             node = self.nodes[needed]
             if not self._was_shown(needed):
                 result.append(self.formula(needed, self.symbol(node), brief))
@@ -108,6 +109,11 @@ class Unfolded:
         if alias and self._was_shown(id):
             return [*result, Formula(left, (self.symbol(node), self.number(id)))]
         return [*result, self.formula(id, left, brief)]
+
+    def _in_order(self, ids: set[int]) -> list[int]:
+        """As they were computed, neighbours of one name by their place (a reverse sweep makes them last to first)."""
+        runs = itertools.groupby(sorted(ids), key=lambda each: self.nodes[each].label)
+        return [id for _, run in runs for id in sorted(run, key=lambda each: self.nodes[each].at)]
 
     def _was_shown(self, id: int) -> bool:
         """Whether this name has been shown with this value; it counts as shown from now on."""

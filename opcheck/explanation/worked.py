@@ -27,7 +27,8 @@ def heading(calculation: Calculation) -> list[Block]:
 
     def across(symbol: str, shape: Shape) -> str:
         shown = calculation.shown_shape(symbol, shape)
-        return f"{symbol} {'×'.join(map(str, shown)) if shown else say('a number')}"
+        size = "×".join(map(str, shown)) if shown else say("a number")
+        return f"{symbol} {size}".replace(" ", NO_BREAK)
 
     parts = [across(op.input(name).symbol, shape) for name, shape in shapes.items()]
     for param in op.params:
@@ -109,9 +110,7 @@ def _remainder(count: int, shown: int, terms: int, calculation: Calculation, cel
         symbol = calculation.op.output(calculation.main_output).symbol
         last = calculation.cells[-1][calculation.hidden.get(symbol, 0) :]
         where = ",".join(map(str, last))
-        blocks.append(
-            Prose(more_steps(count - shown, where), "note")
-        )
+        blocks.append(Prose(more_steps(count - shown, where), "note"))
     return blocks
 
 

@@ -53,14 +53,12 @@ class MaxPool(pooling.Pool):
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         """The maximum itself; `indices` says where it stands, which is no function of the numbers alone."""
         image, window = at[: -self.dims], at[-self.dims :]
-        inside = []
-        for entry in itertools.product(*map(range, p.kernel_size)):
-            place = [
-                i * s + u * d - b for i, s, u, d, b in zip(window, p.stride, entry, p.dilation, p.padding, strict=True)
-            ]
-            if all(0 <= i < n for i, n in zip(place, input.shape[-self.dims :], strict=True)):
-                inside.append(input[*image, *place])
-        return maximum(*inside) if inside else -math.inf
+        x = input.padded(-math.inf)
+        places = (
+            [i * s + u * d - b for i, s, u, d, b in zip(window, p.stride, entry, p.dilation, p.padding, strict=True)]
+            for entry in itertools.product(*map(range, p.kernel_size))
+        )
+        return maximum(*(x[*image, *place] for place in places))
 
     # --- fast reference ---------------------------------------------------------------------------------------
 

@@ -161,6 +161,17 @@ def rational(function: Function, on_floats: Function) -> Function:
     return evaluate
 
 
+def comparing(function: Function) -> Function:
+    """`function` of exact numbers that it only compares, so that one of them is the result; an infinity is no harm."""
+
+    def evaluate(*args: Any) -> Any:
+        if all(isinstance(x, (Fraction, float)) for x in args):
+            return function(*args)
+        return function(*[high_precision(x) if is_exact(x) else x for x in args])
+
+    return evaluate
+
+
 def transcendental(name: str, on_floats: Function, known: dict[int, int] | None = None) -> Function:
     """mpmath's function of that name to EXACT_DIGITS digits; `known` lists where the value is a whole number."""
     table = {Fraction(x): Fraction(y) for x, y in (known or {}).items()}
@@ -240,7 +251,7 @@ def at_high_precision(function: Function) -> Function:
     """`function` in a context of EXACT_DIGITS, so that mixed Fractions and mpmath numbers keep them."""
 
     def evaluate(*args: Any) -> Any:
-        if all(isinstance(x, Fraction) for x in args):
+        if all(isinstance(x, (Fraction, float)) for x in args):
             return function(*args)
         import mpmath
 
