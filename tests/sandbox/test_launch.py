@@ -20,6 +20,13 @@ def test_capabilities_tell_what_works_or_why_not():
     assert all(capability.reason == "works" if capability.works else capability.reason for capability in found)
 
 
+def test_what_starts_also_confines():
+    """The other tests leave out what does not work here; that it starts and leaks must not be a reason to."""
+    assert [
+        each.reason for each in capabilities() if "does not keep" in each.reason or "fails in it" in each.reason
+    ] == []
+
+
 def test_a_machine_without_bubblewrap_is_told_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoSandbox, match=r"^bubblewrap \(bwrap\) is not installed$"):
