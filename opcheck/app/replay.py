@@ -1,6 +1,8 @@
 """`opcheck replay CASE.json`: run one saved case again."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,6 +11,7 @@ from opcheck.app import findings
 from opcheck.language import say
 from opcheck.spec import Refused
 from opcheck.verify import casefile
+from opcheck.verify import known as deviations
 from opcheck.verify.claims import chosen
 from opcheck.verify.report import Report
 from opcheck.verify.run import check_trial
@@ -16,14 +19,17 @@ from opcheck.verify.snippet import snippet
 
 
 @click.command()
-@click.argument("case", type=click.Path(path_type=Path))
+@click.argument("case", type=click.Path(path_type=Path), required=False)
+@click.option("--known", metavar="NAME", help="The stored case of a known deviation (KNOWN.md) instead of a file.")
 @click.option("--impl", default="torch", metavar="IMPL", show_default=True, help="As of opcheck verify.")
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
 @click.option("--snippet", "as_snippet", is_flag=True, help="Print the case as Python that needs numpy or torch only.")
-def command(case: Path, impl: str, arrays: str | None, device: str, as_snippet: bool) -> int:
+def command(
+    case: Path | None, known: str | None, impl: str, arrays: str | None, device: str, as_snippet: bool
+) -> int:
     """Run one saved case again: every claim, on the same bits."""
-    data = casefile.load(case)
+    data = stored(known) if known else load(case)
     trial = casefile.from_json(data)
     op = catalog.get(trial.case.op)
     if as_snippet:
@@ -34,6 +40,22 @@ def command(case: Path, impl: str, arrays: str | None, device: str, as_snippet: 
     if lacks:
         raise Refused(say("{impl} does not take {name}", impl=impl, name=lacks), got=str(case))
     report = Report(backend=backend.name, version=backend.version(), trials=1)
-    check_trial(op, trial, backend, report, chosen(None))
+    check_trial(op, trial, backend, report, chosen(None), known=False)
     findings.show(report, impl, {})
     return 0 if report.agrees else 1
+
+
+def load(case: Path | None) -> dict[str, Any]:
+    if case is None:
+        raise Refused(say("which case?"), fix=say("opcheck replay CASE.json; opcheck verify saves one for each failure"))
+    return casefile.load(case)
+
+
+def stored(name: str) -> dict[str, Any]:
+    """The case of a known deviation, as a case file has it."""
+    deviation = deviations.find(name)
+    if deviation is None:
+        names = ", ".join(each.name for each in deviations.every())
+        raise Refused(say("there is no known deviation {name}", name=name), fix=say("they are {names}", names=names))
+    found: dict[str, Any] = json.loads(deviation.case)
+    return found

@@ -28,6 +28,10 @@ class Session(ABC):
     dtypes: Mapping[str, str]  # dtype of each output, known after it ran
 
     @abstractmethod
+    def attempt(self) -> None:
+        """Make the call and ignore what it returns: for arguments that must be refused."""
+
+    @abstractmethod
     def outputs(self) -> Outputs:
         """Every output by name: real ones in float64, whole numbers in int64."""
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from opcheck.backends.base import (
 from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op
+from opcheck.spec import Array, Case, Op, Shape
 
 
 class TorchFunction(TensorBackend):
@@ -96,7 +97,6 @@ class NumpySession(Session):
         self.number = numpy_dtype(dtype)
         self.layout = layout
         self.dtypes: dict[str, str] = {}
-        _, self.shapes = op.checked(case)
         self.arrays = {name: laid_out(self._cast(array), layout) for name, array in case.arrays.items()}
         self._results: dict[str, Any] | None = None
 
@@ -114,6 +114,13 @@ class NumpySession(Session):
             self.dtypes = {name: str(np.asarray(each).dtype) for name, each in results.items()}
             self._results = results
         return self._results
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        return self.op.checked(self.case)[1]
+
+    def attempt(self) -> None:
+        self._call(self.candidate)
 
     def outputs(self) -> Outputs:
         return {name: numbers(each, name) for name, each in self.results().items()}

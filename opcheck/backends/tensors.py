@@ -1,6 +1,7 @@
 """A call of anything that takes and returns torch tensors: torch itself, a function, a module."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op
+from opcheck.spec import Array, Case, Op, Shape
 
 Call = Callable[[dict[str, Any]], Any]  # tensors by name -> whatever the implementation returns
 
@@ -73,7 +74,6 @@ class TensorSession(Session):
         self.torch, self.op, self.case, self.device, self.layout = torch, op, case, device, layout
         self.call = call
         self.dtype = getattr(torch, dtype)
-        _, self.shapes = op.checked(case)
         self.dtypes: dict[str, str] = {}
         self.tensors = {name: self.tensor(array) for name, array in case.arrays.items()}
         self.leaves = {
@@ -102,6 +102,13 @@ class TensorSession(Session):
             self.dtypes = {name: str(each.dtype).removeprefix("torch.") for name, each in results.items()}
             self._results = results
         return self._results
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        return self.op.checked(self.case)[1]
+
+    def attempt(self) -> None:
+        self.call(dict(self.tensors))
 
     def outputs(self) -> Outputs:
         return {name: to_numpy(self.torch, each) for name, each in self.results().items()}

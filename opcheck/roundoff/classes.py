@@ -111,8 +111,10 @@ class ClassRounding(Rounding):
         known = q != 0
         size = np.where(known, q * np.abs(log_p), 0.0).sum(axis=1)
         error = np.where(known, q * log_error, 0.0).sum(axis=1) + f.relative(6, classes + 2) * size + f.eta
-        # torch forms the smoothed part of all classes of all rows in one sum
-        return self._reduced(op, p, f, arrays, error, size, n * (classes + 1))
+        # the smoothed part may be formed as one sum over all classes of all rows, scaled afterwards
+        largest = np.abs(log_p).sum() * np.max(np.abs(arrays.get("weight", np.ones(1))), initial=1.0)
+        bound = self._reduced(op, p, f, arrays, error, size, n * (classes + 1))
+        return Bound(bound.error, np.broadcast_to(largest, bound.error.shape))
 
     def vjp(self, op: Any, p: Params, f: Format, cotangent: Array, **arrays: Array) -> dict[str, Bound]:
         x = arrays["input"]

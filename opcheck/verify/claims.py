@@ -5,26 +5,32 @@ A claim takes a Check (one trial, one implementation) and yields findings. `EVER
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Array, Refused
-from opcheck.verify.check import Check, Finding, malformed
+from opcheck.spec import Array, Case, Refused
+from opcheck.verify.check import Check, FalseAlarm, Finding, malformed
 from opcheck.verify.definition import Definition
+from opcheck.verify.streams import trial as trial_at
 from opcheck.verify.verdict import Status, Verdict
+
+AGAIN = 6  # calls that must give the same bits
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim: its name, one sentence, and how often it is checked (on every how many-th trial)."""
+    """A claim: its name, one sentence, how often it is checked (on every how many-th trial), and whether there is a
+    point in it where the values or gradients are wrong already."""
 
     name: str
     sentence: str
     check: Callable[[Check], Iterator[Finding]]
     every: int = 1
+    needs_right_values: bool = False
 
 
 def shape(check: Check) -> Iterator[Finding]:
@@ -101,6 +107,10 @@ def adjoint(check: Check) -> Iterator[Finding]:
         size += float(np.abs(trial.tangents[name] * y).sum())
     allowed += 1e4 * 2.0**-53 * size  # our own two sums, in float64
     finding = Finding("adjoint", elements=1)
+    if not np.isfinite(allowed):  # the mean of no rows is NaN on both sides
+        finding.free = 1
+        yield finding
+        return
     error = abs(forward - backward)
     finding.ratio = error / allowed if allowed else 0.0
     if not error <= allowed:
@@ -118,21 +128,38 @@ def adjoint(check: Check) -> Iterator[Finding]:
 
 def layout(check: Check) -> Iterator[Finding]:
     """The same numbers from every memory layout."""
-    for each in check.backend.layouts:
+    layouts = check.backend.layouts if check.trial.layout == "contiguous" else (check.trial.layout,)
+    for each in layouts:
         if each == "contiguous":
             continue
-        session = check.open(each)
-        finding = _policy(check, "layout", session.outputs())
-        if finding.verdict is None and check.trial.tangents and check.trial.policy != "special":
-            try:
-                gradients = session.vjp(check.trial.cotangent)
-            except NoCounterpart:
-                gradients = {}
-            if gradients:
-                finding = check.compare("layout", "gradient", gradients)
+        try:
+            finding = _from_memory(check, each)
+        except (NoCounterpart, KeyboardInterrupt, FalseAlarm):
+            raise
+        except Exception as error:  # what the implementation raises
+            finding = Finding("layout", verdict=malformed("layout", check.trial, error))
         if finding.verdict is not None:
-            finding.verdict = _renamed(finding.verdict, check, each)
+            message = finding.verdict.message
+            only = say("for {layout} memory only", layout=each)
+            finding.verdict = replace(
+                finding.verdict, trial=check.trial.replace(layout=each), message=f"{message} {only}".strip()
+            )
         yield finding
+
+
+def _from_memory(check: Check, layout: str) -> Finding:
+    session = check.open(layout)
+    outputs = session.outputs()
+    if check.trial.policy == "special":
+        return check.compare("layout", "output", outputs, free=_where_definition_and_reference_disagree(check))
+    finding = check.compare("layout", "output", outputs)
+    if finding.verdict is None and check.trial.tangents:
+        try:
+            gradients = session.vjp(check.trial.cotangent)
+        except NoCounterpart:
+            return finding
+        return check.compare("layout", "gradient", gradients)
+    return finding
 
 
 def pure(check: Check) -> Iterator[Finding]:
@@ -158,43 +185,104 @@ def pure(check: Check) -> Iterator[Finding]:
 
 
 def repeat(check: Check) -> Iterator[Finding]:
-    """The same call gives the same bits again."""
+    """The same call gives the same bits again: at once, after a call of another shape, and from two threads."""
     finding = Finding("repeat", elements=sum(each.size for each in check.got.values()))
-    for _ in range(3):
-        again = check.open(check.trial.layout).outputs()
+    _call_another_shape(check)
+    answers = [check.open(check.trial.layout, gradients=False).outputs() for _ in range(AGAIN)]
+    when = say("the next time")
+    if check.backend.concurrent and all(same_answer(check.got, each) for each in answers):
+        with ThreadPoolExecutor(2) as threads:
+            calls = [threads.submit(check.open(gradients=False).outputs) for _ in range(4)]
+            answers, when = [call.result() for call in calls], say("in another thread")
+    for again in answers:
         for name, first in check.got.items():
             if not same_bits(first, again[name]):
-                finding.verdict = Verdict(
-                    Status.DIFFERS,
-                    "repeat",
-                    check.trial,
-                    name,
-                    message=say("the same call gave another {name} the second time", name=name),
-                )
-                yield finding
-                return
+                message = say("the same call gave another {name} {when}", name=name, when=when)
+                finding.verdict = Verdict(Status.DIFFERS, "repeat", check.trial, name, message=message)
     yield finding
+
+
+def _call_another_shape(check: Check) -> None:
+    """A call that may leave something behind: a cache, a buffer of another size."""
+    if len(check.trial.address) == 4:
+        _, dtype, seed, index = check.trial.address
+        other = trial_at(check.op, dtype, seed, index + 1)
+        if not check.backend.lacks(check.op, other.case):
+            check.backend.open(check.op, other.case, dtype, gradients=False).attempt()
+
+
+def batch(check: Check) -> Iterator[Finding]:
+    """The first and the last of a batch alone give what they give in the batch."""
+    arrays = check.trial.case.arrays
+    batched = [
+        each.name for each in check.op.inputs
+        if each.name in arrays and each.letters.startswith("N ") and arrays[each.name].ndim == len(each.letters.split())
+    ]  # fmt: skip
+    count = arrays[batched[0]].shape[0] if batched else 0
+    if count < 2 or not all(each.letters.startswith("N ") for each in check.op.outputs) or check.trial.policy == "special":
+        return
+    for k in (0, count - 1):
+        one = {name: array[k : k + 1] if name in batched else array for name, array in arrays.items()}
+        alone = Check(check.op, check.trial.replace(case=Case(check.op.name, one, check.trial.case.params)), check.backend)
+        yield alone.compare("batch", "output", alone.got)
+
+
+def second(check: Check) -> Iterator[Finding]:
+    """The gradient of the gradient, to half of the type's digits: its structure, not its rounding."""
+    trial = check.trial
+    small = sum(array.size for array in trial.case.arrays.values()) <= 24
+    if trial.policy != "exact" or not trial.tangents or not small or check.f.digits < 24:
+        return
+    got = check.session.second(trial.cotangent, trial.tangents)
+    expected = Definition(check.op, trial.case).second(trial.cotangent, trial.tangents)
+    finding = Finding("second")
+    for name, right in expected.items():
+        finding.elements += right.size
+        found = got[name]
+        scale = float(np.max(np.abs(right), initial=1.0))
+        bound = np.full(right.shape, 2.0 ** -(check.f.digits // 2) * scale)
+        with np.errstate(all="ignore"):
+            wrong = ~((np.abs(found - right) <= bound) | ~np.isfinite(right))
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            finding.verdict = Verdict(
+                Status.DIFFERS, "second", trial, name, at, float(right[at]), float(found[at]), float(bound[at]),
+                wrong=int(wrong.sum()), elements=right.size,
+            )  # fmt: skip
+    yield finding
+
+
+def refuses(check: Check) -> Iterator[Finding]:
+    """Arguments that do not fit each other raise; nothing is computed from them."""
+    case = check.trial.case
+    for name, array in case.arrays.items():
+        for axis in range(array.ndim):
+            longer = np.concatenate([array, array[-1:] if axis == 0 else np.take(array, [-1], axis)], axis) if array.size else array
+            bad = Case(check.op.name, {**case.arrays, name: longer}, case.params)
+            try:
+                check.op.checked(bad)
+                continue
+            except Refused as refusal:
+                rule = refusal.rule
+            finding = Finding("refuses", elements=1)
+            try:
+                check.backend.open(check.op, bad, check.trial.dtype, gradients=False).attempt()
+            except Exception:  # any refusal will do
+                yield finding
+                continue
+            message = say("computed something for {name} of shape {shape}: {rule}", name=name, shape=longer.shape, rule=rule)
+            bad_trial = check.trial.replace(case=bad)
+            finding.verdict = Verdict(Status.DIFFERS, "refuses", bad_trial, name, message=message)
+            yield finding
+
+
+def same_answer(a: dict[str, Array], b: dict[str, Array]) -> bool:
+    return all(same_bits(each, b[name]) for name, each in a.items())
 
 
 def same_bits(a: Array, b: Array) -> bool:
     """Equal, NaN with NaN."""
     return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=True))
-
-
-def _policy(check: Check, claim: str, got: dict[str, Array]) -> Finding:
-    if check.trial.policy == "special":
-        return check.compare(claim, "output", got, free=_where_definition_and_reference_disagree(check))
-    return check.compare(claim, "output", got)
-
-
-def _renamed(verdict: Verdict, check: Check, layout: str) -> Verdict:
-    from dataclasses import replace
-
-    return replace(
-        verdict,
-        trial=check.trial.replace(layout=layout),
-        message=verdict.message or say("wrong for {layout} memory only", layout=layout),
-    )
 
 
 def _where_definition_and_reference_disagree(check: Check) -> dict[str, Array]:
@@ -220,10 +308,16 @@ EVERY = (
     Claim("values", "exact: bit-equal on whole numbers; rounding: within the proven bound; special: NaN, ±inf, ...", numbers),
     Claim("vjp", "vjp:<input>: the gradient for random cotangents is within its bound, exact on whole numbers", vjp),
     Claim("jvp", "the tangent for random tangents is within its bound, exact on whole numbers", jvp),
-    Claim("adjoint", "<g, Jv> = <J'g, v>", adjoint, every=3),
-    Claim("layout", "the same answer for transposed, strided, offset, channels-last and expanded memory", layout, every=5),
+    Claim("adjoint", "<g, Jv> = <J'g, v>", adjoint, every=3, needs_right_values=True),
+    Claim("layout", "the same answer for transposed, strided, offset, channels-last and expanded memory", layout, every=5,
+          needs_right_values=True),  # fmt: skip
+    Claim("batch", "the first and the last of a batch alone give what they give in the batch", batch, every=5,
+          needs_right_values=True),  # fmt: skip
+    Claim("second", "the gradient of the gradient, to half of the type's digits", second, every=9,
+          needs_right_values=True),  # fmt: skip
+    Claim("refuses", "arguments that do not fit each other raise", refuses, every=11),
     Claim("pure", "inputs unchanged; outputs in memory of their own", pure, every=7),
-    Claim("repeat", "the same bits for the same call again", repeat, every=7),
+    Claim("repeat", "the same bits again: at once, after another shape, from two threads", repeat, every=5),
 )
 
 

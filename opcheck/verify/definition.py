@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.spec import Array, Case, Op, Shape, widened
-from opcheck.trace import EXACT, FLOATS, Arithmetic, Graph, Tape, Tracer, View, exact, forward, reverse, values
+from opcheck.trace import EXACT, FLOATS, TRACED, Arithmetic, Graph, Tape, Tracer, View, exact, forward, reverse, values
 from opcheck.trace.arithmetic import exactly
 
 Element = tuple[int, ...]
@@ -90,6 +90,23 @@ class Definition:
         adjoints = reverse(self.graph(), seeds, values(self.graph()))
         return {
             name: np.array([adjoints[id] or 0.0 for id in ids]).reshape(self.views[name].shape)
+            for name, ids in leaves.items()
+        }
+
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
+        """The gradient of sum of directions * (gradient for the cotangent), in floats: reverse mode over itself."""
+        leaves = {name: [self.views[name][at].id for at in places(self.views[name].shape)] for name in directions}
+        seeds = self._seeds(cotangent, TRACED, self.tape.constant)
+        first = reverse(self.graph(), seeds, self.tape.tracers(), TRACED, values(self.graph()))
+        weights: dict[int, Any] = {}
+        for name, ids in leaves.items():
+            for id, weight in zip(ids, directions[name].ravel().tolist(), strict=True):
+                node = first[id]
+                if isinstance(node, Tracer):
+                    weights[node.id] = weights.get(node.id, 0.0) + weight
+        adjoints = reverse(self.graph(), weights, values(self.graph()))
+        return {
+            name: np.array([adjoints[id] or 0.0 for id in ids], dtype=np.float64).reshape(self.views[name].shape)
             for name, ids in leaves.items()
         }
 

@@ -87,17 +87,15 @@ class Search:
             return
         _, dtype, seed, index = self.trial.address
         _, taken = noted_trial(self.op, dtype, seed, index)
-        improved = True
-        while improved and self.left > 0:
-            improved = False
-            for k in range(len(taken)):
-                for value in sorted({0, taken[k] // 2, taken[k] - 1}):
-                    if not 0 <= value < taken[k]:
-                        continue
-                    trial, noted = noted_trial(self.op, dtype, seed, index, [*taken[:k], value, *taken[k + 1 :]], "first")
-                    if (_size(trial), noted) < (_size(self.trial), taken) and self.attempt(trial):
-                        taken, improved = noted, True
-                        break
+        k = 0
+        while k < len(taken):
+            for value in sorted({0, taken[k] // 2, max(0, taken[k] - 1)} - {taken[k]}):
+                trial, noted = noted_trial(self.op, dtype, seed, index, [*taken[:k], value, *taken[k + 1 :]], "first")
+                trial = trial.replace(layout=self.trial.layout)
+                if (_size(trial), noted) < (_size(self.trial), taken) and self.attempt(trial):
+                    taken, k = noted, -1  # what was tried before may fail now
+                    break
+            k += 1
 
     def steps(self, simpler: Callable[[Op, Trial], Iterator[Trial]]) -> None:
         """Take steps of one kind until none is left that fails."""
