@@ -38,6 +38,26 @@ REDUCTION_MISTAKES = (
     ),
 )
 
+WEIGHT_MISTAKES = (
+    Mistake(
+        "weight_ignored",
+        "The weight of each element was not used.",
+        forward=lambda op, p, weight=None, **a: op.forward(p, **a),
+    ),
+    Mistake(
+        "mean_divided_by_weights",
+        "The mean was divided by the sum of the weights; this loss divides by the number of losses.",
+        forward=lambda op, p, **a: _divided_by_weights(op, p, **a),
+    ),
+)
+
+
+def _divided_by_weights(op: Any, p: Params, weight: Array | None = None, **others: Array) -> Any:
+    if weight is None or p.reduction != "mean":
+        return op.forward(p, weight=weight, **others)
+    weights = np.broadcast_to(weight, others["input"].shape)
+    return op.forward(p, weight=weights * weights.size / max(weights.sum(), 1e-300), **others)
+
 
 def _summed(p: Params) -> Params:
     return p.replace(reduction="sum") if p.reduction == "mean" else p
@@ -142,13 +162,13 @@ class Loss(Op):
         return self.loss_shape(p, {name: array.shape for name, array in arrays.items()})
 
 
-def same_shape(shapes: Mapping[str, Shape], fix: str) -> Shape:
-    """The one shape of input and target."""
+def same_shape(shapes: Mapping[str, Shape]) -> Shape:
+    """The one shape of input and target; torch does not broadcast here."""
     if shapes["input"] != shapes["target"]:
         raise Refused(
             say("target must have the shape of input"),
             got=say("input {x} and target {t}", x=shapes["input"], t=shapes["target"]),
-            fix=fix,
+            fix=say("reshape one of them: they are not broadcast"),
         )
     return shapes["input"]
 
@@ -161,6 +181,12 @@ def broadcast_into(shapes: Mapping[str, Shape], name: str, shape: Shape) -> None
             say("{name} must broadcast to {shape}, the shape of input", name=name, shape=shape),
             got=say("{name} {own}", name=name, own=own),
         )
+
+
+def broadcast_place(at: Shape, shape: Shape) -> Shape:
+    """The definition's place in an array that was broadcast: a dimension of size 1 is read at 0 each time."""
+    own = at[len(at) - len(shape) :]
+    return tuple(0 if n == 1 else i for i, n in zip(own, shape, strict=True))
 
 
 def summed_to(array: Array, shape: Shape) -> Array:

@@ -7,7 +7,16 @@ import numpy as np
 
 from opcheck.choosers import Chooser
 from opcheck.language import say
-from opcheck.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE, Loss, summed_to
+from opcheck.losses import (
+    REDUCE,
+    REDUCTION,
+    REDUCTION_MISTAKES,
+    REDUCTIONS,
+    SIZE_AVERAGE,
+    Loss,
+    broadcast_place,
+    summed_to,
+)
 from opcheck.roundoff import MeanSquares
 from opcheck.spec import Array, Case, Input, Mistake, Params, Refused, Shape
 from opcheck.trace import total
@@ -56,8 +65,8 @@ class MSELoss(Loss):
     # --- definition -------------------------------------------------------------------------------------------
 
     def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
-        squared = (input[_place(at, input.shape)] - target[_place(at, target.shape)]) ** 2
-        return squared if weight is None else weight[_place(at, weight.shape)] * squared
+        squared = (input[broadcast_place(at, input.shape)] - target[broadcast_place(at, target.shape)]) ** 2
+        return squared if weight is None else weight[broadcast_place(at, weight.shape)] * squared
 
     def divisor(self, p: Params, shape: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
         if weight is None:
@@ -156,12 +165,6 @@ class MSELoss(Loss):
             vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
         ),
     )
-
-
-def _place(at: Shape, shape: Shape) -> Shape:
-    """Where an array that was broadcast is read: a dimension of size 1 is read at 0 each time."""
-    own = at[len(at) - len(shape) :]
-    return tuple(0 if n == 1 else i for i, n in zip(own, shape, strict=True))
 
 
 def _row_size(p: Params, *, input: Array, target: Array, weight: Array | None = None) -> int:

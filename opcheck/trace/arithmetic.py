@@ -81,19 +81,22 @@ def sigmoid(x: Any) -> Any:
 
 def first_maximum(*args: Any) -> int:
     """Where the maximum stands: the first of equals; a NaN wins, of several the last, as in torch's pooling."""
-    best = 0
-    for i, x in enumerate(args):
-        if x > args[best] or x != x:
-            best = i
-    return best
+    return _first(operator.gt, args)
 
 
 def first_minimum(*args: Any) -> int:
     """Where the minimum stands: the first of equals; a NaN wins, of several the last, as in torch's pooling."""
+    return _first(operator.lt, args)
+
+
+def _first(beats: Function, args: Any) -> int:
     best = 0
-    for i, x in enumerate(args):
-        if x < args[best] or x != x:
-            best = i
+    try:
+        for i, x in enumerate(args):
+            if beats(x, args[best]) or x != x:
+                best = i
+    except TypeError:  # a Fraction and an mpmath number do not compare
+        return _first(beats, [high_precision(x) for x in args])
     return best
 
 

@@ -1,0 +1,180 @@
+"""binary_cross_entropy: how improbable the right answer of a yes-or-no question is, for probabilities.
+
+Where torch's gradient is not that of what torch computes (near 0 and 1, where it holds the logarithms at −100), the
+definition declares torch's: the divisor x·(1−x) held at 1e-12 for the input, and for the target no bound at all.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.choosers import Chooser
+from opcheck.language import say
+from opcheck.losses import (
+    REDUCE,
+    REDUCTION,
+    REDUCTION_MISTAKES,
+    REDUCTIONS,
+    SIZE_AVERAGE,
+    WEIGHT_MISTAKES,
+    Loss,
+    broadcast_into,
+    broadcast_place,
+    same_shape,
+)
+from opcheck.params import Params
+from opcheck.spec import Array, Case, Input, Mistake, Refused, Shape
+from opcheck.trace import detach, log, maximum, with_slope
+
+LOWEST_LOG = -100.0
+SMALLEST_DIVISOR = float(np.float32(1e-12))  # torch holds it in float32, also for float64
+
+
+class BinaryCrossEntropy(Loss):
+    name = "binary_cross_entropy"
+    aliases = ("bce", "BCELoss", "nn.BCELoss")
+    summary = "mean of −log of the probability that was given to the right answer, yes or no"
+    formula = "L = (1/n)·Σ_i −w[i]·( t[i]·log x[i] + (1 − t[i])·log(1 − x[i]) )"
+    source = "Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90; torch.nn.functional"
+    arguments = (
+        Input("input", "x", "*", "probabilities of yes", default="unit"),
+        Input("target", "t", "*", "1 for yes and 0 for no, or a probability", default="binary"),
+        Input("weight", "w", "*", "one factor for each element, or broadcast to them", optional=True,
+              differentiable=False, default="ones"),
+        SIZE_AVERAGE,
+        REDUCE,
+        REDUCTION,
+    )  # fmt: skip
+
+    def loss_shape(self, p: Params, shapes: Mapping[str, Shape]) -> Shape:
+        shape = same_shape(shapes)
+        broadcast_into(shapes, "weight", shape)
+        return shape
+
+    def check(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> None:
+        for name, array in (("input", input), ("target", target)):
+            wrong = array[~((array >= 0) & (array <= 1))]
+            if wrong.size:
+                raise Refused(
+                    say("every number of {name} must be from 0 to 1", name=name),
+                    got=f"{wrong[0]}",
+                    fix=say("binary_cross_entropy_with_logits takes any input") if name == "input" else "",
+                )
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        return (
+            say("a logarithm counts as −100 at least, and x·(1−x) in the gradient as 1e-12 at least, so that 0 and 1 "
+                "stay finite"),
+        )  # fmt: skip
+
+    # --- definition -------------------------------------------------------------------------------------------
+
+    def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
+        x, t = detach(input[at]), detach(target[at])
+        loss = -(t * maximum(log(x), LOWEST_LOG) + (1 - t) * maximum(log(1 - x), LOWEST_LOG))
+        loss = with_slope(loss, input[at], (x - t) / maximum(x * (1 - x), SMALLEST_DIVISOR))
+        loss = with_slope(loss, target[at], log(1 - x) - log(x))
+        return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss
+
+    # --- fast reference ---------------------------------------------------------------------------------------
+
+    def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
+        yes, no = np.maximum(np.log(input), LOWEST_LOG), np.maximum(np.log1p(-input), LOWEST_LOG)
+        losses = (target - 1.0) * no - target * yes
+        return np.asarray(losses if weight is None else losses * weight)
+
+    def losses_vjp(
+        self, p: Params, cotangent: Any, *, input: Array, target: Array, weight: Array | None = None
+    ) -> dict[str, Array]:
+        g = cotangent if weight is None else cotangent * weight
+        by_input, by_target = _slopes(input, target)
+        return {"input": np.asarray(by_input * g), "target": np.asarray(by_target * g)}
+
+    def losses_jvp(
+        self, p: Params, tangents: dict[str, Array], *, input: Array, target: Array, weight: Array | None = None
+    ) -> Array:
+        slopes = dict(zip(("input", "target"), _slopes(input, target), strict=True))
+        tangent = sum((slopes[name] * each for name, each in tangents.items()), np.zeros(input.shape))
+        return np.asarray(tangent if weight is None else tangent * weight)
+
+    # --- cases ------------------------------------------------------------------------------------------------
+
+    def sample(self, chooser: Chooser) -> Case:
+        shape = chooser.choice([(4,), (2, 2), (), (1,), (2, 3), (0, 3), (2, 1, 4)])
+        x, t = chooser.unit(*shape), chooser.unit(*shape)
+        if chooser.choice([False, True]):
+            t = chooser.classes(shape, (0, 1)).astype(float)
+        if chooser.choice([False, True]):  # inputs that a sigmoid rounded to 0 and 1
+            ends = chooser.classes(shape, (0, 1, 2))
+            x = np.where(ends == 2, x, ends.astype(float))
+        arrays = {"input": x, "target": t}
+        repeated = chooser.choice([None, shape, shape[-1:], shape[:-1] + (1,) * len(shape[-1:])])
+        if repeated is not None:
+            arrays["weight"] = chooser.positive(*repeated)
+        return Case(self.name, arrays, dict(chooser.choice(REDUCTIONS)))
+
+    mistakes = (
+        *REDUCTION_MISTAKES,
+        *WEIGHT_MISTAKES,
+        Mistake(
+            "logarithm_of_zero",
+            "The logarithm of 0 is −∞, and 0·(−∞) is not a number: torch takes no logarithm below −100.",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -(t * np.log(x) + (1 - t) * np.log(1 - x)), **a),
+        ),
+        Mistake(
+            "same_logarithm_twice",
+            "The second term has log x again; it is (1 − t)·log(1 − x).",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -(t * _log(x) + (1 - t) * _log(x)), **a),
+        ),
+        Mistake(
+            "minus_on_first_term_only",
+            "The minus sign stands before the first term only; it belongs to the sum of both.",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -t * _log(x) + (1 - t) * _log(1 - x), **a),
+        ),
+        Mistake(
+            "first_term_only",
+            "The term (1 − t)·log(1 − x) is missing: that is the loss for yes only.",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -t * _log(x), **a),
+        ),
+        Mistake(
+            "sigmoid_taken_again",
+            "The input holds probabilities already, and went through a sigmoid.",
+            forward=lambda op, p, input, **a: op.forward(p, input=1 / (1 + np.exp(-input)), **a),
+        ),
+        Mistake(
+            "gradient_not_clipped",
+            "The loss is clipped near 0 and 1, but its gradient divides by x·(1 − x) = 0.",
+            vjp=lambda op, p, g, **a: _unclipped(op, p, g, **a),
+        ),
+        Mistake(
+            "gradient_sign_flipped",
+            "The gradient has the wrong sign: by the input it is (x − t) / (x·(1 − x)).",
+            vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
+        ),
+    )
+
+
+def _slopes(x: Array, t: Array) -> tuple[Array, Array]:
+    """torch's derivatives of one loss by input and by target."""
+    return (x - t) / np.maximum((1.0 - x) * x, SMALLEST_DIVISOR), np.log1p(-x) - np.log(x)
+
+
+def _log(x: Array) -> Array:
+    return np.maximum(np.log(x), LOWEST_LOG)
+
+
+def _variant(op: Any, p: Params, loss: Any, input: Array, target: Array, weight: Any = None) -> Array:
+    with np.errstate(all="ignore"):
+        losses = loss(input, target) * (1.0 if weight is None else weight)
+    return np.asarray(op.reduced(p, losses, {"input": input, "target": target}))
+
+
+def _unclipped(op: Any, p: Params, g: Any, input: Array, target: Array, **weight: Array) -> dict[str, Array]:
+    right: dict[str, Array] = op.vjp(p, g, input=input, target=target, **weight)
+    divisor = input * (1.0 - input)
+    with np.errstate(all="ignore"):
+        return {**right, "input": np.asarray(right["input"] * np.maximum(divisor, SMALLEST_DIVISOR) / divisor)}
+
+
+OPS = (BinaryCrossEntropy(),)

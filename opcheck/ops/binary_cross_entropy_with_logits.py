@@ -1,0 +1,211 @@
+"""binary_cross_entropy_with_logits: binary cross-entropy of the probabilities that a sigmoid makes of logits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.choosers import Chooser
+from opcheck.language import say
+from opcheck.losses import (
+    REDUCE,
+    REDUCTION,
+    REDUCTION_MISTAKES,
+    REDUCTIONS,
+    SIZE_AVERAGE,
+    WEIGHT_MISTAKES,
+    Loss,
+    broadcast_into,
+    broadcast_place,
+    same_shape,
+)
+from opcheck.params import Params
+from opcheck.spec import Array, Case, Input, Mistake, Shape
+from opcheck.trace import detach, exp, log1p, minimum, named, sigmoid, with_slope
+
+
+class BinaryCrossEntropyWithLogits(Loss):
+    name = "binary_cross_entropy_with_logits"
+    aliases = ("bce_with_logits", "BCEWithLogitsLoss", "nn.BCEWithLogitsLoss", "sigmoid_cross_entropy")
+    summary = "binary cross-entropy of sigmoid(input), without its overflow"
+    formula = "L = (1/n)·Σ_i −w[i]·( p[i]·t[i]·log σ(x[i]) + (1 − t[i])·log(1 − σ(x[i])) )"
+    source = (
+        "Bishop, Pattern Recognition and Machine Learning (2006), equations 4.90 and 4.91; "
+        "torch.nn.functional.binary_cross_entropy_with_logits"
+    )
+    arguments = (
+        Input("input", "x", "*", "logits"),
+        Input("target", "t", "*", "1 for yes and 0 for no, or a probability", default="binary"),
+        Input("weight", "w", "*", "one factor for each element, or broadcast to them", optional=True,
+              differentiable=False, default="ones"),
+        SIZE_AVERAGE,
+        REDUCE,
+        REDUCTION,
+        Input("pos_weight", "p", "*", "one factor for each yes, or broadcast to them", optional=True,
+              differentiable=False, default="ones"),
+    )  # fmt: skip
+
+    def loss_shape(self, p: Params, shapes: Mapping[str, Shape]) -> Shape:
+        shape = same_shape(shapes)
+        broadcast_into(shapes, "weight", shape)
+        broadcast_into(shapes, "pos_weight", shape)
+        return shape
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        return (
+            say(
+                "log σ(x) = min(x, 0) − log(1 + exp(−|x|)), where exp cannot overflow, and log(1 − σ(x)) = log σ(x) − x"
+            ),
+        )
+
+    # --- definition -------------------------------------------------------------------------------------------
+
+    def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None, pos_weight: Any = None) -> Any:
+        x, t = detach(input[at]), detach(target[at])
+        rest = log1p(exp(-abs(x)))
+        log_sigma = named("log σ", minimum(x, 0) - rest, at)
+        if pos_weight is None:
+            loss = (1 - t) * x - log_sigma
+            by_input, by_target = sigmoid(x) - t, -x
+        else:
+            yes = pos_weight[broadcast_place(at, pos_weight.shape)] * t
+            loss = (1 - t) * x - (yes + 1 - t) * log_sigma
+            by_input = (yes + 1 - t) * sigmoid(x) - yes
+            by_target = minimum(-x, 0) - rest - pos_weight[broadcast_place(at, pos_weight.shape)] * log_sigma
+        loss = with_slope(with_slope(loss, input[at], by_input), target[at], by_target)
+        return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss
+
+    # --- fast reference ---------------------------------------------------------------------------------------
+
+    def losses(
+        self, p: Params, *, input: Array, target: Array, weight: Array | None = None, pos_weight: Array | None = None
+    ) -> Array:
+        log_sigma = np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
+        if pos_weight is not None:
+            log_sigma = log_sigma * (1.0 + (pos_weight - 1.0) * target)
+        losses = (1.0 - target) * input - log_sigma
+        return np.asarray(losses if weight is None else losses * weight)
+
+    def losses_vjp(
+        self,
+        p: Params,
+        cotangent: Any,
+        *,
+        input: Array,
+        target: Array,
+        weight: Array | None = None,
+        pos_weight: Array | None = None,
+    ) -> dict[str, Array]:
+        g = cotangent if weight is None else cotangent * weight
+        by_input, by_target = _slopes(input, target, pos_weight)
+        return {"input": np.asarray(by_input * g), "target": np.asarray(by_target * g)}
+
+    def losses_jvp(
+        self,
+        p: Params,
+        tangents: dict[str, Array],
+        *,
+        input: Array,
+        target: Array,
+        weight: Array | None = None,
+        pos_weight: Array | None = None,
+    ) -> Array:
+        slopes = dict(zip(("input", "target"), _slopes(input, target, pos_weight), strict=True))
+        tangent = sum((slopes[name] * each for name, each in tangents.items()), np.zeros(input.shape))
+        return np.asarray(tangent if weight is None else tangent * weight)
+
+    # --- cases ------------------------------------------------------------------------------------------------
+
+    def sample(self, chooser: Chooser) -> Case:
+        shape = chooser.choice([(4,), (2, 2), (), (1,), (2, 3), (0, 3), (2, 1, 4)])
+        x, t = chooser.array(*shape), chooser.unit(*shape)
+        if chooser.choice([False, True]):
+            t = chooser.classes(shape, (0, 1)).astype(float)
+        arrays = {"input": x, "target": t}
+        for name in ("weight", "pos_weight"):
+            repeated = chooser.choice([None, shape, shape[-1:], shape[:-1] + (1,) * len(shape[-1:])])
+            if repeated is not None:
+                arrays[name] = chooser.positive(*repeated)
+        return Case(self.name, arrays, dict(chooser.choice(REDUCTIONS)))
+
+    mistakes = (
+        *REDUCTION_MISTAKES,
+        *WEIGHT_MISTAKES,
+        Mistake(
+            "sigmoid_missing",
+            "The logits were taken for probabilities: the sigmoid is missing.",
+            forward=lambda op, p, **a: _variant(op, p, lambda x: x, **a),
+        ),
+        Mistake(
+            "sigmoid_twice",
+            "The input went through a sigmoid before; with_logits takes logits and does that itself.",
+            forward=lambda op, p, input, **a: op.forward(p, input=_sigmoid(input), **a),
+        ),
+        Mistake(
+            "logarithm_of_sigmoid",
+            "The sigmoid rounds to 0 or 1 for large logits, and then its logarithm is −∞.",
+            forward=lambda op, p, **a: _variant(op, p, _sigmoid, **a),
+        ),
+        Mistake(
+            "pos_weight_on_both_terms",
+            "The factor pos_weight belongs to the term of yes only, t·log σ(x), and was put on both.",
+            forward=lambda op, p, **a: _on_both_terms(op, p, **a),
+        ),
+        Mistake(
+            "pos_weight_ignored",
+            "The factor pos_weight was not used.",
+            forward=lambda op, p, pos_weight=None, **a: op.forward(p, **a),
+        ),
+        Mistake(
+            "gradient_without_sigmoid",
+            "The gradient is σ(x) − t; the sigmoid is missing in it.",
+            vjp=lambda op, p, g, **a: _without_sigmoid(op, p, g, **a),
+        ),
+        Mistake(
+            "gradient_times_sigmoid_slope",
+            "The gradient was multiplied by σ(x)·(1 − σ(x)), which cancels: it is σ(x) − t.",
+            vjp=lambda op, p, g, input, **a: _times(op.vjp(p, g, input=input, **a), _sigmoid(input) * _sigmoid(-input)),
+        ),
+    )
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1.0, e) / (1.0 + e))
+
+
+def _slopes(x: Array, t: Array, pos_weight: Array | None) -> tuple[Array, Array]:
+    """The derivatives of one loss by input and by target."""
+    if pos_weight is None:
+        return _sigmoid(x) - t, -x
+    yes, rest = pos_weight * t, np.log1p(np.exp(-np.abs(x)))
+    by_target = np.minimum(-x, 0.0) - rest - pos_weight * (np.minimum(x, 0.0) - rest)
+    return (yes + 1.0 - t) * _sigmoid(x) - yes, by_target
+
+
+def _variant(op: Any, p: Params, probability: Any, input: Array, target: Array, **weights: Array) -> Array:
+    """The loss with other probabilities, by its textbook formula."""
+    x = probability(input)
+    with np.errstate(all="ignore"):
+        losses = -(weights.get("pos_weight", 1.0) * target * np.log(x) + (1.0 - target) * np.log(1.0 - x))
+    return np.asarray(op.reduced(p, losses * weights.get("weight", 1.0), {"input": input, "target": target}))
+
+
+def _on_both_terms(op: Any, p: Params, pos_weight: Any = None, weight: Any = None, **others: Array) -> Array:
+    if pos_weight is None:
+        return np.asarray(op.forward(p, weight=weight, **others))
+    return np.asarray(op.forward(p, weight=pos_weight * (1.0 if weight is None else weight), **others))
+
+
+def _without_sigmoid(op: Any, p: Params, g: Any, input: Array, **others: Array) -> dict[str, Array]:
+    right: dict[str, Array] = op.vjp(p, g, input=input, **others)
+    with np.errstate(all="ignore"):
+        slope, _ = _slopes(input, others["target"], others.get("pos_weight"))
+        return _times(right, (input - others["target"]) / slope)
+
+
+def _times(gradients: dict[str, Array], factor: Any) -> dict[str, Array]:
+    return {**gradients, "input": gradients["input"] * factor}
+
+
+OPS = (BinaryCrossEntropyWithLogits(),)
