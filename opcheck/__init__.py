@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opcheck import reference
+    from opcheck.autodiff import trace as trace
     from opcheck.errors import CouldNotRun, Refused
     from opcheck.explanation import Explanation, explain
 
 __version__ = "0.1.0"
 
-__all__ = ["CouldNotRun", "Explanation", "Refused", "explain", "reference"]
+__all__ = ["CouldNotRun", "Explanation", "Refused", "explain", "reference", "trace"]
 
 # where each public name lives; imported when it is asked for
 _HOMES = {
@@ -25,8 +26,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "reference":
-        return import_module("opcheck.reference")
+    if name in ("reference", "trace"):  # opcheck.trace is a package that can be called
+        return import_module(f"opcheck.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'opcheck' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

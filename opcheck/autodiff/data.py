@@ -7,14 +7,14 @@ from typing import Any
 
 from opcheck.autodiff.scalars import Trace
 from opcheck.autodiff.tables import shown
-from opcheck.render.notation import Notation
+from opcheck.render.signs import Signs
 
 SCHEMA = "opcheck.trace/1"
 
 
 def document(trace: Trace) -> str:
     """The lines with their values, the tangents in every tracked direction, the adjoints of every output."""
-    lines, write = trace.lines, Notation().write
+    lines, write = trace.lines, Signs().write
     tangents = trace.forward().columns if trace.tracked else {}
     several = len(trace.graph.outputs) > 1
     sweeps = [trace.adjoints(output=k) for k in range(len(trace.graph.outputs))] if trace.tracked else []

@@ -6,15 +6,13 @@ them), and from left to right within a level.
 
 import ast
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opcheck import trace as on
-from opcheck.errors import Refused
+from opcheck.autodiff.refusals import ExpressionRefused, syntax_error
 from opcheck.language import say
-from opcheck.trace import Graph, Node, Tape, Tracer
+from opcheck.trace import TRACED, Graph, Node, Tape, Tracer
 from opcheck.trace.arithmetic import EXACT_DIGITS
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -26,29 +24,19 @@ BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 ANY = math.inf
 FUNCTIONS: dict[str, tuple[Callable[..., Any], float]] = {  # name -> (recorder, most arguments)
-    **{name: (getattr(on, name), 1) for name in (
+    **{name: (TRACED.functions[name], 1) for name in (
         "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid",
     )},
-    "ln": (on.log, 1),
-    "relu": (lambda x: on.maximum(0, x), 1),  # 0 first: the first of equals takes the gradient, so relu'(0) = 0
+    "ln": (TRACED.log, 1),
+    "relu": (lambda x: TRACED.max(0, x), 1),  # 0 first: the first of equals takes the gradient, so relu'(0) = 0
     "abs": (abs, 1),
     "pow": (lambda a, b: a**b, 2),
-    "max": (on.maximum, ANY),
-    "min": (on.minimum, ANY),
+    "max": (TRACED.max, ANY),
+    "min": (TRACED.min, ANY),
 }  # fmt: skip
 LEAST = {"pow": 2, "max": 2, "min": 2}
 CONSTANTS = {"pi": ("π", math.pi), "π": ("π", math.pi), "e": ("e", math.e)}
 SIGNS = {"−": "-", "·": "*", "×": "*", "^": "**"}  # what people paste from a lecture
-
-
-class ExpressionRefused(Refused):
-    """An expression that cannot be read, with a caret under the place."""
-
-    def __init__(self, rule: str, text: str, start: int, end: int, fix: str = "") -> None:
-        line = text.replace("\n", " ").replace("\t", " ")
-        caret = " " * start + "^" * max(1, end - start)
-        super().__init__(f"{rule}\n  {line}\n  {caret}", fix=fix)
-        self.args = ("\n".join(part for part in (self.rule, fix) if part),)
 
 
 @dataclass(frozen=True)
@@ -102,7 +90,7 @@ def parse(text: str) -> Expression:
     try:
         tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:
-        raise _syntax(text, source, columns, error) from None
+        raise syntax_error(text, source, columns, error, FUNCTIONS) from None
     except (RecursionError, MemoryError, ValueError):
         raise ExpressionRefused(
             say("the expression is nested too deeply to be read"), text[:60], 0, 1, say("write it as a Python function")
@@ -125,27 +113,6 @@ def _python(text: str) -> tuple[str, tuple[int, ...]]:
         source += letter
         columns += [place] * len(letter.encode())
     return source, (*columns, len(text.rstrip()), len(text.rstrip()))
-
-
-def _syntax(text: str, source: str, columns: tuple[int, ...], error: SyntaxError) -> ExpressionRefused:
-    end = len(text.rstrip())
-    letter = (error.offset or 0) - 1  # Python counts from 1 and says 0 where the text ends too early
-    place = columns[min(len(source[:letter].encode()), len(columns) - 1)] if letter >= 0 else end
-    word = "".join(re.findall(r"\w+$|\)$", text[:place].rstrip()))
-    rule, fix = say("this is not an expression"), ""
-    if "never closed" in error.msg:
-        rule = say("this parenthesis is never closed")
-    elif "unmatched" in error.msg or "does not match" in error.msg:
-        rule = say("this parenthesis was never opened")
-    elif "=" in text:
-        fix = say("only the right-hand side, without a name and =")
-    elif word in FUNCTIONS:
-        fix = say("call it: {name}(x)", name=word)
-    elif "invalid decimal" in error.msg or (word and re.match(r"[\w(]", text[place:])):
-        fix = say("a product needs its sign: 2*x and not 2x")
-    elif place >= end:
-        rule = say("the expression ends too early")
-    return ExpressionRefused(rule, text, place, place + 1, fix)
 
 
 class _Checker:

@@ -25,12 +25,19 @@ class Gradient:
             raise Refused(say("this gradient is {state}", state=str(self)), fix=say("call .reverse() first"))
         return sum(self.passes[1:], start=self.passes[0])
 
-    def __str__(self) -> str:
+    @property
+    def state(self) -> str:
+        """Not tracked, not computed, or computed."""
         if not self.tracked:
             return say("not tracked")
-        if not self.passes:
-            return say("not computed")
-        terms = " + ".join(map(str, self.passes))
-        return terms if len(self.passes) == 1 else say(
-            "{terms} = {total}, accumulated over {n} backward passes", terms=terms, total=self.value, n=len(self.passes)
-        )  # fmt: skip
+        return say("computed") if self.passes else say("not computed")
+
+    def __str__(self) -> str:
+        if len(self.passes) < 2:
+            return str(self.passes[0]) if self.passes else self.state
+        return say(
+            "{terms} = {total}, accumulated over {n} backward passes",
+            terms=" + ".join(map(str, self.passes)),
+            total=self.value,
+            n=len(self.passes),
+        )

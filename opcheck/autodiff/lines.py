@@ -83,7 +83,11 @@ class Lines:
         """The formula with every symbol replaced: v by its value, v̇ and v̄ by those in `marked`, π by 3.1416."""
         known = {self.symbol(id): self.numbers[id] for id, name in enumerate(self.names) if name}
         known |= {Symbol(node.label): node.value for node in self.graph.nodes if node.op == "constant" and node.label}
-        return substitute(formula, {**known, **marked})
+        match substitute(formula, {**known, **marked}):
+            case Apply("neg", (Number(value),)):
+                return Number(-value)
+            case numbers:
+                return numbers
 
 
 def substitute(formula: Expression, known: Mapping[Symbol, Any]) -> Expression:
@@ -92,8 +96,7 @@ def substitute(formula: Expression, known: Mapping[Symbol, Any]) -> Expression:
         case Symbol():
             return Number(as_fraction(known[formula])) if formula in known else formula
         case Apply(op, args):
-            numbers = tuple(substitute(arg, known) for arg in args)
-            return negated(numbers[0]) if op == "neg" else Apply(op, numbers)
+            return Apply(op, tuple(substitute(arg, known) for arg in args))
     return formula
 
 

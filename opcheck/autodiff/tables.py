@@ -228,10 +228,10 @@ def backwards_in_order(sweep: Adjoints) -> list[Block]:
 
 def boxes(trace: Trace) -> Boxes:
     """The lines of a trace as nodes of a drawing."""
-    from opcheck.render.notation import Notation
     from opcheck.render.numbers import Style
+    from opcheck.render.signs import Signs
 
-    lines, write = trace.lines, Notation(Style(fractions=trace.fractions)).write
+    lines, write = trace.lines, Signs(Style(fractions=trace.fractions)).write
     found: Boxes = {}
     for id in shown(lines):
         node = trace.graph.nodes[id]
