@@ -120,6 +120,15 @@ class Formulas:
         first, *more = wrap(whole, room)
         return [(sign, first), *(("", line) for line in more)]
 
+    def aligned(self, rights: Sequence[Expression]) -> list[list[int]]:
+        """For each right side, how many terms stand in each of its rows if its terms line up with others; else []."""
+        spreads = [self.spread(right) for right in rights]
+        count = _lined_up(spreads)
+        whole = [each.is_sum and each.count == count and not each.before + each.after for each in spreads]
+        together = [each for each, is_whole in zip(spreads, whole, strict=True) if is_whole]
+        rows = self._rows(together, self.room) if count > 2 and len(together) > 1 else []
+        return [rows if is_whole else [] for is_whole in whole]
+
     def broken(self, terms: Sequence[Term], is_sum: bool) -> list[int]:
         """How many of these terms stand in each row, so that every row fits."""
         return self._rows([Spread("", tuple(terms), "", is_sum)], self.room) or [1] * len(terms)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from opcheck.render.numbers import Style
-from opcheck.render.tex import PAGE, TeX, escaped, formula_text
+from opcheck.render.tex import PAGE, TeX, definition, escaped
 from opcheck.steps import Block, Cell, Formula, Grid, Grids, Number, Prose, Step, Table
 
 DOCUMENT = r"""\documentclass{article}
@@ -30,7 +30,7 @@ DOCUMENT = r"""\documentclass{article}
 %s
 \end{document}"""
 LONG = 20  # characters from which a column of sentences breaks its lines
-LINE = 95  # characters of text on a line
+LINE = 88  # characters of text on a line
 MANY = 12  # rows from which a table may break over pages
 
 
@@ -109,7 +109,7 @@ def prose(text: str, kind: str) -> str:
     if kind == "title":
         return rf"\textbf{{{escaped(text)}}}"
     if kind == "definition":
-        return display(formula_text(text))
+        return display(definition(text))
     return rf"\emph{{{escaped(text)}}}" if kind == "note" else escaped(text)
 
 
@@ -150,7 +150,7 @@ def _grid(notation: TeX, grid: Grid) -> str:
     rows = " \\\\\n".join(" & ".join(_cell(notation, cell) for cell in row) for row in grid.rows)
     array = f"\\left[\\begin{{array}}{{{'r' * columns}}}\n{rows}\n\\end{{array}}\\right]"
     name, _, note = grid.title.partition("  ")
-    title = formula_text(name) + (rf" \text{{ {escaped(note)}}}" if note else "")
+    title = definition(name) + (rf" \text{{ {escaped(note)}}}" if note else "")
     return f"\\begin{{array}}[t]{{@{{}}c@{{}}}}\n{title} \\\\[2pt]\n{array}\n\\end{{array}}"
 
 

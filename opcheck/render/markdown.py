@@ -8,7 +8,7 @@ from typing import Any
 from opcheck.render import text
 from opcheck.render.latex import aligned
 from opcheck.render.numbers import Style
-from opcheck.render.tex import TeX, formula_text
+from opcheck.render.tex import TeX, definition
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Table
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|$~#])")
@@ -46,7 +46,7 @@ class _Markdown:
                 case Prose(words, "title"):
                     yield from _heading(words, level - 1)
                 case Prose(words, "definition"):
-                    yield f"$$\n{formula_text(words)}\n$$"
+                    yield f"$$\n{definition(words)}\n$$"
                 case Prose(words, kind):
                     yield f"*{escaped(words)}*" if kind == "note" else escaped(words)
                 case Formula():

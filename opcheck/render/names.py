@@ -1,15 +1,17 @@
-"""Names as a textbook sets them: x, β₁, H with the subscript out, an upright `channel`."""
+"""Names as a textbook sets them: x̄, β₁, H with the subscript out; and definitions taken apart into such names."""
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0307": "dot", "\u0303": "tilde"}
-SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₜ", "0123456789t")
+SUBSCRIPTS = dict(zip("₋₀₁₂₃₄₅₆₇₈₉ₜ", "−0123456789t", strict=True))
+WORDS = frozenset(
+    ["with", "if", "else", "and", "or", "where", "for", "over", "of", "the", "otherwise", "is", "not", "in", "each"]
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A name taken apart: its letters, the accents over them, and what stands below."""
 
     base: str
@@ -28,7 +30,75 @@ def take_apart(name: str) -> Name:
     letters = unicodedata.normalize("NFD", name)
     accents = tuple(ACCENTS[c] for c in letters if c in ACCENTS)
     letters = "".join(c for c in letters if c not in ACCENTS)
-    found = re.fullmatch(r"(.*?[^\W\d_])(?:_(.+)|([\d₀-₉ₜ]+))?", letters)
+    found = re.fullmatch(r"(.*?[^\W\d_])(?:_(.+)|([\d₋₀-₉ₜ]+))?", letters)
     if not found:
         return Name(letters, accents)
-    return Name(found[1], accents, (found[2] or found[3] or "").translate(SUBSCRIPTS))
+    below = "".join(SUBSCRIPTS.get(c, c) for c in found[2] or found[3] or "")
+    return Name(found[1], accents, below)
+
+
+class Piece(NamedTuple):
+    """A sign, number, name, word or space of a definition, with what stands below and above it."""
+
+    kind: str
+    text: str
+    accents: tuple[str, ...] = ()
+    below: tuple["Piece", ...] = ()
+    above: tuple["Piece", ...] = ()
+
+
+LETTER = r"(?:(?![₀-₉ₜ])[^\W\d_])"
+TOKEN = re.compile(
+    rf"(?P<space>\s+)|(?P<name>{LETTER}(?:{LETTER}|[\u0302-\u0307])*)|(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<sign>.)",
+    re.DOTALL,
+)
+OPENING, CLOSING = "[{", "]}"
+
+
+def pieces(text: str) -> tuple[Piece, ...]:
+    """A definition such as y[n,i] = Σ_k x[n,i+k]·w[k], taken apart: what is in brackets stands below its name."""
+    tokens = [(str(match.lastgroup), match[0]) for match in TOKEN.finditer(unicodedata.normalize("NFD", text))]
+    return tuple(_parse(tokens))
+
+
+def _parse(tokens: list[tuple[str, str]]) -> list[Piece]:
+    result: list[Piece] = []
+    while tokens:
+        kind, text = tokens.pop(0)
+        last = result[-1] if result else None
+        if text == "[" and last and last.kind == "name":
+            result[-1] = last._replace(below=(*last.below, *_parse(_until_closed(tokens))))
+        elif text in SUBSCRIPTS and last:
+            result[-1] = last._replace(below=(*last.below, Piece("number", SUBSCRIPTS[text])))
+        elif text in ("_", "^") and tokens and last:
+            raised = tuple(_parse(_script(tokens)))
+            result[-1] = last._replace(below=raised) if text == "_" else last._replace(above=raised)
+        elif text == "²" and last:
+            result[-1] = last._replace(above=(Piece("number", "2"),))
+        elif kind == "name":
+            letters = "".join(c for c in text if c not in ACCENTS)
+            accents = tuple(ACCENTS[c] for c in text if c in ACCENTS)
+            result.append(Piece("word" if letters in WORDS else "name", letters, accents))
+        else:
+            result.append(Piece(kind, text))
+    return result
+
+
+def _until_closed(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Takes the tokens up to the bracket that closes this one."""
+    depth, inside = 1, []
+    while tokens:
+        token = tokens.pop(0)
+        depth += (token[1] in OPENING) - (token[1] in CLOSING)
+        if depth == 0:
+            break
+        inside.append(token)
+    return inside
+
+
+def _script(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Takes what an underscore or a caret applies to: a name with its index, a signed one, or all in braces."""
+    first = tokens.pop(0)
+    if first[1] == "{":
+        return _until_closed(tokens)
+    return [first, tokens.pop(0)] if first[1] in ("+", "−") and tokens else [first]

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
+from opcheck.render.names import LETTER
 from opcheck.render.notation import ATOM, MULTIPLICATIVE, POWER, Notation, is_negative
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
@@ -14,6 +15,8 @@ ASCII_NAMES = {
     "→": "->", "…": "...", "≈": "~=", "≤": "<=", "≥": ">=", "√": "sqrt", "²": "^2", "∂": "d", "∈": "in", "’": "'",
     "₁": "1", "₂": "2", "₀": "0", "ₜ": "t", "ℓ": "l", "π": "pi", "—": "-", "–": "-", "±": "+-", "\u00a0": "\u00a0",
     "\u0302": "_hat", "\u0304": "_bar", "\u0307": "_dot", "δ": "delta", "θ": "theta", "φ": "phi", "Δ": "Delta",
+    "₃": "3", "₄": "4", "₅": "5", "₆": "6", "₇": "7", "₈": "8", "₉": "9", "₋": "_-", "′": "'", "│": "|", "┌": "+",
+    "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+",
     "≠": "!=", "∑": "Sum", "∏": "Prod", "½": "1/2", "‖": "||", "⊙": "*", "¯": "_bar", "─": "-",
 }  # fmt: skip
 
@@ -67,14 +70,14 @@ class Signs(Notation):
 
     def marked(self, name: str, adjoint: bool) -> str:
         """The name of an adjoint (x̄) or a tangent (ẋ)."""
-        letters = re.match(r"[^\W\d_]+( [^\W\d_]+)*", name)
+        letters = re.match(r"LETTER+( LETTER+)*".replace("LETTER", LETTER), name)
         end = letters.end() if letters else len(name)
         return unicodedata.normalize("NFC", name[:end] + (ADJOINT if adjoint else TANGENT)) + name[end:]
 
     def elided(self, elided: Elided) -> str:
         if elided.value is None:
-            return f"… {elided.count} terms …"
-        return f"[{elided.count} terms: {digits(elided.value.value, self.style)}]"
+            return f"… {elided.terms} terms …"
+        return f"[{elided.terms} terms: {digits(elided.value.value, self.style)}]"
 
     def function(self, op: str, args: tuple[Expression, ...]) -> tuple[str, int]:
         match op:

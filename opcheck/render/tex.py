@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import islice
 
 from opcheck.render.formulas import Formulas
-from opcheck.render.names import ACCENTS, take_apart
+from opcheck.render.names import ACCENTS, SUBSCRIPTS, Piece, pieces, take_apart
 from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation, Term
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.render.signs import Signs
@@ -30,7 +30,6 @@ ESCAPES = {
     "…": r"\dots{}",
     '"': r"\textquotedbl{}",
 }  # fmt: skip
-SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉ₜ", "0123456789t", strict=True))
 FUNCTIONS = {"log": r"\ln", "exp": r"\exp", "max": r"\max", "min": r"\min", "tanh": r"\tanh", "sin": r"\sin",
              "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh"}  # fmt: skip
 WIDE = {"bar": "overline", "hat": "widehat", "tilde": "widetilde"}  # over a word
@@ -87,7 +86,7 @@ class TeX(Notation):
 
     def elided(self, elided: Elided) -> str:
         shown = r"\cdots" if elided.value is None else self.write(elided.value)
-        return rf"\underbrace{{{shown}}}_{{\text{{{elided.count} terms}}}}"
+        return rf"\underbrace{{{shown}}}_{{\text{{{elided.terms} terms}}}}"
 
     def parenthesised(self, text: str) -> str:
         return rf"\left({text}\right)" if r"\frac" in text or r"\begin" in text else f"({text})"
@@ -138,62 +137,42 @@ def _word(word: str) -> str:
 
 
 def _subscript(text: str) -> str:
-    return text if len(text) == 1 or text.isdigit() else rf"\mathrm{{{escaped(text)}}}"
+    number = text.replace("−", "-")
+    return number if len(text) == 1 or number.lstrip("-").isdigit() else rf"\mathrm{{{escaped(text)}}}"
 
 
-# --- formulas that are given as text --------------------------------------------------------------------------------
-
-TOKEN = re.compile(r"(?P<space>\s+)|(?P<name>[^\W\d_](?:[^\W\d_]|[\u0302-\u0307])*[₀-₉ₜ]*)|(?P<other>\d+(?:\.\d+)?|.)")
-WORDS = {"with", "if", "else", "and", "or", "where", "for", "over", "of", "the", "otherwise", "is", "not"}
+# --- definitions, which are given as text ---------------------------------------------------------------------------
 
 
-def formula_text(text: str) -> str:
-    """A definition such as y[n,i] = Σ_k x[n,i+k]·w[k] as TeX: indices below, fractions left on their line.
+def definition(text: str) -> str:
+    """A definition as TeX, with its fractions on their line.
 
-    >>> formula_text("y[i] = Σ_k x[i+k]·w[k]")
-    'y_{i} = \\\\sum_{k} x_{i+k}\\\\cdot w_{k}'
+    >>> print(definition("y[i] = Σ_k x[i+k]·w[k]"))
+    y_{i} = \\sum_{k} x_{i+k}\\cdot w_{k}
     """
-    tokens = [match[0] for match in TOKEN.finditer(unicodedata.normalize("NFD", text))]
-    result: list[str] = []
-    closing: list[str] = []
-    while tokens:
-        token = tokens.pop(0)
-        if token.isspace():
-            result.append(r" \quad " if len(token) > 1 else " ")
-        elif token == "[":
-            is_index = (bool(result) and result[-1][-1].isalnum()) or (result and result[-1].endswith("}"))
-            result.append("_{" if is_index else "[")
-            closing.append("}" if is_index else "]")
-        elif token == "]" and closing:
-            result.append(closing.pop())
-        elif token in "_^" and tokens:
-            raised = tokens.pop(0)
-            if raised == "{":
-                raised = "".join(tokens[: tokens.index("}")])
-                del tokens[: tokens.index("}") + 1]
-            elif raised in "+−":
-                raised += tokens.pop(0)
-            result.append(f"{token}{{{formula_text(raised)}}}")
-        else:
-            result.append(_token(token))
-    joined = "".join(result).strip()
-    return re.sub(r"(\\[a-z]+) (?=[^\w\s(]|$)", r"\1", joined)  # a command ends where no letter follows
+    return _pieces(pieces(text))
 
 
-def _token(token: str) -> str:
-    if token[0].isalpha():
-        return _named(token)
-    if token in COMMANDS:
-        return COMMANDS[token] + (" " if COMMANDS[token][-1].isalpha() else "")
-    return SUBSCRIPTS.get(token, rf"\{token}" if token in "{}#$%&" else token)
+def _pieces(of: Sequence[Piece]) -> str:
+    result = ""
+    for piece in of:
+        text = _piece(piece)
+        ends_in_command = re.search(r"\\[A-Za-z]+$", result)
+        result += (" " if ends_in_command and text[:1].isalpha() else "") + text
+        result += f"_{{{_pieces(piece.below)}}}" if piece.below else ""
+        result += f"^{{{_pieces(piece.above)}}}" if piece.above else ""
+    return result.strip()
 
 
-def _named(token: str) -> str:
-    letters = "".join(c for c in token if c not in ACCENTS and c not in SUBSCRIPTS)
-    if letters in WORDS:
-        return rf"\text{{ {letters} }}"
-    below = "".join(SUBSCRIPTS[c] for c in token if c in SUBSCRIPTS)
-    name = {**FUNCTIONS, "ln": r"\ln", "log": r"\log"}.get(letters) or _word(letters)
-    for mark in (ACCENTS[c] for c in token if c in ACCENTS):
+def _piece(piece: Piece) -> str:
+    text = piece.text
+    if piece.kind == "space":
+        return r" \quad " if len(text) > 1 else " "
+    if piece.kind == "word":
+        return rf"\text{{ {text} }}"
+    if piece.kind != "name":
+        return COMMANDS.get(text, rf"\{text}" if text in "{}#$%&" else text)
+    name = {**FUNCTIONS, "ln": r"\ln", "log": r"\log"}.get(text) or _word(text)
+    for mark in piece.accents:
         name = rf"\{mark}{{{name}}}"
-    return name + (f"_{{{below}}}" if below else "")
+    return name

@@ -12,6 +12,7 @@ from opcheck.render.signs import AsciiSigns, Signs, Words, in_words, to_ascii
 from opcheck.steps import Block, Cell, Formula, Grid, Grids, Number, Prose, Step, Table
 
 INDENT = "  "
+TABLE_GAP = " " * 4
 PAINT = {"title": "1", "definition": "36", "note": "2", "hint": "2", "verdict": "1", "mark": "1;33"}
 
 
@@ -67,15 +68,32 @@ class _Page:
         """The blocks with an empty line between them, except between sentences, formulas and one-line steps."""
         previous: Block | None = None
         before = 0
-        for block in blocks:
+        shelf: list[list[str]] = []
+        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
             if isinstance(block, Prose) and block.kind == "hint" and not self.options.interactive:
                 continue
             lines = list(self.block(block, indent))
+            if isinstance(block, Table) and not self.options.plain:
+                shelf.append(lines)
+                if isinstance(following, Table):
+                    continue
+                lines, shelf = list(self.shelves(shelf)), []
             alike = type(block) is type(previous) and isinstance(block, Prose | Formula | Step)
             if not alike or (isinstance(block, Step) and not before == len(lines) == 1):
                 yield ""
             yield from lines
             previous, before = block, len(lines)
+
+    def shelves(self, tables: Sequence[list[str]]) -> Iterator[str]:
+        """Tables side by side, as many as the page has room for."""
+        shelf: list[list[str]] = []
+        for lines in tables:
+            if shelf and sum(max(map(width, each)) + len(TABLE_GAP) for each in (*shelf, lines)) > self.options.width:
+                yield from beside(shelf, TABLE_GAP)
+                yield ""
+                shelf = []
+            shelf.append(lines)
+        yield from beside(shelf, TABLE_GAP)
 
     def block(self, block: Block, indent: str) -> Iterator[str]:
         match block:

@@ -1,0 +1,130 @@
+"""Steps as HTML: one page that needs no network with `page`, else a fragment, as Jupyter shows it.
+
+Formulas are MathML, in a table whose columns are the terms, so that what a number came from stands above it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from opcheck.render.formulas import Formulas
+from opcheck.render.mathml import MathML, definition
+from opcheck.render.numbers import Style
+from opcheck.render.signs import Signs
+from opcheck.steps import Cell, Expression, Formula, Number, Step
+
+if TYPE_CHECKING:
+    import jinja2
+
+SHORT = 56  # characters up to which a chain of equations stands on one line
+TALL = ' displaystyle="true"'
+PAGE = 84  # characters of plain text that are about as wide as the page
+
+
+@dataclass(frozen=True)
+class Options:
+    """`page`: a page of its own, with its style; else a fragment, which brings its style along."""
+
+    precision: int = 4
+    fractions: bool = False
+    page: bool = True
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Options":
+        return cls(**{field.name: options[field.name] for field in fields(cls) if field.name in options})
+
+
+def render(step: Step, options: Options | None = None) -> str:
+    """The document as HTML."""
+    options = options or Options()
+    writer = _Writer(Style(options.precision, options.fractions))
+    text = _template().render(step=step, page=options.page, write=writer, kind=lambda block: type(block).__name__)
+    return text.strip()
+
+
+@cache
+def _template() -> "jinja2.Template":
+    from jinja2 import Environment, PackageLoader
+
+    loader = PackageLoader("opcheck.render", "")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("page.html.jinja")
+
+
+class _Writer:
+    """What the template asks for: pieces of MathML, marked as safe."""
+
+    def __init__(self, style: Style) -> None:
+        self.notation = MathML(style)
+        self.layout = Formulas(Signs(style), PAGE)
+
+    def math(self, inside: str, display: bool = False) -> str:
+        from markupsafe import Markup
+
+        shown = ' display="block"' if display else ""
+        return Markup(f"<math{shown}><mrow>{inside}</mrow></math>")
+
+    def definition(self, text: str) -> str:
+        return self.math(definition(text), display=True)
+
+    def entry(self, entry: str | Expression) -> str:
+        return entry if isinstance(entry, str) else self.math(self.notation.write(entry))
+
+    def is_number(self, entry: object) -> bool:
+        return isinstance(entry, Number)
+
+    def cell(self, cell: Cell) -> str:
+        if cell.padding:
+            return "·"
+        return "…" if cell.value is None else self.layout.notation.write(cell.value)
+
+    def name(self, title: str) -> str:
+        return self.math(definition(title)) if " " not in title else title
+
+    def lines(self, formula: Formula) -> list[list[tuple[str, str, int]]]:
+        """The rows of a formula's table: cells as (class, content, columns that it spans)."""
+        rows = self.layout.aligned(formula.rights)
+        columns = max((2 * max(lengths) - 1 for lengths in rows if lengths), default=1)
+        result: list[list[tuple[str, str, int]]] = []
+        left = self.math(self.notation.write(formula.left))
+        for right, lengths in zip(formula.rights, rows, strict=True):
+            relation = "≈" if self.notation.is_rounded(right) else "="
+            if not lengths:
+                result.append([("left", left, 1), ("sign", relation, 1), ("right", self._right(right), columns)])
+            for line in self._terms(right, lengths):
+                result.append([("left", left, 1), ("sign", line[0] or relation, 1), *line[1]])
+                left = ""
+            left = ""
+        if formula.brief or (columns == 1 and self._is_short(formula)):
+            return [_on_one_line(result)]
+        return result
+
+    def _right(self, right: Expression) -> str:
+        return self.math(self.notation.write(right), tall=True)
+
+    def _terms(self, right: Expression, lengths: Sequence[int]) -> list[tuple[str, list[tuple[str, str, int]]]]:
+        """The rows of an aligned sum: the sign that stands under the =, and the cells."""
+        terms = iter(self.notation.terms(right) if lengths else ())
+        result = []
+        for row, length in enumerate(lengths):
+            cells: list[tuple[str, str, int]] = []
+            under = ""
+            for column in range(length):
+                term = next(terms)
+                text = self.notation.negated(term.text) if row == column == 0 and term.sign == "−" else term.text
+                if column:
+                    cells.append(("sign", term.sign, 1))
+                elif row:
+                    under = term.sign
+                cells.append(("term", self.math(text), 1))
+            result.append((under, cells))
+        return result
+
+    def _is_short(self, formula: Formula) -> bool:
+        notation = self.layout.notation
+        return sum(len(notation.write(each)) + 3 for each in (formula.left, *formula.rights)) <= SHORT
+
+
+def _on_one_line(rows: list[list[tuple[str, str, int]]]) -> list[tuple[str, str, int]]:
+    return [rows[0][0], *(cell for row in rows for cell in row[1:])]
