@@ -79,6 +79,10 @@ def default_array(op: Op, name: str, shape: Shape, shapes: Mapping[str, Shape], 
             of = shapes["input"]
             classes = of[0] if len(of) == 1 else of[1]
             return (np.arange(count) % max(classes, 1)).reshape(shape)
+        case "negative":
+            return -ramp
+        case "binary":
+            return np.arange(1.0, count + 1).reshape(shape) % 2
         case "unit":
             return ramp / (count + 1)
         case "half":

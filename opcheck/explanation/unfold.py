@@ -14,6 +14,12 @@ from opcheck.trace.arithmetic import as_fraction
 
 MOST_TERMS = 9  # longer sums show the first two and the last two terms
 ENDS = 2
+SILENT = ("detach", "with_slope")  # only differentiation sees them: they are written as their first argument
+
+
+def shown_args(node: Node) -> tuple[int, ...]:
+    """The arguments that a formula shows."""
+    return node.args[:1] if node.op in SILENT else node.args
 
 
 class Unfolded:
@@ -34,8 +40,8 @@ class Unfolded:
         inside: list[int] = []
         outside: list[int] = []
         for node in self.nodes:
-            below = max((outside[arg] for arg in node.args), default=-1)
-            inside.append(below if node.op in ("detach", "neg") else below + 1)
+            below = max((outside[arg] for arg in shown_args(node)), default=-1)
+            inside.append(below if node.op in (*SILENT, "neg") else below + 1)
             outside.append(0 if node.is_leaf or node.label else inside[-1])
         return inside, outside
 
@@ -63,7 +69,7 @@ class Unfolded:
             return self.number(id)
         if node.is_leaf or (node.label and not root):
             return self.symbol(node)
-        if node.op == "detach":
+        if node.op in SILENT:
             return self.names(node.args[0], root)
         return Apply(node.op, tuple(self._some(node, self.names, numbers=False)))
 
@@ -74,7 +80,7 @@ class Unfolded:
             return self.number(id)
         if not root and self.outside[id] <= level:
             return self.number(id)
-        if node.op == "detach":
+        if node.op in SILENT:
             return self.reduced(node.args[0], level, root)
         args = tuple(self._some(node, lambda arg: self.reduced(arg, level), numbers=True))
         if node.op == "neg" and isinstance(args[0], Number) and args[0].value >= 0:
@@ -91,9 +97,10 @@ class Unfolded:
         yield from map(write, tail)
 
     def _split(self, node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        if self.most is None or len(node.args) <= self.most:
-            return node.args, (), ()
-        return node.args[:ENDS], node.args[ENDS:-ENDS], node.args[-ENDS:]
+        args = shown_args(node)
+        if self.most is None or len(args) <= self.most:
+            return args, (), ()
+        return args[:ENDS], args[ENDS:-ENDS], args[-ENDS:]
 
     # --- with what it needs ---------------------------------------------------------------------------------------
 

@@ -24,8 +24,9 @@ from opcheck.losses import (
     same_shape,
 )
 from opcheck.params import Params
+from opcheck.roundoff import BinaryCrossEntropyRounding
 from opcheck.spec import Array, Case, Input, Mistake, Refused, Shape
-from opcheck.trace import detach, log, maximum, with_slope
+from opcheck.trace import detach, log, maximum, named, with_slope
 
 LOWEST_LOG = -100.0
 SMALLEST_DIVISOR = float(np.float32(1e-12))  # torch holds it in float32, also for float64
@@ -35,6 +36,7 @@ class BinaryCrossEntropy(Loss):
     name = "binary_cross_entropy"
     aliases = ("bce", "BCELoss", "nn.BCELoss")
     summary = "mean of −log of the probability that was given to the right answer, yes or no"
+    rounding = BinaryCrossEntropyRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( t[i]·log x[i] + (1 − t[i])·log(1 − x[i]) )"
     source = "Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90; torch.nn.functional"
     arguments = (
@@ -72,7 +74,9 @@ class BinaryCrossEntropy(Loss):
 
     def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
         x, t = detach(input[at]), detach(target[at])
-        loss = -(t * maximum(log(x), LOWEST_LOG) + (1 - t) * maximum(log(1 - x), LOWEST_LOG))
+        log_p = named("logp", maximum(log(x), LOWEST_LOG), at)
+        log_q = named("logq", maximum(log(1 - x), LOWEST_LOG), at)
+        loss = -(t * log_p + (1 - t) * log_q)
         loss = with_slope(loss, input[at], (x - t) / maximum(x * (1 - x), SMALLEST_DIVISOR))
         loss = with_slope(loss, target[at], log(1 - x) - log(x))
         return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss

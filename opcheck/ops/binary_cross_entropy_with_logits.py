@@ -20,6 +20,7 @@ from opcheck.losses import (
     same_shape,
 )
 from opcheck.params import Params
+from opcheck.roundoff import LogitsRounding
 from opcheck.spec import Array, Case, Input, Mistake, Shape
 from opcheck.trace import detach, exp, log1p, minimum, named, sigmoid, with_slope
 
@@ -28,6 +29,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     name = "binary_cross_entropy_with_logits"
     aliases = ("bce_with_logits", "BCEWithLogitsLoss", "nn.BCEWithLogitsLoss", "sigmoid_cross_entropy")
     summary = "binary cross-entropy of sigmoid(input), without its overflow"
+    rounding = LogitsRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( p[i]·t[i]·log σ(x[i]) + (1 − t[i])·log(1 − σ(x[i])) )"
     source = (
         "Bishop, Pattern Recognition and Machine Learning (2006), equations 4.90 and 4.91; "
@@ -63,7 +65,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None, pos_weight: Any = None) -> Any:
         x, t = detach(input[at]), detach(target[at])
         rest = log1p(exp(-abs(x)))
-        log_sigma = named("log σ", minimum(x, 0) - rest, at)
+        log_sigma = named("logσ", minimum(x, 0) - rest, at)
         if pos_weight is None:
             loss = (1 - t) * x - log_sigma
             by_input, by_target = sigmoid(x) - t, -x

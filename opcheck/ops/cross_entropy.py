@@ -83,7 +83,7 @@ class CrossEntropy(ClassLoss):
 
         def log_p(c: int) -> Any:
             """The log-probability of class c, times the class's weight."""
-            number = named("log p", z[c] - log_sum, place(at, c))
+            number = named("logp", z[c] - log_sum, place(at, c))
             return number if weight is None else weight[c] * number
 
         if of_class and not p.label_smoothing:

@@ -31,7 +31,7 @@ class NLLLoss(ClassLoss):
     formula = "ℓ[n] = −w[t[n]]·x[n,t[n]],   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.5; torch.nn.functional.nll_loss"
     arguments = (
-        Input("input", "x", "N C *", "log-probabilities, or only C of them"),
+        Input("input", "x", "N C *", "log-probabilities, or only C of them", default="negative"),
         Input("target", "t", "N *", "the right classes, counted from 0", differentiable=False, default="classes"),
         WEIGHT,
         SIZE_AVERAGE,
