@@ -7,6 +7,7 @@ shrinks what fails.
 
 from __future__ import annotations  # numpy.random is imported when a chooser is made, not when an operator is
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -107,28 +108,37 @@ class RandomChooser:
         return options[int(self.rng.integers(len(options)))]
 
 
-class ScopeChooser:
-    """Replays a list of decisions and then takes the first option each time, noting how many there were."""
+class _Deciding:
+    """A chooser whose sizes and options all come from one question: which of so many?"""
 
-    def __init__(self, decisions: Sequence[int], seed: int, values: Callable[[np.random.Generator], Values]) -> None:
-        self.decisions = list(decisions)
-        self.counts: list[int] = []
-        filled = values(np.random.default_rng([seed, *decisions]))
+    def __init__(self, filled: Values) -> None:
         self.array, self.unit = filled.array, filled.unit
         self.positive, self.classes = filled.positive, filled.classes
 
-    def _decide(self, count: int) -> int:
+    def decide(self, count: int) -> int:
+        raise NotImplementedError
+
+    def whole(self, low: int, high: int) -> int:
+        return low + self.decide(high - low + 1)
+
+    def choice(self, options: Sequence[T]) -> T:
+        return options[self.decide(len(options))]
+
+
+class ScopeChooser(_Deciding):
+    """Replays a list of decisions and then takes the first option each time, noting how many there were."""
+
+    def __init__(self, decisions: Sequence[int], seed: int, values: Callable[[np.random.Generator], Values]) -> None:
+        super().__init__(values(np.random.default_rng([seed, *decisions])))
+        self.decisions = list(decisions)
+        self.counts: list[int] = []
+
+    def decide(self, count: int) -> int:
         k = len(self.counts)
         self.counts.append(count)
         if k == len(self.decisions):
             self.decisions.append(0)
         return self.decisions[k]
-
-    def whole(self, low: int, high: int) -> int:
-        return low + self._decide(high - low + 1)
-
-    def choice(self, options: Sequence[T]) -> T:
-        return options[self._decide(len(options))]
 
 
 def every_case(
@@ -145,3 +155,73 @@ def every_case(
         if not decisions:
             return
         decisions[-1] += 1
+
+
+Place = tuple[int, int]  # a decision: how many came before it in its case, and how many options it has
+Taken = tuple[Place, int]  # a decision and the option that was taken
+
+
+class Pairs:
+    """Which options have met in one case, over all cases so far."""
+
+    def __init__(self) -> None:
+        self.met: set[tuple[Taken, Taken]] = set()
+        self.later: dict[Taken, set[Place]] = {}  # the decisions that were seen to follow
+        self.times: Counter[Taken] = Counter()
+        self.open = 0  # pairs that can be made (their decisions were seen in one case) and were not yet
+
+    def worth(self, before: Sequence[Taken], taken: Taken) -> tuple[bool, int, float]:
+        """What speaks for an option: being new, the pairs it makes, and those it allows (less, if often taken)."""
+        makes = sum((earlier, taken) not in self.met for earlier in before)
+        later = self.later.get(taken, ())
+        allows = sum((taken, (place, k)) not in self.met for place in later for k in range(place[1]))
+        return not self.times[taken], makes, (allows + 1) / (self.times[taken] + 1)
+
+    def add(self, case: Sequence[Taken]) -> bool:
+        """Note the decisions of a case; whether it made a new pair."""
+        size = len(self.met)
+        self.times.update(case)
+        for k, taken in enumerate(case):
+            known = self.later.setdefault(taken, set())
+            self.open += sum(place[1] for place, _ in case[k + 1 :] if place not in known)
+            known.update(place for place, _ in case[k + 1 :])
+            self.met.update((taken, later) for later in case[k + 1 :])
+        self.open -= len(self.met) - size
+        return len(self.met) > size
+
+
+class PairsChooser(_Deciding):
+    """Takes the option that makes the most new pairs, the first of equals."""
+
+    def __init__(self, pairs: Pairs, filled: Values) -> None:
+        super().__init__(filled)
+        self.pairs = pairs
+        self.case: list[Taken] = []
+
+    def decide(self, count: int) -> int:
+        place = (len(self.case), count)
+        best = max(range(count), key=lambda k: self.pairs.worth(self.case, (place, k)))
+        self.case.append((place, best))
+        return best
+
+
+def pairwise_cases(
+    sample: Callable[[Any], Case],
+    seed: int = 0,
+    values: Callable[[np.random.Generator], Values] = ExactValues,
+    patience: int = 20,
+) -> Iterator[Case]:
+    """Few cases in which any two options of any two decisions meet, for samplers with too many cases for all of them.
+
+    Greedy, decision by decision (Cohen and others, The AETG system, IEEE Trans. Software Eng. 23, 1997), since which
+    decisions there are depends on earlier ones. It ends when every pair that is known to be possible was made, or
+    after `patience` cases that made none: a pair that takes a third decision to reach may be missed.
+    """
+    pairs, fruitless, k = Pairs(), 0, 0
+    while fruitless < patience:
+        chooser = PairsChooser(pairs, values(np.random.default_rng([seed, k])))
+        yield sample(chooser)
+        fruitless = 0 if pairs.add(chooser.case) else fruitless + 1
+        if pairs.open == 0:
+            return
+        k += 1

@@ -30,16 +30,31 @@ def bound(graph: Graph, output: int, dtype: str, values: Sequence[float] | None 
     adjoints = reverse(graph, {output: 1.0}, values)
     first_order = underflow = 0.0
     operations = 0
-    for node, value, adjoint in zip(graph.nodes, values, adjoints, strict=True):
-        if adjoint is None or not node.args:
+    flat = _flat_sums(graph, values)
+    for id, (node, value, adjoint) in enumerate(zip(graph.nodes, values, adjoints, strict=True)):
+        if not adjoint or not node.args:  # 0: its error, even an infinite one, does not reach the output
             continue
-        local = PRIMITIVES[node.op].error(value, *[values[i] for i in node.args])
+        if id in flat:  # any order: that of the terms of the sums that it sums, too
+            count, absolute = flat[id]
+            local = (count - 1) * absolute
+        else:
+            local = PRIMITIVES[node.op].error(value, *[values[i] for i in node.args])
         if local or value == 0:  # what came out as 0 may have underflowed
             first_order += abs(adjoint) * local
             underflow += abs(adjoint) * smallest
             operations += len(node.args)
     # second order: products of (1 + u) over at most `operations` operations (Higham, lemma 3.1)
     return u * first_order / (1 - min(operations * u, 0.5)) + underflow
+
+
+def _flat_sums(graph: Graph, values: Sequence[Any]) -> dict[int, tuple[int, float]]:
+    """For each sum, how many terms it has and the sum of their absolute values, where a sum of sums is one sum."""
+    flat: dict[int, tuple[int, float]] = {}
+    for id, node in enumerate(graph.nodes):
+        if node.op == "sum":
+            parts = [flat.get(i) or (1, abs(values[i])) for i in node.args]
+            flat[id] = sum(count for count, _ in parts), sum(absolute for _, absolute in parts)
+    return flat
 
 
 def reading_error(

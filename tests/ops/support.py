@@ -97,6 +97,7 @@ class Recorded:
         self.elements = self._elements()
         self.graph = Graph(tuple(self.tape.nodes), [id for ids in self.elements.values() for id in ids])
         self.exact = trace.exact(self.graph)
+        self.kinks = [float(number) for number in self.exact]
 
     def _view(self, name: str) -> Any:
         array = self.arrays[name]
@@ -125,7 +126,7 @@ class Recorded:
             for at, id in zip(np.ndindex(cotangent.shape), self.elements[name], strict=True):
                 seed = self.tape.input(f"d{name}", float(cotangent[at]), at)
                 seeds[id] = seeds[id] + seed if id in seeds else seed
-        adjoints = trace.reverse(self.graph, seeds, self.tape.tracers(), trace.TRACED, self.exact)
+        adjoints = trace.reverse(self.graph, seeds, self.tape.tracers(), trace.TRACED, self.kinks)
         places = {name: self._leaves(name, adjoints) for name in differentiable(self.op, self.case)}
         return self._numbers(places)
 
@@ -136,7 +137,7 @@ class Recorded:
             for name in tangents
             for at, leaf in self._read(name)
         }
-        tracers = trace.forward(self.graph, seeds, self.tape.tracers(), trace.TRACED, self.exact)
+        tracers = trace.forward(self.graph, seeds, self.tape.tracers(), trace.TRACED, self.kinks)
         places = {}
         for output in self.op.outputs:
             if output.differentiable and output.name in self.shapes:

@@ -1,7 +1,10 @@
 """What every operator owes: definition, fast reference and torch agree. A new operator is tested by existing."""
 
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opcheck import catalog
-from opcheck.choosers import ExactValues, RandomChooser, RealValues
+from opcheck.choosers import ExactValues, RandomChooser, RealValues, every_case, pairwise_cases
 from opcheck.spec import Array, Case, Mistake, Op, widened
 from tests.ops.support import Recorded, agree, cases, differentiable, found, whole_numbers
 
@@ -18,6 +21,7 @@ OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.nam
 MISTAKES = [
     pytest.param(op, mistake, id=f"{op.name}-{mistake.name}") for op in catalog.every() for mistake in op.mistakes
 ]
+SCOPE = 300  # how many cases of one sampler are few
 VALUES = pytest.mark.parametrize("values", [ExactValues, RealValues])
 
 
@@ -71,6 +75,44 @@ def check_jvp(op: Op, case: Case, seed: int) -> None:
     agree(Recorded(op, case).jvp(tangents), by_name(op, op.jvp(p, tangents, **widened(case.arrays))))
 
 
+def check_torch(op: Op, case: Case, seed: int) -> None:
+    import torch
+
+    _, shapes = op.checked(case)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in widened(case.arrays).items()}
+    names = differentiable(op, case)
+    for name in names:
+        tensors[name].requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice on speed and style is not about numbers
+        results = as_tensors(op.torch(torch, case.params, **tensors), list(shapes))
+    recorded = Recorded(op, case)
+    agree(recorded.outputs(), {name: result.detach().numpy() for name, result in results.items()})
+    if not names:
+        return
+    cotangents = cotangents_of(op, shapes, seed)
+    gradients = torch.autograd.grad(
+        [results[name] for name in cotangents],
+        [tensors[name] for name in names],
+        [torch.from_numpy(cotangent) for cotangent in cotangents.values()],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    made = {name: gradient.numpy() for name, gradient in zip(names, gradients, strict=True)}
+    agree(recorded.vjp(cotangents), made)
+
+
+def as_tensors(result: Any, names: list[str]) -> dict[str, Any]:
+    if isinstance(result, dict):
+        return result
+    return dict(zip(names, result if isinstance(result, tuple) else (result,), strict=True))
+
+
+def small_scope(op: Op) -> Iterator[Case]:
+    few = list(islice(every_case(op.sample), SCOPE + 1))
+    return iter(few) if len(few) <= SCOPE else pairwise_cases(op.sample)
+
+
 @OPERATORS
 @VALUES
 @given(data=st.data())
@@ -90,6 +132,54 @@ def test_vjp_agrees_with_reverse_mode_over_the_definition(op: Op, values: Any, d
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_jvp_agrees_with_forward_mode_over_the_definition(op: Op, values: Any, data: Any, seed: int) -> None:
     check_jvp(op, data.draw(cases(op, values)), seed)
+
+
+@OPERATORS
+def test_small_scope(op: Op) -> None:
+    """Every case of the sampler, or where these are many, cases in which any two of its options meet."""
+    for seed, case in enumerate(small_scope(op)):
+        check_forward(op, case)
+        check_vjp(op, case, seed)
+        check_jvp(op, case, seed)
+
+
+@OPERATORS
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_adjoint_identity(op: Op, data: Any, seed: int) -> None:
+    """<g, J v> = <J' g, v>, exactly where nothing is rounded."""
+    case = data.draw(cases(op))
+    if not differentiable(op, case):
+        return
+    p, shapes = op.checked(case)
+    cotangents, tangents = cotangents_of(op, shapes, seed), tangents_of(op, case, seed)
+    recorded = Recorded(op, case)
+    if not (recorded.vjp(cotangents).without_rounding and recorded.jvp(tangents).without_rounding):
+        return
+    arrays = widened(case.arrays)
+    pulled = op.vjp(p, as_op_takes(op, cotangents), **arrays)
+    pushed = by_name(op, op.jvp(p, tangents, **arrays))
+    assert inner(cotangents, pushed) == inner(tangents, pulled)
+
+
+def inner(one: Mapping[str, Array], other: Mapping[str, Any]) -> Fraction:
+    """The sum of products, without rounding."""
+    pairs = (pair for name in one for pair in zip(one[name].flat, np.asarray(other[name]).flat, strict=True))
+    return sum((Fraction(float(a)) * Fraction(float(b)) for a, b in pairs), Fraction(0))
+
+
+@pytest.mark.torch
+@OPERATORS
+@VALUES
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_torch_agrees_with_the_definition(op: Op, values: Any, data: Any, seed: int) -> None:
+    check_torch(op, data.draw(cases(op, values)), seed)
+
+
+@pytest.mark.torch
+@OPERATORS
+def test_torch_agrees_in_the_small_scope(op: Op) -> None:
+    for seed, case in enumerate(small_scope(op)):
+        check_torch(op, case, seed)
 
 
 @OPERATORS
