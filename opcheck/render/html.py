@@ -3,6 +3,7 @@
 Formulas are MathML, in a table whose columns are the terms, so that what a number came from stands above it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -59,14 +60,22 @@ class _Writer:
         self.notation = MathML(style)
         self.layout = Formulas(Signs(style), PAGE)
 
-    def math(self, inside: str, display: bool = False) -> str:
+    def math(self, inside: str, tall: bool = False) -> str:
         from markupsafe import Markup
 
-        shown = ' display="block"' if display else ""
-        return Markup(f"<math{shown}><mrow>{inside}</mrow></math>")
+        return Markup(f"<math{TALL if tall else ''}><mrow>{inside}</mrow></math>")  # escaped where it was written
 
     def definition(self, text: str) -> str:
-        return self.math(definition(text), display=True)
+        return self.math(definition(text), tall=True)
+
+    def sentence(self, text: str) -> str:
+        """A sentence, with the flags that it names as code, which does not break."""
+        from markupsafe import Markup, escape
+
+        return Markup(re.sub(r"(?<!\S)(\(?)(--[a-z][a-z-]*)", r"\1<code>\2</code>", str(escape(text))))
+
+    def heading(self, text: str) -> str:
+        return " ".join(text.split())
 
     def entry(self, entry: str | Expression) -> str:
         return entry if isinstance(entry, str) else self.math(self.notation.write(entry))

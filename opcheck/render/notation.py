@@ -83,11 +83,14 @@ class Notation(ABC):
             case "sum" | "sub":
                 return self.sum(self.terms(Apply(op, args))), ADDITIVE
             case "mul":
-                # a·(−b), but −a·b
-                others = [self.write(arg, POWER if _is_negated(arg) else MULTIPLICATIVE) for arg in args[1:]]
-                return self.product([self.write(args[0], MULTIPLICATIVE), *others]), MULTIPLICATIVE
+                sign, first = _signed(args[0])
+                others = [self.write(arg, POWER if _is_negative(arg) else MULTIPLICATIVE) for arg in args[1:]]
+                text = self.product([self.write(first, MULTIPLICATIVE), *others])  # −a·b, but a·(−b)
+                return self.negated(text) if sign == "−" else text, MULTIPLICATIVE
             case "neg":
-                return self.negated(self.write(args[0], SIGN)), SIGN
+                text = self.write(args[0], POWER if _is_negative(args[0]) else MULTIPLICATIVE)
+                is_product = isinstance(args[0], Apply) and args[0].op in ("mul", "div")
+                return self.negated(text), MULTIPLICATIVE if is_product else SIGN
             case "less":
                 left, right = (self.write(arg, MULTIPLICATIVE) for arg in args)
                 return self.joined(left, self.less, right), ADDITIVE
@@ -123,14 +126,17 @@ def is_negative(value: Fraction | float) -> bool:
     return value < 0 or str(value) == "-0.0"
 
 
-def _is_negated(expression: Expression) -> bool:
-    return isinstance(expression, Apply) and expression.op == "neg"
+def _is_negative(expression: Expression) -> bool:
+    return _signed(expression)[0] == "−"
 
 
 def _signed(expression: Expression) -> tuple[str, Expression]:
     """The sign of a term, and the term without it."""
     if isinstance(expression, Number) and is_negative(expression.value):
         return "−", Number(-expression.value)
-    if isinstance(expression, Apply) and expression.op == "neg":
+    if isinstance(expression, Apply) and expression.op == "neg" and not _is_negative(expression.args[0]):
         return "−", expression.args[0]
+    if isinstance(expression, Apply) and expression.op in ("mul", "div"):
+        sign, first = _signed(expression.args[0])
+        return sign, Apply(expression.op, (first, *expression.args[1:]))
     return "+", expression
