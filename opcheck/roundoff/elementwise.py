@@ -138,7 +138,7 @@ class BinaryCrossEntropyRounding(LossRounding):
         size = np.abs(t) * yes + np.abs(1 - t) * no
         error = f.relative(C_LOG + 4) * size + f.relative(2) * np.abs(1 - t)
         slope = w * np.abs(x - t) / np.maximum(x * (1 - x), 1e-12)
-        by_target = w * (yes + no)
+        by_target = w * (np.abs(np.log(x)) + np.abs(np.log1p(-x)))  # the gradient is not held at 100
         return {
             "": (w * error + f.eta, w * size),
             "input": (f.relative(8) * slope, slope),

@@ -64,6 +64,12 @@ class Check:
         with np.errstate(all="ignore"):
             return self.op.by_name(self.op.jvp(self.p, dict(self.trial.tangents), **self.arrays), self.shapes)
 
+    def expected_of(self, kind: str) -> Outputs:
+        """What is expected of "output", "gradient" or "tangent"."""
+        if kind == "output":
+            return self.expected
+        return self.expected_gradients if kind == "gradient" else self.expected_tangents
+
     @cached_property
     def bounds(self) -> Bounds:
         return Bounds(self.op, self.p, self.shapes, self.arrays, self.trial.case)
@@ -109,7 +115,7 @@ class Check:
 
     def compare(self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None) -> Finding:
         """All arrays of one kind ("output", "gradient", "tangent") against the bound, in the smallest tier that holds."""
-        expected = {"output": self.expected, "gradient": self.expected_gradients, "tangent": self.expected_tangents}[kind]
+        expected = self.expected_of(kind)
         finding = Finding(claim)
         names = [name for name in got if name in expected]
         for name in names:
@@ -141,13 +147,13 @@ class Check:
 
     def _tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
         """The bound of each element in one tier, the final rounding included; zero for whole-number outputs."""
-        expected: Mapping[str, Array]
+        expected = self.expected_of(kind)
         if kind == "output":
-            expected, bounds = self.expected, self.bounds.outputs(f)
+            bounds = self.bounds.outputs(f)
         elif kind == "gradient":
-            expected, bounds = self.expected_gradients, self.bounds.gradients(f, self.trial.cotangent)
+            bounds = self.bounds.gradients(f, self.trial.cotangent)
         else:
-            expected, bounds = self.expected_tangents, self.bounds.tangents(f, self.trial.tangents)
+            bounds = self.bounds.tangents(f, self.trial.tangents)
         exact_inputs = self.trial.policy == "exact" and self.bounds.rounding.whole
         found = {}
         with np.errstate(all="ignore"):

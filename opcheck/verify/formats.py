@@ -42,7 +42,10 @@ class Format:
 
     @property
     def eta(self) -> float:
-        """The smallest subnormal of what intermediate results are stored in."""
+        """The smallest step of intermediate results near zero: the smallest subnormal, or, where the hardware's dot
+        products take subnormal numbers for zero (bfloat16: Intel's and AMD's VDPBF16PS, tensor cores), 2**lowest."""
+        if self.name == "bfloat16":
+            return 2 * float(2.0**self.lowest)
         return FORMATS[self.compute or self.name].smallest
 
     @property
@@ -82,7 +85,7 @@ class Format:
         """The bound `error` and one more rounding of the result where it is computed in another format."""
         if not self.compute:
             return error
-        return error + 2.0**-self.digits * (np.abs(y) + error) + self.smallest / 2
+        return error + 2.0**-self.digits * (np.abs(y) + error) + (self.eta if self.name == "bfloat16" else self.smallest) / 2
 
     def round(self, x: Any, truncate: bool = False) -> Array:
         """`x` rounded to this format (nearest, ties to even; or towards zero), as float64."""

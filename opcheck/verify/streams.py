@@ -57,7 +57,8 @@ class Special(Real):
     def __init__(self, rng: np.random.Generator, f: Format) -> None:
         super().__init__(rng, f)
         self.first = True
-        extreme = (f.largest, -f.largest, f.largest / 2, 2.0**f.lowest, f.smallest, -f.smallest, 0.0, -0.0)
+        subnormal = () if f.name == "bfloat16" else (f.smallest, -f.smallest)  # see Format.eta
+        extreme = (*subnormal, f.largest, -f.largest, f.largest / 2, 2.0**f.lowest, 0.0, -0.0)
         infinite = (np.nan, np.inf, -np.inf, 0.0, -0.0)
         # not both in one case: where an overflow meets an infinity, the order of summation decides
         self.numbers = infinite if rng.integers(2) else extreme
