@@ -53,11 +53,13 @@ class MaxPool(pooling.Pool):
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         """The maximum itself; `indices` says where it stands, which is no function of the numbers alone."""
         image, window = at[: -self.dims], at[-self.dims :]
-        x = input.padded(-math.inf)
-        places = (
+        x, sizes = input.padded(-math.inf), input.shape[-self.dims :]
+        places = [
             [i * s + u * d - b for i, s, u, d, b in zip(window, p.stride, entry, p.dilation, p.padding, strict=True)]
             for entry in itertools.product(*map(range, p.kernel_size))
-        )
+        ]
+        # padding stands last: of equals the first wins, and that is a place of the input, should it hold −∞ as well
+        places.sort(key=lambda place: not all(0 <= i < n for i, n in zip(place, sizes, strict=True)))
         return maximum(*(x[*image, *place] for place in places))
 
     # --- fast reference ---------------------------------------------------------------------------------------

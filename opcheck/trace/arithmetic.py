@@ -6,6 +6,7 @@ result like any other, and the reader is shown where it was born.
 
 import math
 import operator
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
@@ -150,6 +151,14 @@ def exactly(x: Any, decimal: bool = False) -> Any:
     return Fraction(x) if isinstance(x, int) else x
 
 
+def as_float(x: Any) -> float:
+    """`x` as a float; beyond its range the largest one, because it is finite beside an infinity."""
+    try:
+        return float(x)
+    except OverflowError:
+        return -sys.float_info.max if x < 0 else sys.float_info.max
+
+
 def rational(function: Function, on_floats: Function) -> Function:
     """`function` of fractions, which answers as IEEE 754 does where an argument or the result is not finite."""
 
@@ -159,7 +168,7 @@ def rational(function: Function, on_floats: Function) -> Function:
                 return exactly(function(*_alike(args)))
             except (ZeroDivisionError, TypeError):
                 pass
-        return exactly(on_floats(*map(float, args)))
+        return exactly(on_floats(*map(as_float, args)))
 
     return evaluate
 
@@ -185,12 +194,12 @@ def transcendental(name: str, on_floats: Function, known: dict[int, int] | None 
         if len(args) == 1 and isinstance(args[0], Fraction) and args[0] in table:
             return table[args[0]]
         if not all(map(is_exact, args)):
-            return exactly(on_floats(*map(float, args)))
+            return exactly(on_floats(*map(as_float, args)))
         with mpmath.workdps(EXACT_DIGITS):
             try:
                 result = getattr(mpmath, name)(*map(high_precision, args))
             except (ZeroDivisionError, ValueError):
-                return on_floats(*map(float, args))
+                return on_floats(*map(as_float, args))
             if isinstance(result, mpmath.mpc):
                 return math.nan
             return result if mpmath.isfinite(result) else float(result)
@@ -240,6 +249,8 @@ def as_fraction(x: Any) -> Any:
         return Fraction(x)
     import mpmath
 
+    if abs(x._mpf_[2]) > 2**20:  # exp(-1e308): no fraction holds it, and it is 0 in any format
+        return as_fraction(float(x))
     return Fraction(*mpmath.libmp.to_rational(x._mpf_))
 
 
