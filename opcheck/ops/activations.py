@@ -149,8 +149,8 @@ class Sigmoid(Activation):
 
 
 def _sigmoid(x: Array) -> Array:
-    small = np.exp(-np.abs(x))  # at most 1: neither side overflows
-    return np.asarray(np.where(x < 0, small, 1.0) / (1.0 + small))
+    """e^min(x, 0) / (1 + e^−|x|): 1 / (1 + e^−x) with no exponential above 1, and no branch."""
+    return np.asarray(np.exp(np.minimum(x, 0.0)) / (1.0 + np.exp(-np.abs(x))))
 
 
 class Tanh(Activation):

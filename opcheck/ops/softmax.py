@@ -112,8 +112,9 @@ def _largest(x: Array, dim: int | None) -> Array:
 
 def _softmax(x: Array, dim: int | None, shift: bool = True) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        e = np.exp(x - _largest(x, dim) if shift else x)
-        return np.asarray(e / e.sum(axis=dim, keepdims=True))
+        e = np.asarray(np.exp(x - _largest(x, dim) if shift else x))
+        e /= e.sum(axis=dim, keepdims=True)
+        return e
 
 
 def _log_softmax(x: Array, dim: int) -> Array:
