@@ -92,22 +92,6 @@ class ExactValues(Values):
         return np.asarray(2.0 ** self.rng.integers(-2, 2, size=shape, endpoint=True))
 
 
-class RandomChooser:
-    """Everything at random, from a seed."""
-
-    def __init__(self, seed: int | Sequence[int], values: Callable[[np.random.Generator], Values] = RealValues) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.values = values(self.rng)
-        self.array, self.unit = self.values.array, self.values.unit
-        self.positive, self.classes = self.values.positive, self.values.classes
-
-    def whole(self, low: int, high: int) -> int:
-        return int(self.rng.integers(low, high, endpoint=True))
-
-    def choice(self, options: Sequence[T]) -> T:
-        return options[int(self.rng.integers(len(options)))]
-
-
 class _Deciding:
     """A chooser whose sizes and options all come from one question: which of so many?"""
 
@@ -123,6 +107,17 @@ class _Deciding:
 
     def choice(self, options: Sequence[T]) -> T:
         return options[self.decide(len(options))]
+
+
+class RandomChooser(_Deciding):
+    """Everything at random, from a seed."""
+
+    def __init__(self, seed: int | Sequence[int], values: Callable[[np.random.Generator], Values] = RealValues) -> None:
+        self.rng = np.random.default_rng(seed)
+        super().__init__(values(self.rng))
+
+    def decide(self, count: int) -> int:
+        return int(self.rng.integers(count))
 
 
 class ScopeChooser(_Deciding):

@@ -7,6 +7,7 @@ implementation computes is held against these with `holds`: equality where no ro
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -242,3 +243,43 @@ def found(numbers: Numbers, computed: Mapping[str, Any]) -> list[str]:
 def agree(numbers: Numbers, computed: Mapping[str, Any]) -> None:
     wrong = found(numbers, computed)
     assert not wrong, "\n".join(wrong[:10])
+
+
+# --- torch --------------------------------------------------------------------------------------------------------
+
+
+def torch_outputs(op: Op, case: Case) -> dict[str, Array]:
+    """What torch computes for the case, in float64."""
+    _, results = _run_torch(op, case)
+    return {name: result.detach().numpy() for name, result in results.items()}
+
+
+def torch_gradients(op: Op, case: Case, cotangents: Mapping[str, Array]) -> dict[str, Array]:
+    """What torch.autograd gives each differentiable input for cotangents of some outputs."""
+    import torch
+
+    tensors, results = _run_torch(op, case)
+    names = differentiable(op, case)
+    gradients = torch.autograd.grad(
+        [results[name] for name in cotangents],
+        [tensors[name] for name in names],
+        [torch.from_numpy(cotangent) for cotangent in cotangents.values()],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return {name: gradient.numpy() for name, gradient in zip(names, gradients, strict=True)}
+
+
+def _run_torch(op: Op, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    import torch
+
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in widened(case.arrays).items()}
+    for name in differentiable(op, case):
+        tensors[name].requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice on speed and style is not about numbers
+        result = op.torch(torch, case.params, **tensors)
+    if not isinstance(result, dict):
+        names = [output.name for output in op.outputs]
+        result = dict(zip(names, result if isinstance(result, tuple) else (result,), strict=False))
+    return tensors, result

@@ -1,7 +1,6 @@
 """What every operator owes: definition, fast reference and torch agree. A new operator is tested by existing."""
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import islice
@@ -15,7 +14,16 @@ from hypothesis import strategies as st
 from opcheck import catalog
 from opcheck.choosers import ExactValues, RandomChooser, RealValues, every_case, pairwise_cases
 from opcheck.spec import Array, Case, Mistake, Op, widened
-from tests.ops.support import Recorded, agree, cases, differentiable, found, whole_numbers
+from tests.ops.support import (
+    Recorded,
+    agree,
+    cases,
+    differentiable,
+    found,
+    torch_gradients,
+    torch_outputs,
+    whole_numbers,
+)
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 MISTAKES = [
@@ -76,36 +84,12 @@ def check_jvp(op: Op, case: Case, seed: int) -> None:
 
 
 def check_torch(op: Op, case: Case, seed: int) -> None:
-    import torch
-
     _, shapes = op.checked(case)
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in widened(case.arrays).items()}
-    names = differentiable(op, case)
-    for name in names:
-        tensors[name].requires_grad_()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's advice on speed and style is not about numbers
-        results = as_tensors(op.torch(torch, case.params, **tensors), list(shapes))
     recorded = Recorded(op, case)
-    agree(recorded.outputs(), {name: result.detach().numpy() for name, result in results.items()})
-    if not names:
-        return
-    cotangents = cotangents_of(op, shapes, seed)
-    gradients = torch.autograd.grad(
-        [results[name] for name in cotangents],
-        [tensors[name] for name in names],
-        [torch.from_numpy(cotangent) for cotangent in cotangents.values()],
-        allow_unused=True,
-        materialize_grads=True,
-    )
-    made = {name: gradient.numpy() for name, gradient in zip(names, gradients, strict=True)}
-    agree(recorded.vjp(cotangents), made)
-
-
-def as_tensors(result: Any, names: list[str]) -> dict[str, Any]:
-    if isinstance(result, dict):
-        return result
-    return dict(zip(names, result if isinstance(result, tuple) else (result,), strict=True))
+    agree(recorded.outputs(), torch_outputs(op, case))
+    if differentiable(op, case):
+        cotangents = cotangents_of(op, shapes, seed)
+        agree(recorded.vjp(cotangents), torch_gradients(op, case, cotangents))
 
 
 def small_scope(op: Op) -> Iterator[Case]:

@@ -1,0 +1,80 @@
+"""NaN, infinities and signed zeros: definition, reference and torch treat them alike."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from opcheck import catalog
+from opcheck.choosers import ExactValues
+from opcheck.spec import Case, Op, Refused
+from tests.ops.support import Recorded, agree, cases, is_real, torch_outputs
+
+OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
+
+# Where torch's answer is an accident of how it computes: a sum that is 0 is -0.0 or 0.0 by the order of summation and
+# by what the sum starts from.
+SIGN_OF_ZERO_IS_FREE = {
+    "linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "mse_loss", "cross_entropy", "nll_loss",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "log_softmax",
+}  # fmt: skip
+
+
+# Cases outside of what an operator is for, in which torch's formula and the definition meet infinity differently.
+FREE = {
+    # a target is a number from 0 to 1; with others, either formula is as good
+    "binary_cross_entropy_with_logits": lambda case: not np.isfinite(case.arrays["target"]).all(),
+    # torch multiplies the target's own loss by 1 - 1 = 0, and 0 * inf is NaN; in the definition the term is absent
+    "cross_entropy": lambda case: case.params.get("label_smoothing") == 1.0,
+}
+
+
+@st.composite
+def special_cases(draw: Any, op: Op) -> Case:
+    """A case in which up to three numbers are special."""
+    case = draw(cases(op, ExactValues))
+    arrays = {name: array.copy() for name, array in case.arrays.items()}
+    places = [(name, k) for name, array in arrays.items() if is_real(array) for k in range(array.size)]
+    for name, k in draw(st.lists(st.sampled_from(places), max_size=3)) if places else ():
+        arrays[name].flat[k] = draw(st.sampled_from(SPECIAL))
+    case = Case(case.op, arrays, case.params)
+    assume(not FREE.get(op.name, lambda _: False)(case))
+    return case
+
+
+@OPERATORS
+@given(data=st.data())
+def test_reference_follows_the_definition(op: Op, data: Any) -> None:
+    case = data.draw(special_cases(op))
+    try:
+        op.checked(case)
+    except Refused:
+        return
+    with np.errstate(all="ignore"):
+        results = op.run(case)
+    agree(Recorded(op, case).outputs(), results)
+
+
+@pytest.mark.torch
+@OPERATORS
+@given(data=st.data())
+def test_torch_follows_the_definition(op: Op, data: Any) -> None:
+    case = data.draw(special_cases(op))
+    try:
+        op.checked(case)
+    except Refused:
+        with pytest.raises((RuntimeError, ValueError, IndexError, TypeError)):
+            torch_outputs(op, case)
+        return
+    made = torch_outputs(op, case)
+    agree(Recorded(op, case).outputs(), made)
+    if op.name in SIGN_OF_ZERO_IS_FREE:
+        return
+    with np.errstate(all="ignore"):
+        results = op.run(case)
+    for name, result in results.items():
+        zero = result == 0
+        assert np.array_equal(np.signbit(result[zero]), np.signbit(made[name][zero])), name
