@@ -174,7 +174,7 @@ class Worker:
         alive = False
         try:
             reply = wire.receive(lambda size: self._read(size, started + allowed), self._limits.reply)
-            if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce or self._received:
+            if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce:
                 raise wire.WireError("a reply that is not the answer to this request")
             outcome = decoded(reply, wanted)
             alive = True
