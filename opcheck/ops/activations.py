@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import trace
 from opcheck.choosers import Chooser
 from opcheck.language import say
 from opcheck.params import Flag
 from opcheck.roundoff import Selection, SigmoidRounding, TanhRounding
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
+from opcheck.trace import maximum, sigmoid, tanh
 
 
 class Activation(Op):
@@ -67,7 +67,7 @@ class ReLU(Activation):
         return (say("at 0 the derivative is taken to be 0, as torch does"),)
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
-        return trace.maximum(0, input[at])  # the first of equals takes the gradient: at 0 that is the constant
+        return maximum(0, input[at])  # the first of equals takes the gradient: at 0 that is the constant
 
     def forward(self, p: Params, *, input: Array) -> Array:
         return np.where(input < 0, 0.0, input)  # -0.0 and NaN stay what they are, as in torch
@@ -115,7 +115,7 @@ class Sigmoid(Activation):
         return (say("for negative x computed as e^x / (1 + e^x), the same number, because e^−x may overflow"),)
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
-        return trace.sigmoid(input[at])
+        return sigmoid(input[at])
 
     def forward(self, p: Params, *, input: Array) -> Array:
         return _sigmoid(input)
@@ -150,7 +150,13 @@ class Sigmoid(Activation):
 
 def _sigmoid(x: Array) -> Array:
     """e^min(x, 0) / (1 + e^−|x|): 1 / (1 + e^−x) with no exponential above 1, and no branch."""
-    return np.asarray(np.exp(np.minimum(x, 0.0)) / (1.0 + np.exp(-np.abs(x))))
+    y = np.asarray(np.minimum(x, 0.0))
+    np.exp(y, out=y)  # in place throughout: fresh memory costs more than the arithmetic
+    below = np.asarray(np.abs(x))
+    np.exp(np.negative(below, out=below), out=below)
+    below += 1.0
+    y /= below
+    return y
 
 
 class Tanh(Activation):
@@ -161,7 +167,7 @@ class Tanh(Activation):
     rounding = TanhRounding()
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
-        return trace.tanh(input[at])
+        return tanh(input[at])
 
     def forward(self, p: Params, *, input: Array) -> Array:
         return np.asarray(np.tanh(input))

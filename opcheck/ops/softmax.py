@@ -112,15 +112,17 @@ def _largest(x: Array, dim: int | None) -> Array:
 
 def _softmax(x: Array, dim: int | None, shift: bool = True) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        e = np.asarray(np.exp(x - _largest(x, dim) if shift else x))
+        e = np.asarray(x - (_largest(x, dim) if shift else 0.0))
+        np.exp(e, out=e)  # in place throughout: fresh memory costs more than the arithmetic
         e /= e.sum(axis=dim, keepdims=True)
         return e
 
 
 def _log_softmax(x: Array, dim: int) -> Array:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        shifted = x - _largest(x, dim)
-        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True)))
+        y = np.asarray(x - _largest(x, dim))
+        y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
+        return y
 
 
 def _sum(x: Array, dim: int) -> Array:
@@ -143,7 +145,10 @@ class Softmax(AlongDim):
 
     def pull(self, p: Params, g: Array, x: Array) -> Array:
         y = _softmax(x, p.dim)
-        return np.asarray(y * (g - _sum(g * y, p.dim)))
+        result = np.asarray(g * y)
+        np.subtract(g, _sum(result, p.dim), out=result)
+        result *= y
+        return result
 
     def push(self, p: Params, t: Array, x: Array) -> Array:
         return self.pull(p, t, x)  # the Jacobian diag(y) - y y' is symmetric
@@ -218,7 +223,9 @@ class LogSoftmax(AlongDim):
         return _log_softmax(input, p.dim)
 
     def pull(self, p: Params, g: Array, x: Array) -> Array:
-        return np.asarray(g - _softmax(x, p.dim) * _sum(g, p.dim))
+        result = _softmax(x, p.dim)
+        result *= _sum(g, p.dim)
+        return np.subtract(g, result, out=result)
 
     def push(self, p: Params, t: Array, x: Array) -> Array:
         return np.asarray(t - _sum(_softmax(x, p.dim) * t, p.dim))
