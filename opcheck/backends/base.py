@@ -144,7 +144,7 @@ def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
 
 def laid_out(array: Array, layout: str) -> Array:
     """The same numbers in another memory layout (numpy)."""
-    if layout == "transposed":
+    if layout == "transposed" and array.ndim > 1:
         return np.asfortranarray(array)
     if layout == "strided" and array.ndim:
         room = np.repeat(array, 2, axis=-1)

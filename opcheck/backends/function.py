@@ -130,7 +130,8 @@ class NumpySession(Session):
         if function is None:
             raise NoCounterpart(say("a numpy function without .vjp"))
         first = {name: self._cast(each) for name, each in cotangent.items()}
-        found = self._call(function, first if len(self.op.outputs) > 1 else next(iter(first.values())))
+        smooth = [each for each in self.op.outputs if each.differentiable]
+        found = self._call(function, first if len(smooth) > 1 else next(iter(first.values())))
         if not isinstance(found, Mapping):
             raise Malformed(say("vjp returns a dict of gradients by input name, not {type}", type=type(found).__name__))
         return {name: numbers(each, name) for name, each in found.items()}

@@ -168,7 +168,7 @@ class TensorSession(Session):
             if gradient is not None and gradient.requires_grad
         ]
         if not pairs:
-            return {name: np.zeros(leaf.shape) for name, leaf in self.leaves.items()}
+            raise NoCounterpart(say("the gradient is not connected to the inputs (once differentiable)"))
         second = torch.autograd.grad(sum(pairs), leaves, allow_unused=True)
         return {
             name: np.zeros(leaf.shape) if each is None else to_numpy(torch, each)

@@ -58,7 +58,7 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
 
         @staticmethod
         def jvp(ctx: Any, _: Any, __: Any, *tangents: Any) -> Any:
-            moved = {n: array(t) for n, t in zip(ctx.given, tangents, strict=True) if t is not None}
+            moved = {n: array(t) for n, t in zip(ctx.given, tangents, strict=True) if t is not None and n in smooth}
             positional, keywords = _call(ctx.given, ctx.saved_tensors, ctx.params)
             found = candidate.jvp(moved, *positional, **keywords)
             if isinstance(found, tuple):

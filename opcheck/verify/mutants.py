@@ -57,11 +57,12 @@ class Reference:
     def _arguments(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         given = dict(zip([each.name for each in self.op.inputs], args, strict=False))
         given |= options
-        case = self.op.case(**given)
+        names = {each.name for each in self.op.inputs}
+        dtype = next(a.dtype for n, a in given.items() if n in names and a.dtype.kind not in "iub")
+        wide = {n: a.astype(np.float64) if n in names and a.dtype.kind not in "iub" else a for n, a in given.items()}
+        case = self.op.case(**wide)
         p, _ = self.op.checked(case)
-        first = next(a for a in case.arrays.values() if a.dtype.kind not in "iub")
-        names = {each.name for each in self.op.inputs if each.differentiable}
-        return p, widened(case.arrays), first.dtype, names
+        return p, case.arrays, dtype, {each.name for each in self.op.inputs if each.differentiable}
 
     def _returned(self, found: Any, dtype: Any) -> Any:
         if isinstance(found, dict):

@@ -171,7 +171,7 @@ def differentiable(op: Op, case: Case) -> list[str]:
 def widened_sizes(op: Op, case: Case, rng: np.random.Generator) -> Case:
     """The case with one of its sizes (a letter of the declared shapes) near a vector width, if that is legal."""
     letters = {each.name: _letters(each.letters, case.arrays[each.name].ndim) for each in op.inputs if each.name in case.arrays}
-    names = sorted({letter for row in letters.values() for letter in row if letter.isalpha()})
+    names = sorted({letter for row in letters.values() for letter in row if letter.isalnum()})
     if not names:
         return case
     chosen, size = names[int(rng.integers(len(names)))], int(rng.choice(WIDE))
@@ -189,9 +189,10 @@ def widened_sizes(op: Op, case: Case, rng: np.random.Generator) -> Case:
 
 
 def _letters(declared: str, dimensions: int) -> list[str]:
-    """One word for each dimension, from the right; `*` and what is missing are leading dimensions."""
-    words = declared.split()
-    return [*["*"] * (dimensions - len(words)), *words[max(0, len(words) - dimensions) :]]
+    """One word for each dimension, from the right; what `*` stands for is counted from the left: d0, d1, ..."""
+    words = [word for word in declared.split() if word != "*"]
+    leading = [f"d{k}" for k in range(dimensions - len(words))]
+    return [*leading, *words[max(0, len(words) - dimensions) :]]
 
 
 def _refilled(array: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
