@@ -29,10 +29,18 @@ def checks(trace: Trace, everything: bool = False) -> list[Check]:
     if not trace.tracked or len(trace.graph.outputs) != 1:
         return []
     numbers = (trace.value, *trace.adjoints().gradient.values())
-    if not all(math.isfinite(x) for x in numbers):
+    if not all(map(fits, numbers)):
         return [Check(say("The value or a derivative is not finite, so nothing can be checked against it."), None)]
     found = [both_modes(trace), taylor(trace)]
     return [*found, sympy_agrees(trace), torch_agrees(trace)] if everything else found
+
+
+def fits(x: Any) -> bool:
+    """Whether a number, perhaps a huge fraction, is a finite float64."""
+    try:
+        return math.isfinite(float(x))
+    except OverflowError:
+        return False
 
 
 def both_modes(trace: Trace) -> Check:

@@ -53,6 +53,9 @@ class Traced(Document):
     def to_json(self) -> str:
         """Everything as data, "schema": "opcheck.trace/1"."""
 
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + self.draw("svg")
+
     def draw(self, notation: str = "text") -> str:
         """The computational graph as "text", "dot", "mermaid" or "svg"."""
         from opcheck.autodiff.drawing import draw

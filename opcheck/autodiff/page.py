@@ -5,9 +5,12 @@ from typing import Any, NamedTuple
 
 from opcheck.autodiff import tables
 from opcheck.autodiff.checks import checks, symbolic_gradient
+from opcheck.autodiff.document import Traced
 from opcheck.autodiff.scalars import Trace
 from opcheck.language import say
 from opcheck.steps import Block, Formula, Prose, Step, Symbol
+
+NO_BREAK = "\u00a0"
 
 
 class Page(NamedTuple):
@@ -29,8 +32,12 @@ def page(
     hessian: bool = False,
     hvp: Mapping[str, Any] | None = None,
     everything: bool = False,
+    room: int = 0,
 ) -> Page:
-    """What the options ask for. The reverse sweeps count as backward passes: `trace.gradients` has them afterwards."""
+    """What the options ask for; with `room` columns, the graph as text if it is readable there.
+
+    The reverse sweeps count as backward passes: `trace.gradients` has them afterwards.
+    """
     blocks = tables.heading(trace)
     forward = trace.forward() if mode != "reverse" and trace.tracked else None
     if step:
@@ -47,6 +54,7 @@ def page(
         blocks += tables.backwards_in_order(sweeps[0]) if step else tables.adjoints_table(sweeps[0], everything)
     if len(trace.graph.outputs) == 1:
         blocks.append(tables.gradients_table(trace))
+    blocks += drawn(trace, room)
     blocks += matrices(trace, jacobian, hessian, hvp)
     if trace.fractions:
         blocks += symbolic(trace)
@@ -55,6 +63,17 @@ def page(
     if found and not check:
         blocks.append(Prose(say("(--check asks sympy and torch as well)"), "hint"))
     return Page(Step("", tuple(blocks)), any(each.holds is False for each in found))
+
+
+def drawn(trace: Traced, room: int) -> list[Block]:
+    """The graph as text, where it stays readable and the page has room for it."""
+    from opcheck.autodiff.drawing import text_or_none
+
+    text = text_or_none(trace.boxes()) if room else None
+    if text is None or max(map(len, text.splitlines())) > room:
+        return []
+    lines = tuple(Prose(line.replace(" ", NO_BREAK), "drawing") for line in text.splitlines())
+    return [Step(say("computational graph"), lines)]
 
 
 def matrices(trace: Trace, jacobian: bool, hessian: bool, hvp: Mapping[str, Any] | None) -> list[Block]:

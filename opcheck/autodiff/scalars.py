@@ -1,5 +1,6 @@
 """A trace of a function of numbers: its graph, its values, and both modes of differentiation over them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -152,7 +153,10 @@ class Trace(Traced):
         """A bound on the rounding error of reverse mode's derivative by `name` in float64, read off its own graph."""
         graph, adjoints, numbers = self.second_order
         id = adjoints[self.inputs[name]]
-        return 0.0 if id is None else bound(graph, id, "float64", [float(x) for x in numbers])
+        try:
+            return 0.0 if id is None else bound(graph, id, "float64", [float(x) for x in numbers])
+        except OverflowError:  # a fraction on the way is larger than float64's largest number
+            return math.inf
 
     # --- what it looks like ---------------------------------------------------------------------------------------
 

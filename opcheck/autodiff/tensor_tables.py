@@ -10,7 +10,7 @@ from opcheck.autodiff.arrays import ArrayNode
 from opcheck.autodiff.drawing import Box, Boxes
 from opcheck.autodiff.lines import SUBSCRIPTS
 from opcheck.autodiff.operators import Call
-from opcheck.autodiff.page import Page
+from opcheck.autodiff.page import Page, drawn
 from opcheck.autodiff.tables import Row, elided
 from opcheck.autodiff.tensor_checks import checks
 from opcheck.autodiff.tensors import ArrayTrace
@@ -46,6 +46,7 @@ def page(
     hessian: bool = False,
     hvp: Mapping[str, Any] | None = None,
     everything: bool = False,
+    room: int = 0,
 ) -> Page:
     """What `opcheck trace` prints of a tensor program. Tables are in the order of execution: `step` changes nothing."""
     blocks = [*heading(trace), *values_table(trace, everything)]
@@ -64,6 +65,7 @@ def page(
             blocks += adjoints_table(trace, seed, everything)
         blocks.append(gradients_table(trace))
         found = checks(trace, check)
+    blocks += drawn(trace, room)
     if jacobian:
         blocks += [matrix(f"∂/∂{name}", trace.jacobian(name)) for name in trace.tracked]
     if hessian or hvp is not None:

@@ -220,8 +220,11 @@ def exact_sigmoid(x: Any) -> Any:
     """The sigmoid, one half at 0."""
     if x == 0:
         return Fraction(1, 2)
-    small = _MPMATH_EXP(-abs(x))
-    return 1 / (1 + small) if x > 0 else small / (1 + small)
+    import mpmath
+
+    with mpmath.workdps(EXACT_DIGITS):
+        small = _MPMATH_EXP(-abs(x))
+        return 1 / (1 + small) if x > 0 else small / (1 + small)
 
 
 def exact_power(a: Any, b: Any) -> Any:
