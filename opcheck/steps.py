@@ -10,9 +10,13 @@ from typing import NamedTuple
 
 
 class Number(NamedTuple):
-    """A number that was computed. A float here is NaN, an infinity, -0.0 or a number that a float type holds."""
+    """A number that was computed. A float here is NaN, an infinity, -0.0 or a number that a float type holds.
+
+    `inexact`: the true number is no fraction (exp(1), √2) and this one is very near to it: it is ≈, however it looks.
+    """
 
     value: Fraction | float
+    inexact: bool = False
 
 
 class Symbol(NamedTuple):

@@ -119,9 +119,12 @@ def prepare(
     for spec in op.inputs:
         if given.get(spec.name) is not None:
             array = as_array(given[spec.name], spec.name)
-            if array.dtype.kind in "iub" and spec.default != "classes":
-                array = array.astype(float)
-            arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
+            whole = array.dtype.kind in "iub" and spec.default != "classes"
+            arrays[spec.name] = array.astype(float) if whole else array
+    if not wanted and _is_call(op, arrays, params):  # nothing is missing
+        return Calculation(op, Case(op.name, arrays, params))
+    for name, array in arrays.items():
+        arrays[name], hidden[op.input(name).symbol] = lifted(op, name, array)
     wanted = wanted or {}
     for spec in op.inputs:
         if spec.name in wanted or (spec.name not in arrays and not spec.optional):
@@ -133,6 +136,17 @@ def prepare(
     names = op.signature.parameters
     case = Case(op.name, ordered, {name: params[name] for name in names if name in params})
     return Calculation(op, case, _hidden(op, hidden, ordered))
+
+
+def _is_call(op: Op, arrays: Mapping[str, Array], params: Mapping[str, Any]) -> bool:
+    """Whether torch would take these arguments as they stand."""
+    if any(spec.name not in arrays and not spec.optional for spec in op.inputs):
+        return False
+    try:
+        op.checked(Case(op.name, dict(arrays), dict(params)))
+    except Refused:
+        return False
+    return True
 
 
 def _hidden(op: Op, hidden: dict[str, int], arrays: Mapping[str, Array]) -> dict[str, int]:

@@ -103,7 +103,7 @@ class Sweep:
         for node, adjoint in zip(recorded, adjoints, strict=False):
             if adjoint is not None and node.op == "input":
                 self.adjoints[node.label, node.at] = adjoint
-            elif adjoint is not None and node.label:
+            elif adjoint is not None and node.label and not node.is_leaf:
                 self._name(adjoint, node.label + ADJOINT, node.at)
         self.values = exact(self.tape.graph(), decimal=True)
         self.complete = small

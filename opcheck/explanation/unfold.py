@@ -6,6 +6,7 @@ other formulas it is a symbol.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from opcheck.steps import Apply, Elided, Expression, Formula, Number, Symbol
@@ -46,7 +47,7 @@ class Unfolded:
         return inside, outside
 
     def number(self, id: int) -> Number:
-        return Number(as_fraction(self.values[id]))
+        return as_number(self.values[id])
 
     def symbol(self, node: Node) -> Symbol:
         name, adjoint = (node.label[:-1], True) if node.label.endswith(ADJOINT) else (node.label, False)
@@ -93,7 +94,7 @@ class Unfolded:
         yield from map(write, head)
         if middle:
             value = EXACT.functions[node.op](*[self.values[arg] for arg in middle]) if numbers else None
-            yield Elided(len(middle), Number(as_fraction(value)) if numbers else None)
+            yield Elided(len(middle), as_number(value) if numbers else None)
         yield from map(write, tail)
 
     def _split(self, node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -146,6 +147,11 @@ class Unfolded:
     def left_out(self, id: int) -> int:
         """How many terms the formulas of this node do not show."""
         return sum(len(self._split(self.nodes[each])[1]) for each in {id, *self._named(id)})
+
+
+def as_number(value: Any) -> Number:
+    """What an exact reading says; only mpmath's numbers are near the truth and not the truth."""
+    return Number(as_fraction(value), inexact=not isinstance(value, (Fraction, int, float)))
 
 
 ADJOINT = "\u0304"  # a label that ends with a macron is the adjoint of what it marks

@@ -18,7 +18,7 @@ from opcheck.steps import Cell, Expression, Formula, Number, Step
 if TYPE_CHECKING:
     import jinja2
 
-SHORT = 56  # characters up to which a chain of equations stands on one line
+SHORT = 46  # characters up to which a chain of equations stands on one line
 TALL = ' displaystyle="true"'
 PAGE = 84  # characters of plain text that are about as wide as the page
 

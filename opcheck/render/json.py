@@ -85,8 +85,9 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 def _expression(expression: Expression) -> dict[str, Any]:
     match expression:
-        case Number(value):
-            return {"number": exact_text(value), "float": _float(value)}
+        case Number(value, inexact):
+            known = {"inexact": True} if inexact else {}
+            return {"number": exact_text(value), "float": _float(value), **known}
         case Symbol(name, at, adjoint, tangent):
             kinds = {name: True for name, holds in (("adjoint", adjoint), ("tangent", tangent)) if holds}
             return {"symbol": name, **({"at": [*at]} if at else {}), **kinds}
@@ -137,19 +138,23 @@ def _read_grid(data: dict[str, Any]) -> Grid:
 
 
 def _read_cell(data: dict[str, Any]) -> Cell:
-    value = Number(read_exact(data["value"]["number"])) if "value" in data else None
+    value = _read_number(data["value"]) if "value" in data else None
     return Cell(value, data.get("marked", False), data.get("padding", False))
 
 
 def _read_expression(data: dict[str, Any]) -> Expression:
     if "number" in data:
-        return Number(read_exact(data["number"]))
+        return _read_number(data)
     if "symbol" in data:
         kinds = {kind: data.get(kind, False) for kind in ("adjoint", "tangent")}
         return Symbol(data["symbol"], tuple(data.get("at", ())), **kinds)
     if "elided" in data:
-        return Elided(data["elided"], Number(read_exact(data["value"]["number"])) if "value" in data else None)
+        return Elided(data["elided"], _read_number(data["value"]) if "value" in data else None)
     return Apply(data["apply"], tuple(map(_read_expression, data["args"])))
+
+
+def _read_number(data: dict[str, Any]) -> Number:
+    return Number(read_exact(data["number"]), data.get("inexact", False))
 
 
 def read_exact(text: str) -> Fraction | float:

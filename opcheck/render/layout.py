@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 ESCAPES = re.compile("\x1b\\[[0-9;]*m")
-BREAKABLE = re.compile(r"[^\s·*/,_(=]*[·*/,_(=]+|[^\s·*/,_(=]+")
+AFTER_SIGNS = re.compile(r"[^·*/,(=]*[·*/,(=]+|[^·*/,(=]+")
+AFTER_UNDERSCORES = re.compile(r"[^_]*_+|[^_]+")
 GAP = "  "
 
 
@@ -54,7 +55,11 @@ def wrap(text: str, room: int, hanging: str = "") -> Iterator[str]:
 
 
 def _pieces(word: str, room: int) -> list[str]:
-    return [word] if width(word) <= room else BREAKABLE.findall(word) or [word]
+    """A word in the parts between which it may break, if it must: after signs, or else inside a long name."""
+    if width(word) <= room:
+        return [word]
+    parts = AFTER_SIGNS.findall(word)
+    return [piece for part in parts for piece in ([part] if width(part) <= room else AFTER_UNDERSCORES.findall(part))]
 
 
 def longest_word(text: str) -> int:

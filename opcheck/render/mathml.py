@@ -1,13 +1,12 @@
 """Expressions in MathML Core, which browsers draw without a library."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 from html import escape
 
 from opcheck.render.names import Piece, pieces, take_apart
 from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
-from opcheck.steps import Elided, Expression, Symbol
+from opcheck.steps import Elided, Expression, Number, Symbol
 
 ACCENTS = {"bar": "‾", "hat": "^", "dot": "˙", "tilde": "~"}
 FUNCTIONS = {"log": "ln"}
@@ -26,12 +25,15 @@ class MathML(Notation):
     def joined(self, *parts: str) -> str:
         return "".join(parts)
 
+    def negated(self, text: str) -> str:
+        return f'<mo form="prefix">−</mo>{text}'
+
     def parenthesised(self, text: str) -> str:
         return _fenced("(", text, ")")
 
-    def number(self, value: Fraction | float) -> tuple[str, int]:
-        text = digits(value, self.style)
-        sign, text = (self.minus, text[1:]) if text[0] == "−" else ("", text)
+    def number(self, number: Number) -> tuple[str, int]:
+        text = digits(number.value, self.style, number.inexact)
+        sign, text = (self.negated(""), text[1:]) if text[0] == "−" else ("", text)
         level = ADDITIVE if sign else ATOM
         if "/" in text:
             over, under = text.split("/")

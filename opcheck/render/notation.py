@@ -28,7 +28,7 @@ class Notation(ABC):
         self.style = style
 
     @abstractmethod
-    def number(self, value: Fraction | float) -> tuple[str, int]:
+    def number(self, number: Number) -> tuple[str, int]:
         """A number, and how tightly it binds."""
 
     @abstractmethod
@@ -57,10 +57,10 @@ class Notation(ABC):
     def is_rounded(self, expression: Expression) -> bool:
         """Whether some number in the expression is printed rounded, so that it is ≈ what stands before it."""
         match expression:
-            case Number(value):
-                return is_rounded(value, self.style)
-            case Elided(_, value):
-                return value is not None and is_rounded(value.value, self.style)
+            case Number(value, inexact):
+                return is_rounded(value, self.style, inexact)
+            case Elided(_, Number() as value):
+                return self.is_rounded(value)
             case Apply(_, args):
                 return any(map(self.is_rounded, args))
         return False
@@ -68,8 +68,8 @@ class Notation(ABC):
     def write(self, expression: Expression, context: int = ADDITIVE) -> str:
         """The expression on one line, in parentheses where `context` binds tighter."""
         match expression:
-            case Number(value):
-                text, level = self.number(value)
+            case Number():
+                text, level = self.number(expression)
             case Symbol():
                 return self.symbol(expression)
             case Elided():
@@ -133,7 +133,7 @@ def _is_negative(expression: Expression) -> bool:
 def _signed(expression: Expression) -> tuple[str, Expression]:
     """The sign of a term, and the term without it."""
     if isinstance(expression, Number) and is_negative(expression.value):
-        return "−", Number(-expression.value)
+        return "−", expression._replace(value=-expression.value)
     if isinstance(expression, Apply) and expression.op == "neg" and not _is_negative(expression.args[0]):
         return "−", expression.args[0]
     if isinstance(expression, Apply) and expression.op in ("mul", "div"):

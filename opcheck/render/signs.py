@@ -58,9 +58,9 @@ class Signs(Notation):
         """= before what is exact, ≈ before what shows rounded numbers."""
         return self.about if self.is_rounded(right) else self.equal
 
-    def number(self, value: Fraction | float) -> tuple[str, int]:
-        text = digits(value, self.style)
-        return text, 0 if is_negative(value) else MULTIPLICATIVE if "/" in text else ATOM
+    def number(self, number: Number) -> tuple[str, int]:
+        text = digits(number.value, self.style, number.inexact)
+        return text, 0 if is_negative(number.value) else MULTIPLICATIVE if "/" in text else ATOM
 
     def symbol(self, symbol: Symbol) -> str:
         name = symbol.name
@@ -77,7 +77,7 @@ class Signs(Notation):
     def elided(self, elided: Elided) -> str:
         if elided.value is None:
             return f"… {elided.terms} terms …"
-        return f"[{elided.terms} terms: {digits(elided.value.value, self.style)}]"
+        return f"[{elided.terms} terms: {self.write(elided.value)}]"
 
     def function(self, op: str, args: tuple[Expression, ...]) -> tuple[str, int]:
         match op:

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import islice
 
 from opcheck.render.formulas import Formulas
@@ -11,7 +10,7 @@ from opcheck.render.names import ACCENTS, SUBSCRIPTS, Piece, pieces, take_apart
 from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation, Term
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.render.signs import Signs
-from opcheck.steps import Elided, Expression, Symbol
+from opcheck.steps import Elided, Expression, Number, Symbol
 
 PAGE = 84  # characters of plain text that fill a printed line about as well
 
@@ -60,8 +59,8 @@ class TeX(Notation):
         super().__init__(Style(style.precision, style.fractions, ascii=True))
         self.page = Formulas(Signs(self.style), PAGE)
 
-    def number(self, value: Fraction | float) -> tuple[str, int]:
-        text = digits(value, self.style)
+    def number(self, number: Number) -> tuple[str, int]:
+        text = digits(number.value, self.style, number.inexact)
         sign, text = ("-", text[1:]) if text.startswith("-") else ("", text)
         level = ADDITIVE if sign else ATOM
         if "inf" in text or text == "NaN":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Any
 
 from opcheck.language import say
@@ -69,7 +70,7 @@ class _Page:
         previous: Block | None = None
         before = 0
         shelf: list[list[str]] = []
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        for block, following in zip_longest(blocks, blocks[1:]):
             if isinstance(block, Prose) and block.kind == "hint" and not self.options.interactive:
                 continue
             lines = list(self.block(block, indent))
