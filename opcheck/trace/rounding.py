@@ -40,7 +40,7 @@ def bound(graph: Graph, output: int, dtype: str, values: Sequence[float] | None 
         else:
             local = PRIMITIVES[node.op].error(value, *[values[i] for i in node.args])
         if local or value == 0:  # what came out as 0 may have underflowed
-            first_order += abs(adjoint) * local
+            first_order += abs(adjoint) * local if local else 0.0  # nothing stays nothing where a slope is infinite
             underflow += abs(adjoint) * smallest
             operations += len(node.args)
     # second order: products of (1 + u) over at most `operations` operations (Higham, lemma 3.1)

@@ -19,7 +19,7 @@ SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
 # by what the sum starts from.
 SIGN_OF_ZERO_IS_FREE = {
     "linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "mse_loss", "cross_entropy", "nll_loss",
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "log_softmax",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "log_softmax", "sgd", "adam", "adamw", "rmsprop",
 }  # fmt: skip
 
 
@@ -29,6 +29,10 @@ FREE = {
     "binary_cross_entropy_with_logits": lambda case: not np.isfinite(case.arrays["target"]).all(),
     # torch multiplies the target's own loss by 1 - 1 = 0, and 0 * inf is NaN; in the definition the term is absent
     "cross_entropy": lambda case: case.params.get("label_smoothing") == 1.0,
+    # torch moves an average towards the gradient, m + (1 - beta) * (g - m), in which infinities meet as inf - inf
+    "adam": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    "adamw": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    "rmsprop": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
 }
 
 
@@ -55,7 +59,7 @@ def test_reference_follows_the_definition(op: Op, data: Any) -> None:
         return
     with np.errstate(all="ignore"):
         results = op.run(case)
-    agree(Recorded(op, case).outputs(), results)
+    agree(Recorded(op, case).outputs(), results, singular=True)
 
 
 @pytest.mark.torch
@@ -70,7 +74,7 @@ def test_torch_follows_the_definition(op: Op, data: Any) -> None:
             torch_outputs(op, case)
         return
     made = torch_outputs(op, case)
-    agree(Recorded(op, case).outputs(), made)
+    agree(Recorded(op, case).outputs(), made, singular=True)
     if op.name in SIGN_OF_ZERO_IS_FREE:
         return
     with np.errstate(all="ignore"):
