@@ -34,7 +34,7 @@ class Input(NamedTuple):
     help: str
     optional: bool = False
     differentiable: bool = True
-    default: str = "ramp"  # what `explain` fills it with: ramp, half, negative, ones, classes, binary, unit, zeros
+    default: str = "ramp"  # what `explain` fills it with: ramp, signed, half, negative, ones, classes, binary, unit, zeros
 
 
 class Output(NamedTuple):

@@ -85,6 +85,9 @@ def default_array(op: Op, name: str, shape: Shape, shapes: Mapping[str, Shape], 
             return np.arange(1.0, count + 1).reshape(shape) % 2
         case "unit":
             return ramp / (count + 1)
+        case "signed":  # without 0, the smaller half negative
+            half = count // 2
+            return np.array([i - half if i < half else i - half + 1 for i in range(count)], dtype=float).reshape(shape)
         case "half":
             return ramp / 2
         case "zeros":

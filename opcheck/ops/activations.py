@@ -18,7 +18,7 @@ class Activation(Op):
     """An elementwise function; a subclass says which, and how it passes on a tangent or a cotangent."""
 
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), sections 3.10 and 6.3; torch.nn.functional"
-    arguments: tuple[Input | Param, ...] = (Input("input", "x", "*", "numbers, any shape"),)
+    arguments: tuple[Input | Param, ...] = (Input("input", "x", "*", "numbers, any shape", default="signed"),)
     outputs = (Output("output", "y", "*"),)
 
     @abstractmethod
