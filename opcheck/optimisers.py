@@ -1,0 +1,97 @@
+"""What optimiser steps share: parameters, gradient and state go in, parameters and state come out."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.params import Flag, Param, Params, Real
+from opcheck.spec import Array, Input, Op, Refused, Shape
+
+PARAM = Input("param", "θ", "*", "the parameters")
+GRAD = Input("grad", "g", "*", "the gradient of the loss by the parameters", default="half")
+
+
+def option(name: str, default: float, help: str, low: float | None = 0.0) -> Param:
+    """A number that the optimiser is made with."""
+    return Param(name, default, Real(low), help, keyword_only=True)
+
+
+def flag(name: str, help: str) -> Param:
+    """A switch that the optimiser is made with."""
+    return Param(name, False, Flag(), help, keyword_only=True)
+
+
+WEIGHT_DECAY = option("weight_decay", 0.0, "λ: that much of the parameters is added to the gradient")
+MAXIMIZE = flag("maximize", "step up the gradient instead of down")
+
+
+def state(name: str, symbol: str, help: str) -> Input:
+    """What the last step kept; left out, it is what the first step starts with."""
+    return Input(name, symbol, "*", help, optional=True)
+
+
+class Optimiser(Op):
+    """One step of an optimiser. Every array has the shape of the parameters."""
+
+    torch_name: str  # the class in torch.optim
+
+    @abstractmethod
+    def kept(self, p: Params) -> tuple[str, ...]:
+        """The outputs that a step with these parameters has: param, then the state that it keeps."""
+
+    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        for name, shape in shapes.items():
+            if shape != shapes["param"]:
+                raise Refused(
+                    say("{name} must have the shape of param, {shape}", name=name, shape=shapes["param"]),
+                    got=say("{name} {own}", name=name, own=shape),
+                )
+        return dict.fromkeys(self.kept(p), shapes["param"])
+
+    def torch(self, torch: Any, params: Mapping[str, Any], *args: Any, **tensors: Any) -> dict[str, Any]:
+        """One step of torch's optimiser, differentiable if a tensor asks for it."""
+        options = dict(params)
+        started = self.torch_state(torch, options, tensors)
+        param = tensors["param"].clone()
+        tracked = any(tensor.requires_grad for tensor in tensors.values())
+        with warnings.catch_warnings(), torch.set_grad_enabled(tracked):
+            warnings.simplefilter("ignore")  # torch warns of .grad of a tensor that is not a leaf
+            param.grad = tensors["grad"]
+            optimiser = getattr(torch.optim, self.torch_name)([param], differentiable=tracked, **options)
+            optimiser.state[param].update({name: tensor.clone() for name, tensor in started.items()})
+            optimiser.step()
+            after = optimiser.state[param]
+        p = self.settle(Params.of(self.name, self.params, params), {})
+        return {name: param if name == "param" else after[name] for name in self.kept(p)}
+
+    @abstractmethod
+    def torch_state(self, torch: Any, options: dict[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """The state that torch's optimiser starts this step with; takes out of `options` what torch keeps as state."""
+
+
+def decayed(p: Params, at: Shape, param: Any, grad: Any, named: Callable[..., Any]) -> Any:
+    """The definition's gradient after maximize and weight_decay: g, or a line of its own."""
+    g = -grad[at] if p.maximize else grad[at]
+    if p.weight_decay:
+        g = g + param.tape.constant(p.weight_decay, "λ") * param[at]
+    return named("g′", g, at)
+
+
+def sloped(p: Params, param: Array, grad: Array) -> Array:
+    """The fast reference's gradient after maximize and weight_decay. It is linear: tangents go the same way."""
+    g = -grad if p.maximize else grad
+    return g + p.weight_decay * param if p.weight_decay else g
+
+
+def sloped_vjp(p: Params, g: Array) -> tuple[Any, Array]:
+    """What the cotangent of `sloped` gives to param and to grad."""
+    return p.weight_decay * g, -g if p.maximize else g
+
+
+def cotangents(cotangent: Mapping[str, Array], names: tuple[str, ...], shape: Shape) -> list[Any]:
+    """The cotangents of these outputs; one that was not given is zero."""
+    return [cotangent.get(name, np.zeros(shape)) for name in names]
