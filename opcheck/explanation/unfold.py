@@ -113,10 +113,12 @@ class Unfolded:
             if not self._was_shown(needed):
                 result.append(self.formula(needed, self.symbol(node), brief))
         node = self.nodes[id]
-        alias = bool(node.label) and not node.is_leaf and self.symbol(node) != left
-        if alias and self._was_shown(id):
-            return [*result, Formula(left, (self.symbol(node), self.number(id)))]
-        return [*result, self.formula(id, left, brief)]
+        name = self.symbol(node) if node.label and not node.is_leaf else left
+        if name == left and not node.label:
+            return [*result, self.formula(id, left, brief)]
+        if not self._was_shown(id):
+            result.append(self.formula(id, name, brief))
+        return result if name == left else [*result, Formula(left, (name, self.number(id)))]
 
     def _in_order(self, ids: set[int]) -> list[int]:
         """As they were computed, neighbours of one name by their place (a reverse sweep makes them last to first)."""

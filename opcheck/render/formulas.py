@@ -58,7 +58,10 @@ class Formulas:
 
     def spread(self, expression: Expression) -> Spread:
         """The expression taken apart at its longest list of terms, the outermost of equally long ones."""
-        inner, holed = max(_lists(expression), key=lambda pair: _count(pair[0]), default=(expression, Symbol(HOLE)))
+        whole = (expression, Symbol(HOLE))
+        inner, holed = max(_lists(expression), key=lambda pair: _count(pair[0]), default=whole)
+        if inner is not expression and _count(inner) < 3:
+            inner, holed = whole
         before, _, after = self.notation.write(holed).partition(HOLE)
         is_call = isinstance(inner, Apply) and inner.op in CALLS
         terms = (
@@ -181,7 +184,8 @@ class Formulas:
                 if not spread.is_sum:
                     pieces.append(" " * (widths[column] - width(text)) + text)
                     continue
-                mark, text = self.notation.sign(term.sign), center(text, widths[column])
+                mark, centred = self.notation.sign(term.sign), not (column and spread.count == 2)
+                text = center(text, widths[column]) if centred else text
                 pieces.append(f"{mark} {text}" if column else text)
                 sign = mark if row and not column else sign
             start = spread.before.rjust(before) if row == 0 else " " * before

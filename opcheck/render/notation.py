@@ -107,11 +107,19 @@ class Notation(ABC):
             if place == 0 and isinstance(arg, Apply) and arg.op in SUMS:
                 flat += self.terms(arg)  # a − b + c needs no parentheses
                 continue
-            sign, part = _signed(arg)
             if expression.op == "sub" and place == 1:
-                sign = "+" if sign == "−" else "−"
+                flat.append(Term("−", self._subtracted(arg), arg))
+                continue
+            sign, part = _signed(arg)
             flat.append(Term(sign, self.write(part, MULTIPLICATIVE), arg))
         return flat
+
+    def _subtracted(self, expression: Expression) -> str:
+        """What stands behind a minus: 1 − (−2)·(−2), where it should be seen what was put in."""
+        if isinstance(expression, Apply) and expression.op == "mul" and _is_negative(expression):
+            levels = (POWER if _is_negative(arg) else MULTIPLICATIVE for arg in expression.args)
+            return self.product([self.write(arg, level) for arg, level in zip(expression.args, levels, strict=True)])
+        return self.write(expression, POWER if _is_negative(expression) else MULTIPLICATIVE)
 
     def sum(self, terms: list[Term]) -> str:
         lead, *others = terms

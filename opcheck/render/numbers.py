@@ -28,7 +28,12 @@ def is_rounded(value: Fraction | float, style: Style, inexact: bool = False) -> 
     exact = Fraction(value)
     if style.fractions:
         return not _short(exact)
-    return abs(exact) >= LARGEST_PLAIN or (exact * 10**style.precision).denominator != 1
+    size = abs(exact)
+    if size == 0:
+        return False
+    if size >= LARGEST_PLAIN or size < Fraction(10, 10**style.precision):
+        return (size / Fraction(10) ** (_exponent(size) - style.precision)).denominator != 1
+    return (exact * 10**style.precision).denominator != 1
 
 
 def digits(value: Fraction | float, style: Style = DEFAULT_STYLE, inexact: bool = False) -> str:
@@ -38,6 +43,8 @@ def digits(value: Fraction | float, style: Style = DEFAULT_STYLE, inexact: bool 
     ('0.3333', '1/3', '2.5')
     >>> digits(Fraction(1, 30000)), digits(-0.0), digits(float("-inf"))
     ('3.3333e−05', '−0', '−∞')
+    >>> digits(Fraction(1, 10**8)), digits(Fraction(1, 4000))
+    ('1e−08', '2.5e−04')
     >>> digits(Fraction(1), inexact=True)
     '1.0000'
     """
@@ -65,24 +72,37 @@ def _signed(negative: bool, text: str, style: Style) -> str:
 
 def _decimal(value: Fraction, style: Style, inexact: bool) -> str:
     scaled = value * 10**style.precision
-    if (
-        scaled.denominator == 1 and value < LARGEST_PLAIN and not inexact
-    ):  # exact with the digits that there are: no zeros at the end
-        whole, part = divmod(int(scaled), 10**style.precision)
-        return f"{whole}.{part:0{style.precision}d}".rstrip("0").rstrip(".") if part else str(whole)
+    if scaled.denominator == 1 and value < LARGEST_PLAIN and not inexact:  # no zeros at the end
+        return _without_zeros(_pointed(int(scaled), style.precision))
     if 0 < value < Fraction(10, 10**style.precision) or value >= LARGEST_PLAIN:
-        return _scientific(value, style)
-    whole, part = divmod(round(scaled), 10**style.precision)
-    return f"{whole}.{part:0{style.precision}d}" if style.precision else str(whole)
+        return _scientific(value, style, inexact)
+    return _pointed(round(scaled), style.precision)
 
 
-def _scientific(value: Fraction, style: Style) -> str:
-    exponent = len(str(value.numerator)) - len(str(value.denominator))
-    if value < Fraction(10) ** exponent:
-        exponent -= 1
-    mantissa = round(value / Fraction(10) ** exponent * 10**style.precision)
+def _scientific(value: Fraction, style: Style, inexact: bool) -> str:
+    exponent = _exponent(value)
+    scaled = value / Fraction(10) ** (exponent - style.precision)
+    mantissa = round(scaled)
     if mantissa >= 10 ** (style.precision + 1):
         mantissa, exponent = mantissa // 10, exponent + 1
-    whole, part = divmod(mantissa, 10**style.precision)
-    point = f"{whole}.{part:0{style.precision}d}" if style.precision else str(whole)
+    point = _pointed(mantissa, style.precision)
+    point = _without_zeros(point) if scaled == mantissa and not inexact else point
     return f"{point}e{_signed(exponent < 0, f'{abs(exponent):02d}', style)}"
+
+
+def _exponent(value: Fraction) -> int:
+    """The power of ten with 10^n <= value < 10^(n+1)."""
+    exponent = math.floor((value.numerator.bit_length() - value.denominator.bit_length()) * math.log10(2)) - 1
+    while value >= Fraction(10) ** (exponent + 1):
+        exponent += 1
+    return exponent
+
+
+def _pointed(scaled: int, places: int) -> str:
+    """A whole number with the point set before its last `places` digits."""
+    whole, part = divmod(scaled, 10**places)
+    return f"{whole}.{part:0{places}d}" if places else str(whole)
+
+
+def _without_zeros(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text

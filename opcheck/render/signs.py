@@ -82,7 +82,9 @@ class Signs(Notation):
     def function(self, op: str, args: tuple[Expression, ...]) -> tuple[str, int]:
         match op:
             case "div":
-                return self.write(args[0], MULTIPLICATIVE) + self.over + self.write(args[1], POWER), MULTIPLICATIVE
+                fraction = isinstance(args[0], Number) and "/" in self.write(args[0])
+                above = self.write(args[0], POWER if fraction else MULTIPLICATIVE)
+                return above + self.over + self.write(args[1], POWER), MULTIPLICATIVE
             case "power":
                 return self.power(*args), POWER
             case "floor" | "ceil":

@@ -71,7 +71,7 @@ class Printed:
         calculation = Calculation(self.op, self.case)
         tape = Tape()
         calculation.record(tape, calculation.cells[:1])
-        symbols = {each.symbol for each in self.op.inputs}
+        symbols = {each.symbol for each in self.op.inputs if each.name in self.case.arrays}
         for node in tape.nodes:
             if node.is_leaf and node.label and node.label not in symbols:
                 yield node.label, point(Fraction(repr(float(node.value))))
