@@ -65,6 +65,9 @@ class Pool(Op):
             result[f"{letter}_out"] = fitting
         return result
 
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        return (4,) * self.dims
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.ceil_mode:
             return ()
