@@ -152,6 +152,14 @@ class Choice(Kind):
         return self.check(name, text)
 
 
+def _checked(whole: Kind, part: Kind, name: str, value: Any) -> Any:
+    """What `part` makes of the value; a refusal says all that the `whole` kind allows."""
+    try:
+        return part.check(name, value)
+    except Refused as refusal:
+        raise whole.refuse(name, value, isinstance(refusal, TypeError)) from None
+
+
 class Either(Kind):
     """A word, or else another kind: padding is "same", "valid" or whole numbers."""
 
@@ -166,7 +174,7 @@ class Either(Kind):
             if value not in self.words.words:
                 raise self.refuse(name, value, type_is_wrong=False)
             return value
-        return self.other.check(name, value)
+        return _checked(self, self.other, name, value)
 
     def parse(self, name: str, text: str) -> Any:
         if text in self.words.words:
@@ -187,7 +195,7 @@ class Maybe(Kind):
         return say("{kind}, or None", kind=self.kind.describe())
 
     def check(self, name: str, value: Any) -> Any:
-        return None if value is None else self.kind.check(name, value)
+        return None if value is None else _checked(self, self.kind, name, value)
 
     def parse(self, name: str, text: str) -> Any:
         return None if text.lower() == "none" else self.kind.parse(name, text)

@@ -57,24 +57,26 @@ class Conv(Op):
                 got=say("input {x} and weight {w}", x=x, w=w),
             )  # fmt: skip
         channels = x[-dims - 1]
+        if channels % p.groups or w[0] % p.groups or w[0] == 0:
+            raise Refused(
+                say("groups must divide the input channels and the output channels, of which there is one at least"),
+                got=say("input {x}, weight {w} and groups={g}", x=x, w=w, g=p.groups),
+            )
         if w[1] * p.groups != channels:
             raise Refused(
                 say("input channels must be groups times the second dimension of weight"),
                 got=say("input {x}, weight {w} and groups={g}", x=x, w=w, g=p.groups),
-                fix=say("weight is (Cout, Cin/groups, ...): {n} channels need {m} there", n=channels,
-                        m=channels / p.groups),
+                fix=say("{n} channels in {g} groups need a weight of shape {needed}", n=channels, g=p.groups,
+                        needed=(w[0], channels // p.groups, *w[2:])),
             )  # fmt: skip
-        if w[0] % p.groups or w[0] == 0:
-            raise Refused(
-                say("output channels must divide into groups"),
-                got=say("weight {w} and groups={g}", w=w, g=p.groups),
-            )
         if b is not None and b != w[:1]:
             raise Refused(say("bias must have one number for each output channel"), got=say("bias {b}", b=b))
         if p.padding == "same" and any(s != 1 for s in p.stride):
             raise Refused(say('padding="same" needs stride 1'), got=say("stride={s}", s=p.stride))
         if 0 in w[2:]:
             raise Refused(say("the kernel must have at least one place"), got=say("weight {w}", w=w))
+        if 0 in x[-dims:] and 0 not in x[:-dims]:
+            raise Refused(say("of the dimensions of input only the batch may be empty"), got=say("input {x}", x=x))
         before, after = self.margins(p, w[2:])
         for k, size in enumerate(x[-dims:]):
             span = p.dilation[k] * (w[2 + k] - 1) + 1
@@ -209,17 +211,14 @@ class Conv(Op):
     # --- torch and cases --------------------------------------------------------------------------------------
 
     def torch(self, torch: Any, params: Mapping[str, Any], **tensors: Any) -> Any:
-        """As torch.nn.Conv2d does it: a padding mode other than zeros pads first."""
-        functional = torch.nn.functional
-        params = dict(params)
-        mode = params.pop("padding_mode", "zeros")
-        if mode != "zeros":
-            p = Params.of(self.name, self.params, params)
-            margins = zip(*self.margins(p, tensors["weight"].shape[2:]), strict=True)
-            widths = [width for margin in reversed(list(margins)) for width in margin]
-            tensors["input"] = functional.pad(tensors["input"], widths, mode=mode)
-            params["padding"] = 0
-        return getattr(functional, self.name)(**tensors, **params)
+        """torch.nn.functional's, or for a padding mode, which it has not, that of the layer."""
+        if params.get("padding_mode", "zeros") == "zeros":
+            given = {name: value for name, value in params.items() if name != "padding_mode"}
+            return getattr(torch.nn.functional, self.name)(**tensors, **given)
+        p, (out, channels, *kernel) = Params.of(self.name, self.params, params), tensors["weight"].shape
+        layer = getattr(torch.nn, f"Conv{self.dims}d")
+        module = layer(channels * p.groups, out, kernel, **p, bias="bias" in tensors, device="meta")
+        return torch.func.functional_call(module, tensors, tensors.pop("input"))
 
     def sample(self, chooser: Chooser) -> Case:
         images = chooser.choice([(2,), (), (1,), (3,), (0,)])
