@@ -82,6 +82,7 @@ class Op(ABC):
     outputs: tuple[Output, ...]
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    torch_forward_mode = True  # whether torch's counterpart passes tangents on
     rounding: "Rounding | None" = None  # vectorised error bounds (opcheck.roundoff); None: from the graph
 
     # --- what an operator file writes -------------------------------------------------------------------------

@@ -121,7 +121,7 @@ class TensorSession(Session):
         gradients = self.torch.autograd.grad(
             [results[name] for name in used],
             list(self.leaves.values()),
-            [self.tensor(cotangent[name], "contiguous") for name in used],
+            [self.tensor(cotangent[name], "contiguous").to(results[name].dtype) for name in used],
             retain_graph=True,
             allow_unused=True,
         )

@@ -1,7 +1,18 @@
 """torch as it is installed, one call at a time."""
 
+from collections.abc import Mapping
+
+from opcheck.backends.base import NoCounterpart, Outputs
 from opcheck.backends.tensors import TensorBackend, TensorSession
-from opcheck.spec import Case, Op
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op
+
+
+class WithoutForwardMode(TensorSession):
+    """torch.optim reads `.grad`, which carries no tangent."""
+
+    def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
+        raise NoCounterpart(say("no forward mode"))
 
 
 class TorchEager(TensorBackend):
@@ -10,7 +21,8 @@ class TorchEager(TensorBackend):
     name = "torch"
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
-        return TensorSession(
+        kind = TensorSession if op.torch_forward_mode else WithoutForwardMode
+        return kind(
             self.torch,
             op,
             case,

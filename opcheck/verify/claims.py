@@ -190,14 +190,14 @@ def repeat(check: Check) -> Iterator[Finding]:
     """The same call gives the same bits again: at once, after a call of another shape, and from two threads."""
     finding = Finding("repeat", elements=sum(each.size for each in check.got.values()))
     _call_another_shape(check)
-    answers = [check.open(check.trial.layout, gradients=False).outputs() for _ in range(AGAIN)]
+    expected, *answers = [check.open(check.trial.layout, gradients=False).outputs() for _ in range(AGAIN)]
     when = say("the next time")
-    if check.backend.concurrent and all(same_answer(check.got, each) for each in answers):
+    if check.backend.concurrent and all(same_answer(expected, each) for each in answers):
         with ThreadPoolExecutor(2) as threads:
-            calls = [threads.submit(check.open(gradients=False).outputs) for _ in range(4)]
+            calls = [threads.submit(check.open(check.trial.layout, gradients=False).outputs) for _ in range(4)]
             answers, when = [call.result() for call in calls], say("in another thread")
     for again in answers:
-        for name, first in check.got.items():
+        for name, first in expected.items():
             if not same_bits(first, again[name]):
                 message = say("the same call gave another {name} {when}", name=name, when=when)
                 finding.verdict = Verdict(Status.DIFFERS, "repeat", check.trial, name, message=message)
