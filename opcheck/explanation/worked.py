@@ -38,9 +38,7 @@ def heading(calculation: Calculation) -> list[Block]:
         if isinstance(value, bool):
             parts += [param.name] if value else []
             continue
-        same = isinstance(value, tuple) and len(set(value)) == 1
-        text = value[0] if same else "×".join(map(str, value)) if isinstance(value, tuple) else value
-        parts.append(f"{param.name} {text}")
+        parts.append(f"{param.name} {_written(value)}")
     outs = ", ".join(across(op.output(name).symbol, shape) for name, shape in calculation.shapes.items())
     parts = [part.replace(" ", NO_BREAK) for part in parts]
     return [
@@ -49,6 +47,15 @@ def heading(calculation: Calculation) -> list[Block]:
         *(Prose(f"({note})", "note") for note in op.notes(p, shapes)),
         *sizes(calculation),
     ]
+
+
+def _written(value: Any) -> str:
+    """A parameter as a person writes it: 2 for (2, 2), 2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes."""
+    if not isinstance(value, tuple):
+        return str(value)
+    if len(set(value)) == 1:
+        return str(value[0])
+    return ("×" if all(isinstance(each, int) for each in value) else ", ").join(map(str, value))
 
 
 def sizes(calculation: Calculation) -> list[Block]:
