@@ -127,7 +127,8 @@ class Unfolded:
 
     def _was_shown(self, id: int) -> bool:
         """Whether this name has been shown with this value; it counts as shown from now on."""
-        key = (self.nodes[id].label, self.nodes[id].at, str(self.values[id]))
+        value = self.values[id]
+        key = (self.nodes[id].label, self.nodes[id].at, value if value == value else "NaN")
         before = key in self.shown
         self.shown.add(key)
         return before

@@ -24,6 +24,7 @@ from opcheck.steps import (
     Table,
 )  # fmt: skip
 
+MOST_BITS = 10_000  # of a number that is written in decimal: Python refuses to write much longer ones
 SCHEMA = "opcheck.explanation/1"
 
 
@@ -98,8 +99,12 @@ def _expression(expression: Expression) -> dict[str, Any]:
 
 
 def exact_text(value: Fraction | float) -> str:
-    """A fraction as 1/3, a float (NaN, an infinity, -0.0) as Python writes it."""
-    return str(value) if isinstance(value, Fraction) else repr(float(value))
+    """A fraction as 1/3 (in hexadecimal if it is very long), a float (NaN, an infinity, -0.0) as Python writes it."""
+    if isinstance(value, float):
+        return repr(value)
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) < MOST_BITS:
+        return str(value)
+    return f"{value.numerator:#x}/{value.denominator:#x}"
 
 
 def _float(value: Fraction | float) -> float | None:
@@ -159,4 +164,7 @@ def _read_number(data: dict[str, Any]) -> Number:
 
 def read_exact(text: str) -> Fraction | float:
     """What `exact_text` wrote."""
+    if "0x" in text:
+        above, below = text.split("/")
+        return Fraction(int(above, 16), int(below, 16))
     return Fraction(text) if re.fullmatch(r"-?\d+(/\d+)?", text) else float(text)

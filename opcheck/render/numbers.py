@@ -32,8 +32,8 @@ def is_rounded(value: Fraction | float, style: Style, inexact: bool = False) -> 
     if size == 0:
         return False
     if size >= LARGEST_PLAIN or size < Fraction(10, 10**style.precision):
-        return (size / Fraction(10) ** (_exponent(size) - style.precision)).denominator != 1
-    return (exact * 10**style.precision).denominator != 1
+        exact = size / Fraction(10) ** _exponent(size)
+    return bool((exact * 10**style.precision).denominator != 1)
 
 
 def digits(value: Fraction | float, style: Style = DEFAULT_STYLE, inexact: bool = False) -> str:
