@@ -78,7 +78,8 @@ class MaxPool(pooling.Pool):
         g = np.asarray(cotangent, dtype=np.float64).ravel()
         if not seen.all():
             flat, g = flat[seen], g[seen]
-        return {"input": np.bincount(flat, g, input.size).reshape(input.shape)}
+        gradient = np.bincount(flat, g, input.size)  # numpy counts in whole numbers where there is nothing to add
+        return {"input": gradient.astype(np.float64, copy=False).reshape(input.shape)}
 
     def jvp(self, p: Params, tangents: dict[str, Array], *, input: Array) -> Array:
         places = self._places(p, input, self._largest(p, input))

@@ -57,6 +57,30 @@ def differentiable(op: Op, case: Case) -> list[str]:
     return [each.name for each in op.inputs if each.differentiable and is_real(case.arrays.get(each.name))]
 
 
+def cotangents_of(op: Op, shapes: Mapping[str, Any], seed: int) -> dict[str, Array]:
+    """A random cotangent for each differentiable output; where there are several, some of them are missing."""
+    rng = np.random.default_rng(seed)
+    names = [each.name for each in op.outputs if each.differentiable and each.name in shapes]
+    given = [name for name in names if len(names) == 1 or rng.random() < 0.7] or names[:1]
+    return {name: whole_numbers(rng, shapes[name]) for name in given}
+
+
+def tangents_of(op: Op, case: Case, seed: int) -> dict[str, Array]:
+    """A random tangent for some of the differentiable inputs, and at least for one."""
+    rng = np.random.default_rng(seed)
+    names = differentiable(op, case)
+    given = [name for name in names if rng.random() < 0.7] or names[:1]
+    return {name: whole_numbers(rng, case.arrays[name].shape) for name in given}
+
+
+def one_or_all(op: Op, cotangents: dict[str, Array]) -> Any:
+    """One array for an operator with one differentiable output, else a dict by name."""
+    if sum(each.differentiable for each in op.outputs) == 1:
+        (cotangent,) = cotangents.values()
+        return cotangent
+    return cotangents
+
+
 def is_real(array: Array | None) -> bool:
     return array is not None and array.dtype.kind == "f"
 

@@ -18,11 +18,13 @@ from tests.ops.support import (
     Recorded,
     agree,
     cases,
+    cotangents_of,
     differentiable,
     found,
+    one_or_all,
+    tangents_of,
     torch_gradients,
     torch_outputs,
-    whole_numbers,
 )
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
@@ -31,30 +33,6 @@ MISTAKES = [
 ]
 SCOPE = 300  # how many cases of one sampler are few
 VALUES = pytest.mark.parametrize("values", [ExactValues, RealValues])
-
-
-def cotangents_of(op: Op, shapes: Mapping[str, Any], seed: int) -> dict[str, Array]:
-    """A random cotangent for each differentiable output; where there are several, some of them are missing."""
-    rng = np.random.default_rng(seed)
-    names = [each.name for each in op.outputs if each.differentiable and each.name in shapes]
-    given = [name for name in names if len(names) == 1 or rng.random() < 0.7] or names[:1]
-    return {name: whole_numbers(rng, shapes[name]) for name in given}
-
-
-def tangents_of(op: Op, case: Case, seed: int) -> dict[str, Array]:
-    """A random tangent for some of the differentiable inputs, and at least for one."""
-    rng = np.random.default_rng(seed)
-    names = differentiable(op, case)
-    given = [name for name in names if rng.random() < 0.7] or names[:1]
-    return {name: whole_numbers(rng, case.arrays[name].shape) for name in given}
-
-
-def as_op_takes(op: Op, cotangents: dict[str, Array]) -> Any:
-    """One array for an operator with one differentiable output, else a dict by name."""
-    if sum(each.differentiable for each in op.outputs) == 1:
-        (cotangent,) = cotangents.values()
-        return cotangent
-    return cotangents
 
 
 def by_name(op: Op, result: Any) -> dict[str, Any]:
@@ -70,7 +48,7 @@ def check_vjp(op: Op, case: Case, seed: int) -> None:
         return
     p, shapes = op.checked(case)
     cotangents = cotangents_of(op, shapes, seed)
-    gradients = op.vjp(p, as_op_takes(op, cotangents), **widened(case.arrays))
+    gradients = op.vjp(p, one_or_all(op, cotangents), **widened(case.arrays))
     assert sorted(gradients) == sorted(differentiable(op, case))
     agree(Recorded(op, case).vjp(cotangents), gradients)
 
@@ -140,7 +118,7 @@ def test_adjoint_identity(op: Op, data: Any, seed: int) -> None:
     if not (recorded.vjp(cotangents).without_rounding and recorded.jvp(tangents).without_rounding):
         return
     arrays = widened(case.arrays)
-    pulled = op.vjp(p, as_op_takes(op, cotangents), **arrays)
+    pulled = op.vjp(p, one_or_all(op, cotangents), **arrays)
     pushed = by_name(op, op.jvp(p, tangents, **arrays))
     assert inner(cotangents, pushed) == inner(tangents, pulled)
 
@@ -193,7 +171,7 @@ def caught(op: Op, mistake: Mistake, case: Case, seed: int) -> bool:
             return True
     if mistake.vjp and differentiable(op, case):
         cotangents = cotangents_of(op, shapes, seed)
-        cotangent = as_op_takes(op, cotangents)
+        cotangent = one_or_all(op, cotangents)
         with np.errstate(all="ignore"):
             made = mistake.vjp(op, p, cotangent, **arrays)
         return not_equal(made, op.vjp(p, cotangent, **arrays)) and bool(found(Recorded(op, case).vjp(cotangents), made))
