@@ -12,7 +12,7 @@ from opcheck.params import Flag, Param, Params, Real
 from opcheck.spec import Array, Input, Op, Refused, Shape
 
 PARAM = Input("param", "θ", "*", "the parameters")
-GRAD = Input("grad", "g", "*", "the gradient of the loss by the parameters", default="half")
+GRAD = Input("gradient", "g", "*", "the gradient of the loss by the parameters", default="half")
 
 
 def option(name: str, default: float, help: str, low: float | None = 0.0) -> Param:
@@ -52,6 +52,8 @@ class Optimiser(Op):
                 )
         return dict.fromkeys(self.kept(p), shapes["param"])
 
+    torch_forward_mode = False  # torch.optim reads .grad, which carries no tangent
+
     def torch(self, torch: Any, params: Mapping[str, Any], *args: Any, **tensors: Any) -> dict[str, Any]:
         """One step of torch's optimiser, differentiable if a tensor asks for it."""
         options = dict(params)
@@ -60,7 +62,7 @@ class Optimiser(Op):
         tracked = any(tensor.requires_grad for tensor in tensors.values())
         with warnings.catch_warnings(), torch.set_grad_enabled(tracked):
             warnings.simplefilter("ignore")  # torch warns of .grad of a tensor that is not a leaf
-            param.grad = tensors["grad"]
+            param.grad = tensors["gradient"]
             optimiser = getattr(torch.optim, self.torch_name)([param], differentiable=tracked, **options)
             optimiser.state[param].update({name: tensor.clone() for name, tensor in started.items()})
             optimiser.step()
@@ -73,22 +75,22 @@ class Optimiser(Op):
         """The state that torch's optimiser starts this step with; takes out of `options` what torch keeps as state."""
 
 
-def decayed(p: Params, at: Shape, param: Any, grad: Any, named: Callable[..., Any]) -> Any:
+def decayed(p: Params, at: Shape, param: Any, gradient: Any, named: Callable[..., Any]) -> Any:
     """The definition's gradient after maximize and weight_decay: g, or a line of its own."""
-    g = -grad[at] if p.maximize else grad[at]
+    g = -gradient[at] if p.maximize else gradient[at]
     if p.weight_decay:
         g = g + param.tape.constant(p.weight_decay, "λ") * param[at]
     return named("g′", g, at)
 
 
-def sloped(p: Params, param: Array, grad: Array) -> Array:
+def sloped(p: Params, param: Array, gradient: Array) -> Array:
     """The fast reference's gradient after maximize and weight_decay. It is linear: tangents go the same way."""
-    g = -grad if p.maximize else grad
+    g = -gradient if p.maximize else gradient
     return g + p.weight_decay * param if p.weight_decay else g
 
 
 def sloped_vjp(p: Params, g: Array) -> tuple[Any, Array]:
-    """What the cotangent of `sloped` gives to param and to grad."""
+    """What the cotangent of `sloped` gives to param and to gradient."""
     return p.weight_decay * g, -g if p.maximize else g
 
 

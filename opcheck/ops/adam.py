@@ -65,7 +65,7 @@ class Adam(Optimiser):
         at: Shape,
         *,
         param: Any,
-        grad: Any,
+        gradient: Any,
         exp_avg: Any = None,
         exp_avg_sq: Any = None,
         max_exp_avg_sq: Any = None,
@@ -73,7 +73,7 @@ class Adam(Optimiser):
         constant = param.tape.constant
         lr, eps, t = constant(p.lr, "lr"), constant(p.eps, "ε"), constant(p.step, "t")
         beta1, beta2 = constant(p.betas[0], "β1"), constant(p.betas[1], "β2")
-        g = decayed(p.replace(weight_decay=0.0) if self.decoupled else p, at, param, grad, named)
+        g = decayed(p.replace(weight_decay=0.0) if self.decoupled else p, at, param, gradient, named)
         m = constant(0.0, "m") if exp_avg is None else exp_avg[at]
         v = constant(0.0, "v") if exp_avg_sq is None else exp_avg_sq[at]
         m = named("m′", beta1 * m + (1 - beta1) * g, at)
@@ -93,16 +93,16 @@ class Adam(Optimiser):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     @np.errstate(all="ignore")
-    def forward(self, p: Params, *, param: Array, grad: Array, **moments: Array) -> dict[str, Array]:
-        now = _Moments(self._coupled(p), param, grad, **moments)
+    def forward(self, p: Params, *, param: Array, gradient: Array, **moments: Array) -> dict[str, Array]:
+        now = _Moments(self._coupled(p), param, gradient, **moments)
         kept = {"exp_avg": now.m, "exp_avg_sq": now.v}
         if p.amsgrad:
             kept["max_exp_avg_sq"] = now.u
         return {"param": self._shrink(p) * param - (p.lr / now.c1) * now.m / now.divisor, **kept}
 
     @np.errstate(all="ignore")
-    def vjp(self, p: Params, cotangent: Any, *, param: Array, grad: Array, **moments: Array) -> dict[str, Array]:
-        now = _Moments(self._coupled(p), param, grad, **moments)
+    def vjp(self, p: Params, cotangent: Any, *, param: Array, gradient: Array, **moments: Array) -> dict[str, Array]:
+        now = _Moments(self._coupled(p), param, gradient, **moments)
         after = cotangent.get("param", np.zeros(param.shape))
         by_m = cotangent.get("exp_avg", 0.0) - after * (p.lr / now.c1) / now.divisor
         by_largest = after * (p.lr / now.c1) * now.m / now.divisor**2 / (2.0 * now.root * now.c2)
@@ -112,18 +112,18 @@ class Adam(Optimiser):
         by_param, by_grad = sloped_vjp(self._coupled(p), (1.0 - beta1) * by_m + (1.0 - beta2) * 2.0 * now.g * by_v)
         gradients = {
             "param": self._shrink(p) * after + by_param,
-            "grad": by_grad,
+            "gradient": by_grad,
             "exp_avg": beta1 * by_m,
             "exp_avg_sq": beta2 * by_v,
             "max_exp_avg_sq": np.where(now.grew, 0.0, by_largest),
         }
-        return {name: gradient for name, gradient in gradients.items() if name in ("param", "grad", *moments)}
+        return {name: gradient for name, gradient in gradients.items() if name in ("param", "gradient", *moments)}
 
     @np.errstate(all="ignore")
     def jvp(
-        self, p: Params, tangents: dict[str, Array], *, param: Array, grad: Array, **moments: Array
+        self, p: Params, tangents: dict[str, Array], *, param: Array, gradient: Array, **moments: Array
     ) -> dict[str, Array]:
-        now = _Moments(self._coupled(p), param, grad, **moments)
+        now = _Moments(self._coupled(p), param, gradient, **moments)
         zeros = np.zeros(param.shape)
         dparam, dgrad, dm, dv, du = (tangents.get(each.name, zeros) for each in self.inputs)
         dg = sloped(self._coupled(p), dparam, dgrad)
@@ -158,7 +158,7 @@ class Adam(Optimiser):
 
     def sample(self, chooser: Chooser) -> Case:
         shape = chooser.choice([(3,), (2, 2), (), (1,), (0,)])
-        arrays = {"param": chooser.array(*shape), "grad": chooser.array(*shape)}
+        arrays = {"param": chooser.array(*shape), "gradient": chooser.array(*shape)}
         choices: dict[str, list[Any]] = {
             "step": [1, 2, 1000],
             "lr": [0.5, 0.01],
@@ -196,30 +196,29 @@ class AdamW(Adam):
 class _Moments:
     """The moments after a step, and what they are divided by."""
 
-    def __init__(self, p: Params, param: Array, grad: Array, **moments: Array) -> None:
+    def __init__(self, p: Params, param: Array, gradient: Array, **moments: Array) -> None:
         beta1, beta2 = p.betas
-        self.g = sloped(p, param, grad)
+        self.g = sloped(p, param, gradient)
         self.m = beta1 * moments.get("exp_avg", 0.0) + (1.0 - beta1) * self.g
         self.v = beta2 * moments.get("exp_avg_sq", 0.0) + (1.0 - beta2) * self.g * self.g
         before = moments.get("max_exp_avg_sq", 0.0) if p.amsgrad else -np.inf
         self.grew = ~(before >= self.v)  # a NaN wins
         self.u = np.where(self.grew, self.v, before)
-        self.c1, self.c2 = 1.0 - beta1**p.step, 1.0 - beta2**p.step
+        self.c1, self.c2 = np.float64(1.0 - beta1**p.step), np.float64(1.0 - beta2**p.step)
         self.root = np.sqrt(self.u / self.c2)
         self.divisor = self.root + p.eps
 
 
-def _moved(op: Any, p: Params, step: Callable[[_Moments], Any], param: Array, grad: Array, **moments: Array) -> Any:
+def _moved(op: Any, p: Params, step: Callable[[_Moments], Any], param: Array, gradient: Array, **moments: Array) -> Any:
     """A mistake that moves the parameters by lr times another step."""
-    right = op.forward(p, param=param, grad=grad, **moments)
+    right = op.forward(p, param=param, gradient=gradient, **moments)
     with np.errstate(all="ignore"):
-        now = _Moments(op._coupled(p), param, grad, **moments)
+        now = _Moments(op._coupled(p), param, gradient, **moments)
         return {**right, "param": op._shrink(p) * param - p.lr * step(now)}
 
 
-def _shared_array(op: Any, p: Params, exp_avg_sq: Any = None, **arrays: Array) -> Any:
-    m = op.forward(p, exp_avg_sq=exp_avg_sq, **arrays)["exp_avg"]
-    return op.forward(p, exp_avg_sq=m, **arrays)
+def _shared_array(op: Any, p: Params, **arrays: Array) -> Any:
+    return op.forward(p, **{**arrays, "exp_avg_sq": op.forward(p, **arrays)["exp_avg"]})
 
 
 MISTAKES = (
@@ -236,7 +235,7 @@ MISTAKES = (
     Mistake(
         "state_forgotten",
         "The moments of the last step were not used: every step starts anew.",
-        forward=lambda op, p, param, grad, **moments: op.forward(p, param=param, grad=grad),
+        forward=lambda op, p, param, gradient, **moments: op.forward(p, param=param, gradient=gradient),
     ),
     Mistake(
         "moments_share_one_array",

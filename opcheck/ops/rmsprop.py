@@ -27,8 +27,8 @@ from opcheck.trace import named, sqrt
 class _Means:
     """The means after a step, and what the gradient is divided by."""
 
-    def __init__(self, p: Params, param: Array, grad: Array, **kept: Array) -> None:
-        self.g = sloped(p, param, grad)
+    def __init__(self, p: Params, param: Array, gradient: Array, **kept: Array) -> None:
+        self.g = sloped(p, param, gradient)
         self.s = p.alpha * kept.get("square_avg", 0.0) + (1.0 - p.alpha) * self.g * self.g
         self.a = p.alpha * kept.get("grad_avg", 0.0) + (1.0 - p.alpha) * self.g
         self.variance = self.s - self.a * self.a if p.centered else self.s
@@ -79,21 +79,21 @@ class RMSprop(Optimiser):
         at: Shape,
         *,
         param: Any,
-        grad: Any,
+        gradient: Any,
         square_avg: Any = None,
         momentum_buffer: Any = None,
         grad_avg: Any = None,
     ) -> Any:
         constant = param.tape.constant
         lr, alpha, eps = constant(p.lr, "lr"), constant(p.alpha, "α"), constant(p.eps, "ε")
-        g = decayed(p, at, param, grad, named)
+        g = decayed(p, at, param, gradient, named)
         s = constant(0.0, "s") if square_avg is None else square_avg[at]
         s = variance = named("s′", alpha * s + (1 - alpha) * g**2, at)
         result = {"square_avg": s}
         if p.centered:
             a = constant(0.0, "a") if grad_avg is None else grad_avg[at]
             a = result["grad_avg"] = named("a′", alpha * a + (1 - alpha) * g, at)
-            variance = s - a**2
+            variance = s - a * a
         step = g / (sqrt(variance) + eps)
         if p.momentum:
             v = constant(0.0, "v") if momentum_buffer is None else momentum_buffer[at]
@@ -103,8 +103,8 @@ class RMSprop(Optimiser):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     @np.errstate(all="ignore")
-    def forward(self, p: Params, *, param: Array, grad: Array, **kept: Array) -> dict[str, Array]:
-        now = _Means(p, param, grad, **kept)
+    def forward(self, p: Params, *, param: Array, gradient: Array, **kept: Array) -> dict[str, Array]:
+        now = _Means(p, param, gradient, **kept)
         step = now.g / now.divisor
         result = {"square_avg": now.s}
         if p.momentum:
@@ -114,8 +114,8 @@ class RMSprop(Optimiser):
         return {"param": param - p.lr * step, **result}
 
     @np.errstate(all="ignore")
-    def vjp(self, p: Params, cotangent: Any, *, param: Array, grad: Array, **kept: Array) -> dict[str, Array]:
-        now = _Means(p, param, grad, **kept)
+    def vjp(self, p: Params, cotangent: Any, *, param: Array, gradient: Array, **kept: Array) -> dict[str, Array]:
+        now = _Means(p, param, gradient, **kept)
         after = cotangent.get("param", np.zeros(param.shape))
         by_step = -p.lr * after + (cotangent.get("momentum_buffer", 0.0) if p.momentum else 0.0)
         by_variance = -by_step * now.g / now.divisor**2 / (2.0 * now.root)
@@ -125,18 +125,18 @@ class RMSprop(Optimiser):
         by_param, by_grad = sloped_vjp(p, by_g)
         gradients = {
             "param": after + by_param,
-            "grad": by_grad,
+            "gradient": by_grad,
             "square_avg": p.alpha * by_s,
             "momentum_buffer": p.momentum * by_step,
             "grad_avg": p.alpha * by_a,
         }
-        return {name: gradient for name, gradient in gradients.items() if name in ("param", "grad", *kept)}
+        return {name: gradient for name, gradient in gradients.items() if name in ("param", "gradient", *kept)}
 
     @np.errstate(all="ignore")
     def jvp(
-        self, p: Params, tangents: dict[str, Array], *, param: Array, grad: Array, **kept: Array
+        self, p: Params, tangents: dict[str, Array], *, param: Array, gradient: Array, **kept: Array
     ) -> dict[str, Array]:
-        now = _Means(p, param, grad, **kept)
+        now = _Means(p, param, gradient, **kept)
         zeros = np.zeros(param.shape)
         dparam, dgrad, ds, dv, da = (tangents.get(each.name, zeros) for each in self.inputs)
         dg = sloped(p, dparam, dgrad)
@@ -162,7 +162,7 @@ class RMSprop(Optimiser):
 
     def sample(self, chooser: Chooser) -> Case:
         shape = chooser.choice([(3,), (2, 2), (), (1,), (0,)])
-        arrays = {"param": chooser.array(*shape), "grad": chooser.array(*shape)}
+        arrays = {"param": chooser.array(*shape), "gradient": chooser.array(*shape)}
         choices: dict[str, list[Any]] = {
             "lr": [0.5, 0.01],
             "alpha": [0.75, 0.99, 0.5],
@@ -213,7 +213,7 @@ class RMSprop(Optimiser):
         Mistake(
             "state_forgotten",
             "The state of the last step was not used: every step starts anew.",
-            forward=lambda op, p, param, grad, **kept: op.forward(p, param=param, grad=grad),
+            forward=lambda op, p, param, gradient, **kept: op.forward(p, param=param, gradient=gradient),
         ),
         Mistake(
             "centering_missing",
@@ -234,21 +234,21 @@ class RMSprop(Optimiser):
 
 
 def _stepped(
-    op: Any, p: Params, step: Callable[[_Means], Any], param: Array, grad: Array, **kept: Array
+    op: Any, p: Params, step: Callable[[_Means], Any], param: Array, gradient: Array, **kept: Array
 ) -> dict[str, Array]:
     """A mistake that takes another step."""
-    right: dict[str, Array] = op.forward(p, param=param, grad=grad, **kept)
+    right: dict[str, Array] = op.forward(p, param=param, gradient=gradient, **kept)
     with np.errstate(all="ignore"):
-        move = step(_Means(p, param, grad, **kept))
+        move = step(_Means(p, param, gradient, **kept))
     if p.momentum:
         move = right["momentum_buffer"] = p.momentum * kept.get("momentum_buffer", 0.0) + move
     return {**right, "param": param - p.lr * move}
 
 
-def _added_up(op: Any, p: Params, param: Array, grad: Array, **kept: Array) -> dict[str, Array]:
-    g = sloped(p, param, grad)
+def _added_up(op: Any, p: Params, param: Array, gradient: Array, **kept: Array) -> dict[str, Array]:
+    g = sloped(p, param, gradient)
     s = kept.get("square_avg", 0.0) + g * g
-    right = _stepped(op, p, lambda now: g / (np.sqrt(s) + p.eps), param, grad, **kept)
+    right = _stepped(op, p, lambda now: g / (np.sqrt(s) + p.eps), param, gradient, **kept)
     return {**right, "square_avg": np.asarray(s)}
 
 

@@ -58,10 +58,10 @@ class SGD(Optimiser):
 
     # --- definition -------------------------------------------------------------------------------------------
 
-    def element(self, p: Params, at: Shape, *, param: Any, grad: Any, momentum_buffer: Any = None) -> Any:
+    def element(self, p: Params, at: Shape, *, param: Any, gradient: Any, momentum_buffer: Any = None) -> Any:
         constant = param.tape.constant
         lr, mu = constant(p.lr, "lr"), constant(p.momentum, "μ")
-        g = decayed(p, at, param, grad, named)
+        g = decayed(p, at, param, gradient, named)
         if not p.momentum:
             return {"param": param[at] - lr * g}
         if momentum_buffer is None:
@@ -77,9 +77,9 @@ class SGD(Optimiser):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     def forward(
-        self, p: Params, *, param: Array, grad: Array, momentum_buffer: Array | None = None
+        self, p: Params, *, param: Array, gradient: Array, momentum_buffer: Array | None = None
     ) -> dict[str, Array]:
-        step = sloped(p, param, grad)
+        step = sloped(p, param, gradient)
         if not p.momentum:
             return {"param": param - p.lr * step}
         v = step if momentum_buffer is None else p.momentum * momentum_buffer + (1.0 - p.dampening) * step
@@ -87,7 +87,7 @@ class SGD(Optimiser):
         return {"param": param - p.lr * step, "momentum_buffer": v}
 
     def vjp(
-        self, p: Params, cotangent: Any, *, param: Array, grad: Array, momentum_buffer: Array | None = None
+        self, p: Params, cotangent: Any, *, param: Array, gradient: Array, momentum_buffer: Array | None = None
     ) -> dict[str, Array]:
         after = cotangent.get("param", np.zeros(param.shape))
         by_step = -p.lr * after
@@ -98,7 +98,7 @@ class SGD(Optimiser):
         else:
             by_v, by_g = np.zeros(param.shape), by_step
         by_param, by_grad = sloped_vjp(p, by_g)
-        gradients = {"param": after + by_param, "grad": by_grad}
+        gradients = {"param": after + by_param, "gradient": by_grad}
         return gradients if momentum_buffer is None else {**gradients, "momentum_buffer": p.momentum * by_v}
 
     def jvp(
@@ -107,12 +107,12 @@ class SGD(Optimiser):
         tangents: dict[str, Array],
         *,
         param: Array,
-        grad: Array,
+        gradient: Array,
         momentum_buffer: Array | None = None,
     ) -> dict[str, Array]:
         """The step is linear in everything that it is given: tangents take the same step."""
         zeros = np.zeros(param.shape)
-        given = ["param", "grad"] if momentum_buffer is None else ["param", "grad", "momentum_buffer"]
+        given = ["param", "gradient"] if momentum_buffer is None else ["param", "gradient", "momentum_buffer"]
         return self.forward(p, **{name: tangents.get(name, zeros) for name in given})
 
     # --- torch ------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class SGD(Optimiser):
 
     def sample(self, chooser: Chooser) -> Case:
         shape = chooser.choice([(3,), (2, 2), (), (1,), (0,)])
-        arrays = {"param": chooser.array(*shape), "grad": chooser.array(*shape)}
+        arrays = {"param": chooser.array(*shape), "gradient": chooser.array(*shape)}
         params: dict[str, Any] = {"lr": chooser.choice([0.5, 0.1, 2, 0.25])}
         momentum = chooser.choice([0.0, 0.5, 0.9])
         if momentum:
@@ -199,7 +199,7 @@ def _rate_inside(op: Any, p: Params, momentum_buffer: Array | None = None, **a: 
     right: dict[str, Array] = op.forward(p, momentum_buffer=momentum_buffer, **a)
     if not p.momentum or momentum_buffer is None:
         return right
-    g = (1.0 - p.dampening) * sloped(p, a["param"], a["grad"])
+    g = (1.0 - p.dampening) * sloped(p, a["param"], a["gradient"])
     v = p.momentum * momentum_buffer + p.lr * g
     return {"param": a["param"] - (p.momentum * v + p.lr * g if p.nesterov else v), "momentum_buffer": v}
 
