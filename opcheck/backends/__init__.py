@@ -21,7 +21,6 @@ KNOWN = {
     "onnx": ("onnx_reference", "OnnxReference"),
     "onnxruntime": ("onnx_runtime", "OnnxRuntime"),
     "tinygrad": ("tiny", "Tinygrad"),
-    "numpy": ("reordered", "Reordered"),
 }
 
 

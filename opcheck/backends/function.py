@@ -111,7 +111,7 @@ class NumpySession(Session):
     def results(self) -> dict[str, Any]:
         if self._results is None:
             results = named_outputs(self.op, self._call(self.candidate), self.shapes)
-            self.dtypes = {name: str(np.asarray(each).dtype) for name, each in results.items()}
+            self.dtypes = {name: str(as_given(each, name).dtype) for name, each in results.items()}
             self._results = results
         return self._results
 
@@ -162,15 +162,20 @@ class NumpySession(Session):
 
 def numbers(value: Any, name: str) -> Array:
     """An answer as float64 or int64; raises Malformed for what is not a rectangular array of real numbers."""
-    try:
-        array = np.array(value)  # a copy and a plain array, whatever the type was
-    except ValueError:
-        raise Malformed(say("{name} is not a rectangular array", name=name)) from None
+    array = as_given(value, name)
     if array.dtype.kind in "iub":
         return array.astype(np.int64)
     if array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float16"):
         return array.astype(np.float64)
     raise Malformed(say("{name} is not an array of real numbers but {type}", name=name, type=array.dtype))
+
+
+def as_given(value: Any, name: str) -> Array:
+    """A plain array with a copy of the numbers, whatever the type was; raises Malformed."""
+    try:
+        return np.array(value)
+    except ValueError:
+        raise Malformed(say("{name} is not a rectangular array", name=name)) from None
 
 
 def numpy_dtype(dtype: str) -> Any:

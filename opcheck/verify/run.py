@@ -108,7 +108,7 @@ def check_trial(
                 finding.verdict = recognised(finding.verdict, backend.name, report.version)
             report.add(op.name, made.dtype, finding, now - began)
             began = now
-            stop = stop or finding.verdict is not None
+            stop = stop or finding.verdict is not None or (claim.name == "answers" and bool(finding.left_out))
         if stop and claim.name in ("answers", "shape"):
             return
 
@@ -116,7 +116,9 @@ def check_trial(
 def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
     """What a claim finds; what the implementation raises is a finding too."""
     try:
-        yield from claim.check(check)
+        with np.errstate(all="ignore"):  # NaN and infinities are numbers like any other here
+            found = list(claim.check(check))
+        yield from found
     except NoCounterpart as error:
         yield Finding(claim.name, left_out=str(error))
     except (FalseAlarm, KeyboardInterrupt):

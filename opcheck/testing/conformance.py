@@ -1,0 +1,74 @@
+"""`conforms`: a ready property test of one implementation."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opcheck import backends, catalog
+from opcheck.language import say
+from opcheck.testing.strategies import trials
+from opcheck.verify.casefile import Trial
+from opcheck.verify.claims import chosen
+from opcheck.verify.report import Report, sentence
+from opcheck.verify.run import check_trial, within_reach
+
+
+def conforms(
+    op: str,
+    *,
+    dtype: str = "float32",
+    arrays: str = "",
+    device: str = "cpu",
+    policies: Sequence[str] = ("exact", "real", "special"),
+    claims: Sequence[str] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """A decorator that makes a property test: the function returns the implementation, hypothesis supplies the cases.
+
+    Every claim is checked on every case; a failure says which number is wrong, what it should be and what mistake it
+    looks like, and hypothesis shrinks it. Use the settings of hypothesis for the number of cases. Raises Refused for an
+    unknown operator, dtype or claim.
+
+    >>> import numpy as np
+    >>> @conforms("relu")
+    ... def test_relu():
+    ...     return lambda x: np.maximum(x, 0)
+    >>> test_relu()
+    """
+    operator = catalog.get(op)
+    wanted = chosen(claims)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., None]:
+        from hypothesis import given
+
+        # hypothesis calls this once a case, so the implementation is made once and kept
+        made: list[backends.Backend] = []
+
+        def conformance(trial: Trial) -> None:
+            if not made:
+                made.append(backends.load(function(), arrays, device))
+            check_conformance(operator, trial, made[0], wanted)
+
+        conformance.__name__, conformance.__doc__ = function.__name__, function.__doc__
+        conformance.__module__, conformance.__qualname__ = function.__module__, function.__qualname__
+        test: Callable[..., None] = given(trials(op, dtype, policies))(conformance)
+        return test
+
+    return decorate
+
+
+def check_conformance(op: Any, trial: Trial, backend: backends.Backend, wanted: Any) -> None:
+    """Fail with a sentence for a person if a claim does not hold on this trial."""
+    __tracebackhide__ = True
+    report = Report(backend=backend.name, version=backend.version())
+    possible = within_reach(op, trial, backend, report)
+    if possible is None:
+        return
+    check_trial(op, possible, backend, report, wanted)
+    if report.failures:
+        from opcheck.verify.diagnose import resemblances
+
+        first = report.failures[0]
+        looks = resemblances(op, [first], backend)
+        more = say("\nlooks like: {names}", names=", ".join(looks)) if looks else ""
+        params = ", ".join(f"{name}={value!r}" for name, value in possible.case.params.items())
+        arrays = "".join(f"\n{name} = {array.tolist()}" for name, array in possible.case.arrays.items())
+        raise AssertionError(f"{op.name} {first.claim}: {sentence(first)}{more}\n{params}{arrays}")
