@@ -158,32 +158,35 @@ Taken = tuple[Place, int]  # a decision and the option that was taken
 
 
 class Pairs:
-    """Which options have met in one case, over all cases so far."""
+    """Which options were taken, and which of them met in one case, over all cases so far."""
 
     def __init__(self) -> None:
         self.met: set[tuple[Taken, Taken]] = set()
         self.later: dict[Taken, set[Place]] = {}  # the decisions that were seen to follow
         self.times: Counter[Taken] = Counter()
-        self.open = 0  # pairs that can be made (their decisions were seen in one case) and were not yet
 
     def worth(self, before: Sequence[Taken], taken: Taken) -> tuple[bool, int, float]:
         """What speaks for an option: being new, the pairs it makes, and those it allows (less, if often taken)."""
         makes = sum((earlier, taken) not in self.met for earlier in before)
+        return not self.times[taken], makes, (self._allows(taken) + 1) / (self.times[taken] + 1)
+
+    def _allows(self, taken: Taken) -> int:
         later = self.later.get(taken, ())
-        allows = sum((taken, (place, k)) not in self.met for place in later for k in range(place[1]))
-        return not self.times[taken], makes, (allows + 1) / (self.times[taken] + 1)
+        return sum((taken, (place, k)) not in self.met for place in later for k in range(place[1]))
 
     def add(self, case: Sequence[Taken]) -> bool:
-        """Note the decisions of a case; whether it made a new pair."""
-        size = len(self.met)
-        self.times.update(case)
+        """Note the decisions of a case; whether it had a new option or pair."""
+        before = len(self.times) + len(self.met)
         for k, taken in enumerate(case):
-            known = self.later.setdefault(taken, set())
-            self.open += sum(place[1] for place, _ in case[k + 1 :] if place not in known)
-            known.update(place for place, _ in case[k + 1 :])
+            self.later.setdefault(taken, set()).update(place for place, _ in case[k + 1 :])
             self.met.update((taken, later) for later in case[k + 1 :])
-        self.open -= len(self.met) - size
-        return len(self.met) > size
+        self.times.update(case)
+        return len(self.times) + len(self.met) > before
+
+    def complete(self) -> bool:
+        """Whether nothing is left of what is known to be possible."""
+        options = {(place, k) for place, _ in self.times for k in range(place[1])}
+        return len(options) == len(self.times) and not any(self._allows(taken) for taken in self.times)
 
 
 class PairsChooser(_Deciding):
@@ -209,8 +212,8 @@ def pairwise_cases(
 ) -> Iterator[Case]:
     """Few cases in which any two options of any two decisions meet, for samplers with too many cases for all of them.
 
-    Greedy, decision by decision (Cohen and others, The AETG system, IEEE Trans. Software Eng. 23, 1997), since which
-    decisions there are depends on earlier ones. It ends when every pair that is known to be possible was made, or
+    Greedy, one decision after the other (Cohen and others, The AETG system, IEEE Trans. Software Eng. 23, 1997), since
+    which decisions there are depends on earlier ones. It ends when every pair that is known to be possible was made, or
     after `patience` cases that made none: a pair that takes a third decision to reach may be missed.
     """
     pairs, fruitless, k = Pairs(), 0, 0
@@ -218,6 +221,6 @@ def pairwise_cases(
         chooser = PairsChooser(pairs, values(np.random.default_rng([seed, k])))
         yield sample(chooser)
         fruitless = 0 if pairs.add(chooser.case) else fruitless + 1
-        if pairs.open == 0:
+        if pairs.complete():
             return
         k += 1
