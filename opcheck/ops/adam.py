@@ -30,7 +30,7 @@ class Adam(Optimiser):
     decoupled = False  # whether weight decay shrinks the parameters themselves instead of joining the gradient
     aliases = ("Adam", "optim.Adam")
     summary = "one step of Adam: a mean of gradients over the root of a mean of their squares, both corrected"
-    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = θ − lr·m̂/(√v̂ + ε)"
+    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = θ − lr·m̂/(√(v̂) + ε)"
     source = "Kingma and Ba, Adam (2015), algorithm 1; amsgrad: Reddi, Kale and Kumar (2018); torch.optim.Adam"
     arguments: tuple[Input | Param, ...] = (
         PARAM,
@@ -185,7 +185,7 @@ class AdamW(Adam):
     decoupled = True
     aliases = ("AdamW", "optim.AdamW")
     summary = "one step of Adam whose weight decay shrinks the parameters instead of joining the gradient"
-    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = (1 − lr·λ)·θ − lr·m̂/(√v̂ + ε)"
+    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = (1 − lr·λ)·θ − lr·m̂/(√(v̂) + ε)"
     source = "Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2; torch.optim.AdamW"
     arguments = tuple(
         option("weight_decay", 1e-2, "λ: lr·λ of the parameters is taken away") if each is WEIGHT_DECAY else each

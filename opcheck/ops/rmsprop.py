@@ -41,7 +41,7 @@ class RMSprop(Optimiser):
     torch_name = "RMSprop"
     aliases = ("RMSprop", "optim.RMSprop", "rms_prop")
     summary = "one step along the gradient, divided by the root of a running mean of its squares"
-    formula = "s′ = α·s + (1 − α)·g²,   θ′ = θ − lr·g/(√s′ + ε)"
+    formula = "s′ = α·s + (1 − α)·g²,   θ′ = θ − lr·g/(√(s′) + ε)"
     source = (
         "Tieleman and Hinton, Lecture 6.5: RMSProp (2012); centred: Graves, Generating Sequences With Recurrent Neural "
         "Networks (2013), equations 38 to 45; torch.optim.RMSprop"

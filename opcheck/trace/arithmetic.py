@@ -96,7 +96,10 @@ def _first(beats: Function, args: Any) -> int:
         for i, x in enumerate(args):
             if beats(x, args[best]) or x != x:
                 best = i
-    except TypeError:  # a Fraction and an mpmath number do not compare
+    except TypeError:
+        if not any(isinstance(x, Fraction) for x in args):
+            raise
+        # a Fraction and an mpmath number do not compare
         return _first(beats, [high_precision(x) for x in args])
     return best
 
