@@ -3,6 +3,7 @@
     ```python                 runs; the blocks of one file share their names. With `>>>` prompts, output is compared
     ```console                runs if one of its commands is `$ opcheck ...`, in a shell; output is compared
     ```toml file=rubric.toml  any language: is written to that file, for the blocks that follow
+    ```python needs=torch     is left as it stands where torch is not installed
 
 Blocks run in a directory of their own, at 80 columns, without colour. `UPDATE_SNIPPETS=1 pytest` rewrites what the
 files show: read the diff before you commit it.
@@ -11,6 +12,7 @@ files show: read the diff before you commit it.
 import contextlib
 import difflib
 import doctest
+import importlib.util
 import io
 import os
 import re
@@ -48,7 +50,15 @@ class Block:
         return next((word.removeprefix("file=") for word in self.words if word.startswith("file=")), None)
 
     @property
+    def lacks(self) -> bool:
+        """Whether the block needs a package (needs=torch) that is not installed; then it is taken as it stands."""
+        needed = (word.removeprefix("needs=") for word in self.words if word.startswith("needs="))
+        return any(importlib.util.find_spec(package) is None for package in needed)
+
+    @property
     def runs(self) -> bool:
+        if self.lacks:
+            return False
         if self.language == "console":
             return self.file is None and re.search(r"^\$ opcheck\b", self.text, re.MULTILINE) is not None
         return self.file is None and self.language == "python"

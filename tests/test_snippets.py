@@ -37,6 +37,13 @@ def test_blocks_have_language_words_text_and_line():
     assert [block.file for block in found] == ["a.py", None]
 
 
+def test_a_block_whose_package_is_not_installed_stays_as_it_is(page):
+    path = page("```python needs=no_such_package\n>>> 1 + 1\n3\n```\n")
+    assert snippets.replay(path, path.parent / "work") == path.read_text()
+    with pytest.raises(AssertionError, match="as printed now"):
+        check(page("```python needs=pytest\n>>> 1 + 1\n3\n```\n"))
+
+
 def test_a_fence_that_never_closes_is_refused():
     with pytest.raises(ValueError, match="this code fence is never closed: '```python'"):
         snippets.blocks("```console\n$ opcheck ops\n```\n\n```python\n1\n")

@@ -1,0 +1,37 @@
+"""Markdown for a terminal: rich's, with headings on the left and code without a background."""
+
+from typing import Any, ClassVar
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import CodeBlock, Heading, Markdown
+from rich.padding import Padding
+from rich.text import Text
+
+
+class PlainHeading(Heading):
+    """A heading stands at the left and is underlined in characters, which need no colour; rich would draw boxes."""
+
+    LINES: ClassVar[dict[str, str]] = {"h1": "═", "h2": "─"}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.text.plain, style="bold")
+        if self.tag in self.LINES:
+            yield Text(self.LINES[self.tag] * min(self.text.cell_len, options.max_width))
+
+
+class PlainCode(CodeBlock):
+    """A block that does not run: indented, in the terminal's own colours."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Padding(Text(str(self.text).rstrip(), no_wrap=True, overflow="ignore"), (0, 0, 0, 4))
+
+
+class LessonMarkdown(Markdown):
+    elements: ClassVar[dict[str, Any]] = {
+        **Markdown.elements, "heading_open": PlainHeading, "fence": PlainCode, "code_block": PlainCode,
+    }  # fmt: skip
+
+
+def markdown(text: str) -> Markdown:
+    """`text` as something that a rich console prints."""
+    return LessonMarkdown(text, hyperlinks=False)

@@ -1,0 +1,102 @@
+"""How far a reader has come, kept as JSON in the place where the platform keeps a program's state."""
+
+import contextlib
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SCHEMA = "opcheck.progress/1"
+
+
+@dataclass
+class Mark:
+    """One lesson: how many parts were read, of how many, and the outcome of each question ("right" or "skipped")."""
+
+    part: int = 0
+    parts: int = 0
+    questions: int = 0
+    answers: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        return self.parts > 0 and self.part >= self.parts
+
+    @property
+    def right(self) -> int:
+        return sum(outcome == "right" for outcome in self.answers.values())
+
+
+def default_path() -> Path:
+    """XDG_STATE_HOME where it is set, else what the platform is used to."""
+    home = Path.home()
+    if chosen := os.environ.get("XDG_STATE_HOME"):
+        base = Path(chosen)
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    else:
+        base = home / ".local" / "state"
+    return base / "opcheck" / "progress.json"
+
+
+class Progress:
+    """The marks of all lessons by name; every change is written at once, whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trouble = ""  # why progress cannot be kept or was lost, for the reader
+        self.marks: dict[str, Mark] = {}
+        try:
+            self.marks = _marks(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.trouble = str(error)
+        except (ValueError, TypeError, AttributeError, KeyError):
+            broken = path.with_suffix(".broken.json")
+            with contextlib.suppress(OSError):
+                path.replace(broken)
+            self.trouble = f"{path} was not readable as progress and is kept as {broken.name}"
+
+    def of(self, lesson: str) -> Mark:
+        return self.marks.get(lesson, Mark())
+
+    def keep(self, lesson: str, mark: Mark) -> None:
+        self.marks[lesson] = mark
+        self._write()
+
+    def forget(self, lesson: str | None = None) -> None:
+        """Forgets one lesson, or all."""
+        if lesson is None:
+            self.marks.clear()
+        else:
+            self.marks.pop(lesson, None)
+        self._write()
+
+    def _write(self) -> None:
+        text = json.dumps({"schema": SCHEMA, "lessons": {name: asdict(mark) for name, mark in self.marks.items()}})
+        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text + "\n", encoding="utf-8")
+            partial.replace(self.path)
+        except OSError as error:
+            self.trouble = str(error)
+
+
+def _marks(text: str) -> dict[str, Mark]:
+    data = json.loads(text)
+    if data["schema"] != SCHEMA:
+        raise ValueError(data["schema"])
+    return {
+        name: Mark(
+            int(mark["part"]),
+            int(mark["parts"]),
+            int(mark["questions"]),
+            {int(n): str(o) for n, o in mark["answers"].items()},
+        )
+        for name, mark in data["lessons"].items()
+    }
