@@ -1,0 +1,64 @@
+"""Results in the formats that teachers and platforms read; each file here is one of them.
+
+Each has `render(results, assignment)`, which gives one text, or several by file name, made when they are written.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.grading.results import Result
+from opcheck.language import say
+
+if TYPE_CHECKING:
+    from opcheck.grading.assignment import Assignment
+
+FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")
+
+Files = Iterable[tuple[str, str]]  # (name, text) of each
+
+
+def render(name: str, results: Sequence[Result], assignment: "Assignment") -> str | Files:
+    """The results in the format of that name: one text, or files where the format is one per student."""
+    if name not in FORMATS:
+        raise Refused(say("there is no format {name!r}", name=name), fix=say("one of {names}", names=", ".join(FORMATS)))
+    rendered: str | Files = import_module(f"opcheck.grading.formats.{name}").render(results, assignment)
+    return rendered
+
+
+def write(name: str, results: Sequence[Result], assignment: "Assignment", output: Path | None = None) -> None:
+    """The results to `output`, or to stdout. Several files need a folder; each appears whole or not at all."""
+    rendered = render(name, results, assignment)
+    if isinstance(rendered, str):
+        if output is None:
+            _print(rendered)
+        else:
+            _save(output, rendered)
+        return
+    if output is None or output.is_file():
+        raise Refused(
+            say("{format} is a file for each student", format=name),
+            got=say("{n} students", n=len(results)),
+            fix=say("name a folder for them (-o FOLDER)"),
+        )
+    for file, text in rendered:
+        _save(output / file, text)
+
+
+def _print(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding).rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+        partial.replace(path)
+    except OSError as error:
+        raise CouldNotRun(say("cannot write {path}: {reason}", path=path, reason=error.strerror)) from None

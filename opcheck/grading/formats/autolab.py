@@ -1,0 +1,23 @@
+"""Autolab's output: text for the student, and on the last line the scores: https://docs.autolabproject.com/lab/"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opcheck.grading.formats import Files, text, wording
+from opcheck.grading.results import Result
+from opcheck.grading.summary import by_question, score_of
+
+if TYPE_CHECKING:
+    from opcheck.grading.assignment import Assignment
+
+
+def render(results: Sequence[Result], assignment: "Assignment") -> str | Files:
+    """The output for one submission, or one file for each student. Its problems are named as the questions are."""
+    return wording.per_student(results, ".txt", _page)
+
+
+def _page(result: Result) -> str:
+    scores = {question: score_of(checks) for question, checks in by_question(result).items()}
+    last = json.dumps({"scores": scores, "scoreboard": [result.score]}, ensure_ascii=True, allow_nan=False)
+    return f"{text.report(result, wording.shown(result))}\n\n{last}"

@@ -1,0 +1,118 @@
+"""Results for a terminal: one submission in full, or a class as a table with what it has in common."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opcheck.grading.formats import clean, wording
+from opcheck.grading.results import Check, Outcome, Result
+from opcheck.grading.summary import Standing, Summary, by_question, points_of, score_of, summary
+from opcheck.language import say
+from opcheck.render import render as render_steps
+from opcheck.steps import Block, Prose, Step, Table
+
+if TYPE_CHECKING:
+    from opcheck.grading.assignment import Assignment
+
+BAR = 40  # columns of the longest bar of the histogram
+
+
+def render(results: Sequence[Result], assignment: "Assignment") -> str:
+    """One submission with all its checks; several as a table and a summary."""
+    if len(results) == 1:
+        return report(results[0], results[0].checks, results[0].notes)
+    blocks = [_table(results), *class_blocks(summary(results))]
+    return _text(Step(clean.line(assignment.title), tuple(blocks)))
+
+
+def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -> str:
+    """One submission: a table of its checks, and what there is to say about those that are not right."""
+    title = say("{student}: {score}", student=clean.line(result.student), score=wording.score(result))
+    rows = tuple((wording.name(check), points(check), _ending(check)) for check in checks)
+    blocks: list[Block] = [Table((say("check"), say("points"), say("result")), rows)]
+    blocks += [_section(check) for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED]
+    blocks += [Prose(say("Note: {note}", note=clean.line(note)), "note") for note in notes]
+    return _text(Step(title, tuple(blocks)))
+
+
+def points(check: Check) -> str:
+    return say("{score} of {points}", score=wording.number(check.score), points=wording.number(check.points))
+
+
+def _ending(check: Check) -> str:
+    return say("{outcome} (hidden)", outcome=wording.outcome(check)) if check.hidden else wording.outcome(check)
+
+
+def _section(check: Check) -> Step:
+    """What is said about one check; a part that says no more than an earlier one has just its sentence."""
+    blocks: list[Block] = [Prose(paragraph) for paragraph in clean.text(check.message).split("\n") if paragraph.strip()]
+    if check.detail is not None:
+        blocks += [Prose(check.detail.title, "title")] if check.detail.title else []
+        blocks += check.detail.blocks
+    heading = say("{name}: {outcome}", name=wording.name(check), outcome=wording.outcome(check))
+    return Step(heading, tuple(blocks))
+
+
+def _text(step: Step) -> str:
+    return clean.text(render_steps(step, "text", interactive=False))
+
+
+# --- a class --------------------------------------------------------------------------------------------------------
+
+
+def _table(results: Sequence[Result]) -> Table:
+    """A line for each student, with the points of each question."""
+    rows = []
+    for result in results:
+        marks = [wording.number(score_of(checks)) for checks in by_question(result).values()]
+        rows.append((clean.line(result.student), wording.number(result.score), *marks))
+    first = by_question(results[0]) if results else {}
+    asked = [f"{clean.line(name)} ({wording.number(points_of(checks))})" for name, checks in first.items()]
+    return Table((say("student"), say("points"), *asked), tuple(rows))
+
+
+def class_blocks(found: Summary) -> list[Block]:
+    """The summary: the spread of the scores, the questions, the common mistakes, and what needs a look."""
+    if not found.students:
+        return [Prose(say("Nothing has been graded."))]
+    blocks: list[Block] = [_spread(found), _questions(found)]
+    if found.mistakes:
+        rows = tuple((str(n), clean.line(name), clean.line(spoken(mistake))) for n, name, mistake in found.mistakes)
+        blocks.append(Table((say("students"), say("question"), say("mistake")), rows, say("common mistakes")))
+    for title, students in ((say("crashed"), found.crashed), (say("does not load"), found.not_loading)):
+        if students:
+            names = ", ".join(map(clean.line, students))
+            blocks.append(Prose(say("{title} ({n}): {names}", title=title, n=len(students), names=names)))
+    slow = ", ".join(f"{clean.line(name)} {seconds:.1f} s" for seconds, name in found.slowest)
+    return [*blocks, Prose(say("slowest: {names}", names=slow), "note")]
+
+
+def bars(found: Summary) -> list[tuple[str, int]]:
+    """The histogram: what a bar stands for, and how many students are in it, from full marks down."""
+    tenths = [(f"{10 * tenth}–{10 * tenth + 9} %", n) for tenth, n in enumerate(found.histogram[:-1])]
+    return [(say("full marks"), found.histogram[-1]), *reversed(tenths)]
+
+
+def _spread(found: Summary) -> Table:
+    most = max(found.histogram)
+    rows = tuple((name, str(n), "█" * max(round(BAR * n / most), n > 0)) for name, n in bars(found))
+    title = say(
+        "{students} students, mean {mean}, median {median} of {points} points",
+        students=found.students,
+        mean=wording.number(found.mean),
+        median=wording.number(found.median),
+        points=wording.number(found.points),
+    )
+    return Table((say("score"), say("students"), ""), rows, title)
+
+
+def _questions(found: Summary) -> Table:
+    rows = []
+    for each in found.questions.values():
+        mean = say("{mean} of {points}", mean=wording.number(each.mean), points=wording.number(each.points))
+        rows.append((clean.line(each.name), mean, *(str(each.standings[standing]) for standing in Standing)))
+    return Table((say("question"), say("mean"), *(say(standing.value) for standing in Standing)), tuple(rows))
+
+
+def spoken(mistake: str) -> str:
+    """The name of a mistake as words: "kernel flipped"."""
+    return mistake.replace("_", " ")

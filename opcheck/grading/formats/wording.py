@@ -1,0 +1,88 @@
+"""What the formats say in common: numbers, headings, the detail of a check as text, and files for each student."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from opcheck.grading.formats import Files, clean
+from opcheck.grading.results import Check, Outcome, Result
+from opcheck.language import say
+from opcheck.render import render
+
+LONGEST = 20_000  # characters of one check's detail, where a platform shows it
+
+
+def number(points: float) -> str:
+    """Points as a person writes them: 2, 7.5.
+
+    >>> number(2.0), number(2 / 3)
+    ('2', '0.67')
+    """
+    return f"{round(points, 2):.12g}"
+
+
+def score(result: Result) -> str:
+    return say("{score} of {points} points", score=number(result.score), points=number(result.points))
+
+
+def name(check: Check) -> str:
+    """"conv2d, vjp"."""
+    return clean.line(f"{check.question}, {check.part}")
+
+
+def outcome(check: Check) -> str:
+    return say(check.outcome.value)
+
+
+def message(check: Check) -> str:
+    """One line: what the check says to the student, or just how it ended."""
+    return clean.line(check.message) or outcome(check)
+
+
+def detail(check: Check, most: int = LONGEST, width: int = 80) -> str:
+    """The check's counterexample, diagnosis and worked calculation as text; "" where there is none."""
+    if check.detail is None:
+        return ""
+    return clean.shortened(clean.text(render(check.detail, "text", width=width, interactive=False)), most)
+
+
+def told(check: Check, most: int = LONGEST) -> str:
+    """Message and detail."""
+    return "\n\n".join(part for part in (message(check), detail(check, most)) if part)
+
+
+def is_right(check: Check) -> bool:
+    return check.outcome is Outcome.RIGHT and check.score >= check.points
+
+
+def shown(result: Result) -> list[Check]:
+    """The checks that the student may see."""
+    return [check for check in result.checks if not check.hidden]
+
+
+def per_student(results: Sequence[Result], suffix: str, page: Callable[[Result], str]) -> str | Files:
+    """One text for one result, else a file for each student."""
+    if len(results) == 1:
+        return page(results[0])
+    return ((file, page(result)) for file, result in zip(file_names(results, suffix), results, strict=True))
+
+
+def file_names(results: Sequence[Result], suffix: str) -> Iterator[str]:
+    """A name of its own for each result: two students whose names differ in signs alone get numbers."""
+    taken: set[str] = set()
+    for result in results:
+        stem = clean.file_name(result.student)
+        place, known = 2, stem
+        while known.casefold() in taken:  # file systems that do not tell upper from lower case
+            known = f"{stem}-{place}"
+            place += 1
+        taken.add(known.casefold())
+        yield known + suffix
+
+
+def within(size: int, build: Callable[[int], str]) -> str:
+    """The longest of build(characters a check's detail may have) that is at most `size` bytes."""
+    most = LONGEST
+    while True:
+        text = build(most)
+        if len(text.encode()) <= size or most == 0:
+            return text
+        most //= 2

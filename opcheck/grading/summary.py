@@ -1,0 +1,131 @@
+"""What a class did: how the scores are spread, which questions and mistakes a teacher should come back to.
+
+Wrong answers are counted by the mistake that explains them, never compared with each other.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from heapq import nlargest
+from itertools import groupby
+from statistics import fmean, median
+
+from opcheck.grading.results import Check, Outcome, Result, total
+
+TENTHS = 10
+SLOWEST = 5
+
+
+class Standing(StrEnum):
+    """How one student did on one question."""
+
+    FULL = "full marks"
+    PARTLY = "part of the points"
+    NONE = "no points"
+    NOT_ATTEMPTED = "not attempted"
+
+
+@dataclass
+class Question:
+    """A question over the class; `mistakes` counts the students whose wrong results a named mistake explains."""
+
+    name: str
+    points: float
+    standings: Counter[Standing] = field(default_factory=Counter)
+    scores: list[float] = field(default_factory=list)
+    mistakes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.scores)
+
+
+@dataclass
+class Summary:
+    """A class. Students are named as in their results; seconds are those of grading, not of the student's code alone."""
+
+    points: float = 0.0
+    scores: list[float] = field(default_factory=list)
+    histogram: list[int] = field(default_factory=lambda: [0] * (TENTHS + 1))
+    questions: dict[str, Question] = field(default_factory=dict)
+    slowest: list[tuple[float, str]] = field(default_factory=list)
+    crashed: list[str] = field(default_factory=list)
+    not_loading: list[str] = field(default_factory=list)
+
+    @property
+    def students(self) -> int:
+        return len(self.scores)
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.scores) if self.scores else 0.0
+
+    @property
+    def median(self) -> float:
+        return median(self.scores) if self.scores else 0.0
+
+    @property
+    def mistakes(self) -> list[tuple[int, str, str]]:
+        """(students, question, mistake), the commonest first."""
+        found = [(n, name, mistake) for name, each in self.questions.items() for mistake, n in each.mistakes.items()]
+        return sorted(found, key=lambda row: (-row[0], row[1], row[2]))
+
+
+def summary(results: Iterable[Result]) -> Summary:
+    """The results in one pass, of which it keeps the numbers and a few names."""
+    found = Summary()
+    for result in results:
+        found.points = max(found.points, result.points)
+        found.scores.append(result.score)
+        found.histogram[tenth(result.score, result.points)] += 1
+        found.slowest = nlargest(SLOWEST, [*found.slowest, (result.seconds, result.student)])
+        outcomes = {check.outcome for check in result.checks}
+        if Outcome.CRASHED in outcomes:
+            found.crashed.append(result.student)
+        if outcomes and outcomes <= {Outcome.DOES_NOT_LOAD, Outcome.SKIPPED}:
+            found.not_loading.append(result.student)
+        for name, checks in by_question(result).items():
+            _count(found.questions.setdefault(name, Question(name, points_of(checks))), checks)
+    return found
+
+
+def by_question(result: Result) -> dict[str, list[Check]]:
+    """The checks of each question, in the order of the assignment."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(check.question for check in result.checks))}
+    ordered = sorted(result.checks, key=lambda check: order[check.question])
+    return {name: list(checks) for name, checks in groupby(ordered, key=lambda check: check.question)}
+
+
+def score_of(checks: Iterable[Check]) -> float:
+    return total(check.score for check in checks)
+
+
+def points_of(checks: Iterable[Check]) -> float:
+    return total(check.points for check in checks)
+
+
+def standing(checks: list[Check]) -> Standing:
+    """How the checks of one question come out together."""
+    score, points = score_of(checks), points_of(checks)
+    if all(check.outcome is Outcome.RIGHT for check in checks) or (points and score >= points):
+        return Standing.FULL
+    if score > 0:
+        return Standing.PARTLY
+    if all(check.outcome in (Outcome.NOT_ATTEMPTED, Outcome.SKIPPED) for check in checks):
+        return Standing.NOT_ATTEMPTED
+    return Standing.NONE
+
+
+def tenth(score: float, points: float) -> int:
+    """Which bar of the histogram: 0 is below 10 %, 9 is from 90 % to just below all, 10 is all the points."""
+    if points <= 0 or score >= points:
+        return TENTHS
+    return max(0, min(int(TENTHS * score / points), TENTHS - 1))
+
+
+def _count(question: Question, checks: list[Check]) -> None:
+    question.standings[standing(checks)] += 1
+    question.scores.append(score_of(checks))
+    # The likeliest explanation of each part, and each of them once a student: who has it forward has it backward.
+    question.mistakes.update({check.mistakes[0] for check in checks if check.mistakes})
