@@ -9,7 +9,9 @@ from opcheck import catalog
 from opcheck.app import arrays
 from opcheck.app.output import NAMES, OPTIONS, show
 from opcheck.language import say
+from opcheck.learning import shelf
 from opcheck.spec import Input, Op, Param, Refused, Shape
+from opcheck.steps import Prose, Step
 from opcheck.trace.rounding import UNIT_ROUNDOFF
 
 
@@ -113,7 +115,16 @@ def explain(op: Op, options: dict[str, Any]) -> None:
         got=_observed(options["got"]),
         printed_digits=options["printed_digits"],
     )
-    show(result.step, options, fractions=options["exact"])
+    show(with_lesson(result.step, op.name), options, fractions=options["exact"])
+
+
+def with_lesson(step: Step, operator: str) -> Step:
+    """The document with the lesson that treats the operator named at its end, for a reader who can go there."""
+    entry = shelf.treating(operator)
+    if entry is None:
+        return step
+    hint = say("Lesson {n} treats it: opcheck learn {n}", n=entry.number)
+    return step._replace(blocks=(*step.blocks, Prose(hint, "hint")))
 
 
 def _array(text: str | None, name: str, seed: int | None) -> Any:

@@ -86,6 +86,7 @@ class Terminal:
 
     def __init__(self, color: str, width: int | None) -> None:
         from rich.console import Console
+        from rich.theme import Theme
 
         tty = sys.stdout.isatty()
         self.color = wants_color(color, tty)
@@ -97,6 +98,7 @@ class Terminal:
             force_terminal=self.color,
             color_system="auto" if self.color else None,
             highlight=False,
+            theme=Theme({"markdown.code": "cyan"}),
         )
 
     def markdown(self, text: str) -> None:

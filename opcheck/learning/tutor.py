@@ -69,6 +69,8 @@ class Tutor:
             if start:
                 self._catch_up(start)
             for number in range(start, len(self.parts)):
+                if number > start and self._begins_section(number):
+                    self._pause(say("[Enter goes on, q quits]"))
                 self._part(number)
                 self.mark.part = max(self.mark.part, number + 1)  # reading again takes nothing back
                 self.progress.keep(self.entry.name, self.mark)
@@ -86,11 +88,13 @@ class Tutor:
                 if code.runs_python:
                     self.session.run_all(code)
 
+    def _begins_section(self, number: int) -> bool:
+        part = self.parts[number]
+        return isinstance(part, Prose) and part.text.startswith("## ")
+
     def _part(self, number: int) -> None:
         match self.parts[number]:
             case Prose(text):
-                if number and text.startswith("## "):
-                    self._pause(say("[Enter goes on, q quits]"))
                 self.screen.markdown(text)
             case Code() as code:
                 self._code(code)
