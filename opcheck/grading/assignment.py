@@ -1,0 +1,292 @@
+"""An assignment: what is asked, for how many points, within which limits. One TOML file, checked field by field."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opcheck import catalog
+from opcheck.errors import Refused
+from opcheck.grading import conventions
+from opcheck.grading.conventions import Convention, Entry
+from opcheck.grading.reader import Reader
+from opcheck.grading.scope import EXTRA, Scope, names
+from opcheck.language import CATALOGUES, say
+from opcheck.sandbox import Limits
+from opcheck.spec import Op
+
+PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
+FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
+DTYPES = ("float32", "float64")
+MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """One operator that students write."""
+
+    name: str
+    op: Op
+    convention: Convention
+    entry: Entry  # the names to look for
+    points: Mapping[str, float]  # by part, or by one gradient of it ("vjp:weight")
+    scope: Scope
+    dtype: str = "float32"
+    arrays: str = "numpy"
+    hidden: bool = False
+    depends_on: tuple[str, ...] = ()
+    seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a class is graded by. `digest` changes whenever a result might."""
+
+    title: str
+    questions: tuple[Question, ...]
+    limits: Limits = field(default_factory=lambda: Limits(total_seconds=60.0))
+    forbidden: tuple[str, ...] = ()
+    seed: int | None = None  # None: drawn after each submission was read
+    feedback: str = "worked calculation"
+    language: str = "en"
+    digest: str = ""
+
+    @property
+    def points(self) -> float:
+        return sum(sum(question.points.values()) for question in self.questions)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of functions and classes that the questions look for."""
+        found = [name for question in self.questions for name in (*question.entry.forward, *question.entry.backward)]
+        return tuple(dict.fromkeys(found))
+
+    def shows(self, level: str) -> bool:
+        """Whether the feedback level includes `level`."""
+        return FEEDBACK.index(self.feedback) >= FEEDBACK.index(level)
+
+
+def read(path: Path) -> Assignment:
+    """The assignment in a TOML file; raises Refused with the line and the field of what is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Refused(say("cannot read the assignment"), got=f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Refused(say("an assignment is a text file in UTF-8"), got=str(path)) from None
+    return parse(text, str(path), path.parent)
+
+
+def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) -> Assignment:
+    """The assignment that a TOML text describes; files that it names are looked up in `folder`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(say("{file} is not TOML", file=name), got=str(error)) from None
+    reader = Reader(data, name, text)
+    folder = folder or Path()
+    title = reader.text("title", default=Path(name).stem)
+    shared = {
+        "convention": reader.text("convention", default="functional"),
+        "dtype": reader.word("dtype", DTYPES, default="float32"),
+        "arrays": reader.text("arrays", default=""),
+    }
+    seed = reader.seed("seed")
+    forbidden = tuple(reader.texts("forbidden"))
+    for module in forbidden:
+        if not module.isidentifier() or module == "numpy":
+            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
+    language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
+    limits = _limits(reader.table("limits"))
+    parts = reader.tables("question")
+    if not parts:
+        raise reader.refuse("question", say("an assignment has at least one [[question]]"), say("none"))
+    questions: list[Question] = []
+    digest = hashlib.sha256(text.encode())
+    for part in parts:
+        questions.append(_question(part, shared, folder, [each.name for each in questions]))
+        used = part.text("convention", default=shared["convention"])
+        if used.endswith(".py"):
+            digest.update((folder / used).read_bytes())
+    reader.finish()
+    return Assignment(
+        title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest()
+    )  # fmt: skip
+
+
+def single(op: str, convention: str = "functional", **settings: Any) -> Assignment:
+    """The assignment that asks for one operator and nothing else: `opcheck grade --op conv2d`."""
+    return parse(scaffold([op], convention, **settings), "assignment")
+
+
+def scaffold(ops: Sequence[str], convention: str = "functional", **settings: Any) -> str:
+    """A TOML file that asks for these operators, to be edited by a teacher; raises Refused for unknown names."""
+    chosen = conventions.get(convention)
+    lines = [
+        f'title = "{", ".join(catalog.get(name).name for name in ops)}"',
+        f'convention = "{convention}"  # {", ".join(conventions.NAMES)}, or a .py file beside this one',
+        'dtype = "float32"  # results need its precision; inputs come as float64 and as float32',
+        f'feedback = "worked calculation"  # or less: {", ".join(FEEDBACK[:-1])}',
+        'seed = "fresh"  # drawn after a submission was read; a whole number repeats a run',
+        'forbidden = ["torch", "scipy"]' if chosen.arrays == "numpy" else "forbidden = []",
+        "",
+        "[limits]",
+        "seconds = 10  # for each question",
+        "total_seconds = 60  # for a whole submission",
+        "memory = 2048  # MiB",
+        "output = 64  # KiB of what is printed",
+    ]
+    for name in ops:
+        lines += _scaffolded(catalog.get(name), chosen)
+    text = "\n".join(lines) + "\n"
+    for key, value in settings.items():
+        text = f"{key} = {value!r}\n" + text
+    return text
+
+
+def _scaffolded(op: Op, convention: Convention) -> list[str]:
+    entry = _entry(convention, op)
+    scope = Scope.of(op, {}, entry.allows)
+    lines = ["", "[[question]]", f'operator = "{op.name}"', f'entry = "{entry.forward[0]}"']
+    if entry.backward:
+        lines.append(f'backward = "{entry.backward[0]}"')
+    points = _usual_points(op)
+    lines += ["points = { " + ", ".join(f"{_key(part)} = {n:g}" for part, n in points.items()) + " }"]
+    taught = {name: values for name, values in scope.ranges.items() if len(values) > 1}
+    if taught:
+        lines.append("[question.parameters]  # what the course has taught")
+        lines += [f"{name} = {_toml(list(v for v in values if v is not None))}" for name, values in taught.items()]
+    return lines
+
+
+def _usual_points(op: Op) -> dict[str, float]:
+    points: dict[str, float] = {"forward": 4, "shapes": 1}
+    if op.name not in ("sgd", "adam", "rmsprop"):
+        points["vjp"] = 4
+    if any("maximum" in mistake.name and "sub" in mistake.name or "overflow" in mistake.name for mistake in op.mistakes):
+        points["special values"] = 1
+    return points
+
+
+def _key(part: str) -> str:
+    return part if part.isidentifier() else f'"{part}"'
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value)
+
+
+def _limits(reader: Reader) -> Limits:
+    seconds = reader.positive("seconds", default=10.0)
+    total = reader.positive("total_seconds", default=60.0)
+    memory = reader.positive("memory", default=2048)
+    output = reader.positive("output", default=64)
+    processes = reader.positive("processes", default=1)
+    if processes != 1:
+        raise reader.refuse("processes", say("a submission gets one process"), f"{processes:g}")
+    reader.finish()
+    return Limits(
+        seconds=seconds, total_seconds=total, memory=int(memory * MEBIBYTE), output=int(output * KIBIBYTE)
+    )  # fmt: skip
+
+
+def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: Sequence[str]) -> Question:
+    try:
+        op = catalog.get(reader.text("operator"))
+    except Refused as error:
+        raise reader.refuse("operator", error.rule, fix=error.fix) from None
+    name = reader.text("name", default=op.name)
+    if name in before:
+        raise reader.refuse("name", say("two questions are called {name}", name=name), fix=say("give one a `name`"))
+    convention, entry = _called(reader, op, shared["convention"], folder)
+    depends_on = tuple(reader.texts("depends_on"))
+    for other in depends_on:
+        if other not in before:
+            known = ", ".join(before) or say("none")
+            raise reader.refuse("depends_on", say("a question depends on earlier ones: {known}", known=known), repr(other))
+    points = _points(reader.table("points"), op, entry)
+    ranges = _ranges(reader.table("parameters"), op)
+    try:
+        scope = Scope.of(op, ranges, entry.allows)
+    except Refused as error:
+        raise reader.refuse("parameters", error.rule, error.got) from None
+    arrays = reader.word("arrays", ("numpy", "torch"), default=shared["arrays"] or convention.arrays)
+    question = Question(
+        name, op, convention, entry, points, scope,
+        dtype=reader.word("dtype", DTYPES, default=shared["dtype"]),
+        arrays=arrays,
+        hidden=reader.flag("hidden", default=False),
+        depends_on=depends_on,
+        seconds=reader.positive("seconds", default=2.0),
+    )  # fmt: skip
+    reader.finish()
+    return question
+
+
+def _called(reader: Reader, op: Op, usual: str, folder: Path) -> tuple[Convention, Entry]:
+    """The convention of a question, and its entry with the names that the assignment gives."""
+    try:
+        convention = conventions.get(reader.text("convention", default=usual), folder)
+        entry = _entry(convention, op)
+    except Refused as error:
+        raise reader.refuse("convention", error.rule, error.got, error.fix) from None
+    forward, backward = reader.text("entry", default=""), reader.text("backward", default="")
+    if forward:
+        entry = entry._replace(forward=(forward,))
+    if backward:
+        entry = entry._replace(backward=(backward,))
+    return convention, entry
+
+
+def _entry(convention: Convention, op: Op) -> Entry:
+    if op.name not in convention.entries:
+        raise Refused(
+            say("convention {name} has no {op}", name=convention.name, op=op.name),
+            fix=say("it has {names}", names=", ".join(sorted(convention.entries))),
+        )
+    return convention.entries[op.name]
+
+
+def _points(reader: Reader, op: Op, entry: Entry) -> dict[str, float]:
+    gradients = [f"vjp:{each.name}" for each in op.inputs if each.differentiable]
+    points = {part: reader.positive(part) for part in (*PARTS, *gradients) if reader.has(part)}
+    reader.finish(say("parts are {parts}", parts=", ".join((*PARTS, *gradients))))
+    return points or _usual_points(op)
+
+
+def _ranges(reader: Reader, op: Op) -> dict[str, tuple[Any, ...]]:
+    known = names(op)
+    ranges: dict[str, tuple[Any, ...]] = {}
+    for name in known:
+        if not reader.has(name):
+            continue
+        values = tuple(tuple(each) if isinstance(each, list) else each for each in reader.values(name))
+        for value in values:
+            _check_value(reader, op, name, value)
+        ranges[name] = values
+    reader.finish(say("{op} has {names}", op=op.name, names=", ".join(known) or say("none")))
+    return ranges
+
+
+def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
+    for each in op.params:
+        if each.name == name:
+            try:
+                each.kind.check(name, value)
+            except Refused as error:
+                raise reader.refuse(name, error.rule, error.got) from None
+            return
+    if name in EXTRA and name != "ties":
+        if not all(isinstance(k, int) and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
+            raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
+    elif not isinstance(value, bool):
+        raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))

@@ -1,0 +1,243 @@
+"""Makes a convention's calls in the sandbox, many in one round trip, and reads plain arrays from what comes back."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from opcheck.backends.base import Malformed
+from opcheck.grading.conventions import Plan, Reading
+from opcheck.grading.results import Outcome
+from opcheck.language import say
+from opcheck.sandbox import Call, Opaque, Place, Set, Status, Worker
+from opcheck.sandbox import Outcome as Reply
+from opcheck.spec import Array, Shape
+
+_ROOT = re.compile(r"[A-Za-z_]\w*")
+
+
+class Failed(Malformed):
+    """A call that gave no result, and which of the outcomes that is."""
+
+    def __init__(self, outcome: Outcome, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A result that is due: where it is read, its shape in torch's layout, and whether it is a real array."""
+
+    reading: Reading
+    shape: Shape
+    real: bool = True
+
+
+@dataclass
+class Job:
+    """One case's calls: the forward plan, the backward plan, and what is due of each."""
+
+    forward: Plan
+    outputs: Mapping[str, Wanted]
+    backward: Plan | None = None
+    gradients: Mapping[str, Wanted] = field(default_factory=dict)
+    may_change: bool = False  # its inputs
+    made: "Made | None" = None
+
+
+@dataclass
+class Made:
+    """What came of a job. A result is an array in torch's layout, or the failure that stands in its place."""
+
+    outputs: dict[str, Array | Failed] = field(default_factory=dict)
+    gradients: dict[str, Array | Failed] = field(default_factory=dict)
+    misshaped: dict[str, str] = field(default_factory=dict)  # by output, or "vjp:" and the input: what is wrong
+    mistyped: dict[str, str] = field(default_factory=dict)  # the same, of the type of its numbers
+    changed: bool = False  # an input
+    lost: bool = False  # the process ended on the way
+    seconds: float = 0.0
+    printed: str = ""
+
+
+class Desk:
+    """Where the jobs of one submission are carried out, within the time that it has left."""
+
+    def __init__(self, worker: Worker, seconds: float, total_seconds: float | None) -> None:
+        self.worker, self.seconds = worker, seconds
+        self.left = total_seconds if total_seconds is not None else float("inf")
+
+    def carry_out(self, jobs: Sequence[Job], seconds: float | None = None) -> None:
+        """All jobs in one round trip; if anything fails, one by one, up to the first that ends the process."""
+        waiting = [job for job in jobs if job.made is None]
+        if len(waiting) > 1:
+            made = self._attempt(waiting, seconds)
+            if made is not None:
+                for job, each in zip(waiting, made, strict=True):
+                    job.made = each
+                return
+        for k, job in enumerate(waiting):
+            job.made = self.one(job, seconds)
+            if job.made.lost:
+                for rest in waiting[k + 1 :]:
+                    rest.made = job.made
+                return
+
+    def one(self, job: Job, seconds: float | None = None) -> Made:
+        """One job alone."""
+        if self.left <= 0:
+            failed = Failed(Outcome.CRASHED, say("the time for the whole submission is used up"))
+            return _nothing(job, failed, lost=True)
+        request = Request(job, "")
+        reply = self._run(request.steps, request.places, seconds)
+        return request.made(reply)
+
+    def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> list[Made] | None:
+        if self.left <= 0:
+            return None
+        requests = [Request(job, f"{k}") for k, job in enumerate(jobs)]
+        places = {key: place for request in requests for key, place in request.places.items()}
+        reply = self._run([step for request in requests for step in request.steps], places, seconds)
+        if reply.status is not Status.OK:
+            return None
+        return [request.made(reply) for request in requests]
+
+    def _run(self, steps: Sequence[Call | Set], places: Mapping[str, str], seconds: float | None) -> Reply:
+        began = time.monotonic()
+        allowed = min(self.seconds if seconds is None else seconds, self.left)
+        reply = self.worker.run(steps, places, seconds=allowed)
+        self.left -= time.monotonic() - began
+        return reply
+
+
+class Request:
+    """A job as steps whose names are its own, so that many fit into one run, and with its arrays kept for comparison."""
+
+    def __init__(self, job: Job, tag: str) -> None:
+        self.job, self.tag = job, tag
+        self.sent: dict[str, Array] = {}
+        kept = {step.keep for plan in (job.forward, job.backward) if plan for step in plan.steps if isinstance(step, Call)}
+        kept |= {_root(s.place) for plan in (job.forward, job.backward) if plan for s in plan.steps if isinstance(s, Set)}
+        self._own = kept - {""}
+        body = [self._renamed(step) for step in job.forward.steps]
+        self.forward_steps = len(body)
+        if job.backward is not None:
+            body += [self._renamed(step) for step in job.backward.steps]
+        given: list[Call | Set] = [Set(name, array) for name, array in self.sent.items()]
+        self.forward_steps += len(given)
+        self.steps: list[Call | Set] = [*given, *body]
+        due = {f"o{tag}:{name}": each for name, each in job.outputs.items()}
+        due |= {f"g{tag}:{name}": each for name, each in job.gradients.items()}
+        self.places = {key: self._place(each.reading.place) for key, each in due.items()}
+        if not job.may_change:
+            self.places |= {f"i{tag}:{name}": name for name in self.sent}
+
+    def made(self, reply: Reply) -> Made:
+        """What the reply says of this job."""
+        made = Made(seconds=reply.seconds, printed=reply.printed)
+        made.lost = reply.status in (Status.CRASHED, Status.TIMED_OUT, Status.MALFORMED) and not reply.values
+        failed = None if reply.status is Status.OK else failure(reply)
+        in_forward = reply.failure is not None and reply.failure.step < self.forward_steps
+        for kind, due, found in (("o", self.job.outputs, made.outputs), ("g", self.job.gradients, made.gradients)):
+            for name, each in due.items():
+                key = f"{kind}{self.tag}:{name}"
+                if key in reply.values and not (failed is not None and kind == "o" and in_forward and made.lost):
+                    found[name] = self._read(each, reply.values[key], made, name if kind == "o" else f"vjp:{name}")
+                else:
+                    found[name] = failed or Failed(Outcome.CRASHED, say("there is no result"))
+        if not self.job.may_change:
+            back = {name: reply.values.get(f"i{self.tag}:{name}") for name in self.sent}
+            made.changed = any(not _same(back[name], self.sent[name]) for name in self.sent if back[name] is not None)
+        return made
+
+    def _read(self, wanted: Wanted, value: Any, made: Made, name: str) -> Array | Failed:
+        """An array in torch's layout; what is wrong with its shape in the convention's layout is noted."""
+        place = wanted.reading.place
+        try:
+            array = plain_array(value, place)
+        except Failed as error:
+            return error
+        layout = wanted.reading.layout
+        due = layout.give(np.empty(wanted.shape)).shape
+        if array.shape != due:
+            made.misshaped[name] = say("{place} has shape {got}; it should be {due}", place=place, got=array.shape, due=due)
+        if wanted.real and array.dtype.kind != "f":
+            made.mistyped[name] = say("{place} has dtype {got}; it should hold real numbers", place=place, got=array.dtype)
+        return layout.take(array) if array.ndim == len(due) else array
+
+    def _renamed(self, step: Call | Set) -> Call | Set:
+        if isinstance(step, Set):
+            return Set(self._place(step.place), self._filled(step.value))
+        args = [self._filled(each) for each in step.args]
+        kwargs = {name: self._filled(each) for name, each in step.kwargs.items()}
+        return Call(self._place(step.function), args, kwargs, keep=step.keep and f"{step.keep}_{self.tag}")
+
+    def _place(self, text: str) -> str:
+        root = _root(text)
+        return f"{root}_{self.tag}{text[len(root) :]}" if root in self._own else text
+
+    def _filled(self, value: Any) -> Any:
+        """The value with places renamed, and with each array set aside under a name."""
+        if isinstance(value, np.ndarray):
+            for name, array in self.sent.items():
+                if array is value:
+                    return Place(name)
+            name = f"input{len(self.sent)}_{self.tag}"
+            self.sent[name] = value
+            return Place(name)
+        if isinstance(value, Place):
+            return Place(self._place(value.text))
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._filled(each) for each in value)
+        if isinstance(value, dict):
+            return {key: self._filled(each) for key, each in value.items()}
+        return value
+
+
+def failure(reply: Reply) -> Failed:
+    """What a reply without a result means, in one sentence."""
+    error = reply.failure
+    assert error is not None
+    where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
+    if reply.status is Status.RAISED and error.type == "NotImplementedError":
+        return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
+    if reply.status is Status.ABSENT:
+        return Failed(Outcome.CRASHED, error.message)
+    if reply.status is Status.RAISED:
+        text = f"{error.type}: {error.message}" if error.message else error.type
+        return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
+    if reply.status is Status.EXITED:
+        return Failed(Outcome.CRASHED, say("it ends the program: {text}", text=error.message))
+    return Failed(Outcome.CRASHED, error.message)
+
+
+def plain_array(value: Any, place: str) -> Array:
+    """A number or an array of real numbers as an array; raises Failed for anything else."""
+    if value is None:
+        raise Failed(Outcome.NOT_ATTEMPTED, say("{place} is None", place=place))
+    if type(value) in (float, int):
+        return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return value.astype(np.float64) if value.dtype == np.float16 else value
+    if isinstance(value, Opaque):
+        kind = value.description
+    elif isinstance(value, np.ndarray):
+        kind = say("an array of dtype {dtype}", dtype=value.dtype)
+    else:
+        kind = say("a {type}", type=type(value).__name__)
+    raise Failed(Outcome.WRONG, say("{place} is {kind}; it should be an array of numbers", place=place, kind=kind))
+
+
+def _nothing(job: Job, failed: Failed, lost: bool) -> Made:
+    return Made(dict.fromkeys(job.outputs, failed), dict.fromkeys(job.gradients, failed), lost=lost)
+
+
+def _root(place: str) -> str:
+    match = _ROOT.match(place)
+    return match[0] if match else place
+
+
+def _same(a: Any, b: Array) -> bool:
+    return isinstance(a, np.ndarray) and a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

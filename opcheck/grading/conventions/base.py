@@ -1,0 +1,121 @@
+"""What a calling convention is: names and layouts as data, and two short functions that say how a call is made.
+
+A teacher's own convention is a Python file beside the assignment that defines CONVENTION:
+
+    def call(r):       # y = affine(x, w, b), with w as (In, Out)
+        return Plan([Call(r.forward, (r.array("input"), r.array("weight", TRANSPOSED), r.array("bias")), keep="y")],
+                    {"output": Reading("y")})
+
+    def gradients(r, g):
+        return Plan([Call(r.backward, (g["output"], Place("y")), keep="d")], {"input": Reading("d[0]"), ...})
+
+    CONVENTION = Convention("ours", "...", {"linear": Entry(("affine",), ("affine_grad",))}, call, gradients)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from opcheck.grading.conventions.layouts import SAME, Layout
+from opcheck.language import say
+from opcheck.sandbox import Call, Definition, Set
+from opcheck.spec import Array, Case, Op, Params
+
+Allowed = Callable[[Any], bool]
+
+
+class Entry(NamedTuple):
+    """Where an operator is found in a submission, and what the convention can say of its arguments.
+
+    `forward` and `backward` are names to look for, the likeliest first: functions, or classes, or methods of classes
+    ("Conv.forward"). `allows` limits parameters, and says with True or False whether an optional array is given.
+    """
+
+    forward: tuple[str, ...]
+    backward: tuple[str, ...] = ()
+    allows: Mapping[str, Allowed] = {}
+    in_place: bool = False  # may write into its arguments, as optimisers do
+    attempted: str = ""  # a place that is None while the template is not filled in; default: the first reading
+
+
+class Reading(NamedTuple):
+    """Where a result lies after the steps, and in which layout."""
+
+    place: str
+    layout: Layout = SAME
+
+
+class Plan(NamedTuple):
+    """Steps for the sandbox and where to read what they computed, by output name or by input name."""
+
+    steps: Sequence[Call | Set]
+    readings: Mapping[str, Reading]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call that is to be made: a case, in the number type of the question, and the names that were found."""
+
+    op: Op
+    case: Case
+    p: Params  # the settled parameters: p.stride is (2, 2) for stride=2
+    number: str  # "float64" or "float32": the dtype of real arrays
+    forward: str  # place of the function or class: "module.conv_forward"
+    backward: str = ""
+    found: Definition | None = None  # what is there, with its parameters
+    arrays: str = "numpy"  # or "torch"
+
+    def array(self, name: str, layout: Layout = SAME) -> Any:
+        """An array of the case as the convention lays it out; None if it was not given."""
+        if name not in self.case.arrays:
+            return None
+        return self.sent(self.case.arrays[name], layout)
+
+    def sent(self, array: Array, layout: Layout = SAME) -> Array:
+        """`array` in the layout and the number type in which it is sent."""
+        array = layout.give(array)
+        return np.array(array, dtype=self.number if array.dtype.kind == "f" else array.dtype, order="C")
+
+    def one(self, name: str) -> Any:
+        """A parameter as one whole number, for a convention that has no pairs."""
+        value = self.p[name]
+        return value[0] if isinstance(value, tuple) else value
+
+
+Cotangent = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How a course's files are called: see the top of this file."""
+
+    name: str
+    summary: str
+    entries: Mapping[str, Entry]
+    call: Callable[[Request], Plan]
+    gradients: Callable[[Request, Cotangent], Plan]
+    arrays: str = "numpy"
+    keeps_state: bool = field(default=False)  # a layer object that is called again and again
+
+    def entry(self, op: str) -> Entry:
+        """The entry of an operator; raises KeyError with a sentence for an assignment's author."""
+        if op not in self.entries:
+            raise KeyError(
+                say(
+                    "convention {name} has no {op}; it has {names}",
+                    name=self.name, op=op, names=", ".join(sorted(self.entries)),
+                )
+            )  # fmt: skip
+        return self.entries[op]
+
+
+def only(*values: Any) -> Allowed:
+    """Just these values."""
+    return lambda value: value in values and type(value) in {type(each) for each in values}
+
+
+def whole(value: Any) -> bool:
+    """One whole number, not a pair."""
+    return type(value) is int

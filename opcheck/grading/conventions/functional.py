@@ -1,0 +1,48 @@
+"""functional: called as torch.nn.functional is, with numpy arrays; gradients by a second function.
+
+    conv2d(x, weight, bias, stride=1, padding=0)                       -> y
+    conv2d_backward(dy, x, weight, bias, stride=1, padding=0)          -> (dx, dweight, dbias)
+
+The arrays come by position, parameters by torch's names and only where they are not the default. The backward function
+gets the same arguments after the upstream gradient and returns the gradients in the order of the arrays.
+"""
+
+from typing import Any
+
+from opcheck import catalog
+from opcheck.backends.base import arguments
+from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request
+from opcheck.sandbox import Call
+
+
+def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
+    return arguments(r.op, {name: r.array(name) for name in r.case.arrays}, r.case.params)
+
+
+def call(r: Request) -> Plan:
+    positional, keywords = _arguments(r)
+    names = list(r.op.checked(r.case)[1])
+    readings = {name: Reading(f"out[{k}]" if len(names) > 1 else "out") for k, name in enumerate(names)}
+    return Plan([Call(r.forward, positional, keywords, keep="out")], readings)
+
+
+def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    positional, keywords = _arguments(r)
+    given = [r.sent(each) for each in cotangent.values()]
+    upstream = given[0] if len(given) == 1 else tuple(given)
+    names = [each.name for each in r.op.inputs if each.differentiable and each.name in r.case.arrays]
+    readings = {name: Reading(f"gradients[{k}]" if len(names) > 1 else "gradients") for k, name in enumerate(names)}
+    return Plan([Call(r.backward, [upstream, *positional], keywords, keep="gradients")], readings)
+
+
+def _entry(name: str) -> Entry:
+    return Entry((name,), (f"{name}_backward", f"{name}_grad", f"{name}_vjp"))
+
+
+CONVENTION = Convention(
+    "functional",
+    "as torch.nn.functional, with numpy arrays; NAME_backward(dy, *the same arguments) gives the gradients",
+    {op.name: _entry(op.name) for op in catalog.every()},
+    call,
+    gradients,
+)

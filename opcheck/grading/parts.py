@@ -1,0 +1,160 @@
+"""The parts of a question: for each, on which of the cases the submission is not right, and how."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from opcheck.backends.base import Outputs
+from opcheck.grading.calls import Failed, Made
+from opcheck.grading.cases import Drawn, large
+from opcheck.grading.results import Outcome
+from opcheck.grading.student import Student
+from opcheck.language import say
+from opcheck.spec import Array
+from opcheck.verify import claims
+from opcheck.verify.casefile import Trial
+from opcheck.verify.check import Check
+from opcheck.verify.verdict import Status, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One trial on which a part is not right."""
+
+    outcome: Outcome
+    verdict: Verdict  # its trial is there
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of a part: its outcome, where it is not right, and on how many trials it was."""
+
+    outcome: Outcome
+    wrongs: tuple[Wrong, ...] = ()
+    trials: int = 0
+
+
+def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> Finding:
+    """One part of a question on all of its trials."""
+    kind, _, name = part.partition(":")
+    if kind == "vjp" and not student.found.can_differentiate:
+        missing = student.question.entry.backward[0]
+        return _missing(drawn, say("there is no {name}", name=missing))
+    if kind == "efficiency":
+        trial = large(student.question.scope, student.question.dtype, seeds)
+        wrongs = list(_slow(student, trial))
+        return _finding(wrongs, 1)
+    trials = {"special values": drawn.special, "shapes": (*drawn.ordinary, *drawn.special)}.get(kind, drawn.ordinary)
+    look = {"forward": _forward, "special values": _forward, "shapes": _shapes, "vjp": _vjp}[kind]
+    wrongs = []
+    for trial in trials:
+        found = [each for each in look(student, trial) if not name or each.verdict.name in ("", name)]
+        wrongs += found[:1] if kind != "vjp" else found
+    return _finding(wrongs, len(trials))
+
+
+def _finding(wrongs: Sequence[Wrong], trials: int) -> Finding:
+    """All not attempted is one outcome; a wrong answer weighs more than a crash on some inputs."""
+    if not wrongs:
+        return Finding(Outcome.RIGHT, (), trials)
+    outcomes = {each.outcome for each in wrongs}
+    failing = {id(each.verdict.trial) for each in wrongs}
+    if outcomes == {Outcome.NOT_ATTEMPTED} and len(failing) == trials:
+        return Finding(Outcome.NOT_ATTEMPTED, tuple(wrongs), trials)
+    outcome = Outcome.WRONG if Outcome.WRONG in outcomes else Outcome.CRASHED
+    return Finding(outcome, tuple(wrongs), trials)
+
+
+def _missing(drawn: Drawn, message: str) -> Finding:
+    trial = drawn.ordinary[0]
+    wrong = Wrong(Outcome.NOT_ATTEMPTED, Verdict(Status.MALFORMED, "answers", trial, message=message))
+    return Finding(Outcome.NOT_ATTEMPTED, (wrong,), len(drawn.ordinary))
+
+
+def _forward(student: Student, trial: Trial) -> Iterator[Wrong]:
+    made = student.made(trial.case)
+    if failed := _first_failure(made.outputs):
+        yield _without(failed, "answers", trial)
+        return
+    yield from (each for each in _misshapen(made, trial, gradients=False))
+    check = Check(student.question.op, trial, student)
+    if not _equal(check.got, check.expected):
+        for finding in claims.numbers(check):
+            if finding.verdict is not None:
+                yield Wrong(Outcome.WRONG, finding.verdict)
+    if made.changed:
+        message = say("it changes its input, which the caller still needs")
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "pure", trial, message=message))
+
+
+def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
+    made = student.made(trial.case, trial.cotangent)
+    if failed := _first_failure(made.outputs) or _first_failure(made.gradients):
+        yield _without(failed, "vjp", trial)
+        return
+    yield from (each for each in _misshapen(made, trial, gradients=True))
+    check = Check(student.question.op, trial, student)
+    expected = check.expected_gradients
+    got = student.open(check.op, trial.case, trial.dtype).vjp(trial.cotangent)
+    if _equal(got, {name: expected[name] for name in got}):
+        return
+    for name, gradient in got.items():
+        if not _equal({name: gradient}, expected):
+            verdict = check.compare(f"vjp:{name}", "gradient", {name: gradient}).verdict
+            if verdict is not None:
+                yield Wrong(Outcome.WRONG, replace(verdict, name=name))
+
+
+def _shapes(student: Student, trial: Trial) -> Iterator[Wrong]:
+    made = student.made(trial.case, trial.cotangent if _differentiates(student) else None)
+    failed = _first_failure(made.outputs) or _first_failure(made.gradients)
+    if failed:
+        yield _without(failed, "answers", trial)
+        return
+    for name, message in {**made.misshaped, **made.mistyped}.items():
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "shape", trial, name.removeprefix("vjp:"), message=message))
+
+
+def _slow(student: Student, trial: Trial) -> Iterator[Wrong]:
+    """A larger case, within the seconds that the question allows."""
+    student.prefetch([trial], gradients=_differentiates(student), seconds=student.question.seconds)
+    made = student.made(trial.case)
+    if made.lost:
+        message = say("it needs more than {seconds:g} seconds for {sizes}", seconds=student.question.seconds,
+                      sizes=_sizes(trial))  # fmt: skip
+        yield Wrong(Outcome.WRONG, Verdict(Status.TIMED_OUT, "efficiency", trial, message=message))
+        return
+    yield from _forward(student, trial)
+
+
+def _sizes(trial: Trial) -> str:
+    return ", ".join(f"{name} {'×'.join(map(str, array.shape))}" for name, array in trial.case.arrays.items())
+
+
+def _differentiates(student: Student) -> bool:
+    return any(part.startswith("vjp") for part in student.question.points) and student.found.can_differentiate
+
+
+def _misshapen(made: Made, trial: Trial, gradients: bool) -> Iterator[Wrong]:
+    for name, message in made.misshaped.items():
+        if name.startswith("vjp:") == gradients:
+            name = name.removeprefix("vjp:")
+            claim = f"vjp:{name}" if gradients else "shape"
+            yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, claim, trial, name, message=message))
+
+
+def _without(failed: Failed, claim: str, trial: Trial) -> Wrong:
+    return Wrong(failed.outcome, Verdict(Status.MALFORMED, claim, trial, message=str(failed)))
+
+
+def _first_failure(results: "dict[str, Array | Failed]") -> Failed | None:
+    return next((each for each in results.values() if isinstance(each, Failed)), None)
+
+
+def _equal(got: Outputs, expected: Outputs) -> bool:
+    """Whether all arrays are the reference's, bit for bit (NaN for NaN): then no bound has to be computed."""
+    return all(
+        each.shape == expected[name].shape and np.array_equal(each, expected[name], equal_nan=True)
+        for name, each in got.items()
+    )

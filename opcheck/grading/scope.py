@@ -1,0 +1,87 @@
+"""What a question may ask: for each parameter the values that the course has taught, and that the convention can say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opcheck.errors import Refused
+from opcheck.grading.conventions.base import Allowed
+from opcheck.language import say
+from opcheck.params import REQUIRED
+from opcheck.spec import Case, Op
+
+SIZES = "kernel_size"  # of a convolution it is a size of the weight and no parameter; it has a range all the same
+
+# What is asked where an assignment says nothing; whatever is not named keeps torch's default.
+_CONVOLUTION = {"kernel_size": (2, 3, 1, (2, 3), (3, 2)), "stride": (1, 2, 3), "padding": (0, 1, 2), "bias": (True, False)}
+_POOL = {"kernel_size": (2, 3), "stride": (None, 1, 2, 3), "padding": (0, 1)}
+_OPTIMISER = ("sgd", "adam", "rmsprop")
+_TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
+    "linear": {"bias": (True, False)},
+    "conv2d": _CONVOLUTION,
+    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1)},
+    "max_pool2d": {**_POOL, "ties": (True,)},
+    "max_pool1d": {**_POOL, "ties": (True,)},
+    "avg_pool2d": _POOL,
+    "avg_pool1d": _POOL,
+    "relu": {"ties": (True,)},
+    "softmax": {"dim": (-1, 1)},
+    "log_softmax": {"dim": (-1, 1)},
+}
+EXTRA = {"kernel_size": ("conv1d", "conv2d"), "ties": ("max_pool1d", "max_pool2d", "relu")}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The ranges of one question. `options` lists a range; `holds` says whether a case stays within all of them."""
+
+    op: Op
+    ranges: Mapping[str, tuple[Any, ...]]
+    allows: Mapping[str, Allowed] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, op: Op, taught: Mapping[str, Sequence[Any]], allows: Mapping[str, Allowed]) -> "Scope":
+        """The defaults, with the ranges that an assignment gives in their place; raises Refused if nothing is left."""
+        ranges: dict[str, tuple[Any, ...]] = {}
+        if op.name not in _OPTIMISER:  # of these the sampler knows what belongs together
+            ranges = {each.name: (each.default,) for each in op.params if each.default is not REQUIRED}
+            ranges |= {each.name: (False,) for each in op.inputs if each.optional}
+        ranges |= _TAUGHT.get(op.name, {})
+        ranges |= {name: tuple(values) for name, values in taught.items()}
+        for name, allowed in allows.items():
+            if name not in ranges:
+                continue
+            ranges[name] = tuple(value for value in ranges[name] if allowed(value))
+            if not ranges[name]:
+                given = taught.get(name, _TAUGHT.get(op.name, {}).get(name, "the default"))
+                raise Refused(
+                    say("the convention cannot say any of the values of {name}", name=name), got=str(given)
+                )
+        return cls(op, ranges, allows)
+
+    def options(self, name: str, unset: Sequence[Any] = ()) -> list[Any]:
+        """The values that `name` may take; of what has no range, the given ones that the convention can say."""
+        if name in self.ranges:
+            return [*self.ranges[name]]
+        allowed = self.allows.get(name)
+        return [value for value in unset if allowed is None or allowed(value)]
+
+    def holds(self, case: Case) -> bool:
+        """Whether every parameter and every optional array of the case is within its range."""
+        for each in self.op.params:
+            value = case.params.get(each.name, each.default)
+            if not self._within(each.name, value):
+                return False
+        return all(self._within(each.name, each.name in case.arrays) for each in self.op.inputs if each.optional)
+
+    def _within(self, name: str, value: Any) -> bool:
+        allowed = self.allows.get(name)
+        if name in self.ranges:
+            return value in self.ranges[name]
+        return allowed is None or allowed(value)
+
+
+def names(op: Op) -> list[str]:
+    """What may have a range: parameters, optional arrays, and a few things that are neither."""
+    found = [each.name for each in op.params] + [each.name for each in op.inputs if each.optional]
+    return found + [name for name, ops in EXTRA.items() if op.name in ops and name not in found]
