@@ -41,6 +41,7 @@ from opcheck.spec import Refused
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page too (one file).")
 @click.option("--save", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Where failing cases are saved.  [default: opcheck-cases]")  # fmt: skip
+@click.option("--list-known", is_flag=True, help="The known deviations of released libraries, as KNOWN.md has them.")
 @click.option("--list-claims", is_flag=True, help="What is checked, one line each.")
 def command(**options: Any) -> int:
     """Check an implementation of operators against their definitions: shapes, dtypes, exact results, rounding within
@@ -52,6 +53,11 @@ def command(**options: Any) -> int:
     """
     if options["list_claims"]:
         return list_claims()
+    if options["list_known"]:
+        from opcheck.verify import known
+
+        click.echo(known.page(), nl=False)
+        return 0
     if options["module"]:
         from opcheck.app.audit import audit_module
 

@@ -4,6 +4,7 @@ An operator's `rounding` (opcheck.roundoff) is vectorised and fast. Where it say
 each node's local error weighed by its adjoint (opcheck.trace.bound): slower, and always there.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -121,11 +122,17 @@ class Bounds:
 
 
 def graph_bound(graph: Graph, node: Any, f: Format) -> float:
-    """The bound of one node computed in `f`: sums in f's accumulator are no worse than in its storage format."""
+    """The bound of one node computed in `f`: sums in f's accumulator are no worse than in its storage format.
+
+    Infinite where an intermediate result is beyond the format's largest number: anything may come out.
+    """
     if not isinstance(node, Tracer):
         return 0.0
     part = _folded(Graph(graph.nodes, [node.id]).pruned())
-    return bound(part, part.outputs[0], f.compute or f.name)
+    numbers = values(part)
+    if any(abs(number) > f.largest for number in numbers):
+        return float("inf") if all(map(math.isfinite, numbers)) else 0.0
+    return bound(part, part.outputs[0], f.compute or f.name, numbers)
 
 
 def _folded(graph: Graph) -> Graph:

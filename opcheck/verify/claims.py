@@ -210,7 +210,7 @@ def _call_another_shape(check: Check) -> None:
         _, dtype, seed, index = check.trial.address
         other = trial_at(check.op, dtype, seed, index + 1)
         if not check.backend.lacks(check.op, other.case):
-            check.backend.open(check.op, other.case, dtype, gradients=False).attempt()
+            check.backend.open(check.op, other.case, dtype, gradients=False).outputs()
 
 
 def batch(check: Check) -> Iterator[Finding]:
@@ -272,6 +272,8 @@ def refuses(check: Check) -> Iterator[Finding]:
             finding = Finding("refuses", elements=1)
             try:
                 check.backend.open(check.op, bad, check.trial.dtype, gradients=False).attempt()
+            except NoCounterpart:
+                raise
             except Exception:  # any refusal will do
                 yield finding
                 continue

@@ -120,7 +120,8 @@ def noted_trial(
     seeds = [seed, zlib.crc32(op.name.encode()), zlib.crc32(dtype.encode()), index]
     values = VALUES[policy](np.random.default_rng([*seeds, 1]), f)
     chooser = NotingChooser(np.random.default_rng(seeds), values, decisions, rest)
-    case = in_format(op.sample(chooser), f, keep_infinities=policy == "special")
+    with np.errstate(all="ignore"):  # a sampler may scale what it is given beyond the largest number
+        case = in_format(op.sample(chooser), f, keep_infinities=policy == "special")
     rng = np.random.default_rng([*seeds, 2])
     if wide and rest == "random" and not decisions:
         case = widened_sizes(op, case, rng)
