@@ -43,7 +43,7 @@ class Question:
 
 @dataclass
 class Summary:
-    """A class. Students are named as in their results; seconds are those of grading, not of the student's code alone."""
+    """A class. Students are named as in their results; seconds are those of grading."""
 
     points: float = 0.0
     scores: list[float] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ class Titled:
     """As much of an assignment as the formats look at."""
 
     title: str = "Homework 2: convolution"
+    questions: tuple[Any, ...] = ()
 
 
 def worked(text: str = "Expected 44, got 43.") -> Step:
@@ -25,7 +27,9 @@ def worked(text: str = "Expected 44, got 43.") -> Step:
     )
     row = (Cell(Number(Fraction(1)), marked=True), Cell(None, padding=True), Cell(Number(float("nan"))))
     grids = Grids((Grid("x", (row, row)), Grid("weight", (row,))))
-    return Step("The smallest counterexample", (Prose(text), grids, formula, Table(("expected", text), ((text, "44"),))))
+    return Step(
+        "The smallest counterexample", (Prose(text), grids, formula, Table(("expected", text), ((text, "44"),)))
+    )
 
 
 def result(student: str = "ada", wrong: int = 1) -> Result:

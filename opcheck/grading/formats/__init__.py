@@ -24,7 +24,9 @@ Files = Iterable[tuple[str, str]]  # (name, text) of each
 def render(name: str, results: Sequence[Result], assignment: "Assignment") -> str | Files:
     """The results in the format of that name: one text, or files where the format is one per student."""
     if name not in FORMATS:
-        raise Refused(say("there is no format {name!r}", name=name), fix=say("one of {names}", names=", ".join(FORMATS)))
+        raise Refused(
+            say("there is no format {name!r}", name=name), fix=say("one of {names}", names=", ".join(FORMATS))
+        )
     rendered: str | Files = import_module(f"opcheck.grading.formats.{name}").render(results, assignment)
     return rendered
 

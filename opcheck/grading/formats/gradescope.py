@@ -47,7 +47,7 @@ def _test(place: int, check: Check, most: int) -> dict[str, Any]:
         "status": "passed" if wording.is_right(check) else "failed",
         "name": wording.name(check),
         "number": str(place),
-        "output": "" if wording.is_right(check) and not check.message else wording.told(check, most),
+        "output": wording.told(check, most),
         "tags": [clean.line(check.question), clean.line(check.part)],
         "visibility": "hidden" if check.hidden else "visible",
         "extra_data": {"outcome": say(check.outcome.value)},

@@ -30,6 +30,7 @@ MARKS = {
     Outcome.DOES_NOT_LOAD: "!",
     Outcome.SKIPPED: "»",
 }
+MOST = 20  # mistakes that are listed
 CLASSES = {Standing.FULL: "full", Standing.PARTLY: "partly", Standing.NONE: "none", Standing.NOT_ATTEMPTED: "empty"}
 
 
@@ -48,7 +49,7 @@ def render(results: Sequence[Result], assignment: "Assignment") -> str | Files:
     title = clean.line(assignment.title)
     if len(results) == 1:
         return student_page(results[0], title)
-    return chain([("index.html", class_page(results, title))], _students(results, title))
+    return chain([("index.html", class_page(results, assignment))], _students(results, title))
 
 
 def student_page(result: Result, title: str, up: str = "") -> str:
@@ -65,16 +66,17 @@ def student_page(result: Result, title: str, up: str = "") -> str:
     )
 
 
-def class_page(results: Sequence[Result], title: str) -> str:
+def class_page(results: Sequence[Result], assignment: "Assignment") -> str:
     """How the class did, and a line for each student."""
     found = summary(results)
     most = max(found.histogram)
     return _template("class").render(
-        title=title,
+        title=clean.line(assignment.title),
         found=found,
         bars=[(name, n, 100 * n / most if most else 0) for name, n in reversed(text.bars(found))],
         standings=[(CLASSES[each], say(each.value)) for each in Standing],
         questions=[_spread(found, name) for name in found.questions],
+        mistakes=[(n, name, wording.mistake(assignment, name, each)) for n, name, each in found.mistakes[:MOST]],
         rows=_rows(results),
     )
 
@@ -89,7 +91,9 @@ def _rows(results: Sequence[Result]) -> Iterator[Row]:
         marks = []
         for name, checks in by_question(result).items():
             stands = standing(checks)
-            marks.append((CLASSES[stands], wording.number(score_of(checks)), f"{clean.line(name)}: {say(stands.value)}"))
+            marks.append(
+                (CLASSES[stands], wording.number(score_of(checks)), f"{clean.line(name)}: {say(stands.value)}")
+            )
         score = wording.number(result.score)
         yield Row(clean.line(result.student), f"students/{file}", score, _share(result.score, result.points), marks)
 
@@ -125,7 +129,7 @@ def _template(name: str) -> "jinja2.Template":
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
         line=clean.line, number=wording.number, outcome=wording.outcome, mark=_mark, kind=_kind, detail=_detail,
-        spoken=text.spoken, paragraphs=_paragraphs,
+        paragraphs=wording.paragraphs,
     )  # fmt: skip
     environment.globals.update(say=say, style=_style)
     return environment.get_template(f"{name}.html.jinja")
@@ -142,10 +146,6 @@ def _kind(check: Check) -> str:
     if check.outcome in (Outcome.SKIPPED, Outcome.NOT_ATTEMPTED):
         return "empty"
     return "partly" if check.score > 0 or check.outcome is Outcome.OTHER_CONVENTION else "none"
-
-
-def _paragraphs(message: str) -> list[str]:
-    return [line.strip() for line in clean.text(message).split("\n") if line.strip()]
 
 
 def _style() -> str:

@@ -16,7 +16,7 @@ SCHEMA = "opcheck.grades/1"
 
 
 def render(results: Sequence[Result], assignment: "Assignment") -> str:
-    """One document with every result; `load` reads it back. Without times: two runs with one seed give the same bytes."""
+    """One document with every result, which `load` reads back; without times, so that a seed gives the same bytes."""
     untimed = [encoded(each, timed=False) for each in results]
     document = {"schema": SCHEMA, "assignment": assignment.title, "results": untimed}
     return json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)

@@ -20,7 +20,7 @@ def render(results: Sequence[Result], assignment: "Assignment") -> str:
     """One submission with all its checks; several as a table and a summary."""
     if len(results) == 1:
         return report(results[0], results[0].checks, results[0].notes)
-    blocks = [_table(results), *class_blocks(summary(results))]
+    blocks = [_table(results), *class_blocks(summary(results), assignment)]
     return _text(Step(clean.line(assignment.title), tuple(blocks)))
 
 
@@ -29,7 +29,9 @@ def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -
     title = say("{student}: {score}", student=clean.line(result.student), score=wording.score(result))
     rows = tuple((wording.name(check), points(check), _ending(check)) for check in checks)
     blocks: list[Block] = [Table((say("check"), say("points"), say("result")), rows)]
-    blocks += [_section(check) for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED]
+    blocks += [
+        _section(check) for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED
+    ]
     blocks += [Prose(say("Note: {note}", note=clean.line(note)), "note") for note in notes]
     return _text(Step(title, tuple(blocks)))
 
@@ -44,7 +46,7 @@ def _ending(check: Check) -> str:
 
 def _section(check: Check) -> Step:
     """What is said about one check; a part that says no more than an earlier one has just its sentence."""
-    blocks: list[Block] = [Prose(paragraph) for paragraph in clean.text(check.message).split("\n") if paragraph.strip()]
+    blocks: list[Block] = [*map(Prose, wording.paragraphs(check))]
     if check.detail is not None:
         blocks += [Prose(check.detail.title, "title")] if check.detail.title else []
         blocks += check.detail.blocks
@@ -70,13 +72,15 @@ def _table(results: Sequence[Result]) -> Table:
     return Table((say("student"), say("points"), *asked), tuple(rows))
 
 
-def class_blocks(found: Summary) -> list[Block]:
+def class_blocks(found: Summary, assignment: "Assignment") -> list[Block]:
     """The summary: the spread of the scores, the questions, the common mistakes, and what needs a look."""
     if not found.students:
         return [Prose(say("Nothing has been graded."))]
     blocks: list[Block] = [_spread(found), _questions(found)]
     if found.mistakes:
-        rows = tuple((str(n), clean.line(name), clean.line(spoken(mistake))) for n, name, mistake in found.mistakes)
+        rows = tuple(
+            (str(n), clean.line(name), wording.mistake(assignment, name, each)) for n, name, each in found.mistakes
+        )
         blocks.append(Table((say("students"), say("question"), say("mistake")), rows, say("common mistakes")))
     for title, students in ((say("crashed"), found.crashed), (say("does not load"), found.not_loading)):
         if students:
@@ -111,8 +115,3 @@ def _questions(found: Summary) -> Table:
         mean = say("{mean} of {points}", mean=wording.number(each.mean), points=wording.number(each.points))
         rows.append((clean.line(each.name), mean, *(str(each.standings[standing]) for standing in Standing)))
     return Table((say("question"), say("mean"), *(say(standing.value) for standing in Standing)), tuple(rows))
-
-
-def spoken(mistake: str) -> str:
-    """The name of a mistake as words: "kernel flipped"."""
-    return mistake.replace("_", " ")

@@ -1,11 +1,15 @@
 """What the formats say in common: numbers, headings, the detail of a check as text, and files for each student."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from opcheck.grading.formats import Files, clean
 from opcheck.grading.results import Check, Outcome, Result
 from opcheck.language import say
 from opcheck.render import render
+
+if TYPE_CHECKING:
+    from opcheck.grading.assignment import Assignment
 
 LONGEST = 20_000  # characters of one check's detail, where a platform shows it
 
@@ -24,7 +28,7 @@ def score(result: Result) -> str:
 
 
 def name(check: Check) -> str:
-    """"conv2d, vjp"."""
+    """ "conv2d, vjp"."""
     return clean.line(f"{check.question}, {check.part}")
 
 
@@ -37,6 +41,21 @@ def message(check: Check) -> str:
     return clean.line(check.message) or outcome(check)
 
 
+def paragraphs(check: Check) -> list[str]:
+    """The message, where it says more than the outcome."""
+    lines = [line.strip() for line in clean.text(check.message).split("\n") if line.strip()]
+    return [] if lines == [outcome(check)] else lines
+
+
+def mistake(assignment: "Assignment", question: str, name: str) -> str:
+    """A named mistake as a sentence: the catalogue's, where it has one."""
+    for asked in assignment.questions:
+        for known in asked.op.mistakes if asked.name == question else ():
+            if known.name == name:
+                return clean.line(say(known.sentence))
+    return clean.line(name.replace("_", " "))
+
+
 def detail(check: Check, most: int = LONGEST, width: int = 80) -> str:
     """The check's counterexample, diagnosis and worked calculation as text; "" where there is none."""
     if check.detail is None:
@@ -45,8 +64,9 @@ def detail(check: Check, most: int = LONGEST, width: int = 80) -> str:
 
 
 def told(check: Check, most: int = LONGEST) -> str:
-    """Message and detail."""
-    return "\n\n".join(part for part in (message(check), detail(check, most)) if part)
+    """Message and detail; "" where all is right and nothing is said."""
+    said = "" if is_right(check) and not paragraphs(check) else message(check)
+    return "\n\n".join(part for part in (said, detail(check, most)) if part)
 
 
 def is_right(check: Check) -> bool:
