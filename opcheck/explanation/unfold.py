@@ -33,7 +33,7 @@ class Unfolded:
         self.values = values
         self.hidden = hidden or {}
         self.most = None if everything else MOST_TERMS
-        self.shown: set[tuple[Any, ...]] = set()
+        self.shown: dict[tuple[str, tuple[int, ...]], Any] = {}
         self.inside, self.outside = self._heights()
 
     def _heights(self) -> tuple[list[int], list[int]]:
@@ -126,12 +126,11 @@ class Unfolded:
         return [id for _, run in runs for id in sorted(run, key=lambda each: self.nodes[each].at)]
 
     def _was_shown(self, id: int) -> bool:
-        """Whether this name has been shown with this value; it counts as shown from now on."""
-        value = self.values[id]
-        key = (self.nodes[id].label, self.nodes[id].at, value if value == value else "NaN")
-        before = key in self.shown
-        self.shown.add(key)
-        return before
+        """Whether this is the value that the reader saw last under this name; it is from now on."""
+        node, value = self.nodes[id], self.values[id]
+        seen = self.shown.get((node.label, node.at))
+        self.shown[node.label, node.at] = value
+        return seen is not None and bool(seen == value or (seen != seen and value != value))
 
     def _named(self, id: int) -> set[int]:
         found: set[int] = set()

@@ -1,5 +1,6 @@
 """How an expression is written, whatever the signs: what is a term, what needs parentheses, and what is = or ≈."""
 
+import math
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from typing import NamedTuple
@@ -131,7 +132,7 @@ class Notation(ABC):
 
 
 def is_negative(value: Fraction | float) -> bool:
-    return value < 0 or str(value) == "-0.0"
+    return value < 0 or (value == 0 and isinstance(value, float) and math.copysign(1.0, value) < 0)
 
 
 def _is_negative(expression: Expression) -> bool:

@@ -1,7 +1,8 @@
 """Every printed equation, read back and computed again: all operators, forward and gradients, in every text style."""
 
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,10 +16,13 @@ from opcheck import catalog, explain
 from opcheck.choosers import ExactValues, RandomChooser, RealValues
 from opcheck.explanation.calculation import Calculation
 from opcheck.render import render
+from opcheck.render.numbers import Style
+from opcheck.render.signs import Signs
+from opcheck.render.tex import TeX
 from opcheck.spec import Case, Op
 from opcheck.steps import Block, Formula, Prose, Step, Table
 from opcheck.trace import Tape
-from tests.render.readback import Interval, Reader, check, formulas, point
+from tests.render.readback import Interval, Reader, WrongLine, check, formulas, point
 
 OPERATORS = [op.name for op in catalog.every()]
 FEW = 24  # elements up to which a case is explained with nothing left out
@@ -38,13 +42,17 @@ class Printed:
     def text(self) -> str:
         return render(self.step, "text", **self.style)
 
-    def read(self, text: str | None = None) -> int:
-        """Reads every formula back; returns how many sides of equations were compared."""
-        read = formulas(self.text if text is None else text, set(self.other_lines()))
+    def formulas(self) -> list[str]:
+        """The formulas of the text, each on one line."""
+        read = formulas(self.text, set(self.other_lines()))
         assert len(read) == sum(1 for _ in formulas_of(self.step.blocks)), "a formula was not found in the text"
+        return read
+
+    def read(self, instead: Sequence[str] = ()) -> int:
+        """Computes every formula again; returns how many sides of equations were compared."""
         reader = Reader(self.known(), self.style["precision"])
         sizes = self.sizes()
-        return sum(check(formula, reader, sizes) for formula in read)
+        return sum(check(formula, reader, sizes) for formula in instead or self.formulas())
 
     def other_lines(self) -> Iterator[str]:
         """The lines of sentences and tables."""
@@ -70,7 +78,7 @@ class Printed:
         """The parameters that formulas name, such as β1."""
         calculation = Calculation(self.op, self.case)
         tape = Tape()
-        calculation.record(tape, calculation.cells[:1])
+        calculation.record(tape, calculation.cells[:FEW])
         symbols = {each.symbol for each in self.op.inputs if each.name in self.case.arrays}
         for node in tape.nodes:
             if node.is_leaf and node.label and node.label not in symbols:
@@ -126,9 +134,9 @@ def printed(
     case = op.sample(RandomChooser(seed, RealValues if real else ExactValues))
     _, shapes = op.checked(case)
     output = shapes[op.outputs[0].name]
-    count = int(np.prod(output))
+    cells = int(np.prod(output))
     upstream = RandomChooser(seed, ExactValues).array(*output) if grad else None
-    everything = count <= FEW and sum(array.size for array in case.arrays.values()) <= 3 * FEW
+    everything = cells <= FEW and sum(array.size for array in case.arrays.values()) <= 3 * FEW
     call = op.signature.bind(**case.arrays, **case.params)
     options = {"grad": grad, "upstream": upstream, "all": everything, "exact": exact}
     result = explain(name, *call.args, **call.kwargs, **options)
@@ -148,3 +156,123 @@ def printed(
 )
 def test_every_printed_equation_holds(name, seed, grad, precision, width, ascii, exact, real):
     printed(name, seed, grad, precision, width, ascii, exact, real).read()
+
+
+# --- that it can fail -------------------------------------------------------------------------------------------------
+
+NUMBER = re.compile(r"(?<![\w.,\[])\d+(?:\.\d+)?(?:e−\d+)?(?![\w,\]]|\.\d)")
+
+
+def changed(number: str) -> str:
+    """Another number of equally many digits."""
+    digits = [k for k, c in enumerate(number.partition("e")[0]) if c.isdigit()]
+    last = digits[-1]
+    return number[:last] + str((int(number[last]) + 5) % 10) + number[last + 1 :]
+
+
+def with_one_number_changed(lines: list[str]) -> Iterator[tuple[list[str], str]]:
+    for k, line in enumerate(lines):
+        for match in NUMBER.finditer(line):
+            wrong = line[: match.start()] + changed(match[0]) + line[match.end() :]
+            yield [*lines[:k], wrong, *lines[k + 1 :]], f"{match[0]} of {line}"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("linear", {}),
+        ("conv1d", {"grad": True}),
+        ("conv2d", {}),
+        ("avg_pool2d", {"grad": True}),
+        ("mse_loss", {"exact": True}),
+        ("mse_loss", {"grad": True, "exact": True}),
+    ],
+)
+def test_a_wrong_digit_anywhere_in_an_exact_calculation_is_caught(name, arguments):
+    hides = re.compile(r"⌊|⌈|max|(?<![\d.,\[])0(?![\d.,\]])")  # rounding, a maximum and a product with 0 hide other numbers
+    pages = (printed(name, seed, real=False, **arguments) for seed in range(40))
+    page = next(page for page in pages if page.read() in range(4, 30) and not all(map(hides.search, page.formulas())))
+    unnoticed = []
+    wrong = list(with_one_number_changed([each for each in page.formulas() if not hides.search(each)]))
+    assert wrong
+    for lines, what in wrong:
+        try:
+            page.read(lines)
+            unnoticed.append(what)
+        except WrongLine:
+            pass
+    assert unnoticed == []
+
+
+@pytest.mark.parametrize("name", ["softmax", "cross_entropy", "sigmoid", "adam", "rmsprop"])
+def test_a_wrong_last_digit_of_a_rounded_result_is_caught(name):
+    for page in (printed(name, seed, precision=6) for seed in range(40)):
+        lines = page.formulas()
+        results = [k for k, line in enumerate(lines) if re.search(r"≈ −?\d+\.\d{6}$", line)]
+        if results:
+            break
+    for k in results:
+        with pytest.raises(WrongLine):
+            page.read([*lines[:k], lines[k][:-1] + changed(lines[k][-1]), *lines[k + 1 :]])
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("y[0] = 2·3 = 7", "2·3 is 6.0"),
+        ("y[0] = 1/3 = 0.3333", "= 0.3333 is"),
+        ("y[0] ≈ 0.3334 + 1/3·0 ≈ 0.3332", "meet"),
+        ("y[0] = z[1]·2 = 4", "z\\[1\\] is used before anything says what it is"),
+        ("y[0] = exp(0) = 2", "exp\\(0\\) is 1.0"),
+        ("y[0] = max(1, 2, [3 terms: 9]) = 2", "is 9.0"),
+        ("y[0] = … 3 terms …", "has a value"),
+        ("y[0] = (1 + 2 = 3", "missing"),
+        ("y[0] = 3 ? 4", "cannot read"),
+    ],
+)
+def test_what_is_wrong_or_cannot_be_read_is_said(formula, message):
+    with pytest.raises(WrongLine, match=message if message != "meet" else "is"):
+        check(formula, Reader({}), {})
+
+
+def test_an_equation_is_exact_and_an_approximation_is_half_a_unit_wide():
+    assert check("y = 1/4 = 0.25", Reader({}), {}) == 2
+    assert check("y = 1/3 ≈ 0.3333", Reader({}), {}) == 2
+    assert check("y ≈ 0.3333·3 = 1", Reader({}), {}) == 2
+    with pytest.raises(WrongLine):
+        check("y ≈ 0.3333·3 = 1.001", Reader({}), {})
+
+
+def test_values_that_were_printed_under_a_name_are_used():
+    reader = Reader({})
+    check("m = max(1, 2) = 2", reader, {})
+    assert check("y = m + 1 = 3", reader, {}) == 2
+    with pytest.raises(WrongLine):
+        check("y = m + 1 = 4", reader, {})
+
+
+def test_a_size_formula_binds_its_letters_to_its_numbers():
+    sizes = {"H_out": point(Fraction(3))}
+    assert check("H_out = ⌊(H − k)/s⌋ + 1 = ⌊(4 − 2)/1⌋ + 1 = 3", Reader({}), sizes) == 4
+    with pytest.raises(WrongLine, match="k stands for"):
+        check("H_out = ⌊(k − k)/s⌋ + 1 = ⌊(4 − 2)/1⌋ + 1 = 3", Reader({}), sizes)
+    with pytest.raises(WrongLine):
+        check("H_out = ⌊(H − k)/s⌋ + 1 = ⌊(4 − 2)/1⌋ + 1 = 3", Reader({}), {"H_out": point(Fraction(4))})
+
+
+# --- the same numbers in the other formats ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@given(seed=st.integers(0, 2**32 - 1), grad=st.booleans())
+def test_latex_prints_the_numbers_that_text_prints(name, seed, grad):
+    page = printed(name, seed, grad)
+    tex, signs = TeX(Style()), Signs(Style())
+    for formula in formulas_of(page.step.blocks):
+        for side in (formula.left, *formula.rights):
+            in_tex = re.sub(r" \\times 10\^\{(-?)(\d+)\}", r"e\1\2", tex.write(side))
+            in_tex = re.sub(r"_\{[^{}]*(?:\{[^{}]*\})?\}|\[t\]", "", in_tex)
+            in_text = re.sub(r"\[[\d,]+\]|\d+ terms", "", signs.write(side).replace("−", "-").replace("²", "^2"))
+            in_text = re.sub(r"e(-?)0*(\d+)", r"e\1\2", in_text)
+            numbers = r"(?<![^\W\d_])\d+(?:\.\d+)?(?:e-?\d+)?"
+            assert sorted(re.findall(numbers, in_tex)) == sorted(re.findall(numbers, in_text)), (in_tex, in_text)
