@@ -119,11 +119,15 @@ def explain(op: Op, options: dict[str, Any]) -> None:
 
 
 def with_lesson(step: Step, operator: str) -> Step:
-    """The document with the lesson that treats the operator named at its end, for a reader who can go there."""
-    entry = shelf.treating(operator)
-    if entry is None:
+    """The document with the lessons that treat the operator named at its end, for a reader who can go there."""
+    entries = shelf.treating(operator)
+    if not entries:
         return step
-    hint = say("Lesson {n} treats it: opcheck learn {n}", n=entry.number)
+    if len(entries) == 1:
+        hint = say("Lesson {n} treats it: opcheck learn {n}", n=entries[0].number)
+    else:
+        numbers = ", ".join(str(entry.number) for entry in entries)
+        hint = say("Lessons {numbers} treat it: opcheck learn {n}", numbers=numbers, n=entries[0].number)
     return step._replace(blocks=(*step.blocks, Prose(hint, "hint")))
 
 

@@ -63,6 +63,6 @@ def find(wanted: str) -> Entry:
     )
 
 
-def treating(operator: str) -> Entry | None:
-    """The first lesson that treats this operator, if there is one."""
-    return next((each for each in every() if operator in each.operators), None)
+def treating(operator: str) -> tuple[Entry, ...]:
+    """The lessons that treat this operator, in order."""
+    return tuple(each for each in every() if operator in each.operators)
