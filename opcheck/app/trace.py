@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from opcheck.app.output import output_options, show, write
+from opcheck.app.output import output_options, page_width, show, write
 from opcheck.errors import Refused
 from opcheck.language import say
 
@@ -56,7 +56,8 @@ def command(what: str, at: tuple[str, ...], wrt: str | None, **options: Any) -> 
     wanted = {
         name: options[name] for name in ("mode", "step", "check", "passes", "seed", "jacobian", "hessian", "everything")
     }
-    page = traced.page(**wanted, hvp=inputs((options["hvp"],)) if options["hvp"] else None)
+    room = page_width(options["width"]) if options["format"] == "text" and not options["plain"] else 0
+    page = traced.page(**wanted, room=room, hvp=inputs((options["hvp"],)) if options["hvp"] else None)
     show(page.step, options, fractions=options["exact"])
     if page.differs:
         click.get_current_context().exit(1)

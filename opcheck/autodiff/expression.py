@@ -178,10 +178,13 @@ class _Checker:
         if node.keywords or any(isinstance(arg, ast.Starred) for arg in node.args):
             raise self.refuse(say("{name} takes its arguments by position", name=name), node)
         if not least <= len(node.args) <= most:
-            wanted = say("{n} or more", n=least) if most == ANY else least
-            got = len(node.args)
+            wanted = (
+                say("{n} or more arguments", n=least) if most == ANY
+                else say("1 argument") if most == 1
+                else say("{n} arguments", n=least)
+            )  # fmt: skip
             raise self.refuse(
-                say("{name} takes {wanted} arguments and not {got}", name=name, wanted=wanted, got=got), node
+                say("{name} takes {wanted} and not {got}", name=name, wanted=wanted, got=len(node.args)), node
             )
         if name == "log":
             self.notes[say("log is the natural logarithm, as ln")] = None

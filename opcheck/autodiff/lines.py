@@ -7,6 +7,8 @@ whose numbers are expressions. A formula "with numbers" is the formula with its 
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from opcheck.steps import Apply, Expression, Number, Symbol
@@ -15,6 +17,7 @@ from opcheck.trace.arithmetic import as_fraction
 
 SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
 ONE = Number(Fraction(1))
+EMPTY: Mapping[Symbol, Any] = MappingProxyType({})
 
 
 class Lines:
@@ -79,25 +82,29 @@ class Lines:
         """What node `id` adds to the adjoint of its argument number `place`."""
         return times(self.symbol(id, adjoint=True), self.partials(id)[place])
 
-    def with_numbers(self, formula: Expression, marked: Mapping[Symbol, Any]) -> Expression:
-        """The formula with every symbol replaced: v by its value, v̇ and v̄ by those in `marked`, π by 3.1416."""
-        known = {self.symbol(id): self.numbers[id] for id, name in enumerate(self.names) if name}
-        known |= {Symbol(node.label): node.value for node in self.graph.nodes if node.op == "constant" and node.label}
-        match substitute(formula, {**known, **marked}):
+    @cached_property
+    def known(self) -> dict[Symbol, Any]:
+        """The number that each name stands for: v its value, π 3.1416."""
+        found = {self.symbol(id): self.numbers[id] for id, name in enumerate(self.names) if name}
+        constants = (node for node in self.graph.nodes if node.op == "constant" and node.label)
+        return found | {Symbol(node.label): node.value for node in constants}
+
+    def with_numbers(self, formula: Expression, marked: Mapping[Symbol, Any] = EMPTY) -> Expression:
+        """The formula with every symbol replaced: v by its value, v̇ and v̄ by those in `marked`."""
+
+        def replaced(part: Expression) -> Expression:
+            match part:
+                case Symbol():
+                    return Number(as_fraction(marked[part] if part in marked else self.known[part]))
+                case Apply(op, args):
+                    return Apply(op, tuple(map(replaced, args)))
+            return part
+
+        found = replaced(formula)
+        match found:
             case Apply("neg", (Number(value),)):
                 return Number(-value)
-            case numbers:
-                return numbers
-
-
-def substitute(formula: Expression, known: Mapping[Symbol, Any]) -> Expression:
-    """`formula` with numbers for symbols."""
-    match formula:
-        case Symbol():
-            return Number(as_fraction(known[formula])) if formula in known else formula
-        case Apply(op, args):
-            return Apply(op, tuple(substitute(arg, known) for arg in args))
-    return formula
+        return found
 
 
 # --- an arithmetic of expressions, with the simplifications that a person makes without thinking ---------------------

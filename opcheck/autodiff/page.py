@@ -94,7 +94,7 @@ def matrices(trace: Trace, jacobian: bool, hessian: bool, hvp: Mapping[str, Any]
         blocks.append(
             Prose(say("Hessian times ({direction}), by one forward sweep over the reverse sweep", direction=direction))
         )
-        blocks += [Formula(Symbol(name), (tables.marked(x),)) for name, x in product.items()]
+        blocks += [Formula(Symbol(name), (tables.number(x),)) for name, x in product.items()]
     return blocks
 
 

@@ -115,7 +115,7 @@ class Trace(Traced):
         mode = mode or min(sweeps, key=sweeps.__getitem__)
         if mode == "forward":
             columns = [self.forward(name)._of(name) for name in self.tracked]
-            rows = [[_zero(column[id]) for column in columns] for id in self.graph.outputs]
+            rows = [[self.zero(column[id]) for column in columns] for id in self.graph.outputs]
         elif mode == "reverse":
             rows = [list(self.adjoints(output=k).gradient.values()) for k in outputs]
         else:
@@ -133,7 +133,7 @@ class Trace(Traced):
         seeds = {self.inputs[self._tracks(name)]: self._number(x) for name, x in direction.items()}
         tangents = forward(graph, seeds, numbers, self.arithmetic)
         found = {name: adjoints[self.inputs[name]] for name in self.tracked}
-        return {name: 0 * self._number(1) if id is None else _zero(tangents[id]) for name, id in found.items()}
+        return {name: self.zero(None if id is None else tangents[id]) for name, id in found.items()}
 
     @cached_property
     def second_order(self) -> tuple[Graph, list[int | None], list[Any]]:
@@ -213,14 +213,13 @@ class Trace(Traced):
     def _number(self, x: Any) -> Any:
         return Fraction(x) if self.fractions else float(x)
 
+    def zero(self, x: Any) -> Any:
+        """A derivative that no path leads to is 0."""
+        return self._number(0) if x is None else x
+
     def _one_or_all(self, column: Sequence[Any]) -> Any:
         found = tuple(column[id] for id in self.graph.outputs)
         return found[0] if len(found) == 1 else found
-
-
-def _zero(x: Any) -> Any:
-    """A derivative that no path leads to is 0."""
-    return 0.0 if x is None else x
 
 
 @dataclass(frozen=True)
@@ -243,11 +242,11 @@ class Tangents(Document):
     def __getitem__(self, line: str) -> Any:
         """The tangent of a line (v3, v-1, x1); by direction if there are several."""
         id = self.trace.node(line)
-        found = {name: _zero(column[id]) for name, column in self.columns.items()}
+        found = {name: self.trace.zero(column[id]) for name, column in self.columns.items()}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def _of(self, name: str) -> list[Any]:
-        return [_zero(x) for x in self.columns[name]]
+        return [self.trace.zero(x) for x in self.columns[name]]
 
     def step(self) -> Step:
         from opcheck.autodiff.tables import tangents
@@ -270,11 +269,11 @@ class Adjoints(Document):
     @property
     def gradient(self) -> dict[str, Any]:
         """The derivative by each tracked input; 0 where the output does not depend on it."""
-        return {name: _zero(self.column[self.trace.inputs[name]]) for name in self.trace.tracked}
+        return {name: self.trace.zero(self.column[self.trace.inputs[name]]) for name in self.trace.tracked}
 
     def __getitem__(self, line: str) -> Any:
         """The adjoint of a line (v3, v-1, x1)."""
-        return _zero(self.column[self.trace.node(line)])
+        return self.trace.zero(self.column[self.trace.node(line)])
 
     def step(self) -> Step:
         from opcheck.autodiff.tables import adjoints

@@ -1,7 +1,7 @@
 """The tables of a trace as lectures print them: evaluation, forward tangents, reverse adjoints."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from opcheck.autodiff.drawing import Box, Boxes
 from opcheck.autodiff.lines import Lines
@@ -16,6 +16,7 @@ MOST_ROWS = 60  # longer tables show their first and last ENDS rows
 ENDS = 20
 
 Row = tuple[str | Expression, ...]
+T = TypeVar("T")
 
 
 def heading(trace: Trace) -> list[Block]:
@@ -44,13 +45,14 @@ def adjoints(sweep: Adjoints) -> Step:
 def values_table(trace: Trace, everything: bool = False) -> list[Block]:
     """node, formula, with numbers, value."""
     lines = trace.lines
-    rows: list[Row] = []
-    for id in shown(lines):
+
+    def row(id: int) -> Row:
         formula = lines.formula(id)
-        numbers = lines.with_numbers(formula, {}) if trace.graph.nodes[id].args else ""
-        rows.append((node_name(trace, id), formula, numbers, lines.number(id)))
+        numbers = lines.with_numbers(formula) if trace.graph.nodes[id].args else ""
+        return node_name(trace, id), formula, numbers, lines.number(id)
+
     headers = (say("node"), say("formula"), say("with numbers"), say("value"))
-    return elided(headers, rows, say("evaluation trace"), everything)
+    return elided(headers, list(shown(lines)), row, say("evaluation trace"), everything)
 
 
 def shown(lines: Lines) -> Iterable[int]:
@@ -65,16 +67,22 @@ def node_name(trace: Trace, id: int) -> str | Expression:
     return f"{symbol.name} ({node.label})" if node.label and node.args else symbol
 
 
-def elided(headers: Sequence[str], rows: list[Row], title: str, everything: bool) -> list[Block]:
-    """A table, or its two ends and how many rows were left out between them."""
-    if everything or len(rows) <= MOST_ROWS:
-        return [Table(tuple(headers), tuple(rows), title)]
-    note = Prose(say("… {n} rows left out (--all shows them)", n=len(rows) - 2 * ENDS), "note")
+def elided(
+    headers: Sequence[str], items: Sequence[T], row: Callable[[T], Row], title: str, everything: bool
+) -> list[Block]:
+    """A table with a row for each item, or its two ends and how many rows were left out between them."""
+    if everything or len(items) <= MOST_ROWS:
+        return [Table(tuple(headers), tuple(map(row, items)), title)]
+    note = Prose(say("… {n} rows left out (--all shows them)", n=len(items) - 2 * ENDS), "note")
     return [
-        Table(tuple(headers), tuple(rows[:ENDS]), title),
+        Table(tuple(headers), tuple(map(row, items[:ENDS])), title),
         note,
-        Table(tuple(headers), tuple(rows[-ENDS:])),
+        Table(tuple(headers), tuple(map(row, items[-ENDS:]))),
     ]
+
+
+def as_it_is(row: Row) -> Row:
+    return row
 
 
 # --- forward mode ---------------------------------------------------------------------------------------------------
@@ -86,18 +94,17 @@ def tangents_table(sweep: Tangents, everything: bool = False) -> list[Block]:
     headers = [say("node"), say("tangent")]
     for name in sweep.columns:
         headers += [say("with numbers, ∂/∂{name}", name=name) if name in trace.inputs else name, say("value")]
-    rows = [tangent_row(sweep, id) for id in shown(trace.lines)]
-    return elided(headers, rows, say("forward mode: tangents v̇"), everything)
+    marked = {name: marked_tangents(trace.lines, column) for name, column in sweep.columns.items()}
 
+    def row(id: int) -> Row:
+        formula = tangent_formula(sweep, id)
+        entries: list[str | Expression] = [trace.lines.symbol(id, tangent=True), formula]
+        for name, column in sweep.columns.items():
+            is_leaf = not trace.graph.nodes[id].args
+            entries += ["" if is_leaf else trace.lines.with_numbers(formula, marked[name]), number(column[id])]
+        return tuple(entries)
 
-def tangent_row(sweep: Tangents, id: int) -> Row:
-    lines = sweep.trace.lines
-    formula = tangent_formula(sweep, id)
-    row: list[str | Expression] = [lines.symbol(id, tangent=True), formula]
-    for column in sweep.columns.values():
-        numbers = lines.with_numbers(formula, marked_tangents(lines, column)) if lines.graph.nodes[id].args else ""
-        row += [numbers, marked(column[id])]
-    return tuple(row)
+    return elided(headers, list(shown(trace.lines)), row, say("forward mode: tangents v̇"), everything)
 
 
 def tangent_formula(sweep: Tangents, id: int) -> Expression:
@@ -123,7 +130,7 @@ def adjoints_table(sweep: Adjoints, everything: bool = False) -> list[Block]:
     """One row for each contribution, in the order in which the sweep makes them."""
     headers = (say("from"), say("adjoint"), say("formula"), say("with numbers"), say("value"))
     rows = list(adjoint_rows(sweep))
-    return [*elided(headers, rows, say("reverse mode: adjoints v̄, last line first"), everything)]
+    return elided(headers, rows, as_it_is, say("reverse mode: adjoints v̄, last line first"), everything)
 
 
 def adjoint_rows(sweep: Adjoints) -> Iterable[Row]:
@@ -133,7 +140,7 @@ def adjoint_rows(sweep: Adjoints) -> Iterable[Row]:
     running: dict[int, Any] = {}
     for id, seed in sweep.seeds.items():
         running[id] = seed
-        yield "", lines.symbol(id, adjoint=True), marked(seed), "", marked(seed)
+        yield "", lines.symbol(id, adjoint=True), number(seed), "", number(seed)
     for id in range(len(lines.names) - 1, -1, -1):
         cotangent = sweep.column[id]
         if cotangent is None or not lines.names[id]:
@@ -151,7 +158,7 @@ def adjoint_rows(sweep: Adjoints) -> Iterable[Row]:
             before = {lines.symbol(id, adjoint=True): cotangent, left: running.get(arg)}
             numbers = lines.with_numbers(formula, {key: x for key, x in before.items() if x is not None})
             running[arg] = k.sum(running[arg], share) if arg in running else share
-            yield lines.symbol(id), left, formula, numbers, marked(running[arg])
+            yield lines.symbol(id), left, formula, numbers, number(running[arg])
 
 
 def gradients_table(trace: Trace) -> Table:
@@ -160,10 +167,10 @@ def gradients_table(trace: Trace) -> Table:
     for name, gradient in trace.gradients.items():
         entry: str | Expression = str(gradient)
         if gradient.passes:
-            entry = marked(gradient.value)
+            entry = number(gradient.value)
         how = ""
         if len(gradient.passes) > 1:
-            total = Apply("sum", tuple(marked(each) for each in gradient.passes))
+            total = Apply("sum", tuple(number(each) for each in gradient.passes))
             rows.append(
                 (Symbol(name), entry, total, say("accumulated over {n} backward passes", n=len(gradient.passes)))
             )
@@ -182,7 +189,7 @@ def zero(x: Any) -> Any:
     return 0 if x is None else x
 
 
-def marked(x: Any) -> Number:
+def number(x: Any) -> Number:
     """The number of a tangent or an adjoint; 0 where no path leads."""
     return Number(as_fraction(zero(x)))
 
@@ -191,7 +198,7 @@ def matrix(title: str, rows: dict[str, dict[str, Any]]) -> Table:
     """A Jacobian or a Hessian, its rows and columns named."""
     names = list(next(iter(rows.values())))
     return Table(
-        ("", *names), tuple((row, *(marked(entries[name]) for name in names)) for row, entries in rows.items()), title
+        ("", *names), tuple((row, *(number(entries[name]) for name in names)) for row, entries in rows.items()), title
     )
 
 
@@ -199,15 +206,17 @@ def in_order(trace: Trace, tangents: Tangents | None) -> list[Block]:
     """One step a line: its value, and beside it its tangent in each direction."""
     lines, blocks = trace.lines, list[Block]()
     ids = [id for id in shown(lines) if trace.graph.nodes[id].args]
+    columns = tangents.columns.values() if tangents else ()
+    known = [marked_tangents(lines, column) for column in columns]
     for k, id in enumerate(ids):
         formula = lines.formula(id)
-        formulas = [Formula(lines.symbol(id), (formula, lines.with_numbers(formula, {}), lines.number(id)))]
-        for column in tangents.columns.values() if tangents else ():
+        formulas = [Formula(lines.symbol(id), (formula, lines.with_numbers(formula), lines.number(id)))]
+        for column, marked in zip(columns, known, strict=True):
             assert tangents is not None
             tangent = tangent_formula(tangents, id)
-            numbers = lines.with_numbers(tangent, marked_tangents(lines, column))
+            numbers = lines.with_numbers(tangent, marked)
             left = lines.symbol(id, tangent=True)
-            formulas.append(Formula(left, tuple(dict.fromkeys((tangent, numbers, marked(column[id]))))))
+            formulas.append(Formula(left, tuple(dict.fromkeys((tangent, numbers, number(column[id]))))))
         blocks.append(Step(say("step {k} of {n}", k=k + 1, n=len(ids)), tuple(formulas)))
     return blocks
 

@@ -11,7 +11,7 @@ from opcheck.autodiff.drawing import Box, Boxes
 from opcheck.autodiff.lines import SUBSCRIPTS
 from opcheck.autodiff.operators import Call
 from opcheck.autodiff.page import Page, drawn
-from opcheck.autodiff.tables import Row, elided
+from opcheck.autodiff.tables import Row, as_it_is, elided
 from opcheck.autodiff.tensor_checks import checks
 from opcheck.autodiff.tensors import ArrayTrace
 from opcheck.language import say
@@ -99,7 +99,7 @@ def values_table(trace: ArrayTrace, everything: bool = False) -> list[Block]:
         value = trace.nodes[id].value
         rows.append((called(trace, id), computes(trace, id), shape(value), few(value), norm(value)))
     headers = (say("node"), say("computes"), say("shape"), say("values"), say("norm"))
-    return elided(headers, rows, say("evaluation trace"), everything)
+    return elided(headers, rows, as_it_is, say("evaluation trace"), everything)
 
 
 def tangents_table(trace: ArrayTrace, everything: bool = False) -> list[Block]:
@@ -114,7 +114,9 @@ def tangents_table(trace: ArrayTrace, everything: bool = False) -> list[Block]:
                 (Symbol(called(trace, id).name, tangent=True), rule(trace, id), shape(moved), few(moved), norm(moved))
             )
     headers = (say("tangent"), say("rule"), say("shape"), say("values"), say("norm"))
-    return elided(headers, rows, say("forward mode: tangents v̇, where every tracked input moves by 1"), everything)
+    return elided(
+        headers, rows, as_it_is, say("forward mode: tangents v̇, where every tracked input moves by 1"), everything
+    )
 
 
 def adjoints_table(trace: ArrayTrace, seed: float = 1.0, everything: bool = False) -> list[Block]:
@@ -135,7 +137,7 @@ def adjoints_table(trace: ArrayTrace, seed: float = 1.0, everything: bool = Fals
 
     trace.adjoints(np.full(trace.value.shape, seed), note=note)
     headers = (say("from"), say("adjoint"), say("rule"), say("shape"), say("values"), say("norm"))
-    return elided(headers, rows, say("reverse mode: adjoints v̄, last line first"), everything)
+    return elided(headers, rows, as_it_is, say("reverse mode: adjoints v̄, last line first"), everything)
 
 
 def gradients_table(trace: ArrayTrace) -> Table:
