@@ -4,7 +4,7 @@ Rows are the examples (and places) that have one class each: input (N, C, d1, ..
 is one row. The definition reads one row at a time; the fast reference sees (N, C, D).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ WEIGHT = Input(
     "weight", "w", "C", "one factor for each class; a mean is then divided by the factors of the right classes",
     optional=True, differentiable=False, default="ones",
 )  # fmt: skip
+BLOCK = 2**16  # numbers
 IGNORE_INDEX = Param("ignore_index", -100, Whole(), "rows with this target do not count", quiet=True)
 
 
@@ -87,8 +88,8 @@ class ClassLoss(Loss):
     ) -> Any:
         if self.takes_probabilities(input.shape, target.shape):
             return np.float64(np.prod(shape) if input.size else 0)
-        right = target[target != p.ignore_index]
-        return np.float64(right.size) if weight is None else weight[right].sum()
+        counts = target != p.ignore_index
+        return np.float64(np.count_nonzero(counts)) if weight is None else weight[target[counts]].sum()
 
     def has_losses(self, p: Params, shape: Shape, *, input: Array, target: Array, weight: Array | None = None) -> bool:
         if self.takes_probabilities(input.shape, target.shape):
@@ -123,27 +124,51 @@ def by_row(input: Array) -> Array:
     return input.reshape(*input.shape[:2], int(np.prod(input.shape[2:])))
 
 
-class Counted:
-    """The rows that count: where they are, their right class, and its weight (or 1)."""
+def blocks(shape: Shape) -> Iterator[tuple[slice, slice]]:
+    """Slices of N and of D, such that an (N, C, D) array is seen in pieces that stay in the cache."""
+    n, c, d = shape
+    width = max(1, min(d, BLOCK // max(c, 1)))
+    height = max(1, BLOCK // max(c * width, 1))
+    for row in range(0, n, height):
+        for column in range(0, d, width):
+            yield slice(row, row + height), slice(column, column + width)
+
+
+class Rows:
+    """The right class of each row (N, D) and its weight (or 1), and which rows are ignored (None if none are)."""
 
     def __init__(self, p: Params, input: Array, target: Array, weight: Array | None) -> None:
-        n, _, d = by_row(input).shape
-        numbers = target.reshape(n, d).astype(np.int64)
-        self.rows = (n, d)
-        self.n, self.d = np.nonzero(numbers != p.ignore_index)
-        self.c = numbers[self.n, self.d]
-        self.w: Any = 1.0 if weight is None else weight[self.c]
+        n, self.count, d = by_row(input).shape
+        numbers = target.reshape(n, d).astype(np.int64, copy=False)
+        ignored = numbers == p.ignore_index
+        self.ignored = ignored if ignored.any() else None
+        self.classes = numbers if self.ignored is None else np.where(ignored, 0, numbers)
+        self.w: Any = 1.0 if weight is None else weight[self.classes] if self.count else 0.0
 
-    def of(self, cotangent: Any) -> Any:
-        """The cotangent of each of these rows, from one for every row or one number for all."""
+    def right(self, x: Array) -> Array:
+        """The numbers of an (N, C, D) array at the right classes."""
+        if not self.count:
+            return np.zeros(self.classes.shape)
+        return np.take_along_axis(x, self.classes[:, None], axis=1)[:, 0]
+
+    def add_to_right(self, x: Array, values: Array) -> None:
+        """Adds to an (N, C, D) array at the right classes of the rows that count."""
+        if self.count:
+            np.put_along_axis(x, self.classes[:, None], (self.right(x) + self.kept(values))[:, None], axis=1)
+
+    def kept(self, values: Any) -> Array:
+        """Values (N, D), or one for all, where rows count, and 0 where they are ignored, whatever stands there."""
+        values = np.broadcast_to(values, self.classes.shape)
+        return values if self.ignored is None else np.where(self.ignored, 0.0, values)
+
+    def kept_all(self, x: Array) -> Array:
+        """The same for an (N, C, D) array."""
+        return x if self.ignored is None else np.where(self.ignored[:, None], 0.0, x)
+
+    def of(self, cotangent: Any) -> Array:
+        """The cotangent of each row, from one for every row or one number for all; 0 where ignored."""
         g = np.asarray(cotangent)
-        return g.reshape(self.rows)[self.n, self.d] if g.ndim else g
-
-    def spread(self, values: Array, shape: Shape) -> Array:
-        """These values at the rows that count, 0 elsewhere."""
-        result = np.zeros(self.rows)
-        result[self.n, self.d] = values
-        return result.reshape(shape)
+        return self.kept(g.reshape(self.classes.shape) if g.ndim else g)
 
 
 def sampled_target(chooser: Chooser, shape: Shape, params: dict[str, Any]) -> Array:

@@ -11,6 +11,7 @@ from opcheck.language import say
 from opcheck.params import Flag, Param, Params, Real
 from opcheck.spec import Array, Input, Op, Refused, Shape
 
+BLOCK = 2**14  # numbers
 PARAM = Input("param", "θ", "*", "the parameters")
 GRAD = Input("gradient", "g", "*", "the gradient of the loss by the parameters", default="half")
 
@@ -42,6 +43,24 @@ class Optimiser(Op):
     @abstractmethod
     def kept(self, p: Params) -> tuple[str, ...]:
         """The outputs that a step with these parameters has: param, then the state that it keeps."""
+
+    @abstractmethod
+    def step(self, p: Params, *args: Any, **arrays: Any) -> dict[str, Array]:
+        """The fast reference of one step, elementwise."""
+
+    def forward(self, p: Params, **arrays: Array) -> dict[str, Array]:
+        """The step, taken in pieces that stay in the cache."""
+        shape = arrays["param"].shape
+        with np.errstate(all="ignore"):  # NaN and infinities are results like any other
+            if arrays["param"].size <= BLOCK:
+                return self.step(p, **arrays)
+            flat = {name: array.reshape(-1) for name, array in arrays.items()}
+            outputs = {name: np.empty(flat["param"].shape) for name in self.kept(p)}
+            for start in range(0, flat["param"].size, BLOCK):
+                piece = slice(start, start + BLOCK)
+                for name, made in self.step(p, **{name: array[piece] for name, array in flat.items()}).items():
+                    outputs[name][piece] = made
+        return {name: output.reshape(shape) for name, output in outputs.items()}
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         for name, shape in shapes.items():
@@ -92,8 +111,3 @@ def sloped(p: Params, param: Array, gradient: Array) -> Array:
 def sloped_vjp(p: Params, g: Array) -> tuple[Any, Array]:
     """What the cotangent of `sloped` gives to param and to gradient."""
     return p.weight_decay * g, -g if p.maximize else g
-
-
-def cotangents(cotangent: Mapping[str, Array], names: tuple[str, ...], shape: Shape) -> list[Any]:
-    """The cotangents of these outputs; one that was not given is zero."""
-    return [cotangent.get(name, np.zeros(shape)) for name in names]

@@ -92,8 +92,7 @@ class Adam(Optimiser):
 
     # --- fast reference ---------------------------------------------------------------------------------------
 
-    @np.errstate(all="ignore")
-    def forward(self, p: Params, *, param: Array, gradient: Array, **moments: Array) -> dict[str, Array]:
+    def step(self, p: Params, *, param: Array, gradient: Array, **moments: Array) -> dict[str, Array]:
         now = _Moments(self._coupled(p), param, gradient, **moments)
         kept = {"exp_avg": now.m, "exp_avg_sq": now.v}
         if p.amsgrad:

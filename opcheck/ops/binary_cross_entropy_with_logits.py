@@ -173,7 +173,8 @@ class BinaryCrossEntropyWithLogits(Loss):
 
 def _sigmoid(x: Array) -> Array:
     e = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1.0, e) / (1.0 + e))
+    divisor = 1.0 + e
+    return np.divide(np.where(x >= 0, 1.0, e), divisor, out=np.asarray(divisor))
 
 
 def _slopes(x: Array, t: Array, pos_weight: Array | None) -> tuple[Array, Array]:

@@ -9,7 +9,8 @@ from opcheck.class_losses import (
     IGNORE_INDEX,
     WEIGHT,
     ClassLoss,
-    Counted,
+    Rows,
+    blocks,
     by_row,
     class_of,
     classes,
@@ -97,37 +98,63 @@ class CrossEntropy(ClassLoss):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
-        z, _, s = _shifted(by_row(input))
-        return self.from_log_p(p, z - np.log(s), input=input, target=target, weight=weight)
+        x = by_row(input)
+        if self.takes_probabilities(input.shape, target.shape):
+            z, _, s = _shifted(x)
+            return self.from_log_p(p, z - np.log(s), input=input, target=target, weight=weight)
+        rows, smoothing = Rows(p, input, target, weight), p.label_smoothing
+        right, uniform, log_s = (np.zeros(rows.classes.shape) for _ in range(3))
+        for n, d in blocks(x.shape):
+            z = x[n, :, d] - x[n, :, d].max(axis=1, keepdims=True, initial=-np.inf)
+            if rows.count:
+                right[n, d] = np.take_along_axis(z, rows.classes[n, None, d], axis=1)[:, 0]
+            if smoothing:
+                uniform[n, d] = z.sum(axis=1) if weight is None else np.tensordot(weight, z, (0, 1))
+            log_s[n, d] = np.log(np.exp(z, out=z).sum(axis=1))
+        losses = -(rows.w * (right - log_s))
+        if smoothing:
+            weights = float(rows.count) if weight is None else weight.sum()
+            losses = (1.0 - smoothing) * losses - smoothing / max(1, rows.count) * (uniform - weights * log_s)
+        return rows.kept(losses).reshape(rows_of(input.shape))
 
     def from_log_p(self, p: Params, log_p: Array, *, input: Array, target: Array, weight: Array | None = None) -> Array:
         """The losses for log-probabilities (N, C, D)."""
-        if self.takes_probabilities(input.shape, target.shape):
-            share = self.shares(p, input=input, target=target, weight=weight)
-            return np.asarray(-(share * log_p).sum(axis=1)).reshape(rows_of(input.shape))
-        counted = Counted(p, input, target, weight)
-        if p.label_smoothing:
-            losses = -(self.shares(p, input=input, target=target, weight=weight) * log_p).sum(axis=1)[
-                counted.n, counted.d
-            ]
-        else:
-            losses = -(counted.w * log_p[counted.n, counted.c, counted.d])
-        return counted.spread(losses, rows_of(input.shape))
+        losses = -(self.shares(p, input=input, target=target, weight=weight) * log_p).sum(axis=1)
+        if not self.takes_probabilities(input.shape, target.shape):
+            rows = Rows(p, input, target, weight)
+            # without smoothing the other classes have no part in the loss, not even an infinite one
+            losses = rows.kept(losses if p.label_smoothing else -(rows.w * rows.right(log_p)))
+        return np.asarray(losses).reshape(rows_of(input.shape))
 
     def losses_vjp(
         self, p: Params, cotangent: Any, *, input: Array, target: Array, weight: Array | None = None
     ) -> dict[str, Array]:
+        if not self.takes_probabilities(input.shape, target.shape):
+            return {"input": self._vjp_by_class(p, cotangent, input, target, weight)}
         z, e, s = _shifted(by_row(input))
-        share = self.shares(p, input=input, target=target, weight=weight)
+        shares = self.shares(p, input=input, target=target, weight=weight)
         g = np.asarray(cotangent)
         g = g.reshape(z.shape[0], 1, z.shape[2]) if g.ndim else g
-        by_input = (e / s * share.sum(axis=1, keepdims=True) - share) * g
-        if not self.takes_probabilities(input.shape, target.shape):
-            return {"input": _where_counted(by_input, p, target).reshape(input.shape)}
+        by_input = (e / s * shares.sum(axis=1, keepdims=True) - shares) * g
         by_target = (1.0 - p.label_smoothing) * (np.log(s) - z) * g
         if weight is not None:
             by_target = by_target * weight[:, None]
         return {"input": by_input.reshape(input.shape), "target": by_target.reshape(input.shape)}
+
+    def _vjp_by_class(self, p: Params, cotangent: Any, input: Array, target: Array, weight: Array | None) -> Array:
+        """Softmax times the sum of the shares, minus the shares, which are sparse without smoothing."""
+        x, rows, smoothing = by_row(input), Rows(p, input, target, weight), p.label_smoothing
+        each, g = smoothing / max(1, rows.count), rows.of(cotangent)
+        scale = ((1.0 - smoothing) * rows.w + each * (rows.count if weight is None else weight.sum())) * g
+        gradient = np.empty(x.shape)
+        for n, d in blocks(x.shape):
+            z = x[n, :, d] - x[n, :, d].max(axis=1, keepdims=True, initial=-np.inf)
+            np.exp(z, out=z)
+            np.multiply(z, (scale[n, d] / z.sum(axis=1))[:, None], out=gradient[n, :, d])
+        if smoothing:
+            gradient -= (each * g)[:, None] if weight is None else (each * g)[:, None] * weight[:, None]
+        rows.add_to_right(gradient, -(1.0 - smoothing) * rows.w * g)
+        return rows.kept_all(gradient).reshape(input.shape)
 
     def losses_jvp(
         self, p: Params, tangents: dict[str, Array], *, input: Array, target: Array, weight: Array | None = None
@@ -141,9 +168,10 @@ class CrossEntropy(ClassLoss):
         if "target" in tangents:
             by_target = (1.0 - p.label_smoothing) * by_row(tangents["target"]) * (np.log(s) - z)
             change = change + (by_target if weight is None else by_target * weight[:, None])
+        tangent = np.asarray(change.sum(axis=1))
         if not self.takes_probabilities(input.shape, target.shape):
-            change = _where_counted(change, p, target)
-        return np.asarray(change.sum(axis=1)).reshape(rows_of(input.shape))
+            tangent = Rows(p, input, target, weight).kept(tangent)
+        return tangent.reshape(rows_of(input.shape))
 
     def shares(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
         """What each −log p is multiplied by in the losses, as (N, C, D): the probability that the class should have,
@@ -153,11 +181,9 @@ class CrossEntropy(ClassLoss):
             share = target.reshape(shape)
             share = (1.0 - smoothing) * share + smoothing / shape[1] if smoothing else share
         else:
-            counted = Counted(p, input, target, weight)
-            share = np.zeros(shape)
-            if smoothing:
-                share[counted.n, :, counted.d] = smoothing / shape[1]
-            share[counted.n, counted.c, counted.d] += 1.0 - smoothing
+            rows = Rows(p, input, target, weight)
+            share = np.zeros(shape) + rows.kept(smoothing / max(1, rows.count))[:, None]
+            rows.add_to_right(share, np.asarray(1.0 - smoothing))
         return share if weight is None else share * weight[:, None]
 
     # --- cases ------------------------------------------------------------------------------------------------
@@ -180,12 +206,6 @@ def _shifted(x: Array) -> tuple[Array, Array, Array]:
     z = x - x.max(axis=1, keepdims=True, initial=-np.inf)
     e = np.exp(z)
     return z, e, e.sum(axis=1, keepdims=True)
-
-
-def _where_counted(x: Array, p: Params, target: Array) -> Array:
-    """x (N, C, D) where rows count, and 0 where they are ignored, whatever x is there."""
-    ignored = (target == p.ignore_index).reshape(x.shape[0], 1, x.shape[2])
-    return np.where(ignored, 0.0, x) if ignored.any() else x
 
 
 OPS = (CrossEntropy(),)

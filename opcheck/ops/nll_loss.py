@@ -9,7 +9,7 @@ from opcheck.class_losses import (
     IGNORE_INDEX,
     WEIGHT,
     ClassLoss,
-    Counted,
+    Rows,
     by_row,
     class_of,
     classes,
@@ -48,16 +48,15 @@ class NLLLoss(ClassLoss):
         return -log_p if weight is None else -(weight[c] * log_p)
 
     def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
-        counted = Counted(p, input, target, weight)
-        log_p = by_row(input)[counted.n, counted.c, counted.d]
-        return counted.spread(-(counted.w * log_p), rows_of(input.shape))
+        rows = Rows(p, input, target, weight)
+        return rows.kept(-(rows.w * rows.right(by_row(input)))).reshape(rows_of(input.shape))
 
     def losses_vjp(
         self, p: Params, cotangent: Any, *, input: Array, target: Array, weight: Array | None = None
     ) -> dict[str, Array]:
-        counted = Counted(p, input, target, weight)
+        rows = Rows(p, input, target, weight)
         gradient = np.zeros(by_row(input).shape)
-        gradient[counted.n, counted.c, counted.d] = -counted.w * counted.of(cotangent)
+        rows.add_to_right(gradient, -rows.w * rows.of(cotangent))
         return {"input": gradient.reshape(input.shape)}
 
     def losses_jvp(
@@ -67,9 +66,9 @@ class NLLLoss(ClassLoss):
 
     def shares(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
         """What each −log p is multiplied by in the sum of the losses, as (N, C, D): for error bounds."""
-        counted = Counted(p, input, target, weight)
+        rows = Rows(p, input, target, weight)
         shares = np.zeros(by_row(input).shape)
-        shares[counted.n, counted.c, counted.d] = counted.w
+        rows.add_to_right(shares, rows.w)
         return shares
 
     def sample(self, chooser: Chooser) -> Case:

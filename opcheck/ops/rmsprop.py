@@ -102,8 +102,7 @@ class RMSprop(Optimiser):
 
     # --- fast reference ---------------------------------------------------------------------------------------
 
-    @np.errstate(all="ignore")
-    def forward(self, p: Params, *, param: Array, gradient: Array, **kept: Array) -> dict[str, Array]:
+    def step(self, p: Params, *, param: Array, gradient: Array, **kept: Array) -> dict[str, Array]:
         now = _Means(p, param, gradient, **kept)
         step = now.g / now.divisor
         result = {"square_avg": now.s}

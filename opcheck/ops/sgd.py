@@ -76,15 +76,15 @@ class SGD(Optimiser):
 
     # --- fast reference ---------------------------------------------------------------------------------------
 
-    def forward(
+    def step(
         self, p: Params, *, param: Array, gradient: Array, momentum_buffer: Array | None = None
     ) -> dict[str, Array]:
-        step = sloped(p, param, gradient)
+        g = sloped(p, param, gradient)
         if not p.momentum:
-            return {"param": param - p.lr * step}
-        v = step if momentum_buffer is None else p.momentum * momentum_buffer + (1.0 - p.dampening) * step
-        step = step + p.momentum * v if p.nesterov else v
-        return {"param": param - p.lr * step, "momentum_buffer": v}
+            return {"param": param - p.lr * g}
+        v = g if momentum_buffer is None else p.momentum * momentum_buffer + (1.0 - p.dampening) * g
+        along = g + p.momentum * v if p.nesterov else v
+        return {"param": param - p.lr * along, "momentum_buffer": v}
 
     def vjp(
         self, p: Params, cotangent: Any, *, param: Array, gradient: Array, momentum_buffer: Array | None = None
