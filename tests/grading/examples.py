@@ -25,7 +25,7 @@ def worked(text: str = "Expected 44, got 43.") -> Step:
         Symbol("y", (0, 0)),
         (Apply("add", (Symbol("x", (0, 0)), Number(Fraction(3)))), Number(Fraction(44)), Number(1.5, inexact=True)),
     )
-    row = (Cell(Number(Fraction(1)), marked=True), Cell(None, padding=True), Cell(Number(float("nan"))))
+    row = (Cell(Number(Fraction(1)), marked=True), Cell(None, padding=True), Cell(Number(float("-inf"))))
     grids = Grids((Grid("x", (row, row)), Grid("weight", (row,))))
     return Step(
         "The smallest counterexample", (Prose(text), grids, formula, Table(("expected", text), ((text, "44"),)))
