@@ -117,12 +117,12 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     )  # fmt: skip
 
 
-def single(op: str, convention: str = "functional", **settings: Any) -> Assignment:
+def single(op: str, convention: str = "functional") -> Assignment:
     """The assignment that asks for one operator and nothing else: `opcheck grade --op conv2d`."""
-    return parse(scaffold([op], convention, **settings), "assignment")
+    return parse(scaffold([op], convention), "assignment")
 
 
-def scaffold(ops: Sequence[str], convention: str = "functional", **settings: Any) -> str:
+def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
     """A TOML file that asks for these operators, to be edited by a teacher; raises Refused for unknown names."""
     chosen = conventions.get(convention)
     lines = [
@@ -141,10 +141,7 @@ def scaffold(ops: Sequence[str], convention: str = "functional", **settings: Any
     ]
     for name in ops:
         lines += _scaffolded(catalog.get(name), chosen)
-    text = "\n".join(lines) + "\n"
-    for key, value in settings.items():
-        text = f"{key} = {value!r}\n" + text
-    return text
+    return "\n".join(lines) + "\n"
 
 
 def _scaffolded(op: Op, convention: Convention) -> list[str]:
@@ -236,10 +233,10 @@ def _called(reader: Reader, op: Op, usual: str, folder: Path) -> tuple[Conventio
     """The convention of a question, and its entry with the names that the assignment gives."""
     try:
         convention = conventions.get(reader.text("convention", default=usual), folder)
-        entry = _entry(convention, op)
+        forward, backward = reader.text("entry", default=""), reader.text("backward", default="")
+        entry = _entry(convention, op, forward)
     except Refused as error:
         raise reader.refuse("convention", error.rule, error.got, error.fix) from None
-    forward, backward = reader.text("entry", default=""), reader.text("backward", default="")
     if forward:
         entry = entry._replace(forward=(forward,))
     if backward:
@@ -247,13 +244,13 @@ def _called(reader: Reader, op: Op, usual: str, folder: Path) -> tuple[Conventio
     return convention, entry
 
 
-def _entry(convention: Convention, op: Op) -> Entry:
+def _entry(convention: Convention, op: Op, name: str = "") -> Entry:
     if op.name not in convention.entries:
         raise Refused(
             say("convention {name} has no {op}", name=convention.name, op=op.name),
             fix=say("it has {names}", names=", ".join(sorted(convention.entries))),
         )
-    return convention.entries[op.name]
+    return convention.entry(op.name, name)
 
 
 def _points(reader: Reader, op: Op, entry: Entry) -> dict[str, float]:

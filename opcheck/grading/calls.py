@@ -46,6 +46,12 @@ class Job:
     gradients: Mapping[str, Wanted] = field(default_factory=dict)
     may_change: bool = False  # its inputs
     made: "Made | None" = None
+    decided: dict[tuple[str, ...], str] = field(default_factory=dict)  # of several places, the one that was there
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a result may be at one of several places."""
+        return any(not isinstance(each.reading.place, str) for each in (*self.outputs.values(), *self.gradients.values()))
 
 
 @dataclass
@@ -122,39 +128,50 @@ class Request:
         kept |= {_root(s.place) for plan in (job.forward, job.backward) if plan for s in plan.steps if isinstance(s, Set)}
         self._own = kept - {""}
         body = [self._renamed(step) for step in job.forward.steps]
-        self.forward_steps = len(body)
         if job.backward is not None:
             body += [self._renamed(step) for step in job.backward.steps]
         given: list[Call | Set] = [Set(name, array) for name, array in self.sent.items()]
-        self.forward_steps += len(given)
         self.steps: list[Call | Set] = [*given, *body]
         due = {f"o{tag}:{name}": each for name, each in job.outputs.items()}
         due |= {f"g{tag}:{name}": each for name, each in job.gradients.items()}
-        self.places = {key: self._place(each.reading.place) for key, each in due.items()}
+        self.places = {
+            key + "|" * k: self._place(place)
+            for key, each in due.items()
+            for k, place in enumerate(_several(each.reading.place))
+        }
         if not job.may_change:
             self.places |= {f"i{tag}:{name}": name for name in self.sent}
 
     def made(self, reply: Reply) -> Made:
         """What the reply says of this job."""
         made = Made(seconds=reply.seconds, printed=reply.printed)
-        made.lost = reply.status in (Status.CRASHED, Status.TIMED_OUT, Status.MALFORMED) and not reply.values
+        made.lost = reply.status in (Status.CRASHED, Status.TIMED_OUT, Status.MALFORMED)
         failed = None if reply.status is Status.OK else failure(reply)
-        in_forward = reply.failure is not None and reply.failure.step < self.forward_steps
         for kind, due, found in (("o", self.job.outputs, made.outputs), ("g", self.job.gradients, made.gradients)):
             for name, each in due.items():
-                key = f"{kind}{self.tag}:{name}"
-                if key in reply.values and not (failed is not None and kind == "o" and in_forward and made.lost):
-                    found[name] = self._read(each, reply.values[key], made, name if kind == "o" else f"vjp:{name}")
-                else:
+                arrived = self._arrived(f"{kind}{self.tag}:{name}", each, reply)
+                if arrived is None:
                     found[name] = failed or Failed(Outcome.CRASHED, say("there is no result"))
+                else:
+                    found[name] = self._read(each, *arrived, made, name if kind == "o" else f"vjp:{name}")
         if not self.job.may_change:
             back = {name: reply.values.get(f"i{self.tag}:{name}") for name in self.sent}
             made.changed = any(not _same(back[name], self.sent[name]) for name in self.sent if back[name] is not None)
         return made
 
-    def _read(self, wanted: Wanted, value: Any, made: Made, name: str) -> Array | Failed:
+    def _arrived(self, key: str, wanted: Wanted, reply: Reply) -> tuple[str, Any] | None:
+        """The place and the value of a result, from the first of its places that was there with a number in it."""
+        places = wanted.reading.place
+        there = {place: reply.values[key + "|" * k] for k, place in enumerate(_several(places)) if key + "|" * k in reply.values}
+        place = next((p for p, value in there.items() if isinstance(value, (np.ndarray, float))), next(iter(there), None))
+        if place is None:
+            return None
+        if not isinstance(places, str):
+            self.job.decided[places] = place
+        return place, there[place]
+
+    def _read(self, wanted: Wanted, place: str, value: Any, made: Made, name: str) -> Array | Failed:
         """An array in torch's layout; what is wrong with its shape in the convention's layout is noted."""
-        place = wanted.reading.place
         try:
             array = plain_array(value, place)
         except Failed as error:
@@ -232,6 +249,10 @@ def plain_array(value: Any, place: str) -> Array:
 
 def _nothing(job: Job, failed: Failed, lost: bool) -> Made:
     return Made(dict.fromkeys(job.outputs, failed), dict.fromkeys(job.gradients, failed), lost=lost)
+
+
+def _several(places: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (places,) if isinstance(places, str) else places
 
 
 def _root(place: str) -> str:

@@ -121,6 +121,7 @@ def _linear(d: Drawing, aim: str) -> Case:
     rows, features, out = {"one row": (1, 3, 2), "square": (3, 3, 3), "one feature": (2, 1, 3)}.get(
         aim, tuple(int(n) for n in d.rng.permutation([2, 3, 4]))
     )
+    rows = d.pick("batch", lambda n: n == rows)
     arrays = {"input": d.array(rows, features), "weight": d.array(out, features)}
     if d.given("bias"):
         arrays["bias"] = d.array(out)

@@ -12,7 +12,7 @@ from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.spec import Array
-from opcheck.verify import claims
+from opcheck.verify import correctness
 from opcheck.verify.casefile import Trial
 from opcheck.verify.check import Check
 from opcheck.verify.verdict import Status, Verdict
@@ -80,7 +80,7 @@ def _forward(student: Student, trial: Trial) -> Iterator[Wrong]:
     yield from (each for each in _misshapen(made, trial, gradients=False))
     check = Check(student.question.op, trial, student)
     if not _equal(check.got, check.expected):
-        for finding in claims.numbers(check):
+        for finding in correctness.numbers(check):
             if finding.verdict is not None:
                 yield Wrong(Outcome.WRONG, finding.verdict)
     if made.changed:

@@ -10,14 +10,14 @@ from opcheck.language import say
 from opcheck.params import REQUIRED
 from opcheck.spec import Case, Op
 
-SIZES = "kernel_size"  # of a convolution it is a size of the weight and no parameter; it has a range all the same
+BATCH = (1, 2, 3, 4)
 
 # What is asked where an assignment says nothing; whatever is not named keeps torch's default.
 _CONVOLUTION = {"kernel_size": (2, 3, 1, (2, 3), (3, 2)), "stride": (1, 2, 3), "padding": (0, 1, 2), "bias": (True, False)}
 _POOL = {"kernel_size": (2, 3), "stride": (None, 1, 2, 3), "padding": (0, 1)}
 _OPTIMISER = ("sgd", "adam", "rmsprop")
 _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
-    "linear": {"bias": (True, False)},
+    "linear": {"bias": (True, False), "batch": BATCH},
     "conv2d": _CONVOLUTION,
     "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1)},
     "max_pool2d": {**_POOL, "ties": (True,)},
@@ -28,7 +28,8 @@ _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
     "softmax": {"dim": (-1, 1)},
     "log_softmax": {"dim": (-1, 1)},
 }
-EXTRA = {"kernel_size": ("conv1d", "conv2d"), "ties": ("max_pool1d", "max_pool2d", "relu")}
+
+EXTRA = {"kernel_size": ("conv1d", "conv2d"), "ties": ("max_pool1d", "max_pool2d", "relu"), "batch": ("linear",)}
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Scope:
             value = case.params.get(each.name, each.default)
             if not self._within(each.name, value):
                 return False
+        if "batch" in self.ranges and len(case.arrays[self.op.inputs[0].name]) not in self.ranges["batch"]:
+            return False
         return all(self._within(each.name, each.name in case.arrays) for each in self.op.inputs if each.optional)
 
     def _within(self, name: str, value: Any) -> bool:

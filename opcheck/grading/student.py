@@ -10,7 +10,7 @@ import numpy as np
 from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.grading.assignment import Question
 from opcheck.grading.calls import Desk, Failed, Job, Made, Wanted
-from opcheck.grading.conventions import Request
+from opcheck.grading.conventions import Reading, Request
 from opcheck.grading.locate import Found
 from opcheck.spec import Array, Case, Op
 from opcheck.verify.casefile import Trial
@@ -25,6 +25,7 @@ class Student(Backend):
         self.desk, self.question, self.found = desk, question, found
         self.name = found.forward
         self._kept: dict[int, tuple[Case, Cotangent, Job]] = {}
+        self._places: dict[tuple[str, ...], str] = {}
 
     def lacks(self, op: Op, case: Case) -> str:
         """Not empty for a case that the assignment does not ask: shrinking stays within what was taught."""
@@ -37,6 +38,9 @@ class Student(Backend):
         for trial in trials:
             jobs.append(self._job(trial.case, trial.cotangent if gradients else {}))
             self._kept[id(trial.case)] = trial.case, trial.cotangent, jobs[-1]
+            if jobs[-1].undecided:  # which of the places that courses use this file has, the first case tells
+                self.desk.carry_out(jobs, seconds)
+                self._places |= jobs[-1].decided
         self.desk.carry_out(jobs, seconds)
 
     def made(self, case: Case, cotangent: Cotangent | None = None) -> Made:
@@ -54,19 +58,24 @@ class Student(Backend):
         op, question = self.question.op, self.question
         p, shapes = op.checked(case)
         r = Request(op, case, p, self._number(case), self.found.forward, self.found.backward, self.found.definition,
-                    question.arrays)  # fmt: skip
+                    question.arrays, question.convention.name)  # fmt: skip
         plan = question.convention.call(r)
         real = {each.name: each.differentiable for each in op.outputs}
-        outputs = {name: Wanted(reading, shapes[name], real[name]) for name, reading in plan.readings.items()}
+        outputs = {name: Wanted(self._known(each), shapes[name], real[name]) for name, each in plan.readings.items()}
         job = Job(plan, outputs, may_change=question.entry.in_place)
         if cotangent and self.found.can_differentiate:
             job.backward = question.convention.gradients(r, cotangent)
             job.gradients = {
-                name: Wanted(reading, case.arrays[name].shape)
-                for name, reading in job.backward.readings.items()
+                name: Wanted(self._known(each), case.arrays[name].shape)
+                for name, each in job.backward.readings.items()
                 if name in case.arrays
             }
         return job
+
+    def _known(self, reading: Reading) -> Reading:
+        """The reading with its one place, where an earlier case has shown which that is."""
+        places = reading.place
+        return reading if isinstance(places, str) else reading._replace(place=self._places.get(places, places))
 
     def _number(self, case: Case) -> str:
         """Inputs are float64 and float32 in turns where float32's precision is asked."""

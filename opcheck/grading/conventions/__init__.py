@@ -6,7 +6,18 @@ from functools import cache
 from pathlib import Path
 
 from opcheck.errors import Refused
-from opcheck.grading.conventions.base import Allowed, Convention, Cotangent, Entry, Plan, Reading, Request, only, whole
+from opcheck.grading.conventions.base import (
+    Allowed,
+    Convention,
+    Cotangent,
+    Entry,
+    Plan,
+    Reading,
+    Request,
+    only,
+    power_of_two,
+    whole,
+)
 from opcheck.language import say
 
 NAMES = ("functional", "cs231n", "cmu", "cmu2022", "coursera", "layer", "module")
@@ -46,5 +57,6 @@ def _from_file(path: Path) -> Convention:
 
 
 __all__ = [
-    "NAMES", "Allowed", "Convention", "Cotangent", "Entry", "Plan", "Reading", "Request", "get", "only", "whole",
+    "NAMES", "Allowed", "Convention", "Cotangent", "Entry", "Plan", "Reading", "Request", "get", "only",
+    "power_of_two", "whole",
 ]  # fmt: skip

@@ -13,13 +13,12 @@ A teacher's own convention is a Python file beside the assignment that defines C
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from opcheck.grading.conventions.layouts import SAME, Layout
-from opcheck.language import say
 from opcheck.sandbox import Call, Definition, Set
 from opcheck.spec import Array, Case, Op, Params
 
@@ -37,13 +36,16 @@ class Entry(NamedTuple):
     backward: tuple[str, ...] = ()
     allows: Mapping[str, Allowed] = {}
     in_place: bool = False  # may write into its arguments, as optimisers do
-    attempted: str = ""  # a place that is None while the template is not filled in; default: the first reading
+    upstream: bool = True  # False: the gradient is that of the result itself, nothing flows in from above
 
 
 class Reading(NamedTuple):
-    """Where a result lies after the steps, and in which layout."""
+    """Where a result lies after the steps, and in which layout.
 
-    place: str
+    Several places, as courses vary: the first one that is there for the first case is read for all.
+    """
+
+    place: str | tuple[str, ...]
     layout: Layout = SAME
 
 
@@ -66,6 +68,7 @@ class Request:
     backward: str = ""
     found: Definition | None = None  # what is there, with its parameters
     arrays: str = "numpy"  # or "torch"
+    convention: str = ""
 
     def array(self, name: str, layout: Layout = SAME) -> Any:
         """An array of the case as the convention lays it out; None if it was not given."""
@@ -89,33 +92,33 @@ Cotangent = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Convention:
-    """How a course's files are called: see the top of this file."""
+    """How a course's files are called: see the top of this file. An operator may have several entries; the
+    assignment's `entry` says which is meant, the first one if it says nothing."""
 
     name: str
     summary: str
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, Entry | tuple[Entry, ...]]
     call: Callable[[Request], Plan]
     gradients: Callable[[Request, Cotangent], Plan]
     arrays: str = "numpy"
-    keeps_state: bool = field(default=False)  # a layer object that is called again and again
 
-    def entry(self, op: str) -> Entry:
-        """The entry of an operator; raises KeyError with a sentence for an assignment's author."""
-        if op not in self.entries:
-            raise KeyError(
-                say(
-                    "convention {name} has no {op}; it has {names}",
-                    name=self.name, op=op, names=", ".join(sorted(self.entries)),
-                )
-            )  # fmt: skip
-        return self.entries[op]
+    def entry(self, op: str, name: str = "") -> Entry:
+        """The entry of an operator that has this forward name; raises KeyError if the operator has none at all."""
+        found = self.entries[op]
+        several = (found,) if isinstance(found, Entry) else found
+        return next((each for each in several if name in each.forward), several[0])
 
 
 def only(*values: Any) -> Allowed:
     """Just these values."""
-    return lambda value: value in values and type(value) in {type(each) for each in values}
+    return lambda value: any(type(value) is type(each) and value == each for each in values)
 
 
 def whole(value: Any) -> bool:
     """One whole number, not a pair."""
     return type(value) is int
+
+
+def power_of_two(value: Any) -> bool:
+    """A number by which one can divide without rounding."""
+    return type(value) is int and value & (value - 1) == 0

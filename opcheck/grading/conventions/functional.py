@@ -1,18 +1,20 @@
-"""functional: called as torch.nn.functional is, with numpy arrays; gradients by a second function.
+"""functional: called as torch.nn.functional is; with numpy arrays, gradients come from a second function.
 
     conv2d(x, weight, bias, stride=1, padding=0)                       -> y
     conv2d_backward(dy, x, weight, bias, stride=1, padding=0)          -> (dx, dweight, dbias)
 
 The arrays come by position, parameters by torch's names and only where they are not the default. The backward function
-gets the same arguments after the upstream gradient and returns the gradients in the order of the arrays.
+gets the same arguments after the upstream gradient and returns the gradients in the order of the arrays. With
+`arrays = "torch"` in the assignment the function gets tensors, and autograd gives the gradients.
 """
 
 from typing import Any
 
 from opcheck import catalog
 from opcheck.backends.base import arguments
+from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request
-from opcheck.sandbox import Call
+from opcheck.sandbox import Call, Place
 
 
 def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
@@ -20,17 +22,23 @@ def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
 
 
 def call(r: Request) -> Plan:
-    positional, keywords = _arguments(r)
     names = list(r.op.checked(r.case)[1])
     readings = {name: Reading(f"out[{k}]" if len(names) > 1 else "out") for k, name in enumerate(names)}
+    if r.arrays == "torch":
+        steps, places = tensors.made(r)
+        positional, keywords = arguments(r.op, places, r.case.params)
+        return Plan([*steps, Call(r.forward, positional, keywords, keep="out")], readings)
+    positional, keywords = _arguments(r)
     return Plan([Call(r.forward, positional, keywords, keep="out")], readings)
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.arrays == "torch":
+        return tensors.differentiated(r, cotangent, {name: Place(name) for name in tensors.smooth(r)})
     positional, keywords = _arguments(r)
     given = [r.sent(each) for each in cotangent.values()]
     upstream = given[0] if len(given) == 1 else tuple(given)
-    names = [each.name for each in r.op.inputs if each.differentiable and each.name in r.case.arrays]
+    names = tensors.smooth(r)
     readings = {name: Reading(f"gradients[{k}]" if len(names) > 1 else "gradients") for k, name in enumerate(names)}
     return Plan([Call(r.backward, [upstream, *positional], keywords, keep="gradients")], readings)
 

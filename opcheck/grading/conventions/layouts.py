@@ -28,6 +28,17 @@ SAME = Layout(lambda a: a, lambda a: a)
 TRANSPOSED = _axes(1, 0)  # a weight (Out, In) as (In, Out)
 CHANNELS_LAST = _axes(0, 2, 3, 1)  # (N, C, H, W) as (N, H, W, C)
 KERNEL_LAST = _axes(2, 3, 1, 0)  # (Cout, Cin, kH, kW) as (kH, kW, Cin, Cout)
-COLUMN = Layout(lambda a: a[:, None], lambda a: a[:, 0])  # (M,) as (M, 1)
-ROW = Layout(lambda a: a[None], lambda a: a[0])  # (M,) as (1, M)
-FOUR = Layout(lambda a: a[None, None, None], lambda a: a[0, 0, 0])  # (M,) as (1, 1, 1, M)
+COLUMN = Layout(lambda a: a[:, None], lambda a: a[:, 0] if a.shape[1:] == (1,) else a)  # (M,) as (M, 1)
+ROW = Layout(lambda a: a[None], lambda a: a[0] if len(a) == 1 else a)  # (M,) as (1, M)
+FOUR = Layout(lambda a: a[None, None, None], lambda a: a[0, 0, 0] if a.shape[:3] == (1, 1, 1) else a)  # as (1, 1, 1, M)
+
+_HALVES = Layout(  # (N, 2k) as (N, 2, k), (N, k) as (N, k, 1): what a layer has to flatten
+    lambda a: a.reshape(len(a), 2, -1) if a.shape[1] % 2 == 0 else a[..., None],
+    lambda a: a.reshape(len(a), -1),
+)
+FLATTENED = Layout(lambda a: _HALVES.give(a) if a.ndim == 2 else a, lambda a: _HALVES.take(a) if a.ndim == 3 else a)
+
+
+def scaled(by: float, layout: Layout = SAME) -> Layout:
+    """The convention's array is `by` times torch's: gradients that are divided by the batch size, say."""
+    return Layout(lambda a: layout.give(a) * by, lambda a: layout.take(a) / by)

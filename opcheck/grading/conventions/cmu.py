@@ -1,0 +1,135 @@
+"""cmu (Carnegie Mellon 11-785): classes with forward and backward; gradients of parameters are attributes.
+
+    layer = Linear(in_features, out_features); layer.W (out, in); layer.b (out, 1)
+    Z = layer.forward(A);  dLdA = layer.backward(dLdZ);  layer.dLdW;  layer.dLdb
+    Conv2d(in_channels, out_channels, kernel_size, stride, padding)   holds a conv2d_stride1, Conv1d a conv1d_stride1
+    MaxPool2d(kernel, stride), MeanPool2d(kernel, stride), ReLU, Sigmoid, Tanh, Softmax
+    L = CrossEntropyLoss().forward(A, Y); dLdA = criterion.backward(), with Y one-hot; MSELoss
+
+Until 2022 (`cmu2022`) activations' backward() takes nothing and returns the slope, a linear layer's dLdW and dLdb are
+divided by the batch size, and the losses' gradients are A - Y and softmax(A) - Y, not divided by anything.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from opcheck.grading.conventions.base import (
+    Convention,
+    Cotangent,
+    Entry,
+    Plan,
+    Reading,
+    Request,
+    only,
+    power_of_two,
+    whole,
+)
+from opcheck.grading.conventions.layouts import COLUMN, SAME, Layout, scaled
+from opcheck.sandbox import Call, Place, Set
+
+_LOSSES = ("cross_entropy", "mse_loss")
+_ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax")
+
+
+def call(r: Request) -> Plan:
+    layer: list[Call | Set] = [Call(r.forward, _constructor(r), keep="layer")]
+    holder = _holder(r)
+    if "weight" in r.case.arrays:
+        layer += [Set(f"{holder}.W", r.array("weight")), Set(f"{holder}.b", r.array("bias", _bias(r)))]
+    args = [r.array("input")]
+    if r.op.name in _LOSSES:
+        args.append(_target(r))
+    return Plan([*layer, Call("layer.forward", args, keep="out")], {"output": Reading("out", _loss(r))})
+
+
+def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    takes_nothing = r.op.name in _LOSSES or (_old(r) and r.op.name in _ACTIVATIONS)
+    args = [] if takes_nothing else [r.sent(cotangent["output"])]
+    readings = {"input": Reading("back", _input_gradient(r))}
+    if "weight" in r.case.arrays:
+        holder = _holder(r)
+        by = 1 / len(r.case.arrays["input"]) if _old(r) and r.op.name == "linear" else 1.0
+        readings["weight"] = Reading(f"{holder}.dLdW", scaled(by))
+        readings["bias"] = Reading(f"{holder}.dLdb", scaled(by, _bias(r)))
+    return Plan([Call("layer.backward", args, keep="back")], readings)
+
+
+def _constructor(r: Request) -> list[int]:
+    if r.op.name == "linear":
+        return [*reversed(r.case.arrays["weight"].shape)]
+    if "weight" in r.case.arrays:
+        out, channels, kernel, *_ = r.case.arrays["weight"].shape
+        return [channels, out, kernel, *([] if _is_stride1(r) else [r.one("stride"), r.one("padding")])]
+    return [r.one("kernel_size"), r.one("stride")] if "kernel_size" in r.p else []
+
+
+def _holder(r: Request) -> str:
+    """The object that has W and b."""
+    if r.op.name == "linear" or _is_stride1(r):
+        return "layer"
+    return f"layer.{r.op.name}_stride1"
+
+
+def _is_stride1(r: Request) -> bool:
+    return r.forward.endswith("stride1")
+
+
+def _bias(r: Request) -> Layout:
+    return COLUMN if r.op.name == "linear" else SAME
+
+
+def _target(r: Request) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    target = r.array("target")
+    if r.op.name == "mse_loss":
+        return r.sent(target)
+    return r.sent(np.eye(r.case.arrays["input"].shape[1])[target])
+
+
+def _loss(r: Request) -> Layout:
+    """The loss itself: the old MSE has a factor 1/2."""
+    return scaled(0.5) if _old(r) and r.op.name == "mse_loss" else SAME
+
+
+def _input_gradient(r: Request) -> Layout:
+    if not _old(r) or r.op.name not in _LOSSES:
+        return SAME
+    x = r.case.arrays["input"]
+    return scaled(x.size / 2 if r.op.name == "mse_loss" else len(x))
+
+
+def _old(r: Request) -> bool:
+    return r.convention == "cmu2022"
+
+
+_SIZES = {"stride": whole, "padding": whole, "dilation": only(1), "groups": only(1), "bias": only(True),
+          "kernel_size": whole}  # fmt: skip
+_STRIDE1 = {**_SIZES, "stride": only(1), "padding": only(0)}
+_POOL = {"kernel_size": whole, "stride": whole, "padding": only(0), "dilation": only(1), "ceil_mode": only(False),
+         "return_indices": only(False), "count_include_pad": only(True), "divisor_override": only(None)}  # fmt: skip
+_MEAN = {"reduction": only("mean"), "weight": only(False)}
+_ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
+    "linear": Entry(("Linear",), allows={"bias": only(True)}),
+    "relu": Entry(("ReLU",)),
+    "sigmoid": Entry(("Sigmoid",)),
+    "tanh": Entry(("Tanh",)),
+    "softmax": Entry(("Softmax",), allows={"dim": only(1)}),
+    "conv1d": (Entry(("Conv1d",), allows=_SIZES), Entry(("Conv1d_stride1",), allows=_STRIDE1)),
+    "conv2d": (Entry(("Conv2d",), allows=_SIZES), Entry(("Conv2d_stride1",), allows=_STRIDE1)),
+    "max_pool2d": Entry(("MaxPool2d",), allows=_POOL),
+    "avg_pool2d": Entry(("MeanPool2d",), allows=_POOL),
+    "mse_loss": Entry(("MSELoss",), allows=_MEAN, upstream=False),
+    "cross_entropy": Entry(
+        ("CrossEntropyLoss",), allows={**_MEAN, "label_smoothing": only(0.0), "ignore_index": only(-100)}, upstream=False
+    ),
+}
+CONVENTION = Convention("cmu", "CMU 11-785 since 2023: classes, gradients in .dLdW and .dLdb", _ENTRIES, call, gradients)
+_UNTIL_2022 = {
+    **_ENTRIES,
+    "linear": Entry(("Linear",), allows={"bias": only(True), "batch": power_of_two}),
+    **{name: Entry(_ENTRIES[name].forward, upstream=False) for name in ("relu", "sigmoid", "tanh")
+       if isinstance(_ENTRIES[name], Entry)},
+}  # fmt: skip
+CMU2022 = replace(
+    CONVENTION, name="cmu2022", summary="CMU 11-785 until 2022: backward() without arguments", entries=_UNTIL_2022
+)

@@ -1,0 +1,91 @@
+"""coursera (DeepLearning.AI): functions in pairs with a cache, NHWC, kernels as (f, f, Cin, Cout), numpy.
+
+    Z, cache = conv_forward(A_prev, W, b, {"stride": 2, "pad": 1})     b (1, 1, 1, Cout)
+    dA_prev, dW, db = conv_backward(dZ, cache)
+    A, cache = pool_forward(A_prev, {"f": 2, "stride": 2}, mode="max")   dA_prev = pool_backward(dA, cache, mode="max")
+    Z, cache = linear_forward(A, W, b)                                  examples are columns: A (In, m), W (Out, In)
+    dA_prev, dW, db = linear_backward(dZ, cache)                        dW and db are divided by m
+    A, cache = relu(Z)   dZ = relu_backward(dA, cache)                  sigmoid, sigmoid_backward
+
+The course's mask of a pool marks every place that equals the maximum, so ties are not asked.
+"""
+
+from opcheck.grading.conventions.base import (
+    Convention,
+    Cotangent,
+    Entry,
+    Plan,
+    Reading,
+    Request,
+    only,
+    power_of_two,
+    whole,
+)
+from opcheck.grading.conventions.layouts import CHANNELS_LAST, COLUMN, FOUR, KERNEL_LAST, SAME, TRANSPOSED, Layout, scaled
+from opcheck.sandbox import Call, Place
+
+_POOLS = {"max_pool2d": "max", "avg_pool2d": "average"}
+
+
+def call(r: Request) -> Plan:
+    args = [r.array("input", _images(r))]
+    keywords = {}
+    if r.op.name == "linear":
+        args += [r.array("weight"), r.array("bias", COLUMN)]
+    elif r.op.name == "conv2d":
+        args += [r.array("weight", KERNEL_LAST), r.array("bias", FOUR)]
+        args.append({"stride": r.one("stride"), "pad": r.one("padding")})
+    elif r.op.name in _POOLS:
+        args.append({"f": r.one("kernel_size"), "stride": r.one("stride")})
+        keywords = {"mode": _POOLS[r.op.name]}
+    return Plan([Call(r.forward, args, keywords, keep="out")], {"output": Reading("out[0]", _images(r))})
+
+
+def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    keywords = {"mode": _POOLS[r.op.name]} if r.op.name in _POOLS else {}
+    args = [r.sent(cotangent["output"], _images(r)), Place("out[1]")]
+    steps = [Call(r.backward, args, keywords, keep="gradients")]
+    if r.op.name == "linear":
+        by = 1 / len(r.case.arrays["input"])
+        return Plan(steps, {
+            "input": Reading("gradients[0]", TRANSPOSED),
+            "weight": Reading("gradients[1]", scaled(by)),
+            "bias": Reading("gradients[2]", scaled(by, COLUMN)),
+        })  # fmt: skip
+    if r.op.name == "conv2d":
+        return Plan(steps, {
+            "input": Reading("gradients[0]", CHANNELS_LAST),
+            "weight": Reading("gradients[1]", KERNEL_LAST),
+            "bias": Reading("gradients[2]", FOUR),
+        })  # fmt: skip
+    return Plan(steps, {"input": Reading("gradients", _images(r))})
+
+
+def _images(r: Request) -> Layout:
+    if r.op.name == "linear":
+        return TRANSPOSED
+    return SAME if r.op.name in ("relu", "sigmoid") else CHANNELS_LAST
+
+
+_POOL = {"kernel_size": whole, "stride": whole, "padding": only(0), "dilation": only(1), "ceil_mode": only(False),
+         "return_indices": only(False), "ties": only(False), "count_include_pad": only(True),
+         "divisor_override": only(None)}  # fmt: skip
+CONVENTION = Convention(
+    "coursera",
+    "DeepLearning.AI on Coursera: pairs of functions with a cache, NHWC",
+    {
+        "linear": Entry(("linear_forward",), ("linear_backward",), {"bias": only(True), "batch": power_of_two}),
+        "relu": Entry(("relu",), ("relu_backward",)),
+        "sigmoid": Entry(("sigmoid",), ("sigmoid_backward",)),
+        "conv2d": Entry(
+            ("conv_forward",),
+            ("conv_backward",),
+            {"kernel_size": whole, "stride": whole, "padding": whole, "dilation": only(1), "groups": only(1),
+             "bias": only(True)},
+        ),
+        "max_pool2d": Entry(("pool_forward",), ("pool_backward",), _POOL),
+        "avg_pool2d": Entry(("pool_forward",), ("pool_backward",), _POOL),
+    },
+    call,
+    gradients,
+)  # fmt: skip

@@ -1,0 +1,90 @@
+"""module: a torch.nn.Module with torch's constructor and parameter names, or a torch.autograd.Function.
+
+    layer = Conv2d(in_channels, out_channels, kernel_size, stride=..., padding=...);  layer.weight, layer.bias
+    y = MyLinear.apply(x, weight, bias)        for a class whose forward takes ctx first
+
+Gradients come from autograd.
+"""
+
+from typing import Any
+
+from opcheck import catalog
+from opcheck.backends.base import given
+from opcheck.grading.conventions import tensors
+from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only
+from opcheck.sandbox import Call, Place, Set
+
+
+def call(r: Request) -> Plan:
+    steps, places = tensors.made(r)
+    if _is_function(r):
+        return Plan([*steps, Call(f"{r.forward}.apply", _positional(r, places), keep="out")], {"output": Reading("out")})
+    steps.append(Call(r.forward, _sizes(r), _options(r), keep="layer"))
+    if r.number == "float64":
+        steps.append(Call("layer.double"))
+    for name in _parameters(r):
+        steps.append(Call(f"layer.{name}.data.copy_", (places[name],)))
+    rest = [places[name] for name in r.case.arrays if name not in _parameters(r)]
+    return Plan([*steps, Call("layer", rest, keep="out")], {"output": Reading("out")})
+
+
+def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    own = () if _is_function(r) else _parameters(r)
+    leaves = {name: Place(f"layer.{name}" if name in own else name) for name in tensors.smooth(r)}
+    return tensors.differentiated(r, cotangent, leaves)
+
+
+def _is_function(r: Request) -> bool:
+    """Whether it is an autograd.Function: its forward takes ctx."""
+    methods = {method.name: method for method in r.found.methods} if r.found else {}
+    return "forward" in methods and bool(methods["forward"].parameters) and methods["forward"].parameters[0].name == "ctx"
+
+
+def _positional(r: Request, places: dict[str, Any]) -> list[Any]:
+    """Every argument in torch's order as far as the function's forward takes it."""
+    assert r.found is not None
+    forward = next(method for method in r.found.methods if method.name == "forward")
+    values = {each.name: r.case.params.get(each.name, each.default) for each in r.op.params}
+    ordered = [places.get(each.name) if each.name not in values else values[each.name] for each in r.op.arguments]
+    return ordered[: len(forward.parameters) - 1]
+
+
+def _parameters(r: Request) -> tuple[str, ...]:
+    """The arrays that belong to the layer."""
+    return tuple(name for name in ("weight", "bias") if name in r.case.arrays)
+
+
+def _sizes(r: Request) -> list[Any]:
+    if r.op.name == "linear":
+        return [*reversed(r.case.arrays["weight"].shape)]
+    if "weight" in r.case.arrays:
+        out, channels, *kernel = r.case.arrays["weight"].shape
+        return [channels * r.p.groups, out, tuple(kernel)]
+    return []
+
+
+def _options(r: Request) -> dict[str, Any]:
+    bias = {"bias": "bias" in r.case.arrays} if "weight" in r.case.arrays and "bias" not in r.case.arrays else {}
+    return {**given(r.op, r.case.params), **bias}
+
+
+_CLASSES = {
+    "linear": ("Linear",), "conv1d": ("Conv1d",), "conv2d": ("Conv2d",), "max_pool1d": ("MaxPool1d",),
+    "max_pool2d": ("MaxPool2d",), "avg_pool1d": ("AvgPool1d",), "avg_pool2d": ("AvgPool2d",), "relu": ("ReLU",),
+    "sigmoid": ("Sigmoid",), "tanh": ("Tanh",), "softmax": ("Softmax",), "log_softmax": ("LogSoftmax",),
+    "mse_loss": ("MSELoss",), "cross_entropy": ("CrossEntropyLoss",), "nll_loss": ("NLLLoss",),
+    "binary_cross_entropy": ("BCELoss",), "binary_cross_entropy_with_logits": ("BCEWithLogitsLoss",),
+}  # fmt: skip
+_WEIGHTLESS = {name: {"weight": only(False)} for name in _CLASSES if "loss" in name or "entropy" in name}
+CONVENTION = Convention(
+    "module",
+    "torch.nn.Module with torch's names, or torch.autograd.Function",
+    {
+        name: Entry((*names, f"My{names[0]}", f"{names[0]}Function"),
+                    allows={**_WEIGHTLESS.get(name, {}), "return_indices": only(False)})
+        for name, names in _CLASSES.items() if catalog.get(name)
+    },
+    call,
+    gradients,
+    arrays="torch",
+)  # fmt: skip

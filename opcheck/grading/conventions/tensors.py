@@ -1,0 +1,32 @@
+"""torch in the sandbox: arrays become tensors there, and autograd differentiates what the student's code computed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opcheck.grading.conventions.base import Cotangent, Plan, Reading, Request
+from opcheck.sandbox import Call, Place, Set
+
+
+def smooth(r: Request) -> list[str]:
+    """The inputs of the case that have a gradient."""
+    return [each.name for each in r.op.inputs if each.differentiable and each.name in r.case.arrays]
+
+
+def made(r: Request) -> tuple[list[Call | Set], dict[str, Any]]:
+    """Steps that make a tensor of each array, and the places of these tensors."""
+    steps: list[Call | Set] = [Call("torch.tensor", (r.array(name),), keep=name) for name in r.case.arrays]
+    steps += [Call(f"{name}.requires_grad_") for name in smooth(r)]
+    return steps, {name: Place(name) for name in r.case.arrays}
+
+
+def differentiated(r: Request, cotangent: Cotangent, leaves: Mapping[str, Any]) -> Plan:
+    """The gradients with respect to the leaves, for what is at "out"."""
+    several = len(r.op.checked(r.case)[1]) > 1
+    position = {name: k for k, name in enumerate(r.op.checked(r.case)[1])}
+    steps: list[Call | Set] = [
+        Call("torch.tensor", (r.sent(array),), keep=f"upstream_{name}") for name, array in cotangent.items()
+    ]
+    outputs = [Place(f"out[{position[name]}]" if several else "out") for name in cotangent]
+    upstream = [Place(f"upstream_{name}") for name in cotangent]
+    steps.append(Call("torch.autograd.grad", (outputs, [*leaves.values()], upstream), keep="gradients"))
+    return Plan(steps, {name: Reading(f"gradients[{k}]") for k, name in enumerate(leaves)})

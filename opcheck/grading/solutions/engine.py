@@ -1,0 +1,34 @@
+"""The computation behind every solution: an operator's reference, or a mistake of the catalogue that was chosen."""
+
+from typing import Any
+
+from opcheck import catalog
+from opcheck.spec import Array
+from opcheck.verify.mutants import Mistaken
+from opcheck.verify.reference_form import Reference
+
+_chosen: dict[str, str] = {}
+
+
+def choose(op: str, mistake: str) -> None:
+    """Make this mistake from now on, and no other; none for an empty name."""
+    _chosen.clear()
+    if mistake:
+        _chosen[op] = mistake
+
+
+def _solution(op: str) -> Reference:
+    operator = catalog.get(op)
+    if op not in _chosen:
+        return Reference(operator)
+    return Mistaken(operator, next(each for each in operator.mistakes if each.name == _chosen[op]))
+
+
+def forward(op: str, *arrays: Any, **options: Any) -> Any:
+    """The outputs, called as torch.nn.functional would be."""
+    return _solution(op)(*arrays, **options)
+
+
+def vjp(op: str, cotangent: Any, *arrays: Any, **options: Any) -> dict[str, Array]:
+    """The gradients by input name."""
+    return _solution(op).vjp(cotangent, *arrays, **options)

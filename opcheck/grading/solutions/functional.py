@@ -1,0 +1,32 @@
+"""The functional convention: NAME(*arrays, **params) and NAME_backward(dy, *arrays, **params)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from opcheck import catalog
+from opcheck.grading.solutions import engine
+from opcheck.spec import Op
+
+
+def _forward(op: Op) -> Callable[..., Any]:
+    def function(*arrays: Any, **params: Any) -> Any:
+        return engine.forward(op.name, *arrays, **params)
+
+    return function
+
+
+def _backward(op: Op) -> Callable[..., Any]:
+    smooth = [each.name for each in op.outputs if each.differentiable]
+
+    def function(upstream: Any, *arrays: Any, **params: Any) -> Any:
+        several = isinstance(upstream, tuple)
+        g = dict(zip(smooth, upstream, strict=False)) if several else upstream
+        found = tuple(engine.vjp(op.name, g, *arrays, **params).values())
+        return found if len(found) > 1 else found[0]
+
+    return function
+
+
+for _op in catalog.every():
+    globals()[_op.name] = _forward(_op)
+    globals()[f"{_op.name}_backward"] = _backward(_op)

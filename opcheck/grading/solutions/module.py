@@ -1,0 +1,54 @@
+"""The module convention: torch.nn.Module classes with torch's names."""
+
+from typing import Any
+
+from opcheck import catalog
+from opcheck.backends.tensors import require_torch
+from opcheck.grading.solutions import engine
+from opcheck.verify.bridge import torch_form
+
+_torch = require_torch()
+_nn: Any = _torch.nn
+
+
+class _Candidate:
+    """What `torch_form` makes an autograd.Function of."""
+
+    def __init__(self, op: str) -> None:
+        self.op = op
+
+    def __call__(self, *arrays: Any, **options: Any) -> Any:
+        return engine.forward(self.op, *arrays, **options)
+
+    def vjp(self, cotangent: Any, *arrays: Any, **options: Any) -> Any:
+        return engine.vjp(self.op, cotangent, *arrays, **options)
+
+
+def _class(op: str, name: str) -> type:
+    """A module that computes the operator, with the constructor of torch's class of that name."""
+    function = torch_form(catalog.get(op), _Candidate(op))
+    theirs = getattr(_nn, name)
+    names = [each.name for each in catalog.get(op).params]
+
+    class Layer(theirs):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.options = {key: value for key, value in options.items() if key in names}
+
+        def forward(self, *inputs: Any) -> Any:
+            own = [each for each in (getattr(self, "weight", None), getattr(self, "bias", None)) if each is not None]
+            return function(*inputs, *own, **self.options)
+
+    Layer.__name__ = Layer.__qualname__ = name
+    Layer.__module__ = __name__
+    return Layer
+
+
+for _op, _name in {
+    "linear": "Linear", "conv1d": "Conv1d", "conv2d": "Conv2d", "max_pool1d": "MaxPool1d", "max_pool2d": "MaxPool2d",
+    "avg_pool1d": "AvgPool1d", "avg_pool2d": "AvgPool2d", "relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh",
+    "softmax": "Softmax", "log_softmax": "LogSoftmax", "mse_loss": "MSELoss", "cross_entropy": "CrossEntropyLoss",
+    "nll_loss": "NLLLoss", "binary_cross_entropy": "BCELoss",
+    "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+}.items():  # fmt: skip
+    globals()[_name] = _class(_op, _name)
