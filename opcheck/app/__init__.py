@@ -55,14 +55,15 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line; bad input is one message on stderr and exit code 2, never a traceback."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="opcheck", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has seen enough
         code = 0
     except click.ClickException as error:
-        code = fail(usage_message(error), 2)
+        called_with_nothing = error.format_message().startswith("Usage:")
+        code = show_help(error) if called_with_nothing else fail(usage_message(error), 2)
     except Refused as error:
         code = fail(refusal_message(error), 2)
     except CouldNotRun as error:
@@ -77,6 +78,12 @@ def main() -> None:
 def fail(message: str, code: int) -> int:
     click.echo(say("opcheck: {message}", message=message), err=True)
     return code
+
+
+def show_help(error: click.ClickException) -> int:
+    """A command that was called without what it works on says how it is called."""
+    click.echo(error.format_message(), err=True)
+    return 2
 
 
 def usage_message(error: click.ClickException) -> str:

@@ -90,7 +90,7 @@ def rectangular(name: str, value: Any) -> Array:
             raise Refused(say("--{name} holds numbers only", name=name), got=f"{where} = {json.dumps(each)}")
         first = lengths.setdefault(len(at), (size, where))
         if first[0] != size:
-            told = [say("a number") if n < 0 else say("{n} entries", n=n) for n in (first[0], size)]
+            told = [say("a number") if n < 0 else say("1 entry") if n == 1 else say("{n} entries", n=n) for n in (first[0], size)]
             raise Refused(
                 say("--{name} must be rectangular: rows of equal length", name=name),
                 got=say("{a} has {m}, {b} has {n}", a=first[1], m=told[0], b=where, n=told[1]),

@@ -1,5 +1,6 @@
 """The options of every command that prints a document, and where its text goes."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -9,9 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.render import FORMATS, render
-from opcheck.errors import Refused
 from opcheck.steps import Step
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,18 +65,21 @@ def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
     """Prints the document as the options say, or writes it to the file that they name."""
     output: Path | None = options["output"]
     tty = sys.stdout.isatty() and output is None
+    narrow = not _speaks_unicode(output)
     text = render(
         step,
         options["format"],
         width=page_width(options["width"]),
         precision=options["precision"],
         fractions=fractions,
-        ascii=options["ascii"] or not _speaks_unicode(output),
+        ascii=options["ascii"] or narrow,
         plain=options["plain"],
+        page=True,
         interactive=tty and not options["plain"],
         color=wants_color(options["color"], tty) and not options["plain"] and output is None,
     )
-    write(text, output)
+    # what a web page or a Markdown file cannot say in a narrow encoding it says as &#8217;
+    write(text.encode("ascii", "xmlcharrefreplace").decode("ascii") if narrow else text, output)
 
 
 def _speaks_unicode(output: Path | None) -> bool:
@@ -89,9 +93,11 @@ def write(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, color=True)
         return
+    partial = output.with_name(output.name + ".partial")
     try:
-        partial = output.with_name(output.name + ".partial")
         partial.write_text(text + "\n", encoding="utf-8")
         partial.replace(output)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise Refused(say("cannot write to {path}: {reason}", path=output, reason=error.strerror)) from None

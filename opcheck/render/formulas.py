@@ -231,20 +231,20 @@ def _even(count: int, rows: int) -> list[int]:
 def _array_rows(terms: Sequence[Term]) -> list[int]:
     """How many terms follow each other that read the same row of an array."""
     rows: list[int] = []
-    previous: object = None
+    previous: set[tuple[str, tuple[int, ...]]] = set()
     for term in terms:
-        symbol = _first_symbol(term.expression)
-        row = (symbol.name, symbol.at[:-1]) if symbol else None
-        if row == previous and rows:
+        read = set(_rows_read(term.expression))
+        if read & previous:
             rows[-1] += 1
         else:
             rows.append(1)
-        previous = row
+        previous = read
     return rows
 
 
-def _first_symbol(expression: Expression) -> Symbol | None:
+def _rows_read(expression: Expression) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The rows of the arrays that an expression reads: of w[0,1], row 0 of w."""
     if isinstance(expression, Symbol):
-        return expression
-    args = expression.args if isinstance(expression, Apply) else ()
-    return next((found for arg in args if (found := _first_symbol(arg))), None)
+        yield expression.name, expression.at[:-1]
+    for arg in expression.args if isinstance(expression, Apply) else ():
+        yield from _rows_read(arg)

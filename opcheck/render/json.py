@@ -30,19 +30,21 @@ SCHEMA = "opcheck.explanation/1"
 
 @dataclass(frozen=True)
 class Options:
-    """How many spaces deeper each level is."""
+    """How many spaces deeper each level is, and whether other letters than ASCII's are escaped."""
 
     indent: int = 2
+    ascii: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Options":
-        return cls(options.get("indent", 2))
+        return cls(options.get("indent", 2), options.get("ascii", False))
 
 
 def render(step: Step, options: Options | None = None) -> str:
     """The whole document; `load` reads it back."""
     document = {"schema": SCHEMA, **_block(step)}
-    return json.dumps(document, indent=(options or Options()).indent, ensure_ascii=False, allow_nan=False)
+    options = options or Options()
+    return json.dumps(document, indent=options.indent, ensure_ascii=options.ascii, allow_nan=False)
 
 
 def load(text: str) -> Step:

@@ -189,7 +189,9 @@ def with_one_number_changed(lines: list[str]) -> Iterator[tuple[list[str], str]]
     ],
 )
 def test_a_wrong_digit_anywhere_in_an_exact_calculation_is_caught(name, arguments):
-    hides = re.compile(r"⌊|⌈|max|(?<![\d.,\[])0(?![\d.,\]])")  # rounding, a maximum and a product with 0 hide other numbers
+    hides = re.compile(
+        r"⌊|⌈|max|(?<![\d.,\[])0(?![\d.,\]])"
+    )  # rounding, a maximum and a product with 0 hide other numbers
     pages = (printed(name, seed, real=False, **arguments) for seed in range(40))
     page = next(page for page in pages if page.read() in range(4, 30) and not all(map(hides.search, page.formulas())))
     unnoticed = []
