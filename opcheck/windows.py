@@ -16,6 +16,7 @@ from opcheck.spec import Array, Shape
 Places = tuple[Any, ...]  # an index of slices
 
 BLOCK = 2**18  # numbers gathered at a time, 2 MiB: about what a core caches, and no large input blows up memory
+FEWEST = 256  # windows gathered at a time: each time the whole weight is read
 
 
 def output_size(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
@@ -106,9 +107,9 @@ def blocks(
     """
     if 0 in out:
         return
-    row = x.shape[1] * math.prod(kernel) * math.prod(out[1:])
-    images = max(1, BLOCK // max(1, row * out[0]))
-    rows = max(1, min(out[0], BLOCK // max(1, row)))
+    count = max(FEWEST, BLOCK // max(1, x.shape[1] * math.prod(kernel)))
+    images = max(1, count // math.prod(out))
+    rows = max(1, min(out[0], count // math.prod(out[1:])))
     span = dilation[0] * (kernel[0] - 1) + 1
     for n, first in itertools.product(range(0, len(x), images), range(0, out[0], rows)):
         image, last = slice(n, n + images), min(first + rows, out[0]) - 1

@@ -82,6 +82,7 @@ def test_blocks_cover_every_window_once(drawn: Any, size: int) -> None:
     covered = np.zeros((len(x), 1, *geometry[-1]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "BLOCK", size)
+        patch.setattr(windows, "FEWEST", 1)
         for here, there, out in windows.blocks(x, *geometry):
             covered[there] += 1
             part = windows.windows(x[here], *geometry[:-1], out)
