@@ -56,8 +56,10 @@ def lessons(screen: "Terminal", progress: Progress, entry: Entry | None) -> None
     from opcheck.learning.tutor import Tutor
 
     if entry is not None:
-        Tutor(entry, screen, progress).teach()
-        screen.tell(say("That was lesson {n}, {title}.", n=entry.number, title=entry.title))
+        mark = Tutor(entry, screen, progress).teach()
+        screen.tell(
+            say("That was lesson {n}: {right} of {all} right.", n=entry.number, right=mark.right, all=mark.questions)
+        )
         return
     while (entry := chosen(screen, progress)) is not None:
         lessons(screen, progress, entry)

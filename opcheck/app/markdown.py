@@ -11,7 +11,7 @@ from rich.text import Text
 class PlainHeading(Heading):
     """A heading stands at the left and is underlined in characters, which need no colour; rich would draw boxes."""
 
-    LINES: ClassVar[dict[str, str]] = {"h1": "═", "h2": "─"}
+    LINES: ClassVar[dict[str, str]] = {"h1": "═", "h2": "─", "h3": "╌"}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.text.plain, style="bold")

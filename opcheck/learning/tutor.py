@@ -153,6 +153,9 @@ class Tutor:
                 self.screen.markdown(hints.pop(0) if hints else say("There are no more hints; s shows the answer."))
             elif word:
                 outcome = self._judge(line, question, wanted)
+        for statement in statements(question.code):  # how it is computed
+            self.screen.code(statement.shown, "python")
+            self.screen.printed(self.session.run(statement))
         if question.remark:
             self.screen.markdown(question.remark)
         if self.mark.answers.get(number) != "right":

@@ -63,6 +63,17 @@ def test_who_answers_what_opcheck_computes_is_right(entry, tmp_path):
 
 
 @EACH
+def test_what_the_reader_does_not_unfold_is_not_needed(entry, tmp_path):
+    """The blocks in sight run without the answers, which a code host hides."""
+    session = Session(tmp_path)
+    for part in lesson.read(entry.path):
+        if isinstance(part, Code) and part.missing is None:
+            session.write(part)
+            if part.runs_python:
+                session.run_all(part)
+
+
+@EACH
 def test_no_hint_no_slip_and_no_mistake_is_the_answer(entry, tmp_path):
     """Slips differ from the answer, from each other, and from the exact answer's decimals."""
     session = Session(tmp_path)
@@ -126,4 +137,4 @@ def test_lessons_are_numbered_without_gaps():
 
 
 def test_every_lesson_is_on_the_shelf():
-    assert {entry.path for entry in ENTRIES} == set(Path(shelf.directory()).glob("*"))
+    assert {entry.path for entry in ENTRIES} == set(Path(shelf.directory()).glob("*.md"))
