@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from xml.etree import ElementTree
 
 import click
 
@@ -14,7 +13,7 @@ from opcheck.app.output import page_width, wants_color
 from opcheck.language import say
 from opcheck.verify.casefile import to_json
 from opcheck.verify.report import Report, Row, number_to_json, sentence
-from opcheck.verify.verdict import Status, Verdict
+from opcheck.verify.verdict import Verdict
 
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (
@@ -23,7 +22,10 @@ COLUMNS = (
     ("special", ("special",)),
     ("vjp", ("vjp",)),
     ("jvp", ("jvp",)),
-    ("rest", ("answers", "shape", "dtype", "adjoint", "second", "layout", "pure", "repeat", "threads", "batch", "refuses")),
+    (
+        "rest",
+        ("answers", "shape", "dtype", "adjoint", "second", "layout", "pure", "repeat", "threads", "batch", "refuses"),
+    ),
 )
 OPENED = 5  # failures that are shown in full
 
@@ -51,7 +53,9 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.live:
             click.echo("\r\x1b[K", nl=False, err=True)
 
@@ -60,7 +64,7 @@ def save(report: Report, folder: Path) -> dict[int, Path]:
     """Each failing case as a file; the path by the failure's place in the report."""
     saved = {}
     for k, verdict in enumerate(report.failures):
-        if verdict.trial is None or not _first_of_row(report, k):
+        if verdict.trial is None or not first_of_row(report, k):
             continue
         folder.mkdir(parents=True, exist_ok=True)
         op, dtype = verdict.trial.case.op, verdict.trial.dtype
@@ -73,12 +77,12 @@ def save(report: Report, folder: Path) -> dict[int, Path]:
     return saved
 
 
-def _first_of_row(report: Report, k: int) -> bool:
-    keys = [_key(each) for each in report.failures]
+def first_of_row(report: Report, k: int) -> bool:
+    keys = [key_of(each) for each in report.failures]
     return keys.index(keys[k]) == k
 
 
-def _key(verdict: Verdict) -> tuple[str, str, str]:
+def key_of(verdict: Verdict) -> tuple[str, str, str]:
     trial = verdict.trial
     return (trial.case.op, trial.dtype, verdict.claim) if trial else ("", "", verdict.claim)
 
@@ -95,7 +99,7 @@ def show(report: Report, implementation: str, saved: dict[int, Path]) -> None:
         force_terminal=wants_color("auto", sys.stdout.isatty()), no_color=not wants_color("auto", sys.stdout.isatty()),
     )  # fmt: skip
     console.print(table(report))
-    firsts = [k for k in range(len(report.failures)) if _first_of_row(report, k)]
+    firsts = [k for k in range(len(report.failures)) if first_of_row(report, k)]
     for k in firsts[:OPENED]:
         console.print(opened(report.failures[k], implementation, saved.get(k)), markup=False, soft_wrap=True)
     if len(firsts) > OPENED:
@@ -147,9 +151,14 @@ def opened(verdict: Verdict, implementation: str, path: Path | None) -> str:
     lines = [f"{verdict.status.value}  {trial.case.op} {trial.dtype} {verdict.claim}: {sentence(verdict)}"]
     shapes = "  ".join(f"{name} {'×'.join(map(str, a.shape)) or '()'}" for name, a in trial.case.arrays.items())
     params = "  ".join(f"{name}={value!r}" for name, value in trial.case.params.items())
-    lines.append(f"  {shapes}  {params}".rstrip() + ("" if trial.layout == "contiguous" else f"  layout={trial.layout}"))
+    lines.append(
+        f"  {shapes}  {params}".rstrip() + ("" if trial.layout == "contiguous" else f"  layout={trial.layout}")
+    )
     if verdict.resembles:
-        lines.append("  " + say("looks like: {names}", names=", ".join(_spoken(trial.case.op, name) for name in verdict.resembles)))
+        lines.append(
+            "  "
+            + say("looks like: {names}", names=", ".join(_spoken(trial.case.op, name) for name in verdict.resembles))
+        )
     lines += [f"  {line}" for line in calculation(verdict)]
     if path is not None:
         how = "" if implementation == "torch" else f" --impl {implementation}"
@@ -209,83 +218,3 @@ def notes(report: Report) -> list[str]:
     if report.interrupted:
         lines.append(say("interrupted: this is what was found so far"))
     return lines
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def junit(report: Report, start: float) -> str:
-    """A JUnit report (junit-10): a suite an operator and dtype, a test a claim."""
-    root = ElementTree.Element("testsuites", name="opcheck", time=f"{report.seconds:.3f}")
-    totals = {"tests": 0, "failures": 0, "errors": 0}
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start))
-    for op, dtype in dict.fromkeys((op, dtype) for op, dtype, _ in report.rows):
-        rows = {claim: row for (a, b, claim), row in report.rows.items() if (a, b) == (op, dtype)}
-        suite = ElementTree.SubElement(root, "testsuite", name=f"{op}.{dtype}", timestamp=stamp, hostname="localhost")
-        counts = {"tests": len(rows), "failures": 0, "errors": 0, "skipped": 0}
-        for claim, row in rows.items():
-            case = ElementTree.SubElement(
-                suite, "testcase", name=claim, classname=f"opcheck.{op}.{dtype}", time=f"{row.seconds:.3f}"
-            )
-            found = [each for each in report.failures if _key(each) == (op, dtype, claim)]
-            if row.failed and found:
-                crashed = found[0].status in (Status.CRASHED, Status.TIMED_OUT)
-                counts["errors" if crashed else "failures"] += 1
-                kind = "error" if crashed else "failure"
-                element = ElementTree.SubElement(case, kind, message=sentence(found[0]), type=found[0].status.value)
-                element.text = opened(found[0], "torch", None)
-            elif not row.cases:
-                counts["skipped"] += 1
-                ElementTree.SubElement(case, "skipped", message="; ".join(row.left_out))
-        suite.attrib.update({name: str(n) for name, n in counts.items()})
-        for name in totals:
-            totals[name] += counts[name]
-    root.attrib.update({name: str(n) for name, n in totals.items()})
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>opcheck verify</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1a1a1a }}
-table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #ddd }}
-th:nth-child(-n+3), td:nth-child(-n+3) {{ text-align: left }} .bad {{ color: #b00020; font-weight: 600 }}
-pre {{ background: #f6f6f4; padding: 1rem; overflow-x: auto; font-size: 13px }} summary {{ cursor: pointer }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #e6e6e6 }} pre {{ background: #22252b }}
- th, td {{ border-color: #333 }} .bad {{ color: #ff8a80 }} }}
-</style></head><body><h1>{title}</h1><p>{summary}</p>
-<table><thead><tr>{head}</tr></thead><tbody>
-{rows}
-</tbody></table>
-{failures}
-{notes}
-</body></html>"""
-
-
-def html(report: Report, implementation: str) -> str:
-    """One page without network: every row, and the worst element of each failing one opened."""
-    from html import escape
-
-    head = (say("operator"), say("dtype"), say("claim"), say("cases"), say("numbers"), say("worst error / bound"), say("s"))
-    rows = []
-    for (op, dtype, claim), row in report.rows.items():
-        result = f'<span class="bad">{say("{n} differ", n=row.failed)}</span>' if row.failed else (
-            f"{row.ratio:.3f}" if row.cases else escape(", ".join(row.left_out)))  # fmt: skip
-        tier = f" {row.tier}" if row.tier else ""
-        rows.append(f"<tr><td>{op}</td><td>{dtype}{tier}</td><td>{escape(claim)}</td><td>{row.cases}</td>"
-                    f"<td>{row.elements}</td><td>{result}</td><td>{row.seconds:.2f}</td></tr>")  # fmt: skip
-    firsts = [verdict for k, verdict in enumerate(report.failures) if verdict.trial and _first_of_row(report, k)]
-    failures = "\n".join(
-        f"<details open><summary class=bad>{escape(_key(v)[0])} {escape(_key(v)[1])} {escape(v.claim)}</summary>"
-        f"<pre>{escape(opened(v, implementation, None))}</pre></details>"
-        for v in firsts
-    )
-    return PAGE.format(
-        title=escape(f"opcheck verify {implementation}"),
-        summary=escape(notes(report)[-1]),
-        head="".join(f"<th>{escape(each)}</th>" for each in head),
-        rows="\n".join(rows),
-        failures=failures,
-        notes="".join(f"<p>{escape(line)}</p>" for line in notes(report)[:-1]),
-    )

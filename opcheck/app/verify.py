@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from opcheck import catalog
-from opcheck.app import findings
+from opcheck.app import findings, reports
 from opcheck.app.output import write
 from opcheck.language import say
 from opcheck.spec import Refused
@@ -25,7 +25,9 @@ from opcheck.spec import Refused
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.  [default: torch if "
               "its file imports torch]")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
-@click.option("--dtype", default="float32", show_default=True, metavar="TYPE,...", help="float64, float32, float16, bfloat16.")
+@click.option(
+    "--dtype", default="float32", show_default=True, metavar="TYPE,...", help="float64, float32, float16, bfloat16."
+)
 @click.option("--claims", metavar="CLAIM,...", help="Only these (--list-claims).")
 @click.option("--cases", type=click.IntRange(1), help="Cases for each operator and type.  [default: 300]")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time for each operator and type instead.")
@@ -76,9 +78,14 @@ def list_claims() -> int:
 
 def run(options: dict[str, Any]) -> int:
     """Verify, show what was found, and say by the exit code: 0 all agree, 1 something differs, 3 nothing could run."""
-    from opcheck.verify import api, run as runner
+    from opcheck.verify import api
+    from opcheck.verify import run as runner
 
-    names = [op.name for op in catalog.every()] if options["everything"] else [catalog.get(op).name for op in options["ops"]]
+    names = (
+        [op.name for op in catalog.every()]
+        if options["everything"]
+        else [catalog.get(op).name for op in options["ops"]]
+    )
     if not names:
         raise Refused(say("which operators?"), fix=say("name some, or --all (opcheck ops lists them)"))
     start = time.time()
@@ -107,9 +114,9 @@ def run(options: dict[str, Any]) -> int:
     else:
         findings.show(report, options["impl"], saved)
     if options["junit"]:
-        write(findings.junit(report, start), options["junit"])
+        write(reports.junit(report, start), options["junit"])
     if options["html"]:
-        write(findings.html(report, options["impl"]), options["html"])
+        write(reports.html(report, options["impl"]), options["html"])
     if nothing and report.agrees:
         from opcheck.errors import CouldNotRun
 
@@ -124,5 +131,3 @@ def connect(address: str | None) -> Any:
     from opcheck.verify.cluster import dask_executor
 
     return dask_executor(address)
-
-

@@ -118,9 +118,7 @@ def load_file(path: Path) -> Any:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise Refused(
-            say("{path} does not load", path=path), got=f"{type(error).__name__}: {error}"
-        ) from None
+        raise Refused(say("{path} does not load", path=path), got=f"{type(error).__name__}: {error}") from None
     finally:
         sys.path.remove(str(path.resolve().parent))
     return module

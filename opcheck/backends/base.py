@@ -92,9 +92,7 @@ def named_outputs(op: Op, result: Any, shapes: Mapping[str, Shape]) -> dict[str,
             if isinstance(result, (tuple, list))
             else say("one {type}", type=type(result).__name__)
         )
-        raise Malformed(
-            say("{op} returns {names} here; got {got}", op=op.name, names=", ".join(shapes), got=got)
-        )
+        raise Malformed(say("{op} returns {names} here; got {got}", op=op.name, names=", ".join(shapes), got=got))
     return dict(zip(shapes, result, strict=True))
 
 
@@ -134,9 +132,7 @@ def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
     if inspect.Parameter.VAR_KEYWORD in kinds:
         return ""
     positional, keywords = arguments(op, case.arrays, case.params)
-    places = sum(
-        kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds
-    )
+    places = sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
     if len(positional) > places and inspect.Parameter.VAR_POSITIONAL not in kinds:
         return [each.name for each in op.inputs][places]
     return next((name for name in keywords if name not in accepted), "")

@@ -85,7 +85,9 @@ class NumpyFunction(Backend):
     def lacks(self, op: Op, case: Case) -> str:
         return lacking(op, case, self.candidate)
 
-    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> "NumpySession":
+    def open(
+        self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True
+    ) -> "NumpySession":
         return NumpySession(self.candidate, op, case, dtype, layout)
 
 
@@ -141,7 +143,11 @@ class NumpySession(Session):
         if function is None:
             raise NoCounterpart(say("a numpy function without .jvp"))
         found = self._call(function, {name: self._cast(each) for name, each in tangents.items()})
-        names = {each.name: self.shapes[each.name] for each in self.op.outputs if each.differentiable and each.name in self.shapes}
+        names = {
+            each.name: self.shapes[each.name]
+            for each in self.op.outputs
+            if each.differentiable and each.name in self.shapes
+        }
         return {name: numbers(each, name) for name, each in named_outputs(self.op, found, names).items()}
 
     @property
@@ -156,7 +162,8 @@ class NumpySession(Session):
         return tuple(
             name
             for name, each in self.results().items()
-            if isinstance(each, np.ndarray) and any(np.may_share_memory(each, a) for a in self.arrays.values() if a.size)
+            if isinstance(each, np.ndarray)
+            and any(np.may_share_memory(each, a) for a in self.arrays.values() if a.size)
         )
 
 

@@ -79,7 +79,10 @@ class TensorSession(Session):
         self.leaves = {
             each.name: self.tensors[each.name]
             for each in op.inputs
-            if gradients and each.differentiable and each.name in self.tensors and self.tensors[each.name].is_floating_point()
+            if gradients
+            and each.differentiable
+            and each.name in self.tensors
+            and self.tensors[each.name].is_floating_point()
         }
         self._results: dict[str, Any] | None = None
 
@@ -179,15 +182,15 @@ class TensorSession(Session):
     def changed(self) -> tuple[str, ...]:  # type: ignore[override]
         now = {name: to_numpy(self.torch, tensor) for name, tensor in self.tensors.items()}
         return tuple(
-            name for name, array in self.case.arrays.items() if not np.array_equal(now[name], array, equal_nan=array.dtype.kind == "f")
+            name
+            for name, array in self.case.arrays.items()
+            if not np.array_equal(now[name], array, equal_nan=array.dtype.kind == "f")
         )
 
     def shares_memory(self) -> tuple[str, ...]:
         taken = {tensor.untyped_storage().data_ptr() for tensor in self.tensors.values() if tensor.numel()}
         return tuple(
-            name
-            for name, each in self.results().items()
-            if each.numel() and each.untyped_storage().data_ptr() in taken
+            name for name, each in self.results().items() if each.numel() and each.untyped_storage().data_ptr() in taken
         )
 
 

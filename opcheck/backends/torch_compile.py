@@ -17,9 +17,7 @@ class TorchCompile(TensorBackend):
         super().__init__(device)
         self._compiled: dict[tuple[str, str], Any] = {}
 
-    def open(
-        self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True
-    ) -> TensorSession:
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
         key = (op.name, repr(sorted(case.params.items())))
         if key not in self._compiled:
             # a graph for each set of parameters and ranks: more than torch's limit of recompilations for one function

@@ -90,7 +90,8 @@ class FuncSession(TensorSession):
             _, pull = torch.func.vjp(function, *leaves)
             gradients = pull(tuple(self.tensor(each, "contiguous") for each in cotangent.values()))
             return sum(
-                (g * self.tensor(directions[name], "contiguous")).sum() for name, g in zip(names, gradients, strict=True)
+                (g * self.tensor(directions[name], "contiguous")).sum()
+                for name, g in zip(names, gradients, strict=True)
             )
 
         found = torch.func.grad(first, argnums=tuple(range(len(names))))(*self.leaves.values())

@@ -49,13 +49,13 @@ class Rounding:
 
     whole = False
 
-    def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
+    def forward(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> Any:
         return None
 
-    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound] | None:
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Bound] | None:
         return None
 
-    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
         return None
 
 

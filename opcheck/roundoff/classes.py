@@ -53,7 +53,12 @@ class Row:
         total, size = np.abs(self.sum(g)), self.sum(np.abs(g))
         p_error = self.p_error + self.p * 1.05 * (self.log_error + C_EXP * f.u)
         return np.asarray(
-            1.05 * (p_error * total + self.p * (f.gamma(self.n) * size + 3 * f.u * total) + f.u * (np.abs(g) + self.p * total))
+            1.05
+            * (
+                p_error * total
+                + self.p * (f.gamma(self.n) * size + 3 * f.u * total)
+                + f.u * (np.abs(g) + self.p * total)
+            )
             + f.eta
         )
 
@@ -199,4 +204,3 @@ class ClassRounding(Rounding):
 def by_row(x: Array) -> Array:
     """The array as (N, C, D)."""
     return x.reshape(1, -1, 1) if x.ndim == 1 else x.reshape(*x.shape[:2], int(np.prod(x.shape[2:])))
-

@@ -108,9 +108,7 @@ class Bounds:
             if each.differentiable and each.name in self.shapes
         }
 
-    def _from_graph(
-        self, nodes: Mapping[str, list[Any]], shapes: Mapping[str, Shape], f: Format
-    ) -> dict[str, Bound]:
+    def _from_graph(self, nodes: Mapping[str, list[Any]], shapes: Mapping[str, Shape], f: Format) -> dict[str, Bound]:
         definition = self._definition
         assert definition is not None
         graph = definition.graph()

@@ -7,7 +7,6 @@ confirms it; an alarm that the definition does not confirm is a defect of opchec
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -113,7 +112,9 @@ class Check:
             message=say("{name} has shape {got}; it should be {want}", name=name, got=got.shape, want=expected.shape),
         )
 
-    def compare(self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None) -> Finding:
+    def compare(
+        self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
+    ) -> Finding:
         """All arrays of one kind ("output", "gradient", "tangent") against the bound, in the smallest tier that holds."""
         expected = self.expected_of(kind)
         finding = Finding(claim)

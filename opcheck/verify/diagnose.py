@@ -47,7 +47,9 @@ def _explain(check: Check, verdict: Verdict) -> list[str]:
     got, expected = _answers(check, kind)
     if not got:
         return []
-    names = [each.name for each in check.op.mistakes if _predicts(check, kind, got, expected, _mistaken(check, kind, each))]
+    names = [
+        each.name for each in check.op.mistakes if _predicts(check, kind, got, expected, _mistaken(check, kind, each))
+    ]
     same_shape = all(got[name].shape == expected[name].shape for name in got)
     for name, relation in _RELATIONS.items():
         try:

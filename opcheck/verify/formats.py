@@ -85,7 +85,11 @@ class Format:
         """The bound `error` and one more rounding of the result where it is computed in another format."""
         if not self.compute:
             return error
-        return error + 2.0**-self.digits * (np.abs(y) + error) + (self.eta if self.name == "bfloat16" else self.smallest) / 2
+        return (
+            error
+            + 2.0**-self.digits * (np.abs(y) + error)
+            + (self.eta if self.name == "bfloat16" else self.smallest) / 2
+        )
 
     def round(self, x: Any, truncate: bool = False) -> Array:
         """`x` rounded to this format (nearest, ties to even; or towards zero), as float64."""

@@ -57,7 +57,13 @@ class Deviation:
             "claim": claim,
         }
         # the expression is ours: it comes with the package
-        return bool(eval(self.only or self.condition, {"__builtins__": {"len": len, "any": any, "all": all, "inf": math.inf}}, names))
+        return bool(
+            eval(
+                self.only or self.condition,
+                {"__builtins__": {"len": len, "any": any, "all": all, "inf": math.inf}},
+                names,
+            )
+        )
 
     def answers(self, verdict: Verdict) -> bool:
         """Whether what came is what the entry says."""
@@ -75,7 +81,7 @@ def every() -> tuple[Deviation, ...]:
     """All entries, in the order of the file."""
     data = tomllib.loads(resources.files("opcheck.verify").joinpath("known.toml").read_text(encoding="utf-8"))
     return tuple(
-        Deviation(**{**each, "claims": tuple(each["claims"]), "at": tuple(each["at"]), 
+        Deviation(**{**each, "claims": tuple(each["claims"]), "at": tuple(each["at"]),
                      "only": compile(each["condition"], each["name"], "eval")})
         for each in data["deviation"]
     )  # fmt: skip

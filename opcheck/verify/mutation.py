@@ -1,6 +1,6 @@
 """The mutation score: how many wrong implementations the verifier refuses, and after how many cases.
 
-    python -m opcheck.verify.mutation [OP ...] [--form numpy|torch] [--cases 300] [--seed 0] [--json]
+python -m opcheck.verify.mutation [OP ...] [--form numpy|torch] [--cases 300] [--seed 0] [--json]
 """
 
 import json

@@ -172,7 +172,9 @@ class Report:
         failed = sum(row.failed for row in self.rows.values())
         if failed:
             first = self.failures[0]
-            return say("{n} checks differ; first {claim}: {message}", n=failed, claim=first.claim, message=sentence(first))
+            return say(
+                "{n} checks differ; first {claim}: {message}", n=failed, claim=first.claim, message=sentence(first)
+            )
         return say("{n} cases agree", n=self.trials)
 
 

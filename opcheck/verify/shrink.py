@@ -31,7 +31,9 @@ def explain_failures(report: Report, backend: Backend) -> None:
         if key in seen:
             continue
         seen.add(key)
-        same = [each for each in report.failures if each.trial and (each.trial.case.op, each.trial.dtype, each.claim) == key]
+        same = [
+            each for each in report.failures if each.trial and (each.trial.case.op, each.trial.dtype, each.claim) == key
+        ]
         smaller = minimal(catalog.get(key[0]), verdict, backend)
         report.failures[k] = replace(smaller, resembles=resemblances(catalog.get(key[0]), [smaller, *same], backend))
 

@@ -154,7 +154,9 @@ def with_directions(op: Op, made: Trial, rng: np.random.Generator) -> Trial:
     _, shapes = op.checked(made.case)
     values = Exact(rng, f) if made.policy == "exact" else Real(rng, f)
     cotangent = {
-        each.name: values.array(*shapes[each.name]) for each in op.outputs if each.differentiable and each.name in shapes
+        each.name: values.array(*shapes[each.name])
+        for each in op.outputs
+        if each.differentiable and each.name in shapes
     }
     tangents = {name: values.array(*made.case.arrays[name].shape) for name in differentiable(op, made.case)}
     return made.replace(cotangent=cotangent, tangents=tangents)
@@ -171,7 +173,9 @@ def differentiable(op: Op, case: Case) -> list[str]:
 
 def widened_sizes(op: Op, case: Case, rng: np.random.Generator) -> Case:
     """The case with one of its sizes (a letter of the declared shapes) near a vector width, if that is legal."""
-    letters = {each.name: _letters(each.letters, case.arrays[each.name].ndim) for each in op.inputs if each.name in case.arrays}
+    letters = {
+        each.name: _letters(each.letters, case.arrays[each.name].ndim) for each in op.inputs if each.name in case.arrays
+    }
     names = sorted({letter for row in letters.values() for letter in row if letter.isalnum()})
     if not names:
         return case
@@ -203,4 +207,3 @@ def _refilled(array: Array, shape: tuple[int, ...], rng: np.random.Generator) ->
     drawn = rng.choice(array.ravel(), size=shape)
     signed = array.dtype.kind == "f" and (array < 0).any()
     return np.asarray(drawn * rng.choice([1.0, -1.0], size=shape)) if signed else np.asarray(drawn)
-
