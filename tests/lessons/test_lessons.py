@@ -13,6 +13,7 @@ from opcheck.learning.progress import Progress
 from opcheck.learning.session import Session
 from opcheck.learning.tutor import Tutor, shown
 from tests import snippets
+from tests.lessons.sums import agree, sums
 
 ENTRIES = shelf.every()
 EACH = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -91,6 +92,34 @@ def test_no_hint_no_slip_and_no_mistake_is_the_answer(entry, tmp_path):
                 assert answers.compare(wrong, right, part.decimals) is not Match.RIGHT, slip.sentence
         elif code.runs_python:
             session.run_all(code)
+
+
+def prose(entry):
+    """All that is there to be read: the text, the hints, and what is told after an answer."""
+    for part in lesson.read(entry.path):
+        if isinstance(part, Prose):
+            yield part.text
+        elif isinstance(part, Question):
+            yield from (*part.hints, part.remark)
+
+
+@EACH
+def test_the_sums_in_the_prose_are_right(entry):
+    found = [sides for text in prose(entry) for sides in sums(text)]
+    assert [sides for sides in found if not all(map(agree, sides, sides[1:]))] == []
+
+
+def test_a_wrong_sum_in_the_prose_would_be_seen():
+    assert sum(1 for entry in ENTRIES for text in prose(entry) for _ in sums(text)) >= 12
+    assert list(sums("It is at place 1·3 + 2·1 = 6, and 3x², that is 3·2² = 12.")) == [
+        ["1·3 + 2·1", "6"],
+        ["3·2²", "12"],
+    ]
+    assert list(sums("y = 2·3 = 6 and relu'(0) = 0 and x = 3")) == [["2·3", "6"]]
+    assert not agree("1·3 + 2·1", "6")
+    assert agree("3·2²", "12")
+    assert agree("1/3", "0.33")
+    assert not agree("1/3", "0.34")
 
 
 @EACH
