@@ -52,6 +52,18 @@ class Assignment:
     feedback: str = "worked calculation"
     language: str = "en"
     digest: str = ""
+    origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled, questions are names: they are partly code, and another process reads them from the text again."""
+        names = tuple(question.name for question in self.questions)
+        return {**self.__dict__, "questions": names} if self.origin else self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["origin"]:
+            read_again = parse(*state["origin"]).questions
+            state = {**state, "questions": tuple(each for each in read_again if each.name in state["questions"])}
+        self.__dict__.update(state)
 
     @property
     def points(self) -> float:
@@ -113,7 +125,8 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
             digest.update((folder / used).read_bytes())
     reader.finish()
     return Assignment(
-        title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest()
+        title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
+        (text, name, folder.absolute()),
     )  # fmt: skip
 
 

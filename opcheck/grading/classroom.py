@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 import opcheck
+from opcheck import language
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import judge, roster
 from opcheck.grading.assignment import Assignment
@@ -145,10 +146,10 @@ class _Run:
     def _in_processes(self, left: list[int], jobs: int, bar: Progress) -> None:
         """Each process that dies takes the pool with it; whose code was in it is tried once more, alone."""
         while left:
-            with _pool(jobs) as pool:
+            with _pool(jobs, self.assignment.language) as pool:
                 suspects = self._through(left, pool, jobs, bar)
             for index in suspects:
-                with _pool(1) as pool:
+                with _pool(1, self.assignment.language) as pool:
                     if self._through([index], pool, 1, bar):
                         self._fail(index, say("the process that graded it was killed"), bar)
             seen = {*suspects, *self.numbers}
@@ -214,11 +215,11 @@ class _Here(Executor):
 
 
 @contextmanager
-def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(jobs: int, speaking: str) -> Iterator[ProcessPoolExecutor]:
     """Processes of our own, which are ended at once if the block is left by Ctrl-C."""
     before = {*active_children()}
     # spawn: a fork would take along the locks of other threads, such as the one that draws the progress bar
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(speaking,))
     try:
         yield pool
     except BaseException:
@@ -230,8 +231,9 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown()
 
 
-def _begin() -> None:
-    """In each process: Ctrl-C is the parent's to answer, and it does not outlive a parent that was killed."""
+def _begin(speaking: str) -> None:
+    """In each process: the language of the assignment; Ctrl-C is the parent's to answer; no life without a parent."""
+    language.use(speaking)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -10,6 +10,13 @@ from opcheck.grading.results import Check, Outcome, Result
 from opcheck.steps import Apply, Cell, Formula, Grid, Grids, Number, Prose, Step, Symbol, Table
 
 HOSTILE = "=cmd()\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>&\"'\x00\u202e\ud800\uffff\r\n@x\u2028\u009b"
+
+
+class Asked(NamedTuple):
+    """As much of a question."""
+
+    name: str
+    op: Any
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,15 @@ def test_what_is_no_notebook_is_refused(text, said):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["cells", "worksheets", "source", "input", "cell_type", "metadata", "kernelspec", "language"]),
-        inner | st.just("code"),
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["cells", "worksheets", "source", "input", "cell_type", "metadata", "kernelspec", "language"]
+            ),
+            inner | st.just("code"),
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

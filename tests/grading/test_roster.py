@@ -16,8 +16,6 @@ from opcheck.sandbox import File, Source
 CODE = "def linear(x, w, b=None):\n    return x @ w.T\n"
 
 
-
-
 def place(folder: Path, files: dict[str, str | bytes]) -> Path:
     for name, content in files.items():
         path = folder / name
@@ -217,7 +215,7 @@ def problem(folder: Path) -> str:
         ({"ada.ipynb": "{"}, "the notebook is not valid JSON (Expecting property name"),
         ({"ada.ipynb": "[1]"}, "the file is not a notebook: it has no list of cells"),
         ({"ada.zip": b"PK not a zip"}, "ada.zip is not a zip that can be read (File is not a zip file)"),
-        ({"ada.ipynb": '{"metadata": {"kernelspec": {"language": "julia"}}, "cells": []}'}, "language is julia, not Python"),
+        ({"ada.ipynb": '{"metadata": {"kernelspec": {"language": "R"}}, "cells": []}'}, "language is R, not Python"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(tmp_path, files, said):
@@ -275,5 +273,9 @@ def test_a_digest_tells_whether_anything_that_the_code_sees_has_changed(tmp_path
     assert one == digest(place(tmp_path / "same", {"ada/hw.py": CODE, "ada/data.csv": "1"}))
     others = [{"hw.py": CODE}, {"hw.py": CODE + " ", "data.csv": "1"}, {"hw.py": CODE, "data.csv": "2"},
               {"hw.py": CODE, "other.csv": "1"}, {"hw2.py": CODE, "data.csv": "1"}]  # fmt: skip
-    found = {digest(place(tmp_path / str(n), {f"ada/{k}": v for k, v in files.items()})) for n, files in enumerate(others)}
+    folders = [
+        place(tmp_path / str(n), {f"ada/{name}": text for name, text in files.items()})
+        for n, files in enumerate(others)
+    ]
+    found = set(map(digest, folders))
     assert len(found | {one}) == len(others) + 1

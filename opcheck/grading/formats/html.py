@@ -77,7 +77,7 @@ def class_page(results: Sequence[Result], assignment: "Assignment") -> str:
         standings=[(CLASSES[each], say(each.value)) for each in Standing],
         questions=[_spread(found, name) for name in found.questions],
         mistakes=[(n, name, wording.mistake(assignment, name, each)) for n, name, each in found.mistakes[:MOST]],
-        rows=_rows(results),
+        rows=_rows(results, found),
     )
 
 
@@ -86,16 +86,20 @@ def _students(results: Sequence[Result], title: str) -> Iterator[tuple[str, str]
         yield f"students/{file}", student_page(result, title, up="../index.html")
 
 
-def _rows(results: Sequence[Result]) -> Iterator[Row]:
+def _rows(results: Sequence[Result], found: Summary) -> Iterator[Row]:
     for file, result in zip(wording.file_names(results, ".html"), results, strict=True):
-        marks = []
-        for name, checks in by_question(result).items():
-            stands = standing(checks)
-            marks.append(
-                (CLASSES[stands], wording.number(score_of(checks)), f"{clean.line(name)}: {say(stands.value)}")
-            )
+        graded = by_question(result)
+        marks = [_mark_of(clean.line(name), graded.get(name)) for name in found.questions]
         score = wording.number(result.score)
         yield Row(clean.line(result.student), f"students/{file}", score, _share(result.score, result.points), marks)
+
+
+def _mark_of(name: str, checks: list[Check] | None) -> tuple[str, str, str]:
+    """The class, the points and the words for a question in the table of students."""
+    if checks is None:
+        return "empty", "–", name
+    stands = standing(checks)
+    return CLASSES[stands], wording.number(score_of(checks)), f"{name}: {say(stands.value)}"
 
 
 def _spread(found: Summary, name: str) -> tuple[str, str, str, list[tuple[str, int, str]]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from opcheck.grading.formats import clean, wording
 from opcheck.grading.results import Check, Outcome, Result
-from opcheck.grading.summary import Standing, Summary, by_question, points_of, score_of, summary
+from opcheck.grading.summary import Standing, Summary, by_question, score_of, summary
 from opcheck.language import say
 from opcheck.render import render as render_steps
 from opcheck.steps import Block, Prose, Step, Table
@@ -20,7 +20,8 @@ def render(results: Sequence[Result], assignment: "Assignment") -> str:
     """One submission with all its checks; several as a table and a summary."""
     if len(results) == 1:
         return report(results[0], results[0].checks, results[0].notes)
-    blocks = [_table(results), *class_blocks(summary(results), assignment)]
+    found = summary(results)
+    blocks = [_table(results, found), *class_blocks(found, assignment)]
     return _text(Step(clean.line(assignment.title), tuple(blocks)))
 
 
@@ -61,14 +62,14 @@ def _text(step: Step) -> str:
 # --- a class --------------------------------------------------------------------------------------------------------
 
 
-def _table(results: Sequence[Result]) -> Table:
+def _table(results: Sequence[Result], found: Summary) -> Table:
     """A line for each student, with the points of each question."""
     rows = []
     for result in results:
-        marks = [wording.number(score_of(checks)) for checks in by_question(result).values()]
+        scores = {name: score_of(checks) for name, checks in by_question(result).items()}
+        marks = [wording.number(scores[name]) if name in scores else "–" for name in found.questions]
         rows.append((clean.line(result.student), wording.number(result.score), *marks))
-    first = by_question(results[0]) if results else {}
-    asked = [f"{clean.line(name)} ({wording.number(points_of(checks))})" for name, checks in first.items()]
+    asked = [f"{clean.line(each.name)} ({wording.number(each.points)})" for each in found.questions.values()]
     return Table((say("student"), say("points"), *asked), tuple(rows))
 
 
