@@ -8,7 +8,7 @@ import numpy as np
 
 from opcheck.explanation.calculation import Calculation, leaves, reader
 from opcheck.explanation.grids import draw
-from opcheck.explanation.unfold import ADJOINT, Unfolded
+from opcheck.explanation.unfold import ADJOINT, Unfolded, barred
 from opcheck.language import say
 from opcheck.spec import Array, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
@@ -55,7 +55,7 @@ def gradient_steps(
 
 def _meaning(symbol: str, shape: Shape, default: bool) -> str:
     """What the upstream gradient is, in a sentence."""
-    bar = symbol + ADJOINT
+    bar = barred(symbol)
     if not shape and default:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
     if default:
@@ -163,14 +163,15 @@ def _grids(calculation: Calculation, name: str, g: Array, sweep: Sweep, at: Shap
     for label, (values, hidden) in drawn.items():
         if values.ndim:
             marks = [place for each, place in read if each == label]
-            grids += draw(label, values.shape, reader(values), marks, (), hidden)
+            title = barred(label.removesuffix(ADJOINT)) if label.endswith(ADJOINT) else label
+            grids += draw(title, values.shape, reader(values), marks, (), hidden)
     if array.ndim and sweep.complete:
 
         def result(place: Shape) -> Any:
             found = sweep.adjoints.get((spec.symbol, place))
             return Fraction(0) if found is None else as_fraction(sweep.values[found.id])
 
-        grids += draw(spec.symbol + ADJOINT, array.shape, result, [at], (), calculation.hidden.get(spec.symbol, 0))
+        grids += draw(barred(spec.symbol), array.shape, result, [at], (), calculation.hidden.get(spec.symbol, 0))
     return [Grids(tuple(grids))] if grids else []
 
 

@@ -156,4 +156,10 @@ def as_number(value: Any) -> Number:
     return Number(as_fraction(value), inexact=not isinstance(value, (Fraction, int, float)))
 
 
+def barred(symbol: str) -> str:
+    """The adjoint of a symbol as it is written: the bar is over its letter, before a prime."""
+    letters = symbol.rstrip("′")
+    return letters + ADJOINT + symbol[len(letters) :]
+
+
 ADJOINT = "\u0304"  # a label that ends with a macron is the adjoint of what it marks

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from opcheck.render.names import Piece, pieces, take_apart
+from opcheck.render.names import PRIME, Piece, pieces, take_apart
 from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
@@ -49,7 +49,8 @@ class MathML(Notation):
         marks = (*name.accents, *(["bar"] if symbol.adjoint else ["dot"] if symbol.tangent else []))
         below = [f"<mi>{escape(name.below)}</mi>"] if name.below else []
         below += [f"<mn>{','.join(map(str, symbol.at))}</mn>"] if symbol.at else []
-        return _scripts(_letters(name.base, marks), "<mo>,</mo>".join(below))
+        primes = f"<mo>{PRIME * name.primes}</mo>" if name.primes else ""
+        return _scripts(_letters(name.base, marks), "<mo>,</mo>".join(below), primes)
 
     def elided(self, elided: Elided) -> str:
         shown = "<mo>⋯</mo>" if elided.value is None else self.write(elided.value)

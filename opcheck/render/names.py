@@ -4,6 +4,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+PRIME = "′"
+RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0307": "dot", "\u0303": "tilde"}
 SUBSCRIPTS = dict(zip("₋₀₁₂₃₄₅₆₇₈₉ₜ", "−0123456789t", strict=True))
 WORDS = frozenset(
@@ -17,24 +19,26 @@ class Name(NamedTuple):
     base: str
     accents: tuple[str, ...] = ()
     below: str = ""
+    primes: int = 0
 
 
 def take_apart(name: str) -> Name:
     """The parts of a name.
 
     >>> take_apart("x̄1")
-    Name(base='x', accents=('bar',), below='1')
+    Name(base='x', accents=('bar',), below='1', primes=0)
     >>> take_apart("H_out")
-    Name(base='H', accents=(), below='out')
+    Name(base='H', accents=(), below='out', primes=0)
     """
     letters = unicodedata.normalize("NFD", name)
     accents = tuple(ACCENTS[c] for c in letters if c in ACCENTS)
-    letters = "".join(c for c in letters if c not in ACCENTS)
+    primes = letters.count(PRIME)
+    letters = "".join(c for c in letters if c not in ACCENTS and c != PRIME)
     found = re.fullmatch(r"(.*?[^\W\d_])(?:_(.+)|([\d₋₀-₉ₜ]+))?", letters)
     if not found:
-        return Name(letters, accents)
+        return Name(letters, accents, primes=primes)
     below = "".join(SUBSCRIPTS.get(c, c) for c in found[2] or found[3] or "")
-    return Name(found[1], accents, below)
+    return Name(found[1], accents, below, primes)
 
 
 class Piece(NamedTuple):
@@ -47,7 +51,9 @@ class Piece(NamedTuple):
     above: tuple["Piece", ...] = ()
 
 
-LETTER = r"(?:(?![₀-₉ₜ])[^\W\d_])"
+LETTER = r"(?:(?![₀-₉ₜ⁰¹²³⁴-⁹½ᵗ])[^\W\d_])"
+SUPERSCRIPTS = {sign: Piece("number", str(n)) for n, sign in enumerate(RAISED)}
+SUPERSCRIPTS |= {"ᵗ": Piece("name", "t"), PRIME: Piece("sign", PRIME)}
 TOKEN = re.compile(
     rf"(?P<space>\s+)|(?P<name>{LETTER}(?:{LETTER}|[\u0302-\u0307])*)|(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<sign>.)",
     re.DOTALL,
@@ -68,13 +74,13 @@ def _parse(tokens: list[tuple[str, str]]) -> list[Piece]:
         last = result[-1] if result else None
         if text == "[" and last and last.kind == "name":
             result[-1] = last._replace(below=(*last.below, *_parse(_until_closed(tokens))))
-        elif text in SUBSCRIPTS and last:
-            result[-1] = last._replace(below=(*last.below, Piece("number", SUBSCRIPTS[text])))
+        elif last and last.kind == "name" and (text in SUBSCRIPTS or kind == "number"):  # β₁ or β1
+            result[-1] = last._replace(below=(*last.below, Piece("number", SUBSCRIPTS.get(text, text))))
         elif text in ("_", "^") and tokens and last:
             raised = tuple(_parse(_script(tokens)))
             result[-1] = last._replace(below=raised) if text == "_" else last._replace(above=raised)
-        elif text == "²" and last:
-            result[-1] = last._replace(above=(Piece("number", "2"),))
+        elif text in SUPERSCRIPTS and last:
+            result[-1] = last._replace(above=(*last.above, SUPERSCRIPTS[text]))
         elif kind == "name":
             letters = "".join(c for c in text if c not in ACCENTS)
             accents = tuple(ACCENTS[c] for c in text if c in ACCENTS)

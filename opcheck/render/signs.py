@@ -4,7 +4,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from opcheck.render.names import LETTER
+from opcheck.render.names import LETTER, RAISED
 from opcheck.render.notation import ATOM, MULTIPLICATIVE, POWER, Notation, is_negative
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
@@ -12,13 +12,14 @@ from opcheck.steps import Elided, Expression, Number, Symbol
 ASCII_NAMES = {
     "β": "beta", "ε": "eps", "μ": "mu", "ρ": "rho", "α": "alpha", "λ": "lambda", "γ": "gamma", "η": "eta", "τ": "tau",
     "σ": "sigma", "Σ": "Sum", "·": "*", "−": "-", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "∞": "inf", "×": "x",
-    "→": "->", "…": "...", "≈": "~=", "≤": "<=", "≥": ">=", "√": "sqrt", "²": "^2", "∂": "d", "∈": "in", "’": "'",
+    "→": "->", "…": "...", "≈": "~=", "≤": "<=", "≥": ">=", "√": "sqrt", "∂": "d", "∈": "in", "’": "'",
     "₁": "1", "₂": "2", "₀": "0", "ₜ": "t", "ℓ": "l", "π": "pi", "—": "-", "–": "-", "±": "+-", "\u00a0": "\u00a0",
     "\u0302": "_hat", "\u0304": "_bar", "\u0307": "_dot", "δ": "delta", "θ": "theta", "φ": "phi", "Δ": "Delta",
     "₃": "3", "₄": "4", "₅": "5", "₆": "6", "₇": "7", "₈": "8", "₉": "9", "₋": "_-", "′": "'", "│": "|", "┌": "+",
     "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+",
     "≠": "!=", "∑": "Sum", "∏": "Prod", "½": "1/2", "‖": "||", "⊙": "*", "¯": "_bar", "─": "-",
 }  # fmt: skip
+ASCII_NAMES |= {sign: f"^{n}" for n, sign in enumerate(RAISED)} | {"ᵗ": "^t"}
 
 # what a screen reader says for the signs in a sentence
 WORDS = (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from opcheck.render.formulas import Formulas
-from opcheck.render.names import ACCENTS, SUBSCRIPTS, Piece, pieces, take_apart
+from opcheck.render.names import ACCENTS, RAISED, SUBSCRIPTS, Piece, pieces, take_apart
 from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation, Term
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.render.signs import Signs
@@ -20,8 +20,9 @@ COMMANDS = {
     "Δ": r"\Delta", "ℓ": r"\ell", "Σ": r"\sum", "∑": r"\sum", "∏": r"\prod", "∂": r"\partial", "∞": r"\infty",
     "·": r"\cdot", "×": r"\times", "⊙": r"\odot", "−": "-", "±": r"\pm", "→": r"\to", "≤": r"\le", "≥": r"\ge",
     "≠": r"\ne", "≈": r"\approx", "∈": r"\in", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
-    "√": r"\surd", "²": "^2", "‖": r"\|", "½": r"\tfrac{1}{2}", "…": r"\dots",
+    "√": r"\surd", "‖": r"\|", "½": r"\tfrac{1}{2}", "′": r"\prime", "…": r"\dots",
 }  # fmt: skip
+COMMANDS |= {sign: f"^{n}" for n, sign in enumerate(RAISED)} | {"ᵗ": "^t"}
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -81,6 +82,7 @@ class TeX(Notation):
             letters = rf"\{mark if len(name.base) == 1 else WIDE.get(mark, mark)}{{{letters}}}"
         below = [_subscript(name.below)] if name.below else []
         below += [",".join(map(str, symbol.at))] if symbol.at else []
+        letters += "'" * name.primes
         return letters + (f"_{{{';'.join(below)}}}" if below else "")
 
     def elided(self, elided: Elided) -> str:
@@ -132,12 +134,17 @@ def _word(word: str) -> str:
     """A letter in italics, a word upright."""
     if len(word) == 1:
         return COMMANDS.get(word, word)
-    return rf"\mathrm{{{escaped(word)}}}"
+    parts = re.findall(r"[A-Za-z0-9]+|.", word)
+    return "".join(rf"\mathrm{{{part}}}" if part.isascii() and part.isalnum() else _sign(part) for part in parts)
+
+
+def _sign(sign: str) -> str:
+    return COMMANDS.get(sign, rf"\{sign}" if sign in "{}#$%&_" else r"\ " if sign == " " else sign)
 
 
 def _subscript(text: str) -> str:
     number = text.replace("−", "-")
-    return number if len(text) == 1 or number.lstrip("-").isdigit() else rf"\mathrm{{{escaped(text)}}}"
+    return number if len(text) == 1 or number.lstrip("-").isdigit() else _word(text)
 
 
 # --- definitions, which are given as text ---------------------------------------------------------------------------
@@ -170,7 +177,7 @@ def _piece(piece: Piece) -> str:
     if piece.kind == "word":
         return rf"\text{{ {text} }}"
     if piece.kind != "name":
-        return COMMANDS.get(text, rf"\{text}" if text in "{}#$%&" else text)
+        return _sign(text)
     name = {**FUNCTIONS, "ln": r"\ln", "log": r"\log"}.get(text) or _word(text)
     for mark in piece.accents:
         name = rf"\{mark}{{{name}}}"
