@@ -92,7 +92,10 @@ class JaxSession(Session):
         return {name: np.asarray(each, dtype=np.float64) for name, each in found.items()}
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
-        _, pull = self.jax.vjp(self._function(), *self._leaves())
+        try:
+            _, pull = self.jax.vjp(self._function(), *self._leaves())
+        except NotImplementedError as error:
+            raise NoCounterpart(str(error).split(",")[0]) from None
         gradients = pull(self._array(next(iter(cotangent.values()))))
         return {name: np.asarray(g, dtype=np.float64) for name, g in zip(self.smooth, gradients, strict=True)}
 

@@ -1,0 +1,45 @@
+"""`opcheck verify --module FILE.py:FACTORY`: audit a module layer by layer."""
+
+import json
+from typing import Any
+
+import click
+
+from opcheck import backends
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.verify.report import verdict_to_json
+
+
+def audit_module(options: dict[str, Any]) -> int:
+    """Run the factory, audit what it returns, print one line a leaf; 1 if one deviates."""
+    from opcheck.verify.audit import audit
+
+    factory = backends.find(options["module"])
+    made = factory()
+    if not isinstance(made, tuple) or len(made) < 2:
+        raise Refused(
+            say("the factory of --module returns the module and its inputs: (module, input, ...)"),
+            got=type(made).__name__,
+        )
+    module, *inputs = made
+    device = options["device"]
+    if device != "cpu":
+        from opcheck.backends.torch_eager import TorchEager
+
+        TorchEager(device)  # raises CouldNotRun where there is no such device
+        module, inputs = module.to(device), [each.to(device) if hasattr(each, "to") else each for each in inputs]
+    result = audit(module, *inputs, seed=options["seed"] or 0)
+    if options["as_json"]:
+        deviating = [{"leaf": name, **verdict_to_json(verdict)} for name, verdict in result.deviating]
+        click.echo(
+            json.dumps(
+                {
+                    "schema": "opcheck.audit/1", "agrees": result.agrees, "checked": result.checked,
+                    "unknown": result.unknown, "deviating": deviating,
+                }
+            )
+        )  # fmt: skip
+    else:
+        click.echo(str(result))
+    return 0 if result.agrees else 1
