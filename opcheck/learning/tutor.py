@@ -122,9 +122,7 @@ class Tutor:
                 self.screen.printed(self.session.run(statement))
 
     def _say_missing(self, package: str) -> None:
-        self.screen.tell(
-            say("Left out: this needs {package}. pip install {package}, then opcheck learn.", package=package)
-        )
+        self.screen.tell(say("Left out: this needs {package}. Install it: pip install {package}", package=package))
 
     def _pause(self, prompt: str) -> None:
         if self.screen.pause(prompt).strip().lower() in QUIT:
@@ -171,9 +169,7 @@ class Tutor:
         try:
             answer = answers.read(line)
         except Refused as error:
-            self.screen.tell(
-                say("{rule}: {got}", rule=error.rule, got=error.got) + (f". {error.fix}." if error.fix else "")
-            )
+            self.screen.tell(f"{error}.")
             return ""
         match answers.compare(answer, wanted, question.decimals):
             case Match.RIGHT:
