@@ -104,7 +104,7 @@ def kinks(graph: Graph, values: Sequence[Any]) -> bool:
 
 def figure(x: float) -> str:
     """A number with as many digits as a comparison needs."""
-    return f"{x:.1e}" if x and (abs(x) < 1e-3 or abs(x) >= 1e6) else f"{x:.6g}"
+    return f"{x:.1e}" if x and abs(x) < 1e-3 else f"{x:.6g}"
 
 
 # --- sympy ------------------------------------------------------------------------------------------------------------

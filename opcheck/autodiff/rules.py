@@ -57,7 +57,7 @@ def added(terms: Sequence[Any]) -> Any:
 # --- elementwise: the scalar primitives over arrays -----------------------------------------------------------------
 
 UFUNCS = {
-    "sum": np.add, "mul": np.multiply, "div": np.divide, "sub": np.subtract, "neg": np.negative, "power": np.power,
+    "sum": np.add, "mul": np.multiply, "div": np.divide, "sub": np.subtract, "neg": np.negative,
     "exp": np.exp, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan,
     "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
 }  # fmt: skip
@@ -86,6 +86,27 @@ def elementwise(op: str) -> Rule:
         return spread(added(kept), np.shape(out)) if kept else None
 
     return Rule(op, UFUNCS[op], vjp, jvp)
+
+
+def _power_partials(out: Any, a: Any, b: Any, needed: Sequence[bool]) -> list[Any]:
+    """Those of the scalar table where they are asked for; at the edges torch's: x^0 is constant, and so is 0^y."""
+    result: list[Any] = [None, None]
+    if needed[0]:
+        result[0] = np.where(number(b) == 0, 0.0, b * a ** (b - 1))
+    if needed[1]:
+        result[1] = np.where((number(a) == 0) & (number(b) >= 0), 0.0, out * np.log(a))
+    return result
+
+
+def _power_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+    found = zip(_power_partials(out, *args, needed), args, strict=True)
+    return [None if partial is None else fitted(g * partial, np.shape(arg)) for partial, arg in found]
+
+
+def _power_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
+    needed = [t is not None for t in tangents]
+    found = zip(_power_partials(out, *args, needed), tangents, strict=True)
+    return added([spread(t * partial, np.shape(out)) for partial, t in found if partial is not None])
 
 
 def piecewise(name: str, forward: Callable[..., Any], pieces: Callable[..., Sequence[Any]]) -> Rule:
@@ -248,6 +269,7 @@ RULES = {
         linear("put", put, lambda g, before, index, shape: g[index]),
         _axis_extreme("largest", lambda x, axis, keepdims: x.max(axis=axis, keepdims=keepdims), np.argmax),
         _axis_extreme("smallest", lambda x, axis, keepdims: x.min(axis=axis, keepdims=keepdims), np.argmin),
+        Rule("power", np.power, _power_vjp, _power_jvp),
         Rule("matmul", np.matmul, _matmul_vjp, _matmul_jvp),
         Rule("concatenate", lambda *parts, axis: np.concatenate(parts, axis=axis), _concatenate_vjp, _concatenate_jvp),
     )

@@ -28,7 +28,7 @@ def checks(trace: ArrayTrace, everything: bool = False) -> list[Check]:
 
 def digits_alike(a: float, b: float, size: float) -> int:
     """To how many digits two numbers agree that are sums of terms of that total size."""
-    return 16 if a == b else max(0, int(-np.log10(abs(a - b) / max(size, 1e-300))))
+    return 16 if a == b else min(16, max(0, int(-np.log10(abs(a - b) / max(size, 1e-300)))))
 
 
 def alike(head: str, a: float, b: float, size: float) -> Check:
@@ -97,8 +97,11 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
 
         return function
 
+    def places(index: Any, shape: Any) -> Any:  # torch has no negative steps
+        return torch.tensor(np.ascontiguousarray(np.arange(int(np.prod(shape))).reshape(shape)[index]))
+
     def put(g: Any, index: Any, shape: Any) -> Any:
-        place = torch.arange(int(np.prod(shape))).reshape(shape)[index].reshape(-1)
+        place = places(index, shape).reshape(-1)
         return torch.zeros(int(np.prod(shape)), dtype=g.dtype).index_add(0, place, g.reshape(-1)).reshape(shape)
 
     return functions | {
@@ -115,7 +118,7 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "reshape": lambda x, shape: x.reshape(shape),
         "transpose": lambda x, axes: x.permute(axes),
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
-        "getitem": lambda x, index: x[index],
+        "getitem": lambda x, index: x.reshape(-1)[places(index, tuple(x.shape))],
         "put": put,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis),
         "item": lambda outputs, name: outputs[name],

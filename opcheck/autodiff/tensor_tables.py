@@ -145,12 +145,12 @@ def gradients_table(trace: ArrayTrace) -> Table:
     rows: list[Row] = []
     for name, gradient in trace.gradients.items():
         if not gradient.passes:
-            rows.append((Symbol(name), gradient.state, "", "", ""))
+            rows.append((Symbol(name), gradient.state, "", ""))
             continue
         count = len(gradient.passes)
-        told = "" if count == 1 else say("sum of {n} backward passes", n=count)
-        rows.append((Symbol(name), shape(gradient.value), few(gradient.value), norm(gradient.value), told))
-    headers = (say("input"), say("gradient"), say("values"), say("norm"), "")
+        told = few(gradient.value) + ("" if count == 1 else say(" (sum of {n} backward passes)", n=count))
+        rows.append((Symbol(name), told, shape(gradient.value), norm(gradient.value)))
+    headers = (say("input"), say("gradient"), say("shape"), say("norm"))
     return Table(headers, tuple(rows), say("gradient left by reverse mode"))
 
 

@@ -185,16 +185,16 @@ ln(x1) + x1*x2 - sin(x2)
 x1 = 2
 x2 = 5
 
-evaluation trace                            gradient left by reverse mode
-node  formula  with numbers        value    input  gradient
-────  ───────  ────────────────  ───────    ─────  ────────────
-v₋₁   x1                               2    x1     not computed
-v₀    x2                               5    x2     not computed
-v₁    ln(v₋₁)  ln(2)              0.6931
-v₂    v₋₁·v₀   2·5                    10
-v₃    sin(v₀)  sin(5)            −0.9589
-v₄    v₁ + v₂  0.6931 + 10       10.6931
-v₅    v₄ − v₃  10.6931 + 0.9589  11.6521"""
+evaluation trace                               gradient left by reverse mode
+node  formula  with numbers           value    input  gradient
+────  ───────  ───────────────────  ───────    ─────  ────────────
+v₋₁   x1                                  2    x1     not computed
+v₀    x2                                  5    x2     not computed
+v₁    ln(v₋₁)  ln(2)                 0.6931
+v₂    v₋₁·v₀   2·5                       10
+v₃    sin(v₀)  sin(5)               −0.9589
+v₄    v₁ + v₂  0.6931 + 10          10.6931
+v₅    v₄ − v₃  10.6931 − (−0.9589)  11.6521"""
 
 TANGENTS = """\
 forward mode: tangents v̇
@@ -217,7 +217,7 @@ v₅    v̄₄       v̄₅            1                    1
 v₅    v̄₃       −v̄₅           −1                  −1
 v₄    v̄₁       v̄₄            1                    1
 v₄    v̄₂       v̄₄            1                    1
-v₃    v̄₀       v̄₃·cos(v₀)    (−1)·cos(5)    −0.2837
+v₃    v̄₀       v̄₃·cos(v₀)    −1·cos(5)      −0.2837
 v₂    v̄₋₁      v̄₂·v₀         1·5                  5
 v₂    v̄₀       v̄₀ + v̄₂·v₋₁   −0.2837 + 1·2   1.7163
 v₁    v̄₋₁      v̄₋₁ + v̄₁/v₋₁  5 + 1/2            5.5"""
