@@ -160,25 +160,32 @@ class _Run:
         waiting = iter(left)
         in_work: dict[Future[Result], int] = {}
         suspects: list[int] = []
-        while not suspects or in_work:
-            # A few more than there are workers: nobody waits, and Ctrl-C has little to call back.
-            while not suspects and len(in_work) < 2 * jobs and (index := next(waiting, None)) is not None:
-                try:
-                    task = executor.submit(grade_entry, self.entries[index], self.assignment, self.seed, self.unsafe)
-                except BrokenExecutor:
-                    suspects.append(index)
-                else:
-                    in_work[task] = index
-            if not in_work:
-                break
-            done, _ = wait(in_work, return_when=FIRST_COMPLETED)
-            for task in done:
-                index = in_work.pop(task)
-                if isinstance(task.exception(), BrokenExecutor):
-                    suspects.append(index)
-                else:
+        try:
+            while True:
+                # A few more than there are workers: none of them waits, and Ctrl-C has little to call back.
+                while not suspects and len(in_work) < 2 * jobs and (index := next(waiting, None)) is not None:
+                    try:
+                        task = executor.submit(
+                            grade_entry, self.entries[index], self.assignment, self.seed, self.unsafe
+                        )
+                    except BrokenExecutor:
+                        suspects.append(index)
+                    else:
+                        in_work[task] = index
+                if not in_work:
+                    return suspects
+                done, _ = wait(in_work, return_when=FIRST_COMPLETED)
+                for task in done:
+                    index = in_work.pop(task)
+                    if isinstance(task.exception(), BrokenExecutor):
+                        suspects.append(index)
+                    else:
+                        self._take(index, task, bar)
+        except KeyboardInterrupt:
+            for task, index in in_work.items():
+                if not task.cancel() and task.done() and task.exception() is None:
                     self._take(index, task, bar)
-        return suspects
+            raise
 
     def _take(self, index: int, task: Future[Result], bar: Progress) -> None:
         """Write down how the grading of one submission ended."""
