@@ -10,9 +10,10 @@ from typing import Any
 from opcheck import catalog
 from opcheck.errors import Refused
 from opcheck.grading import conventions
+from opcheck.grading.cases import EXTREME
 from opcheck.grading.conventions import Convention, Entry
 from opcheck.grading.reader import Reader
-from opcheck.grading.scope import EXTRA, Scope, names
+from opcheck.grading.scope import EXTRA, Scope, is_optimiser, names
 from opcheck.language import CATALOGUES, say
 from opcheck.sandbox import Limits
 from opcheck.spec import Op
@@ -174,9 +175,9 @@ def _scaffolded(op: Op, convention: Convention) -> list[str]:
 
 def _usual_points(op: Op) -> dict[str, float]:
     points: dict[str, float] = {"forward": 4, "shapes": 1}
-    if op.name not in ("sgd", "adam", "rmsprop"):
+    if not is_optimiser(op):
         points["vjp"] = 4
-    if any("maximum" in mistake.name and "sub" in mistake.name or "overflow" in mistake.name for mistake in op.mistakes):
+    if op.name in EXTREME:
         points["special values"] = 1
     return points
 

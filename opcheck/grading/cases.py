@@ -77,8 +77,11 @@ class Drawn:
     special: tuple[Trial, ...]
 
 
-def draw(scope: Scope, dtype: str, seed: Sequence[int], special: bool) -> Drawn:
-    """The trials of a question: the aims of its family on exact and real numbers, then, if wanted, special values."""
+def draw(scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream: bool = True) -> Drawn:
+    """The trials of a question: the aims of its family on exact and real numbers, then, if wanted, special values.
+
+    Without `upstream` the cotangents are ones, for code that takes none.
+    """
     aims, make = _family(scope.op)
     trials, extreme = [], []
     for index, (aim, kind) in enumerate([*((aim, "exact") for aim in aims), *((aim, "real") for aim in aims[:3])]):
@@ -89,7 +92,12 @@ def draw(scope: Scope, dtype: str, seed: Sequence[int], special: bool) -> Drawn:
         for index in range(3):
             rng = np.random.default_rng([*seed, 1000 + index])
             extreme.append(_special(scope, dtype, rng, index))
-    return Drawn(tuple(trials), tuple(extreme))
+    drawn = Drawn(tuple(trials), tuple(extreme))
+    return drawn if upstream else Drawn(*(tuple(map(_of_itself, each)) for each in (drawn.ordinary, drawn.special)))
+
+
+def _of_itself(trial: Trial) -> Trial:
+    return trial.replace(cotangent={name: np.ones(each.shape) for name, each in trial.cotangent.items()})
 
 
 def large(scope: Scope, dtype: str, seed: Sequence[int]) -> Trial:
@@ -111,17 +119,19 @@ def _family(op: Op) -> tuple[tuple[str, ...], Callable[[Drawing, str], Case]]:
     for names, aims, make in _FAMILIES:
         if op.name in names:
             return aims, make
-    return ("any",) * 6, _sampled
+    return ("any",) * 10, _sampled
 
 
 # --- families -------------------------------------------------------------------------------------------------------
 
 
 def _linear(d: Drawing, aim: str) -> Case:
-    rows, features, out = {"one row": (1, 3, 2), "square": (3, 3, 3), "one feature": (2, 1, 3)}.get(
+    rows, features, out = {"one row": (1, 3, 2), "one feature": (2, 1, 3)}.get(
         aim, tuple(int(n) for n in d.rng.permutation([2, 3, 4]))
     )
-    rows = d.pick("batch", lambda n: n == rows)
+    rows = d.pick("batch", lambda n: n == rows if aim != "square" else n > 1)
+    if aim == "square":  # where nothing but the numbers tells a weight from its transpose
+        features = out = rows
     arrays = {"input": d.array(rows, features), "weight": d.array(out, features)}
     if d.given("bias"):
         arrays["bias"] = d.array(out)
@@ -264,7 +274,8 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str]
     (("mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
      ("plain", "square", "one row", "plain"), _pairs),
 )  # fmt: skip
-_LOGITS = ("softmax", "log_softmax", "cross_entropy", "binary_cross_entropy_with_logits", "sigmoid", "tanh")
+EXTREME = ("softmax", "log_softmax", "cross_entropy", "binary_cross_entropy_with_logits", "sigmoid", "tanh",
+           "binary_cross_entropy")  # fmt: skip  # whose exponentials overflow, and whose logarithms meet a zero
 
 
 def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> Trial:
@@ -273,7 +284,10 @@ def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> 
     case = make(Drawing(scope, rng, "exact", dtype), aims[0])
     x = case.arrays["input"] if "input" in case.arrays else next(iter(case.arrays.values()))
     name = next(key for key, array in case.arrays.items() if array is x)
-    if scope.op.name in _LOGITS:
+    if scope.op.name in EXTREME:
+        if scope.op.name == "binary_cross_entropy":  # probabilities that were rounded to 0 and 1
+            x = np.asarray(rng.integers(2, size=x.shape), dtype=np.float64)
+            return _trial(scope.op, Case(case.op, {**case.arrays, name: x}, case.params), dtype, "real", rng)
         x = np.asarray(rng.choice([-1.0, 1.0], size=x.shape) * rng.integers(800, 1000, size=x.shape))
         if x.ndim > 1 and index:  # a row far below the others underflows if the maximum of all is subtracted
             x[0], x[-1] = np.abs(x[0]), -np.abs(x[-1])

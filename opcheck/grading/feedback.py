@@ -1,17 +1,25 @@
 """What a student reads about a part that is not right, as much of it as the assignment's feedback level allows."""
 
+import builtins
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opcheck.grading import counterexample
 from opcheck.grading.assignment import Assignment
+from opcheck.grading.cases import Drawn
+from opcheck.grading.diagnosis import Diagnosis, diagnose
 from opcheck.grading.parts import Finding
 from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
-from opcheck.steps import Step
+from opcheck.language import say
+from opcheck.steps import Block, Prose, Step
+from opcheck.verify.report import sentence
+from opcheck.verify.verdict import Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The sentence, the details, and the mistakes that explain everything that is wrong."""
+    """The sentence, the details, and the mistakes that explain everything that is wrong (for the teacher)."""
 
     message: str
     detail: Step | None = None
@@ -19,6 +27,75 @@ class Text:
     outcome: Outcome | None = None  # where the diagnosis knows better: another convention
 
 
-def write(student: Student, part: str, finding: Finding, assignment: Assignment) -> Text:
-    """The feedback on one part."""
-    return Text(finding.wrongs[0].verdict.message)
+def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignment: Assignment) -> Text:
+    """The feedback on one part. Inputs and numbers appear from the level "counterexample" on, and no sooner."""
+    verdicts = [each.verdict for each in finding.wrongs]
+    trials = drawn.special if part == "special values" else drawn.ordinary
+    values = part.startswith("vjp") or part in ("forward", "special values")
+    found = diagnose(student, verdicts, trials) if values else Diagnosis()
+    names = tuple(mistake.name for mistake in found.mistakes)
+    outcome = Outcome.OTHER_CONVENTION if found.relations and finding.outcome is Outcome.WRONG else None
+    if not assignment.shows("part"):
+        return Text("", None, names, outcome)
+    if not assignment.shows("counterexample") or finding.outcome is Outcome.NOT_ATTEMPTED:
+        return Text(_brief(part, finding), None, names, outcome)
+    smallest = counterexample.smallest(student, finding)
+    blocks: list[Block] = [*counterexample.shown(student, smallest)]
+    message = _sentence(part, smallest)
+    if assignment.shows("diagnosis"):
+        sentences = [*(say(mistake.sentence) for mistake in found.mistakes[:2]), *found.relations]
+        if sentences:
+            message = sentences[0]
+            blocks.append(Prose(_diagnosed(sentences)))
+        if right := _right(student, finding, len(trials)):
+            blocks.append(Prose(right, "note"))
+    if assignment.shows("worked calculation"):
+        blocks += counterexample.worked(student, smallest)
+    return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
+
+
+def _brief(part: str, finding: Finding) -> str:
+    """That a part is not right, and nothing that was computed: a message of the student's own code may hold inputs."""
+    if finding.outcome is Outcome.NOT_ATTEMPTED:
+        return finding.wrongs[0].verdict.message
+    if finding.outcome is Outcome.CRASHED:
+        kind = finding.wrongs[0].verdict.message.removeprefix("it raises ").partition(":")[0].partition(" ")[0]
+        known = isinstance(getattr(builtins, kind, None), type)
+        return say("it raises {kind}", kind=kind) if known else say("it does not come to an end on every case")
+    return say("{part} is not right yet", part=_called(part))
+
+
+def _sentence(part: str, verdict: Verdict) -> str:
+    if verdict.status is Status.DIFFERS and verdict.expected is not None:
+        return sentence(verdict)
+    return verdict.message
+
+
+def _called(part: str) -> str:
+    kind, _, name = part.partition(":")
+    if name:
+        return say("the gradient of {name}", name=name)
+    return {"forward": say("the forward pass"), "vjp": say("the backward pass"), "shapes": say("a shape or a type"),
+            "special values": say("the handling of special values"), "efficiency": say("the running time")}[kind]  # fmt: skip
+
+
+def _diagnosed(sentences: Sequence[str]) -> str:
+    if len(sentences) == 1:
+        return say("What this looks like: {sentence}", sentence=sentences[0])
+    return say("What this looks like: {sentence} Or: {other}", sentence=sentences[0], other=sentences[1])
+
+
+def _right(student: Student, finding: Finding, trials: int) -> str:
+    """What was right, so that nobody looks for the bug there."""
+    wrong = len({id(each.verdict.trial) for each in finding.wrongs})
+    parts = []
+    if 0 < trials - wrong:
+        parts.append(say("right on {n} of {all} cases", n=trials - wrong, all=trials))
+    names = {each.verdict.name for each in finding.wrongs}
+    if all(each.verdict.claim.startswith("vjp:") for each in finding.wrongs):
+        trial = finding.wrongs[0].verdict.trial
+        assert trial is not None
+        others = [name for name in trial.tangents if name not in names]
+        if others:
+            parts.append(say("the gradients: {names}", names=", ".join(others)))
+    return say("What was right: {parts}.", parts="; ".join(parts)) if parts else ""

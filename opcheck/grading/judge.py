@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from opcheck.grading import feedback
 from opcheck.grading.assignment import Assignment, Question
 from opcheck.grading.calls import Desk
-from opcheck.grading.cases import draw
+from opcheck.grading.cases import Drawn, draw
 from opcheck.grading.loading import Loaded, load
 from opcheck.grading.locate import Missing, locate
 from opcheck.grading.parts import Finding, examine
@@ -54,23 +54,25 @@ def ask(
     student = Student(desk, question, found)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     seeds = [seed, zlib.crc32(question.name.encode())]
-    drawn = draw(question.scope, question.dtype, seeds, special="special values" in question.points)
+    special = "special values" in question.points
+    drawn = draw(question.scope, question.dtype, seeds, special, question.entry.upstream)
     student.prefetch([*drawn.ordinary, *drawn.special], needs_gradients)
     checks = []
     for part, points in question.points.items():
         spent = time.monotonic()
         finding = examine(part, student, drawn, seeds)
-        checks.append(_check(question, part, points, finding, student, assignment, spent))
+        checks.append(_check(question, part, points, finding, drawn, student, assignment, spent))
     return checks
 
 
 def _check(
-    question: Question, part: str, points: float, finding: Finding, student: Student, assignment: Assignment, began: float
+    question: Question, part: str, points: float, finding: Finding, drawn: Drawn, student: Student, assignment: Assignment,
+    began: float,
 ) -> Check:  # fmt: skip
     if finding.outcome is Outcome.RIGHT:
         text = feedback.Text(say("right"))
     else:
-        text = feedback.write(student, part, finding, assignment)
+        text = feedback.write(student, part, finding, drawn, assignment)
     return Check(
         question.name, part, text.outcome or finding.outcome, points, points if finding.outcome is Outcome.RIGHT else 0.0,
         text.message, text.detail, text.mistakes, question.hidden, time.monotonic() - began,

@@ -14,16 +14,15 @@ BATCH = (1, 2, 3, 4)
 
 # What is asked where an assignment says nothing; whatever is not named keeps torch's default.
 _CONVOLUTION = {"kernel_size": (2, 3, 1, (2, 3), (3, 2)), "stride": (1, 2, 3), "padding": (0, 1, 2), "bias": (True, False)}
-_POOL = {"kernel_size": (2, 3), "stride": (None, 1, 2, 3), "padding": (0, 1)}
-_OPTIMISER = ("sgd", "adam", "rmsprop")
+_POOL = {"kernel_size": (2, 3, (2, 3), (3, 2)), "stride": (None, 1, 2, 3), "padding": (0, 1)}
 _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
     "linear": {"bias": (True, False), "batch": BATCH},
     "conv2d": _CONVOLUTION,
     "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1)},
     "max_pool2d": {**_POOL, "ties": (True,)},
-    "max_pool1d": {**_POOL, "ties": (True,)},
+    "max_pool1d": {**_POOL, "kernel_size": (2, 3), "ties": (True,)},
     "avg_pool2d": _POOL,
-    "avg_pool1d": _POOL,
+    "avg_pool1d": {**_POOL, "kernel_size": (2, 3)},
     "relu": {"ties": (True,)},
     "softmax": {"dim": (-1, 1)},
     "log_softmax": {"dim": (-1, 1)},
@@ -44,7 +43,7 @@ class Scope:
     def of(cls, op: Op, taught: Mapping[str, Sequence[Any]], allows: Mapping[str, Allowed]) -> "Scope":
         """The defaults, with the ranges that an assignment gives in their place; raises Refused if nothing is left."""
         ranges: dict[str, tuple[Any, ...]] = {}
-        if op.name not in _OPTIMISER:  # of these the sampler knows what belongs together
+        if not is_optimiser(op):  # of these the sampler knows what belongs together
             ranges = {each.name: (each.default,) for each in op.params if each.default is not REQUIRED}
             ranges |= {each.name: (False,) for each in op.inputs if each.optional}
         ranges |= _TAUGHT.get(op.name, {})
@@ -82,6 +81,11 @@ class Scope:
         if name in self.ranges:
             return value in self.ranges[name]
         return allowed is None or allowed(value)
+
+
+def is_optimiser(op: Op) -> bool:
+    """Whether the operator is a step of an optimiser: it has a learning rate."""
+    return any(each.name == "lr" for each in op.params)
 
 
 def names(op: Op) -> list[str]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from opcheck.backends.base import Backend, Outputs, Session
+from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session
 from opcheck.grading.assignment import Question
 from opcheck.grading.calls import Desk, Failed, Job, Made, Wanted
 from opcheck.grading.conventions import Reading, Request
 from opcheck.grading.locate import Found
+from opcheck.language import say
 from opcheck.spec import Array, Case, Op
 from opcheck.verify.casefile import Trial
 
@@ -97,6 +98,8 @@ class Answers(Session):
         return _arrays(self._student.made(self._case).outputs)
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        if not self._student.question.entry.upstream and any((each != 1).any() for each in cotangent.values()):
+            raise NoCounterpart(say("it takes no upstream gradient"))
         return _arrays(self._student.made(self._case, cotangent).gradients)
 
 

@@ -8,8 +8,12 @@ from opcheck.sandbox import Call, Place, Set
 
 
 def smooth(r: Request) -> list[str]:
-    """The inputs of the case that have a gradient."""
-    return [each.name for each in r.op.inputs if each.differentiable and each.name in r.case.arrays]
+    """The inputs of the case whose gradient a course asks for: real ones, and not the targets of a loss."""
+    return [
+        each.name
+        for each in r.op.inputs
+        if each.differentiable and each.name != "target" and each.name in r.case.arrays
+    ]
 
 
 def made(r: Request) -> tuple[list[Call | Set], dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from opcheck import catalog
 from opcheck.grading.solutions.engine import forward, vjp
 from opcheck.spec import Array
 
@@ -58,38 +57,24 @@ def softmax_loss(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def sgd(w: Array, dw: Array, config: Config) -> tuple[Array, Config]:
-    return _array(forward("sgd", w, dw, lr=config["learning_rate"])), config
+    return forward("sgd", w, dw, lr=config["learning_rate"]), config
 
 
 def sgd_momentum(w: Array, dw: Array, config: Config) -> tuple[Array, Config]:
     rate = config["learning_rate"]
     options = {"momentum_buffer": config["velocity"] / -rate, "lr": rate, "momentum": config["momentum"]}
-    w, buffer = _several("sgd", w, dw, **options)
+    w, buffer = forward("sgd", w, dw, **options)
     return w, {**config, "velocity": buffer * -rate}
 
 
 def rmsprop(w: Array, dw: Array, config: Config) -> tuple[Array, Config]:
     options = {"square_avg": config["cache"], "lr": config["learning_rate"], "alpha": config["decay_rate"]}
-    w, squares = _several("rmsprop", w, dw, **options, eps=config["epsilon"])
+    w, squares = forward("rmsprop", w, dw, **options, eps=config["epsilon"])
     return w, {**config, "cache": squares}
 
 
 def adam(w: Array, dw: Array, config: Config) -> tuple[Array, Config]:
     t = config["t"] + 1
     options = {"exp_avg": config["m"], "exp_avg_sq": config["v"], "step": t, "lr": config["learning_rate"]}
-    w, m, v = _several("adam", w, dw, **options, betas=(config["beta1"], config["beta2"]), eps=config["epsilon"])
+    w, m, v = forward("adam", w, dw, **options, betas=(config["beta1"], config["beta2"]), eps=config["epsilon"])
     return w, {**config, "m": m, "v": v, "t": t}
-
-
-def _array(found: Any) -> Array:
-    """The one output, of an operator that may have several."""
-    found = found[0] if isinstance(found, tuple) else found
-    assert hasattr(found, "shape")
-    return found  # type: ignore[no-any-return]
-
-
-def _several(op: str, *arrays: Array, **options: Any) -> list[Array]:
-    """The outputs in the order in which the operator declares them."""
-    found = forward(op, *arrays, **options)
-    assert len(catalog.get(op).outputs) >= len(found)
-    return [*found]

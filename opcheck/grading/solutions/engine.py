@@ -26,7 +26,8 @@ def _solution(op: str) -> Reference:
 
 def forward(op: str, *arrays: Any, **options: Any) -> Any:
     """The outputs, called as torch.nn.functional would be."""
-    return _solution(op)(*arrays, **options)
+    found = _solution(op)(*arrays, **options)
+    return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
 
 def vjp(op: str, cotangent: Any, *arrays: Any, **options: Any) -> dict[str, Array]:

@@ -21,7 +21,8 @@ def _backward(op: Op) -> Callable[..., Any]:
     def function(upstream: Any, *arrays: Any, **params: Any) -> Any:
         several = isinstance(upstream, tuple)
         g = dict(zip(smooth, upstream, strict=False)) if several else upstream
-        found = tuple(engine.vjp(op.name, g, *arrays, **params).values())
+        gradients = engine.vjp(op.name, g, *arrays, **params)
+        found = tuple(each for name, each in gradients.items() if name != "target")
         return found if len(found) > 1 else found[0]
 
     return function
