@@ -108,14 +108,19 @@ def _predicts(
         if name not in predicted or other.shape != each.shape:
             return False
         u = 2.0**-check.f.digits
-        scale = max(float(np.max(np.abs(expected[name]), initial=0.0)), float(np.max(np.abs(other), initial=0.0)))
-        room = 64 * u * scale + 64 * u * np.abs(other)
+        scale = max(_largest(expected[name]), _largest(other))
+        room = 64 * u * scale + 64 * u * np.where(np.isfinite(other), np.abs(other), 0.0)
         with np.errstate(all="ignore"):
             if not np.all((np.abs(each - other) <= room) | (each == other) | (np.isnan(each) & np.isnan(other))):
                 return False
             right = expected[name]
             differs = differs or right.shape != other.shape or bool(np.any(~(np.abs(other - right) <= room)))
     return differs
+
+
+def _largest(a: Array) -> float:
+    """The largest finite absolute value."""
+    return float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))
 
 
 def _constant_factor(got: dict[str, Array], expected: dict[str, Array]) -> float | None:
@@ -146,6 +151,17 @@ _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
     "the first channel repeated": lambda got, right: np.broadcast_to(right[:, :1], right.shape),
     "the first of the batch repeated": lambda got, right: np.broadcast_to(right[:1], right.shape),
 }
+
+
+def lower_precision(check: Check, verdict: Verdict) -> str:
+    """The lower precision that explains a failure; empty if none does."""
+    kind = _kind(verdict.claim)
+    if kind != "output" or check.trial.policy != "real":
+        return ""
+    got, expected = _answers(check, kind)
+    if any(got[name].shape != expected[name].shape for name in got):
+        return ""
+    return next((name for name in LOWER_PRECISION if _lower_precision(check, got, expected, name)), "")
 
 
 def _lower_precision(check: Check, got: dict[str, Array], expected: dict[str, Array], name: str) -> bool:
