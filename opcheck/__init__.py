@@ -11,22 +11,32 @@ if TYPE_CHECKING:
     from opcheck.autodiff import trace as trace
     from opcheck.errors import CouldNotRun, Refused
     from opcheck.explanation import Explanation, explain
+    from opcheck.grading.api import Grade, grade
+    from opcheck.verify.api import verify as verify
+    from opcheck.verify.audit import audit
+    from opcheck.verify.report import Report
 
 __version__ = "0.1.0"
 
-__all__ = ["CouldNotRun", "Explanation", "Refused", "explain", "reference", "trace"]
+__all__ = [
+    "CouldNotRun", "Explanation", "Grade", "Refused", "Report", "audit", "explain", "grade", "reference", "trace", "verify",
+]  # fmt: skip
 
 # where each public name lives; imported when it is asked for
 _HOMES = {
     "CouldNotRun": "opcheck.errors",
     "Explanation": "opcheck.explanation",
     "Refused": "opcheck.errors",
+    "Report": "opcheck.verify.report",
+    "audit": "opcheck.verify.audit",
     "explain": "opcheck.explanation",
+    "Grade": "opcheck.grading.api",
+    "grade": "opcheck.grading.api",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("reference", "trace"):  # opcheck.trace is a package that can be called
+    if name in ("reference", "trace", "verify"):  # opcheck.trace and opcheck.verify are packages that can be called
         return import_module(f"opcheck.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'opcheck' has no attribute {name!r}")

@@ -11,8 +11,8 @@ import click
 
 from opcheck.app.output import page_width, wants_color
 from opcheck.language import say
-from opcheck.verify.casefile import to_json
-from opcheck.verify.report import Report, Row, number_to_json, sentence
+from opcheck.verify.casefile import number_to_json, to_json
+from opcheck.verify.report import Report, Row, sentence
 from opcheck.verify.verdict import Verdict
 
 # columns of the table: heading, and the claims that it sums up
@@ -182,7 +182,8 @@ def calculation(verdict: Verdict) -> list[str]:
     if trial is None or verdict.expected is None or verdict.claim not in ("exact", "rounding", "special"):
         return []
     try:
-        text = str(explain(trial.case.op, **trial.case.arrays, **trial.case.params, cell=verdict.at))
+        call: dict[str, Any] = {**trial.case.arrays, **trial.case.params, "cell": verdict.at}
+        text = str(explain(trial.case.op, **call))
     except (Refused, ValueError, TypeError, IndexError):
         return []
     lines = text.rstrip().splitlines()
@@ -205,7 +206,7 @@ def notes(report: Report) -> list[str]:
     tiers = sorted({(op, dtype, row.tier) for (op, dtype, _), row in report.rows.items() if row.tier > "T1"})
     if tiers:
         listed = ", ".join(f"{op} {dtype} {tier}" for op, dtype, tier in tiers)
-        lines.append(say("computed in a looser tier than float32 inside (T2: results stored, T3: sums stored): {listed}",
+        lines.append(say("looser than float32 inside (T2: results stored, T3: sums stored): {listed}",
                          listed=listed))  # fmt: skip
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {n} cases", name=identifier, n=count))

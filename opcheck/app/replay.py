@@ -25,9 +25,7 @@ from opcheck.verify.snippet import snippet
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
 @click.option("--snippet", "as_snippet", is_flag=True, help="Print the case as Python that needs numpy or torch only.")
-def command(
-    case: Path | None, known: str | None, impl: str, arrays: str | None, device: str, as_snippet: bool
-) -> int:
+def command(case: Path | None, known: str | None, impl: str, arrays: str | None, device: str, as_snippet: bool) -> int:
     """Run one saved case again: every claim, on the same bits."""
     data = stored(known) if known else load(case)
     trial = casefile.from_json(data)
@@ -47,7 +45,9 @@ def command(
 
 def load(case: Path | None) -> dict[str, Any]:
     if case is None:
-        raise Refused(say("which case?"), fix=say("opcheck replay CASE.json; opcheck verify saves one for each failure"))
+        raise Refused(
+            say("which case?"), fix=say("opcheck replay CASE.json; opcheck verify saves one for each failure")
+        )
     return casefile.load(case)
 
 

@@ -45,7 +45,8 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>opcheck verify</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1a1a1a }}
-table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #ddd }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #ddd }}
 th:nth-child(-n+3), td:nth-child(-n+3) {{ text-align: left }} .bad {{ color: #b00020; font-weight: 600 }}
 pre {{ background: #f6f6f4; padding: 1rem; overflow-x: auto; font-size: 13px }} summary {{ cursor: pointer }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #e6e6e6 }} pre {{ background: #22252b }}

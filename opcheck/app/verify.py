@@ -18,8 +18,8 @@ from opcheck.spec import Refused
 @click.argument("ops", nargs=-1, metavar="[OP]...")
 @click.option("--all", "everything", is_flag=True, help="Every operator.")
 @click.option("--impl", default="torch", metavar="IMPL", show_default=True,
-              help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME or "
-                   "module:NAME.")  # fmt: skip
+              help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME or"
+                   " module:NAME.")  # fmt: skip
 @click.option("--module", metavar="FILE.py:FACTORY", help="Audit a torch.nn.Module layer by layer; FACTORY() returns "
               "the module and its inputs.")  # fmt: skip
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.  [default: torch if "
@@ -63,7 +63,8 @@ def command(**options: Any) -> int:
     if options["module"]:
         from opcheck.app.audit import audit_module
 
-        return audit_module(options)
+        code: int = audit_module(options)
+        return code
     return run(options)
 
 

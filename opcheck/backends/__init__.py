@@ -59,7 +59,8 @@ def function_backend(candidate: Any, arrays: str, device: str, name: str = "") -
         ):
             from opcheck.backends.torch_module import TorchModule
 
-            return TorchModule(candidate, device, name)
+            module: Backend = TorchModule(candidate, device, name)
+            return module
         return TorchFunction(candidate, device, name)
     if device != "cpu":
         raise Refused(say("numpy functions run on the CPU"), got=f"--device {device}")

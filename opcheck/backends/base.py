@@ -57,6 +57,7 @@ class Backend(ABC):
 
     name: str
     layouts: tuple[str, ...] = ("contiguous",)
+    may_reduce_precision = False  # whether the hardware's lower precision is on by default (TF32 on CUDA)
     concurrent = True  # whether two threads may call it at once
 
     def version(self) -> str:

@@ -17,11 +17,12 @@ Call = Callable[[dict[str, Any]], Any]  # tensors by name -> whatever the implem
 class TensorBackend(Backend):
     """What all torch backends share: the device, the layouts, torch's switches."""
 
-    layouts = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
+    layouts: tuple[str, ...] = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
 
     def __init__(self, device: str = "cpu") -> None:
         self.torch = require_torch()
         self.device = device
+        self.may_reduce_precision = device.startswith("cuda")
         if device.startswith("cuda") and not self.torch.cuda.is_available():
             raise CouldNotRun(
                 say("torch finds no CUDA device here: use --device cpu, or run on a machine that has one")

@@ -75,9 +75,12 @@ class TinygradSession(Session):
     def __init__(self, tensor: Any, op: Op, case: Case, dtype: str) -> None:
         self.op, self.case = op, case
         self.kind = numpy_dtype(dtype)
-        self.make = lambda array: tensor(np.ascontiguousarray(array.astype(self.kind)))
+        self.tensor = tensor
         self.tensors = {name: self.make(array) for name, array in case.arrays.items()}
         self.dtypes: dict[str, str] = {}
+
+    def make(self, array: Array) -> Any:
+        return self.tensor(np.ascontiguousarray(array.astype(self.kind)))
 
     def _result(self) -> Any:
         p, _ = self.op.checked(self.case)

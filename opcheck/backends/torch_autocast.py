@@ -15,7 +15,7 @@ class TorchAutocast(TensorBackend):
     """float32 tensors of numbers that bfloat16 has, computed under `torch.autocast`."""
 
     name = "torch:autocast"
-    layouts = ("contiguous", "transposed")
+    layouts: tuple[str, ...] = ("contiguous", "transposed")
 
     def unavailable(self, op: Op, dtype: str) -> str:
         if dtype not in ("bfloat16", "float16"):

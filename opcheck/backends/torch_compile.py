@@ -10,7 +10,7 @@ class TorchCompile(TensorBackend):
     """Each operator compiled with dynamic shapes, so that one compilation serves many cases."""
 
     name = "torch:compile"
-    layouts = ("contiguous", "transposed")
+    layouts: tuple[str, ...] = ("contiguous", "transposed")
     concurrent = False  # compilation holds one lock
 
     def __init__(self, device: str = "cpu") -> None:

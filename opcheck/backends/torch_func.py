@@ -15,7 +15,7 @@ class TorchFunc(TensorBackend):
     """Outputs by `torch.func.vmap` over two copies, gradients by `torch.func.vjp`, tangents by `torch.func.jvp`."""
 
     name = "torch:func"
-    layouts = ("contiguous", "transposed")
+    layouts: tuple[str, ...] = ("contiguous", "transposed")
 
     def unavailable(self, op: Op, dtype: str) -> str:
         return "" if op.torch_forward_mode else say("torch.optim is not a function of tensors")

@@ -27,13 +27,14 @@ class TorchModule(TensorBackend):
         self.accepted = inspect.signature(candidate).parameters
 
     def lacks(self, op: Op, case: Case) -> str:
-        needed = [*given(op, case.params), *(each.name for each in op.inputs if each.optional and each.name in case.arrays)]
+        needed = [
+            *given(op, case.params),
+            *(each.name for each in op.inputs if each.optional and each.name in case.arrays),
+        ]
         return next((name for name in needed if name not in self.accepted), "")
 
-    def open(
-        self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True
-    ) -> TensorSession:
-        module = self.candidate(**self._constructor(op, case))
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
+        module: Any = self.candidate(**self._constructor(op, case))
         owned = {name for name, _ in module.named_parameters()} & set(case.arrays)
 
         def call(tensors: dict[str, Any]) -> Any:

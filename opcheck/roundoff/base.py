@@ -3,7 +3,8 @@
 Each class is one row of the table in Higham's manner (Accuracy and Stability of Numerical Algorithms, chapters 2 to 4):
 it holds for every order of summation, with or without fused multiply-add. `f` is the number format: `f.u` (a stored
 result), `f.gamma(n)` (n accumulated roundings), `f.relative(k, n)` (k stored results and then n accumulated roundings),
-`f.eta` (the smallest subnormal) and `f.tiny` (the smallest normal number, below which exp may be flushed to zero). An operator that declares nothing
+`f.eta` (the smallest subnormal) and `f.tiny` (the smallest normal number, below which exp may be flushed to
+zero). An operator that declares nothing
 gets its bound from its graph, one element at a time (`opcheck.trace.bound`).
 """
 

@@ -171,7 +171,7 @@ class ClassRounding(Rounding):
 
     def _shares(self, op: Any, p: Params, arrays: dict[str, Array]) -> Array:
         """abs(q) as (N, C, D): minus the gradient of the sum of the losses by log p."""
-        return np.abs(op.shares(p, **arrays))
+        return np.asarray(np.abs(op.shares(p, **arrays)))
 
     def _spread(self, op: Any, p: Params, f: Format, cotangent: Array, arrays: dict[str, Array]) -> tuple[Array, Array]:
         """The cotangent of each row as (N, 1, D), divided where the loss is a mean, and its error."""

@@ -48,8 +48,8 @@ class TanhRounding(Rounding):
 class LossRounding(Rounding):
     """A reduction of one loss for each element. A subclass bounds each loss and each derivative.
 
-    `each` returns, for a cotangent of one at every loss, (error, size) pairs of the losses and of the derivative by each
-    input, with `size` at least the absolute value of every number that is summed. Means divide by a number that is
+    `each` returns, for a cotangent of one at every loss, (error, size) pairs of the losses and of the derivative by
+    each input, with `size` at least the absolute value of every number that is summed. Means divide by a number that is
     itself a sum (of the weights, or of ones) of n positive terms.
     """
 

@@ -50,7 +50,7 @@ class Multilinear(Rounding):
 
 
 class Selection(Rounding):
-    """Results that are picked out of the inputs (relu, max-pool): no rounding, but where gradients meet they are summed:
+    """Results that are picked out of the inputs (relu, max-pool): no rounding, but where gradients meet they add up:
     gamma_(meeting - 1) * sum of abs(g), with as many meeting as a window has places (`p.kernel_size`; one without)."""
 
     whole = True

@@ -49,7 +49,8 @@ def conforms(
 
         conformance.__name__, conformance.__doc__ = function.__name__, function.__doc__
         conformance.__module__, conformance.__qualname__ = function.__module__, function.__qualname__
-        test: Callable[..., None] = given(trials(op, dtype, policies))(conformance)
+        supply: Any = given(trials(op, dtype, policies))
+        test: Callable[..., None] = supply(conformance)
         return test
 
     return decorate

@@ -1,9 +1,9 @@
 """The pytest plugin: fixtures for device and dtype, a fixture that verifies, failing cases under pytest's cache.
 
-    pytest --opcheck-device cuda --opcheck-dtype float32,bfloat16 --opcheck-seconds 5
+pytest --opcheck-device cuda --opcheck-dtype float32,bfloat16 --opcheck-seconds 5
 
-    def test_conv2d(opcheck_verify):
-        opcheck_verify("conv2d", my_kernels.conv2d)
+def test_conv2d(opcheck_verify):
+    opcheck_verify("conv2d", my_kernels.conv2d)
 """
 
 import json

@@ -31,7 +31,8 @@ class HypothesisChooser:
     def choice(self, options: Sequence[T]) -> T:
         from hypothesis import strategies as st
 
-        return options[self.draw(st.integers(0, len(options) - 1))]
+        chosen: int = self.draw(st.integers(0, len(options) - 1))
+        return options[chosen]
 
 
 def trials(op: str | Op, dtype: str = "float32", policies: Sequence[str] = ("exact", "real")) -> Any:

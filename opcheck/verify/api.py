@@ -40,11 +40,12 @@ def verify(
 
     candidate: a function (called as torch.nn.functional is: differentiable inputs and targets by position, the rest by
     torch's names, where it differs from the default), the name of a backend ("torch", "jax", "onnx", ...), or a place
-    ("kernels.py:conv2d"). arrays: "torch" (gradients by autograd) or "numpy" (gradients by candidate.vjp and .jvp). dtype:
-    one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: trials for each operator and
-    dtype (default 300); seconds: time for each instead. seed: None for a fresh one; the report has it. claims: only these.
-    executor: any concurrent.futures.Executor; jobs: that many worker processes, which survive crashes and hangs (0: in
-    this process). exhaustive: every combination of the sampler's decisions, simplest first. known=False makes known deviations failures; strict_precision does so for lower precision.
+    ("kernels.py:conv2d"). arrays: "torch" (gradients by autograd) or "numpy" (gradients by candidate.vjp and .jvp).
+    dtype: one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: trials for each
+    operator and dtype (default 300); seconds: time for each instead. seed: None for a fresh one; the report has it.
+    claims: only these. executor: any concurrent.futures.Executor; jobs: that many worker processes, which survive
+    crashes and hangs (0: in this process). exhaustive: every combination of the sampler's decisions, simplest first.
+    known=False makes known deviations failures; strict_precision does so for what a lower precision explains on CUDA.
 
     Raises Refused for bad arguments and CouldNotRun for a missing library or device.
 
@@ -65,7 +66,7 @@ def verify(
     many = cases or (DEFAULT_CASES if seconds is None else MANY)
     shards = [Shard(each.name, kind, seed, 0, many) for each in ops for kind in dtypes]
     start = time.perf_counter()
-    options = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
+    options: dict[str, Any] = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
                "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
     if jobs or executor is not None:
         report = workers.run(shards, workers.Target(candidate, arrays, device), options, jobs, executor, progress)

@@ -57,7 +57,9 @@ class Audit:
         if self.unknown:
             lines.append(say("not in the catalogue: {names}", names=", ".join(self.unknown)))
         for name, verdict in self.deviating:
-            lines.append(say("{name} deviates: {claim}: {what}", name=name, claim=verdict.claim, what=sentence(verdict)))
+            lines.append(
+                say("{name} deviates: {claim}: {what}", name=name, claim=verdict.claim, what=sentence(verdict))
+            )
         return "\n".join(lines)
 
 
@@ -148,11 +150,16 @@ def _recorded(torch: Any, module: Any, inputs: Any, seed: int, unknown: list[str
     try:
         answer = module(*[i.clone() if torch.is_tensor(i) else i for i in inputs])
         first = answer[0] if isinstance(answer, (tuple, list)) else answer
-        kept = [(n, leaf, g, tuple(t.detach().clone() for t in (a if isinstance(a, tuple) else (a,)))) for n, leaf, g, a in calls]
+        kept = [
+            (n, leaf, g, tuple(t.detach().clone() for t in (a if isinstance(a, tuple) else (a,))))
+            for n, leaf, g, a in calls
+        ]
         if torch.is_tensor(first) and first.requires_grad:
             generator = torch.Generator().manual_seed(seed)
             direction = torch.randn(first.shape, generator=generator, dtype=torch.float64).to(first)
-            torch.autograd.grad(first, [p for p in module.parameters() if p.requires_grad], direction, allow_unused=True)
+            torch.autograd.grad(
+                first, [p for p in module.parameters() if p.requires_grad], direction, allow_unused=True
+            )
     finally:
         for handle in handles:
             handle.remove()
@@ -166,7 +173,7 @@ def _leaf(torch: Any, name: str, leaf: Any, given: tuple[Any, ...], answers: Any
     first = [each.name for each in op.inputs][: len(given)]
     tensors = dict(zip(first, given, strict=True))
     for each in op.inputs:
-        held = getattr(leaf, each.name, None)
+        held: Any = getattr(leaf, each.name, None)
         if each.name not in tensors and torch.is_tensor(held):
             tensors[each.name] = held.detach()
     params = {each.name: getattr(leaf, each.name) for each in op.params if hasattr(leaf, each.name)}
@@ -180,7 +187,9 @@ def _leaf(torch: Any, name: str, leaf: Any, given: tuple[Any, ...], answers: Any
     return made
 
 
-def _gradients(torch: Any, op: Op, leaf: Any, given: Any, tensors: Mapping[str, Any], cotangent: Any) -> dict[str, Array]:
+def _gradients(
+    torch: Any, op: Op, leaf: Any, given: Any, tensors: Mapping[str, Any], cotangent: Any
+) -> dict[str, Array]:
     """The leaf's own gradients, from a call of its own on the inputs that it had."""
     names = [each.name for each in op.inputs]
     inputs = [g.detach().clone().requires_grad_(g.is_floating_point()) if torch.is_tensor(g) else g for g in given]

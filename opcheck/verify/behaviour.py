@@ -1,4 +1,4 @@
-"""Claims about behaviour: memory layouts, purity, repetition, batches, refusals. Each takes a Check and yields findings."""
+"""Claims about behaviour: memory layouts, purity, repetition, batches, refusals."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -42,7 +42,7 @@ class Bounds:
             fast = self.rounding.vjp(self.op, self.p, f, one_or_dict(self.op, cotangent), **self.arrays)
         if fast is not None:
             return fast
-        definition, numbers = self._traced()
+        definition, _ = self._traced()
         tape = definition.tape
         # the cotangent is data, not a constant of the program: its products are rounded like all others
         seeds: dict[int, Any] = {}

@@ -29,7 +29,9 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
             return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
         return torch.from_numpy(value)
 
-    class Bridge(torch.autograd.Function):  # type: ignore[misc]
+    base: Any = torch.autograd.Function
+
+    class Bridge(base):  # type: ignore[misc]  # torch is imported here and nowhere else
         @staticmethod
         def forward(ctx: Any, given: tuple[str, ...], params: dict[str, Any], *tensors: Any) -> Any:
             ctx.given, ctx.params = given, params

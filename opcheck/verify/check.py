@@ -19,7 +19,6 @@ from opcheck.verify.definition import Definition, as_float
 from opcheck.verify.formats import Format, format_of
 from opcheck.verify.verdict import Status, Verdict
 
-
 MOST_OUTPUTS = 2000  # whose gradients are traced for one exact element
 
 
@@ -118,7 +117,7 @@ class Check:
     def compare(
         self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
     ) -> Finding:
-        """All arrays of one kind ("output", "gradient", "tangent") against the bound, in the smallest tier that holds."""
+        """All arrays of one kind ("output", "gradient", "tangent") against the bound, in the tightest tier."""
         expected = self.expected_of(kind)
         finding = Finding(claim)
         names = [name for name in got if name in expected]

@@ -22,10 +22,10 @@ class Claim:
 
 
 EVERY = (
-    Claim("answers", "the call returns arrays of real numbers, as many as torch, and does not raise", correctness.answers),
+    Claim("answers", "the call returns arrays of real numbers, as many as torch, and never raises", correctness.answers),
     Claim("shape", "every output has torch's shape", correctness.shape),
     Claim("dtype", "every output has the dtype of the inputs", correctness.dtype),
-    Claim("values", "exact: bit-equal on whole numbers; rounding: within the proven bound; special: NaN, infinities, ...",
+    Claim("values", "exact: bit-equal on whole numbers; rounding: within the bound; special: NaN, infinities, ...",
           correctness.numbers),
     Claim("vjp", "vjp:<input>: gradients for random cotangents, within their bounds", correctness.vjp),
     Claim("jvp", "tangents for random tangents, within their bounds", correctness.jvp),

@@ -67,7 +67,7 @@ class Definition:
         return 0 if found is None else found
 
     def outputs(self) -> dict[str, Array]:
-        """Every element of every output, in floats: how IEEE 754 carries the definition out, special values included."""
+        """Every element of every output, in floats: as IEEE 754 carries the definition out, special values included."""
         nodes = {
             name: [self.node(name, at) for at in places(shape)]
             for name, shape in self.shapes.items()

@@ -100,13 +100,13 @@ def rounded(x: Any, digits: int, lowest: int = -1022, largest: float = np.inf, t
     """`x` rounded to `digits` binary digits, subnormal below 2**lowest, infinite above `largest`."""
     x = np.asarray(x, dtype=np.float64)
     if digits >= 53:
-        return x
+        return np.asarray(x)
     _, exponent = np.frexp(x)  # abs(x) is in [2**(exponent-1), 2**exponent)
     shift = digits - np.maximum(exponent, lowest + 1)
     scaled = np.ldexp(x, shift)
     y = np.ldexp(np.trunc(scaled) if truncate else np.rint(scaled), -shift)
     y = np.where(np.isfinite(x), y, x)
-    return np.where(np.abs(y) > largest, np.copysign(np.inf, x), y)
+    return np.asarray(np.where(np.abs(y) > largest, np.copysign(np.inf, x), y))
 
 
 FORMATS = {

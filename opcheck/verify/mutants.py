@@ -6,12 +6,13 @@ so do the general mutations. All take torch's call.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opcheck.backends.base import Backend
 from opcheck.backends.function import NumpyFunction
 from opcheck.spec import Array, Mistake, Op, Params
-from opcheck.verify.mutations import GENERAL
+from opcheck.verify.mutations import GENERAL, General
 from opcheck.verify.reference_form import Reference
 
 # autograd sums a gradient that is too large down to the shape of its input, so these are right in torch
@@ -31,17 +32,29 @@ class Mutant:
 def numpy_mutants(op: Op) -> Iterator[Mutant]:
     """Every mistake and every general mutation, as numpy functions."""
     for mistake in op.mistakes:
-        yield Mutant(op.name, mistake.name, "numpy", lambda mistake=mistake: backend(Mistaken(op, mistake)))
+        yield Mutant(op.name, mistake.name, "numpy", partial(_mistaken, op, mistake))
     for kind in GENERAL:
         if kind.fits(op):
-            yield Mutant(op.name, kind.__name__, "numpy", lambda kind=kind: backend(kind(op)))
+            yield Mutant(op.name, kind.__name__, "numpy", partial(_general, op, kind))
 
 
 def torch_mutants(op: Op) -> Iterator[Mutant]:
     """The same as torch functions, whose gradients are autograd's of an autograd.Function around the numpy mutant."""
     for mutant in numpy_mutants(op):
         if mutant.name not in MENDED_BY_AUTOGRAD:
-            yield Mutant(op.name, mutant.name, "torch", lambda mutant=mutant: in_torch(op, mutant.build()))
+            yield Mutant(op.name, mutant.name, "torch", partial(_in_torch, op, mutant))
+
+
+def _mistaken(op: Op, mistake: Mistake) -> Backend:
+    return backend(Mistaken(op, mistake))
+
+
+def _general(op: Op, kind: type[General]) -> Backend:
+    return backend(kind(op))
+
+
+def _in_torch(op: Op, mutant: Mutant) -> Backend:
+    return in_torch(op, mutant.build())
 
 
 def backend(candidate: Any) -> NumpyFunction:

@@ -4,7 +4,7 @@ import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from opcheck.spec import Case, Op, Refused
 from opcheck.verify import claims
 from opcheck.verify.casefile import Trial
 from opcheck.verify.check import Check, FalseAlarm, Finding, malformed
+from opcheck.verify.diagnose import lower_precision
 from opcheck.verify.known import recognised
 from opcheck.verify.report import KEPT, Report
 from opcheck.verify.streams import every_trial, with_directions
 from opcheck.verify.streams import trial as trial_at
+from opcheck.verify.verdict import Status, Verdict
 
 DEFAULT_CASES = 300
 
@@ -52,7 +54,7 @@ def run_shard(
     strict_precision: bool = False,
     exhaustive: bool = False,
 ) -> Report:
-    """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which one it is."""
+    """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which it is."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
     reason = backend.unavailable(op, shard.dtype)
     if reason:
@@ -71,7 +73,7 @@ def run_shard(
             possible = within_reach(op, made, backend, report)
             if possible is None:
                 continue
-            check_trial(op, possible, backend, report, chosen, index, known)
+            check_trial(op, possible, backend, report, chosen, index, known, strict_precision)
             if _hopeless(report, op.name, shard.dtype):
                 break
     except KeyboardInterrupt:
@@ -93,6 +95,7 @@ def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int
 def check_trial(
     op: Op, made: Trial, backend: Backend, report: Report, chosen: Iterable[claims.Claim],
     index: int | None = None, known: bool = True,
+    strict_precision: bool = False,
 ) -> None:  # fmt: skip
     """Every claim on one trial; with no index all of them, else those whose turn it is."""
     check = Check(op, made, backend)
@@ -105,13 +108,26 @@ def check_trial(
         began = time.perf_counter()
         for finding in findings(claim, check):
             now = time.perf_counter()
-            if known and finding.verdict is not None:
-                finding.verdict = recognised(finding.verdict, backend.name, report.version)
+            if finding.verdict is not None:
+                finding.verdict = named(finding.verdict, check, backend, report.version, known, strict_precision)
             report.add(op.name, made.dtype, finding, now - began)
             began = now
             stop = stop or finding.verdict is not None or (claim.name == "answers" and bool(finding.left_out))
         if stop and claim.name in ("answers", "shape"):
             return
+
+
+def named(
+    verdict: Verdict, check: Check, backend: Backend, version: str, known: bool, strict_precision: bool
+) -> Verdict:
+    """The verdict under the name of a known deviation or of a lower precision, where one explains it."""
+    if known:
+        verdict = recognised(verdict, backend.name, version)
+    if backend.may_reduce_precision and not strict_precision and verdict.status is Status.DIFFERS:
+        precision = lower_precision(check, verdict)
+        if precision:
+            return replace(verdict, status=Status.KNOWN, details={**verdict.details, "known": precision})
+    return verdict
 
 
 def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
@@ -150,7 +166,7 @@ def is_ours(error: BaseException) -> bool:
 
 
 def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial | None:
-    """The trial without the arguments that the implementation does not take, each counted; None where no call is left."""
+    """The trial without the arguments that the implementation does not take, each counted; None if no call is left."""
     while lacking := backend.lacks(op, made.case):
         report.left_out[op.name, lacking] += 1
         if lacking not in made.case.arrays and lacking not in made.case.params:

@@ -120,9 +120,9 @@ class Crew:
         while waiting or any(worker.task for worker in self.workers):
             for worker in self.workers:
                 while waiting and worker.task is None:
-                    task = waiting.pop()
-                    if not _lost(report, task):
-                        worker.give(task)
+                    next_task = waiting.pop()
+                    if not _lost(report, next_task):
+                        worker.give(next_task)
             busy = [worker for worker in self.workers if worker.task]
             if not busy:
                 break
@@ -216,7 +216,7 @@ def _work(connection: Connection, target: Target, options: dict[str, Any], index
 
 
 def limit_memory() -> None:
-    """At most three quarters of the machine's memory for data, so that exhaustion is an error and not a dead machine."""
+    """At most three quarters of the machine's memory for data, so that exhaustion is an error, not a dead machine."""
     try:
         import resource
 

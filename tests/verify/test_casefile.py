@@ -62,7 +62,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_another_schema_and_damage_are_refused():
-    with pytest.raises(Refused, match="a case file is JSON with schema opcheck.case/1"):
+    with pytest.raises(Refused, match=r"a case file is JSON with schema opcheck\.case/1"):
         casefile.from_json({"schema": "opcheck.report/1"})
     trial = casefile.to_json(Trial(Case("relu", {"input": np.zeros(2)}, {})))
     trial["arrays"]["input"]["data"] = ["0x1p0"]

@@ -1,0 +1,131 @@
+"""`opcheck verify` and `opcheck replay` as a user runs them: exit codes, messages, files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import opcheck
+
+ROOT = Path(opcheck.__file__).parents[1]
+KERNELS = """
+import numpy as np
+
+def relu(x):
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def wrong(x):
+    return np.abs(x)
+
+def linear(x, weight, bias=None):
+    return x @ weight.T
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs opcheck in an empty folder that has kernels.py."""
+    (tmp_path / "kernels.py").write_text(KERNELS)
+
+    def opcheck_command(*words):
+        command = [sys.executable, str(ROOT / "cli.py"), *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    return opcheck_command
+
+
+def test_a_right_kernel_is_exit_0(run):
+    done = run("verify", "relu", "--impl", "kernels.py:relu", "--cases", "30", "--seed", "7")
+    assert done.returncode == 0, done.stderr
+    assert "all agree: 30 cases" in done.stdout and "seed 7" in done.stdout
+    assert "not checked: vjp: a numpy function without .vjp (relu)" in done.stdout
+
+
+def test_a_wrong_kernel_is_exit_1_named_saved_and_replayed(run, tmp_path):
+    done = run("verify", "linear", "--impl", "kernels.py:linear", "--cases", "40", "--seed", "1")
+    assert done.returncode == 1
+    assert "looks like: bias_missing (The bias was not added.)" in done.stdout
+    again = next(line for line in done.stdout.splitlines() if "again: opcheck replay" in line)
+    words = again.split("opcheck ")[1].split()
+    replayed = run(*words)
+    assert replayed.returncode == 1 and "linear float32" in replayed.stdout
+    snippet = run("replay", words[1], "--snippet")
+    assert snippet.returncode == 0 and "torch.nn.functional.linear(" in snippet.stdout
+    compile(snippet.stdout, "snippet", "exec")
+    case = json.loads((tmp_path / words[1]).read_text())
+    assert case["schema"] == "opcheck.case/1"
+
+
+def test_reports_are_json_junit_and_a_page(run, tmp_path):
+    done = run("verify", "relu", "--impl", "kernels.py:wrong", "--cases", "20", "--seed", "1", "--json",
+               "--junit", "r.xml", "--html", "r.html")  # fmt: skip
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["schema"] == "opcheck.report/1" and not report["agrees"] and report["seed"] == 1
+    suites = ElementTree.parse(tmp_path / "r.xml").getroot()
+    assert int(suites.get("failures")) == len(suites.findall(".//failure")) > 0
+    page = (tmp_path / "r.html").read_text()
+    assert "relu" in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_the_same_seed_finds_the_same(run):
+    one, two = (run("verify", "relu", "--impl", "kernels.py:wrong", "--seed", "3", "--json") for _ in range(2))
+    assert json.loads(one.stdout)["failures"] == json.loads(two.stdout)["failures"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["verify"], 2, "which operators?"),
+        (["verify", "conv5d"], 2, "there is no operator 'conv5d'"),
+        (["verify", "relu", "--impl", "nowhere.py:f"], 2, "there is no file nowhere.py"),
+        (["verify", "relu", "--impl", "kernels.py:nothing"], 2, "kernels.py has no nothing"),
+        (["verify", "relu", "--impl", "caffe"], 2, "--impl is a backend, FILE.py:NAME or module:NAME"),
+        (["verify", "relu", "--dtype", "int8"], 2, "dtype must be one of float64, float32, float16, bfloat16"),
+        (["verify", "relu", "--claims", "speed"], 2, "there is no claim 'speed'"),
+        (["verify", "relu", "--cases", "0"], 2, "--cases"),
+        (["verify", "relu", "--executor", "spark://x"], 2, "--executor is dask://HOST:PORT"),
+        (["replay", "nowhere.json"], 2, "cannot read the case file"),
+        (["replay", "--known", "nothing"], 2, "there is no known deviation nothing"),
+    ],
+)
+def test_bad_use_is_one_message(run, words, code, message):
+    done = run(*words)
+    assert done.returncode == code
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_no_device_is_exit_3(run):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a device")
+    done = run("verify", "--all", "--device", "cuda", "--json")
+    assert done.returncode == 3 and "torch finds no CUDA device here" in done.stderr
+
+
+def test_claims_are_listed(run):
+    done = run("verify", "--list-claims")
+    assert done.returncode == 0
+    for name in ("exact:", "vjp", "layout", "pure", "repeat", "refuses", "second", "batch"):
+        assert name in done.stdout
+
+
+def test_a_module_is_audited(run, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "class Linear(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        return torch.nn.functional.linear(x, self.weight)\n"
+        "def right():\n"
+        "    return torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Flatten()), torch.ones(2, 4)\n"
+        "def wrong():\n"
+        "    return torch.nn.Sequential(torch.nn.Tanh(), Linear(4, 3), torch.nn.ReLU()), torch.randn(2, 4)\n"
+    )
+    right, wrong = run("verify", "--module", "net.py:right"), run("verify", "--module", "net.py:wrong")
+    assert right.returncode == 0 and "2 leaves checked: 0 (linear), 1 (relu)" in right.stdout
+    assert "not in the catalogue: 2 (Flatten)" in right.stdout
+    assert wrong.returncode == 1 and "1 deviates: rounding" in wrong.stdout

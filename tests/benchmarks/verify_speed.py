@@ -1,0 +1,73 @@
+"""Cases a second: a checked case of conv2d against torch.autograd.gradcheck on the same, in one run.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/verify_speed.py
+
+conv2d 2x2x5x5 by 4x2x3x3, stride 2, padding 1, float64. A case of ours checks outputs, all gradients and tangents
+against proven bounds, on fresh numbers each time; gradcheck checks the same Jacobians by differences
+(check_forward_ad=True), in slow and in fast mode.
+"""
+
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from opcheck import catalog
+from opcheck.backends.torch_eager import TorchEager
+from opcheck.spec import Case
+from opcheck.verify.casefile import Trial
+from opcheck.verify.claims import chosen
+from opcheck.verify.formats import format_of
+from opcheck.verify.report import Report
+from opcheck.verify.run import check_trial
+from opcheck.verify.streams import Real, with_directions
+
+OP = catalog.get("conv2d")
+PARAMS = {"stride": 2, "padding": 1}
+
+
+def ours(rng: np.random.Generator, backend: TorchEager, report: Report) -> None:
+    """One fresh case: shape, dtype, values, vjp of three inputs, jvp."""
+    draw = Real(rng, format_of("float64"))
+    arrays = {"input": draw.array(2, 2, 5, 5), "weight": draw.array(4, 2, 3, 3), "bias": draw.array(4)}
+    trial = with_directions(OP, Trial(Case("conv2d", arrays, PARAMS), "float64"), rng)
+    check_trial(OP, trial, backend, report, chosen(["dtype", "values", "vjp", "jvp"]))
+
+
+def gradcheck(fast: bool) -> None:
+    x, w = torch.randn(2, 2, 5, 5, dtype=torch.float64), torch.randn(4, 2, 3, 3, dtype=torch.float64)
+    b = torch.randn(4, dtype=torch.float64)
+    inputs = tuple(each.requires_grad_() for each in (x, w, b))
+    torch.autograd.gradcheck(
+        lambda x, w, b: torch.nn.functional.conv2d(x, w, b, **PARAMS), inputs, check_forward_ad=True, fast_mode=fast
+    )
+
+
+def seconds(function: Callable[[], None], repeats: int) -> float:
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rng, backend, report = np.random.default_rng(0), TorchEager(), Report()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        case = seconds(lambda: ours(rng, backend, report), 300)
+        slow, fast = seconds(lambda: gradcheck(False), 10), seconds(lambda: gradcheck(True), 100)
+    assert report.agrees, str(report)
+    print(f"opcheck        {1 / case:8.0f} cases/s")
+    print(f"gradcheck slow {1 / slow:8.0f} cases/s   opcheck is {slow / case:.1f} times as fast")
+    print(f"gradcheck fast {1 / fast:8.0f} cases/s   opcheck is {fast / case:.1f} times as fast")
+
+
+if __name__ == "__main__":
+    main()
