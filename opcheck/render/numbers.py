@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 LARGEST_PLAIN = 10**12
+MANY_BITS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,33 @@ def _decimal(value: Fraction, style: Style, inexact: bool) -> str:
 
 
 def _scientific(value: Fraction, style: Style, inexact: bool) -> str:
-    exponent = _exponent(value)
-    scaled = value / Fraction(10) ** (exponent - style.precision)
+    if value.denominator.bit_length() > MANY_BITS or value.numerator.bit_length() > MANY_BITS:
+        near, shift = _leading_digits(value)
+    else:
+        near, shift = value, 0
+    exponent = _exponent(near)
+    scaled = near / Fraction(10) ** (exponent - style.precision)
+    exponent += shift
     mantissa = round(scaled)
     if mantissa >= 10 ** (style.precision + 1):
         mantissa, exponent = mantissa // 10, exponent + 1
     point = _pointed(mantissa, style.precision)
     point = _without_zeros(point) if scaled == mantissa and not inexact else point
     return f"{point}e{_signed(exponent < 0, f'{abs(exponent):02d}', style)}"
+
+
+def _leading_digits(value: Fraction) -> tuple[Fraction, int]:
+    """A number from 1 to 10 and a power of ten whose product agrees with `value` to 50 digits.
+
+    exp(−1000000) as a fraction has a denominator of 434295 digits, which nobody wants to divide by.
+    """
+    import decimal
+
+    context = decimal.Context(prec=60, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
+    above, below = (max(0, each.bit_length() - 256) for each in (value.numerator, value.denominator))
+    quotient = context.divide(decimal.Decimal(value.numerator >> above), decimal.Decimal(value.denominator >> below))
+    near = context.multiply(quotient, context.power(decimal.Decimal(2), above - below))
+    return Fraction(near.scaleb(-near.adjusted(), context)), near.adjusted()
 
 
 def _exponent(value: Fraction) -> int:

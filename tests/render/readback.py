@@ -15,6 +15,7 @@ from typing import Any
 
 import mpmath
 
+FARTHEST = 2000  # a number with a smaller power of ten is taken to be anything from 0 to that
 END = Fraction(1, 10**40)  # mpmath computes with 60 digits, so this covers its rounding
 
 
@@ -113,6 +114,8 @@ def _value(name: str, x: Any) -> Any:
         result = functions.get(name, getattr(mpmath, name, None))(number)
         if not mpmath.isfinite(result):
             return float(result)
+        if result and mpmath.mag(result) < -7000:
+            return Fraction(0)  # END covers it, and a fraction of a million digits would take minutes
         return Fraction(*mpmath.libmp.to_rational(result._mpf_))
 
 
@@ -280,6 +283,8 @@ class Reader:
 
     def number(self, text: str) -> Interval:
         mantissa, _, exponent = text.replace("−", "-").partition("e")
+        if int(exponent or 0) < -FARTHEST:
+            return Interval(Fraction(0), Fraction(1, 10**FARTHEST))
         value = Fraction(mantissa) * Fraction(10) ** int(exponent or 0)
         digits = len(mantissa.partition(".")[2])
         if not self.rounded or digits < self.precision:

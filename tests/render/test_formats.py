@@ -270,3 +270,10 @@ def test_every_format_prints_the_list_of_operators(format):
     shown = render(Step("", tuple(listing())), format)
     for name in OPERATORS:
         assert name in shown.replace("\\_", "_")
+
+
+def test_the_leading_digits_of_a_very_long_fraction_are_right():
+    for value in (Fraction(7, 2**20_000), Fraction(1, 3**9_000), Fraction(3**9_000), Fraction(3**9_000, 7**9_000)):
+        mantissa, exponent = digits(value, Style(10, ascii=True)).split("e")
+        unit = Fraction(10) ** (int(exponent) - 10)
+        assert abs(Fraction(mantissa) * Fraction(10) ** int(exponent) - value) <= unit / 2
