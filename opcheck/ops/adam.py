@@ -148,6 +148,8 @@ class Adam(Optimiser):
     def torch_state(self, torch: Any, options: dict[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
         zeros = torch.zeros_like(tensors["param"])
         names = self.kept(Params.of(self.name, self.params, options))[1:]
+        if "betas" in options:
+            options["betas"] = tuple(map(float, options["betas"]))  # torch's take no whole numbers
         return {
             "step": torch.tensor(options.pop("step", 1) - 1.0, dtype=torch.float64),
             **{name: tensors.get(name, zeros) for name in names},
@@ -201,7 +203,7 @@ class _Moments:
         self.m = beta1 * moments.get("exp_avg", 0.0) + (1.0 - beta1) * self.g
         self.v = beta2 * moments.get("exp_avg_sq", 0.0) + (1.0 - beta2) * self.g * self.g
         before = moments.get("max_exp_avg_sq", 0.0) if p.amsgrad else -np.inf
-        self.grew = ~(before >= self.v)  # a NaN wins
+        self.grew = (self.v > before) | np.isnan(self.v)
         self.u = np.where(self.grew, self.v, before)
         self.c1, self.c2 = np.float64(1.0 - beta1**p.step), np.float64(1.0 - beta2**p.step)
         self.root = np.sqrt(self.u / self.c2)
