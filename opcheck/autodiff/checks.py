@@ -2,26 +2,17 @@
 
 import importlib.util
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import reduce
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from opcheck.autodiff.scalars import Trace
+from opcheck.autodiff.taylor import Check, figure, taylor
 from opcheck.language import say
-from opcheck.trace import FLOATS, PRIMITIVES, Arithmetic, Graph, Node, bound
+from opcheck.trace import FLOATS, PRIMITIVES, UNIT_ROUNDOFF, Arithmetic, Graph, Node, bound
 from opcheck.trace.readings import read
-
-FIRST_STEP, STEPS = 2.0**-6, 3
-CLEAR = 16  # how far the remainder must stand above rounding for its slope to say anything
-
-
-class Check(NamedTuple):
-    """One line of the output: a sentence with the figures, and whether it holds (None: it could not be asked)."""
-
-    text: str
-    holds: bool | None
 
 
 def checks(trace: Trace, everything: bool = False) -> list[Check]:
@@ -31,7 +22,7 @@ def checks(trace: Trace, everything: bool = False) -> list[Check]:
     numbers = (trace.value, *trace.adjoints().gradient.values())
     if not all(map(fits, numbers)):
         return [Check(say("The value or a derivative is not finite, so nothing can be checked against it."), None)]
-    found = [both_modes(trace), taylor(trace)]
+    found = [both_modes(trace), remainder(trace)]
     return [*found, sympy_agrees(trace), torch_agrees(trace)] if everything else found
 
 
@@ -66,45 +57,26 @@ def compared(trace: Trace, witness: str, found: Mapping[str, Any]) -> Check:
     return Check(say(template, witness=witness, shown=shown, worst=figure(worst), allowed=figure(allowed)), holds)
 
 
-def taylor(trace: Trace) -> Check:
-    """abs(f(x+hv) − f(x) − h·Jv) for halved h: falls by 4 where the derivative is right, by 2 where it is not."""
-    slope = float(sum(trace.adjoints().gradient.values()))
-    at = [float(x) for x in read(trace.graph, FLOATS, lambda node: float(node.value))]
+def remainder(trace: Trace) -> Check:
+    """Taylor's remainder along v, each tracked input's own size (or 1 at 0)."""
+    gradient = trace.adjoints().gradient
+    point = {name: float(trace.values[id]) for name, id in trace.inputs.items()}
+    along = {name: abs(point[name]) or 1.0 for name in gradient}
+    slope = sum(float(gradient[name]) * v for name, v in along.items())
     out = trace.graph.outputs[0]
-    noise = CLEAR * bound(trace.graph, out, "float64", at)
-    errors = []
-    for k in range(STEPS):
-        h = FIRST_STEP / 2**k
-        moved = read(trace.graph, FLOATS, lambda node, h=h: float(node.value) + h * (node.label in trace.tracked))  # type: ignore[misc]
-        errors.append(abs(moved[out] - at[out] - h * slope))
-    sizes = ", ".join(map(figure, errors))
-    steps = ", ".join(f"1/{round(2**k / FIRST_STEP)}" for k in range(STEPS))
-    head = say("Taylor: |f(x+hv) − f(x) − h·Jv| = {sizes} for h = {steps}", sizes=sizes, steps=steps)
-    if not all(map(math.isfinite, errors)):
-        return Check(say("{head}: the function is not finite beside this point", head=head), None)
-    if max(errors) <= noise:
-        return Check(say("{head}: rounding only, the function is a straight line here", head=head), True)
-    if min(errors) <= noise:
-        return Check(say("{head}: too close to rounding to tell", head=head), None)
-    ratios = [before / after for before, after in pairwise(errors)]
-    shown = say(" and ").join(f"{ratio:.2f}" for ratio in ratios)
-    if min(ratios) > 3:
-        return Check(say("{head}: falls by {ratios} as h halves (h², as it must)", head=head, ratios=shown), True)
-    if kinks(trace.graph, trace.values):
-        return Check(say("{head}: falls by {ratios} as h halves (a kink is near)", head=head, ratios=shown), None)
-    return Check(
-        say("{head}: falls by {ratios} as h halves, and a right derivative gives 4", head=head, ratios=shown), False
-    )
+
+    def moved(h: float) -> float:
+        found: float = read(trace.graph, FLOATS, lambda node: float(node.value) + h * along.get(node.label, 0.0))[out]
+        return found
+
+    here = read(trace.graph, FLOATS, lambda node: float(node.value))
+    noise = bound(trace.graph, out, "float64", here) + abs(slope) * UNIT_ROUNDOFF["float64"]
+    return taylor(moved, here[out], slope, noise, kinks(trace.graph))
 
 
-def kinks(graph: Graph, values: Sequence[Any]) -> bool:
+def kinks(graph: Graph) -> bool:
     """Whether some operation of the graph has a kink or a jump."""
     return any(node.args and (PRIMITIVES[node.op].piecewise or node.op in ("floor", "ceil")) for node in graph.nodes)
-
-
-def figure(x: float) -> str:
-    """A number with as many digits as a comparison needs."""
-    return f"{x:.1e}" if x and abs(x) < 1e-3 else f"{x:.6g}"
 
 
 # --- sympy ------------------------------------------------------------------------------------------------------------
@@ -198,9 +170,11 @@ def torch_agrees(trace: Trace) -> Check:
     by_name = {name: 0.0 if g is None else float(g) for name, g in zip(names, gradient, strict=True)}
     backward = compared(trace, "torch.autograd.grad", by_name)
     tangents = {}
-    for name in trace.tracked:
-        unit = tuple(torch.tensor(float(each == name), dtype=torch.float64) for each in names)
-        tangents[name] = float(torch.func.jvp(function, point, unit)[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch.func imports what torch itself deprecates
+        for name in trace.tracked:
+            unit = tuple(torch.tensor(float(each == name), dtype=torch.float64) for each in names)
+            tangents[name] = float(torch.func.jvp(function, point, unit)[1])
     ahead = compared(trace, "torch.func.jvp", tangents)
     if backward.holds and ahead.holds:
         return Check(backward.text.replace("torch.autograd.grad", "torch (autograd.grad and func.jvp)"), True)

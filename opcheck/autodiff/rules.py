@@ -99,13 +99,13 @@ def _power_partials(out: Any, a: Any, b: Any, needed: Sequence[bool]) -> list[An
 
 
 def _power_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
-    found = zip(_power_partials(out, *args, needed), args, strict=True)
+    found = zip(_power_partials(out, args[0], args[1], needed), args, strict=True)
     return [None if partial is None else fitted(g * partial, np.shape(arg)) for partial, arg in found]
 
 
 def _power_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
     needed = [t is not None for t in tangents]
-    found = zip(_power_partials(out, *args, needed), tangents, strict=True)
+    found = zip(_power_partials(out, args[0], args[1], needed), tangents, strict=True)
     return added([spread(t * partial, np.shape(out)) for partial, t in found if partial is not None])
 
 
