@@ -53,9 +53,14 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Runs the command line; bad input is one message on stderr and exit code 2, never a traceback."""
+    """The program: the exit code of its command line."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs a command line; bad input is one message on stderr and exit code 2, never a traceback."""
     try:
-        code = cli.main(prog_name="opcheck", standalone_mode=False)
+        code = cli.main(arguments, prog_name="opcheck", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = 130
     except BrokenPipeError:
@@ -72,7 +77,7 @@ def main() -> None:
         if os.environ.get("OPCHECK_DEBUG"):
             raise
         code = fail(internal_message(error), 4)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def fail(message: str, code: int) -> int:

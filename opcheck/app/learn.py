@@ -15,6 +15,8 @@ from opcheck.learning import shelf
 from opcheck.learning.progress import Progress, default_path
 from opcheck.learning.shelf import Entry
 
+INDENT = "  "  # of code; what a command prints has the whole width
+
 
 @click.command("learn", help="Lessons that run: read, press Enter, answer.\n\nLESSON is a number or a name.")
 @click.argument("wanted", metavar="[LESSON]", required=False)
@@ -118,11 +120,11 @@ class Terminal:
     def code(self, text: str, language: str) -> None:
         self._begin("code")
         for line in text.rstrip("\n").split("\n"):
-            self.console.print(f"    {line}".rstrip(), style="cyan", markup=False, soft_wrap=True)
+            self.console.print(f"{INDENT}{line}".rstrip(), style="cyan", markup=False, soft_wrap=True)
 
     def printed(self, text: str) -> None:
         for line in text.split("\n") if text else ():
-            click.echo(f"    {line}".rstrip())
+            click.echo(f"{INDENT}{line}".rstrip())
 
     def tell(self, text: str) -> None:
         self._show(text, style="bold", markup=False)
@@ -156,13 +158,7 @@ class Terminal:
 
     def command(self, line: str, directory: Path) -> None:
         """In this process: it starts at once, and the terminal's width and colour are its own."""
-        from opcheck.app import cli, fail, refusal_message, usage_message
+        from opcheck.app import run
 
-        words: list[Any] = shlex.split(line)[1:]
-        try:
-            with contextlib.chdir(directory):
-                cli.main(words, prog_name="opcheck", standalone_mode=False)
-        except click.ClickException as error:
-            fail(usage_message(error), 2)
-        except Refused as error:
-            fail(refusal_message(error), 2)
+        with contextlib.chdir(directory), contextlib.redirect_stderr(sys.stdout):  # a refusal is part of the lesson
+            run(shlex.split(line)[1:])

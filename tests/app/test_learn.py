@@ -47,7 +47,7 @@ def test_a_lesson_on_a_pipe_is_printed_and_its_questions_read_from_stdin(learn, 
 def test_prose_keeps_to_the_width(learn):
     for width in (40, 80):
         out = learn("3", f"--width={width}").out
-        prose = out.partition("    >>>")[0]
+        prose = out.partition("  >>>")[0]
         assert width - 12 < max(map(len, prose.splitlines())) <= width
 
 

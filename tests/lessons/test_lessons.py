@@ -150,6 +150,22 @@ def test_it_is_read_in_fifteen_minutes(entry):
     assert sum(len(part.text.split()) for part in questions) <= WORDS
 
 
+def codes(entry):
+    """All blocks that run, those of answers and slips too."""
+    for part in lesson.read(entry.path):
+        if isinstance(part, Code):
+            yield part
+        elif isinstance(part, Question):
+            yield from (part.code, *(slip.code for slip in part.slips))
+
+
+@EACH
+def test_its_code_fits_into_a_terminal_of_80_columns(entry):
+    """`opcheck learn` indents code by two."""
+    written = [line for code in codes(entry) for line in code.text.splitlines() if line[:1] in (">", ".", "$", " ")]
+    assert [line for line in written if len(line) > 78] == []
+
+
 @EACH
 def test_its_operators_exist_and_its_commands_need_no_shell(entry):
     for name in entry.operators:
