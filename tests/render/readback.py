@@ -319,7 +319,7 @@ def formulas(text: str, other_lines: set[str]) -> list[str]:
     """The formulas of a text, each on one line; `other_lines` are those of its sentences and tables."""
     found: list[str] = []
     inside: int | None = None  # the indentation of the formula that we are in
-    lines = [line for line in text.split("\n") if line.strip() not in other_lines]
+    lines = text.split("\n")
     for k, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())
         if not line.strip():
@@ -327,6 +327,9 @@ def formulas(text: str, other_lines: set[str]) -> list[str]:
             continue
         if inside is not None and indent > inside:
             found[-1] += " " + line.strip()
+            continue
+        if line.strip() in other_lines:
+            inside = None
             continue
         following = lines[k + 1].strip() if k + 1 < len(lines) else ""
         if RELATION.search(line) or following.startswith(("= ", "≈ ", "~= ")):
