@@ -13,7 +13,6 @@ from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.steps import Block, Prose, Step
-from opcheck.verify.report import sentence
 from opcheck.verify.verdict import Status, Verdict
 
 
@@ -66,9 +65,15 @@ def _brief(part: str, finding: Finding) -> str:
 
 
 def _sentence(part: str, verdict: Verdict) -> str:
-    if verdict.status is Status.DIFFERS and verdict.expected is not None:
-        return sentence(verdict)
-    return verdict.message
+    """What is wrong, in one line: the first wrong number, or the message of the failure."""
+    if verdict.status is not Status.DIFFERS or verdict.expected is None:
+        return verdict.message
+    what = say("the gradient of {name}", name=verdict.name) if verdict.claim.startswith("vjp") else verdict.name
+    place = f"[{', '.join(map(str, verdict.at))}]" if verdict.at else ""
+    line = say("{what}{at} is {got}; it should be {right}", what=what, at=place, got=verdict.got, right=verdict.expected)
+    if verdict.wrong < verdict.elements:
+        line += say(" ({wrong} of {n} numbers are wrong)", wrong=verdict.wrong, n=verdict.elements)
+    return line
 
 
 def _called(part: str) -> str:

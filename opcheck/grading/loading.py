@@ -32,7 +32,7 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
         notes.append(say("it printed: {text}", text=_shortened(outcome.printed.strip())))
     problem = "" if outcome.status is Status.OK else problem_of(outcome)
     if problem:
-        notes.append(problem)
+        notes.append(problem if not outcome.definitions else say("not all of the file runs; {problem}", problem=problem))
     if outcome.status in (Status.CRASHED, Status.TIMED_OUT, Status.EXITED, Status.MALFORMED) and not worker.alive:
         worker.close()
         worker = stack.enter_context(
@@ -54,6 +54,8 @@ def problem_of(outcome: Outcome) -> str:
         return say("the file ends the program when it is loaded{where}", where=where)
     if outcome.status in (Status.CRASHED, Status.MALFORMED):
         return say("the file does not survive being loaded: {message}", message=error.message)
+    if error.type in ("SyntaxError", "IndentationError", "TabError"):
+        return say("it is not Python: {message}{where}", message=error.message, where=where)
     removed = _REMOVED.search(error.message)
     if removed:
         return say(
@@ -63,7 +65,7 @@ def problem_of(outcome: Outcome) -> str:
     if error.type in ("ModuleNotFoundError", "ImportError"):
         return say("an import fails: {message}{where}", message=error.message, where=where)
     text = f"{error.type}: {error.message}"
-    return say("the file does not load: {text}{where}", text=text, where=where)
+    return say("it raises {text}{where}", text=text, where=where)
 
 
 def _shortened(text: str) -> str:

@@ -1,0 +1,130 @@
+"""`opcheck grade`: check student implementations, one file or a whole class."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opcheck.app.output import write
+from opcheck.language import say, use
+from opcheck.spec import Refused
+
+# as in grading.formats and grading.bundle, which are not imported for a --help
+FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")
+BUNDLES = ("gradescope",)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.option("--assignment", type=click.Path(path_type=Path), metavar="FILE", help="What is asked (TOML).")
+@click.option("--op", metavar="OP", help="Ask for this one operator instead.")
+@click.option("--convention", default="functional", show_default=True, metavar="NAME",
+              help="With --op and --init: functional, cs231n, cmu, cmu2022, coursera, layer, module.")  # fmt: skip
+@click.option("--init", is_flag=True, help="Print an assignment that asks for the operators PATH..., to be edited.")
+@click.option("--check", type=click.Path(path_type=Path), metavar="FILE",
+              help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
+@click.option("--bundle", type=click.Choice(BUNDLES), help="Make an autograder of the assignment PATH (with -o ZIP).")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Submissions at a time.")
+@click.option("--journal", type=click.Path(path_type=Path), metavar="FILE",
+              help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
+@click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
+@click.option("--student", default="", metavar="NAME", help="All that is at PATH is this one student's.")
+@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write.")
+@click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Where, instead of stdout.")
+@click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: the assignment's]")
+@click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
+def command(**options: Any) -> int:
+    """Grade submissions: files, a folder with one for each student, or an export of Gradescope, Moodle or Canvas.
+    Strangers' code runs in a sandbox without network, files or time to waste.
+
+    \b
+    Try: opcheck grade --init linear conv2d max_pool2d > hw.toml
+         opcheck grade submissions/ --assignment hw.toml --jobs 2
+         opcheck grade my_conv.py --op conv2d
+    """
+    if options["check"] is not None:
+        return check(options["check"], options["seed"] or 0)
+    if not options["paths"]:
+        raise Refused(say("what is to be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
+    if options["init"]:
+        return init(options)
+    if options["bundle"]:
+        return bundle(options)
+    return run(options)
+
+
+def init(options: dict[str, Any]) -> int:
+    from opcheck.grading.assignment import scaffold
+
+    write(scaffold(options["paths"], options["convention"]).rstrip("\n"), options["output"])
+    return 0
+
+
+def bundle(options: dict[str, Any]) -> int:
+    from opcheck.grading import bundle as bundles
+
+    if len(options["paths"]) != 1 or options["output"] is None:
+        raise Refused(say("a bundle needs one assignment and a place"), fix="--bundle gradescope hw.toml -o autograder.zip")
+    bundles.write(options["bundle"], Path(options["paths"][0]), options["output"], options["unsafe"])
+    return 0
+
+
+def run(options: dict[str, Any]) -> int:
+    """Grade, write the results, and say by the exit code: 0 full marks for all, 1 not, 4 some could not be graded."""
+    from opcheck.grading import assignment, formats
+    from opcheck.grading.classroom import grade_class
+
+    if (options["assignment"] is None) == (options["op"] is None):
+        raise Refused(say("what is asked of the students?"), fix=say("give --assignment FILE or --op OP, one of them"))
+    if options["assignment"] is not None:
+        asked = assignment.read(options["assignment"])
+    else:
+        asked = assignment.single(options["op"], options["convention"])
+    use(asked.language)
+    with grade_class(
+        [Path(path) for path in options["paths"]],
+        asked,
+        jobs=options["jobs"],
+        journal=options["journal"],
+        executor=_executor(options["executor"]),
+        seed=options["seed"],
+        unsafe=options["unsafe"],
+        student=options["student"],
+    ) as graded:
+        formats.write(options["format"], graded.results, asked, options["output"])
+        for student, reason in graded.failed:
+            click.echo(say("{student} could not be graded: {reason}", student=student, reason=reason), err=True)
+        if graded.interrupted:
+            return 130
+        if graded.failed:
+            return 4
+        return 0 if all(result.score == result.points for result in graded.results) else 1
+
+
+def _executor(address: str | None) -> Any:
+    if address is None:
+        return None
+    from opcheck.verify.cluster import dask_executor
+
+    return dask_executor(address)
+
+
+def check(path: Path, seed: int) -> int:
+    """The right solution and every mistake of the catalogue, graded; 1 if the right one does not get full marks."""
+    from opcheck.grading import assignment
+    from opcheck.grading.check import check as checked
+
+    worst = 0
+    question = ""
+    for each in checked(assignment.read(path), seed):
+        if each.question != question:
+            question = each.question
+            click.echo(question)
+        if each.mistake is None:
+            worst = max(worst, int(each.caught))
+            click.echo(say("  the right solution: {score:g} of {points:g}", score=each.score, points=each.points))
+        elif not each.caught:
+            click.echo(say("  not caught: {name} ({sentence})", name=each.mistake.name, sentence=each.mistake.sentence))
+        elif not each.named:
+            click.echo(say("  caught, but not named: {name}", name=each.mistake.name))
+    return worst
