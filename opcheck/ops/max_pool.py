@@ -178,10 +178,13 @@ def _spread(every_tie: bool = False, last_tie: bool = False, overwrite: bool = F
         y, gradient = op._largest(p, input), np.zeros(input.shape)
         missed = np.ones(y.shape, dtype=bool)
         taps = list(op.taps(p, input))
+        hits = []
         for _, windows, places in reversed(taps) if last_tie else taps:
             hit = missed[windows] & (everywhere | (input[places] == y[windows]))
             if not (every_tie or everywhere):
                 missed[windows] &= ~hit
+            hits.append((hit, windows, places))
+        for hit, windows, places in reversed(hits):  # of a place's windows, the last one meets it with its first tap
             before = 0.0 if overwrite else gradient[places]
             gradient[places] = np.where(hit, before + cotangent[windows], gradient[places])
         return {"input": gradient}
