@@ -121,7 +121,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
 def with_lesson(step: Step, operator: str) -> Step:
     """The document with the lessons that treat the operator named at its end, for a reader who can go there."""
     entries = shelf.treating(operator)
-    if not entries:
+    if not entries or shelf.reading.get():
         return step
     if len(entries) == 1:
         hint = say("Lesson {n} treats it: opcheck learn {n}", n=entries[0].number)

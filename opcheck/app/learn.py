@@ -117,7 +117,7 @@ class Terminal:
         for line in captured.get().strip("\n").split("\n"):
             click.echo(line.rstrip(), color=self.color)
 
-    def code(self, text: str, language: str) -> None:
+    def code(self, text: str) -> None:
         self._begin("code")
         for line in text.rstrip("\n").split("\n"):
             self.console.print(f"{INDENT}{line}".rstrip(), style="cyan", markup=False, soft_wrap=True)
@@ -129,18 +129,22 @@ class Terminal:
     def tell(self, text: str) -> None:
         self._show(text, style="bold", markup=False)
 
-    def pause(self, prompt: str) -> str:
+    def pause(self, prompt: str, within_code: bool) -> str:
         if not self.interactive:
             return ""
-        typed = self.ask(prompt) or ""
+        self._begin("code" if within_code else "prose")
+        typed = self._line(prompt) or ""
         if self.color:
             click.echo("\x1b[1A\x1b[2K", nl=False, color=True)  # the prompt has served and goes
-        self.last = "code"
+            self.last = "code" if within_code else ""
         return typed
 
     def ask(self, prompt: str) -> str | None:
-        self._begin("code" if prompt.startswith("[") else "prose")
+        self._begin("prose")
         self.last = ""
+        return self._line(prompt)
+
+    def _line(self, prompt: str) -> str | None:
         try:
             line = input(prompt)
         except EOFError:
@@ -160,5 +164,10 @@ class Terminal:
         """In this process: it starts at once, and the terminal's width and colour are its own."""
         from opcheck.app import run
 
-        with contextlib.chdir(directory), contextlib.redirect_stderr(sys.stdout):  # a refusal is part of the lesson
-            run(shlex.split(line)[1:])
+        reading = shelf.reading.set(True)
+        try:
+            with contextlib.chdir(directory), contextlib.redirect_stderr(sys.stdout):  # a refusal is part of the lesson
+                run(shlex.split(line)[1:])
+        finally:
+            shelf.reading.reset(reading)
+        self.last = "output"

@@ -1,6 +1,7 @@
 """Which lessons there are. Reads no more of them than it must: `opcheck explain` looks its operator up here."""
 
 import re
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from opcheck.errors import Refused
 from opcheck.language import say
 
+reading: ContextVar[bool] = ContextVar("reading", default=False)  # whether somebody is in a lesson now
 HERE = Path(__file__).parent
 FILE = re.compile(r"(\d\d)-([a-z0-9-]+)\.md")
 FRONT_MATTER = re.compile(r"\A---\n(?P<fields>(?:[a-z]+:.*\n)*)---\n\s*# (?:\d+\. )?(?P<title>.+)\n")

@@ -29,7 +29,7 @@ class Screen(Protocol):
     def markdown(self, text: str) -> None:
         """Shows prose."""
 
-    def code(self, text: str, language: str) -> None:
+    def code(self, text: str) -> None:
         """Shows what runs, or is about to run."""
 
     def printed(self, text: str) -> None:
@@ -38,7 +38,7 @@ class Screen(Protocol):
     def tell(self, text: str) -> None:
         """Says something about the answer, or about the lesson."""
 
-    def pause(self, prompt: str) -> str:
+    def pause(self, prompt: str, within_code: bool) -> str:
         """Waits until the reader presses Enter, where there is a reader who can; what was typed before."""
 
     def ask(self, prompt: str) -> str | None:
@@ -70,7 +70,7 @@ class Tutor:
                 self._catch_up(start)
             for number in range(start, len(self.parts)):
                 if number > start and self._begins_section(number):
-                    self._pause(say("[Enter goes on, q quits]"))
+                    self._pause(say("[Enter goes on, q quits]"), within_code=False)
                 self._part(number)
                 self.mark.part = max(self.mark.part, number + 1)  # reading again takes nothing back
                 self.progress.keep(self.entry.name, self.mark)
@@ -103,29 +103,29 @@ class Tutor:
 
     def _code(self, code: Code) -> None:
         if code.missing is not None:
-            self.screen.code(code.text, code.language)
+            self.screen.code(code.text)
             self._say_missing(code.missing)
         elif code.file is not None:
             self.screen.tell(say("The file {name}:", name=code.file))
-            self.screen.code(code.text, code.language)
+            self.screen.code(code.text)
             self.session.write(code)
         elif code.language == "console":
             for command in code.commands:
-                self.screen.code(f"$ {command}", "console")
-                self._pause(say("[Enter runs it, q quits]"))
+                self.screen.code(f"$ {command}")
+                self._pause(say("[Enter runs it, q quits]"), within_code=True)
                 self.screen.command(command, self.session.directory)
         else:
             for statement in statements(code):
-                self.screen.code(statement.shown, "python")
+                self.screen.code(statement.shown)
                 if statement.prints:
-                    self._pause(say("[Enter runs it, q quits]"))
+                    self._pause(say("[Enter runs it, q quits]"), within_code=True)
                 self.screen.printed(self.session.run(statement))
 
     def _say_missing(self, package: str) -> None:
         self.screen.tell(say("Left out: this needs {package}. Install it: pip install {package}", package=package))
 
-    def _pause(self, prompt: str) -> None:
-        if self.screen.pause(prompt).strip().lower() in QUIT:
+    def _pause(self, prompt: str, within_code: bool) -> None:
+        if self.screen.pause(prompt, within_code).strip().lower() in QUIT:
             raise Quit
 
     def _question(self, question: Question, number: int) -> None:
@@ -152,7 +152,7 @@ class Tutor:
             elif word:
                 outcome = self._judge(line, question, wanted)
         for statement in statements(question.code):  # how it is computed
-            self.screen.code(statement.shown, "python")
+            self.screen.code(statement.shown)
             self.screen.printed(self.session.run(statement))
         if question.remark:
             self.screen.markdown(question.remark)

@@ -87,8 +87,8 @@ class Transcript:
     def markdown(self, text):
         self.seen.append(f"markdown: {text.strip().splitlines()[0]}")
 
-    def code(self, text, language):
-        self.seen.append(f"{language}: {text.strip().splitlines()[-1]}")
+    def code(self, text):
+        self.seen.append(f"code: {text.strip().splitlines()[-1]}")
 
     def printed(self, text):
         self.seen.append(f"printed: {text}")
@@ -96,9 +96,9 @@ class Transcript:
     def tell(self, text):
         self.seen.append(text)
 
-    def pause(self, prompt):
+    def pause(self, prompt, within_code):
         self.seen.append(prompt)
-        return next(self.lines, "") if prompt.startswith("[Enter goes on") else ""
+        return "" if within_code else next(self.lines, "")
 
     def ask(self, prompt):
         line = next(self.lines, None)
@@ -131,26 +131,26 @@ def test_a_reader_who_knows(lesson):
     seen, mark = lesson("", "[[21, 37]]", "12.33")
     assert seen == [
         "markdown: # 1. A layer",
-        "python: x, w, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([10.0, 20.0])",
+        "code: x, w, b = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([10.0, 20.0])",
         "printed: ",
         "The file note.txt:",
-        "python: a note",
-        "console: $ opcheck ops linear",
+        "code: a note",
+        "code: $ opcheck ops linear",
         "[Enter runs it, q quits]",
         "ran: opcheck ops linear",
         "[Enter goes on, q quits]",
         "markdown: ## Question",
         "answer (h: a hint, 1 left; s skips, q quits): [[21, 37]]",
         "Right.",
-        "python: >>> linear(x, w, b)",
+        "code: >>> linear(x, w, b)",
         "printed: array([[21., 37.]])",
         "markdown: Told afterwards.",
         "markdown: And a third of it?",
         "answer (s skips, q quits): 12.33",
         "Right.",
-        "python: >>> print(linear(x, w, b)[0, 1] / 3)",
+        "code: >>> print(linear(x, w, b)[0, 1] / 3)",
         "printed: 12.333333333333334",
-        "python: 1",
+        "code: 1",
         "Left out: this needs no_such_package. Install it: pip install no_such_package",
     ]
     assert mark == Mark(9, 9, 2, {1: "right", 2: "right"})

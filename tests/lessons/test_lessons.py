@@ -44,11 +44,11 @@ class Reader:
     def tell(self, text):
         self.told.append(text)
 
-    def pause(self, prompt):
+    def pause(self, prompt, within_code):
         return ""
 
     def markdown(self, text): ...
-    def code(self, text, language): ...
+    def code(self, text): ...
     def printed(self, text): ...
     def command(self, line, directory): ...  # test_the_blocks_print_what_the_lesson_shows runs them
 
