@@ -97,6 +97,8 @@ def _piece(piece: Piece) -> str:
             return '<mspace width="1em"/>' if len(piece.text) > 1 else ""
         case "word":
             return f"<mtext>&nbsp;{escape(piece.text)}&nbsp;</mtext>"
+        case "root":
+            return f"<msqrt>{_pieces(piece.below)}</msqrt>"
         case "number":
             base = f"<mn>{piece.text}</mn>"
         case "name" if piece.text not in LIMITS:

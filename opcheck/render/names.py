@@ -42,7 +42,10 @@ def take_apart(name: str) -> Name:
 
 
 class Piece(NamedTuple):
-    """A sign, number, name, word or space of a definition, with what stands below and above it."""
+    """A sign, number, name, word or space of a definition, with what stands below and above it.
+
+    What stands below a "root" stands under its roof.
+    """
 
     kind: str
     text: str
@@ -58,7 +61,7 @@ TOKEN = re.compile(
     rf"(?P<space>\s+)|(?P<name>{LETTER}(?:{LETTER}|[\u0302-\u0307])*)|(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<sign>.)",
     re.DOTALL,
 )
-OPENING, CLOSING = "[{", "]}"
+OPENING, CLOSING = "([{", ")]}"
 
 
 def pieces(text: str) -> tuple[Piece, ...]:
@@ -79,6 +82,8 @@ def _parse(tokens: list[tuple[str, str]]) -> list[Piece]:
         elif text in ("_", "^") and tokens and last:
             raised = tuple(_parse(_script(tokens)))
             result[-1] = last._replace(below=raised) if text == "_" else last._replace(above=raised)
+        elif text == "√" and tokens:
+            result.append(Piece("root", text, below=tuple(_parse(_script(tokens)))))
         elif text in SUPERSCRIPTS and last:
             result[-1] = last._replace(above=(*last.above, SUPERSCRIPTS[text]))
         elif kind == "name":
@@ -103,8 +108,8 @@ def _until_closed(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _script(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Takes what an underscore or a caret applies to: a name with its index, a signed one, or all in braces."""
+    """Takes what an underscore or a caret applies to: a name, a signed one, or all in braces or parentheses."""
     first = tokens.pop(0)
-    if first[1] == "{":
+    if first[1] in ("{", "("):
         return _until_closed(tokens)
     return [first, tokens.pop(0)] if first[1] in ("+", "−") and tokens else [first]

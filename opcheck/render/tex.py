@@ -162,6 +162,9 @@ def definition(text: str) -> str:
 def _pieces(of: Sequence[Piece]) -> str:
     result = ""
     for piece in of:
+        if piece.kind == "root":
+            result += rf"\sqrt{{{_pieces(piece.below)}}}"
+            continue
         text = _piece(piece)
         ends_in_command = re.search(r"\\[A-Za-z]+$", result)
         result += (" " if ends_in_command and text[:1].isalpha() else "") + text

@@ -17,7 +17,7 @@ from opcheck.app.ops import describe, listing
 from opcheck.render import FORMATS, json, latex, render, text
 from opcheck.render.layout import width
 from opcheck.render.numbers import Style, digits, is_rounded
-from opcheck.render.tex import escaped
+from opcheck.render.tex import definition, escaped
 from opcheck.steps import Apply, Cell, Elided, Formula, Grid, Grids, Number, Prose, Step, Symbol, Table
 
 OPERATORS = [op.name for op in catalog.every()]
@@ -205,6 +205,23 @@ def test_latex_compiles(tmp_path):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="latin-1", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("y[n,i] = Σ_k x[n,i+k]·w[k]", r"y_{n,i} = \sum_{k} x_{n,i+k}\cdot w_{k}"),
+        (
+            "θ′ = θ − lr·m̂/(√(v̂) + ε)",
+            r"\theta^{\prime} = \theta - \mathrm{lr}\cdot\hat{m}/(\sqrt{\hat{v}} + \varepsilon)",
+        ),
+        ("m = β₁·g² + β2ᵗ", r"m = \beta_{1}\cdot g^{2} + \beta_{2}^{t}"),
+        ("e^−x, w[t[n]]", r"e^{-x}, w_{t_{n}}"),
+        ("y = max_{u,v} x with p = 0.5", r"y = \max_{u,v} x \text{ with } p = 0.5"),
+    ],
+)
+def test_definitions_are_set_as_a_textbook_does(text, tex):
+    assert definition(text) == tex
 
 
 # --- HTML and Markdown --------------------------------------------------------------------------------------------
