@@ -1,0 +1,73 @@
+"""opcheck.explain: what a call means, what is shown of it, and in which order."""
+
+import numpy as np
+import pytest
+
+from opcheck import Refused, explain
+
+
+def lines(*args, **kwargs):
+    return str(explain(*args, **kwargs)).split("\n")
+
+
+def test_a_call_that_torch_takes_is_explained_as_it_stands():
+    text = str(explain("linear", np.array([1.0, 2.0]), np.array([3.0, 4.0])))  # a weight of one dimension
+    assert "y = x[0]·w[0] + x[1]·w[1]" in text
+    assert "x 2 · w 2  →  y a number" in text
+
+
+def test_dimensions_that_torch_wants_and_nobody_wrote_are_not_shown():
+    text = str(explain("conv2d", np.ones((3, 3)), np.ones((2, 2))))
+    assert "x 3×3 · w 2×2" in text
+    assert "y[0,0] = x[0,0]·w[0,0] + x[0,1]·w[0,1] + x[1,0]·w[1,0] + x[1,1]·w[1,1]" in text
+
+
+def test_a_name_that_a_later_step_computes_again_is_shown_again():
+    x = np.array([[[1.0, 2.0, 1.0, 3.0]], [[0.0, 0.0, 0.0, 0.0]]]).reshape(1, 2, 4)
+    w = np.array([1.0, 1.0]).reshape(1, 2, 1)
+    shown = [line.strip() for line in lines("conv1d", x, w, all=True)]
+    assert sum(line.startswith("channel[0] = x[0,0,") for line in shown) == 4  # 1, 2 and then 1 once more, and 3
+
+
+def test_a_value_with_a_name_is_shown_once_in_a_step():
+    shown = lines("rmsprop", centered=True)
+    assert sum(line.strip().startswith("a′[0] =") for line in shown) == 1
+
+
+def test_the_adjoint_of_a_value_has_a_line_before_it_is_used():
+    shown = [line.strip() for line in lines("sgd", momentum=0.9, momentum_buffer=np.ones(3), grad=True)]
+    first = next(k for k, line in enumerate(shown) if "v̄′[0]" in line)
+    assert shown[first].startswith("v̄′[0] = ")
+
+
+def test_no_line_is_about_the_gradient_of_padding_or_of_a_constant():
+    padded = str(explain("avg_pool1d", np.ones((1, 1, 3)), 4, 3, 1, grad=True))
+    assert "-1]" not in padded
+    assert "ε̄" not in str(explain("adam", grad=True))
+
+
+def test_a_number_that_is_not_a_fraction_is_never_said_to_be_exact():
+    text = str(explain("softmax", np.array([0.0, 2000.0])))  # the sum is 1 + exp(−2000), which prints as 1.0000
+    assert "≈ 1.0000" in text
+    assert "S = e[0] + e[1] ≈ 8.6836e−" not in text
+    assert "= 1\n" in text  # exp(0)
+
+
+@pytest.mark.parametrize("format", ["text", "json", "latex", "markdown", "html"])
+def test_an_explanation_renders_itself(format):
+    assert "conv2d" in explain("conv2d").render(format)
+
+
+def test_jupyter_finds_a_representation_for_each_of_its_frontends():
+    bundle = explain("conv2d")._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", "text/latex", "text/markdown"}
+    assert bundle["text/html"].startswith("<style>")
+    assert r"\documentclass" not in bundle["text/latex"]
+    assert set(explain("conv2d")._repr_mimebundle_(include={"text/html"})) == {"text/html"}
+
+
+def test_what_torch_refuses_is_refused():
+    with pytest.raises(Refused, match="the kernel must fit"):
+        explain("conv2d", np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3)))
+    with pytest.raises(Refused, match="there is no operator 'nope'"):
+        explain("nope")
