@@ -43,9 +43,9 @@ class Code:
 
     @property
     def missing(self) -> str | None:
-        """The package that this block needs and that is not installed."""
-        needed = self._word("needs")
-        return needed if needed is not None and importlib.util.find_spec(needed) is None else None
+        """The first package that this block needs (needs=torch needs=sklearn) and that is not installed."""
+        needed = (word.removeprefix("needs=") for word in self.words if word.startswith("needs="))
+        return next((package for package in needed if importlib.util.find_spec(package) is None), None)
 
     @property
     def commands(self) -> list[str]:
