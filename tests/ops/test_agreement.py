@@ -25,6 +25,7 @@ from tests.ops.support import (
     tangents_of,
     torch_gradients,
     torch_outputs,
+    torch_tangents,
 )
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
@@ -135,6 +136,29 @@ def inner(one: Mapping[str, Array], other: Mapping[str, Any]) -> Fraction:
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_torch_agrees_with_the_definition(op: Op, values: Any, data: Any, seed: int) -> None:
     check_torch(op, data.draw(cases(op, values)), seed)
+
+
+NO_FORWARD_MODE = {
+    # torch's optimisers are no functions: their steps detach, write in place, and average by another formula
+    "sgd", "adam", "adamw", "rmsprop",
+    # its tangent subtracts two numbers near 1: for a large logit the result is 0 where it is 1e-78
+    "binary_cross_entropy_with_logits",
+}  # fmt: skip
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("op", [op for op in catalog.every() if op.name not in NO_FORWARD_MODE], ids=lambda op: op.name)
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_torch_forward_mode_agrees(op: Op, data: Any, seed: int) -> None:
+    case = data.draw(cases(op, RealValues))
+    outputs = op.run(case).values()
+    # the mean of nothing is NaN: torch says that it changes by NaN, and the definition that it depends on nothing
+    undefined = any(np.isnan(output).any() for output in outputs)
+    raises = op.name == "linear" and case.arrays["weight"].ndim == 1  # in torch's forward mode only
+    if undefined or raises or not differentiable(op, case):
+        return
+    tangents = tangents_of(op, case, seed)
+    agree(Recorded(op, case).jvp(tangents), torch_tangents(op, case, tangents))
 
 
 @pytest.mark.torch
