@@ -338,6 +338,20 @@ def test_one_text_goes_to_stdout_or_to_a_file(tmp_path, capsys):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["grades.csv"]
 
 
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_one_text_has_a_name_of_its_own_in_a_folder(name, tmp_path):
+    formats.write(name, [examples.result()], ASSIGNMENT, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path.read_text().rstrip("\n") == one(name, examples.result()).rstrip("\n")
+
+
+def test_where_nobody_was_graded_there_is_no_file(tmp_path, capsys):
+    formats.write("gradescope", [], ASSIGNMENT)
+    formats.write("gradescope", [], ASSIGNMENT, tmp_path / "out")
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("name", ["gradescope", "check50", "prairielearn", "autolab", "html"])
 def test_several_files_need_a_folder(name, tmp_path):
     results = [examples.result("ada"), examples.result("bob")]

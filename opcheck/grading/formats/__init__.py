@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")
 
+# What the file of a format that is one text is called in a folder, where it is not results.json.
+_NAMES = {
+    "text": "results.txt",
+    "csv": "grades.csv",
+    "html": "index.html",
+    "junit": "results.xml",
+    "autolab": "results.txt",
+}
+
 Files = Iterable[tuple[str, str]]  # (name, text) of each
 
 
@@ -32,13 +41,17 @@ def render(name: str, results: Sequence[Result], assignment: "Assignment") -> st
 
 
 def write(name: str, results: Sequence[Result], assignment: "Assignment", output: Path | None = None) -> None:
-    """The results to `output`, or to stdout. Several files need a folder; each appears whole or not at all."""
+    """The results to `output`, a file or a folder, or to stdout. Several files need a folder; each is written whole."""
     rendered = render(name, results, assignment)
     if isinstance(rendered, str):
         if output is None:
             _print(rendered)
+        elif output.is_dir():
+            _save(output / _NAMES.get(name, "results.json"), rendered)
         else:
             _save(output, rendered)
+        return
+    if not results:
         return
     if output is None or output.is_file():
         raise Refused(
