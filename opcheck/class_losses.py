@@ -32,7 +32,8 @@ class ClassLoss(Loss):
         if not x:
             raise Refused(say("input must have a dimension of classes"), got=say("input {x}", x=x))
         rows = rows_of(x)
-        if t != rows and not (len(x) == 1 and t == (1,)) and not self.takes_probabilities(x, t):
+        one_row = len(x) == 1 and t == (1,) and not p.get("label_smoothing")  # as torch has it
+        if t != rows and not one_row and not self.takes_probabilities(x, t):
             raise Refused(
                 say("target must have the shape of input without its classes, {rows}", rows=rows),
                 got=say("input {x} and target {t}", x=x, t=t),
