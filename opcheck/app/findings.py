@@ -125,7 +125,7 @@ def table(report: Report) -> Any:
                 _cell([row for claim, row in rows.items() if claim.partition(":")[0] in names]) for _, names in COLUMNS
             ]
             cases = str(max((row.cases for row in rows.values()), default=0))
-            shown.add_row(op, cases, *cells, f"{sum(row.seconds for row in rows.values()):.1f}")
+            shown.add_row(op, cases, *cells, f"{sum(row.seconds for row in rows.values()):.3g}")
         for op in (name for name, kind in report.not_run if kind == dtype):
             shown.add_row(op, say("not run"))
     return shown
@@ -140,7 +140,7 @@ def _cell(rows: list[Row]) -> str:
     if not cases:
         return "[dim]–[/]"
     worst = max(row.ratio for row in rows)
-    text = f"{worst:.2f}" if worst else "="
+    text = f"{worst:.2f}".removeprefix("0") if worst else "="
     return f"[green]{text}[/]" + (f"[yellow]+{known}k[/]" if known else "")
 
 

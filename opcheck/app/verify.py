@@ -1,6 +1,7 @@
 """`opcheck verify`: check torch, another framework or your own kernel against the definitions."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from opcheck.spec import Refused
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time for each operator and type instead.")
 @click.option("--exhaustive", is_flag=True, help="Every combination of parameters in a small scope, up to --cases.")
 @click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: a fresh one, printed]")
-@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one]")
+@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
 @click.option("--in-process", is_flag=True, help="No worker process: faster to start, but a crash ends the run.")
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the run over a dask cluster.")
 @click.option("--no-known", is_flag=True, help="Known deviations fail too.")
@@ -101,7 +102,7 @@ def run(options: dict[str, Any]) -> int:
             seconds=options["seconds"],
             seed=options["seed"],
             claims=options["claims"].split(",") if options["claims"] else None,
-            jobs=0 if options["in_process"] else options["jobs"] or 1,
+            jobs=0 if options["in_process"] else options["jobs"] or cores(),
             executor=connect(options["executor"]),
             exhaustive=options["exhaustive"],
             known=not options["no_known"],
@@ -123,6 +124,11 @@ def run(options: dict[str, Any]) -> int:
 
         raise CouldNotRun(nothing)
     return 0 if report.agrees else 1
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def connect(address: str | None) -> Any:

@@ -126,11 +126,25 @@ def graph_bound(graph: Graph, node: Any, f: Format) -> float:
     """
     if not isinstance(node, Tracer):
         return 0.0
-    part = _folded(Graph(graph.nodes, [node.id]).pruned())
+    part = _folded(_below(graph, node.id))
     numbers = values(part)
     if any(abs(number) > f.largest for number in numbers):
         return float("inf") if all(map(math.isfinite, numbers)) else 0.0
     return bound(part, part.outputs[0], f.compute or f.name, numbers)
+
+
+def _below(graph: Graph, output: int) -> Graph:
+    """What one node is made of; the work is proportional to that, and not to the whole tape."""
+    needed, waiting = {output}, [output]
+    while waiting:
+        for arg in graph.nodes[waiting.pop()].args:
+            if arg not in needed:
+                needed.add(arg)
+                waiting.append(arg)
+    order = sorted(needed)
+    place = {id: k for k, id in enumerate(order)}
+    nodes = [graph.nodes[id]._replace(args=tuple(place[arg] for arg in graph.nodes[id].args)) for id in order]
+    return Graph(tuple(nodes), [place[output]])
 
 
 def _folded(graph: Graph) -> Graph:

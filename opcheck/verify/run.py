@@ -140,6 +140,12 @@ def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
         yield from found
     except NoCounterpart as error:
         yield Finding(claim.name, left_out=str(error))
+    except NotImplementedError as error:  # it says itself what it does not do
+        if is_ours(error):
+            raise
+        yield Finding(
+            claim.name, left_out=say("not implemented: {what}", what=str(error) or say("it does not say what"))
+        )
     except (FalseAlarm, KeyboardInterrupt):
         raise
     except Exception as error:

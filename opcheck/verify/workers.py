@@ -109,6 +109,8 @@ class Crew:
 
     def __init__(self, target: Target, options: Mapping[str, Any], count: int) -> None:
         self.context = multiprocessing.get_context("spawn")
+        # cases are small and workers share the cores: more threads only wait for each other
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         self.target, self.options = target, options
         self.workers = [self._hire() for _ in range(count)]
 
