@@ -1,6 +1,7 @@
 """`opcheck learn`: the lessons, in the terminal, with what they show run before the reader's eyes."""
 
 import contextlib
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -8,14 +9,16 @@ from typing import Any
 
 import click
 
-from opcheck.app.output import page_width, wants_color
+from opcheck.app.output import page_width, speaks_unicode, wants_color
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.learning import shelf
 from opcheck.learning.progress import Progress, default_path
 from opcheck.learning.shelf import Entry
+from opcheck.render.signs import to_ascii
 
 INDENT = "  "  # of code; what a command prints has the whole width
+DRAWN = str.maketrans("═─╌•▌", "=--*|")  # rules, bullets and quotations in ASCII
 
 
 @click.command("learn", help="Lessons that run: read, press Enter, answer.\n\nLESSON is a number or a name.")
@@ -95,6 +98,7 @@ class Terminal:
         tty = sys.stdout.isatty()
         self.color = wants_color(color, tty)
         self.interactive = tty and sys.stdin.isatty()
+        self.unicode = speaks_unicode(None)
         self.last = ""  # what was shown last
         self.console = Console(
             file=sys.stdout,
@@ -112,19 +116,23 @@ class Terminal:
 
     def _show(self, *what: Any, **style: Any) -> None:
         self._begin("prose")
-        with self.console.capture() as captured:  # without the spaces that rich pads lines with
+        with self.console.capture() as captured:
             self.console.print(*what, **style)
-        for line in captured.get().strip("\n").split("\n"):
-            click.echo(line.rstrip(), color=self.color)
+        lines = (line.rstrip() for line in captured.get().strip("\n").split("\n"))  # rich pads them with spaces
+        self._write(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)))
+
+    def _write(self, text: str) -> None:
+        click.echo(text if self.unicode else to_ascii(text.translate(DRAWN)), color=self.color)
 
     def code(self, text: str) -> None:
         self._begin("code")
         for line in text.rstrip("\n").split("\n"):
-            self.console.print(f"{INDENT}{line}".rstrip(), style="cyan", markup=False, soft_wrap=True)
+            shown = f"{INDENT}{line}".rstrip()
+            self._write(click.style(shown, fg="cyan") if self.color else shown)
 
     def printed(self, text: str) -> None:
         for line in text.split("\n") if text else ():
-            click.echo(f"{INDENT}{line}".rstrip())
+            self._write(f"{INDENT}{line}".rstrip())
 
     def tell(self, text: str) -> None:
         self._show(text, style="bold", markup=False)

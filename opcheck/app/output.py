@@ -65,7 +65,7 @@ def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
     """Prints the document as the options say, or writes it to the file that they name."""
     output: Path | None = options["output"]
     tty = sys.stdout.isatty() and output is None
-    narrow = not _speaks_unicode(output)
+    narrow = not speaks_unicode(output)
     text = render(
         step,
         options["format"],
@@ -82,7 +82,7 @@ def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
     write(text.encode("ascii", "xmlcharrefreplace").decode("ascii") if narrow else text, output)
 
 
-def _speaks_unicode(output: Path | None) -> bool:
+def speaks_unicode(output: Path | None) -> bool:
     """Files are UTF-8; a stream may be in a narrower encoding, which then gets ASCII rather than an error."""
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     return output is not None or encoding.startswith("utf")

@@ -78,7 +78,9 @@ class Session:
     def write(self, code: Code) -> None:
         """Writes a block that is a file."""
         if code.file is not None:
-            (self.directory / code.file).write_text(code.text, encoding="utf-8")
+            path = self.directory / code.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(code.text, encoding="utf-8")
 
     def value(self, code: Code) -> Any:
         """The value of the last line of a block with prompts, or of what it prints, after the lines before it."""

@@ -80,7 +80,8 @@ class Tutor:
         """Runs the Python blocks before `start` again, unseen, since those after it may use their names."""
         self.screen.tell(say("You go on where you stopped. (opcheck learn --reset begins anew.)"))
         headings = [line for part in self.parts[:start] if isinstance(part, Prose) for line in _headings(part.text)]
-        self.screen.markdown("\n\n".join(headings[:1] + headings[1:][-1:]))
+        section = [] if self._begins_section(start) else headings[1:][-1:]
+        self.screen.markdown("\n\n".join(headings[:1] + section))
         for part in self.parts[:start]:
             code = part.code if isinstance(part, Question) else part
             if isinstance(code, Code) and code.missing is None:

@@ -106,6 +106,13 @@ def test_colour_when_it_is_wanted_and_never_under_no_color(learn):
     assert "\x1b" not in learn("3", env={"NO_COLOR": "1"}, tty=True).out
 
 
+def test_a_stream_that_is_not_unicode_gets_ascii(learn):
+    ran = learn("3", typed="19\n", encoding="ascii")
+    assert ran.code == 0
+    assert f"3. {LINEAR.title}\n==" in ran.out
+    assert "y[n,o] = b[o] + Sum_i x[n,i]*w[o,i]" in ran.out
+
+
 def test_explain_names_the_lessons_where_somebody_can_follow(learn):
     command = ("explain", "linear", "--input", "2")
     hint = r"\n\nLessons 3, 7(, \d+)* treat it: opcheck learn 3\n$"
