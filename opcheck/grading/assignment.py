@@ -231,6 +231,8 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     except Refused as error:
         raise reader.refuse("parameters", error.rule, error.got) from None
     arrays = reader.word("arrays", ("numpy", "torch"), default=shared["arrays"] or convention.arrays)
+    if arrays == "torch" and convention.autograd:
+        entry = entry._replace(backward=())
     question = Question(
         name, op, convention, entry, points, scope,
         dtype=reader.word("dtype", DTYPES, default=shared["dtype"]),

@@ -45,6 +45,7 @@ class Job:
     backward: Plan | None = None
     gradients: Mapping[str, Wanted] = field(default_factory=dict)
     may_change: bool = False  # its inputs
+    tensors: bool = False  # arrays are torch's, for a convention that does not say so itself
     made: "Made | None" = None
     decided: dict[tuple[str, ...], str] = field(default_factory=dict)  # of several places, the one that was there
 
@@ -98,7 +99,7 @@ class Desk:
             return _nothing(job, failed, lost=True)
         request = Request(job, "")
         reply = self._run(request.steps, request.places, seconds)
-        return request.made(reply)
+        return request.made(reply, lost=not self.worker.alive)
 
     def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> list[Made] | None:
         if self.left <= 0:
@@ -128,9 +129,13 @@ class Request:
         kept |= {_root(s.place) for plan in (job.forward, job.backward) if plan for s in plan.steps if isinstance(s, Set)}
         self._own = kept - {""}
         body = [self._renamed(step) for step in job.forward.steps]
+        self.inputs = tuple(self.sent)  # the upstream gradient is no input: many overwrite it, and nobody needs it again
         if job.backward is not None:
             body += [self._renamed(step) for step in job.backward.steps]
-        given: list[Call | Set] = [Set(name, array) for name, array in self.sent.items()]
+        given: list[Call | Set] = [
+            Call("torch.tensor", (array,), keep=name) if job.tensors else Set(name, array)
+            for name, array in self.sent.items()
+        ]
         self.steps: list[Call | Set] = [*given, *body]
         due = {f"o{tag}:{name}": each for name, each in job.outputs.items()}
         due |= {f"g{tag}:{name}": each for name, each in job.gradients.items()}
@@ -140,12 +145,11 @@ class Request:
             for k, place in enumerate(_several(each.reading.place))
         }
         if not job.may_change:
-            self.places |= {f"i{tag}:{name}": name for name in self.sent}
+            self.places |= {f"i{tag}:{name}": name for name in self.inputs}
 
-    def made(self, reply: Reply) -> Made:
+    def made(self, reply: Reply, lost: bool = False) -> Made:
         """What the reply says of this job."""
-        made = Made(seconds=reply.seconds, printed=reply.printed)
-        made.lost = reply.status in (Status.CRASHED, Status.TIMED_OUT, Status.MALFORMED)
+        made = Made(lost=lost, seconds=reply.seconds, printed=reply.printed)
         failed = None if reply.status is Status.OK else failure(reply)
         for kind, due, found in (("o", self.job.outputs, made.outputs), ("g", self.job.gradients, made.gradients)):
             for name, each in due.items():
@@ -155,8 +159,8 @@ class Request:
                 else:
                     found[name] = self._read(each, *arrived, made, name if kind == "o" else f"vjp:{name}")
         if not self.job.may_change:
-            back = {name: reply.values.get(f"i{self.tag}:{name}") for name in self.sent}
-            made.changed = any(not _same(back[name], self.sent[name]) for name in self.sent if back[name] is not None)
+            back = {name: reply.values[key] for name in self.inputs if (key := f"i{self.tag}:{name}") in reply.values}
+            made.changed = any(not _same(each, self.sent[name]) for name, each in back.items())
         return made
 
     def _arrived(self, key: str, wanted: Wanted, reply: Reply) -> tuple[str, Any] | None:

@@ -10,11 +10,13 @@ from opcheck.explanation import explain
 from opcheck.explanation.grids import draw
 from opcheck.grading.calls import Failed
 from opcheck.grading.parts import Finding
+from opcheck.grading.sizes import cut, sizes
 from opcheck.grading.student import Student
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op
+from opcheck.spec import Array, Case, Op, widened
 from opcheck.steps import Block, Grid, Grids, Prose, Step
 from opcheck.trace.arithmetic import as_fraction
+from opcheck.verify.bounds import one_or_dict
 from opcheck.verify.casefile import Trial
 from opcheck.verify.shrink import Search, minimal
 from opcheck.verify.verdict import Status, Verdict
@@ -45,19 +47,11 @@ def _size(verdict: Verdict) -> int:
 
 
 def _smaller(op: Op, trial: Trial) -> Iterator[Trial]:
-    """One size of the declared shapes halved, or one less; arrays and directions are cut, so nothing is drawn anew."""
-    letters = {each.name: _letters(each.letters, trial.case.arrays[each.name].ndim)
-               for each in op.inputs if each.name in trial.case.arrays}  # fmt: skip
-    sizes = {letter: n for name, words in letters.items() for letter, n in zip(words, trial.case.arrays[name].shape, strict=True)}
-    for letter, n in sizes.items():
+    """One size halved, or one less; arrays and directions are cut, so that nothing is drawn anew."""
+    for letter, n in sizes(op, trial.case).items():
         for size in dict.fromkeys((n // 2, n - 1)):
-            if size < 1:
-                continue
-            arrays = {
-                name: array[tuple(slice(size) if word == letter else slice(None) for word in letters[name])]
-                for name, array in trial.case.arrays.items()
-            }
-            yield from _cut(op, trial, Case(op.name, arrays, trial.case.params))
+            if size > 0 and (case := cut(op, trial.case, letter, size)) is not None:
+                yield from _directed(op, trial, case)
 
 
 def _simpler(op: Op, trial: Trial) -> Iterator[Trial]:
@@ -65,11 +59,11 @@ def _simpler(op: Op, trial: Trial) -> Iterator[Trial]:
     for name, value in trial.case.params.items():
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             for other in range(value):
-                yield from _cut(op, trial, Case(op.name, trial.case.arrays, {**trial.case.params, name: other}))
+                yield from _directed(op, trial, Case(op.name, trial.case.arrays, {**trial.case.params, name: other}))
 
 
-def _cut(op: Op, trial: Trial, case: Case) -> Iterator[Trial]:
-    """The trial with this case if it is legal, its directions cut to the new shapes."""
+def _directed(op: Op, trial: Trial, case: Case) -> Iterator[Trial]:
+    """The trial with this case if it is legal and not empty, its directions fitted to the new shapes."""
     try:
         _, shapes = op.checked(case)
     except Refused:
@@ -87,11 +81,6 @@ def _fitted(array: Array, shape: tuple[int, ...]) -> Array:
     common = tuple(slice(min(a, b)) for a, b in zip(array.shape, shape, strict=True))
     fitted[common] = array[common]
     return fitted
-
-
-def _letters(declared: str, dimensions: int) -> list[str]:
-    words = [word for word in declared.split() if word != "*"]
-    return [*(f"d{k}" for k in range(dimensions - len(words))), *words[max(0, len(words) - dimensions) :]]
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------
@@ -142,9 +131,6 @@ def _call(trial: Trial) -> str:
 
 
 def _right(op: Op, trial: Trial, name: str, gradient: bool) -> Array | None:
-    from opcheck.verify.bounds import one_or_dict
-    from opcheck.spec import widened
-
     p, shapes = op.checked(trial.case)
     arrays = widened(trial.case.arrays)
     with np.errstate(all="ignore"):

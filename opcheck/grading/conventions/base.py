@@ -12,6 +12,7 @@ A teacher's own convention is a Python file beside the assignment that defines C
     CONVENTION = Convention("ours", "...", {"linear": Entry(("affine",), ("affine_grad",))}, call, gradients)
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -101,6 +102,7 @@ class Convention:
     call: Callable[[Request], Plan]
     gradients: Callable[[Request, Cotangent], Plan]
     arrays: str = "numpy"
+    autograd: bool = False  # with tensors, gradients come from torch and not from a function of the student's
 
     def entry(self, op: str, name: str = "") -> Entry:
         """The entry of an operator that has this forward name; raises KeyError if the operator has none at all."""
@@ -121,4 +123,4 @@ def whole(value: Any) -> bool:
 
 def power_of_two(value: Any) -> bool:
     """A number by which one can divide without rounding."""
-    return type(value) is int and value & (value - 1) == 0
+    return math.frexp(value)[0] == 0.5

@@ -12,7 +12,7 @@ Conv.forward and Conv.backward.
 
 from typing import Any
 
-from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only, whole
+from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only, power_of_two, whole
 from opcheck.grading.conventions.layouts import FLATTENED, SAME, TRANSPOSED, scaled
 from opcheck.sandbox import Call, Place
 
@@ -101,7 +101,11 @@ CONVENTION = Convention(
         ),
         "sgd": (
             Entry(("sgd",), allows={**_PLAIN, "momentum": lambda x: not x, "momentum_buffer": only(False)}, in_place=True),
-            Entry(("sgd_momentum",), allows={**_PLAIN, "momentum": bool, "momentum_buffer": only(True)}, in_place=True),
+            Entry(
+                ("sgd_momentum",),
+                allows={**_PLAIN, "momentum": bool, "momentum_buffer": only(True), "lr": power_of_two},
+                in_place=True,
+            ),
         ),
         "rmsprop": Entry(
             ("rmsprop",),

@@ -53,4 +53,5 @@ CONVENTION = Convention(
     {op.name: _entry(op.name) for op in catalog.every()},
     call,
     gradients,
+    autograd=True,
 )

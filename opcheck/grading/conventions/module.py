@@ -87,4 +87,5 @@ CONVENTION = Convention(
     call,
     gradients,
     arrays="torch",
+    autograd=True,
 )  # fmt: skip

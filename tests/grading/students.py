@@ -1,0 +1,38 @@
+"""What the tests of the judge share: submissions as files beside this one, graded in the real sandbox."""
+
+from pathlib import Path
+
+from opcheck.grading.assignment import Assignment, parse, scaffold
+from opcheck.grading.judge import grade_source
+from opcheck.grading.results import Check, Outcome, Result
+from opcheck.grading.submission import Submission
+from opcheck.sandbox import Source
+
+FOLDER = Path(__file__).parent / "submissions"
+
+
+def solution(convention: str) -> str:
+    """A right submission in a convention."""
+    return (FOLDER / f"{convention}.py").read_text(encoding="utf-8")
+
+
+def assignment(*ops: str, convention: str = "functional", changes: dict[str, str] | None = None) -> Assignment:
+    """What `opcheck grade --init` prints for these operators, with some of its text replaced."""
+    text = scaffold(ops, convention)
+    for old, new in (changes or {}).items():
+        assert old in text, f"{old} is not in\n{text}"
+        text = text.replace(old, new)
+    return parse(text)
+
+
+def graded(code: str, asked: Assignment, seed: int | None = 1) -> Result:
+    return grade_source(Submission("Ann", Path("hw.py"), Source(code)), asked, seed)
+
+
+def part(result: Result, name: str, question: str = "") -> Check:
+    """The check of one part."""
+    return next(check for check in result.checks if check.part == name and question in ("", check.question))
+
+
+def outcomes(result: Result) -> set[Outcome]:
+    return {check.outcome for check in result.checks}
