@@ -109,6 +109,7 @@ class Session:
     def again(self, match: re.Match[str]) -> str:
         block = _block(match)
         if block.file is not None:
+            Path(block.file).parent.mkdir(parents=True, exist_ok=True)
             Path(block.file).write_text(block.text, encoding="utf-8")
         if not block.runs:
             return match[0]
