@@ -124,6 +124,13 @@ def places(answer: Answer, right: Answer, decimals: int | None) -> tuple[int, in
     return sum(same), len(same)
 
 
+def negated(answer: Answer) -> Answer:
+    """The same numbers with the other sign."""
+    if isinstance(answer, tuple):
+        return tuple(map(negated, answer))
+    return Number(-answer.value) if isinstance(answer, Number) else answer
+
+
 def leaves(answer: Answer) -> Iterable[Number | str]:
     """The numbers and words of an answer, row by row."""
     if isinstance(answer, tuple):

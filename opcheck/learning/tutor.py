@@ -197,6 +197,8 @@ class Tutor:
                 continue
             if wrong != wanted and answers.compare(answer, wrong, question.decimals) is Match.RIGHT:
                 return say("Not yet. A known mistake gives this. {sentence}", sentence=sentence)
+        if answers.compare(answer, answers.negated(wanted), question.decimals) is Match.RIGHT:
+            return say("Not yet: the sign is the wrong way round.")
         right, all = answers.places(answer, wanted, question.decimals)
         if right:
             return say("Not yet: {right} of {all} numbers are right.", right=right, all=all)

@@ -85,7 +85,8 @@ class Transcript:
         self.seen: list[str] = []
 
     def markdown(self, text):
-        self.seen.append(f"markdown: {text.strip().splitlines()[0]}")
+        lines = text.strip().splitlines()
+        self.seen.append("markdown: " + " | ".join([line for line in lines if line.startswith("#")] or lines[:1]))
 
     def code(self, text):
         self.seen.append(f"code: {text.strip().splitlines()[-1]}")
@@ -164,6 +165,7 @@ KNOWN = "Not yet. A known mistake gives this. "
     [
         ("[[11, 18]]", "Not yet."),
         ("[[21, 38]]", "Not yet: 1 of 2 numbers are right."),
+        ("[[-21, -37]]", "Not yet: the sign is the wrong way round."),
         ("[21, 37]", "The numbers are right; their shape is (1, 2), not (2,)."),
         ("[[21, 37], 1]", "Not yet."),
         ("[[3,4],[5,6]]", KNOWN + "That is w."),
@@ -221,6 +223,7 @@ def test_who_quits_goes_on_where_he_stopped(lesson):
     ]
     assert mark == Mark(5, 9, 2, {})
     seen, mark = lesson("[[21, 37]]", "12.33")
+    assert seen[1] == "markdown: # 1. A layer | ## Question"  # the section that was begun
     assert "Right." in seen  # the names of the blocks before are there
     assert mark.finished
     assert mark.right == 2
