@@ -1,4 +1,4 @@
-"""Every calculation of worked-examples.toml that is an operator comes out of definition, reference, torch and explain."""
+"""Every operator of worked-examples.toml comes out of definition, reference, torch and explain."""
 
 import re
 import tomllib
