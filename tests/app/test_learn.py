@@ -15,10 +15,17 @@ LINEAR = shelf.find("linear")
 QUESTIONS = sum(isinstance(part, Question) for part in lesson.read(LINEAR.path))
 
 
+class Keyboard(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def learn(tmp_path, monkeypatch):
     def program(*arguments: str, typed: str = "", **options):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        monkeypatch.setattr(sys, "stdin", (Keyboard if options.get("tty") else io.StringIO)(typed))
         environment = {"XDG_STATE_HOME": str(tmp_path)} | options.pop("env", {})
         return run("learn", *arguments, env=environment, **options)
 
@@ -43,6 +50,16 @@ def test_a_lesson_on_a_pipe_is_printed_and_its_questions_read_from_stdin(learn, 
     assert [line for line in ran.out.splitlines() if line != line.rstrip() and "quits" not in line] == []
     mark = json.loads((tmp_path / "opcheck" / "progress.json").read_text())["lessons"]["03-linear"]
     assert mark["answers"] == {"1": "right", "2": "right"}
+
+
+def test_at_a_terminal_the_reader_presses_enter(learn):
+    ran = learn("3", "--color=never", typed="\n\n\nq\n", tty=True)
+    assert ran.code == 0
+    assert ran.out.count("[Enter goes on, q quits]") == 1
+    assert ran.out.count("[Enter runs it, q quits]") == 2  # 2 * 3 + ..., amounts @ prices; then q answers the question
+    assert "  >>> 2 * 3 + 1 * 2 + 3 * 4\n[Enter runs it, q quits]  20\n" in ran.out
+    assert ran.out.endswith("q quits): ")
+    assert "\x1b[1A\x1b[2K" in learn("3", typed="q\n", tty=True).out  # with colour, the prompt goes when it has served
 
 
 def test_prose_keeps_to_the_width(learn):
