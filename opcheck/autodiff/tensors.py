@@ -166,12 +166,17 @@ class ArrayTrace(Traced):
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """v-1, v0 for the inputs and v1, v2, ... for what is computed; constants and bundles have no line."""
+        """v-1, v0 for the inputs and v1, v2, ... for what is computed.
+
+        Constants, nodes with several outputs and outputs of those that the program does not use have no line.
+        """
+        used = {arg for node in self.nodes for arg in node.args} | set(self.outputs)
         first = 1 - len(self.inputs)
         found = {id: f"v{first + k}" for k, id in enumerate(self.inputs.values())}
         count = 0
         for id, node in enumerate(self.nodes):
-            if node.rule is not None and not isinstance(node.value, dict):
+            unused = node.rule is not None and node.rule.name == "item" and id not in used
+            if node.rule is not None and not isinstance(node.value, dict) and not unused:
                 count += 1
                 found[id] = f"v{count}"
         return dict(sorted(found.items()))

@@ -46,9 +46,9 @@ from opcheck.trace.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
 __all__ = [
     "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Graph", "Node",
     "Primitive", "Tape", "TracedControlFlowError", "Tracer", "View", "bound", "ceil", "contributions", "cos", "cosh",
-    "detach", "divide", "exact", "exp", "floor", "forward", "is_rational", "log", "log1p", "maximum", "minimum", "named",
-    "reading_error", "reverse", "select", "sigmoid", "sin", "sinh", "sqrt", "symbolic", "tan", "tanh", "total", "values",
-    "with_slope",
+    "detach", "divide", "exact", "exp", "floor", "forward", "is_rational", "log", "log1p", "maximum", "minimum",
+    "named", "reading_error", "reverse", "select", "sigmoid", "sin", "sinh", "sqrt", "symbolic", "tan", "tanh",
+    "total", "values", "with_slope",
 ]  # fmt: skip
 
 

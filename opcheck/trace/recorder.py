@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 from opcheck.trace.graph import Graph, Node
 from opcheck.trace.primitives import FLOATS, Arithmetic
 
-
 # numpy's names that differ from those of the primitives
 UFUNCS = {
     "add": "sum", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs",
@@ -134,15 +133,16 @@ class Tracer:
     def _refuse(self, *_: Any) -> NoReturn:
         raise TracedControlFlowError(
             "Python asked for the value of a traced number (if, while, ==, <=, float(), int(), range()), but a trace "
-            "holds for every value. Use select(a < b, x, y) for a choice, maximum(...) or minimum(...) for a bound, and "
-            "numpy's functions (np.sin) instead of math's"
+            "holds for every value. Use select(a < b, x, y) for a choice, maximum(...) or minimum(...) for a bound, "
+            "and numpy's functions (np.sin) instead of math's"
         )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> "Tracer":
         """numpy's functions of one number record: np.sin(x) is sin(x)."""
         op = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         if op not in FLOATS.functions or method != "__call__" or options:
-            raise TypeError(f"np.{ufunc.__name__} of a traced number is not recorded; there are {', '.join(FLOATS.functions)}")
+            known = ", ".join(FLOATS.functions)
+            raise TypeError(f"np.{ufunc.__name__} of a traced number is not recorded; there are {known}")
         if any(getattr(arg, "ndim", 0) for arg in args):
             raise TypeError("a traced number and an array do not meet: give the input as an array as well")
         return self.tape.record(op, args)

@@ -226,6 +226,11 @@ def test_several_outputs_of_an_operator():
     assert trace.jvp({"x": np.ones_like(x)}) == 6
 
 
+def test_outputs_that_a_program_drops_have_no_line():
+    trace = opcheck.trace(lambda x: F.adam(x, x, np.zeros(2), np.zeros(2), step=1)[0], at={"x": np.ones(2)})
+    assert list(trace.names.values()) == ["v0", "v1"]
+
+
 def test_nested_results_are_flattened():
     trace = opcheck.trace(lambda x: (x.sum(), [x, {"twice": 2 * x}]), at={"x": np.ones(2)})
     assert [each.tolist() for each in trace.value] == [2, [1, 1], [2, 2]]
