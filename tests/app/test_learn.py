@@ -59,7 +59,7 @@ def test_at_a_terminal_the_reader_presses_enter(learn):
     assert ran.out.count("[Enter runs it, q quits]") == 2  # 2 * 3 + ..., amounts @ prices; then q answers the question
     assert "  >>> 2 * 3 + 1 * 2 + 3 * 4\n[Enter runs it, q quits]  20\n" in ran.out
     assert ran.out.endswith("q quits): ")
-    assert "\x1b[1A\x1b[2K" in learn("3", typed="q\n", tty=True).out  # with colour, the prompt goes when it has served
+    assert "\x1b[1A\x1b[2K" in learn("4", typed="q\n", tty=True).out  # with colour, the prompt goes when it has served
 
 
 def test_prose_keeps_to_the_width(learn):
