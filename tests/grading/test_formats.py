@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -79,6 +80,11 @@ def test_what_is_for_the_teacher_is_not_in_what_a_student_gets(name):
 def test_gradescope_hides_it_itself():
     test = json.loads(one("gradescope", HIDDEN))["tests"][1]
     assert (test["visibility"], test["max_score"]) == ("hidden", 2)
+
+
+@pytest.mark.parametrize("name", ["gradescope", "check50", "prairielearn", "autolab", "html"])
+def test_the_seed_from_which_hidden_inputs_follow_reaches_no_student(name):
+    assert "987654321987" not in one(name, replace(examples.result(), seed=987654321987))
 
 
 def test_the_notes_for_the_teacher_reach_no_student():
@@ -224,7 +230,7 @@ def test_text_of_one_submission():
     assert text.startswith("ada: 4.5 of 10 points\n")
     assert "linear, vjp      2.5 of 2.5  right (hidden)" in text
     assert "conv2d, forward: wrong\n\ny[0,0] is wrong: the kernel is flipped\n" in text
-    assert text.endswith("Note: it printed 3 lines")
+    assert text.endswith("Note: it printed 3 lines\nNote: --seed 7 draws the same inputs again")
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -308,8 +314,6 @@ def test_a_mistake_is_told_by_the_catalogues_sentence():
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 @pytest.mark.parametrize("file", ["index.html", "students/hostile.html", "students/ada.html"])
 def test_a_phone_shows_a_page_without_scrolling_sideways(tmp_path, file):
-    from dataclasses import replace
-
     results = [examples.result("ada"), replace(examples.hostile(), student="hostile"), examples.every_outcome()]
     formats.write("html", results, ASSIGNMENT, tmp_path)
     measured = """<body style="margin:0">

@@ -34,7 +34,6 @@ def _page(result: Result, most: int) -> str:
         "test_name_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",  # what opcheck tells the teacher
-        "extra_data": {"schema": "opcheck.gradescope/1", "seed": result.seed},
         "tests": [_test(place, check, most) for place, check in enumerate(result.checks, start=1)],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)

@@ -19,7 +19,9 @@ BAR = 40  # columns of the longest bar of the histogram
 def render(results: Sequence[Result], assignment: "Assignment") -> str:
     """One submission with all its checks; several as a table and a summary."""
     if len(results) == 1:
-        return report(results[0], results[0].checks, results[0].notes)
+        (result,) = results
+        notes = [*result.notes, say("--seed {seed} draws the same inputs again", seed=result.seed)]
+        return report(result, result.checks, notes)
     found = summary(results)
     blocks = [_table(results, found), *class_blocks(found, assignment)]
     return _text(Step(clean.line(assignment.title), tuple(blocks)))
