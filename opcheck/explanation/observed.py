@@ -11,7 +11,7 @@ from opcheck.language import say
 from opcheck.spec import Array, Mistake, Refused, Shape, widened
 from opcheck.steps import Block, Expression, Number, Prose, Table
 from opcheck.trace import Graph, Node, Tape, exact, values
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.trace.arithmetic import as_fraction, exactly
 from opcheck.trace.machine import machine
 from opcheck.trace.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
 
@@ -80,7 +80,7 @@ def got_lines(calculation: Calculation, cell: Shape | None, got: Array, dtype: s
     """What explains each observed number; the sentence at the end holds for all of them."""
     shape = calculation.shapes[calculation.main_output]
     places = _places(calculation, cell, got, shape)
-    observed = [as_fraction(each) for each in got.reshape(-1).tolist()]
+    observed = [as_fraction(exactly(each, decimal=True)) for each in got.reshape(-1).tolist()]
     elements = [element(calculation, at) for at in places]
     exact_arrays = _whole_arrays(calculation)
     headers = [say("element"), say("expected"), say("got"), say("difference"), say("{dtype} allows", dtype=dtype)]
