@@ -102,17 +102,13 @@ def evaluated(text, names):
     pieces = []
     text = text.replace("√(", "root(").replace("²", "^2").replace("·", "*").replace("^", "**")
 
-    def number(match):
+    def token(match):
+        if NAME.fullmatch(match[0]):
+            return f"n[{match[0]!r}]"
         pieces.append(Range.printed(match[0]))
         return f"p[{len(pieces) - 1}]"
 
-    def name(match):
-        return f"n[{match[0]!r}]"
-
-    parts = re.split(f"({NAME.pattern})", text)
-    spelled = "".join(
-        name(NAME.fullmatch(part)) if NAME.fullmatch(part) else NUMBER.sub(number, part) for part in parts if part
-    )
+    spelled = re.sub(f"{NUMBER.pattern}|{NAME.pattern}", token, text)
     found = eval(spelled.replace("−", "-"), {"__builtins__": {}, "p": pieces, "n": names, **FUNCTIONS})
     return found if isinstance(found, Range) else Range(mpmath.iv.mpf(found))
 
