@@ -23,13 +23,16 @@ BUNDLES = ("gradescope",)
 @click.option("--init", is_flag=True, help="Print an assignment that asks for the operators PATH..., to be edited.")
 @click.option("--check", type=click.Path(path_type=Path), metavar="FILE",
               help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1), help="With --check: the right solution alone, by so many seeds.")
 @click.option("--bundle", type=click.Choice(BUNDLES), help="Make an autograder of the assignment PATH (with -o ZIP).")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Submissions at a time.")
 @click.option("--journal", type=click.Path(path_type=Path), metavar="FILE",
               help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
 @click.option("--student", default="", metavar="NAME", help="All that is at PATH is this one student's.")
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write.")
+@click.option(
+    "--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write."
+)
 @click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Where, instead of stdout.")
 @click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: the assignment's]")
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
@@ -43,6 +46,8 @@ def command(**options: Any) -> int:
          opcheck grade my_conv.py --op conv2d
     """
     if options["check"] is not None:
+        if options["seeds"]:
+            return repeat(options["check"], options["seeds"], options["seed"] or 0)
         return check(options["check"], options["seed"] or 0)
     if not options["paths"]:
         raise Refused(say("what is to be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
@@ -54,7 +59,7 @@ def command(**options: Any) -> int:
 
 
 def init(options: dict[str, Any]) -> int:
-    from opcheck.grading.assignment import scaffold
+    from opcheck.grading.scaffold import scaffold
 
     write(scaffold(options["paths"], options["convention"]).rstrip("\n"), options["output"])
     return 0
@@ -64,14 +69,16 @@ def bundle(options: dict[str, Any]) -> int:
     from opcheck.grading import bundle as bundles
 
     if len(options["paths"]) != 1 or options["output"] is None:
-        raise Refused(say("a bundle needs one assignment and a place"), fix="--bundle gradescope hw.toml -o autograder.zip")
+        raise Refused(
+            say("a bundle needs one assignment and a place"), fix="--bundle gradescope hw.toml -o autograder.zip"
+        )
     bundles.write(options["bundle"], Path(options["paths"][0]), options["output"], options["unsafe"])
     return 0
 
 
 def run(options: dict[str, Any]) -> int:
     """Grade, write the results, and say by the exit code: 0 full marks for all, 1 not, 4 some could not be graded."""
-    from opcheck.grading import assignment, formats
+    from opcheck.grading import assignment, formats, scaffold
     from opcheck.grading.classroom import grade_class
 
     if (options["assignment"] is None) == (options["op"] is None):
@@ -79,7 +86,7 @@ def run(options: dict[str, Any]) -> int:
     if options["assignment"] is not None:
         asked = assignment.read(options["assignment"])
     else:
-        asked = assignment.single(options["op"], options["convention"])
+        asked = scaffold.single(options["op"], options["convention"])
     use(asked.language)
     with grade_class(
         [Path(path) for path in options["paths"]],
@@ -128,3 +135,19 @@ def check(path: Path, seed: int) -> int:
         elif not each.named:
             click.echo(say("  caught, but not named: {name}", name=each.mistake.name))
     return worst
+
+
+def repeat(path: Path, seeds: int, first: int) -> int:
+    """The right solution by many seeds; 1 if it was ever marked wrong."""
+    from opcheck.grading import assignment
+    from opcheck.grading import check as checks
+
+    failures = 0
+    for seed, found in checks.repeat(assignment.read(path), seeds, first):
+        failures += 1
+        for check in found.checks:
+            if check.score != check.points:
+                click.echo(say("seed {seed}: {question}, {part}: {message}", seed=seed, question=check.question,
+                               part=check.part, message=check.message))  # fmt: skip
+    click.echo(say("{n} of {seeds} seeds mark a right solution wrong", n=failures, seeds=seeds))
+    return 1 if failures else 0

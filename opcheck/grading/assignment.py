@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from opcheck import catalog
-from opcheck.errors import Refused
+from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
-from opcheck.grading.cases import EXTREME
+from opcheck.grading.cases import EXTREME, draw
 from opcheck.grading.conventions import Convention, Entry
 from opcheck.grading.reader import Reader
 from opcheck.grading.scope import EXTRA, Scope, is_optimiser, names
@@ -106,6 +106,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "dtype": reader.word("dtype", DTYPES, default="float32"),
         "arrays": reader.text("arrays", default=""),
     }
+    _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
     forbidden = tuple(reader.texts("forbidden"))
     for module in forbidden:
@@ -131,71 +132,6 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     )  # fmt: skip
 
 
-def single(op: str, convention: str = "functional") -> Assignment:
-    """The assignment that asks for one operator and nothing else: `opcheck grade --op conv2d`."""
-    return parse(scaffold([op], convention), "assignment")
-
-
-def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
-    """A TOML file that asks for these operators, to be edited by a teacher; raises Refused for unknown names."""
-    chosen = conventions.get(convention)
-    lines = [
-        f'title = "{", ".join(catalog.get(name).name for name in ops)}"',
-        f'convention = "{convention}"  # {", ".join(conventions.NAMES)}, or a .py file beside this one',
-        'dtype = "float32"  # results need its precision; inputs come as float64 and as float32',
-        f'feedback = "worked calculation"  # or less: {", ".join(FEEDBACK[:-1])}',
-        'seed = "fresh"  # drawn after a submission was read; a whole number repeats a run',
-        'forbidden = ["torch", "scipy"]' if chosen.arrays == "numpy" else "forbidden = []",
-        "",
-        "[limits]",
-        "seconds = 10  # for each question",
-        "total_seconds = 60  # for a whole submission",
-        "memory = 2048  # MiB",
-        "output = 64  # KiB of what is printed",
-    ]
-    for name in ops:
-        lines += _scaffolded(catalog.get(name), chosen)
-    return "\n".join(lines) + "\n"
-
-
-def _scaffolded(op: Op, convention: Convention) -> list[str]:
-    entry = _entry(convention, op)
-    scope = Scope.of(op, {}, entry.allows)
-    lines = ["", "[[question]]", f'operator = "{op.name}"', f'entry = "{entry.forward[0]}"']
-    if entry.backward:
-        lines.append(f'backward = "{entry.backward[0]}"')
-    points = _usual_points(op)
-    lines += ["points = { " + ", ".join(f"{_key(part)} = {n:g}" for part, n in points.items()) + " }"]
-    taught = {name: values for name, values in scope.ranges.items() if len(values) > 1}
-    if taught:
-        lines.append("[question.parameters]  # what the course has taught")
-        lines += [f"{name} = {_toml(list(v for v in values if v is not None))}" for name, values in taught.items()]
-    return lines
-
-
-def _usual_points(op: Op) -> dict[str, float]:
-    points: dict[str, float] = {"forward": 4, "shapes": 1}
-    if not is_optimiser(op):
-        points["vjp"] = 4
-    if op.name in EXTREME:
-        points["special values"] = 1
-    return points
-
-
-def _key(part: str) -> str:
-    return part if part.isidentifier() else f'"{part}"'
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return repr(value)
-
-
 def _limits(reader: Reader) -> Limits:
     seconds = reader.positive("seconds", default=10.0)
     total = reader.positive("total_seconds", default=60.0)
@@ -208,6 +144,16 @@ def _limits(reader: Reader) -> Limits:
     return Limits(
         seconds=seconds, total_seconds=total, memory=int(memory * MEBIBYTE), output=int(output * KIBIBYTE)
     )  # fmt: skip
+
+
+def usual_points(op: Op) -> dict[str, float]:
+    """The parts that an assignment asks for if it says nothing."""
+    points: dict[str, float] = {"forward": 4, "shapes": 1}
+    if not is_optimiser(op):
+        points["vjp"] = 4
+    if op.name in EXTREME:
+        points["special values"] = 1
+    return points
 
 
 def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: Sequence[str]) -> Question:
@@ -223,13 +169,16 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     for other in depends_on:
         if other not in before:
             known = ", ".join(before) or say("none")
-            raise reader.refuse("depends_on", say("a question depends on earlier ones: {known}", known=known), repr(other))
+            raise reader.refuse(
+                "depends_on", say("a question depends on earlier ones: {known}", known=known), repr(other)
+            )
     points = _points(reader.table("points"), op, entry)
     ranges = _ranges(reader.table("parameters"), op)
     try:
         scope = Scope.of(op, ranges, entry.allows)
-    except Refused as error:
-        raise reader.refuse("parameters", error.rule, error.got) from None
+        draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
+    except (Refused, CouldNotRun) as error:
+        raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None
     arrays = reader.word("arrays", ("numpy", "torch"), default=shared["arrays"] or convention.arrays)
     if arrays == "torch" and convention.autograd:
         entry = entry._replace(backward=())
@@ -247,12 +196,12 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
 
 def _called(reader: Reader, op: Op, usual: str, folder: Path) -> tuple[Convention, Entry]:
     """The convention of a question, and its entry with the names that the assignment gives."""
+    convention = _convention(reader, reader.text("convention", default=usual), folder)
+    forward, backward = reader.text("entry", default=""), reader.text("backward", default="")
     try:
-        convention = conventions.get(reader.text("convention", default=usual), folder)
-        forward, backward = reader.text("entry", default=""), reader.text("backward", default="")
-        entry = _entry(convention, op, forward)
+        entry = entry_of(convention, op, forward)
     except Refused as error:
-        raise reader.refuse("convention", error.rule, error.got, error.fix) from None
+        raise reader.refuse("operator", error.rule, fix=error.fix) from None
     if forward:
         entry = entry._replace(forward=(forward,))
     if backward:
@@ -260,7 +209,15 @@ def _called(reader: Reader, op: Op, usual: str, folder: Path) -> tuple[Conventio
     return convention, entry
 
 
-def _entry(convention: Convention, op: Op, name: str = "") -> Entry:
+def _convention(reader: Reader, name: str, folder: Path) -> Convention:
+    try:
+        return conventions.get(name, folder)
+    except Refused as error:
+        raise reader.refuse("convention", error.rule, error.got, error.fix) from None
+
+
+def entry_of(convention: Convention, op: Op, name: str = "") -> Entry:
+    """Where a convention looks for an operator; raises Refused if it has none."""
     if op.name not in convention.entries:
         raise Refused(
             say("convention {name} has no {op}", name=convention.name, op=op.name),
@@ -273,7 +230,7 @@ def _points(reader: Reader, op: Op, entry: Entry) -> dict[str, float]:
     gradients = [f"vjp:{each.name}" for each in op.inputs if each.differentiable]
     points = {part: reader.positive(part) for part in (*PARTS, *gradients) if reader.has(part)}
     reader.finish(say("parts are {parts}", parts=", ".join((*PARTS, *gradients))))
-    return points or _usual_points(op)
+    return points or usual_points(op)
 
 
 def _ranges(reader: Reader, op: Op) -> dict[str, tuple[Any, ...]]:

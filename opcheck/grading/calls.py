@@ -52,7 +52,9 @@ class Job:
     @property
     def undecided(self) -> bool:
         """Whether a result may be at one of several places."""
-        return any(not isinstance(each.reading.place, str) for each in (*self.outputs.values(), *self.gradients.values()))
+        return any(
+            not isinstance(each.reading.place, str) for each in (*self.outputs.values(), *self.gradients.values())
+        )
 
 
 @dataclass
@@ -120,16 +122,22 @@ class Desk:
 
 
 class Request:
-    """A job as steps whose names are its own, so that many fit into one run, and with its arrays kept for comparison."""
+    """A job as steps whose names are its own, so that many fit into one run; its arrays are kept to be compared."""
 
     def __init__(self, job: Job, tag: str) -> None:
         self.job, self.tag = job, tag
         self.sent: dict[str, Array] = {}
-        kept = {step.keep for plan in (job.forward, job.backward) if plan for step in plan.steps if isinstance(step, Call)}
-        kept |= {_root(s.place) for plan in (job.forward, job.backward) if plan for s in plan.steps if isinstance(s, Set)}
+        kept = {
+            step.keep for plan in (job.forward, job.backward) if plan for step in plan.steps if isinstance(step, Call)
+        }
+        kept |= {
+            _root(s.place) for plan in (job.forward, job.backward) if plan for s in plan.steps if isinstance(s, Set)
+        }
         self._own = kept - {""}
         body = [self._renamed(step) for step in job.forward.steps]
-        self.inputs = tuple(self.sent)  # the upstream gradient is no input: many overwrite it, and nobody needs it again
+        self.inputs = tuple(
+            self.sent
+        )  # the upstream gradient is no input: many overwrite it, and nobody needs it again
         if job.backward is not None:
             body += [self._renamed(step) for step in job.backward.steps]
         given: list[Call | Set] = [
@@ -166,8 +174,14 @@ class Request:
     def _arrived(self, key: str, wanted: Wanted, reply: Reply) -> tuple[str, Any] | None:
         """The place and the value of a result, from the first of its places that was there with a number in it."""
         places = wanted.reading.place
-        there = {place: reply.values[key + "|" * k] for k, place in enumerate(_several(places)) if key + "|" * k in reply.values}
-        place = next((p for p, value in there.items() if isinstance(value, (np.ndarray, float))), next(iter(there), None))
+        there = {
+            place: reply.values[key + "|" * k]
+            for k, place in enumerate(_several(places))
+            if key + "|" * k in reply.values
+        }
+        place = next(
+            (p for p, value in there.items() if isinstance(value, (np.ndarray, float))), next(iter(there), None)
+        )
         if place is None:
             return None
         if not isinstance(places, str):
@@ -183,9 +197,13 @@ class Request:
         layout = wanted.reading.layout
         due = layout.give(np.empty(wanted.shape)).shape
         if array.shape != due:
-            made.misshaped[name] = say("{place} has shape {got}; it should be {due}", place=place, got=array.shape, due=due)
+            made.misshaped[name] = say(
+                "{place} has shape {got}; it should be {due}", place=place, got=array.shape, due=due
+            )
         if wanted.real and array.dtype.kind != "f":
-            made.mistyped[name] = say("{place} has dtype {got}; it should hold real numbers", place=place, got=array.dtype)
+            made.mistyped[name] = say(
+                "{place} has dtype {got}; it should hold real numbers", place=place, got=array.dtype
+            )
         return layout.take(array) if array.ndim == len(due) else array
 
     def _renamed(self, step: Call | Set) -> Call | Set:

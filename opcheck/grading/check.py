@@ -46,12 +46,22 @@ class Caught:
 
 
 def check(assignment: Assignment, seed: int = 0) -> Iterator[Caught]:
-    """Each question with the right solution and with every mistake; raises Refused for a convention without solutions."""
+    """Each question with the right solution and with every mistake; raises Refused where there are no solutions."""
     assignment = replace(assignment, feedback="worked calculation")
     for question in assignment.questions:
         with _solution(question) as loaded:
             for mistake in (None, *question.op.mistakes):
                 yield one(question, assignment, loaded, mistake, seed)
+
+
+def repeat(assignment: Assignment, seeds: int, first: int = 0) -> Iterator[tuple[int, Caught]]:
+    """The right solution graded by many seeds; yields those by which it does not get full marks: there are none."""
+    for question in assignment.questions:
+        with _solution(question) as loaded:
+            for seed in range(first, first + seeds):
+                found = one(question, assignment, loaded, None, seed)
+                if found.caught:
+                    yield seed, found
 
 
 def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mistake | None, seed: int) -> Caught:
@@ -68,10 +78,16 @@ def _solution(question: Question) -> Iterator[Loaded]:
     name = question.convention.name
     if name not in conventions.NAMES or question.arrays != question.convention.arrays:
         raise Refused(
-            say("there are no solutions to check {question} by in the convention {name}", question=question.name, name=name),
+            say(
+                "there are no solutions to check {question} by in the convention {name}",
+                question=question.name,
+                name=name,
+            ),
             fix=say("write one and grade it like a student's"),
         )
-    with Worker(Module(f"opcheck.grading.solutions.{name}"), Isolation.TRUSTED, Limits(seconds=60, memory=None)) as worker:
+    with Worker(
+        Module(f"opcheck.grading.solutions.{name}"), Isolation.TRUSTED, Limits(seconds=60, memory=None)
+    ) as worker:
         outcome = worker.load()
         if outcome.status is not Status.OK:
             reason = outcome.failure.message if outcome.failure else str(outcome.status)

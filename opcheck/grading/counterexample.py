@@ -1,4 +1,4 @@
-"""The smallest case on which a submission is wrong, drawn side by side, and the calculation of its first wrong number."""
+"""The smallest case on which a submission is wrong, side by side, and the calculation of its first wrong number."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -110,12 +110,19 @@ def worked(student: Student, verdict: Verdict) -> list[Block]:
     """The calculation of the first wrong element."""
     trial, op = verdict.trial, student.question.op
     assert trial is not None
-    if verdict.status is not Status.DIFFERS or not verdict.name or verdict.expected is None or trial.policy == "special":
+    if (
+        verdict.status is not Status.DIFFERS
+        or not verdict.name
+        or verdict.expected is None
+        or trial.policy == "special"
+    ):
         return []
     arguments = {**trial.case.arrays, **trial.case.params}
     try:
         if not verdict.claim.startswith("vjp"):
-            return [Step(say("How this number is computed"), explain(op.name, cell=verdict.at, **arguments).step.blocks)]
+            return [
+                Step(say("How this number is computed"), explain(op.name, cell=verdict.at, **arguments).step.blocks)
+            ]
         upstream = next(iter(trial.cotangent.values()))
         explanation = explain(op.name, grad=True, upstream=upstream, cell=verdict.at, **arguments)
     except (Refused, ValueError):  # too large to be written down
@@ -126,7 +133,9 @@ def worked(student: Student, verdict: Verdict) -> list[Block]:
 
 
 def _call(trial: Trial) -> str:
-    shapes = [f"{name} {'×'.join(map(str, array.shape)) or say('a number')}" for name, array in trial.case.arrays.items()]
+    shapes = [
+        f"{name} {'×'.join(map(str, array.shape)) or say('a number')}" for name, array in trial.case.arrays.items()
+    ]
     return ", ".join([*shapes, *(f"{name}={value!r}" for name, value in trial.case.params.items())])
 
 

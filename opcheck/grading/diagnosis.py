@@ -140,7 +140,9 @@ def _relations(student: Student, verdicts: Sequence[Verdict], gradient: bool) ->
         what = say("the gradient of {name}", name=name) if name else say("your result")
         by_batch = _factor_of_batch(student, own, gradient)
         known = {mistake.name for mistake in op.mistakes}
-        relations = [each for each in resemblances(op, own, Only(student, name) if name else student) if each not in known]
+        relations = [
+            each for each in resemblances(op, own, Only(student, name) if name else student) if each not in known
+        ]
         if by_batch:
             sentences.append(say("{what} is {relation}", what=what, relation=by_batch))
         elif relations:
@@ -176,4 +178,8 @@ def _factor_of_batch(student: Student, verdicts: Sequence[Verdict], gradient: bo
         factors.add(1 if times else -1 if by else 0)
     if factors == {1}:
         return say("exactly N times the right one, N the size of the batch: a sum where the mean belongs?")
-    return say("the right one divided by N, the size of the batch: a mean where the sum belongs?") if factors == {-1} else ""
+    return (
+        say("the right one divided by N, the size of the batch: a mean where the sum belongs?")
+        if factors == {-1}
+        else ""
+    )

@@ -55,7 +55,7 @@ class Drawing:
 class _Moderate(Real):
     """Real numbers of everyday size."""
 
-    scales = (1.0, 1.0, 0.125, 8.0)
+    scales = (1.0, 1.0, 1.0, 0.125, 8.0)
 
 
 def family(op: Op) -> tuple[tuple[str, ...], Callable[[Drawing, str], Case]]:
@@ -85,8 +85,8 @@ def _convolution(d: Drawing, aim: str) -> Case:
     kernel = _pair(d.pick("kernel_size", _even if aim == "even kernel" else lambda k: _pair(k, 1)[0] > 1), dims)
     stride = d.pick("stride", lambda s: (_pair(s, 1)[0] > 1) == strided)
     padding = d.pick("padding", lambda p: isinstance(p, str) or (_pair(p, 1)[0] > 0) == padded)
-    if padding == "same":
-        stride = 1
+    if padding == "same":  # which there is for a stride of 1 only
+        stride = d.pick("stride", lambda s: s == 1)
     dilation = d.pick("dilation", lambda n: (_pair(n, 1)[0] > 1) == strided)
     groups = d.pick("groups", lambda n: (n > 1) == padded)
     images, channels, features = {"one": (1, 1, 1), "square": (2, 2, 2)}.get(aim, (2, 2, 3))
@@ -102,7 +102,10 @@ def _convolution(d: Drawing, aim: str) -> Case:
     mode = d.pick("padding_mode", lambda word: (word != "zeros") == (aim == "both"))
     if mode != "zeros":  # a reflection needs something to reflect
         sizes = [size + 2 * _pair(0 if isinstance(padding, str) else padding, dims)[k] for k, size in enumerate(sizes)]
-    arrays = {"input": d.array(images, groups * channels, *sizes), "weight": d.array(groups * features, channels, *kernel)}
+    arrays = {
+        "input": d.array(images, groups * channels, *sizes),
+        "weight": d.array(groups * features, channels, *kernel),
+    }
     if d.given("bias"):
         arrays["bias"] = d.array(groups * features)
     params = d.params(stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=mode)
@@ -200,7 +203,11 @@ def _sampled(d: Drawing, aim: str) -> Case:
         if d.scope.holds(case) and all(array.size and array.ndim for array in case.arrays.values()):
             return case
     raise CouldNotRun(
-        say("no case of {op} is within the ranges of the assignment: {ranges}", op=d.scope.op.name, ranges=d.scope.ranges)
+        say(
+            "no case of {op} is within the ranges of the assignment: {ranges}",
+            op=d.scope.op.name,
+            ranges=d.scope.ranges,
+        )
     )
 
 
@@ -215,6 +222,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str]
     (("mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
      ("plain", "square", "one row", "plain"), _pairs),
 )  # fmt: skip
+
 
 def _pair(value: Any, dims: int) -> tuple[int, ...]:
     """A parameter as one number for each dimension."""

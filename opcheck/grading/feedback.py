@@ -70,7 +70,9 @@ def _sentence(part: str, verdict: Verdict) -> str:
         return verdict.message
     what = say("the gradient of {name}", name=verdict.name) if verdict.claim.startswith("vjp") else verdict.name
     place = f"[{', '.join(map(str, verdict.at))}]" if verdict.at else ""
-    line = say("{what}{at} is {got}; it should be {right}", what=what, at=place, got=verdict.got, right=verdict.expected)
+    line = say(
+        "{what}{at} is {got}; it should be {right}", what=what, at=place, got=verdict.got, right=verdict.expected
+    )
     if verdict.wrong < verdict.elements:
         line += say(" ({wrong} of {n} numbers are wrong)", wrong=verdict.wrong, n=verdict.elements)
     return line
@@ -80,8 +82,13 @@ def _called(part: str) -> str:
     kind, _, name = part.partition(":")
     if name:
         return say("the gradient of {name}", name=name)
-    return {"forward": say("the forward pass"), "vjp": say("the backward pass"), "shapes": say("a shape or a type"),
-            "special values": say("the handling of special values"), "efficiency": say("the running time")}[kind]  # fmt: skip
+    return {
+        "forward": say("the forward pass"),
+        "vjp": say("the backward pass"),
+        "shapes": say("a shape or a type"),
+        "special values": say("the handling of special values"),
+        "efficiency": say("the running time"),
+    }[kind]
 
 
 def _diagnosed(sentences: Sequence[str]) -> str:
@@ -94,7 +101,7 @@ def _right(student: Student, finding: Finding, trials: int) -> str:
     """What was right, so that nobody looks for the bug there."""
     wrong = len({id(each.verdict.trial) for each in finding.wrongs})
     parts = []
-    if 0 < trials - wrong:
+    if wrong < trials:
         parts.append(say("right on {n} of {all} cases", n=trials - wrong, all=trials))
     names = {each.verdict.name for each in finding.wrongs}
     if all(each.verdict.claim.startswith("vjp:") for each in finding.wrongs):

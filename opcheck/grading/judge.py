@@ -44,7 +44,9 @@ def ask(
     """One question, part by part."""
     for other in question.depends_on:
         if not _passed(before[other]):
-            return _all(question, Outcome.SKIPPED, say("skipped: {other} comes first, and is not right yet", other=other))
+            return _all(
+                question, Outcome.SKIPPED, say("skipped: {other} comes first, and is not right yet", other=other)
+            )
     try:
         found = locate(loaded.definitions, question.entry)
     except Missing as missing:
@@ -66,17 +68,31 @@ def ask(
 
 
 def _check(
-    question: Question, part: str, points: float, finding: Finding, drawn: Drawn, student: Student, assignment: Assignment,
+    question: Question,
+    part: str,
+    points: float,
+    finding: Finding,
+    drawn: Drawn,
+    student: Student,
+    assignment: Assignment,
     began: float,
-) -> Check:  # fmt: skip
+) -> Check:
     if finding.outcome is Outcome.RIGHT:
         text = feedback.Text(say("right"))
     else:
         text = feedback.write(student, part, finding, drawn, assignment)
     return Check(
-        question.name, part, text.outcome or finding.outcome, points, points if finding.outcome is Outcome.RIGHT else 0.0,
-        text.message, text.detail, text.mistakes, question.hidden, time.monotonic() - began,
-    )  # fmt: skip
+        question.name,
+        part,
+        text.outcome or finding.outcome,
+        points,
+        points if finding.outcome is Outcome.RIGHT else 0.0,
+        text.message,
+        text.detail,
+        text.mistakes,
+        question.hidden,
+        time.monotonic() - began,
+    )
 
 
 def _all(question: Question, outcome: Outcome, message: str) -> list[Check]:

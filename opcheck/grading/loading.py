@@ -32,7 +32,9 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
         notes.append(say("it printed: {text}", text=_shortened(outcome.printed.strip())))
     problem = "" if outcome.status is Status.OK else problem_of(outcome)
     if problem:
-        notes.append(problem if not outcome.definitions else say("not all of the file runs; {problem}", problem=problem))
+        notes.append(
+            problem if not outcome.definitions else say("not all of the file runs; {problem}", problem=problem)
+        )
     if outcome.status in (Status.CRASHED, Status.TIMED_OUT, Status.EXITED, Status.MALFORMED) and not worker.alive:
         worker.close()
         worker = stack.enter_context(
@@ -49,7 +51,7 @@ def problem_of(outcome: Outcome) -> str:
     assert error is not None
     where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
     if outcome.status is Status.TIMED_OUT:
-        return say("the file does not finish when it is loaded: put training loops under if __name__ == \"__main__\"")
+        return say('the file does not finish when it is loaded: put training loops under if __name__ == "__main__"')
     if outcome.status is Status.EXITED:
         return say("the file ends the program when it is loaded{where}", where=where)
     if outcome.status in (Status.CRASHED, Status.MALFORMED):

@@ -1,4 +1,4 @@
-"""What a question may ask: for each parameter the values that the course has taught, and that the convention can say."""
+"""What a question may ask: of each parameter the values that the course has taught and the convention can say."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,12 @@ from opcheck.spec import Case, Op
 BATCH = (1, 2, 3, 4)
 
 # What is asked where an assignment says nothing; whatever is not named keeps torch's default.
-_CONVOLUTION = {"kernel_size": (2, 3, 1, (2, 3), (3, 2)), "stride": (1, 2, 3), "padding": (0, 1, 2), "bias": (True, False)}
+_CONVOLUTION = {
+    "kernel_size": (2, 3, 1, (2, 3), (3, 2)),
+    "stride": (1, 2, 3),
+    "padding": (0, 1, 2),
+    "bias": (True, False),
+}
 _POOL = {"kernel_size": (2, 3, (2, 3), (3, 2)), "stride": (None, 1, 2, 3), "padding": (0, 1)}
 _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
     "linear": {"bias": (True, False), "batch": BATCH},
@@ -54,9 +59,7 @@ class Scope:
             ranges[name] = tuple(value for value in ranges[name] if allowed(value))
             if not ranges[name]:
                 given = taught.get(name, _TAUGHT.get(op.name, {}).get(name, "the default"))
-                raise Refused(
-                    say("the convention cannot say any of the values of {name}", name=name), got=str(given)
-                )
+                raise Refused(say("the convention cannot say any of the values of {name}", name=name), got=str(given))
         return cls(op, ranges, allows)
 
     def options(self, name: str, unset: Sequence[Any] = ()) -> list[Any]:

@@ -10,7 +10,11 @@ from opcheck.spec import Array, Case, Op
 
 def sizes(op: Op, case: Case) -> dict[str, int]:
     """Each letter of the declared shapes and its size in this case; leading dimensions are d0, d1, ..."""
-    return {letter: n for name, words in _words(op, case).items() for letter, n in zip(words, case.arrays[name].shape, strict=True)}
+    return {
+        letter: n
+        for name, words in _words(op, case).items()
+        for letter, n in zip(words, case.arrays[name].shape, strict=True)
+    }
 
 
 def cut(op: Op, case: Case, letter: str, size: int) -> Case | None:

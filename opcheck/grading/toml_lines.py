@@ -47,7 +47,7 @@ def _words(dotted: str) -> Path:
 
 
 def _resolved(words: Path, counts: dict[Path, int]) -> Path:
-    """A table's name with the number of the array element that it belongs to: question.points -> question, 0, points."""
+    """A table's name with the number of the element that it belongs to: question.points -> question, 0, points."""
     path: Path = ()
     for k, word in enumerate(words):
         path = (*path, word)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from opcheck.grading.assignment import Assignment, parse, scaffold
+from opcheck.grading.assignment import Assignment, parse
 from opcheck.grading.judge import grade_source
 from opcheck.grading.results import Check, Outcome, Result
+from opcheck.grading.scaffold import scaffold
 from opcheck.grading.submission import Submission
 from opcheck.sandbox import Source
 

@@ -39,7 +39,7 @@ def test_coursera_pools_average_too():
 def test_a_second_entry_of_an_operator_is_chosen_by_its_name():
     asked = assignment("sgd", convention="cs231n", changes={'entry = "sgd"': 'entry = "sgd_momentum"'})
     assert complaints(solution("cs231n"), asked) == []
-    wrong = solution("cs231n").replace("- config[\"learning_rate\"] * dw\n    return w + v", "- dw\n    return w + v")
+    wrong = solution("cs231n").replace('- config["learning_rate"] * dw\n    return w + v', "- dw\n    return w + v")
     assert complaints(wrong, asked) != []
 
 
@@ -120,13 +120,15 @@ class Linear:
         x, w, b = cache
         return dout.mm(w.t()).view(x.shape), x.reshape(x.shape[0], -1).t().mm(dout), dout.sum(dim=0)
 """
-    asked = replace(asked, questions=tuple(
-        replace(each, entry=conventions.get("cs231n").entry("linear")) for each in asked.questions))
+    asked = replace(
+        asked,
+        questions=tuple(replace(each, entry=conventions.get("cs231n").entry("linear")) for each in asked.questions),
+    )
     assert complaints(code, asked) == []
 
 
 def test_a_teachers_own_convention(tmp_path):
-    (tmp_path / "ours.py").write_text('''
+    (tmp_path / "ours.py").write_text("""
 from opcheck.grading.conventions import Convention, Entry, Plan, Reading, only
 from opcheck.grading.conventions.layouts import TRANSPOSED
 from opcheck.sandbox import Call, Place
@@ -142,7 +144,7 @@ def gradients(r, g):
 
 CONVENTION = Convention("ours", "with dicts", {"linear": Entry(("affine",), ("affine_grad",), {"bias": only(True)})},
                         call, gradients)
-''')
+""")
     (tmp_path / "hw.toml").write_text('convention = "ours.py"\n[[question]]\noperator = "linear"\n')
     from opcheck.grading.assignment import read
 
@@ -155,7 +157,9 @@ def affine_grad(g, y):
     assert complaints(code, read(tmp_path / "hw.toml")) == []
 
 
-@pytest.mark.parametrize("name", ["SAME", "TRANSPOSED", "CHANNELS_LAST", "KERNEL_LAST", "COLUMN", "ROW", "FOUR", "FLATTENED"])
+@pytest.mark.parametrize(
+    "name", ["SAME", "TRANSPOSED", "CHANNELS_LAST", "KERNEL_LAST", "COLUMN", "ROW", "FOUR", "FLATTENED"]
+)
 def test_layouts_are_inverses(name):
     layout = getattr(layouts, name)
     dims = {"TRANSPOSED": 2, "FLATTENED": 2, "CHANNELS_LAST": 4, "KERNEL_LAST": 4}.get(name, 1)

@@ -149,13 +149,15 @@ def test_shapes_are_looked_at_before_values():
     loss = assignment("mse_loss")
     column = "def mse_loss(x, t): return ((x - t) ** 2).mean(keepdims=True)"
     assert part(graded(column, loss), "forward").outcome is Outcome.WRONG
-    whole = graded("def linear(x, weight, bias=None): return (x @ weight.T + (0 if bias is None else bias)).astype(int)",
+    whole = graded("def linear(x, w, b=None): return (x @ w.T + (0 if b is None else b)).astype(int)",
                    linear)  # fmt: skip
     assert "has dtype int64; it should hold real numbers" in part(whole, "shapes").message
 
 
 def test_efficiency_is_a_larger_case_within_its_seconds():
-    asked = assignment("linear", changes={"vjp = 4": "efficiency = 2", "[question.parameters]": "seconds = 0.5\n[question.parameters]"})
+    asked = assignment(
+        "linear", changes={"vjp = 4": "efficiency = 2", "[question.parameters]": "seconds = 0.5\n[question.parameters]"}
+    )
     assert part(graded(LINEAR, asked), "efficiency").score == 2
     slow = LINEAR.replace("    y = x", "    import time; time.sleep(3 if x.size > 100 else 0)\n    y = x", 1)
     result = graded(slow, asked)
@@ -211,7 +213,9 @@ def test_hidden_questions_are_marked():
 
 
 def test_the_whole_of_a_submission_has_a_time_limit():
-    asked = assignment("linear", "relu", changes={"seconds = 10": "seconds = 2", "total_seconds = 60": "total_seconds = 3"})
+    asked = assignment(
+        "linear", "relu", changes={"seconds = 10": "seconds = 2", "total_seconds = 60": "total_seconds = 3"}
+    )
     began = time.monotonic()
     result = graded("def linear(*a): \n while 1: pass\ndef relu(x): \n while 1: pass", asked)
     assert time.monotonic() - began < 15

@@ -192,8 +192,10 @@ def linear(*a): return linear(*a)
 """
 
 CHEATS = {
-    name.lower(): code for name, code in list(globals().items()) if name.isupper() and isinstance(code, str) and name not in ("LINEAR", "RELU")
-}  # fmt: skip
+    name.lower(): code
+    for name, code in list(globals().items())
+    if name.isupper() and isinstance(code, str) and name not in ("LINEAR", "RELU")
+}
 LIMITS = {"seconds = 10": "seconds = 1", "total_seconds = 60": "total_seconds = 4", "memory = 2048": "memory = 1024"}
 
 
@@ -215,8 +217,9 @@ def test_a_fault_in_one_question_leaves_the_others_their_marks(name):
     result = graded(CHEATS[name] + RELU, assignment("linear", "relu", changes=LIMITS), seed=None)
     assert sum(check.score for check in result.checks if check.question == "relu") == 9
     assert {check.outcome for check in result.checks if check.question == "linear"} <= {
-        Outcome.CRASHED, Outcome.NOT_ATTEMPTED,
-    }  # fmt: skip
+        Outcome.CRASHED,
+        Outcome.NOT_ATTEMPTED,
+    }
 
 
 def test_a_crash_half_way_through_keeps_what_was_right_before_it():

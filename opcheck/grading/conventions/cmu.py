@@ -26,7 +26,7 @@ from opcheck.grading.conventions.base import (
     whole,
 )
 from opcheck.grading.conventions.layouts import COLUMN, SAME, Layout, scaled
-from opcheck.sandbox import Call, Place, Set
+from opcheck.sandbox import Call, Set
 
 _LOSSES = ("cross_entropy", "mse_loss")
 _ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax")
@@ -120,16 +120,21 @@ _ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "avg_pool2d": Entry(("MeanPool2d",), allows=_POOL),
     "mse_loss": Entry(("MSELoss",), allows=_MEAN, upstream=False),
     "cross_entropy": Entry(
-        ("CrossEntropyLoss",), allows={**_MEAN, "label_smoothing": only(0.0), "ignore_index": only(-100)}, upstream=False
+        ("CrossEntropyLoss",),
+        allows={**_MEAN, "label_smoothing": only(0.0), "ignore_index": only(-100)},
+        upstream=False,
     ),
 }
-CONVENTION = Convention("cmu", "CMU 11-785 since 2023: classes, gradients in .dLdW and .dLdb", _ENTRIES, call, gradients)
+CONVENTION = Convention(
+    "cmu", "CMU 11-785 since 2023: classes, gradients in .dLdW and .dLdb", _ENTRIES, call, gradients
+)
 _UNTIL_2022 = {
     **_ENTRIES,
     "linear": Entry(("Linear",), allows={"bias": only(True), "batch": power_of_two}),
-    **{name: Entry(_ENTRIES[name].forward, upstream=False) for name in ("relu", "sigmoid", "tanh")
-       if isinstance(_ENTRIES[name], Entry)},
-}  # fmt: skip
+    "relu": Entry(("ReLU",), upstream=False),
+    "sigmoid": Entry(("Sigmoid",), upstream=False),
+    "tanh": Entry(("Tanh",), upstream=False),
+}
 CMU2022 = replace(
     CONVENTION, name="cmu2022", summary="CMU 11-785 until 2022: backward() without arguments", entries=_UNTIL_2022
 )

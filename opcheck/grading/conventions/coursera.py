@@ -10,6 +10,8 @@
 The course's mask of a pool marks every place that equals the maximum, so ties are not asked.
 """
 
+from typing import Any
+
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -21,14 +23,23 @@ from opcheck.grading.conventions.base import (
     power_of_two,
     whole,
 )
-from opcheck.grading.conventions.layouts import CHANNELS_LAST, COLUMN, FOUR, KERNEL_LAST, SAME, TRANSPOSED, Layout, scaled
+from opcheck.grading.conventions.layouts import (
+    CHANNELS_LAST,
+    COLUMN,
+    FOUR,
+    KERNEL_LAST,
+    SAME,
+    TRANSPOSED,
+    Layout,
+    scaled,
+)
 from opcheck.sandbox import Call, Place
 
 _POOLS = {"max_pool2d": "max", "avg_pool2d": "average"}
 
 
 def call(r: Request) -> Plan:
-    args = [r.array("input", _images(r))]
+    args: list[Any] = [r.array("input", _images(r))]
     keywords = {}
     if r.op.name == "linear":
         args += [r.array("weight"), r.array("bias", COLUMN)]
@@ -43,7 +54,7 @@ def call(r: Request) -> Plan:
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
     keywords = {"mode": _POOLS[r.op.name]} if r.op.name in _POOLS else {}
-    args = [r.sent(cotangent["output"], _images(r)), Place("out[1]")]
+    args: list[Any] = [r.sent(cotangent["output"], _images(r)), Place("out[1]")]
     steps = [Call(r.backward, args, keywords, keep="gradients")]
     if r.op.name == "linear":
         by = 1 / len(r.case.arrays["input"])

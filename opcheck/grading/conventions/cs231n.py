@@ -2,7 +2,7 @@
 
     out, cache = affine_forward(x, w, b)                       dx, dw, db = affine_backward(dout, cache)
     out, cache = conv_forward_naive(x, w, b, conv_param)       conv_param = {"stride": 2, "pad": 1}
-    out, cache = max_pool_forward_naive(x, pool_param)         pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
+    out, cache = max_pool_forward_naive(x, pool_param)         pool_param = {"pool_height", "pool_width", "stride"}
     loss, dx = softmax_loss(x, y)
     w, config = adam(w, dw, config)                            sgd, sgd_momentum, rmsprop
 
@@ -12,7 +12,17 @@ Conv.forward and Conv.backward.
 
 from typing import Any
 
-from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only, power_of_two, whole
+from opcheck.grading.conventions.base import (
+    Convention,
+    Cotangent,
+    Entry,
+    Plan,
+    Reading,
+    Request,
+    only,
+    power_of_two,
+    whole,
+)
 from opcheck.grading.conventions.layouts import FLATTENED, SAME, TRANSPOSED, scaled
 from opcheck.sandbox import Call, Place
 
@@ -41,11 +51,14 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
         return Plan([], {"input": Reading("out[1]")})
     steps = [Call(r.backward, [r.sent(cotangent["output"]), Place("out[1]")], keep="gradients")]
     if r.op.name == "linear":
-        return Plan(steps, {
-            "input": Reading("gradients[0]", FLATTENED),
-            "weight": Reading("gradients[1]", TRANSPOSED),
-            "bias": Reading("gradients[2]"),
-        })  # fmt: skip
+        return Plan(
+            steps,
+            {
+                "input": Reading("gradients[0]", FLATTENED),
+                "weight": Reading("gradients[1]", TRANSPOSED),
+                "bias": Reading("gradients[2]"),
+            },
+        )
     if r.op.name == "conv2d":
         return Plan(steps, {name: Reading(f"gradients[{k}]") for k, name in enumerate(("input", "weight", "bias"))})
     return Plan(steps, {"input": Reading("gradients")})
@@ -75,12 +88,19 @@ def _gradient(r: Request) -> str:
     return r.op.inputs[1].name
 
 
-_PLAIN = {"weight_decay": lambda x: not x, "maximize": only(False), "dampening": lambda x: not x, "nesterov": only(False)}
+_PLAIN = {
+    "weight_decay": lambda x: not x,
+    "maximize": only(False),
+    "dampening": lambda x: not x,
+    "nesterov": only(False),
+}
 CONVENTION = Convention(
     "cs231n",
     "Stanford CS231n and Michigan EECS498: pairs of functions with a cache, NCHW",
     {
-        "linear": Entry(("affine_forward", "Linear.forward"), ("affine_backward", "Linear.backward"), {"bias": only(True)}),
+        "linear": Entry(
+            ("affine_forward", "Linear.forward"), ("affine_backward", "Linear.backward"), {"bias": only(True)}
+        ),
         "relu": Entry(("relu_forward", "ReLU.forward"), ("relu_backward", "ReLU.backward")),
         "conv2d": Entry(
             ("conv_forward_naive", "conv_forward_fast", "conv_forward", "Conv.forward"),
@@ -90,17 +110,28 @@ CONVENTION = Convention(
         "max_pool2d": Entry(
             ("max_pool_forward_naive", "max_pool_forward_fast", "max_pool_forward", "MaxPool.forward"),
             ("max_pool_backward_naive", "max_pool_backward_fast", "max_pool_backward", "MaxPool.backward"),
-            {"stride": whole, "padding": only(0), "dilation": only(1), "ceil_mode": only(False),
-             "return_indices": only(False)},
+            {
+                "stride": whole,
+                "padding": only(0),
+                "dilation": only(1),
+                "ceil_mode": only(False),
+                "return_indices": only(False),
+            },
         ),
         "cross_entropy": Entry(
             ("softmax_loss",),
-            allows={"reduction": only("mean"), "weight": only(False), "label_smoothing": only(0.0),
-                    "ignore_index": only(-100)},
+            allows={
+                "reduction": only("mean"),
+                "weight": only(False),
+                "label_smoothing": only(0.0),
+                "ignore_index": only(-100),
+            },
             upstream=False,
         ),
         "sgd": (
-            Entry(("sgd",), allows={**_PLAIN, "momentum": lambda x: not x, "momentum_buffer": only(False)}, in_place=True),
+            Entry(
+                ("sgd",), allows={**_PLAIN, "momentum": lambda x: not x, "momentum_buffer": only(False)}, in_place=True
+            ),
             Entry(
                 ("sgd_momentum",),
                 allows={**_PLAIN, "momentum": bool, "momentum_buffer": only(True), "lr": power_of_two},
@@ -109,17 +140,28 @@ CONVENTION = Convention(
         ),
         "rmsprop": Entry(
             ("rmsprop",),
-            allows={**_PLAIN, "momentum": lambda x: not x, "centered": only(False), "square_avg": only(True),
-                    "momentum_buffer": only(False), "grad_avg": only(False)},
+            allows={
+                **_PLAIN,
+                "momentum": lambda x: not x,
+                "centered": only(False),
+                "square_avg": only(True),
+                "momentum_buffer": only(False),
+                "grad_avg": only(False),
+            },
             in_place=True,
         ),
         "adam": Entry(
             ("adam",),
-            allows={**_PLAIN, "amsgrad": only(False), "exp_avg": only(True), "exp_avg_sq": only(True),
-                    "max_exp_avg_sq": only(False)},
+            allows={
+                **_PLAIN,
+                "amsgrad": only(False),
+                "exp_avg": only(True),
+                "exp_avg_sq": only(True),
+                "max_exp_avg_sq": only(False),
+            },
             in_place=True,
         ),
     },
     call,
     gradients,
-)  # fmt: skip
+)

@@ -12,13 +12,15 @@ from opcheck import catalog
 from opcheck.backends.base import given
 from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only
-from opcheck.sandbox import Call, Place, Set
+from opcheck.sandbox import Call, Place
 
 
 def call(r: Request) -> Plan:
     steps, places = tensors.made(r)
     if _is_function(r):
-        return Plan([*steps, Call(f"{r.forward}.apply", _positional(r, places), keep="out")], {"output": Reading("out")})
+        return Plan(
+            [*steps, Call(f"{r.forward}.apply", _positional(r, places), keep="out")], {"output": Reading("out")}
+        )
     steps.append(Call(r.forward, _sizes(r), _options(r), keep="layer"))
     if r.number == "float64":
         steps.append(Call("layer.double"))
@@ -37,7 +39,9 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
 def _is_function(r: Request) -> bool:
     """Whether it is an autograd.Function: its forward takes ctx."""
     methods = {method.name: method for method in r.found.methods} if r.found else {}
-    return "forward" in methods and bool(methods["forward"].parameters) and methods["forward"].parameters[0].name == "ctx"
+    return (
+        "forward" in methods and bool(methods["forward"].parameters) and methods["forward"].parameters[0].name == "ctx"
+    )
 
 
 def _positional(r: Request, places: dict[str, Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from opcheck.grading.conventions.base import Cotangent, Plan, Reading, Request
 from opcheck.sandbox import Call, Place, Set
+from opcheck.sandbox.inside.wire import Value
 
 
 def smooth(r: Request) -> list[str]:
@@ -30,7 +31,7 @@ def differentiated(r: Request, cotangent: Cotangent, leaves: Mapping[str, Any]) 
     steps: list[Call | Set] = [
         Call("torch.tensor", (r.sent(array),), keep=f"upstream_{name}") for name, array in cotangent.items()
     ]
-    outputs = [Place(f"out[{position[name]}]" if several else "out") for name in cotangent]
-    upstream = [Place(f"upstream_{name}") for name in cotangent]
+    outputs: list[Value] = [Place(f"out[{position[name]}]" if several else "out") for name in cotangent]
+    upstream: list[Value] = [Place(f"upstream_{name}") for name in cotangent]
     steps.append(Call("torch.autograd.grad", (outputs, [*leaves.values()], upstream), keep="gradients"))
     return Plan(steps, {name: Reading(f"gradients[{k}]") for k, name in enumerate(leaves)})

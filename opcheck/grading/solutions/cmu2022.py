@@ -5,11 +5,23 @@ import numpy as np
 from opcheck.grading.solutions import cmu
 from opcheck.grading.solutions.cmu import (
     Conv1d as Conv1d,
+)
+from opcheck.grading.solutions.cmu import (
     Conv1d_stride1 as Conv1d_stride1,
+)
+from opcheck.grading.solutions.cmu import (
     Conv2d as Conv2d,
+)
+from opcheck.grading.solutions.cmu import (
     Conv2d_stride1 as Conv2d_stride1,
+)
+from opcheck.grading.solutions.cmu import (
     MaxPool2d as MaxPool2d,
+)
+from opcheck.grading.solutions.cmu import (
     MeanPool2d as MeanPool2d,
+)
+from opcheck.grading.solutions.cmu import (
     Softmax as Softmax,
 )
 from opcheck.spec import Array

@@ -1,0 +1,103 @@
+"""`opcheck grade` from the command line, and opcheck.grade."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import opcheck
+from tests.grading.students import solution
+
+ROOT = str(Path(opcheck.__file__).parents[1])
+LINEAR = """
+def linear(x, weight, bias=None):
+    y = x @ weight.T
+    return y if bias is None else y + bias
+def linear_backward(dy, x, weight, bias=None):
+    gradients = dy @ weight, dy.T @ x
+    return gradients if bias is None else (*gradients, dy.sum(axis=0))
+"""
+
+
+def run(*words, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", "from opcheck.app import main; main()", "grade", *words],
+        capture_output=True, text=True, cwd=cwd, check=False, env={**os.environ, "PYTHONPATH": ROOT},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "ann.py").write_text(LINEAR)
+    (tmp_path / "bob.py").write_text(LINEAR.replace("y + bias", "y"))
+    return tmp_path
+
+
+def test_one_operator_of_one_file(folder):
+    done = run("ann.py", "--op", "linear", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ann: 9 of 9 points" in done.stdout
+
+
+def test_what_is_wrong_is_explained_and_told_by_the_exit_code(folder):
+    done = run("bob.py", "--op", "linear", "--seed", "4", cwd=folder)
+    assert done.returncode == 1
+    assert "bob: 5 of 9 points" in done.stdout
+    assert "The bias was not added." in done.stdout and "The smallest case that fails: input 1×1" in done.stdout
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_a_class_by_an_assignment_that_was_scaffolded(folder):
+    made = run("--init", "linear", "-o", "hw.toml", cwd=folder)
+    assert made.returncode == 0
+    (folder / "class").mkdir()
+    for name in ("ann", "bob"):
+        (folder / f"{name}.py").rename(folder / "class" / f"{name}.py")
+    done = run("class", "--assignment", "hw.toml", "--jobs", "2", "--format", "json", "--seed", "1", cwd=folder)
+    assert done.returncode == 1
+    again = run("class", "--assignment", "hw.toml", "--format", "json", "--seed", "1", cwd=folder)
+    assert done.stdout == again.stdout  # byte for byte
+    assert len(json.loads(done.stdout)["results"]) == 2
+
+
+def test_an_assignment_is_checked(folder):
+    (folder / "hw.toml").write_text('[[question]]\noperator = "linear"\npoints = { forward = 1 }\n')
+    done = run("--check", "hw.toml", cwd=folder)
+    assert done.returncode == 0
+    assert done.stdout.startswith("linear\n  the right solution: 1 of 1\n  not caught: input_gradient_weight_transposed (")
+    done = run("--check", "hw.toml", "--seeds", "5", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "0 of 5 seeds mark a right solution wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "what is to be graded?"),
+        (["ann.py"], "what is asked of the students?"),
+        (["ann.py", "--op", "linear", "--assignment", "hw.toml"], "give --assignment FILE or --op OP, one of them"),
+        (["ann.py", "--op", "linaer"], "there is no operator 'linaer'"),
+        (["ann.py", "--assignment", "none.toml"], "cannot read the assignment"),
+        (["none.py", "--op", "linear"], "none.py"),
+        (["ann.py", "--op", "conv1d", "--convention", "layer"], "convention layer has no conv1d"),
+        (["--bundle", "gradescope", "hw.toml"], "a bundle needs one assignment and a place"),
+    ],
+)
+def test_wrong_usage_is_one_message(folder, words, message):
+    done = run(*words, cwd=folder)
+    assert done.returncode == 2, done
+    assert message in done.stderr and "Traceback" not in done.stderr and not done.stdout
+
+
+def test_the_python_function(folder):
+    (folder / "hw.toml").write_text('convention = "cs231n"\n[[question]]\noperator = "relu"\n')
+    (folder / "eve.py").write_text(solution("cs231n"))
+    grade = opcheck.grade(folder / "eve.py", folder / "hw.toml")
+    assert (grade.score, grade.points, grade.failed) == (9, 9, ())
+    assert [result.student for result in grade.results] == ["eve"]
+    assert str(grade).startswith("eve: 9 of 9 points")
+    assert json.loads(grade.render("json"))["assignment"]
+    with pytest.raises(opcheck.Refused, match="cannot read the assignment"):
+        opcheck.grade("eve.py", "none.toml")
