@@ -39,6 +39,7 @@ The answer is a number, a fraction, an array (lists or tuples, a shape), a word 
 Operators that the lesson imported by name (`from opcheck.reference import linear`) also run with each mistake of their
 catalogue in the answer's block: who answers what a mistake gives is told which one it is.
 
-A lesson ends with `## What people get wrong`, whose items are sentences of the catalogue followed by the mistake's
-name in parentheses (the tests compare them), and `## Exercises` with three questions.
+What stands in sight needs no name that only an answer defines, and code has at most 78 columns. A lesson ends with
+`## What people get wrong`, whose items are sentences of the catalogue followed by the mistake's name in parentheses
+(the tests compare them), and `## Exercises` with three questions. The sums in the prose are computed again.
 """
