@@ -74,7 +74,7 @@ def test_the_dimension_that_torch_takes_where_none_is_given(shape: tuple[int, ..
         ((2, 3), 2, "dim must be from -2 to 1 for an input of 2 dimensions. Got dim=2 and input (2, 3)"),
         ((2, 3), -3, "dim must be from -2 to 1 for an input of 2 dimensions. Got dim=-3 and input (2, 3)"),
         ((), 1, "dim must be from -1 to 0 for an input of 0 dimensions. Got dim=1 and input ()"),
-        ((3,), True, "dim must be a whole number. Got True"),
+        ((3,), True, "dim must be a whole number, or None. Got True"),
     ],
 )
 @NAMES
