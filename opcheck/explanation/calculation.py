@@ -7,11 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.spec import Array, Case, Op, Params, Shape
-from opcheck.trace import Tape, Tracer, View
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op, Params, Refused, Shape
+from opcheck.trace import Node, Tape, Tracer, View
 from opcheck.trace.arithmetic import as_fraction, exactly
 
+MOST_NODES = 1_000_000  # a calculation beyond this is refused rather than left to run for minutes
 SMALL = 20_000  # nodes: up to here every output element is recorded, and every number comes from the definition
+
+
+class Pages(Tape):
+    """A tape of a length that somebody may read; raises Refused beyond MOST_NODES."""
+
+    __slots__ = ()
+
+    def _append(self, node: Node) -> Tracer:
+        if len(self.nodes) >= MOST_NODES:
+            raise Refused(
+                say("this calculation has more than {n} lines: too many to write down", n=MOST_NODES),
+                fix=say("explain it on a smaller input; the rule is the same"),
+            )
+        return super()._append(node)
 
 
 @dataclass
@@ -59,7 +75,7 @@ class Calculation:
         cells = self.cells
         if not cells:
             return True
-        tape = Tape()
+        tape = Pages()
         self.record(tape, cells[:1])
         return len(tape.nodes) * len(cells) <= SMALL
 

@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.explanation.calculation import Calculation, leaves, reader
+from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, leaves, reader
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred
 from opcheck.language import say
 from opcheck.spec import Array, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
-from opcheck.trace import TRACED, Tape, Tracer, exact, reverse
+from opcheck.trace import TRACED, Tracer, exact, reverse
 from opcheck.trace.arithmetic import as_fraction
 
-MOST_NODES = 3_000_000  # a sum with more of them is refused rather than left to run for minutes
 ZERO = Number(Fraction(0))
 
 
@@ -81,7 +80,7 @@ class Sweep:
     """The definition recorded and swept back over tracers, with the adjoints of the inputs by symbol and place."""
 
     def __init__(self, calculation: Calculation, g: Array, shown: Mapping[str, Sequence[Shape]]) -> None:
-        self.tape = Tape()
+        self.tape = Pages()
         small = calculation.is_small
         cells = calculation.cells if small else _readers(calculation, {name: at[:2] for name, at in shown.items()})
         # last to first, so that the sweep meets the outputs first to last
@@ -189,7 +188,7 @@ def _readers(calculation: Calculation, shown: Mapping[str, Sequence[Shape]]) -> 
             tangent = calculation.op.jvp(calculation.p, {name: unit}, **arrays)
             main = np.asarray(calculation.op.by_name(tangent, calculation.shapes)[calculation.main_output])
             found.update(map(tuple, np.argwhere(main).tolist()) if main.ndim else [()])
-    tape = Tape()
+    tape = Pages()
     calculation.record(tape, calculation.cells[:1])
     if len(found) * len(tape.nodes) > MOST_NODES:
         raise Refused(

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.explanation.calculation import Calculation
+from opcheck.explanation.calculation import Calculation, Pages
 from opcheck.language import say
 from opcheck.spec import Array, Mistake, Refused, Shape, widened
 from opcheck.steps import Block, Expression, Number, Prose, Table
-from opcheck.trace import Graph, Node, Tape, exact, values
+from opcheck.trace import Graph, Node, exact, values
 from opcheck.trace.arithmetic import as_fraction, exactly
 from opcheck.trace.machine import machine
 from opcheck.trace.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
@@ -50,7 +50,7 @@ class Element:
 
 def element(calculation: Calculation, at: Shape) -> Element:
     """Records one element of the main output."""
-    tape = Tape()
+    tape = Pages()
     tracer = calculation.record(tape, [at])[calculation.main_output, at]
     graph = tape.graph(tracer)
     return Element(at, as_fraction(exact(graph, decimal=True)[tracer.id]), graph, tracer.id)

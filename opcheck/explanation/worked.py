@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.explanation.calculation import Calculation, leaves, reader
+from opcheck.explanation.calculation import Calculation, Pages, leaves, reader
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import Unfolded
 from opcheck.language import say
@@ -17,7 +17,6 @@ from opcheck.trace.arithmetic import as_fraction
 
 NO_BREAK = "\u00a0"
 ZERO = Number(Fraction(0))
-MOST_NODES = 3_000_000  # a calculation beyond this is refused rather than left to run for minutes
 
 
 def heading(calculation: Calculation) -> list[Block]:
@@ -82,7 +81,7 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
         return [Prose(say("The output has no elements: there is nothing to compute."))]
     small = calculation.is_small
     shown = [cell] if cell is not None else cells if everything else cells[:2]
-    tape = Tape()
+    tape = Pages()
     outputs = calculation.record(tape, cells if small else shown)
     graph = tape.graph()
     values = exact(graph, decimal)
