@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-from opcheck.grading import assignment, classroom
+from opcheck.grading import assignment, classroom, scaffold
 
 OPS = ("linear", "conv2d", "max_pool2d", "cross_entropy")
 RIGHT_SHARE = 0.85  # of the answers to each question
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    asked = assignment.parse(assignment.scaffold(OPS, "cs231n"))
+    asked = assignment.parse(scaffold.scaffold(OPS, "cs231n"))
     choose = random.Random(options.seed)
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import numpy"], check=True)
