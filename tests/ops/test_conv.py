@@ -43,10 +43,10 @@ def test_every_small_conv1d() -> None:
     op, rng = catalog.get("conv1d"), np.random.default_rng(1)
     for case in small_scope():
         p, shapes = op.checked(case)
-        g, v = whole_numbers(rng, shapes["output"]), whole_numbers(rng, case.arrays["input"].shape)
-        agree(Recorded(op, case).outputs(), op.run(case))
-        agree(Recorded(op, case).vjp({"output": g}), op.vjp(p, g, **case.arrays))
-        agree(Recorded(op, case).jvp({"input": v}), {"output": op.jvp(p, {"input": v}, **case.arrays)})
+        g = whole_numbers(rng, shapes["output"])
+        recorded = Recorded(op, case)
+        agree(recorded.outputs(), op.run(case))
+        agree(recorded.vjp({"output": g}), op.vjp(p, g, **case.arrays))
 
 
 @pytest.mark.torch
