@@ -115,21 +115,26 @@ def _convolution(d: Drawing, aim: str) -> Case:
 def _pool(d: Drawing, aim: str) -> Case:
     dims = int(d.scope.op.name[-2])
     padded = aim in ("padded", "negative")
-    kernel = d.pick("kernel_size", lambda k: not padded or _pair(k, 1)[0] > 1)
+    # an even window beyond an uneven end sees padding only, which is where ceil_mode goes wrong
+    kernel = d.pick("kernel_size", _even if aim == "padded" else lambda k: not padded or _pair(k, 1)[0] > 1)
     padding = d.pick("padding", lambda p: (_pair(p, 1)[0] > 0) == padded)
     if any(p > k // 2 for p, k in zip(_pair(padding, dims), _pair(kernel, dims), strict=True)):
         kernel = d.pick("kernel_size", lambda k: min(_pair(k, dims)) >= 2 * max(_pair(padding, dims)))
-    wanted = {"overlap": lambda s: s is not None and max(_pair(s, dims)) < max(_pair(kernel, dims)),
-              "ties": lambda s: s is not None and max(_pair(s, dims)) < max(_pair(kernel, dims)),
-              "uneven": lambda s: s is not None and max(_pair(s, dims)) > 1}.get(aim, lambda s: True)  # fmt: skip
+    wanted = {
+        "overlap": lambda s: s is not None and max(_pair(s, dims)) < max(_pair(kernel, dims)),
+        "ties": lambda s: s is not None and max(_pair(s, dims)) < max(_pair(kernel, dims)),
+        "uneven": lambda s: s is not None and max(_pair(s, dims)) > 1,
+        "padded": lambda s: s != 1,
+    }.get(aim, lambda s: True)
     stride = d.pick("stride", wanted)
     dilation = d.pick("dilation", lambda n: aim != "plain", unset=(1,))
+    ceil = d.pick("ceil_mode", lambda mode: mode == (aim in ("uneven", "padded")))
     steps = _pair(kernel if stride is None else stride, dims)
     sizes = []
     for k, (window, step, p, r) in enumerate(
         zip(_pair(kernel, dims), steps, _pair(padding, dims), _pair(dilation, dims), strict=True)
     ):
-        rest = step - 1 if aim == "uneven" else int(d.rng.integers(step))
+        rest = step - 1 if aim in ("uneven", "padded") else int(d.rng.integers(step))
         sizes.append(max(r * (window - 1) + 1 + (1 + k) * step + rest - 2 * p, r))
     images, channels = (1, 1) if aim == "one" else (2, 3)
     shape = (images, channels, *sizes)
@@ -139,7 +144,9 @@ def _pool(d: Drawing, aim: str) -> Case:
         x = np.asarray(d.rng.integers(-2, 2, size=shape), dtype=np.float64)
     if aim == "negative":
         x = x - x.max() - 1
-    params = d.params(kernel_size=kernel, stride=stride, padding=padding, **_given(d, dilation=dilation))
+    params = d.params(
+        kernel_size=kernel, stride=stride, padding=padding, **_given(d, dilation=dilation, ceil_mode=ceil)
+    )
     return Case(d.scope.op.name, {"input": x}, params)
 
 

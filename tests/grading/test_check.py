@@ -39,6 +39,9 @@ UNTOLD = {  # by (convention, operator): mistakes that look right in this conven
     ("cmu", "linear"): {"bias_gradient_kept_as_a_row"},
     ("cmu2022", "linear"): {"bias_gradient_kept_as_a_row"},
     ("coursera", "linear"): {"bias_gradient_kept_as_a_row"},
+    ("cmu2022", "sigmoid"): {"upstream_gradient_missing"},
+    ("cmu2022", "tanh"): {"upstream_gradient_missing"},
+    ("coursera", "max_pool2d"): {"gradient_to_every_tie", "gradient_to_the_last_tie"},
     ("cs231n", "sgd"): {"state_forgotten", "velocity_as_average", "learning_rate_inside_velocity", "old_velocity_used"},
 }
 UNNAMED = {  # caught by their shape, which says what is wrong; no layout of the convention leads back to torch's

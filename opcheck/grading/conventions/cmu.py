@@ -29,7 +29,7 @@ from opcheck.grading.conventions.layouts import COLUMN, SAME, Layout, scaled
 from opcheck.sandbox import Call, Set
 
 _LOSSES = ("cross_entropy", "mse_loss")
-_ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax")
+_ACTIVATIONS = ("relu", "sigmoid", "tanh")
 
 
 def call(r: Request) -> Plan:
@@ -129,7 +129,7 @@ CONVENTION = Convention(
     "cmu", "CMU 11-785 since 2023: classes, gradients in .dLdW and .dLdb", _ENTRIES, call, gradients
 )
 _UNTIL_2022 = {
-    **_ENTRIES,
+    **{op: entry for op, entry in _ENTRIES.items() if op != "softmax"},
     "linear": Entry(("Linear",), allows={"bias": only(True), "batch": power_of_two}),
     "relu": Entry(("ReLU",), upstream=False),
     "sigmoid": Entry(("Sigmoid",), upstream=False),

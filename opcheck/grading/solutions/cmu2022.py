@@ -3,28 +3,10 @@
 import numpy as np
 
 from opcheck.grading.solutions import cmu
-from opcheck.grading.solutions.cmu import (
-    Conv1d as Conv1d,
-)
-from opcheck.grading.solutions.cmu import (
-    Conv1d_stride1 as Conv1d_stride1,
-)
-from opcheck.grading.solutions.cmu import (
-    Conv2d as Conv2d,
-)
-from opcheck.grading.solutions.cmu import (
-    Conv2d_stride1 as Conv2d_stride1,
-)
-from opcheck.grading.solutions.cmu import (
-    MaxPool2d as MaxPool2d,
-)
-from opcheck.grading.solutions.cmu import (
-    MeanPool2d as MeanPool2d,
-)
-from opcheck.grading.solutions.cmu import (
-    Softmax as Softmax,
-)
 from opcheck.spec import Array
+
+Conv1d, Conv1d_stride1, Conv2d, Conv2d_stride1 = cmu.Conv1d, cmu.Conv1d_stride1, cmu.Conv2d, cmu.Conv2d_stride1
+MaxPool2d, MeanPool2d = cmu.MaxPool2d, cmu.MeanPool2d
 
 
 class Linear(cmu.Linear):
