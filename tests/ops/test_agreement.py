@@ -14,19 +14,8 @@ from hypothesis import strategies as st
 from opcheck import catalog
 from opcheck.choosers import ExactValues, RandomChooser, RealValues, every_case, pairwise_cases
 from opcheck.spec import Array, Case, Mistake, Op, widened
-from tests.ops.support import (
-    Recorded,
-    agree,
-    cases,
-    cotangents_of,
-    differentiable,
-    found,
-    one_or_all,
-    tangents_of,
-    torch_gradients,
-    torch_outputs,
-    torch_tangents,
-)
+from tests.ops.support import Recorded, agree, cases, cotangents_of, differentiable, found, one_or_all, tangents_of
+from tests.ops.torch_peer import torch_gradients, torch_outputs, torch_tangents
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 MISTAKES = [

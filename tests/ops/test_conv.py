@@ -15,7 +15,8 @@ from opcheck import catalog, windows
 from opcheck.choosers import ExactValues
 from opcheck.ops.conv import PADDING_MODES
 from opcheck.spec import Case, Refused
-from tests.ops.support import Recorded, agree, cases, torch_outputs, whole_numbers
+from tests.ops.support import Recorded, agree, cases, whole_numbers
+from tests.ops.torch_peer import torch_outputs
 
 CONVOLUTIONS = pytest.mark.parametrize("name", ["conv1d", "conv2d"])
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from opcheck import catalog
 from opcheck.choosers import ExactValues, RandomChooser
 from opcheck.spec import Array, Case, Op, Refused, RefusedType
-from tests.ops.support import cases, torch_outputs
+from tests.ops.support import cases
+from tests.ops.torch_peer import torch_outputs
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 TORCH_REFUSES = (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError)

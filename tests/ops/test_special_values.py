@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from opcheck import catalog
 from opcheck.choosers import ExactValues
 from opcheck.spec import Case, Op, Refused
-from tests.ops.support import Recorded, agree, cases, is_real, torch_outputs
+from tests.ops.support import Recorded, agree, cases, is_real
+from tests.ops.torch_peer import torch_outputs
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
