@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "CouldNotRun", "Explanation", "Grade", "Refused", "Report", "audit", "explain", "grade", "reference", "trace", "verify",
-]  # fmt: skip
+    "CouldNotRun",
+    "Explanation",
+    "Grade",
+    "Refused",
+    "Report",
+    "audit",
+    "explain",
+    "grade",
+    "reference",
+    "trace",
+    "verify",
+]
 
 # where each public name lives; imported when it is asked for
 _HOMES = {

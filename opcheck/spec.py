@@ -34,7 +34,7 @@ class Input(NamedTuple):
     help: str
     optional: bool = False
     differentiable: bool = True
-    default: str = "ramp"  # what `explain` fills it with: ramp, signed, half, negative, ones, classes, binary, unit, zeros
+    default: str = "ramp"  # how `explain` fills it: see explanation/calculation.py
 
 
 class Output(NamedTuple):

@@ -90,7 +90,7 @@ def rectangular(name: str, value: Any) -> Array:
             raise Refused(say("--{name} holds numbers only", name=name), got=f"{where} = {json.dumps(each)}")
         first = lengths.setdefault(len(at), (size, where))
         if first[0] != size:
-            told = [say("a number") if n < 0 else say("1 entry") if n == 1 else say("{n} entries", n=n) for n in (first[0], size)]
+            told = [_length(n) for n in (first[0], size)]
             raise Refused(
                 say("--{name} must be rectangular: rows of equal length", name=name),
                 got=say("{a} has {m}, {b} has {n}", a=first[1], m=told[0], b=where, n=told[1]),
@@ -99,6 +99,12 @@ def rectangular(name: str, value: Any) -> Array:
             waiting.extend((part, (*at, k)) for k, part in enumerate(each))
     array = np.asarray(value)
     return array if array.dtype.kind in "iu" else array.astype(float)
+
+
+def _length(size: int) -> str:
+    if size < 0:
+        return say("a number")
+    return say("1 entry") if size == 1 else say("{n} entries", n=size)
 
 
 def load(name: str, path: Path) -> Array:
