@@ -42,7 +42,7 @@ def draw(scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream:
     trials, extreme = [], []
     for index, (aim, kind) in enumerate([*((aim, "exact") for aim in aims), *((aim, "real") for aim in aims[:3])]):
         rng = np.random.default_rng([*seed, index])
-        case = make(Drawing(scope, rng, kind, dtype), aim)
+        case = make(Drawing(scope, rng, kind, dtype, index), aim)
         trials.append(_trial(scope.op, case, dtype, kind, rng))
     if special:
         for index in range(SPECIAL):
