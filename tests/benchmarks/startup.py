@@ -1,8 +1,10 @@
 """`opcheck` as a whole process against its imports alone: python -m tests.benchmarks.startup"""
 
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +15,7 @@ from tests.benchmarks.measure import Run, medians
 LIMIT = 1.3
 PEER = [sys.executable, "-c", "import numpy, rich.console, rich.table, click"]
 OPCHECK = [sys.executable, str(Path(__file__).parents[2] / "cli.py")]
+COMPILED = tempfile.TemporaryDirectory()
 COMMANDS = ("explain conv2d --input 4x4", "explain conv2d --input 4x4 --grad", "ops", "--help")
 
 
@@ -31,7 +34,10 @@ def main() -> None:
 
 
 def run(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+    """With compiled files at hand, as an installed package has them."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = COMPILED.name
+    subprocess.run(command, check=True, capture_output=True, env=environment)
 
 
 def children() -> float:
