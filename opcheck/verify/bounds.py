@@ -122,7 +122,8 @@ class Bounds:
 def graph_bound(graph: Graph, node: Any, f: Format) -> float:
     """The bound of one node computed in `f`: sums in f's accumulator are no worse than in its storage format.
 
-    Infinite where an intermediate result is beyond the format's largest number: anything may come out.
+    Infinite where an intermediate result is beyond the format's largest number, and where a root, a logarithm or a
+    division has an argument that rounding may bring near 0: first order says nothing there, and anything may come out.
     """
     if not isinstance(node, Tracer):
         return 0.0
@@ -130,7 +131,39 @@ def graph_bound(graph: Graph, node: Any, f: Format) -> float:
     numbers = values(part)
     if any(abs(number) > f.largest for number in numbers):
         return float("inf") if all(map(math.isfinite, numbers)) else 0.0
-    return bound(part, part.outputs[0], f.compute or f.name, numbers)
+    if not _first_order_holds(part, numbers, f):
+        return float("inf")
+    return bound(part, part.outputs[0], f.compute or f.name, numbers) + _constants(part, numbers, f)
+
+
+SINGULAR_AT_ZERO = {"sqrt": 0, "log": 0, "div": 1}  # operation: which argument
+TRUSTED = 0.1  # relative error of such an argument up to which first order is trusted
+
+
+def _first_order_holds(graph: Graph, numbers: list[float], f: Format) -> bool:
+    for node in graph.nodes:
+        place = SINGULAR_AT_ZERO.get(node.op)
+        if place is None:
+            continue
+        argument = node.args[place]
+        if graph.nodes[argument].args and numbers[argument] != 0:
+            error = bound(graph, argument, f.compute or f.name, numbers)
+            if error > TRUSTED * abs(numbers[argument]):
+                return False
+    return True
+
+
+def _constants(graph: Graph, numbers: list[float], f: Format) -> float:
+    """The cost of rounding constants such as a learning rate of 0.1: sum of abs(adjoint) * u * abs(constant)."""
+    rounds = [
+        id
+        for id, node in enumerate(graph.nodes)
+        if node.op == "constant" and float(f.round(numbers[id])) != numbers[id]
+    ]
+    if not rounds:
+        return 0.0
+    adjoints = reverse(graph, {graph.outputs[0]: 1.0}, numbers)
+    return sum(abs(adjoints[id] or 0.0) * f.u * abs(numbers[id]) for id in rounds)
 
 
 def _below(graph: Graph, output: int) -> Graph:
