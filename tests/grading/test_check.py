@@ -136,6 +136,12 @@ def test_a_right_solution_is_right_whatever_the_seed(op):
     assert list(repeat(asked("cs231n", op), seeds=10)) == []
 
 
+def test_a_mistake_loses_the_same_marks_by_any_seed():
+    scores = {each.mistake.name: each.score for each in verdicts("cs231n", "linear", seed=0)}
+    for seed in range(1, 6):
+        assert {each.mistake.name: each.score for each in verdicts("cs231n", "linear", seed=seed)} == scores
+
+
 def test_a_convention_without_solutions_is_refused(tmp_path):
     (tmp_path / "ours.py").write_text(
         "from opcheck.grading.conventions import *\nfrom opcheck.grading.conventions import Convention, Entry\n"
