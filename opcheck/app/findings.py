@@ -12,7 +12,7 @@ import click
 from opcheck.app.output import page_width, wants_color
 from opcheck.language import say
 from opcheck.verify.casefile import number_to_json, to_json
-from opcheck.verify.report import Report, Row, sentence
+from opcheck.verify.report import Report, Row, key_of, sentence
 from opcheck.verify.verdict import Verdict
 
 # columns of the table: heading, and the claims that it sums up
@@ -80,11 +80,6 @@ def save(report: Report, folder: Path) -> dict[int, Path]:
 def first_of_row(report: Report, k: int) -> bool:
     keys = [key_of(each) for each in report.failures]
     return keys.index(keys[k]) == k
-
-
-def key_of(verdict: Verdict) -> tuple[str, str, str]:
-    trial = verdict.trial
-    return (trial.case.op, trial.dtype, verdict.claim) if trial else ("", "", verdict.claim)
 
 
 # --- the terminal ---------------------------------------------------------------------------------------------------

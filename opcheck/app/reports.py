@@ -4,9 +4,9 @@ import time
 from html import escape
 from xml.etree import ElementTree
 
-from opcheck.app.findings import first_of_row, key_of, notes, opened
+from opcheck.app.findings import first_of_row, notes, opened
 from opcheck.language import say
-from opcheck.verify.report import Report, sentence
+from opcheck.verify.report import Report, key_of, sentence
 from opcheck.verify.verdict import Status
 
 

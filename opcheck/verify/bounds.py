@@ -163,7 +163,8 @@ def _constants(graph: Graph, numbers: list[float], f: Format) -> float:
     if not rounds:
         return 0.0
     adjoints = reverse(graph, {graph.outputs[0]: 1.0}, numbers)
-    return sum(abs(adjoints[id] or 0.0) * f.u * abs(numbers[id]) for id in rounds)
+    cost: float = sum(abs(adjoints[id] or 0.0) * f.u * abs(numbers[id]) for id in rounds)
+    return cost
 
 
 def _below(graph: Graph, output: int) -> Graph:

@@ -93,8 +93,8 @@ class Report:
         """One verdict a row: AGREES, or the first failure of each kind; then what was not run."""
         found = []
         for (op, dtype, claim), row in self.rows.items():
-            failed = [each for each in self.failures if _key(each) == (op, dtype, claim)]
-            known = [each for each in self.known if _key(each) == (op, dtype, claim)]
+            failed = [each for each in self.failures if key_of(each) == (op, dtype, claim)]
+            known = [each for each in self.known if key_of(each) == (op, dtype, claim)]
             if failed:
                 found.append(failed[0])
             elif known:
@@ -229,6 +229,7 @@ def sentence(verdict: Verdict) -> str:
     return f"{line} ({verdict.message})" if verdict.message else line
 
 
-def _key(verdict: Verdict) -> Key:
-    assert verdict.trial is not None
-    return verdict.trial.case.op, verdict.trial.dtype, verdict.claim
+def key_of(verdict: Verdict) -> Key:
+    """The row that a verdict belongs to."""
+    trial = verdict.trial
+    return (trial.case.op, trial.dtype, verdict.claim) if trial else ("", "", verdict.claim)

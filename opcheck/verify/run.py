@@ -74,7 +74,7 @@ def run_shard(
             if possible is None:
                 continue
             check_trial(op, possible, backend, report, chosen, index, known, strict_precision)
-            if _hopeless(report, op.name, shard.dtype):
+            if hopeless(report, op.name, shard.dtype):
                 break
     except KeyboardInterrupt:
         report.interrupted = True
@@ -189,7 +189,7 @@ def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial
     return made
 
 
-def _hopeless(report: Report, op: str, dtype: str) -> bool:
+def hopeless(report: Report, op: str, dtype: str) -> bool:
     """Whether enough failures were seen to explain them: more of the same teach nothing."""
     return any(row.failed >= KEPT for (name, kind, _), row in report.rows.items() if (name, kind) == (op, dtype))
 

@@ -16,14 +16,16 @@ from typing import Any
 from opcheck import backends, catalog
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
-from opcheck.verify.report import KEPT, Report
-from opcheck.verify.run import Progress, Shard, quiet, run_shard
+from opcheck.verify.check import Finding
+from opcheck.verify.report import Report, key_of
+from opcheck.verify.run import Progress, Shard, hopeless, quiet, run_shard, trials
 from opcheck.verify.shrink import explain_failures
-from opcheck.verify.streams import trial as trial_at
 from opcheck.verify.verdict import Status, Verdict
 
 TRIALS = 100  # of one task: small enough to spread, large enough to be cheap
 PATIENCE = 60.0  # seconds for one trial
+EXPLAINING = -2  # in place of a trial's index: the worker makes what it found minimal
+EXPLAINING_TIME = 120.0  # seconds more that it has for that
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,35 @@ def run(
         return report
     crew = Crew(target, options, max(1, min(jobs, len(tasks))))
     try:
-        crew.run(tasks, report, progress)
+        crew.run(tasks, progress)
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
         crew.stop()
+    assemble(report, crew.found, shards)
     return report
+
+
+def assemble(report: Report, found: list[tuple[Shard, Report]], shards: list[Shard]) -> None:
+    """Merge in the order of the trials, whatever the order in which they were done: a seed finds the same each time.
+
+    What lies behind the failures that are kept is left away; a worker may have done it or not.
+    """
+    place = {(shard.op, shard.dtype): k for k, shard in enumerate(shards)}
+    for task, part in sorted(found, key=lambda each: (place[each[0].op, each[0].dtype], each[0].first)):
+        if not hopeless(report, task.op, task.dtype):
+            agree_on_resemblance(report, part)
+            report.merge(part)
+
+
+def agree_on_resemblance(report: Report, part: Report) -> None:
+    """A mistake explains a claim's failures only if it explains those of every part."""
+    explained = {key_of(verdict): verdict for verdict in reversed(part.failures)}
+    for k, verdict in enumerate(report.failures):
+        other = explained.get(key_of(verdict))
+        if other is not None and verdict.resembles:
+            common = tuple(name for name in verdict.resembles if name in other.resembles)
+            report.failures[k] = replace(verdict, resembles=common)
 
 
 def split(shard: Shard, timed: bool) -> list[Shard]:
@@ -112,67 +137,82 @@ class Crew:
         # cases are small and workers share the cores: more threads only wait for each other
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         self.target, self.options = target, options
+        self.found: list[tuple[Shard, Report]] = []
+        self.waiting: list[Shard] = []
         self.workers = [self._hire() for _ in range(count)]
 
     def _hire(self) -> Worker:
         return Worker(self.context, self.target, self.options)
 
-    def run(self, tasks: list[Shard], report: Report, progress: Progress) -> None:
-        waiting = list(reversed(tasks))
-        while waiting or any(worker.task for worker in self.workers):
+    def run(self, tasks: list[Shard], progress: Progress) -> None:
+        """Do every task; what was found is in `found`, also if this is interrupted."""
+        self.waiting = list(reversed(tasks))
+        while True:
             for worker in self.workers:
-                while waiting and worker.task is None:
-                    next_task = waiting.pop()
-                    if not _lost(report, next_task):
+                while self.waiting and worker.task is None:
+                    next_task = self.waiting.pop()
+                    if not self._lost(next_task):
                         worker.give(next_task)
             busy = [worker for worker in self.workers if worker.task]
             if not busy:
-                break
+                return
             wait([*(worker.connection for worker in busy), *(worker.process.sentinel for worker in busy)], timeout=0.5)
             for worker in busy:
-                task = worker.task
-                assert task is not None
-                progress(task.op, task.dtype, worker.index.value)
-                answer = _answer(worker.connection)
-                if answer is not None:
-                    worker.task = None
-                    if isinstance(answer, Exception):
-                        raise answer
-                    report.merge(answer)
-                elif not worker.process.is_alive():
-                    self._replace(worker, waiting, report, Status.CRASHED, _death(worker.process.exitcode))
-                elif time.time() - worker.since.value > PATIENCE:
-                    self._replace(
-                        worker, waiting, report, Status.TIMED_OUT, say("no answer after {n} s", n=int(PATIENCE))
-                    )
+                self._attend(worker, progress)
 
-    def _replace(self, worker: Worker, waiting: list[Shard], report: Report, status: Status, how: str) -> None:
+    def _attend(self, worker: Worker, progress: Progress) -> None:
+        """Take a worker's answer, or replace it if it is gone or has been silent for too long."""
+        task = worker.task
+        assert task is not None
+        progress(task.op, task.dtype, worker.index.value)
+        answer = _answer(worker.connection)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is not None:
+            if worker.index.value == EXPLAINING:
+                self._explained(task, answer)
+                worker.task = None
+            else:
+                self.found.append((task, answer))
+                worker.index.value = EXPLAINING
+        elif not worker.process.is_alive():
+            self._replace(worker, Status.CRASHED, _death(worker.process.exitcode))
+        elif time.time() - worker.since.value > PATIENCE:
+            self._replace(worker, Status.TIMED_OUT, say("no answer after {n} s", n=int(PATIENCE)))
+
+    def _explained(self, task: Shard, failures: list[Verdict]) -> None:
+        """The same failures, minimal and named, in place of those that were found."""
+        part = next(part for each, part in reversed(self.found) if each == task)
+        part.failures = failures
+
+    def _replace(self, worker: Worker, status: Status, how: str) -> None:
         """Report the trial that a worker died of, and put the rest of its task back."""
         task, index = worker.task, int(worker.index.value)
         assert task is not None
         worker.stop()
         self.workers[self.workers.index(worker)] = self._hire()
+        if index == EXPLAINING:  # it died of a smaller case than those that it had found: they stay as they are
+            return
         if index < 0:
             raise CouldNotRun(say("the worker process ended before its first case: {how}", how=how))
-        op = catalog.get(task.op)
-        from opcheck.verify.check import Finding
+        alone = replace(task, first=index, last=index + 1)
+        _, made = next(trials(catalog.get(task.op), alone, bool(self.options.get("exhaustive"))))
+        part = Report(trials=1)
+        part.add(task.op, task.dtype, Finding("answers", verdict=Verdict(status, "answers", made, message=how)))
+        self.found.append((alone, part))
+        self.waiting += [replace(task, first=index + 1), replace(task, last=index)]
 
-        verdict = Verdict(status, "answers", trial_at(op, task.dtype, task.seed, index), message=how)
-        report.trials += 1
-        report.add(task.op, task.dtype, Finding("answers", verdict=verdict))
-        waiting += [replace(task, first=index + 1), replace(task, last=index)]
+    def _lost(self, task: Shard) -> bool:
+        """Whether a task is empty, or of an operator that has failed often enough before it."""
+        before = Report()
+        for each, part in self.found:
+            if (each.op, each.dtype) == (task.op, task.dtype) and each.first < task.first:
+                before.merge(part)
+        return task.first >= task.last or hopeless(before, task.op, task.dtype)
 
     def stop(self) -> None:
         for worker in self.workers:
             worker.stop()
-
-
-def _lost(report: Report, task: Shard) -> bool:
-    """Whether a task is empty, or of an operator that has failed often enough."""
-    failed = any(
-        row.failed >= KEPT for (op, dtype, _), row in report.rows.items() if (op, dtype) == (task.op, task.dtype)
-    )
-    return failed or task.first >= task.last
 
 
 def _answer(connection: Connection) -> Any:
@@ -209,8 +249,10 @@ def _work(connection: Connection, target: Target, options: dict[str, Any], index
         try:
             backend = backend or target.load()
             report = run_shard(catalog.get(task.op), task, backend, about_to=about_to, **options)
-            explain_failures(report, backend)
             connection.send(report)
+            since.value = time.time() + EXPLAINING_TIME
+            explain_failures(report, backend)
+            connection.send(report.failures)
         except (Refused, CouldNotRun) as error:
             connection.send(error)
         except Exception as error:

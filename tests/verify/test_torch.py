@@ -157,3 +157,27 @@ def test_any_executor_will_do(crashes):
     assert {k: (r.cases, r.elements) for k, r in report.rows.items()} == {
         k: (r.cases, r.elements) for k, r in alone.rows.items()
     }
+
+
+def test_a_crash_while_a_failure_is_made_smaller_loses_nothing(tmp_path):
+    path = tmp_path / "fragile.py"
+    path.write_text(
+        "import os\nimport numpy as np\n\n"
+        "def wrong(x):\n"
+        "    if x.size == 1 and x.ndim == 1:  # the smallest cases\n"
+        "        os.abort()\n"
+        "    return np.abs(x)\n"
+    )
+    report = verify("relu", f"{path}:wrong", cases=40, jobs=2, seed=2)
+    assert {each.status for each in report.failures} >= {Status.DIFFERS}
+    assert not report.agrees
+
+
+def test_the_number_of_workers_does_not_change_what_is_found(tmp_path):
+    path = tmp_path / "kernels.py"
+    path.write_text("import numpy as np\n\ndef wrong(x):\n    return np.abs(x)\n")
+    one, two = (verify("relu", f"{path}:wrong", jobs=jobs, seed=2, cases=300) for jobs in (1, 3))
+    assert [each.trial.address for each in one.failures] == [each.trial.address for each in two.failures]
+    assert {k: (r.cases, r.failed) for k, r in one.rows.items()} == {
+        k: (r.cases, r.failed) for k, r in two.rows.items()
+    }
