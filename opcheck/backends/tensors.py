@@ -61,6 +61,8 @@ def switches(torch: Any) -> dict[str, Any]:
 class TensorSession(Session):
     """`call(tensors)` on the tensors of one case; gradients by autograd, tangents by forward mode."""
 
+    keeps_graph = True  # whether the graph of one call may be walked twice
+
     def __init__(
         self,
         torch: Any,
@@ -126,7 +128,7 @@ class TensorSession(Session):
             [results[name] for name in used],
             list(self.leaves.values()),
             [self.tensor(cotangent[name], "contiguous").to(results[name].dtype) for name in used],
-            retain_graph=True,
+            retain_graph=self.keeps_graph,
             allow_unused=True,
         )
         return {

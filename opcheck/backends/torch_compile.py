@@ -1,9 +1,30 @@
 """torch.compile of torch's own operators."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from opcheck.backends.base import NoCounterpart, Outputs
 from opcheck.backends.tensors import TensorBackend, TensorSession
-from opcheck.spec import Case, Op
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op
+
+
+class CompiledSession(TensorSession):
+    """A compiled backward pass frees what it read, so each gradient is of a call of its own, and there is no second."""
+
+    keeps_graph = False
+
+    def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        found = super().vjp(cotangent)
+        self._results = None
+        return found
+
+    def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
+        # torch 2.13 returns the tangent 0 from compiled functions, without a word
+        raise NoCounterpart(say("torch.compile drops tangents"))
+
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
+        raise NoCounterpart(say("torch.compile has no second derivative"))
 
 
 class TorchCompile(TensorBackend):
@@ -26,4 +47,4 @@ class TorchCompile(TensorBackend):
                 lambda tensors: op.torch(self.torch, case.params, **tensors), dynamic=True
             )
         compiled = self._compiled[key]
-        return TensorSession(self.torch, op, case, dtype, compiled, self.device, layout, gradients)
+        return CompiledSession(self.torch, op, case, dtype, compiled, self.device, layout, gradients)
