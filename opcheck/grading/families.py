@@ -180,7 +180,8 @@ def _classes(d: Drawing, aim: str) -> Case:
         x = -np.abs(x)
     target = np.asarray(d.rng.integers(c, size=n), dtype=np.int64)
     ignored = params.get("ignore_index", -100)
-    if "ignore_index" in params and n > 1:
+    taught = len(d.scope.options("ignore_index", (-100,))) > 1 or "ignore_index" in params
+    if taught and n > 1:  # whatever the number that stands for "ignored" is, a row has it
         target[0] = ignored
         target[1] = (ignored + 1) % c
     arrays = {"input": x, "target": target}
