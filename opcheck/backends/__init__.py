@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ KNOWN = {
     "onnxruntime": ("onnx_runtime", "OnnxRuntime"),
     "tinygrad": ("tiny", "Tinygrad"),
 }
+
+_LOADING = threading.Lock()
 
 
 def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -> Backend:
@@ -102,12 +105,18 @@ def find(place: str) -> Any:
 
 
 def load_file(path: Path) -> Any:
-    """A Python file as a module; what its own code raises is told in one message."""
+    """A Python file as a module, once for each version of the file; what its own code raises is told in one message."""
     if not path.is_file():
         raise Refused(say("there is no file {path}", path=path))
-    name = f"opcheck_candidate_{abs(hash(path.resolve()))}"
-    if name in sys.modules:
+    written = path.stat()
+    name = f"opcheck_candidate_{abs(hash((path.resolve(), written.st_mtime_ns, written.st_size)))}"
+    with _LOADING:  # a module that another thread is still executing lacks names
+        if name not in sys.modules:
+            _execute(name, path)
         return sys.modules[name]
+
+
+def _execute(name: str, path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -122,7 +131,6 @@ def load_file(path: Path) -> Any:
         raise Refused(say("{path} does not load", path=path), got=f"{type(error).__name__}: {error}") from None
     finally:
         sys.path.remove(str(path.resolve().parent))
-    return module
 
 
 def _import(name: str) -> Any:
