@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from opcheck.errors import CouldNotRun, Refused
     from opcheck.explanation import Explanation, explain
     from opcheck.grading.api import Grade, grade
-    from opcheck.verify.api import verify as verify
-    from opcheck.verify.audit import audit
-    from opcheck.verify.report import Report
+    from opcheck.verification.api import verify as verify
+    from opcheck.verification.audit import audit
+    from opcheck.verification.report import Report
 
 __version__ = "0.1.0"
 
@@ -37,17 +37,19 @@ _HOMES = {
     "CouldNotRun": "opcheck.errors",
     "Explanation": "opcheck.explanation",
     "Refused": "opcheck.errors",
-    "Report": "opcheck.verify.report",
-    "audit": "opcheck.verify.audit",
+    "Report": "opcheck.verification.report",
+    "audit": "opcheck.verification.audit",
     "explain": "opcheck.explanation",
     "Grade": "opcheck.grading.api",
     "grade": "opcheck.grading.api",
+    "trace": "opcheck.autodiff",
+    "verify": "opcheck.verification.api",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("reference", "trace", "verify"):  # opcheck.trace and opcheck.verify are packages that can be called
-        return import_module(f"opcheck.{name}")
+    if name == "reference":
+        return import_module("opcheck.reference")
     if name not in _HOMES:
         raise AttributeError(f"module 'opcheck' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -19,7 +19,7 @@ from opcheck.params import REQUIRED, Param, Params
 
 if TYPE_CHECKING:
     from opcheck.choosers import Chooser
-    from opcheck.roundoff import Rounding
+    from opcheck.families.roundoff import Rounding
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -83,7 +83,7 @@ class Op(ABC):
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
-    rounding: "Rounding | None" = None  # vectorised error bounds (opcheck.roundoff); None: from the graph
+    rounding: "Rounding | None" = None  # vectorised error bounds (opcheck.families.roundoff); None: from the graph
 
     # --- what an operator file writes -------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from opcheck import catalog
 from opcheck.explanation import explain
 from opcheck.render.numbers import digits
 from opcheck.spec import Array, Case, Op
-from opcheck.trace import Tape, View, exact
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.tracing import Tape, View, exact
+from opcheck.tracing.arithmetic import as_fraction
 
 EXAMPLES = [
     example

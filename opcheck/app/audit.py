@@ -8,12 +8,12 @@ import click
 from opcheck import backends
 from opcheck.errors import Refused
 from opcheck.language import say
-from opcheck.verify.report import verdict_to_json
+from opcheck.verification.report import verdict_to_json
 
 
 def audit_module(options: dict[str, Any]) -> int:
     """Run the factory, audit what it returns, print one line a leaf; 1 if one deviates."""
-    from opcheck.verify.audit import audit
+    from opcheck.verification.audit import audit
 
     factory = backends.find(options["module"])
     made = factory()

@@ -12,7 +12,7 @@ from opcheck.language import say
 from opcheck.learning import shelf
 from opcheck.spec import Input, Op, Param, Refused, Shape
 from opcheck.steps import Prose, Step
-from opcheck.trace.rounding import UNIT_ROUNDOFF
+from opcheck.tracing.rounding import UNIT_ROUNDOFF
 
 
 def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> Shape | None:

@@ -11,9 +11,9 @@ import click
 
 from opcheck.app.output import page_width, wants_color
 from opcheck.language import say
-from opcheck.verify.casefile import number_to_json, to_json
-from opcheck.verify.report import Report, Row, key_of, sentence
-from opcheck.verify.verdict import Verdict
+from opcheck.verification.casefile import number_to_json, to_json
+from opcheck.verification.report import Report, Row, key_of, sentence
+from opcheck.verification.verdict import Verdict
 
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (

@@ -111,7 +111,7 @@ def run(options: dict[str, Any]) -> int:
 def _executor(address: str | None) -> Any:
     if address is None:
         return None
-    from opcheck.verify.cluster import dask_executor
+    from opcheck.verification.cluster import dask_executor
 
     return dask_executor(address)
 

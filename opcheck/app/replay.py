@@ -10,12 +10,12 @@ from opcheck import backends, catalog
 from opcheck.app import findings
 from opcheck.language import say
 from opcheck.spec import Refused
-from opcheck.verify import casefile
-from opcheck.verify import known as deviations
-from opcheck.verify.claims import chosen
-from opcheck.verify.report import Report
-from opcheck.verify.run import check_trial
-from opcheck.verify.snippet import snippet
+from opcheck.verification import casefile
+from opcheck.verification import known as deviations
+from opcheck.verification.claims import chosen
+from opcheck.verification.report import Report
+from opcheck.verification.run import check_trial
+from opcheck.verification.snippet import snippet
 
 
 @click.command()

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 from opcheck.app.findings import first_of_row, notes, opened
 from opcheck.language import say
-from opcheck.verify.report import Report, key_of, sentence
-from opcheck.verify.verdict import Status
+from opcheck.verification.report import Report, key_of, sentence
+from opcheck.verification.verdict import Status
 
 
 def junit(report: Report, start: float) -> str:

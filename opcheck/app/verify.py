@@ -57,7 +57,7 @@ def command(**options: Any) -> int:
     if options["list_claims"]:
         return list_claims()
     if options["list_known"]:
-        from opcheck.verify import known
+        from opcheck.verification import known
 
         click.echo(known.page(), nl=False)
         return 0
@@ -70,7 +70,7 @@ def command(**options: Any) -> int:
 
 
 def list_claims() -> int:
-    from opcheck.verify.claims import EVERY
+    from opcheck.verification.claims import EVERY
 
     width = max(len(claim.name) for claim in EVERY)
     for claim in EVERY:
@@ -80,8 +80,8 @@ def list_claims() -> int:
 
 def run(options: dict[str, Any]) -> int:
     """Verify, show what was found, and say by the exit code: 0 all agree, 1 something differs, 3 nothing could run."""
-    from opcheck.verify import api
-    from opcheck.verify import run as runner
+    from opcheck.verification import api
+    from opcheck.verification import run as runner
 
     names = (
         [op.name for op in catalog.every()]
@@ -135,6 +135,6 @@ def connect(address: str | None) -> Any:
     """An executor on the dask cluster at that address; raises CouldNotRun where there is none."""
     if address is None:
         return None
-    from opcheck.verify.cluster import dask_executor
+    from opcheck.verification.cluster import dask_executor
 
     return dask_executor(address)

@@ -8,7 +8,7 @@ place of decisions on traced values.
 from typing import TYPE_CHECKING, Any
 
 from opcheck.autodiff.function import load, trace
-from opcheck.trace import detach, maximum, minimum, select
+from opcheck.tracing import detach, maximum, minimum, select
 
 if TYPE_CHECKING:
     from opcheck.autodiff.sweeps import value_and_gradient

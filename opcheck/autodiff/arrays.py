@@ -11,7 +11,7 @@ import numpy as np
 
 from opcheck.autodiff.rules import RULES, Rule
 from opcheck.language import say
-from opcheck.trace import TracedControlFlowError
+from opcheck.tracing import TracedControlFlowError
 
 
 class ArrayNode(NamedTuple):

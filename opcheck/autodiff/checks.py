@@ -11,8 +11,8 @@ from typing import Any
 from opcheck.autodiff.scalars import Trace
 from opcheck.autodiff.taylor import Check, figure, taylor
 from opcheck.language import say
-from opcheck.trace import FLOATS, PRIMITIVES, UNIT_ROUNDOFF, Arithmetic, Graph, Node, bound
-from opcheck.trace.readings import read
+from opcheck.tracing import FLOATS, PRIMITIVES, UNIT_ROUNDOFF, Arithmetic, Graph, Node, bound
+from opcheck.tracing.readings import read
 
 
 def checks(trace: Trace, everything: bool = False) -> list[Check]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from opcheck.autodiff.refusals import ExpressionRefused, syntax_error
 from opcheck.language import say
-from opcheck.trace import TRACED, Graph, Node, Tape, Tracer
-from opcheck.trace.arithmetic import EXACT_DIGITS
+from opcheck.tracing import TRACED, Graph, Node, Tape, Tracer
+from opcheck.tracing.arithmetic import EXACT_DIGITS
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,

@@ -10,7 +10,7 @@ from opcheck.autodiff.expression import parse
 from opcheck.autodiff.scalars import Trace
 from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
-from opcheck.trace import Tape, TracedControlFlowError, Tracer
+from opcheck.tracing import Tape, TracedControlFlowError, Tracer
 
 
 def trace(

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from opcheck.steps import Apply, Expression, Number, Symbol
-from opcheck.trace import PRIMITIVES, Arithmetic, Graph
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.tracing import PRIMITIVES, Arithmetic, Graph
+from opcheck.tracing.arithmetic import as_fraction
 
 SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
 ONE = Number(Fraction(1))

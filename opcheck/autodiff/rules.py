@@ -2,7 +2,7 @@
 
 Rules are written with numpy's functions, which record when they meet a traced array: so a reverse sweep over traced
 arrays is a graph again, and forward over reverse gives second derivatives. Elementwise rules have no derivative of
-their own: they are the scalar primitives' (`opcheck.trace.PRIMITIVES`), read over arrays.
+their own: they are the scalar primitives' (`opcheck.tracing.PRIMITIVES`), read over arrays.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from opcheck.trace import PRIMITIVES, Arithmetic
+from opcheck.tracing import PRIMITIVES, Arithmetic
 
 Value = Any  # a numpy array, a traced array, or a dict of them by output name
 Shape = tuple[int, ...]

@@ -13,7 +13,7 @@ from opcheck.autodiff.lines import Lines
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.steps import Step
-from opcheck.trace import EXACT, FLOATS, TRACED, Graph, Tape, bound, exact, forward, reverse, values
+from opcheck.tracing import EXACT, FLOATS, TRACED, Graph, Tape, bound, exact, forward, reverse, values
 
 if TYPE_CHECKING:
     from opcheck.autodiff.drawing import Boxes

@@ -9,8 +9,8 @@ from opcheck.autodiff.remarks import remarks
 from opcheck.autodiff.scalars import Adjoints, Tangents, Trace
 from opcheck.language import say
 from opcheck.steps import Apply, Block, Expression, Formula, Number, Prose, Step, Symbol, Table
-from opcheck.trace import contributions
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.tracing import contributions
+from opcheck.tracing.arithmetic import as_fraction
 
 MOST_ROWS = 60  # longer tables show their first and last ENDS rows
 ENDS = 20

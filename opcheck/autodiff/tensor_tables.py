@@ -17,7 +17,7 @@ from opcheck.autodiff.tensors import ArrayTrace
 from opcheck.language import say
 from opcheck.render.numbers import digits
 from opcheck.steps import Block, Number, Prose, Step, Symbol, Table
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.tracing.arithmetic import as_fraction
 
 SIGNS = {"sum": "+", "sub": "−", "mul": "·", "div": "/", "matmul": "@", "power": "^", "less": "<", "greater": ">",
          "less_equal": "≤", "greater_equal": "≥"}  # fmt: skip

@@ -9,8 +9,8 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op, Params, Refused, Shape
-from opcheck.trace import Node, Tape, Tracer, View
-from opcheck.trace.arithmetic import as_fraction, exactly
+from opcheck.tracing import Node, Tape, Tracer, View
+from opcheck.tracing.arithmetic import as_fraction, exactly
 
 MOST_NODES = 1_000_000  # a calculation beyond this is refused rather than left to run for minutes
 SMALL = 20_000  # nodes: up to here every output element is recorded, and every number comes from the definition

@@ -12,8 +12,8 @@ from opcheck.explanation.unfold import ADJOINT, Unfolded, barred
 from opcheck.language import say
 from opcheck.spec import Array, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
-from opcheck.trace import TRACED, Tracer, exact, reverse
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.tracing import TRACED, Tracer, exact, reverse
+from opcheck.tracing.arithmetic import as_fraction
 
 ZERO = Number(Fraction(0))
 

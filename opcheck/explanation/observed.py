@@ -10,10 +10,10 @@ from opcheck.explanation.calculation import Calculation, Pages
 from opcheck.language import say
 from opcheck.spec import Array, Mistake, Refused, Shape, widened
 from opcheck.steps import Block, Expression, Number, Prose, Table
-from opcheck.trace import Graph, Node, exact, values
-from opcheck.trace.arithmetic import as_fraction, exactly
-from opcheck.trace.machine import machine
-from opcheck.trace.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
+from opcheck.tracing import Graph, Node, exact, values
+from opcheck.tracing.arithmetic import as_fraction, exactly
+from opcheck.tracing.machine import machine
+from opcheck.tracing.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
 
 DIGITS = {"float64": 17, "float32": 9, "float16": 5, "bfloat16": 4}  # that tell two neighbours apart
 

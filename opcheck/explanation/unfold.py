@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from opcheck.steps import Apply, Elided, Expression, Formula, Number, Symbol
-from opcheck.trace import EXACT, Graph, Node
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.tracing import EXACT, Graph, Node
+from opcheck.tracing.arithmetic import as_fraction
 
 MOST_TERMS = 9  # longer sums show the first two and the last two terms
 ENDS = 2

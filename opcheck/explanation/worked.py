@@ -12,8 +12,8 @@ from opcheck.explanation.unfold import Unfolded
 from opcheck.language import say
 from opcheck.spec import Shape
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
-from opcheck.trace import Tape, Tracer, exact
-from opcheck.trace.arithmetic import as_fraction
+from opcheck.tracing import Tape, Tracer, exact
+from opcheck.tracing.arithmetic import as_fraction
 
 NO_BREAK = "\u00a0"
 ZERO = Number(Fraction(0))

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opcheck.grading.families import Drawing, family
+from opcheck.grading.drawing import Drawing, family
 from opcheck.grading.scope import Scope
 from opcheck.grading.sizes import enlarged
 from opcheck.spec import Array, Case, Op
-from opcheck.verify import streams
-from opcheck.verify.casefile import Trial
-from opcheck.verify.formats import format_of
+from opcheck.verification import streams
+from opcheck.verification.casefile import Trial
+from opcheck.verification.formats import format_of
 
 LARGE = 24  # the sizes of a case that is timed
 SPECIAL = 3  # cases of special values

@@ -15,11 +15,11 @@ from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op, widened
 from opcheck.steps import Block, Grid, Grids, Prose, Step
-from opcheck.trace.arithmetic import as_fraction
-from opcheck.verify.bounds import one_or_dict
-from opcheck.verify.casefile import Trial
-from opcheck.verify.shrink import Search, minimal
-from opcheck.verify.verdict import Status, Verdict
+from opcheck.tracing.arithmetic import as_fraction
+from opcheck.verification.bounds import one_or_dict
+from opcheck.verification.casefile import Trial
+from opcheck.verification.shrink import Search, minimal
+from opcheck.verification.verdict import Status, Verdict
 
 ATTEMPTS = 80  # smaller cases that are tried
 MOST = 64  # elements of an array that is drawn

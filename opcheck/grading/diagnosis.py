@@ -11,11 +11,11 @@ from opcheck.grading.calls import Failed
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.spec import Array, Case, Mistake, Op
-from opcheck.verify.bounds import one_or_dict
-from opcheck.verify.casefile import Trial
-from opcheck.verify.check import Check
-from opcheck.verify.diagnose import resemblances
-from opcheck.verify.verdict import Status, Verdict
+from opcheck.verification.bounds import one_or_dict
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.diagnose import resemblances
+from opcheck.verification.verdict import Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.steps import Block, Prose, Step
-from opcheck.verify.verdict import Status, Verdict
+from opcheck.verification.verdict import Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.spec import Array
-from opcheck.verify import correctness
-from opcheck.verify.casefile import Trial
-from opcheck.verify.check import Check
-from opcheck.verify.verdict import Status, Verdict
+from opcheck.verification import correctness
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.verdict import Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from opcheck.grading.conventions import Reading, Request
 from opcheck.grading.locate import Found
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op
-from opcheck.verify.casefile import Trial
+from opcheck.verification.casefile import Trial
 
 Cotangent = Mapping[str, Array]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
+from opcheck.families.roundoff import Selection, SigmoidRounding, TanhRounding
 from opcheck.language import say
 from opcheck.params import Flag
-from opcheck.roundoff import Selection, SigmoidRounding, TanhRounding
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
-from opcheck.trace import maximum, sigmoid, tanh
+from opcheck.tracing import maximum, sigmoid, tanh
 
 
 class Activation(Op):

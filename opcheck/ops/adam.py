@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.optimisers import (
+from opcheck.families.optimisers import (
     GRAD,
     MAXIMIZE,
     PARAM,
@@ -21,7 +21,7 @@ from opcheck.optimisers import (
 )
 from opcheck.params import Param, Params, Reals, Whole
 from opcheck.spec import Array, Case, Input, Mistake, Output, Shape
-from opcheck.trace import maximum, named, sqrt
+from opcheck.tracing import maximum, named, sqrt
 
 
 class Adam(Optimiser):

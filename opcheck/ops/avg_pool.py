@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import pooling
 from opcheck.choosers import Chooser
+from opcheck.families import pooling
+from opcheck.families.roundoff import WindowMean
 from opcheck.language import say
 from opcheck.params import Flag, Maybe, Whole
-from opcheck.roundoff import WindowMean
 from opcheck.spec import Array, Case, Mistake, Param, Params, Refused, Shape
-from opcheck.trace import total
+from opcheck.tracing import total
 
 
 class AvgPool(pooling.Pool):

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.language import say
-from opcheck.losses import (
+from opcheck.families.losses import (
     REDUCE,
     REDUCTION,
     REDUCTION_MISTAKES,
@@ -23,10 +22,11 @@ from opcheck.losses import (
     broadcast_place,
     same_shape,
 )
+from opcheck.families.roundoff import BinaryCrossEntropyRounding
+from opcheck.language import say
 from opcheck.params import Params
-from opcheck.roundoff import BinaryCrossEntropyRounding
 from opcheck.spec import Array, Case, Input, Mistake, Refused, Shape
-from opcheck.trace import detach, log, maximum, named, with_slope
+from opcheck.tracing import detach, log, maximum, named, with_slope
 
 LOWEST_LOG = -100.0
 SMALLEST_DIVISOR = float(np.float32(1e-12))  # torch holds it in float32, also for float64

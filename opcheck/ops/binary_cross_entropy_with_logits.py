@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.language import say
-from opcheck.losses import (
+from opcheck.families.losses import (
     REDUCE,
     REDUCTION,
     REDUCTION_MISTAKES,
@@ -19,10 +18,11 @@ from opcheck.losses import (
     broadcast_place,
     same_shape,
 )
+from opcheck.families.roundoff import LogitsRounding
+from opcheck.language import say
 from opcheck.params import Params
-from opcheck.roundoff import LogitsRounding
 from opcheck.spec import Array, Case, Input, Mistake, Shape
-from opcheck.trace import detach, exp, log1p, minimum, named, sigmoid, with_slope
+from opcheck.tracing import detach, exp, log1p, minimum, named, sigmoid, with_slope
 
 
 class BinaryCrossEntropyWithLogits(Loss):

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import windows
 from opcheck.choosers import Chooser
-from opcheck.convolution_mistakes import mistakes
+from opcheck.families import windows
+from opcheck.families.convolution_mistakes import mistakes
+from opcheck.families.roundoff import Multilinear
 from opcheck.language import say
 from opcheck.params import Choice, Either, Whole
-from opcheck.roundoff import Multilinear
 from opcheck.spec import Array, Case, Input, Op, Output, Param, Params, Refused, Shape
-from opcheck.trace import floor, named, total
+from opcheck.tracing import floor, named, total
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.class_losses import (
+from opcheck.families.class_losses import (
     IGNORE_INDEX,
     WEIGHT,
     ClassLoss,
@@ -18,13 +18,13 @@ from opcheck.class_losses import (
     rows_of,
     sampled_target,
 )
-from opcheck.class_mistakes import CLASS_MISTAKES, LOGIT_MISTAKES
+from opcheck.families.class_mistakes import CLASS_MISTAKES, LOGIT_MISTAKES
+from opcheck.families.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE
+from opcheck.families.roundoff import ClassRounding
 from opcheck.language import say
-from opcheck.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE
 from opcheck.params import Real
-from opcheck.roundoff import ClassRounding
 from opcheck.spec import Array, Case, Input, Param, Params, Refused, RefusedType, Shape
-from opcheck.trace import detach, exp, log, maximum, named, total
+from opcheck.tracing import detach, exp, log, maximum, named, total
 
 
 class CrossEntropy(ClassLoss):

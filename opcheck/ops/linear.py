@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
+from opcheck.families.roundoff import Multilinear
 from opcheck.language import say
-from opcheck.roundoff import Multilinear
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Params, Refused, Shape
-from opcheck.trace import total
+from opcheck.tracing import total
 
 
 def _changed(gradients: dict[str, Array], name: str, change: Callable[[Array], Array]) -> dict[str, Array]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import pooling
 from opcheck.choosers import Chooser
+from opcheck.families import pooling
+from opcheck.families.roundoff import Selection
 from opcheck.language import say
 from opcheck.params import Flag
-from opcheck.roundoff import Selection
 from opcheck.spec import Array, Case, Mistake, Param, Params, Shape
-from opcheck.trace import maximum
+from opcheck.tracing import maximum
 
 NOWHERE = -1  # the index of a window that sees padding only
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.language import say
-from opcheck.losses import (
+from opcheck.families.losses import (
     REDUCE,
     REDUCTION,
     REDUCTION_MISTAKES,
@@ -17,9 +16,10 @@ from opcheck.losses import (
     broadcast_place,
     summed_to,
 )
-from opcheck.roundoff import MeanSquares
+from opcheck.families.roundoff import MeanSquares
+from opcheck.language import say
 from opcheck.spec import Array, Case, Input, Mistake, Params, Refused, Shape
-from opcheck.trace import total
+from opcheck.tracing import total
 
 
 class MSELoss(Loss):

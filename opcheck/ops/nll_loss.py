@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.class_losses import (
+from opcheck.families.class_losses import (
     IGNORE_INDEX,
     WEIGHT,
     ClassLoss,
@@ -17,9 +17,9 @@ from opcheck.class_losses import (
     rows_of,
     sampled_target,
 )
-from opcheck.class_mistakes import CLASS_MISTAKES
-from opcheck.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE
-from opcheck.roundoff import ClassRounding
+from opcheck.families.class_mistakes import CLASS_MISTAKES
+from opcheck.families.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE
+from opcheck.families.roundoff import ClassRounding
 from opcheck.spec import Array, Case, Input, Mistake, Params, Shape
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.optimisers import (
+from opcheck.families.optimisers import (
     GRAD,
     MAXIMIZE,
     PARAM,
@@ -21,7 +21,7 @@ from opcheck.optimisers import (
 )
 from opcheck.params import Params
 from opcheck.spec import Array, Case, Mistake, Output, Shape
-from opcheck.trace import named, sqrt
+from opcheck.tracing import named, sqrt
 
 
 class _Means:

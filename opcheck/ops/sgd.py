@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.language import say
-from opcheck.optimisers import (
+from opcheck.families.optimisers import (
     GRAD,
     MAXIMIZE,
     PARAM,
@@ -20,9 +19,10 @@ from opcheck.optimisers import (
     sloped_vjp,
     state,
 )
+from opcheck.language import say
 from opcheck.params import Params
 from opcheck.spec import Array, Case, Mistake, Output, Refused, Shape
-from opcheck.trace import named
+from opcheck.tracing import named
 
 
 class SGD(Optimiser):

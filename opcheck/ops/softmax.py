@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
+from opcheck.families.roundoff import LogSoftmaxRounding, SoftmaxRounding
 from opcheck.language import say
 from opcheck.params import Maybe, Whole
-from opcheck.roundoff import LogSoftmaxRounding, SoftmaxRounding
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
-from opcheck.trace import detach, exp, log, maximum, named, total
+from opcheck.tracing import detach, exp, log, maximum, named, total
 
 
 class AlongDim(Op):

@@ -6,10 +6,10 @@ from typing import Any
 from opcheck import backends, catalog
 from opcheck.language import say
 from opcheck.testing.strategies import trials
-from opcheck.verify.casefile import Trial
-from opcheck.verify.claims import chosen
-from opcheck.verify.report import Report, sentence
-from opcheck.verify.run import check_trial, within_reach
+from opcheck.verification.casefile import Trial
+from opcheck.verification.claims import chosen
+from opcheck.verification.report import Report, sentence
+from opcheck.verification.run import check_trial, within_reach
 
 
 def conforms(
@@ -65,7 +65,7 @@ def check_conformance(op: Any, trial: Trial, backend: backends.Backend, wanted: 
         return
     check_trial(op, possible, backend, report, wanted)
     if report.failures:
-        from opcheck.verify.diagnose import resemblances
+        from opcheck.verification.diagnose import resemblances
 
         first = report.failures[0]
         looks = resemblances(op, [first], backend)

@@ -48,7 +48,7 @@ def opcheck_verify(request: pytest.FixtureRequest, opcheck_device: str, opcheck_
     """A function of (operator, implementation, **options of opcheck.verify) that fails with the counterexample."""
 
     def check(op: str, candidate: Any, **options: Any) -> Any:
-        from opcheck.verify.api import verify
+        from opcheck.verification.api import verify
 
         config = request.config
         seconds = config.getoption("--opcheck-seconds")
@@ -65,7 +65,7 @@ def opcheck_verify(request: pytest.FixtureRequest, opcheck_device: str, opcheck_
 
 def save(config: pytest.Config, report: Any) -> Path:
     """The first failing case as a file under pytest's cache directory."""
-    from opcheck.verify.casefile import to_json
+    from opcheck.verification.casefile import to_json
 
     verdict = report.counterexample
     cache = config.cache

@@ -8,9 +8,9 @@ import numpy as np
 from opcheck import catalog
 from opcheck.choosers import Values
 from opcheck.spec import Case, Op
-from opcheck.verify.casefile import Trial
-from opcheck.verify.formats import format_of
-from opcheck.verify.streams import VALUES, in_format, with_directions
+from opcheck.verification.casefile import Trial
+from opcheck.verification.formats import format_of
+from opcheck.verification.streams import VALUES, in_format, with_directions
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import pytest
 import opcheck
 from opcheck import reference
 from opcheck.autodiff.arrays import ArrayTape, TracedArray
-from opcheck.trace import TracedControlFlowError
+from opcheck.tracing import TracedControlFlowError
 
 
 def leaf(value=((1.0, 2.0), (3.0, 4.0))):

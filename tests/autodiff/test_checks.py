@@ -4,7 +4,7 @@ import pytest
 
 import opcheck
 from opcheck.autodiff import checks
-from opcheck.trace import PRIMITIVES
+from opcheck.tracing import PRIMITIVES
 
 LECTURE = "ln(x1) + x1*x2 - sin(x2)"
 

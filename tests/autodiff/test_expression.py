@@ -13,7 +13,7 @@ from tests.autodiff import expressions
 
 @given(tree=expressions.SMOOTH)
 def test_the_value_is_that_of_sympy_within_the_bound(tree):
-    from opcheck.trace import bound
+    from opcheck.tracing import bound
 
     text = expressions.text(tree)
     names = parse(text).names
@@ -26,7 +26,7 @@ def test_the_value_is_that_of_sympy_within_the_bound(tree):
 
 def constants_error(trace):
     """How far the value can move because π, e and decimals such as 0.3 are rounded."""
-    from opcheck.trace import reverse
+    from opcheck.tracing import reverse
 
     adjoints = reverse(trace.graph, {trace.graph.outputs[0]: 1.0}, trace.values)
     return sum(

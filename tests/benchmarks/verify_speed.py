@@ -18,12 +18,12 @@ import torch
 from opcheck import catalog
 from opcheck.backends.torch_eager import TorchEager
 from opcheck.spec import Case
-from opcheck.verify.casefile import Trial
-from opcheck.verify.claims import chosen
-from opcheck.verify.formats import format_of
-from opcheck.verify.report import Report
-from opcheck.verify.run import check_trial
-from opcheck.verify.streams import Real, with_directions
+from opcheck.verification.casefile import Trial
+from opcheck.verification.claims import chosen
+from opcheck.verification.formats import format_of
+from opcheck.verification.report import Report
+from opcheck.verification.run import check_trial
+from opcheck.verification.streams import Real, with_directions
 
 OP = catalog.get("conv2d")
 PARAMS = {"stride": 2, "padding": 1}

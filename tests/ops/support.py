@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from opcheck import trace
+from opcheck import tracing
 from opcheck.choosers import ExactValues, Values
 from opcheck.spec import Array, Case, Op, Shape, widened
-from opcheck.trace import Graph, Tape, Tracer, View
+from opcheck.tracing import Graph, Tape, Tracer, View
 
 
 class HypothesisChooser:
@@ -92,7 +92,7 @@ class Numbers:
     ) -> None:
         self.graph, self.exact, self.places = graph, exact, places
         ids = [id for _, nodes in places.values() for id in nodes if id is not None]
-        self.without_rounding = trace.is_rational(needed(graph, ids)) and all(
+        self.without_rounding = tracing.is_rational(needed(graph, ids)) and all(
             representable(exact[id]) for id in reachable(graph, ids)
         )
 
@@ -120,7 +120,7 @@ class Recorded:
         self.views = {name: self._view(name) for name in self.arrays}
         self.elements = self._elements()
         self.graph = Graph(tuple(self.tape.nodes), [id for ids in self.elements.values() for id in ids])
-        self.exact = trace.exact(self.graph)
+        self.exact = tracing.exact(self.graph)
         self.kinks = [float(number) for number in self.exact]
 
     def _view(self, name: str) -> Any:
@@ -150,7 +150,7 @@ class Recorded:
             for at, id in zip(np.ndindex(cotangent.shape), self.elements[name], strict=True):
                 seed = self.tape.input(f"d{name}", float(cotangent[at]), at)
                 seeds[id] = seeds[id] + seed if id in seeds else seed
-        adjoints = trace.reverse(self.graph, seeds, self.tape.tracers(), trace.TRACED, self.kinks)
+        adjoints = tracing.reverse(self.graph, seeds, self.tape.tracers(), tracing.TRACED, self.kinks)
         places = {name: self._leaves(name, adjoints) for name in differentiable(self.op, self.case)}
         return self._numbers(places)
 
@@ -161,7 +161,7 @@ class Recorded:
             for name in tangents
             for at, leaf in self._read(name)
         }
-        tracers = trace.forward(self.graph, seeds, self.tape.tracers(), trace.TRACED, self.kinks)
+        tracers = tracing.forward(self.graph, seeds, self.tape.tracers(), tracing.TRACED, self.kinks)
         places = {}
         for output in self.op.outputs:
             if output.differentiable and output.name in self.shapes:
@@ -187,7 +187,7 @@ class Recorded:
 
     def _numbers(self, places: Mapping[str, tuple[Shape, list[int | None]]]) -> Numbers:
         graph = Graph(tuple(self.tape.nodes), ())
-        return Numbers(graph, trace.exact(graph), places)
+        return Numbers(graph, tracing.exact(graph), places)
 
 
 def representable(number: Any) -> bool:
@@ -219,7 +219,7 @@ def needed(graph: Graph, ids: Sequence[int]) -> Graph:
 
 def error_bound(graph: Graph, id: int) -> float:
     alone = needed(graph, [id])
-    return trace.bound(alone, alone.outputs[0], "float64")
+    return tracing.bound(alone, alone.outputs[0], "float64")
 
 
 def differences(numbers: Numbers, name: str, computed: Any, singular: bool = False) -> list[str]:

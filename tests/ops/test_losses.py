@@ -13,7 +13,7 @@ from opcheck import catalog, reference
 from opcheck.explanation import explain
 from opcheck.ops.binary_cross_entropy import SMALLEST_DIVISOR
 from opcheck.spec import Refused, RefusedType
-from opcheck.trace import TRACED, Tape, View, bound, exact, exp, log, reverse, symbolic
+from opcheck.tracing import TRACED, Tape, View, bound, exact, exp, log, reverse, symbolic
 
 NAMES = ("mse_loss", "nll_loss", "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits")
 LOSSES = pytest.mark.parametrize("name", NAMES)

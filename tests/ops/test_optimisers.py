@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opcheck import catalog, reference
 from opcheck.choosers import ExactValues
 from opcheck.explanation import explain
-from opcheck.optimisers import Optimiser
+from opcheck.families.optimisers import Optimiser
 from opcheck.params import REQUIRED
 from opcheck.spec import Array, Case, Op, Param, Refused
 from tests.ops.support import Recorded, agree, cases

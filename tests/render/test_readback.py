@@ -21,7 +21,7 @@ from opcheck.render.signs import Signs
 from opcheck.render.tex import TeX
 from opcheck.spec import Case, Op
 from opcheck.steps import Block, Formula, Prose, Step, Table
-from opcheck.trace import Tape
+from opcheck.tracing import Tape
 from tests.render.readback import Interval, Reader, WrongLine, check, formulas, point
 
 OPERATORS = [op.name for op in catalog.every()]

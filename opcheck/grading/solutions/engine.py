@@ -4,8 +4,8 @@ from typing import Any
 
 from opcheck import catalog
 from opcheck.spec import Array
-from opcheck.verify.mutants import Mistaken
-from opcheck.verify.reference_form import Reference
+from opcheck.verification.mutants import Mistaken
+from opcheck.verification.reference_form import Reference
 
 _chosen: dict[str, str] = {}
 

@@ -5,7 +5,7 @@ from typing import Any
 from opcheck import catalog
 from opcheck.backends.tensors import require_torch
 from opcheck.grading.solutions import engine
-from opcheck.verify.bridge import torch_form
+from opcheck.verification.bridge import torch_form
 
 _torch = require_torch()
 _nn: Any = _torch.nn

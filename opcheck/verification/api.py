@@ -1,0 +1,82 @@
+"""`opcheck.verify`: operators, an implementation, dtypes and a budget become a report."""
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from opcheck import backends, catalog
+from opcheck.language import say
+from opcheck.spec import Refused
+from opcheck.verification import workers
+from opcheck.verification.formats import format_of
+from opcheck.verification.report import Report
+from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet, run_shard
+from opcheck.verification.shrink import explain_failures
+
+MANY = 10**9  # trials of a run that is limited by time
+
+
+def verify(
+    op: str | Iterable[str],
+    candidate: Any = "torch",
+    arrays: str = "",
+    dtype: str | Sequence[str] = "float32",
+    device: str = "cpu",
+    cases: int | None = None,
+    seconds: float | None = None,
+    seed: int | None = 0,
+    *,
+    claims: Iterable[str] | None = None,
+    executor: Executor | None = None,
+    jobs: int = 0,
+    exhaustive: bool = False,
+    known: bool = True,
+    strict_precision: bool = False,
+    progress: Progress = quiet,
+) -> Report:
+    """Check an implementation of one or several operators against their definitions.
+
+    candidate: a function (called as torch.nn.functional is: differentiable inputs and targets by position, the rest by
+    torch's names, where it differs from the default), the name of a backend ("torch", "jax", "onnx", ...), or a place
+    ("kernels.py:conv2d"). arrays: "torch" (gradients by autograd) or "numpy" (gradients by candidate.vjp and .jvp).
+    dtype: one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: trials for each
+    operator and dtype (default 300); seconds: time for each instead. seed: None for a fresh one; the report has it.
+    claims: only these. executor: any concurrent.futures.Executor; jobs: that many worker processes, which survive
+    crashes and hangs (0: in this process). exhaustive: every combination of the sampler's decisions, simplest first.
+    known=False makes known deviations failures; strict_precision does so for what a lower precision explains on CUDA.
+
+    Raises Refused for bad arguments and CouldNotRun for a missing library or device.
+
+    >>> import numpy as np
+    >>> report = verify("linear", lambda x, w: x @ w.T, arrays="numpy", cases=10)
+    >>> report.agrees, sorted(report.left_out)
+    (True, [('linear', 'bias')])
+    """
+    ops = [catalog.get(name) for name in ([op] if isinstance(op, str) else op)]
+    dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
+    for each in dtypes:
+        format_of(each)
+    if cases is not None and cases < 1:
+        raise Refused(say("cases must be at least 1"), got=str(cases))
+    if seconds is not None and not seconds > 0:
+        raise Refused(say("seconds must be more than 0"), got=str(seconds))
+    seed = secrets.randbelow(2**32) if seed is None else seed
+    many = cases or (DEFAULT_CASES if seconds is None else MANY)
+    shards = [Shard(each.name, kind, seed, 0, many) for each in ops for kind in dtypes]
+    start = time.perf_counter()
+    options: dict[str, Any] = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
+               "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
+    if jobs or executor is not None:
+        report = workers.run(shards, workers.Target(candidate, arrays, device), options, jobs, executor, progress)
+    else:
+        backend = backends.load(candidate, arrays, device)
+        report = Report(backend=backend.name, version=backend.version(), seed=seed, settings=backend.settings())
+        for shard in shards:
+            report.merge(run_shard(catalog.get(shard.op), shard, backend, progress=progress, **options))
+            if report.interrupted:
+                break
+        explain_failures(report, backend)
+    report.seed, report.seconds = seed, time.perf_counter() - start
+    return report

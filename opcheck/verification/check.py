@@ -1,0 +1,254 @@
+"""One trial against one implementation: what is expected, what came, and where they differ by more than the bound.
+
+The fast reference (float64) finds suspects cheaply. A suspect becomes DIFFERS only when the definition, read exactly,
+confirms it; an alarm that the definition does not confirm is a defect of opcheck and is raised as one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from opcheck.backends.base import Backend, Malformed, Outputs, Session
+from opcheck.language import say
+from opcheck.spec import Array, Op, widened
+from opcheck.verification.bounds import Bounds, one_or_dict
+from opcheck.verification.casefile import Trial
+from opcheck.verification.definition import Definition, as_float
+from opcheck.verification.formats import Format, format_of
+from opcheck.verification.verdict import Status, Verdict
+
+MOST_OUTPUTS = 2000  # whose gradients are traced for one exact element
+
+
+class FalseAlarm(AssertionError):
+    """The fast path reported a difference that the definition does not confirm: a defect of opcheck."""
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one claim found on one trial: how many elements, the worst error as a fraction of its bound, a verdict."""
+
+    claim: str
+    elements: int = 0
+    free: int = 0  # elements for which any answer is allowed (overflow, conventions that differ)
+    ratio: float = 0.0
+    tier: str = ""
+    verdict: Verdict | None = None
+    left_out: str = ""  # why the claim was not checked on this trial
+
+
+class Check:
+    """A trial and an implementation, with everything that several claims need computed once."""
+
+    def __init__(self, op: Op, trial: Trial, backend: Backend) -> None:
+        self.op, self.trial, self.backend = op, trial, backend
+        self.f: Format = format_of(trial.dtype)
+        self.p, self.shapes = op.checked(trial.case)
+        self.arrays = widened(trial.case.arrays)
+
+    # --- expected -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def expected(self) -> Outputs:
+        with np.errstate(all="ignore"):
+            return self.op.by_name(self.op.forward(self.p, **self.arrays), self.shapes)
+
+    @cached_property
+    def expected_gradients(self) -> dict[str, Array]:
+        with np.errstate(all="ignore"):
+            return self.op.vjp(self.p, one_or_dict(self.op, self.trial.cotangent), **self.arrays)
+
+    @cached_property
+    def expected_tangents(self) -> Outputs:
+        with np.errstate(all="ignore"):
+            return self.op.by_name(self.op.jvp(self.p, dict(self.trial.tangents), **self.arrays), self.shapes)
+
+    def expected_of(self, kind: str) -> Outputs:
+        """What is expected of "output", "gradient" or "tangent"."""
+        if kind == "output":
+            return self.expected
+        return self.expected_gradients if kind == "gradient" else self.expected_tangents
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        return Bounds(self.op, self.p, self.shapes, self.arrays, self.trial.case)
+
+    @cached_property
+    def smooth_outputs(self) -> list[str]:
+        return [each.name for each in self.op.outputs if each.differentiable and each.name in self.shapes]
+
+    # --- got ----------------------------------------------------------------------------------------------------------
+
+    def open(self, layout: str = "contiguous", gradients: bool = True) -> Session:
+        return self.backend.open(self.op, self.trial.case, self.trial.dtype, layout, gradients)
+
+    @cached_property
+    def session(self) -> Session:
+        return self.open(self.trial.layout)
+
+    @cached_property
+    def got(self) -> Outputs:
+        return self.session.outputs()
+
+    @cached_property
+    def got_gradients(self) -> dict[str, Array]:
+        return self.session.vjp(self.trial.cotangent)
+
+    @cached_property
+    def got_tangents(self) -> Outputs:
+        return self.session.jvp(self.trial.tangents)
+
+    # --- comparison ---------------------------------------------------------------------------------------------------
+
+    def same_shape(self, claim: str, name: str, got: Array, expected: Array) -> Verdict | None:
+        """A verdict if the shapes differ."""
+        if got.shape == expected.shape:
+            return None
+        return Verdict(
+            Status.DIFFERS,
+            claim,
+            self.trial,
+            name,
+            message=say("{name} has shape {got}; it should be {want}", name=name, got=got.shape, want=expected.shape),
+        )
+
+    def compare(
+        self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
+    ) -> Finding:
+        """All arrays of one kind ("output", "gradient", "tangent") against the bound, in the tightest tier."""
+        expected = self.expected_of(kind)
+        finding = Finding(claim)
+        names = [name for name in got if name in expected]
+        for name in names:
+            verdict = self.same_shape(claim, name, got[name], expected[name])
+            if verdict:
+                finding.verdict = verdict
+                return finding
+            finding.elements += expected[name].size
+        if not finding.elements:
+            return finding
+        wrong: dict[str, Array] = {}
+        tolerance: dict[str, Array] = {}
+        for f in self.f.tiers():
+            tolerance = self._tolerance(kind, f, names)
+            finding.ratio, finding.free, finding.tier = 0.0, 0, f.tier
+            wrong = {}
+            for name in names:
+                mask, ratio, freed = differs(got[name], expected[name], tolerance[name], self.f)
+                if free is not None and name in free:
+                    mask &= ~free[name]
+                    freed += int(free[name].sum())
+                finding.ratio, finding.free = max(finding.ratio, ratio), finding.free + freed
+                if mask.any():
+                    wrong[name] = mask
+            if not wrong:
+                return finding
+        finding.verdict = self._adjudicate(claim, kind, got, expected, wrong, tolerance)
+        return finding
+
+    def _tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
+        """The bound of each element in one tier, the final rounding included; zero for whole-number outputs."""
+        expected = self.expected_of(kind)
+        if kind == "output":
+            bounds = self.bounds.outputs(f)
+        elif kind == "gradient":
+            bounds = self.bounds.gradients(f, self.trial.cotangent)
+        else:
+            bounds = self.bounds.tangents(f, self.trial.tangents)
+        exact_inputs = self.trial.policy == "exact" and self.bounds.rounding.whole
+        found = {}
+        with np.errstate(all="ignore"):
+            for name in names:
+                if name not in bounds:
+                    found[name] = np.zeros(expected[name].shape)
+                    continue
+                error, partial, computed = bounds[name]
+                tolerance = f.stored(expected[name], error) if computed else np.zeros(expected[name].shape) + error
+                if partial is not None and partial.size:
+                    if exact_inputs:
+                        tolerance = np.where(partial <= 2.0**self.f.digits, 0.0, tolerance)
+                    if partial.max() > f.largest:
+                        tolerance = np.where(partial > f.largest, np.inf, tolerance)
+                found[name] = np.where(np.isnan(tolerance), np.inf, tolerance)
+        return found
+
+    def _adjudicate(
+        self, claim: str, kind: str, got: Mapping[str, Array], expected: Mapping[str, Array],
+        wrong: Mapping[str, Array], tolerance: Mapping[str, Array],
+    ) -> Verdict:  # fmt: skip
+        """The first wrong element, with its exact value from the definition."""
+        name, mask = next(iter(wrong.items()))
+        at = tuple(int(i) for i in np.argwhere(mask)[0])
+        exact = self.exact(kind, name, at)
+        number, bound = float(got[name][at]), float(tolerance[name][at])
+        confirmed = differs(np.array([number]), np.array([exact]), np.array([bound]), self.f, slack=False)[0].any()
+        if not confirmed:
+            raise FalseAlarm(
+                say(
+                    "{claim} of {op}: {name}{at} = {got} was reported against {reference} (bound {bound}), but the "
+                    "definition says {exact}: this is a defect of opcheck",
+                    claim=claim, op=self.op.name, name=name, at=list(at), got=number,
+                    reference=float(expected[name][at]), bound=bound, exact=exact,
+                )
+            )  # fmt: skip
+        return Verdict(
+            Status.DIFFERS,
+            claim,
+            self.trial,
+            name,
+            at,
+            exact,
+            number,
+            bound,
+            wrong=sum(int(each.sum()) for each in wrong.values()),
+            elements=sum(expected[each].size for each in got if each in expected),
+        )
+
+    def exact(self, kind: str, name: str, at: tuple[int, ...]) -> float:
+        """The exact value of one element by the definition, rounded to float64.
+
+        Positions are the reference's, and so are gradients of so many outputs that their graph would not fit.
+        """
+        if kind == "output" and not self.op.output(name).differentiable:
+            return float(self.expected[name][at])
+        if kind == "gradient" and sum(int(np.prod(shape)) for shape in self.shapes.values()) > MOST_OUTPUTS:
+            return float(self.expected_gradients[name][at])
+        definition = Definition(self.op, self.trial.case)
+        if kind == "output":
+            return as_float(definition.output(name, at))
+        if kind == "gradient":
+            return as_float(definition.gradient(name, at, self.trial.cotangent))
+        return as_float(definition.tangent(name, at, self.trial.tangents))
+
+
+def differs(got: Array, expected: Array, bound: Array, f: Format, slack: bool = True) -> tuple[Array, float, int]:
+    """Where `got` is further from `expected` than `bound`; the worst error over its bound; how many were free.
+
+    With `slack` the bound leaves room for the float64 reference's own rounding. NaN agrees with NaN only, an infinity
+    with the same one; a finite value that may round beyond the largest number of the format may come as infinite.
+    """
+    with np.errstate(all="ignore"):
+        error = np.abs(got - expected)
+        allowed = bound * (1 + 2.0 ** (f.digits - 53)) if slack else bound
+        right = error <= allowed
+        if right.all():
+            return ~right, float(np.max(error / np.where(allowed > 0, allowed, 1.0), initial=0.0)), 0
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        overflow = np.isinf(got) & (np.abs(expected) + bound >= f.largest * (1 + 2.0 ** -(f.digits + 1)))
+        overflow &= np.sign(got) == np.sign(expected)
+        unbounded = np.isinf(bound) & np.isfinite(expected)
+        right |= same | overflow | unbounded
+        counted = right & np.isfinite(error) & np.isfinite(allowed) & (allowed > 0)
+        ratio = float(np.max(error[counted] / allowed[counted], initial=0.0))
+    return ~right, ratio, int((unbounded | overflow).sum())
+
+
+def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
+    """What to say of a call that raised, or returned something else than arrays."""
+    if isinstance(error, Malformed):
+        message = str(error)
+    else:
+        message = say("raised {type}: {error}", type=type(error).__name__, error=str(error).split("\n")[0][:300])
+    return Verdict(Status.MALFORMED, claim, trial, message=message)

@@ -1,0 +1,57 @@
+"""What an implementation of an operator claims, one function each; `opcheck verify --list-claims` prints the list."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from opcheck.language import say
+from opcheck.spec import Refused
+from opcheck.verification import behaviour, correctness
+from opcheck.verification.check import Check, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim: its name, one sentence, how often it is checked (on every how many-th trial), and whether there is a
+    point in it where the values or gradients are wrong already."""
+
+    name: str
+    sentence: str
+    check: Callable[[Check], Iterator[Finding]]
+    every: int = 1
+    needs_right_values: bool = False
+
+
+EVERY = (
+    Claim("answers", "the call returns arrays of real numbers, as many as torch returns", correctness.answers),
+    Claim("shape", "every output has torch's shape", correctness.shape),
+    Claim("dtype", "every output has the dtype of the inputs", correctness.dtype),
+    Claim("values", "exact: bit-equal on whole numbers; rounding: within the bound; special: NaN, infinities, ...",
+          correctness.numbers),
+    Claim("vjp", "vjp:<input>: gradients for random cotangents, within their bounds", correctness.vjp),
+    Claim("jvp", "tangents for random tangents, within their bounds", correctness.jvp),
+    Claim("adjoint", "<g, Jv> = <J'g, v>", correctness.adjoint, every=3, needs_right_values=True),
+    Claim("second", "the gradient of the gradient, to half of the type's digits", correctness.second, every=9,
+          needs_right_values=True),
+    Claim("layout", "the same from transposed, strided, offset, channels-last and expanded memory", behaviour.layout,
+          every=5, needs_right_values=True),
+    Claim("batch", "the first and the last of a batch alone give what they give in the batch", behaviour.batch, every=5,
+          needs_right_values=True),
+    Claim("refuses", "arguments that do not fit each other raise", behaviour.refuses, every=11),
+    Claim("pure", "inputs unchanged; outputs in memory of their own", behaviour.pure, every=7),
+    Claim("repeat", "the same bits again: at once, after another shape, from two threads", behaviour.repeat, every=5),
+)  # fmt: skip
+
+
+def chosen(wanted: Iterable[str] | None) -> tuple[Claim, ...]:
+    """The claims of these names (all for None); `answers` and `shape` always, as the others stand on them."""
+    if wanted is None:
+        return EVERY
+    names = {each.partition(":")[0] for each in wanted} | {"answers", "shape"}
+    names |= {"values"} if names & {"exact", "rounding", "special"} else set()
+    known = {claim.name for claim in EVERY} | {"exact", "rounding", "special"}
+    for name in sorted(names - known):
+        raise Refused(
+            say("there is no claim {name}", name=repr(name)),
+            fix=say("they are {names}", names=", ".join(sorted(known))),
+        )
+    return tuple(claim for claim in EVERY if claim.name in names)

@@ -1,0 +1,166 @@
+"""Claims about numbers: shapes, dtypes, values, gradients, tangents. Each takes a Check and yields findings."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from opcheck.backends.base import NoCounterpart
+from opcheck.language import say
+from opcheck.spec import Array
+from opcheck.verification.check import Check, Finding
+from opcheck.verification.definition import Definition
+from opcheck.verification.verdict import Status, Verdict
+
+
+def answers(check: Check) -> Iterator[Finding]:
+    """The call returns arrays of numbers and does not raise."""
+    yield Finding("answers", elements=len(check.got))
+
+
+def shape(check: Check) -> Iterator[Finding]:
+    finding = Finding("shape", elements=len(check.got))
+    for name, expected in check.expected.items():
+        finding.verdict = finding.verdict or check.same_shape("shape", name, check.got[name], expected)
+    yield finding
+
+
+def dtype(check: Check) -> Iterator[Finding]:
+    finding = Finding("dtype", elements=len(check.got))
+    for output in check.op.outputs:
+        found = check.session.dtypes.get(output.name)
+        wanted = check.trial.dtype if output.differentiable else "int64"
+        if found is not None and found != wanted and finding.verdict is None:
+            finding.verdict = Verdict(
+                Status.DIFFERS,
+                "dtype",
+                check.trial,
+                output.name,
+                message=say("{name} is {got}; the inputs are {want}", name=output.name, got=found, want=wanted),
+            )
+    yield finding
+
+
+def numbers(check: Check) -> Iterator[Finding]:
+    """The outputs: exact, rounding or special, as the trial's values say."""
+    policy = check.trial.policy
+    if policy == "special":
+        yield check.compare("special", "output", check.got, free=undecided(check))
+    elif policy == "exact":
+        yield check.compare("exact", "output", check.got)
+    else:
+        yield check.compare("rounding", "output", check.got)
+
+
+def vjp(check: Check) -> Iterator[Finding]:
+    if check.trial.policy == "special" or not check.trial.tangents:
+        return
+    for name, gradient in check.got_gradients.items():
+        if name not in check.expected_gradients:
+            continue
+        yield check.compare(f"vjp:{name}", "gradient", {name: gradient})
+    for name in check.expected_gradients:
+        if name not in check.got_gradients:
+            message = say("there is no gradient of {name}", name=name)
+            yield Finding(
+                f"vjp:{name}", verdict=Verdict(Status.MALFORMED, f"vjp:{name}", check.trial, name, message=message)
+            )
+
+
+def jvp(check: Check) -> Iterator[Finding]:
+    if check.trial.policy == "special" or not check.trial.tangents:
+        return
+    yield check.compare("jvp", "tangent", check.got_tangents)
+
+
+def adjoint(check: Check) -> Iterator[Finding]:
+    """<g, Jv> = <J'g, v>, on exact inputs where both sides are sums without rounding."""
+    if check.trial.policy != "exact" or not check.trial.tangents:
+        return
+    trial = check.trial
+    forward = sum(float((trial.cotangent[n] * t).sum()) for n, t in check.got_tangents.items() if n in trial.cotangent)
+    backward = sum(float((g * trial.tangents[n]).sum()) for n, g in check.got_gradients.items() if n in trial.tangents)
+    # the two sides differ by at most what the bounds of both allow
+    f = check.f.tiers()[-1]
+    tangents, gradients = check.bounds.tangents(f, trial.tangents), check.bounds.gradients(f, trial.cotangent)
+    allowed = size = 0.0
+    for name, (bound, *_) in tangents.items():
+        y = check.expected_tangents[name]
+        allowed += float((np.abs(trial.cotangent[name]) * f.stored(y, bound)).sum())
+        size += float(np.abs(trial.cotangent[name] * y).sum())
+    for name, (bound, *_) in gradients.items():
+        if name not in check.expected_gradients:
+            continue
+        y = check.expected_gradients[name]
+        allowed += float((np.abs(trial.tangents[name]) * f.stored(y, bound)).sum())
+        size += float(np.abs(trial.tangents[name] * y).sum())
+    allowed += 1e4 * 2.0**-53 * size  # our own two sums, in float64
+    finding = Finding("adjoint", elements=1)
+    if not np.isfinite(allowed):  # the mean of no rows is NaN on both sides
+        finding.free = 1
+        yield finding
+        return
+    error = abs(forward - backward)
+    finding.ratio = error / allowed if allowed else 0.0
+    if not error <= allowed:
+        finding.verdict = Verdict(
+            Status.DIFFERS,
+            "adjoint",
+            trial,
+            expected=forward,
+            got=backward,
+            bound=allowed,
+            message=say("⟨g, Jv⟩ = {a} and ⟨Jᵀg, v⟩ = {b} should be equal", a=forward, b=backward),
+        )
+    yield finding
+
+
+def second(check: Check) -> Iterator[Finding]:
+    """The gradient of the gradient, to half of the type's digits: its structure, not its rounding."""
+    trial = check.trial
+    small = sum(array.size for array in trial.case.arrays.values()) <= 24
+    if trial.policy != "exact" or not trial.tangents or not small or check.f.digits < 24:
+        return
+    definition = Definition(check.op, trial.case)
+    expected = definition.second(trial.cotangent, trial.tangents)
+    if any(node.op == "with_slope" for node in definition.tape.nodes):
+        raise NoCounterpart(say("the definition declares its gradient, so it says nothing of a second one"))
+    got = check.session.second(trial.cotangent, trial.tangents)
+    finding = Finding("second")
+    for name, right in expected.items():
+        finding.elements += right.size
+        found = got[name]
+        # products of a cotangent and a direction are what is added up, and they may cancel
+        products = largest(trial.cotangent) * largest(trial.tangents)
+        scale = max(float(np.max(np.abs(right), initial=1.0)), products)
+        bound = np.full(right.shape, 2.0 ** -(check.f.digits // 2) * scale)
+        with np.errstate(all="ignore"):
+            wrong = ~((np.abs(found - right) <= bound) | ~np.isfinite(right))
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            finding.verdict = Verdict(
+                Status.DIFFERS, "second", trial, name, at, float(right[at]), float(found[at]), float(bound[at]),
+                wrong=int(wrong.sum()), elements=right.size,
+            )  # fmt: skip
+    yield finding
+
+
+def largest(arrays: Mapping[str, Array]) -> float:
+    return max((float(np.max(np.abs(each), initial=0.0)) for each in arrays.values()), default=0.0)
+
+
+def undecided(check: Check) -> dict[str, Array]:
+    """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted)."""
+    free = {}
+    finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
+    by_definition = Definition(check.op, check.trial.case).outputs()
+    for name, expected in check.expected.items():
+        other = by_definition.get(
+            name, expected
+        )  # positions are no function of the numbers: there is no second witness
+        finite = np.isfinite(expected)
+        free[name] = (finite != np.isfinite(other)) | (
+            ~finite & (expected != other) & ~(np.isnan(expected) & np.isnan(other))
+        )
+        if finite_inputs:  # an overflow on the way: what comes out depends on the way
+            free[name] = free[name] | ~finite
+    return free

@@ -1,0 +1,146 @@
+"""The truth about one element: the operator's definition, read exactly.
+
+The fast reference finds suspects; only what is computed here may be reported. Each function traces the definition on
+the arrays of a case and reads one output, one gradient or one tangent from the graph, in fractions (or to 50 digits).
+"""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.spec import Array, Case, Op, Shape, widened
+from opcheck.tracing import (
+    EXACT,
+    FLOATS,
+    TRACED,
+    Arithmetic,
+    Graph,
+    Tape,
+    Tracer,
+    View,
+    exact,
+    forward,
+    reverse,
+    values,
+)
+from opcheck.tracing.arithmetic import exactly
+
+Element = tuple[int, ...]
+
+
+class Definition:
+    """A case's definition, traced: the leaves of its inputs and a node for each output element that is asked for."""
+
+    def __init__(self, op: Op, case: Case) -> None:
+        self.op, self.case = op, case
+        self.p, self.shapes = op.checked(case)
+        self.tape = Tape()
+        self.views: dict[str, Any] = {
+            name: View(self.tape, name, array) if array.dtype.kind == "f" else array
+            for name, array in widened(case.arrays).items()
+        }
+        self._nodes: dict[Element, dict[str, Any]] = {}
+
+    def node(self, name: str, at: Element) -> Tracer:
+        """The node of one output element."""
+        if at not in self._nodes:
+            self._nodes[at] = self.op.by_name(self.op.element(self.p, at, **self.views), self.shapes)
+        found = self._nodes[at][name]
+        return found if isinstance(found, Tracer) else self.tape.constant(found)
+
+    def graph(self) -> Graph:
+        """What is recorded now (a sweep over tracers writes on the same tape)."""
+        return Graph(tuple(self.tape.nodes), [])
+
+    def output(self, name: str, at: Element) -> Any:
+        """One output element, exactly."""
+        node = self.node(name, at)
+        return exact(Graph(self.tape.nodes, [node.id]).pruned())[-1] if self.tape.nodes else 0
+
+    def gradient(self, name: str, at: Element, cotangent: Mapping[str, Array]) -> Any:
+        """One element of an input's gradient, exactly."""
+        leaf = self.views[name][at].id
+        seeds = self._seeds(cotangent, EXACT, exactly)
+        numbers = exact(self.graph())
+        found = reverse(self.graph(), seeds, numbers, EXACT, numbers)[leaf]
+        return 0 if found is None else found
+
+    def tangent(self, name: str, at: Element, tangents: Mapping[str, Array]) -> Any:
+        """One element of the output's tangent, exactly."""
+        node = self.node(name, at)
+        numbers = exact(self.graph())
+        seeds = {
+            k: exactly(float(tangents[leaf.label][leaf.at]))
+            for k, leaf in enumerate(self.tape.nodes)
+            if leaf.op == "input" and leaf.label in tangents
+        }
+        found = forward(self.graph(), seeds, numbers, EXACT, numbers)[node.id]
+        return 0 if found is None else found
+
+    def outputs(self) -> dict[str, Array]:
+        """Every element of every output, in floats: as IEEE 754 carries the definition out, special values included."""
+        nodes = {
+            name: [self.node(name, at) for at in places(shape)]
+            for name, shape in self.shapes.items()
+            if self.op.output(name).differentiable
+        }
+        numbers = values(self.graph())
+        return {
+            name: np.array([numbers[node.id] for node in row], dtype=np.float64).reshape(self.shapes[name])
+            for name, row in nodes.items()
+        }
+
+    def gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        """Every gradient in floats."""
+        leaves = {
+            name: [self.views[name][at].id for at in places(self.views[name].shape)]
+            for name in self.views
+            if isinstance(self.views[name], View) and self.op.input(name).differentiable
+        }
+        seeds = self._seeds(cotangent, FLOATS, float)
+        adjoints = reverse(self.graph(), seeds, values(self.graph()))
+        return {
+            name: np.array([adjoints[id] or 0.0 for id in ids]).reshape(self.views[name].shape)
+            for name, ids in leaves.items()
+        }
+
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
+        """The gradient of sum of directions * (gradient for the cotangent), in floats: reverse mode over itself."""
+        leaves = {name: [self.views[name][at].id for at in places(self.views[name].shape)] for name in directions}
+        seeds = self._seeds(cotangent, TRACED, self.tape.constant)
+        first = reverse(self.graph(), seeds, self.tape.tracers(), TRACED, values(self.graph()))
+        weights: dict[int, Any] = {}
+        for name, ids in leaves.items():
+            for id, weight in zip(ids, directions[name].ravel().tolist(), strict=True):
+                node = first[id]
+                if isinstance(node, Tracer):
+                    weights[node.id] = weights.get(node.id, 0.0) + weight
+        adjoints = reverse(self.graph(), weights, values(self.graph()))
+        return {
+            name: np.array([adjoints[id] or 0.0 for id in ids], dtype=np.float64).reshape(self.views[name].shape)
+            for name, ids in leaves.items()
+        }
+
+    def _seeds(self, cotangent: Mapping[str, Array], k: Arithmetic, number: Any) -> dict[int, Any]:
+        seeds: dict[int, Any] = {}
+        for name, each in cotangent.items():
+            for at in places(each.shape):
+                node = self.node(name, at)
+                share = number(float(each[at]))
+                seeds[node.id] = share if node.id not in seeds else k.sum(seeds[node.id], share)
+        return seeds
+
+
+def places(shape: Shape) -> list[Element]:
+    """Every index of an array of that shape, in row-major order."""
+    return list(itertools.product(*map(range, shape)))
+
+
+def as_float(x: Any) -> float:
+    """An exact number as the nearest float64 (infinite where it is too large)."""
+    try:
+        return float(x)
+    except OverflowError:
+        return float("inf") if x > 0 else float("-inf")

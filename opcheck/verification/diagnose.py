@@ -1,0 +1,188 @@
+"""What a wrong answer looks like: the named mistakes and the general relations that predict it on every failing case.
+
+A prediction counts only if it differs from the right answer where the candidate does, and agrees with what came within
+the operator's own bound: so that a name is a finding and not a guess.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from opcheck.backends.base import Backend
+from opcheck.language import say
+from opcheck.spec import Array, Op
+from opcheck.verification.bounds import one_or_dict
+from opcheck.verification.check import Check
+from opcheck.verification.formats import rounded
+from opcheck.verification.verdict import Status, Verdict
+
+# name: (binary digits that survive of each input, rounded to nearest or truncated)
+LOWER_PRECISION = {
+    "TF32 (11 binary digits, rounded)": (11, False),
+    "TF32 (11 binary digits, truncated)": (11, True),
+    "bfloat16 inputs": (8, False),
+}
+
+
+def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
+    """The names of all mistakes and relations that predict every one of these failures."""
+    found: set[str] | None = None
+    for verdict in verdicts:
+        if verdict.trial is None or verdict.status is not Status.DIFFERS:
+            continue
+        try:
+            names = set(_explain(Check(op, verdict.trial, backend), verdict))
+        except Exception:  # a candidate may fail in other ways when it runs again
+            names = set()
+        found = names if found is None else found & names
+    order = [*(each.name for each in op.mistakes), *_RELATIONS, *LOWER_PRECISION]
+    return tuple(sorted(found or (), key=lambda name: order.index(name) if name in order else len(order)))
+
+
+def _explain(check: Check, verdict: Verdict) -> list[str]:
+    kind = _kind(verdict.claim)
+    if not kind:
+        return []
+    got, expected = _answers(check, kind)
+    if not got:
+        return []
+    names = [
+        each.name for each in check.op.mistakes if _predicts(check, kind, got, expected, _mistaken(check, kind, each))
+    ]
+    same_shape = all(got[name].shape == expected[name].shape for name in got)
+    for name, relation in _RELATIONS.items():
+        try:
+            predicted = {each: relation(got[each], expected[each]) for each in got}
+        except (ValueError, IndexError):
+            continue
+        if _predicts(check, kind, got, expected, predicted):
+            names.append(name)
+    factor = _constant_factor(got, expected) if same_shape else None
+    if factor is not None and _predicts(check, kind, got, expected, {n: expected[n] * factor for n in got}):
+        names.append(say("{factor} times the right answer", factor=f"{factor:.6g}"))
+    if same_shape and kind == "output":
+        names += [name for name in LOWER_PRECISION if _lower_precision(check, got, expected, name)]
+    return names
+
+
+def _kind(claim: str) -> str:
+    if claim.startswith("vjp"):
+        return "gradient"
+    return {"jvp": "tangent", "exact": "output", "rounding": "output", "shape": "output"}.get(claim, "")
+
+
+def _answers(check: Check, kind: str) -> tuple[dict[str, Array], dict[str, Array]]:
+    """What came and what was expected; of outputs, gradients or tangents."""
+    if kind == "output":
+        return {n: a for n, a in check.got.items() if n in check.expected}, check.expected
+    if kind == "gradient":
+        expected = check.expected_gradients
+        return {n: a for n, a in check.got_gradients.items() if n in expected}, expected
+    return check.got_tangents, check.expected_tangents
+
+
+def _mistaken(check: Check, kind: str, mistake: Any) -> dict[str, Array] | None:
+    """What somebody who makes this mistake computes."""
+    with np.errstate(all="ignore"):
+        try:
+            if kind == "output" and mistake.forward is not None:
+                return dict(check.op.by_name(mistake.forward(check.op, check.p, **check.arrays), check.shapes))
+            if kind == "gradient" and mistake.vjp is not None:
+                cotangent = one_or_dict(check.op, check.trial.cotangent)
+                return dict(mistake.vjp(check.op, check.p, cotangent, **check.arrays))
+        except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError):  # this variant has no answer here
+            return None
+    return None
+
+
+def _predicts(
+    check: Check, kind: str, got: dict[str, Array], expected: dict[str, Array], predicted: dict[str, Array] | None
+) -> bool:
+    """Whether a prediction is what came, within the bound, and not the right answer."""
+    if predicted is None:
+        return False
+    differs = False
+    for name, each in got.items():
+        other = np.asarray(predicted.get(name))
+        if name not in predicted or other.shape != each.shape:
+            return False
+        u = 2.0**-check.f.digits
+        scale = max(_largest(expected[name]), _largest(other))
+        room = 64 * u * scale + 64 * u * np.where(np.isfinite(other), np.abs(other), 0.0)
+        with np.errstate(all="ignore"):
+            if not np.all((np.abs(each - other) <= room) | (each == other) | (np.isnan(each) & np.isnan(other))):
+                return False
+            right = expected[name]
+            differs = differs or right.shape != other.shape or bool(np.any(~(np.abs(other - right) <= room)))
+            # an error of few bounds is explained too, if what is left of it is far smaller
+            differs = differs or _largest(each - right) > 8 * _largest(each - other)
+    return differs
+
+
+def _largest(a: Array) -> float:
+    """The largest finite absolute value."""
+    return float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))
+
+
+def _constant_factor(got: dict[str, Array], expected: dict[str, Array]) -> float | None:
+    """The ratio of the largest elements."""
+    name = max(got, key=lambda each: float(np.max(np.abs(expected[each]), initial=0.0)))
+    if not expected[name].size or not np.isfinite(expected[name]).all():
+        return None
+    at = np.unravel_index(int(np.argmax(np.abs(expected[name]))), expected[name].shape)
+    if expected[name][at] == 0:
+        return None
+    factor = float(got[name][at] / expected[name][at])
+    return factor if np.isfinite(factor) and factor not in (0.0, 1.0) else None
+
+
+def _shifted(x: Array, axis: int, by: int) -> Array:
+    return np.roll(x, by, axis=axis)
+
+
+_RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
+    "zero everywhere": lambda got, right: np.zeros(right.shape),
+    "NaN everywhere": lambda got, right: np.full(right.shape, np.nan),
+    "negated": lambda got, right: -right,
+    "the last two axes transposed": lambda got, right: np.swapaxes(right, -1, -2),
+    "flipped along the last axis": lambda got, right: right[..., ::-1],
+    "flipped along the last two axes": lambda got, right: right[..., ::-1, ::-1],
+    "shifted by one along the last axis": lambda got, right: _shifted(right, -1, 1),
+    "shifted back by one along the last axis": lambda got, right: _shifted(right, -1, -1),
+    "the first channel repeated": lambda got, right: np.broadcast_to(right[:, :1], right.shape),
+    "the first of the batch repeated": lambda got, right: np.broadcast_to(right[:1], right.shape),
+}
+
+
+def lower_precision(check: Check, verdict: Verdict) -> str:
+    """The lower precision that explains a failure; empty if none does."""
+    kind = _kind(verdict.claim)
+    if kind != "output" or check.trial.policy != "real":
+        return ""
+    got, expected = _answers(check, kind)
+    if any(got[name].shape != expected[name].shape for name in got):
+        return ""
+    return next((name for name in LOWER_PRECISION if _lower_precision(check, got, expected, name)), "")
+
+
+def _lower_precision(check: Check, got: dict[str, Array], expected: dict[str, Array], name: str) -> bool:
+    """The replay residual: the error is what rounding the inputs makes, up to the bound (numerics: R_m <= 1)."""
+    digits, truncate = LOWER_PRECISION[name]
+    if check.f.digits <= digits:
+        return False
+    coarse = {
+        key: rounded(array, digits, truncate=truncate) if array.dtype.kind == "f" and key != "bias" else array
+        for key, array in check.arrays.items()  # a bias is added and not multiplied: it keeps its digits
+    }
+    with np.errstate(all="ignore"):
+        other = check.op.by_name(check.op.forward(check.p, **coarse), check.shapes)
+    f = check.f.tiers()[-1]
+    bounds = check.bounds.outputs(f)
+    residual = ours = 0.0
+    for key, bound in bounds.items():
+        room = np.maximum(f.stored(expected[key], bound.error), 1e-300)
+        with np.errstate(all="ignore"):
+            residual = max(residual, float(np.max(np.abs(got[key] - other[key]) / room, initial=0.0)))
+            ours = max(ours, float(np.max(np.abs(other[key] - expected[key]) / room, initial=0.0)))
+    return residual <= 1 and ours > 1

@@ -1,0 +1,86 @@
+"""The mutation score: how many wrong implementations the verifier refuses, and after how many cases.
+
+python -m opcheck.verification.mutation [OP ...] [--form numpy|torch] [--cases 300] [--seed 0] [--json]
+"""
+
+import json
+import statistics
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import click
+
+from opcheck import catalog
+from opcheck.language import say
+from opcheck.spec import Op
+from opcheck.verification import claims
+from opcheck.verification.mutants import Mutant, numpy_mutants, torch_mutants
+from opcheck.verification.report import Report
+from opcheck.verification.run import Shard, check_trial, trials, within_reach
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What became of one mutant: after how many cases it was refused (0: it lived), and by which claim."""
+
+    op: str
+    name: str
+    form: str
+    cases: int
+    claim: str
+
+
+def kill(op: Op, mutant: Mutant, cases: int = 300, seed: int = 0, dtype: str = "float32") -> Kill:
+    """Run cases until one is refused."""
+    backend = mutant.build()
+    report = Report()
+    for count, (index, made) in enumerate(trials(op, Shard(op.name, dtype, seed, 0, cases)), start=1):
+        possible = within_reach(op, made, backend, report)
+        if possible is None:
+            continue
+        check_trial(op, possible, backend, report, claims.EVERY, index, known=False)
+        if report.failures:
+            return Kill(op.name, mutant.name, mutant.form, count, report.failures[0].claim)
+    return Kill(op.name, mutant.name, mutant.form, 0, "")
+
+
+def score(ops: Iterable[Op], forms: Iterable[str], cases: int = 300, seed: int = 0) -> list[Kill]:
+    """Every mutant of some operators."""
+    makers = {"numpy": numpy_mutants, "torch": torch_mutants}
+    return [kill(op, mutant, cases, seed) for op in ops for form in forms for mutant in makers[form](op)]
+
+
+def summary(kills: list[Kill]) -> str:
+    killed = [each.cases for each in kills if each.cases]
+    return say(
+        "{killed} of {total} mutants refused; median {median} cases to the kill, at most {most}",
+        killed=len(killed),
+        total=len(kills),
+        median=f"{statistics.median(killed):g}" if killed else "–",
+        most=max(killed, default=0),
+    )
+
+
+@click.command()
+@click.argument("ops", nargs=-1)
+@click.option("--form", "forms", type=click.Choice(["numpy", "torch"]), multiple=True, default=("numpy",))
+@click.option("--cases", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(ops: tuple[str, ...], forms: tuple[str, ...], cases: int, seed: int, as_json: bool) -> None:
+    """Print the mutation score; exit 1 if a mutant lived."""
+    chosen = [catalog.get(name) for name in ops] if ops else list(catalog.every())
+    kills = score(chosen, forms, cases, seed)
+    lived = [each for each in kills if not each.cases]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in kills]))
+    else:
+        for each in lived:
+            click.echo(say("lived: {op} {name} ({form})", op=each.op, name=each.name, form=each.form))
+        click.echo(summary(kills))
+    sys.exit(1 if lived else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""What a run found: one row for each operator, dtype and claim, and the verdicts that failed. Reports merge."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from opcheck.language import say
+from opcheck.verification.casefile import number_to_json, to_json
+from opcheck.verification.check import Finding
+from opcheck.verification.verdict import Status, Verdict
+
+SCHEMA = "opcheck.report/1"
+KEPT = 8  # failing trials of one claim that are kept: enough for a diagnosis
+
+Key = tuple[str, str, str]  # operator, dtype, claim
+
+
+@dataclass
+class Row:
+    """One claim of one operator in one dtype, over all trials."""
+
+    cases: int = 0
+    elements: int = 0
+    free: int = 0
+    failed: int = 0
+    known: int = 0
+    ratio: float = 0.0  # the worst error of those that agree, as a fraction of its bound
+    tier: str = ""  # the loosest way of computing that was needed (bfloat16, float16)
+    seconds: float = 0.0
+    left_out: Counter[str] = field(default_factory=Counter)  # why a claim was not checked, and how often
+
+    def add(self, finding: Finding, seconds: float = 0.0) -> None:
+        self.seconds += seconds
+        if finding.left_out:
+            self.left_out[finding.left_out] += 1
+            return
+        self.cases += 1
+        self.elements += finding.elements
+        self.free += finding.free
+        if finding.verdict is None:
+            self.ratio = max(self.ratio, finding.ratio)
+            self.tier = max(self.tier, finding.tier)
+        elif finding.verdict.status is Status.KNOWN:
+            self.known += 1
+        else:
+            self.failed += 1
+
+    def merge(self, other: "Row") -> None:
+        self.cases += other.cases
+        self.elements += other.elements
+        self.free += other.free
+        self.failed += other.failed
+        self.known += other.known
+        self.ratio, self.tier = max(self.ratio, other.ratio), max(self.tier, other.tier)
+        self.seconds += other.seconds
+        self.left_out += other.left_out
+
+
+@dataclass
+class Report:
+    """The result of `opcheck.verify`.
+
+    >>> report = Report(backend="torch", seed=0)
+    >>> report.agrees, report.counterexample is None
+    (True, True)
+    """
+
+    backend: str = ""
+    version: str = ""
+    seed: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    rows: dict[Key, Row] = field(default_factory=dict)
+    failures: list[Verdict] = field(default_factory=list)  # at most KEPT of one row
+    known: list[Verdict] = field(default_factory=list)
+    not_run: dict[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype): why
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # (operator, why): cases
+    trials: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing failed. A run in which nothing could be checked does not agree: see `checked`."""
+        return not any(row.failed for row in self.rows.values())
+
+    @property
+    def checked(self) -> bool:
+        """Whether anything was checked at all."""
+        return any(row.cases for row in self.rows.values())
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """One verdict a row: AGREES, or the first failure of each kind; then what was not run."""
+        found = []
+        for (op, dtype, claim), row in self.rows.items():
+            failed = [each for each in self.failures if key_of(each) == (op, dtype, claim)]
+            known = [each for each in self.known if key_of(each) == (op, dtype, claim)]
+            if failed:
+                found.append(failed[0])
+            elif known:
+                found.append(known[0])
+            elif row.cases:
+                found.append(Verdict(Status.AGREES, claim, elements=row.elements, message=f"{op} {dtype}"))
+            else:
+                why = ", ".join(row.left_out)
+                found.append(Verdict(Status.NOT_RUN, claim, message=f"{op} {dtype}: {why}"))
+        for (op, dtype), why in self.not_run.items():
+            found.append(Verdict(Status.NOT_RUN, "", message=f"{op} {dtype}: {why}"))
+        return found
+
+    @property
+    def counterexample(self) -> Verdict | None:
+        """The first failure (minimal, where the run was asked to shrink), or None."""
+        return self.failures[0] if self.failures else None
+
+    def row(self, op: str, dtype: str, claim: str) -> Row:
+        return self.rows.setdefault((op, dtype, claim), Row())
+
+    def add(self, op: str, dtype: str, finding: Finding, seconds: float = 0.0) -> None:
+        """Count a finding and keep its verdict."""
+        row = self.row(op, dtype, finding.claim)
+        row.add(finding, seconds)
+        verdict = finding.verdict
+        if verdict is None:
+            return
+        if verdict.status is Status.KNOWN:
+            self.known.append(verdict)
+        elif row.failed <= KEPT:
+            self.failures.append(verdict)
+
+    def known_counts(self) -> Counter[str]:
+        """How many cases each known deviation explained, by its name."""
+        return Counter(str(each.details.get("known", "")) for each in self.known)
+
+    def merge(self, other: "Report") -> None:
+        """Add what another run (another shard of the same sweep) found."""
+        self.backend, self.version = self.backend or other.backend, self.version or other.version
+        self.settings = {**other.settings, **self.settings}
+        for key, row in other.rows.items():
+            self.rows.setdefault(key, Row()).merge(row)
+        self.failures += other.failures
+        self.known += other.known
+        self.not_run.update(other.not_run)
+        self.left_out += other.left_out
+        self.trials += other.trials
+        self.seconds += other.seconds
+        self.interrupted |= other.interrupted
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values; failing cases with their exact inputs."""
+        return {
+            "schema": SCHEMA,
+            "agrees": self.agrees,
+            "backend": self.backend,
+            "version": self.version,
+            "settings": self.settings,
+            "seed": self.seed,
+            "trials": self.trials,
+            "seconds": self.seconds,
+            "interrupted": self.interrupted,
+            "rows": [
+                {"op": op, "dtype": dtype, "claim": claim, **row_to_json(row)}
+                for (op, dtype, claim), row in self.rows.items()
+            ],
+            "failures": [verdict_to_json(each) for each in self.failures],
+            "known": [verdict_to_json(each) for each in self.known],
+            "not_run": [{"op": op, "dtype": dtype, "why": why} for (op, dtype), why in self.not_run.items()],
+            "left_out": [{"op": op, "why": why, "cases": n} for (op, why), n in self.left_out.items()],
+        }
+
+    def __str__(self) -> str:
+        failed = sum(row.failed for row in self.rows.values())
+        if failed:
+            first = self.failures[0]
+            return say(
+                "{n} checks differ; first {claim}: {message}", n=failed, claim=first.claim, message=sentence(first)
+            )
+        return say("{n} cases agree", n=self.trials)
+
+
+def row_to_json(row: Row) -> dict[str, Any]:
+    return {
+        "cases": row.cases,
+        "elements": row.elements,
+        "free": row.free,
+        "failed": row.failed,
+        "known": row.known,
+        "worst_error_in_bounds": row.ratio,
+        "tier": row.tier,
+        "seconds": row.seconds,
+        "left_out": dict(row.left_out),
+    }
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict with its case, so that `opcheck replay` can run it again."""
+    numbers = {"expected": verdict.expected, "got": verdict.got, "bound": verdict.bound}
+    found = {
+        "status": verdict.status.value,
+        "claim": verdict.claim,
+        "name": verdict.name,
+        "at": list(verdict.at),
+        "message": sentence(verdict),
+        "resembles": list(verdict.resembles),
+        "wrong": verdict.wrong,
+        "elements": verdict.elements,
+        **{name: None if x is None else number_to_json(x) for name, x in numbers.items()},
+    }
+    return {**found, "case": to_json(verdict.trial)} if verdict.trial else found
+
+
+def sentence(verdict: Verdict) -> str:
+    """What a verdict says in one line."""
+    if verdict.expected is None or not verdict.name:
+        return verdict.message
+    what = verdict.name if not verdict.claim.startswith("vjp") else say("the gradient of {name}", name=verdict.name)
+    what = say("the tangent of {name}", name=verdict.name) if verdict.claim == "jvp" else what
+    line = say(
+        "{what}{at} is {got} but should be {expected}",
+        what=what,
+        at=list(verdict.at) if verdict.at else "",
+        got=repr(verdict.got),
+        expected=repr(verdict.expected),
+    )
+    if verdict.bound:
+        line += say(", an error of {n} bounds", n=f"{verdict.error_in_bounds:.3g}")
+    if verdict.elements > 1:
+        line += say("; {wrong} of {n} elements are wrong", wrong=verdict.wrong, n=verdict.elements)
+    return f"{line} ({verdict.message})" if verdict.message else line
+
+
+def key_of(verdict: Verdict) -> Key:
+    """The row that a verdict belongs to."""
+    trial = verdict.trial
+    return (trial.case.op, trial.dtype, verdict.claim) if trial else ("", "", verdict.claim)

@@ -1,0 +1,202 @@
+"""The runner: trials of one operator in one dtype against one implementation, claim by claim."""
+
+import itertools
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from opcheck.backends.base import Backend, NoCounterpart
+from opcheck.language import say
+from opcheck.spec import Case, Op, Refused
+from opcheck.verification import claims
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check, FalseAlarm, Finding, malformed
+from opcheck.verification.diagnose import lower_precision
+from opcheck.verification.known import recognised
+from opcheck.verification.report import KEPT, Report
+from opcheck.verification.streams import every_trial, with_directions
+from opcheck.verification.streams import trial as trial_at
+from opcheck.verification.verdict import Status, Verdict
+
+DEFAULT_CASES = 300
+
+Progress = Callable[[str, str, int], None]  # operator, dtype, index of the trial that is about to run
+
+
+def quiet(op: str, dtype: str, index: int) -> None:
+    """No progress."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a sweep: trials `first` to `last` (not included) of one operator in one dtype."""
+
+    op: str
+    dtype: str
+    seed: int
+    first: int
+    last: int
+
+
+def run_shard(
+    op: Op,
+    shard: Shard,
+    backend: Backend,
+    *,
+    seconds: float | None = None,
+    wanted: Iterable[str] | None = None,
+    about_to: Callable[[int], None] | None = None,
+    progress: Progress = quiet,
+    known: bool = True,
+    strict_precision: bool = False,
+    exhaustive: bool = False,
+) -> Report:
+    """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which it is."""
+    report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
+    reason = backend.unavailable(op, shard.dtype)
+    if reason:
+        report.not_run[op.name, shard.dtype] = reason
+        return report
+    start = time.perf_counter()
+    chosen = claims.chosen(wanted)
+    try:
+        for index, made in trials(op, shard, exhaustive):
+            if seconds is not None and time.perf_counter() - start > seconds:
+                break
+            if about_to is not None:
+                about_to(index)
+            progress(op.name, shard.dtype, index)
+            report.trials += 1
+            possible = within_reach(op, made, backend, report)
+            if possible is None:
+                continue
+            check_trial(op, possible, backend, report, chosen, index, known, strict_precision)
+            if hopeless(report, op.name, shard.dtype):
+                break
+    except KeyboardInterrupt:
+        report.interrupted = True
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int, Trial]]:
+    """The trials of a shard, with their indices; `exhaustive` takes them from the enumeration."""
+    if exhaustive:
+        scope = every_trial(op, shard.dtype, shard.seed)
+        yield from enumerate(itertools.islice(scope, shard.first, shard.last), start=shard.first)
+    else:
+        for index in range(shard.first, shard.last):
+            yield index, trial_at(op, shard.dtype, shard.seed, index)
+
+
+def check_trial(
+    op: Op, made: Trial, backend: Backend, report: Report, chosen: Iterable[claims.Claim],
+    index: int | None = None, known: bool = True,
+    strict_precision: bool = False,
+) -> None:  # fmt: skip
+    """Every claim on one trial; with no index all of them, else those whose turn it is."""
+    check = Check(op, made, backend)
+    stop = False
+    for claim in chosen:
+        if index is not None and claim.every > 1 and index % claim.every:
+            continue
+        if stop and claim.needs_right_values:
+            continue
+        began = time.perf_counter()
+        for finding in findings(claim, check):
+            now = time.perf_counter()
+            if finding.verdict is not None:
+                finding.verdict = named(finding.verdict, check, backend, report.version, known, strict_precision)
+            report.add(op.name, made.dtype, finding, now - began)
+            began = now
+            stop = stop or finding.verdict is not None or (claim.name == "answers" and bool(finding.left_out))
+        if stop and claim.name in ("answers", "shape"):
+            return
+
+
+def named(
+    verdict: Verdict, check: Check, backend: Backend, version: str, known: bool, strict_precision: bool
+) -> Verdict:
+    """The verdict under the name of a known deviation or of a lower precision, where one explains it."""
+    if known:
+        verdict = recognised(verdict, backend.name, version)
+    if backend.may_reduce_precision and not strict_precision and verdict.status is Status.DIFFERS:
+        precision = lower_precision(check, verdict)
+        if precision:
+            return replace(verdict, status=Status.KNOWN, details={**verdict.details, "known": precision})
+    return verdict
+
+
+def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
+    """What a claim finds; what the implementation raises is a finding too."""
+    try:
+        # NaN and infinities are numbers like any other here, and an implementation may warn of what it likes
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = list(claim.check(check))
+        yield from found
+    except NoCounterpart as error:
+        yield Finding(claim.name, left_out=str(error))
+    except NotImplementedError as error:  # it says itself what it does not do
+        if is_ours(error):
+            raise
+        yield Finding(
+            claim.name, left_out=say("not implemented: {what}", what=str(error) or say("it does not say what"))
+        )
+    except (FalseAlarm, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if is_ours(error):
+            raise
+        yield Finding(claim.name, verdict=malformed(claim.name, check.trial, error))
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an exception was raised by opcheck itself and not by the implementation that it called.
+
+    The traceback tells: a call of an implementation leaves a session's `_call`, `call` or `results` on the stack.
+    """
+    from opcheck.backends.base import Malformed
+
+    if isinstance(error, Malformed):
+        return False
+    trace = error.__traceback__
+    while trace is not None:
+        if "/backends/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
+            return False
+        trace = trace.tb_next
+    return True
+
+
+def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial | None:
+    """The trial without the arguments that the implementation does not take, each counted; None if no call is left."""
+    while lacking := backend.lacks(op, made.case):
+        report.left_out[op.name, lacking] += 1
+        if lacking not in made.case.arrays and lacking not in made.case.params:
+            return None
+        case = Case(
+            op.name,
+            {name: array for name, array in made.case.arrays.items() if name != lacking},
+            {name: value for name, value in made.case.params.items() if name != lacking},
+        )
+        try:
+            made = with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
+        except (Refused, KeyError):
+            return None
+    return made
+
+
+def hopeless(report: Report, op: str, dtype: str) -> bool:
+    """Whether enough failures were seen to explain them: more of the same teach nothing."""
+    return any(row.failed >= KEPT for (name, kind, _), row in report.rows.items() if (name, kind) == (op, dtype))
+
+
+def nothing_checked(report: Report) -> str:
+    """Why nothing was checked, for the person who asked; empty if something was."""
+    if report.checked:
+        return ""
+    reasons = {*report.not_run.values(), *(why for _, why in report.left_out)}
+    return say("nothing was checked: {reasons}", reasons="; ".join(sorted(reasons)) or say("no cases"))

@@ -1,0 +1,149 @@
+"""From a failing trial to a small one: simpler decisions of the sampler, then simpler numbers."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from opcheck import catalog
+from opcheck.backends.base import Backend
+from opcheck.spec import Array, Case, Op, Refused
+from opcheck.verification import claims
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.report import Report
+from opcheck.verification.run import findings
+from opcheck.verification.streams import noted_trial
+from opcheck.verification.verdict import Status, Verdict
+
+ATTEMPTS = 300  # trials that one minimisation may run
+
+
+def explain_failures(report: Report, backend: Backend) -> None:
+    """Minimise the first failure of each claim of each operator and say what the failures resemble."""
+    from opcheck.verification.diagnose import resemblances
+
+    seen = set()
+    for k, verdict in enumerate(list(report.failures)):
+        if verdict.trial is None or verdict.status not in (Status.DIFFERS, Status.MALFORMED):
+            continue
+        key = (verdict.trial.case.op, verdict.trial.dtype, verdict.claim)
+        if key in seen:
+            continue
+        seen.add(key)
+        same = [
+            each for each in report.failures if each.trial and (each.trial.case.op, each.trial.dtype, each.claim) == key
+        ]
+        smaller = minimal(catalog.get(key[0]), verdict, backend)
+        report.failures[k] = replace(smaller, resembles=resemblances(catalog.get(key[0]), [smaller, *same], backend))
+
+
+def minimal(op: Op, verdict: Verdict, backend: Backend) -> Verdict:
+    """The verdict of the smallest trial found that fails the same claim."""
+    assert verdict.trial is not None
+    search = Search(op, verdict, backend)
+    search.fewer_decisions()
+    for simpler in (_without_params, _simpler_numbers):
+        search.steps(simpler)
+    return search.best
+
+
+class Search:
+    """Greedy: a change that still fails the claim is kept."""
+
+    def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
+        self.op, self.best, self.backend = op, verdict, backend
+        self.left = ATTEMPTS
+        self.claim = next(
+            claim for claim in claims.EVERY
+            if claim.name == verdict.claim.partition(":")[0]
+            or (claim.name == "values" and verdict.claim in ("exact", "rounding", "special"))
+        )  # fmt: skip
+
+    @property
+    def trial(self) -> Trial:
+        assert self.best.trial is not None
+        return self.best.trial
+
+    def attempt(self, trial: Trial) -> bool:
+        """Whether `trial` fails the claim too; then it is the best so far."""
+        if self.left <= 0:
+            return False
+        self.left -= 1
+        try:
+            if self.backend.lacks(self.op, trial.case):
+                return False
+            _, shapes = self.op.checked(trial.case)  # another case may have other outputs
+            kept = {n: g for n, g in trial.cotangent.items() if shapes.get(n) == g.shape}
+            if not kept and self.claim.name in ("vjp", "adjoint", "second"):
+                return False
+            trial = trial.replace(cotangent=kept)
+            check = Check(self.op, trial, self.backend)
+            for finding in findings(self.claim, check):
+                found = finding.verdict
+                if found is not None and found.claim == self.best.claim and found.status is self.best.status:
+                    self.best = found
+                    return True
+        except (Refused, AssertionError):
+            pass
+        return False
+
+    def fewer_decisions(self) -> None:
+        """Take every decision of the sampler back to its first option, or half-way there."""
+        if len(self.trial.address) != 4:
+            return
+        _, dtype, seed, index = self.trial.address
+        _, taken = noted_trial(self.op, dtype, seed, index)
+        k = 0
+        while k < len(taken):
+            for value in sorted({0, taken[k] // 2, max(0, taken[k] - 1)} - {taken[k]}):
+                trial, noted = noted_trial(self.op, dtype, seed, index, [*taken[:k], value, *taken[k + 1 :]], "first")
+                trial = trial.replace(layout=self.trial.layout)
+                if (_size(trial), noted) < (_size(self.trial), taken) and self.attempt(trial):
+                    taken, k = noted, -1  # what was tried before may fail now
+                    break
+            k += 1
+
+    def steps(self, simpler: Callable[[Op, Trial], Iterator[Trial]]) -> None:
+        """Take steps of one kind until none is left that fails."""
+        improved = True
+        while improved and self.left > 0:
+            improved = any(self.attempt(trial) for trial in simpler(self.op, self.trial))
+
+
+def _size(trial: Trial) -> int:
+    return sum(array.size for array in trial.case.arrays.values())
+
+
+def _without_params(op: Op, trial: Trial) -> Iterator[Trial]:
+    """One parameter less, or one optional array less."""
+    for name in trial.case.params:
+        rest = {each: value for each, value in trial.case.params.items() if each != name}
+        yield trial.replace(case=Case(op.name, trial.case.arrays, rest))
+    for each in op.inputs:
+        if each.optional and each.name in trial.case.arrays:
+            arrays = {name: array for name, array in trial.case.arrays.items() if name != each.name}
+            tangents = {name: array for name, array in trial.tangents.items() if name != each.name}
+            yield trial.replace(case=Case(op.name, arrays, trial.case.params), tangents=tangents)
+
+
+def _simpler_numbers(op: Op, trial: Trial) -> Iterator[Trial]:
+    """Arrays as 1, 2, 3, ...; a cotangent or tangent of a single one."""
+    for name, array in trial.case.arrays.items():
+        ramp = np.arange(1.0, array.size + 1).reshape(array.shape)
+        if array.dtype.kind == "f" and array.size <= 256 and not np.array_equal(array, ramp) and _real(op, name):
+            yield trial.replace(case=Case(op.name, {**trial.case.arrays, name: ramp}, trial.case.params))
+    for field in ("cotangent", "tangents"):
+        directions: dict[str, Array] = getattr(trial, field)
+        for name, each in directions.items():
+            if np.count_nonzero(each) <= 1:
+                continue
+            for place in np.ndindex(*each.shape) if each.size <= 16 else ():
+                one = np.zeros(each.shape)
+                one[place] = 1.0
+                yield trial.replace(**{field: {**directions, name: one}})
+
+
+def _real(op: Op, name: str) -> bool:
+    """Whether any real number may stand in this input (not only probabilities or weights)."""
+    return op.input(name).differentiable

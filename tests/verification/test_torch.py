@@ -1,0 +1,184 @@
+"""torch agrees with the definitions on every operator, wrong torch functions do not, and crashes are survived."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from opcheck import catalog, verify
+from opcheck.verification import known, workers
+from opcheck.verification.mutants import Reference, backend, in_torch, torch_mutants
+from opcheck.verification.mutation import kill
+from opcheck.verification.report import sentence
+from opcheck.verification.verdict import Status
+
+torch = pytest.importorskip("torch")
+OPERATORS = [op.name for op in catalog.every()]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_torch_agrees(name, dtype):
+    report = verify(name, dtype=dtype, cases=24, seed=None)
+    assert report.agrees, f"seed {report.seed}: {report.failures[0].claim} {sentence(report.failures[0])}"
+    assert report.checked
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "softmax", "mse_loss", "max_pool2d"])
+def test_mutants_in_torch_form_are_refused_and_the_original_is_not(name):
+    op = catalog.get(name)
+    assert verify(name, in_torch(op, backend(Reference(op))), cases=24).agrees
+    lived = [mutant.name for mutant in torch_mutants(op) if not kill(op, mutant, cases=600).cases]
+    assert lived == []
+
+
+def test_gradients_of_a_torch_function_are_checked():
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, input):
+            ctx.save_for_backward(input)
+            return input.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return torch.where(x > 0, 2.001 * g, torch.zeros_like(g))
+
+    found = verify("relu", Double, cases=20).counterexample
+    assert found is not None and found.claim == "vjp:input"
+    assert found.resembles == ("2.001 times the right answer",)
+
+
+def test_lower_precision_is_named():
+    def coarse(x, weight, bias=None):
+        y = x.bfloat16().float() @ weight.bfloat16().float().mT
+        return y if bias is None else y + bias
+
+    report = verify("linear", coarse, cases=60, arrays="torch", claims=["rounding"])
+    found = [each for each in report.failures if each.claim == "rounding"]
+    assert found and "bfloat16 inputs" in found[0].resembles
+
+
+@pytest.mark.parametrize("entry", known.every(), ids=lambda each: each.name)
+def test_every_known_deviation_still_deviates_as_described(entry):
+    trial = entry.trial()
+    assert trial.case.op == entry.op and entry.holds(trial.case, trial.dtype, trial.layout, entry.claims[0])
+    if not torch.__version__.startswith(entry.versions):
+        pytest.skip(f"described for torch {entry.versions}")
+    from opcheck import backends
+    from opcheck.verification.claims import chosen
+    from opcheck.verification.report import Report
+    from opcheck.verification.run import check_trial
+
+    target, report = backends.load("torch"), Report()
+    check_trial(catalog.get(entry.op), trial.replace(layout="contiguous"), target, report, chosen(None), known=False)
+    assert any(entry.answers(each) for each in report.failures)
+
+
+def test_the_page_of_known_deviations_is_up_to_date():
+    page = Path(__file__).parents[2] / "KNOWN.md"
+    assert page.read_text(encoding="utf-8") == known.page()
+
+
+def test_known_deviations_fail_when_asked_to():
+    options = {"cases": 400, "claims": ["layout"]}
+    verdict = verify("nll_loss", known=False, **options).counterexample
+    assert verdict is not None and "grad_input must be contiguous" in verdict.message
+    report = verify("nll_loss", **options)
+    assert report.agrees and report.known_counts()["torch-nll-loss-2d-backward-of-strided-input"] > 0
+
+
+# --- processes ------------------------------------------------------------------------------------------------------
+
+CRASHES = """
+import ctypes, os, time
+import numpy as np
+
+def segmentation_fault(x):
+    if x.ndim == 2:
+        ctypes.string_at(0)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def hangs(x):
+    if x.ndim == 2:
+        time.sleep(3600)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def aborts(x):
+    if x.ndim == 2:
+        os.abort()
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def exits(x):
+    if x.ndim == 2:
+        os._exit(0)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def right(x):
+    return np.where(x < 0, np.zeros_like(x), x)
+"""
+
+
+@pytest.fixture
+def crashes(tmp_path):
+    path = tmp_path / "crashes.py"
+    path.write_text(CRASHES)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("segmentation_fault", "the process was killed by SIGSEGV"),
+        ("aborts", "the process was killed by SIGABRT"),
+        ("exits", "the process ended with exit code 0"),
+    ],
+)
+def test_a_crash_is_a_verdict_and_the_run_goes_on(crashes, name, how):
+    report = verify("relu", f"{crashes}:{name}", cases=12, jobs=1)
+    crashed = [each for each in report.failures if each.status is Status.CRASHED]
+    assert crashed and crashed[0].message == how
+    assert crashed[0].trial.case.arrays["input"].ndim == 2
+    agreeing = sum(row.cases - row.failed for row in report.rows.values())
+    assert agreeing > 0 and not report.agrees
+
+
+def test_a_hang_is_a_verdict(crashes, monkeypatch):
+    monkeypatch.setattr(workers, "PATIENCE", 3.0)
+    report = verify("relu", f"{crashes}:hangs", cases=3, jobs=1, seed=1)
+    assert [each.status for each in report.failures if each.status is Status.TIMED_OUT]
+    assert "no answer after 3 s" in report.failures[0].message
+
+
+def test_any_executor_will_do(crashes):
+    with ThreadPoolExecutor(2) as executor:
+        report = verify("relu", f"{crashes}:right", cases=250, executor=executor, seed=5)
+    alone = verify("relu", f"{crashes}:right", cases=250, seed=5)
+    assert report.agrees and report.trials == alone.trials == 250
+    assert {k: (r.cases, r.elements) for k, r in report.rows.items()} == {
+        k: (r.cases, r.elements) for k, r in alone.rows.items()
+    }
+
+
+def test_a_crash_while_a_failure_is_made_smaller_loses_nothing(tmp_path):
+    path = tmp_path / "fragile.py"
+    path.write_text(
+        "import os\nimport numpy as np\n\n"
+        "def wrong(x):\n"
+        "    if x.size == 1 and x.ndim == 1:  # the smallest cases\n"
+        "        os.abort()\n"
+        "    return np.abs(x)\n"
+    )
+    report = verify("relu", f"{path}:wrong", cases=40, jobs=2, seed=2)
+    assert {each.status for each in report.failures} >= {Status.DIFFERS}
+    assert not report.agrees
+
+
+def test_the_number_of_workers_does_not_change_what_is_found(tmp_path):
+    path = tmp_path / "kernels.py"
+    path.write_text("import numpy as np\n\ndef wrong(x):\n    return np.abs(x)\n")
+    one, two = (verify("relu", f"{path}:wrong", jobs=jobs, seed=2, cases=300) for jobs in (1, 3))
+    assert [each.trial.address for each in one.failures] == [each.trial.address for each in two.failures]
+    assert {k: (r.cases, r.failed) for k, r in one.rows.items()} == {
+        k: (r.cases, r.failed) for k, r in two.rows.items()
+    }

@@ -1,0 +1,144 @@
+"""What verification finds and what it lets pass, on functions that are right and wrong on purpose."""
+
+import numpy as np
+import pytest
+
+import opcheck
+from opcheck import catalog, verify
+from opcheck.spec import Refused
+from opcheck.verification.mutants import Reference, numpy_mutants
+from opcheck.verification.mutation import kill
+from opcheck.verification.report import sentence
+from opcheck.verification.run import Shard, run_shard, trials
+from opcheck.verification.verdict import Status
+
+OPERATORS = [op.name for op in catalog.every()]
+CASES = 40
+
+
+def reference(name):
+    """The operator's own reference as a candidate."""
+    return Reference(catalog.get(name))
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_reference_agrees_with_the_definition_through_the_whole_machine(name):
+    report = verify(name, reference(name), arrays="numpy", cases=CASES, seed=None)
+    assert report.agrees, f"seed {report.seed}: {sentence(report.failures[0])}"
+    assert report.checked and not report.left_out
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_mutant_is_refused(name):
+    op = catalog.get(name)
+    lived = [mutant.name for mutant in numpy_mutants(op) if not kill(op, mutant).cases]
+    assert lived == []
+
+
+def test_a_missing_bias_is_named():
+    report = verify("linear", lambda x, weight, bias=None: x @ weight.T, arrays="numpy", cases=CASES)
+    found = report.counterexample
+    assert found is not None and found.status is Status.DIFFERS and not report.agrees
+    assert found.resembles == ("bias_missing",)
+    assert found.trial is not None and found.trial.case.arrays["weight"].size <= 3  # minimal
+
+
+def test_the_exact_value_is_quoted():
+    def off_by_one(x):
+        y = np.maximum(x, 0)
+        return y + 1 if x.ndim == 2 else y
+
+    found = verify("relu", off_by_one, arrays="numpy", cases=CASES).counterexample
+    assert found is not None and found.got == found.expected + 1
+    assert "elements are wrong" in sentence(found)
+
+
+def test_a_parameter_that_is_not_taken_is_left_out_and_counted():
+    def conv2d(x, weight):
+        return reference("conv2d")(x, weight)
+
+    report = verify("conv2d", conv2d, arrays="numpy", cases=CASES)
+    assert report.agrees
+    assert {name for _, name in report.left_out} >= {"bias", "stride", "padding"}
+
+
+def test_what_raises_is_malformed_and_the_message_is_kept():
+    def broken(x):
+        raise ZeroDivisionError("by hand")
+
+    found = verify("relu", broken, arrays="numpy", cases=3).counterexample
+    assert found is not None and found.status is Status.MALFORMED
+    assert found.message == "raised ZeroDivisionError: by hand"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: None, "output is not an array of real numbers but object"),
+        (lambda x: (x, x), "relu returns output here; got 2 results"),
+        (lambda x: {"output": [[1.0], [1.0, 2.0]]}, "output is not a rectangular array"),
+    ],
+)
+def test_what_is_no_array_is_malformed(answer, message):
+    found = verify("relu", answer, arrays="numpy", cases=3).counterexample
+    assert found is not None and found.status is Status.MALFORMED and found.message == message
+
+
+def test_a_trial_is_a_function_of_its_address():
+    op = catalog.get("conv2d")
+    whole = list(trials(op, Shard("conv2d", "float32", 7, 0, 20)))
+    part = list(trials(op, Shard("conv2d", "float32", 7, 10, 20)))
+    for (i, a), (j, b) in zip(whole[10:], part, strict=True):
+        assert i == j and a.case.params == b.case.params
+        assert all(np.array_equal(a.case.arrays[n], b.case.arrays[n], equal_nan=True) for n in a.case.arrays)
+
+
+def test_shards_merge_to_the_whole():
+    from opcheck.backends.function import NumpyFunction
+
+    op, backend = catalog.get("relu"), NumpyFunction(np.abs)
+    whole = run_shard(op, Shard("relu", "float32", 1, 0, 20), backend)
+    first = run_shard(op, Shard("relu", "float32", 1, 0, 9), backend)
+    first.merge(run_shard(op, Shard("relu", "float32", 1, 9, 20), backend))
+    assert first.trials >= whole.trials
+    assert {key: row.cases > 0 for key, row in first.rows.items()} == {k: r.cases > 0 for k, r in whole.rows.items()}
+    assert not first.agrees and not whole.agrees
+
+
+def test_exhaustive_enumerates_the_sampler():
+    report = verify("linear", reference("linear"), arrays="numpy", cases=60, exhaustive=True)
+    assert report.agrees and report.trials == 60
+
+
+def test_a_report_is_json_with_exact_numbers():
+    import json
+
+    report = verify("relu", np.abs, arrays="numpy", cases=CASES)
+    data = json.loads(json.dumps(report.to_json()))
+    assert data["schema"] == "opcheck.report/1" and data["agrees"] is False
+    failure = data["failures"][0]
+    assert float.fromhex(failure["got"]) == report.failures[0].got
+    assert failure["case"]["schema"] == "opcheck.case/1"
+
+
+def test_the_package_is_the_function():
+    assert opcheck.verify("relu", lambda x: np.where(x < 0, np.zeros_like(x), x), arrays="numpy", cases=5).agrees
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "float8"}, "dtype must be one of float64, float32, float16, bfloat16"),
+        ({"cases": 0}, "cases must be at least 1"),
+        ({"seconds": -1.0}, "seconds must be more than 0"),
+        ({"arrays": "cupy"}, 'arrays must be "numpy" or "torch"'),
+        ({"candidate": 3}, "an implementation is a function"),
+        ({"candidate": "numpy"}, "--impl is a backend, FILE.py:NAME or module:NAME"),
+        ({"candidate": "no_such_module:f"}, "cannot import no_such_module"),
+        ({"candidate": "numpy:no_such_function"}, "numpy has no no_such_function"),
+        ({"claims": ["speed"]}, "there is no claim 'speed'"),
+    ],
+)
+def test_bad_arguments_are_refused(options, message):
+    with pytest.raises(Refused, match=message):
+        verify("relu", **{"candidate": np.abs, "cases": 3, **options})
