@@ -130,8 +130,8 @@ def test_the_import_rules_hold():
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("trace/bad.py", "import opcheck.spec"),
-        ("trace/bad.py", "import numpy"),
+        ("tracing/bad.py", "import opcheck.spec"),
+        ("tracing/bad.py", "import numpy"),
         ("ops/bad.py", "import opcheck.catalog"),
         ("render/bad.py", "import opcheck.ops"),
         ("sandbox/inside/bad.py", "import opcheck.language"),

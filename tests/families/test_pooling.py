@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opcheck import catalog, pooling
+from opcheck import catalog
+from opcheck.families import pooling
 from opcheck.spec import Params, Refused
 
 POOLS = pytest.mark.parametrize("name", ["max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"])

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import opcheck
-from opcheck import catalog, windows
+from opcheck import catalog
+from opcheck.families import windows
 from opcheck.choosers import ExactValues
 from opcheck.ops.conv import PADDING_MODES
 from opcheck.spec import Case, Refused
