@@ -7,7 +7,7 @@ from opcheck.language import say
 from opcheck.steps import Cell, Grid, Number
 
 MOST = 12  # rows or columns drawn; a larger array shows the part around the marks
-SLICES = 2
+SLICES = 3  # slices drawn: the channels of a colour image
 
 Place = tuple[int, ...]
 
@@ -28,15 +28,17 @@ def draw(
         places: list[Place] = [(i,) for i in columns] if shape else [()]
         return [Grid(_title(title, (), shape, None, columns), (_cells(places, shape, value, marked),))]
     slices = sorted({at[:-2] for at in marked}) or [(0,) * (len(shape) - 2)]
+    slices = [lead for lead in slices if _within(lead, shape[:-2])]
     grids = []
     for lead in slices[:SLICES]:
-        if not all(0 <= i < n for i, n in zip(lead, shape, strict=False)):
-            continue
         near = [at for at in marked | outside if at[:-2] == lead]
         rows = _range(shape[-2], [at[-2] for at in near])
         columns = _range(shape[-1], [at[-1] for at in near])
         cells = tuple(_cells([(*lead, i, j) for j in columns], shape, value, marked) for i in rows)
-        grids.append(Grid(_title(title, lead[hidden:], shape, rows, columns), cells))
+        name = _title(title, lead[hidden:], shape, rows, columns)
+        if len(slices) > SLICES and lead == slices[SLICES - 1]:
+            name += "  " + say("(and {n} more like it)", n=len(slices) - SLICES)
+        grids.append(Grid(name, cells))
     return grids
 
 

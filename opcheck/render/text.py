@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any
 
 from opcheck.language import say
@@ -128,17 +128,23 @@ class _Page:
     # --- grids and tables ---------------------------------------------------------------------------------------
 
     def drawn(self, grids: tuple[Grid, ...], indent: str) -> Iterator[str]:
-        """Grids side by side, as many as fit; brackets mark what is read, a dot is padding."""
-        shelf: list[list[str]] = []
+        """Grids side by side, as many as fit, slices of one array together; brackets mark what is read."""
         gap = " " * 4
         room = self.options.width - len(indent)
-        for lines in (each for grid in grids for each in self.grid(grid, room)):
-            across = [max(map(width, each)) for each in (*shelf, lines)]
-            if shelf and sum(across) + len(gap) * len(shelf) > room:
-                yield from (indent + line for line in beside(shelf, gap))
-                yield ""
-                shelf = []
-            shelf.append(lines)
+
+        def fits(shelf: list[list[str]]) -> bool:
+            return sum(max(map(width, lines)) for lines in shelf) + len(gap) * (len(shelf) - 1) <= room
+
+        shelf: list[list[str]] = []
+        for _, slices in groupby(grids, key=lambda grid: grid.title.partition("[")[0]):
+            parts = [lines for grid in slices for lines in self.grid(grid, room)]
+            together = fits(parts)
+            for k, lines in enumerate(parts):
+                if shelf and not fits([*shelf, *(parts[k:] if together and k == 0 else [lines])]):
+                    yield from (indent + line for line in beside(shelf, gap))
+                    yield ""
+                    shelf = []
+                shelf.append(lines)
         yield from (indent + line for line in beside(shelf, gap))
 
     def grid(self, grid: Grid, room: int) -> Iterator[list[str]]:
