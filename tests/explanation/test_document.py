@@ -80,4 +80,4 @@ def titles(channels):
 
 def test_the_channels_of_an_image_are_drawn_and_said_to_be_more_if_they_are():
     assert titles(3) == [["x[0,0]", "x[0,1]", "x[0,2]"], ["w[0,0]", "w[0,1]", "w[0,2]", "y[0,0]"]]
-    assert [line[2:] for line in titles(5)] == [f"{each}[0,2] (and 2 more like it)".split() for each in "xw"]
+    assert [line[2:8] for line in titles(5)] == [f"{each}[0,2] (and 2 more like it)".split() for each in "xw"]
