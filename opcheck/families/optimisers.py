@@ -86,7 +86,7 @@ class Optimiser(Op):
             optimiser.state[param].update({name: tensor.clone() for name, tensor in started.items()})
             optimiser.step()
             after = optimiser.state[param]
-        p = self.settle(Params.of(self.name, self.params, params), {})
+        p = self.settle(self.parameters(params), {})
         return {name: param if name == "param" else after[name] for name in self.kept(p)}
 
     @abstractmethod
@@ -109,5 +109,15 @@ def sloped(p: Params, param: Array, gradient: Array) -> Array:
 
 
 def sloped_vjp(p: Params, g: Array) -> tuple[Any, Array]:
-    """What the cotangent of `sloped` gives to param and to gradient."""
-    return p.weight_decay * g, -g if p.maximize else g
+    """What the cotangent of `sloped` gives to param and to gradient: without decay nothing to param, whatever g is.
+
+    (A root of 0 has no slope: g is NaN there, and 0·NaN would spoil a gradient that does not depend on it.)
+    """
+    return p.weight_decay * g if p.weight_decay else 0.0, -g if p.maximize else g
+
+
+def reached(p: Params, tangents: Mapping[str, Array], *states: str) -> bool:
+    """Whether a tangent arrives at what is made of the gradient (after decay) and these states: only then does a root
+    of 0, which has no slope, matter."""
+    names = {"gradient", *states, *(("param",) if p.weight_decay else ())}
+    return not names.isdisjoint(tangents)

@@ -15,6 +15,7 @@ from opcheck.families.optimisers import (
     decayed,
     flag,
     option,
+    reached,
     sloped,
     sloped_vjp,
     state,
@@ -102,10 +103,13 @@ class Adam(Optimiser):
     @np.errstate(all="ignore")
     def vjp(self, p: Params, cotangent: Any, *, param: Array, gradient: Array, **moments: Array) -> dict[str, Array]:
         now = _Moments(self._coupled(p), param, gradient, **moments)
-        after = cotangent.get("param", np.zeros(param.shape))
-        by_m = cotangent.get("exp_avg", 0.0) - after * (p.lr / now.c1) / now.divisor
-        by_largest = after * (p.lr / now.c1) * now.m / now.divisor**2 / (2.0 * now.root * now.c2)
-        by_largest = by_largest + (cotangent.get("max_exp_avg_sq", 0.0) if p.amsgrad else 0.0)
+        zeros = np.zeros(param.shape)
+        after = cotangent.get("param", zeros)
+        by_m = cotangent.get("exp_avg", zeros)
+        by_largest = cotangent.get("max_exp_avg_sq", zeros) if p.amsgrad else zeros
+        if "param" in cotangent:  # else nothing arrives at the root, which has no slope at 0
+            by_m = by_m - after * (p.lr / now.c1) / now.divisor
+            by_largest = by_largest + after * (p.lr / now.c1) * now.m / now.divisor**2 / (2.0 * now.root * now.c2)
         by_v = cotangent.get("exp_avg_sq", 0.0) + np.where(now.grew, by_largest, 0.0)
         beta1, beta2 = p.betas
         by_param, by_grad = sloped_vjp(self._coupled(p), (1.0 - beta1) * by_m + (1.0 - beta2) * 2.0 * now.g * by_v)
@@ -122,16 +126,20 @@ class Adam(Optimiser):
     def jvp(
         self, p: Params, tangents: dict[str, Array], *, param: Array, gradient: Array, **moments: Array
     ) -> dict[str, Array]:
-        now = _Moments(self._coupled(p), param, gradient, **moments)
-        zeros = np.zeros(param.shape)
+        coupled = self._coupled(p)
+        now = _Moments(coupled, param, gradient, **moments)
+        by_root = zeros = np.zeros(param.shape)
         dparam, dgrad, dm, dv, du = (tangents.get(each.name, zeros) for each in self.inputs)
-        dg = sloped(self._coupled(p), dparam, dgrad)
+        dg = sloped(coupled, dparam, dgrad)
         beta1, beta2 = p.betas
         dm = beta1 * dm + (1.0 - beta1) * dg
         dv = beta2 * dv + (1.0 - beta2) * 2.0 * now.g * dg
         du = np.where(now.grew, dv, du)
-        droot = du / (2.0 * now.root * now.c2)
-        dstep = (p.lr / now.c1) * (dm / now.divisor - now.m * droot / now.divisor**2)
+        if reached(coupled, tangents, "exp_avg_sq", "max_exp_avg_sq"):
+            moving = np.where(now.grew, reached(coupled, tangents, "exp_avg_sq"), "max_exp_avg_sq" in tangents)
+            by_root = np.where(moving, now.m * (du / (2.0 * now.root * now.c2)) / now.divisor**2, 0.0)
+        by_moment = dm / now.divisor if reached(coupled, tangents, "exp_avg") else zeros
+        dstep = (p.lr / now.c1) * (by_moment - by_root)
         kept = {"exp_avg": dm, "exp_avg_sq": dv, **({"max_exp_avg_sq": du} if p.amsgrad else {})}
         return {"param": self._shrink(p) * dparam - dstep, **kept}
 
@@ -147,7 +155,7 @@ class Adam(Optimiser):
 
     def torch_state(self, torch: Any, options: dict[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
         zeros = torch.zeros_like(tensors["param"])
-        names = self.kept(Params.of(self.name, self.params, options))[1:]
+        names = self.kept(self.parameters(options))[1:]
         if "betas" in options:
             options["betas"] = tuple(map(float, options["betas"]))  # torch's take no whole numbers
         return {

@@ -15,6 +15,7 @@ from opcheck.families.optimisers import (
     decayed,
     flag,
     option,
+    reached,
     sloped,
     sloped_vjp,
     state,
@@ -115,12 +116,16 @@ class RMSprop(Optimiser):
     @np.errstate(all="ignore")
     def vjp(self, p: Params, cotangent: Any, *, param: Array, gradient: Array, **kept: Array) -> dict[str, Array]:
         now = _Means(p, param, gradient, **kept)
-        after = cotangent.get("param", np.zeros(param.shape))
+        zeros = np.zeros(param.shape)
+        after = cotangent.get("param", zeros)
         by_step = -p.lr * after + (cotangent.get("momentum_buffer", 0.0) if p.momentum else 0.0)
-        by_variance = -by_step * now.g / now.divisor**2 / (2.0 * now.root)
+        by_variance = by_g = zeros
+        if "param" in cotangent or (p.momentum and "momentum_buffer" in cotangent):  # else nothing arrives at the root
+            by_variance = -by_step * now.g / now.divisor**2 / (2.0 * now.root)
+            by_g = by_step / now.divisor
         by_s = cotangent.get("square_avg", 0.0) + by_variance
-        by_a = (cotangent.get("grad_avg", 0.0) - 2.0 * now.a * by_variance) if p.centered else np.zeros(param.shape)
-        by_g = by_step / now.divisor + (1.0 - p.alpha) * (2.0 * now.g * by_s + by_a)
+        by_a = (cotangent.get("grad_avg", 0.0) - 2.0 * now.a * by_variance) if p.centered else zeros
+        by_g = by_g + (1.0 - p.alpha) * (2.0 * now.g * by_s + by_a)
         by_param, by_grad = sloped_vjp(p, by_g)
         gradients = {
             "param": after + by_param,
@@ -141,8 +146,10 @@ class RMSprop(Optimiser):
         dg = sloped(p, dparam, dgrad)
         ds = p.alpha * ds + (1.0 - p.alpha) * 2.0 * now.g * dg
         da = p.alpha * da + (1.0 - p.alpha) * dg
-        droot = (ds - 2.0 * now.a * da if p.centered else ds) / (2.0 * now.root)
-        dstep = dg / now.divisor - now.g * droot / now.divisor**2
+        dstep = dg / now.divisor if reached(p, tangents) else zeros
+        if reached(p, tangents, "square_avg", *(("grad_avg",) if p.centered else ())):
+            droot = (ds - 2.0 * now.a * da if p.centered else ds) / (2.0 * now.root)
+            dstep = dstep - now.g * droot / now.divisor**2
         result = {"square_avg": ds}
         if p.momentum:
             dstep = result["momentum_buffer"] = p.momentum * dv + dstep
@@ -154,7 +161,7 @@ class RMSprop(Optimiser):
 
     def torch_state(self, torch: Any, options: dict[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
         zeros = torch.zeros_like(tensors["param"])
-        names = self.kept(Params.of(self.name, self.params, options))[1:]
+        names = self.kept(self.parameters(options))[1:]
         return {"step": torch.zeros(()), **{name: tensors.get(name, zeros) for name in names}}
 
     # --- cases ------------------------------------------------------------------------------------------------

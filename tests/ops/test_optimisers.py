@@ -14,7 +14,7 @@ from opcheck.explanation import explain
 from opcheck.families.optimisers import Optimiser
 from opcheck.params import REQUIRED
 from opcheck.spec import Array, Case, Op, Param, Refused
-from tests.ops.support import Recorded, agree, cases
+from tests.ops.support import Recorded, agree, cases, cotangents_of, tangents_of
 
 NAMES = ("sgd", "adam", "adamw", "rmsprop")
 OPTIMISERS = pytest.mark.parametrize("name", NAMES)
@@ -80,6 +80,42 @@ def test_to_maximize_is_to_minimize_the_negated(name: str, data: Any) -> None:
     other = Case(name, negated, {**case.params, "maximize": not case.params.get("maximize", False)})
     for output, made in op.run(other).items():
         assert np.array_equal(made, op.run(case)[output])
+
+
+class Singular(ExactValues):
+    """Zeros wherever they may stand, so that roots are 0, and squares smaller than they can be: roots of negatives."""
+
+    def array(self, *shape: int) -> Array:
+        return np.asarray(self.rng.choice([0.0, 0.0, 1.0, -14.0], size=shape))
+
+    def positive(self, *shape: int) -> Array:
+        return np.asarray(self.rng.choice([0.0, 1.0], size=shape) - (self.rng.random() < 0.3) * 200.0)
+
+
+@OPTIMISERS
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_a_root_without_a_slope_spoils_only_what_depends_on_it(name: str, data: Any, seed: int) -> None:
+    """The gradient of param does not, without weight decay: it is the cotangent, where other gradients are NaN."""
+    op = catalog.get(name)
+    case = data.draw(cases(op, Singular))
+    p, shapes = op.checked(case)
+    recorded = Recorded(op, case)
+    cotangents, tangents = cotangents_of(op, shapes, seed), tangents_of(op, case, seed)
+    for exact, found in (
+        (recorded.vjp(cotangents), op.vjp(p, cotangents, **case.arrays)),
+        (recorded.jvp(tangents), op.jvp(p, tangents, **case.arrays)),
+    ):
+        for each in exact.places:
+            expected = exact[each].ravel()
+            undefined = [number != number for number in expected]
+            assert undefined == np.isnan(np.broadcast_to(found[each], exact[each].shape)).ravel().tolist(), each
+
+
+def test_the_gradient_of_param_is_the_cotangent_where_rounding_makes_the_variance_negative() -> None:
+    gradients = reference.rmsprop.vjp(
+        {"param": [-14.0]}, [0.0], [2.0], square_avg=[8.75], grad_avg=[3.0], alpha=0.75, centered=True
+    )
+    assert gradients["param"].tolist() == [-14.0] and np.isnan(gradients["gradient"]).all()
 
 
 # --- sgd ------------------------------------------------------------------------------------------------------------
