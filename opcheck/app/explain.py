@@ -70,7 +70,13 @@ def operator_command(op: Op) -> click.Command:
 
     own = [_option(argument) for argument in op.arguments if argument.name not in NAMES]
     shared = [option for option in (*CALCULATION, *OPTIONS) if option.name not in {each.name for each in own}]
-    return click.Command(op.name, params=[*own, *shared], callback=run, help=f"{op.summary}\n\n{op.formula}")
+    return click.Command(
+        op.name,
+        params=[*own, *shared],
+        callback=run,
+        help=f"{op.summary}\n\n{op.formula}",
+        context_settings={"token_normalize_func": lambda flag: flag.replace("_", "-")},  # --kernel_size is torch's name
+    )
 
 
 def _option(argument: Input | Param) -> click.Option:

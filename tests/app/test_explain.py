@@ -140,3 +140,9 @@ def test_a_reader_who_has_seen_enough_is_no_error():
     done = subprocess.run(command, shell=True, cwd=root, capture_output=True, encoding="utf-8", check=False)
     assert done.stderr == ""
     assert done.stdout.startswith("conv2d   x 30×30")
+
+
+def test_a_flag_may_be_spelled_as_torch_spells_it():
+    as_torch, as_unix = (run("explain", "max_pool2d", f"--{flag}", "2") for flag in ("kernel_size", "kernel-size"))
+    assert as_torch.code == 0
+    assert as_torch == as_unix
