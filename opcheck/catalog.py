@@ -42,11 +42,13 @@ def get(name: str) -> Op:
     for op in every():
         if name == op.name or name.lower() in (alias.lower() for alias in op.aliases):
             return op
+    raise UnknownOperator(say("there is no operator {name}", name=repr(name)), fix=_suggestion(name.lower()))
+
+
+def _suggestion(name: str) -> str:
+    """The operators whose names or aliases are near, each once."""
     import difflib
 
-    names = [op.name for op in every()]
-    near = difflib.get_close_matches(name.lower(), names + [a for op in every() for a in op.aliases], n=3, cutoff=0.5)
-    raise UnknownOperator(
-        say("there is no operator {name}", name=repr(name)),
-        fix=say("Did you mean {near}?", near=say(" or ").join(near)) if near else say("opcheck ops lists them"),
-    )
+    operators = {spelling.lower(): op.name for op in every() for spelling in (op.name, *op.aliases)}
+    near = dict.fromkeys(operators[each] for each in difflib.get_close_matches(name, operators, n=3, cutoff=0.5))
+    return say("Did you mean {near}?", near=say(" or ").join(near)) if near else say("opcheck ops lists them")
