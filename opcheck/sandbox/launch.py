@@ -1,5 +1,6 @@
 """Starts the process in which strangers' code runs, under the strongest isolation that this machine has."""
 
+import compileall
 import functools
 import json
 import os
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -98,6 +99,7 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
     file, root = _inside(code, isolation)
     trusted = isolation is Isolation.TRUSTED
     worker: dict[str, object] = {"requests": theirs_in, "replies": theirs_out}
+    _compiled()
     try:
         policy, program = _plan(code, isolation, limits, worker, ("opcheck", *hidden))
         with tempfile.TemporaryFile() as told:
@@ -139,7 +141,11 @@ def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[str, st
 
 
 def _plan(
-    code: File | Source | Module, isolation: Isolation, limits: Limits, worker: dict[str, object], hidden: Sequence[str]
+    code: File | Source | Module,
+    isolation: Isolation,
+    limits: Limits,
+    worker: dict[str, object],
+    hidden: tuple[str, ...],
 ) -> tuple[dict[str, object], list[str]]:
     """What `confine` shall do, and the command that starts it, but for the descriptor of the former."""
     bubblewrap, trusted = isolation is Isolation.BUBBLEWRAP, isolation is Isolation.TRUSTED
@@ -170,19 +176,18 @@ def _rlimits(limits: Limits, trusted: bool) -> dict[str, int]:
     return found
 
 
-def _bubblewrap(code: File | Source | Module, limits: Limits, hidden: Sequence[str]) -> list[str]:
+def _bubblewrap(code: File | Source | Module, limits: Limits, hidden: tuple[str, ...]) -> list[str]:
     program = which("bwrap")
     if program is None:
         raise NoSandbox(say("bubblewrap (bwrap) is not installed"))
     command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     command += ["--size", str(limits.disk), "--tmpfs", "/tmp"]  # first: the interpreter itself may live beneath it
-    readable = [*_readable(), *_PROCESSOR]
-    for path in readable:
+    for path in (*_readable(), *_PROCESSOR):
         if Path(path).is_symlink():  # /lib64 -> usr/lib64
             command += ["--symlink", str(Path(path).readlink()), path]
         else:
             command += ["--ro-bind-try", path, path]
-    for path in _hiding(readable, hidden):
+    for path in _hiding(hidden):
         command += ["--tmpfs", path, "--remount-ro", path] if Path(path).is_dir() else ["--ro-bind", "/dev/null", path]
     for device in _DEVICES:
         command += ["--dev-bind", device, device]
@@ -193,11 +198,11 @@ def _bubblewrap(code: File | Source | Module, limits: Limits, hidden: Sequence[s
     return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
 
-def _landlock(code: File | Source | Module, hidden: Sequence[str]) -> dict[str, list[str]]:
+def _landlock(code: File | Source | Module, hidden: tuple[str, ...]) -> dict[str, list[str]]:
     readable = [*_readable(), *_PROCESSOR, *_DEVICES, str(INSIDE)]
     if isinstance(code, File):
         readable.append(str((code.root or code.path).resolve()))
-    masked = [Path(path) for path in _hiding(readable, hidden)]
+    masked = [Path(path) for path in _hiding(hidden)]
     split = {parent for path in masked for parent in path.parents}
     allowed: dict[str, list[str]] = {"read": [], "list": [], "write": ["/dev/null"]}
     # Landlock can allow but not take back: a folder that holds something masked is listed, and its other parts read.
@@ -212,9 +217,17 @@ def _landlock(code: File | Source | Module, hidden: Sequence[str]) -> dict[str, 
     return allowed
 
 
-def _hiding(readable: Iterable[str], hidden: Iterable[str]) -> list[str]:
+@functools.cache
+def _compiled() -> None:
+    """Keep bytecode of what every worker runs where Python itself would, if it had imported that and may."""
+    if not sys.dont_write_bytecode:
+        compileall.compile_dir(INSIDE, quiet=2)
+
+
+@functools.cache
+def _hiding(hidden: tuple[str, ...]) -> list[str]:
     """The files and folders beneath the readable paths that are, or belong to, the hidden modules."""
-    folders = {*_packages(), *(str(folder) for path in readable for folder in Path(path).glob("python*/*-packages"))}
+    folders = {*_packages(), *(str(each) for path in _readable() for each in Path(path).glob("python*/*-packages"))}
     return sorted(
         str(found)
         for folder in folders

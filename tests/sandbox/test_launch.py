@@ -1,15 +1,16 @@
 import os
+import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from opcheck.sandbox import Call, Isolation, Limits, NoSandbox, Source, Worker, capabilities
-from opcheck.sandbox.launch import _landlock
+from opcheck.sandbox import Call, Isolation, Limits, NoSandbox, Source, Status, Worker, capabilities, launch
 
 SOURCE = "def f(x): return x\n"
 
@@ -71,11 +72,34 @@ def test_too_little_memory_to_start_is_said(isolation):
 
 
 def test_landlock_lists_a_folder_with_something_hidden_and_reads_the_rest():
-    allowed = _landlock(Source(""), ["numpy"])
+    allowed = launch._landlock(Source(""), ("numpy",))
     folder = str(Path(np.__file__).parent.parent)
     assert folder in allowed["list"] and folder not in allowed["read"]
     assert str(Path(np.__file__).parent) not in allowed["read"]
     assert any(path.startswith(f"{folder}/hypothesis") for path in allowed["read"])
+
+def test_a_worker_starts_with_little_more_than_numpy(isolation):
+    """A class has hundreds of workers: what each imports beside numpy is paid for hundreds of times."""
+    with Worker(Source("import sys\nNAMES = sorted(sys.modules)\n"), isolation) as worker:
+        found = worker.run([], want={"names": "module.NAMES"}).values["names"]
+    script = "import sys, numpy, dataclasses, inspect, json; print(*sys.modules)"
+    command = [sys.executable, "-S", "-c", f"import sys; sys.path += {launch._packages()!r}; {script}"]
+    needed = {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()}
+    ours = {path.stem for path in launch.INSIDE.glob("*.py")} | {"submission"}
+    assert {*found} - needed - ours <= {"errno", "faulthandler", "fcntl", "gc", "importlib.machinery", "resource"}
+
+
+def test_what_every_worker_runs_is_compiled_once(isolation, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "INSIDE", Path(shutil.copytree(launch.INSIDE, tmp_path / "inside")))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    launch._compiled.cache_clear()
+    try:
+        with Worker(Source(SOURCE), isolation) as worker:
+            assert worker.load().status is Status.OK
+    finally:
+        launch._compiled.cache_clear()
+    files = [*launch.INSIDE.glob("*.py")]
+    assert files and all(Path(cache_from_source(file)).is_file() for file in files)
 
 
 @pytest.mark.parametrize("name", ["../x", "torch.nn", "", "numpy", "*"])

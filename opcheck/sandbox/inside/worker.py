@@ -2,20 +2,18 @@
 
 It knows no expected result and imports nothing of ours but the wire and two neighbours. Whatever the code here does to
 this process, the other end sees a message that decodes to plain arrays, or a process that ended. `confine` starts it.
+A class has hundreds of workers, so what numpy does not import itself is worth a thought: pathlib and random are not.
 """
 
 import faulthandler
 import importlib
-import importlib.abc
 import importlib.machinery
 import os
-import random
 import sys
 import types
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fcntl import F_DUPFD_CLOEXEC, fcntl
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,12 +67,13 @@ class Channel:
 
 
 def _hide(descriptor: int) -> int:
-    copy: int = fcntl(descriptor, F_DUPFD_CLOEXEC, random.SystemRandom().randrange(32, 200))
+    somewhere = 32 + int.from_bytes(os.urandom(4), "little") % 168
+    copy: int = fcntl(descriptor, F_DUPFD_CLOEXEC, somewhere)
     os.close(descriptor)
     return copy
 
 
-class Hidden(importlib.abc.MetaPathFinder):
+class Hidden:  # importlib.abc.MetaPathFinder is no more than its method
     """Says clearly that a module is not available; that its files cannot be read is the launcher's doing."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -105,7 +104,7 @@ class Session:
                 module.__file__ = request["file"]
                 sys.modules["submission"] = module
                 sys.path.insert(0, self._root)
-                source = request["source"] if "source" in request else Path(request["file"]).read_bytes()
+                source = request["source"] if "source" in request else _bytes(request["file"])
                 failure = loading.execute(source, request["file"], module, request["definitions_only"])
         except BaseException as error:
             return {**self._failure(error), "names": []}
@@ -180,6 +179,11 @@ class Session:
         return file[len(self._root) :].lstrip("/") if self._root and file.startswith(self._root) else file
 
 
+def _bytes(file: str) -> bytes:
+    with open(file, "rb") as opened:  # noqa: PTH123
+        return opened.read()
+
+
 def _report(kind: str, message: str, file: str = "", line: int = 0) -> dict[str, wire.Value]:
     return {"type": kind[:TEXT_LIMIT], "message": message[:TEXT_LIMIT], "file": file[:TEXT_LIMIT], "line": line}
 
@@ -211,10 +215,11 @@ def _plain(value: Any, depth: int = 0) -> wire.Value:
 def main(requests: int, replies: int, hidden: list[str]) -> None:
     """Answer requests until the other end closes the pipe. `hidden` names modules that must not be imported."""
     faulthandler.enable()
-    with suppress(OSError):  # short of memory, the machine shall end this process and not its parent
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    # short of memory, the machine shall end this process and not its parent
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+        file.write("1000")
     channel = Channel(requests, replies)
-    sys.path.remove(str(Path(__file__).parent))
+    sys.path.remove(os.path.dirname(__file__))  # noqa: PTH120
     sys.argv = ["submission"]
     if hidden:
         sys.meta_path.insert(0, Hidden(hidden))
