@@ -13,7 +13,7 @@ from opcheck.grading import conventions
 from opcheck.grading.cases import EXTREME, draw
 from opcheck.grading.conventions import Convention, Entry
 from opcheck.grading.reader import Reader
-from opcheck.grading.scope import EXTRA, Scope, is_optimiser, names
+from opcheck.grading.scope import Scope, is_optimiser, names
 from opcheck.language import CATALOGUES, say
 from opcheck.sandbox import Limits
 from opcheck.spec import Op
@@ -255,7 +255,7 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
             except Refused as error:
                 raise reader.refuse(name, error.rule, error.got) from None
             return
-    if name in EXTRA and name != "ties":
+    if name in ("kernel_size", "batch"):
         if not all(isinstance(k, int) and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
             raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
     elif not isinstance(value, bool):

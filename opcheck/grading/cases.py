@@ -30,11 +30,15 @@ class Drawn:
     """The trials of one question for one submission."""
 
     ordinary: tuple[Trial, ...]
-    special: tuple[Trial, ...]
+    special: tuple[Trial, ...] = ()
+    whole: tuple[Trial, ...] = ()  # whose first array has whole numbers in an integer type
 
 
-def draw(scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream: bool = True) -> Drawn:
-    """The trials of a question: the aims of its family on exact and real numbers, then, if wanted, special values.
+def draw(
+    scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream: bool = True, whole: bool = False
+) -> Drawn:
+    """The trials of a question: the aims of its family on exact and real numbers, then, if wanted, special values and
+    an input of an integer type.
 
     Without `upstream` the cotangents are ones, for code that takes none.
     """
@@ -48,8 +52,10 @@ def draw(scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream:
         for index in range(SPECIAL):
             rng = np.random.default_rng([*seed, 1000 + index])
             extreme.append(_special(scope, dtype, rng, index))
-    drawn = Drawn(tuple(trials), tuple(extreme))
-    return drawn if upstream else Drawn(*(tuple(map(_of_itself, each)) for each in (drawn.ordinary, drawn.special)))
+    if not upstream:
+        trials, extreme = [[_of_itself(each) for each in found] for found in (trials, extreme)]
+    integers = whole and True in scope.options("integers")
+    return Drawn(tuple(trials), tuple(extreme), (_whole(scope, dtype, seed),) if integers else ())
 
 
 def _of_itself(trial: Trial) -> Trial:
@@ -84,6 +90,17 @@ def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> 
         x.flat[rng.integers(x.size, size=2)] = (np.nan, np.inf, -np.inf)[index]
         policy = "special"
     return _trial(scope.op, Case(case.op, {**case.arrays, name: x}, case.params), dtype, policy, rng)
+
+
+def _whole(scope: Scope, dtype: str, seed: Sequence[int]) -> Trial:
+    """The first array of an integer type, the others with fractions: an array made like the first cannot hold the
+    result. Forward only: an array of integers has no gradient."""
+    rng = np.random.default_rng([*seed, 3000])
+    aims, make = family(scope.op)
+    case = make(Drawing(scope, rng, "exact", dtype), aims[0])
+    first, *others = case.arrays
+    arrays = {first: case.arrays[first].astype(np.int64), **{name: case.arrays[name] / 2 for name in others}}
+    return Trial(Case(case.op, arrays, case.params), dtype, "exact")
 
 
 def _logits(x: Array, rng: np.random.Generator, one_row_below: bool) -> Array:

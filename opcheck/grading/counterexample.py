@@ -9,7 +9,7 @@ from opcheck.errors import Refused
 from opcheck.explanation import explain
 from opcheck.explanation.grids import draw
 from opcheck.grading.calls import Failed
-from opcheck.grading.parts import Finding
+from opcheck.grading.parts import Finding, in_reals
 from opcheck.grading.sizes import cut, sizes
 from opcheck.grading.student import Student
 from opcheck.language import say
@@ -32,7 +32,11 @@ def smallest(student: Student, finding: Finding) -> Verdict:
                   default=finding.wrongs[0].verdict)  # fmt: skip
     assert verdict.trial is not None
     lost = student.made(verdict.trial.case, verdict.trial.cotangent).lost
-    if lost or verdict.claim in ("pure", "efficiency") or finding.wrongs[0].outcome is not finding.outcome:
+    if (
+        lost
+        or verdict.claim in ("pure", "efficiency", "repeat", "whole")
+        or finding.wrongs[0].outcome is not finding.outcome
+    ):
         return verdict  # each attempt would cost the time limit again
     search = Search(op, verdict, student)
     search.left = ATTEMPTS
@@ -97,7 +101,7 @@ def shown(student: Student, verdict: Verdict) -> list[Block]:
     if gradient:
         arrays |= {op.output(name).symbol + "̄": each for name, each in trial.cotangent.items()}
     blocks += _row(arrays, ())
-    if verdict.name:
+    if verdict.name and verdict.claim != "repeat":
         made = student.made(trial.case, trial.cotangent if gradient else None)
         got = (made.gradients if gradient else made.outputs).get(verdict.name)
         right = _right(op, trial, verdict.name, gradient)
@@ -141,7 +145,7 @@ def _call(trial: Trial) -> str:
 
 def _right(op: Op, trial: Trial, name: str, gradient: bool) -> Array | None:
     p, shapes = op.checked(trial.case)
-    arrays = widened(trial.case.arrays)
+    arrays = widened(in_reals(trial).case.arrays)
     with np.errstate(all="ignore"):
         if gradient:
             found: Any = op.vjp(p, one_or_dict(op, trial.cotangent), **arrays)

@@ -31,7 +31,7 @@ def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Tri
 
     Where nothing explains all gradients together, each wrong one is explained by itself.
     """
-    differing = [each for each in verdicts if each.status is Status.DIFFERS and each.claim != "pure"]
+    differing = [each for each in verdicts if each.status is Status.DIFFERS and each.claim not in ("pure", "repeat")]
     if not differing:
         return Diagnosis()
     gradient = differing[0].claim.startswith("vjp")

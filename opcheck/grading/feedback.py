@@ -42,11 +42,12 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
     message = _sentence(part, smallest)
     if assignment.shows("diagnosis"):
-        sentences = [*(say(mistake.sentence) for mistake in found.mistakes[:2]), *found.relations]
+        op, convention = student.question.op, student.question.convention
+        sentences = [*(say(convention.sentence(op, mistake)) for mistake in found.mistakes[:2]), *found.relations]
         if sentences:
             message = sentences[0]
             blocks.append(Prose(_diagnosed(sentences)))
-        if right := _right(student, finding, len(trials)):
+        if right := _right(finding):
             blocks.append(Prose(right, "note"))
     if assignment.shows("worked calculation"):
         blocks += counterexample.worked(student, smallest)
@@ -66,7 +67,7 @@ def _brief(part: str, finding: Finding) -> str:
 
 def _sentence(part: str, verdict: Verdict) -> str:
     """What is wrong, in one line: the first wrong number, or the message of the failure."""
-    if verdict.status is not Status.DIFFERS or verdict.expected is None:
+    if verdict.status is not Status.DIFFERS or verdict.expected is None or verdict.claim == "whole":
         return verdict.message
     what = say("the gradient of {name}", name=verdict.name) if verdict.claim.startswith("vjp") else verdict.name
     place = f"[{', '.join(map(str, verdict.at))}]" if verdict.at else ""
@@ -97,9 +98,11 @@ def _diagnosed(sentences: Sequence[str]) -> str:
     return say("What this looks like: {sentence} Or: {other}", sentence=sentences[0], other=sentences[1])
 
 
-def _right(student: Student, finding: Finding, trials: int) -> str:
+def _right(finding: Finding) -> str:
     """What was right, so that nobody looks for the bug there."""
-    wrong = len({id(each.verdict.trial) for each in finding.wrongs})
+    if finding.wrongs[0].verdict.claim == "repeat":
+        return say("What was right: the first call of backward.")
+    wrong, trials = len({id(each.verdict.trial) for each in finding.wrongs}), finding.trials
     parts = []
     if wrong < trials:
         parts.append(say("right on {n} of {all} cases", n=trials - wrong, all=trials))

@@ -57,8 +57,9 @@ def ask(
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     seeds = [seed, zlib.crc32(question.name.encode())]
     special = "special values" in question.points
-    drawn = draw(question.scope, question.dtype, seeds, special, question.entry.upstream)
-    student.prefetch([*drawn.ordinary, *drawn.special], needs_gradients)
+    whole = "shapes" in question.points and question.arrays == "numpy"  # torch does not mix types
+    drawn = draw(question.scope, question.dtype, seeds, special, question.entry.upstream, whole)
+    student.prefetch([*drawn.ordinary, *drawn.special, *drawn.whole], needs_gradients)
     checks = []
     for part, points in question.points.items():
         spent = time.monotonic()

@@ -45,12 +45,15 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         trial = large(student.question.scope, student.question.dtype, seeds)
         wrongs = list(_slow(student, trial))
         return _finding(wrongs, 1)
-    trials = {"special values": drawn.special, "shapes": (*drawn.ordinary, *drawn.special)}.get(kind, drawn.ordinary)
+    everything = (*drawn.ordinary, *drawn.special, *drawn.whole)
+    trials = {"special values": drawn.special, "shapes": everything}.get(kind, drawn.ordinary)
     look = {"forward": _forward, "special values": _forward, "shapes": _shapes, "vjp": _vjp}[kind]
     wrongs = []
     for trial in trials:
         found = [each for each in look(student, trial) if not name or each.verdict.name in ("", name)]
         wrongs += found[:1] if kind != "vjp" else found
+    if kind == "vjp" and not wrongs:
+        wrongs = [each for each in _repeated(student) if not name or each.verdict.name in ("", name)]
     return _finding(wrongs, len(trials))
 
 
@@ -106,7 +109,65 @@ def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
                 yield Wrong(Outcome.WRONG, replace(verdict, name=name))
 
 
+def _repeated(student: Student) -> Iterator[Wrong]:
+    """Backward called a second time on what one forward call left: it must neither add up nor use it up."""
+    found = student.again()
+    if found is None:
+        return
+    trial, made = found
+    if failed := _first_failure(made.outputs) or _first_failure(made.gradients):
+        message = say("called a second time after one forward pass, backward fails: {reason}", reason=str(failed))
+        yield Wrong(Outcome.CRASHED, Verdict(Status.MALFORMED, "repeat", trial, message=message))
+        return
+    check = Check(student.question.op, trial, student)
+    for name, expected in check.expected_gradients.items():
+        got = made.gradients.get(name)
+        if not isinstance(got, np.ndarray) or check.compare(f"vjp:{name}", "gradient", {name: got}).verdict is None:
+            continue
+        if np.array_equal(got, 3 * expected):  # the upstream gradient of the first call was twice that of the second
+            message = say(
+                "a second call of backward adds to the gradient of {name} of the first: start anew", name=name
+            )
+        else:
+            message = say("called a second time after one forward pass, backward gives another gradient of {name}: "
+                          "something that forward kept was changed", name=name)  # fmt: skip
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message))
+
+
+def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
+    """The first array in an integer type: the results have fractions all the same."""
+    made = student.made(trial.case)
+    given = say("given {name} as integers", name=next(iter(trial.case.arrays)))
+    if failed := _first_failure(made.outputs):
+        message = say("{given}: {message}", given=given, message=str(failed))
+        yield Wrong(failed.outcome, Verdict(Status.MALFORMED, "whole", trial, message=message))
+        return
+    for name, message in {**made.misshaped, **made.mistyped}.items():
+        message = say("{given}: {message}", given=given, message=message)
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "whole", trial, name, message=message))
+        return
+    check = Check(student.question.op, in_reals(trial), student)
+    verdict = check.compare("whole", "output", made.outputs).verdict  # type: ignore[arg-type]  # no failure among them
+    if verdict is not None:
+        message = say("{given}: {name} is {got}; it should be {right}: was it cut to whole numbers?", given=given,
+                      name=_place(verdict), got=verdict.got, right=verdict.expected)  # fmt: skip
+        yield Wrong(Outcome.WRONG, replace(verdict, trial=trial, message=message))
+
+
+def in_reals(trial: Trial) -> Trial:
+    """The trial with its first array as real numbers again."""
+    first, *_ = arrays = trial.case.arrays
+    return trial.replace(case=replace(trial.case, arrays={**arrays, first: arrays[first].astype(np.float64)}))
+
+
+def _place(verdict: Verdict) -> str:
+    return f"{verdict.name}[{', '.join(map(str, verdict.at))}]" if verdict.at else verdict.name
+
+
 def _shapes(student: Student, trial: Trial) -> Iterator[Wrong]:
+    if trial.case.arrays[student.question.op.inputs[0].name].dtype.kind == "i":
+        yield from _whole(student, trial)
+        return
     made = student.made(trial.case, trial.cotangent if _differentiates(student) else None)
     failed = _first_failure(made.outputs) or _first_failure(made.gradients)
     if failed:

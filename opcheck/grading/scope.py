@@ -11,6 +11,7 @@ from opcheck.params import REQUIRED
 from opcheck.spec import Case, Op
 
 BATCH = (1, 2, 3, 4)
+BOTH = (True, False)
 
 # What is asked where an assignment says nothing; whatever is not named keeps torch's default.
 _CONVOLUTION = {
@@ -21,19 +22,29 @@ _CONVOLUTION = {
 }
 _POOL = {"kernel_size": (2, 3, (2, 3), (3, 2)), "stride": (None, 1, 2, 3), "padding": (0, 1)}
 _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
-    "linear": {"bias": (True, False), "batch": BATCH},
-    "conv2d": _CONVOLUTION,
-    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1)},
-    "max_pool2d": {**_POOL, "ties": (True, False)},
-    "max_pool1d": {**_POOL, "kernel_size": (2, 3), "ties": (True, False)},
-    "avg_pool2d": _POOL,
-    "avg_pool1d": {**_POOL, "kernel_size": (2, 3)},
-    "relu": {"ties": (True, False)},
+    "linear": {"bias": (True, False), "batch": BATCH, "integers": BOTH},
+    "conv2d": {**_CONVOLUTION, "integers": BOTH},
+    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1), "integers": BOTH},
+    "max_pool2d": {**_POOL, "ties": BOTH},
+    "max_pool1d": {**_POOL, "kernel_size": (2, 3), "ties": BOTH},
+    "avg_pool2d": {**_POOL, "integers": BOTH},
+    "avg_pool1d": {**_POOL, "kernel_size": (2, 3), "integers": BOTH},
+    "relu": {"ties": BOTH},
+    "sigmoid": {"integers": BOTH},
+    "tanh": {"integers": BOTH},
+    "mse_loss": {"integers": BOTH},
     "softmax": {"dim": (-1, 1)},
     "log_softmax": {"dim": (-1, 1)},
 }
 
-EXTRA = {"kernel_size": ("conv1d", "conv2d"), "ties": ("max_pool1d", "max_pool2d", "relu"), "batch": ("linear",)}
+# What may have a range besides parameters and optional arrays, and for which operators it says something. `integers` is
+# about forward calls whose first array is of whole numbers: results must not be cut to them.
+EXTRA = {
+    "kernel_size": ("conv1d", "conv2d"),
+    "ties": ("max_pool1d", "max_pool2d", "relu"),
+    "batch": ("linear",),
+    "integers": ("linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "sigmoid", "tanh", "mse_loss"),
+}
 
 
 @dataclass(frozen=True)

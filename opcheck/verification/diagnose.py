@@ -1,7 +1,8 @@
 """What a wrong answer looks like: the named mistakes and the general relations that predict it on every failing case.
 
-A prediction counts only if it differs from the right answer where the candidate does, and agrees with what came within
-the operator's own bound: so that a name is a finding and not a guess.
+A prediction must agree with what came in every failure, within the operator's own bound, and differ from the right
+answer in one at least: so that a name is a finding and not a guess. Where it differs by less than the rounding of what
+came, a failure neither speaks for a name nor against it.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,41 +29,47 @@ LOWER_PRECISION = {
 def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
     """The names of all mistakes and relations that predict every one of these failures."""
     found: set[str] | None = None
+    telling: set[str] = set()
     for verdict in verdicts:
         if verdict.trial is None or verdict.status is not Status.DIFFERS:
             continue
         try:
-            names = set(_explain(Check(op, verdict.trial, backend), verdict))
+            names = _explain(Check(op, verdict.trial, backend), verdict)
         except Exception:  # a candidate may fail in other ways when it runs again
-            names = set()
-        found = names if found is None else found & names
+            names = {}
+        found = set(names) if found is None else found & set(names)
+        telling |= {name for name, differs in names.items() if differs}
     order = [*(each.name for each in op.mistakes), *_RELATIONS, *LOWER_PRECISION]
-    return tuple(sorted(found or (), key=lambda name: order.index(name) if name in order else len(order)))
+    return tuple(
+        sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
+    )
 
 
-def _explain(check: Check, verdict: Verdict) -> list[str]:
+def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
+    """The names that predict this failure, and whether by something that the right answer would not explain too."""
     kind = _kind(verdict.claim)
     if not kind:
-        return []
+        return {}
     got, expected = _answers(check, kind)
     if not got:
-        return []
-    names = [
-        each.name for each in check.op.mistakes if _predicts(check, kind, got, expected, _mistaken(check, kind, each))
-    ]
+        return {}
+    predictions = {
+        each.name: _predicts(check, got, expected, _mistaken(check, kind, each)) for each in check.op.mistakes
+    }
+    names = {name: differs for name, differs in predictions.items() if differs is not None}
     same_shape = all(got[name].shape == expected[name].shape for name in got)
     for name, relation in _RELATIONS.items():
         try:
             predicted = {each: relation(got[each], expected[each]) for each in got}
         except (ValueError, IndexError):
             continue
-        if _predicts(check, kind, got, expected, predicted):
-            names.append(name)
+        if _predicts(check, got, expected, predicted):
+            names[name] = True
     factor = _constant_factor(got, expected) if same_shape else None
-    if factor is not None and _predicts(check, kind, got, expected, {n: expected[n] * factor for n in got}):
-        names.append(say("{factor} times the right answer", factor=f"{factor:.6g}"))
+    if factor is not None and _predicts(check, got, expected, {n: expected[n] * factor for n in got}):
+        names[say("{factor} times the right answer", factor=f"{factor:.6g}")] = True
     if same_shape and kind == "output":
-        names += [name for name in LOWER_PRECISION if _lower_precision(check, got, expected, name)]
+        names |= dict.fromkeys((name for name in LOWER_PRECISION if _lower_precision(check, got, expected, name)), True)
     return names
 
 
@@ -97,22 +104,22 @@ def _mistaken(check: Check, kind: str, mistake: Any) -> dict[str, Array] | None:
 
 
 def _predicts(
-    check: Check, kind: str, got: dict[str, Array], expected: dict[str, Array], predicted: dict[str, Array] | None
-) -> bool:
-    """Whether a prediction is what came, within the bound, and not the right answer."""
+    check: Check, got: dict[str, Array], expected: dict[str, Array], predicted: dict[str, Array] | None
+) -> bool | None:
+    """Whether a prediction, which is what came within the bound, differs from the right answer; None if it is not."""
     if predicted is None:
-        return False
+        return None
     differs = False
     for name, each in got.items():
         other = np.asarray(predicted.get(name))
         if name not in predicted or other.shape != each.shape:
-            return False
+            return None
         u = 2.0**-check.f.digits
         scale = max(_largest(expected[name]), _largest(other))
         room = 64 * u * scale + 64 * u * np.where(np.isfinite(other), np.abs(other), 0.0)
         with np.errstate(all="ignore"):
             if not np.all((np.abs(each - other) <= room) | (each == other) | (np.isnan(each) & np.isnan(other))):
-                return False
+                return None
             right = expected[name]
             differs = differs or right.shape != other.shape or bool(np.any(~(np.abs(other - right) <= room)))
             # an error of few bounds is explained too, if what is left of it is far smaller

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from opcheck.grading import conventions
 from opcheck.grading.results import Check, Outcome, Result
 from opcheck.steps import Apply, Cell, Formula, Grid, Grids, Number, Prose, Step, Symbol, Table
 
@@ -17,6 +18,7 @@ class Asked(NamedTuple):
 
     name: str
     op: Any
+    convention: Any = conventions.get("functional")
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,15 @@ A teacher's own convention is a Python file beside the assignment that defines C
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from opcheck.grading.conventions.layouts import SAME, Layout
+from opcheck.grading.conventions.sentences import Sentences
 from opcheck.sandbox import Call, Definition, Set
-from opcheck.spec import Array, Case, Op, Params
+from opcheck.spec import Array, Case, Mistake, Op, Params
 
 Allowed = Callable[[Any], bool]
 
@@ -103,6 +104,12 @@ class Convention:
     gradients: Callable[[Request, Cotangent], Plan]
     arrays: str = "numpy"
     autograd: bool = False  # with tensors, gradients come from torch and not from a function of the student's
+    repeats: bool = False  # whether backward may be called twice on what one forward call left, for the same gradients
+    sentences: Sentences = field(default_factory=dict)  # on mistakes whose own sentence is about torch's layout
+
+    def sentence(self, op: Op, mistake: Mistake) -> str:
+        """What a student of this convention reads about a mistake."""
+        return self.sentences.get(op.name, {}).get(mistake.name, mistake.sentence)
 
     def entry(self, op: str, name: str = "") -> Entry:
         """The entry of an operator that has this forward name; raises KeyError if the operator has none at all."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from opcheck.grading.conventions import sentences
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -126,7 +127,13 @@ _ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     ),
 }
 CONVENTION = Convention(
-    "cmu", "CMU 11-785 since 2023: classes, gradients in .dLdW and .dLdb", _ENTRIES, call, gradients
+    "cmu",
+    "CMU 11-785 since 2023: classes, gradients in .dLdW and .dLdb",
+    _ENTRIES,
+    call,
+    gradients,
+    repeats=True,
+    sentences=sentences.CMU,
 )
 _UNTIL_2022 = {
     **{op: entry for op, entry in _ENTRIES.items() if op != "softmax"},
@@ -136,5 +143,9 @@ _UNTIL_2022 = {
     "tanh": Entry(("Tanh",), upstream=False),
 }
 CMU2022 = replace(
-    CONVENTION, name="cmu2022", summary="CMU 11-785 until 2022: backward() without arguments", entries=_UNTIL_2022
+    CONVENTION,
+    name="cmu2022",
+    summary="CMU 11-785 until 2022: backward() without arguments",
+    entries=_UNTIL_2022,
+    sentences=sentences.CMU2022,
 )

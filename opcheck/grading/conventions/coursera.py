@@ -12,6 +12,7 @@ The course's mask of a pool marks every place that equals the maximum, so ties a
 
 from typing import Any
 
+from opcheck.grading.conventions import sentences
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -26,6 +27,7 @@ from opcheck.grading.conventions.base import (
 from opcheck.grading.conventions.layouts import (
     CHANNELS_LAST,
     COLUMN,
+    COLUMN_OF_COLUMNS,
     FOUR,
     KERNEL_LAST,
     SAME,
@@ -61,7 +63,7 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
         return Plan(steps, {
             "input": Reading("gradients[0]", TRANSPOSED),
             "weight": Reading("gradients[1]", scaled(by)),
-            "bias": Reading("gradients[2]", scaled(by, COLUMN)),
+            "bias": Reading("gradients[2]", scaled(by, COLUMN_OF_COLUMNS)),
         })  # fmt: skip
     if r.op.name == "conv2d":
         return Plan(steps, {
@@ -99,4 +101,6 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    repeats=True,
+    sentences=sentences.COLUMNS,
 )  # fmt: skip

@@ -12,6 +12,7 @@ Conv.forward and Conv.backward.
 
 from typing import Any
 
+from opcheck.grading.conventions import sentences
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -164,4 +165,6 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    repeats=True,
+    sentences=sentences.IN_OUT,
 )

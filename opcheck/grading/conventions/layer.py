@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only, whole
 from opcheck.grading.conventions.layouts import SAME, TRANSPOSED, Layout
+from opcheck.grading.conventions.sentences import IN_OUT
 from opcheck.sandbox import Call
 from opcheck.spec import Array
 
@@ -96,4 +97,5 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    sentences=IN_OUT,
 )  # fmt: skip

@@ -29,6 +29,8 @@ TRANSPOSED = _axes(1, 0)  # a weight (Out, In) as (In, Out)
 CHANNELS_LAST = _axes(0, 2, 3, 1)  # (N, C, H, W) as (N, H, W, C)
 KERNEL_LAST = _axes(2, 3, 1, 0)  # (Cout, Cin, kH, kW) as (kH, kW, Cin, Cout)
 COLUMN = Layout(lambda a: a[:, None], lambda a: a[:, 0] if a.shape[1:] == (1,) else a)  # (M,) as (M, 1)
+# the same where examples are columns: a gradient that was not summed over them, (M, N), is torch's (N, M)
+COLUMN_OF_COLUMNS = Layout(COLUMN.give, lambda a: a[:, 0] if a.shape[1:] == (1,) else a.T)
 ROW = Layout(lambda a: a[None], lambda a: a[0] if len(a) == 1 else a)  # (M,) as (1, M)
 FOUR = Layout(lambda a: a[None, None, None], lambda a: a[0, 0, 0] if a.shape[:3] == (1, 1, 1) else a)  # as (1, 1, 1, M)
 

@@ -52,7 +52,7 @@ def mistake(assignment: "Assignment", question: str, name: str) -> str:
     for asked in assignment.questions:
         for known in asked.op.mistakes if asked.name == question else ():
             if known.name == name:
-                return clean.line(say(known.sentence))
+                return clean.line(say(asked.convention.sentence(asked.op, known)))
     return clean.line(name.replace("_", " "))
 
 

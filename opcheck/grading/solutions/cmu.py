@@ -19,7 +19,7 @@ class Linear:
 
     def backward(self, dLdZ: Array) -> Array:  # noqa: N803
         d = vjp("linear", dLdZ, self.A, self.W, self.b[:, 0])
-        self.dLdW, self.dLdb = d["weight"], d["bias"].reshape(-1, 1)
+        self.dLdW, self.dLdb = d["weight"], d["bias"] if d["bias"].ndim == 2 else d["bias"][:, None]
         return d["input"]
 
 

@@ -27,7 +27,7 @@ def linear_backward(dZ: Array, cache: Cache) -> tuple[Array, Array, Array]:  # n
     A, W, b = cache  # noqa: N806
     d = vjp("linear", dZ.T, A.T, W, b[:, 0])
     m = A.shape[1]
-    return d["input"].T, d["weight"] / m, d["bias"].T.reshape(W.shape[0], -1) / m
+    return d["input"].T, d["weight"] / m, (d["bias"].T if d["bias"].ndim == 2 else d["bias"][:, None]) / m
 
 
 def relu(Z: Array) -> tuple[Array, Array]:  # noqa: N803
