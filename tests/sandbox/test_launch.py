@@ -78,6 +78,7 @@ def test_landlock_lists_a_folder_with_something_hidden_and_reads_the_rest():
     assert str(Path(np.__file__).parent) not in allowed["read"]
     assert any(path.startswith(f"{folder}/hypothesis") for path in allowed["read"])
 
+
 def test_a_worker_starts_with_little_more_than_numpy(isolation):
     """A class has hundreds of workers: what each imports beside numpy is paid for hundreds of times."""
     with Worker(Source("import sys\nNAMES = sorted(sys.modules)\n"), isolation) as worker:
