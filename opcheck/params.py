@@ -1,6 +1,6 @@
 """Parameters of operators: kinds that check and normalise a value, and the error that says what is allowed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from opcheck.errors import Refused, RefusedType
@@ -39,12 +39,11 @@ class Whole(Kind):
     def check(self, name: str, value: Any) -> Any:
         if not self.dims:
             return self._one(name, value, value)
-        values = list(value) if isinstance(value, (tuple, list)) else [value]
-        if len(values) == 1:
-            values *= self.dims
-        if len(values) != self.dims:
+        values = value if isinstance(value, (tuple, list)) else (value,)
+        if len(values) not in (1, self.dims):
             raise self.refuse(name, value, type_is_wrong=False)
-        return tuple(self._one(name, each, value) for each in values)
+        numbers = tuple([self._one(name, each, value) for each in values])
+        return numbers if len(numbers) == self.dims else numbers * self.dims
 
     def _one(self, name: str, each: Any, value: Any) -> int:
         if isinstance(each, bool) or not hasattr(each, "__index__"):
@@ -216,48 +215,23 @@ class Param(NamedTuple):
 class Params(Mapping[str, Any]):
     """Checked, normalised parameter values by name: p.stride is (2, 2) for stride=2 of a conv2d."""
 
-    __slots__ = ("_values",)
-
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
-
-    @classmethod
-    def of(cls, op: str, declared: Sequence[Param], given: Mapping[str, Any]) -> "Params":
-        """The values of all declared parameters, the given ones checked; raises Refused."""
-        names = [param.name for param in declared]
-        for name in given:
-            if name not in names:
-                raise RefusedType(
-                    say("{op} has no parameter {name}", op=op, name=name),
-                    fix=say("its parameters are {names}", names=", ".join(names) or say("none")),
-                )
-        values = {}
-        for param in declared:
-            value = given.get(param.name, param.default)
-            if value is REQUIRED:
-                raise RefusedType(say("{op} needs {name}: {help}", op=op, name=param.name, help=param.help))
-            # an absent optional value is the default even where the kind has no None
-            unset = value is None and param.default is None
-            values[param.name] = None if unset else param.kind.check(param.name, value)
-        return cls(values)
+        self.__dict__.update(values)  # so that reading p.stride costs no call
 
     def replace(self, **values: Any) -> "Params":
-        return Params({**self._values, **values})
+        return Params({**self.__dict__, **values})
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(name) from None
+    def __getattr__(self, name: str) -> Any:  # reached for what is not there
+        raise AttributeError(name)
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        return self.__dict__[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self.__dict__)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.__dict__)
 
     def __repr__(self) -> str:
-        return f"Params({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
+        return f"Params({', '.join(f'{name}={value!r}' for name, value in self.items())})"

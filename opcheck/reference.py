@@ -10,14 +10,14 @@ widest. Whole-number arrays count as float64, except classes and indices.
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
 from opcheck import catalog
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Params, Refused, as_array, widened
+from opcheck.spec import Array, Case, Op, Output, Params, Refused, as_array, widened
 
 
 class Reference:
@@ -37,31 +37,32 @@ class Reference:
         traced = _traced(args, kwargs)
         if traced is not None:
             return traced.__opcheck_record__(self.op, args, kwargs)
-        case = self.op.case(*args, **kwargs)
+        case = self.op.bind(*args, **kwargs)
         p, shapes = self.op.checked(case)
         results = self.op.by_name(self.op.forward(p, **widened(case.arrays)), shapes)
-        return self._rounded(results, case)
+        return _rounded(results, case)
 
     def vjp(self, cotangent: Any, *args: Any, **kwargs: Any) -> dict[str, Array]:
         """The gradient of each differentiable input for the cotangent of the output (a tuple or dict if several)."""
-        case = self.op.case(*args, **kwargs)
+        case = self.op.bind(*args, **kwargs)
         p, shapes = self.op.checked(case)
-        names = [name for name in shapes if self.op.output(name).differentiable]
-        given = self._by_output(cotangent, names)
+        names = [each.name for each in self._differentiable if each.name in shapes]
+        given = _by_output(cotangent, names)
         for name, array in given.items():
             if array.shape != shapes[name]:
                 raise Refused(
                     say("the cotangent has the shape of the output, {shape}", shape=shapes[name]), got=f"{array.shape}"
                 )
-        gradients = self.op.vjp(p, self._one_or_all(given, names), **widened(case.arrays))
+        wide = widened(given)
+        gradients = self.op.vjp(p, wide if len(self._differentiable) > 1 else wide[names[0]], **widened(case.arrays))
         dtype = result_dtype(case)
         return {name: gradient.astype(dtype, copy=False) for name, gradient in gradients.items()}
 
     def jvp(self, tangents: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The tangent of the output for tangents of some inputs, by name; a tuple if there are several outputs."""
-        case = self.op.case(*args, **kwargs)
+        case = self.op.bind(*args, **kwargs)
         p, shapes = self.op.checked(case)
-        given = {name: as_array(tangent, name) * 1.0 for name, tangent in tangents.items()}
+        given = {name: as_array(tangent, name, real=True) for name, tangent in tangents.items()}
         for name, tangent in given.items():
             if name not in case.arrays:
                 raise Refused(
@@ -74,30 +75,30 @@ class Reference:
                     say("the tangent of {name} has its shape, {shape}", name=name, shape=case.arrays[name].shape),
                     got=f"{tangent.shape}",
                 )
-        names = [name for name in shapes if self.op.output(name).differentiable]
+        names = [each.name for each in self._differentiable if each.name in shapes]
         result = self.op.jvp(p, widened(given), **widened(case.arrays))
-        return self._rounded(self.op.by_name(result, names), case)
+        return _rounded(self.op.by_name(result, names), case)
 
-    def _by_output(self, cotangent: Any, names: list[str]) -> dict[str, Array]:
-        if isinstance(cotangent, Mapping):
-            given = dict(cotangent)
-        elif len(names) > 1 and isinstance(cotangent, (tuple, list)):
-            given = dict(zip(names, cotangent, strict=False))
-        else:
-            given = {names[0]: cotangent}
-        return {name: as_array(array, "cotangent") * 1.0 for name, array in given.items() if array is not None}
+    @cached_property
+    def _differentiable(self) -> list[Output]:
+        return [each for each in self.op.outputs if each.differentiable]
 
-    def _one_or_all(self, given: dict[str, Array], names: list[str]) -> Any:
-        return widened(given) if len(self._differentiable) > 1 else widened(given)[names[0]]
 
-    @property
-    def _differentiable(self) -> list[str]:
-        return [output.name for output in self.op.outputs if output.differentiable]
+def _by_output(cotangent: Any, names: list[str]) -> dict[str, Array]:
+    """The cotangents by the name of their output, from one, a tuple or a dict of them."""
+    if isinstance(cotangent, Mapping):
+        given = dict(cotangent)
+    elif len(names) > 1 and isinstance(cotangent, (tuple, list)):
+        given = dict(zip(names, cotangent, strict=False))
+    else:
+        given = {names[0]: cotangent}
+    return {name: as_array(array, "cotangent", real=True) for name, array in given.items() if array is not None}
 
-    def _rounded(self, results: Mapping[str, Array], case: Case) -> Any:
-        dtype = result_dtype(case)
-        arrays = [a.astype(dtype, copy=False) if a.dtype.kind == "f" else a for a in map(np.asarray, results.values())]
-        return arrays[0] if len(arrays) == 1 else tuple(arrays)
+
+def _rounded(results: Mapping[str, Array], case: Case) -> Any:
+    dtype = result_dtype(case)
+    arrays = [a.astype(dtype, copy=False) if a.dtype.kind == "f" else a for a in map(np.asarray, results.values())]
+    return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
 def result_dtype(case: Case) -> Any:

@@ -215,7 +215,7 @@ class Conv(Op):
         if params.get("padding_mode", "zeros") == "zeros":
             given = {name: value for name, value in params.items() if name != "padding_mode"}
             return getattr(torch.nn.functional, self.name)(**tensors, **given)
-        p, (out, channels, *kernel) = Params.of(self.name, self.params, params), tensors["weight"].shape
+        p, (out, channels, *kernel) = self.parameters(params), tensors["weight"].shape
         layer = getattr(torch.nn, f"Conv{self.dims}d")
         module = layer(channels * p.groups, out, kernel, **p, bias="bias" in tensors, device="meta")
         return torch.func.functional_call(module, tensors, tensors.pop("input"))
