@@ -1,15 +1,17 @@
-"""The fast references against torch and onnx's ReferenceEvaluator: python -m tests.benchmarks.reference [OPERATOR ...]
+"""The fast references against torch: python -m tests.benchmarks.reference [OPERATOR ...]
 
-float64, one thread, medians of rounds in which all contenders take turns. The reference is called as a user calls it,
-checks included. Our VJP starts from the inputs, so its limit is on the ratio to torch's forward and backward together;
-the ratio to torch's backward pass alone, on what its forward pass recorded, stands beside it.
+float64, one thread, processor time, medians of rounds in which all contenders take turns. The reference is called as a
+user calls it, checks included; so its VJP starts from the inputs, and is compared with torch's forward and backward
+pass together, its JVP with torch's forward mode, and the forward pass also with onnx's ReferenceEvaluator. Of torch's
+optimisers one object takes step after step, in place.
+
+Small calls are all overhead: the second table says how much of a call is spent around the operator's own arithmetic.
 """
 
 import tests.benchmarks.one_thread  # noqa: F401 - before numpy and torch
 
 # isort: split
 
-import math
 import sys
 from typing import Any
 
@@ -17,8 +19,11 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.autograd import forward_ad
 
 from opcheck import catalog, reference
+from opcheck.families.optimisers import Optimiser
+from opcheck.spec import Array, widened
 from tests.benchmarks.measure import Run, medians
 from tests.benchmarks.onnx_models import evaluator
 from tests.benchmarks.workloads import LARGE, SMALL, Workload
@@ -31,8 +36,17 @@ def forward(work: Workload) -> dict[str, Run]:
         "opcheck": lambda: function(**work.arrays, **work.params),
         "torch": lambda: op.torch(torch, work.params, **tensors),
     }
+    if isinstance(op, Optimiser):
+        contenders["torch"] = optimiser_step(op, work)
     model = evaluator(work)
     return {**contenders, "onnx": model} if model else contenders
+
+
+def optimiser_step(op: Optimiser, work: Workload) -> Run:
+    param = torch.tensor(work.arrays["param"])
+    param.grad = torch.tensor(work.arrays["gradient"])
+    optimiser = getattr(torch.optim, op.torch_name)([param], **work.params)
+    return optimiser.step
 
 
 def vjp(work: Workload) -> dict[str, Run]:
@@ -40,51 +54,114 @@ def vjp(work: Workload) -> dict[str, Run]:
     tensors = tensors_of(work)
     leaves = [tensor.requires_grad_() for tensor in tensors.values() if tensor.is_floating_point()]
 
-    def recorded() -> Any:
-        return op.torch(torch, work.params, **tensors)
+    def outputs() -> Any:
+        return _real(op.torch(torch, work.params, **tensors))
 
-    output = recorded()
-    cotangent = np.random.default_rng(0).normal(size=tuple(output.shape))
-    upstream = torch.tensor(cotangent)
+    cotangents = [noise(tuple(output.shape)) for output in outputs()]
+    upstream = [torch.tensor(cotangent) for cotangent in cotangents]
+    given = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
     return {
-        "opcheck": lambda: function.vjp(cotangent, **work.arrays, **work.params),
-        "torch": lambda: torch.autograd.grad(recorded(), leaves, upstream),
-        "torch backward": lambda: torch.autograd.grad(output, leaves, upstream, retain_graph=True),
+        "opcheck": lambda: function.vjp(given, **work.arrays, **work.params),
+        "torch": lambda: torch.autograd.grad(outputs(), leaves, upstream),
     }
+
+
+def jvp(work: Workload) -> dict[str, Run]:
+    op, function = catalog.get(work.op), reference.function(work.op)
+    tensors = tensors_of(work)
+    tangents = {name: noise(array.shape) for name, array in work.arrays.items() if array.dtype.kind == "f"}
+    directions = {name: torch.tensor(tangent) for name, tangent in tangents.items()}
+
+    def dual() -> Any:
+        with forward_ad.dual_level():
+            moving = {name: forward_ad.make_dual(tensors[name], each) for name, each in directions.items()}
+            return forward_ad.unpack_dual(op.torch(torch, work.params, **{**tensors, **moving})).tangent
+
+    ours: dict[str, Run] = {"opcheck": lambda: function.jvp(tangents, **work.arrays, **work.params)}
+    return {**ours, "torch": dual} if op.torch_forward_mode else ours
 
 
 def tensors_of(work: Workload) -> dict[str, Any]:
     return {name: torch.tensor(array) for name, array in work.arrays.items()}
 
 
-COLUMNS = ("opcheck ms", "torch ms", "ratio", "limit", "torch backward ms", "ratio", "onnx ms", "ratio")
+def noise(shape: tuple[int, ...]) -> Array:
+    return np.asarray(np.random.default_rng(0).normal(size=shape))
 
 
-def row(label: str, limit: float | None, times: dict[str, float]) -> tuple[str, ...]:
-    """Milliseconds and ratios; a ratio to torch that is over its limit is marked."""
-    cells = [label, f"{1000 * times['opcheck']:.4g}"]
-    for peer in ("torch", "torch backward", "onnx"):
-        ratio = times["opcheck"] / times[peer] if peer in times else math.nan
-        cells += [f"{1000 * times[peer]:.4g}", f"{ratio:.3g}"] if peer in times else ["", ""]
-        if peer == "torch":
-            cells.append("" if limit is None else f"{limit}{' !' if ratio > limit else ''}")
-    return tuple(cells)
+def _real(result: Any) -> list[Any]:
+    return list(result.values()) if isinstance(result, dict) else [result]
+
+
+KINDS = {"forward": forward, "vjp": vjp, "jvp": jvp}
+
+
+def against_torch(names: list[str]) -> Table:
+    """Milliseconds, and the ratio to torch's; a ratio that is over its limit is marked."""
+    table = Table("", title=f"reference, float64, 1 thread, torch {torch.__version__}, numpy {np.__version__}")
+    for column in ("forward ms", "/ torch", "/ onnx", "VJP ms", "/ torch", "JVP ms", "/ torch"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for make in LARGE:
+        work = make()
+        if names and work.op not in names:
+            continue
+        cells = []
+        for kind, contenders in KINDS.items():
+            times = medians(contenders(work))
+            cells.append(f"{1000 * times['opcheck']:.3g}")
+            ratio = times["opcheck"] / times["torch"] if "torch" in times else 0.0
+            over = " !" if ratio > work.limits[kind] else ""
+            cells.append(f"{ratio:.2f}{over}" if ratio else "")
+            if kind == "forward":
+                cells.append(f"{times['opcheck'] / times['onnx']:.2g}" if "onnx" in times else "")
+        table.add_row(work.label, *cells)
+    return table
+
+
+def small_calls(names: list[str]) -> Table:
+    """Microseconds of a call, of which around the operator, and of torch's."""
+    table = Table("", title="small calls, microseconds: whole call, of that around the operator; torch")
+    for kind in KINDS:
+        for column in (kind, "around", "torch"):
+            table.add_column(column, justify="right", no_wrap=True)
+    for make in SMALL:
+        work = make()
+        if names and work.op not in names:
+            continue
+        cells = []
+        for kind, contenders in KINDS.items():
+            times = medians({**contenders(work), "operator": bare(work, kind)})
+            cells += [
+                f"{1e6 * times['opcheck']:.0f}",
+                f"{1e6 * (times['opcheck'] - times['operator']):.0f}",
+                f"{1e6 * times['torch']:.0f}" if "torch" in times else "",
+            ]
+        table.add_row(work.label, *cells)
+    return table
+
+
+def bare(work: Workload, kind: str) -> Run:
+    """The operator's own forward, VJP or JVP, on arguments that are checked and settled."""
+    op = catalog.get(work.op)
+    case = op.case(**work.arrays, **work.params)
+    p, shapes = op.checked(case)
+    arrays = widened(case.arrays)
+    if kind == "forward":
+        return lambda: op.forward(p, **arrays)
+    if kind == "jvp":
+        tangents = {name: noise(array.shape) for name, array in arrays.items() if array.dtype.kind == "f"}
+        return lambda: op.jvp(p, tangents, **arrays)
+    cotangents = {each.name: noise(shapes[each.name]) for each in op.outputs if each.name in shapes}
+    several = sum(each.differentiable for each in op.outputs) > 1
+    given: Any = cotangents if several else next(iter(cotangents.values()))
+    return lambda: op.vjp(p, given, **arrays)
 
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    table = Table("", title=f"reference, float64, 1 thread, torch {torch.__version__}, numpy {np.__version__}")
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
-    for workloads, limited in ((LARGE, True), (SMALL, False)):
-        for make in workloads:
-            work = make()
-            if names and work.op not in names:
-                continue
-            table.add_row(*row(work.label, work.forward_limit if limited else None, medians(forward(work))))
-            table.add_row(*row("  vjp", work.vjp_limit if limited else None, medians(vjp(work))))
-        table.add_section()
-    Console().print(table)
+    console = Console(width=140)
+    console.print(against_torch(names))
+    console.print(small_calls(names))
 
 
 if __name__ == "__main__":
