@@ -83,6 +83,7 @@ class Op(ABC):
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
+    second_derivative = True  # whether the definition fixes the gradient's own gradient
     rounding: "Rounding | None" = None  # vectorised error bounds (opcheck.families.roundoff); None: from the graph
 
     # --- what an operator file writes -------------------------------------------------------------------------

@@ -21,6 +21,9 @@ class ForwardOnly(TensorSession):
     def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
         raise NoCounterpart(say("torch.optim is checked forward only"))
 
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
+        raise NoCounterpart(say("torch.optim is checked forward only"))
+
 
 class TorchEager(TensorBackend):
     """`torch.nn.functional` and `torch.optim`, by each operator's own `torch` counterpart."""

@@ -35,6 +35,7 @@ SMALLEST_DIVISOR = float(np.float32(1e-12))  # torch holds it in float32, also f
 class BinaryCrossEntropy(Loss):
     name = "binary_cross_entropy"
     aliases = ("bce", "BCELoss", "nn.BCELoss")
+    second_derivative = False  # torch adds 1e-12 to the divisor there, where the gradient holds it at 1e-12
     summary = "mean of −log of the probability that was given to the right answer, yes or no"
     rounding = BinaryCrossEntropyRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( t[i]·log x[i] + (1 − t[i])·log(1 − x[i]) )"
@@ -73,12 +74,12 @@ class BinaryCrossEntropy(Loss):
     # --- definition -------------------------------------------------------------------------------------------
 
     def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
-        x, t = detach(input[at]), detach(target[at])
+        x, t = input[at], target[at]
         log_p = named("logp", maximum(log(x), LOWEST_LOG), at)
         log_q = named("logq", maximum(log(1 - x), LOWEST_LOG), at)
-        loss = -(t * log_p + (1 - t) * log_q)
-        loss = with_slope(loss, input[at], (x - t) / maximum(x * (1 - x), SMALLEST_DIVISOR))
-        loss = with_slope(loss, target[at], log(1 - x) - log(x))
+        loss = detach(-(t * log_p + (1 - t) * log_q))
+        loss = with_slope(loss, x, (x - t) / maximum(x * (1 - x), SMALLEST_DIVISOR))
+        loss = with_slope(loss, t, log(1 - x) - log(x))
         return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss
 
     # --- fast reference ---------------------------------------------------------------------------------------

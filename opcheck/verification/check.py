@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from opcheck.backends.base import Backend, Malformed, Outputs, Session
+from opcheck.families.roundoff import Bound
 from opcheck.language import say
 from opcheck.spec import Array, Op, widened
 from opcheck.verification.bounds import Bounds, one_or_dict
@@ -71,6 +72,14 @@ class Check:
             return self.expected
         return self.expected_gradients if kind == "gradient" else self.expected_tangents
 
+    def bounds_of(self, kind: str, f: Format) -> dict[str, Bound]:
+        """A bound on each element of "output", "gradient" or "tangent", computed in `f`."""
+        if kind == "output":
+            return self.bounds.outputs(f)
+        if kind == "gradient":
+            return self.bounds.gradients(f, self.trial.cotangent)
+        return self.bounds.tangents(f, self.trial.tangents)
+
     @cached_property
     def bounds(self) -> Bounds:
         return Bounds(self.op, self.p, self.shapes, self.arrays, self.trial.case)
@@ -99,6 +108,12 @@ class Check:
     @cached_property
     def got_tangents(self) -> Outputs:
         return self.session.jvp(self.trial.tangents)
+
+    def got_of(self, kind: str) -> Outputs:
+        """What came of "output", "gradient" or "tangent"."""
+        if kind == "output":
+            return self.got
+        return self.got_gradients if kind == "gradient" else self.got_tangents
 
     # --- comparison ---------------------------------------------------------------------------------------------------
 
@@ -132,7 +147,7 @@ class Check:
         wrong: dict[str, Array] = {}
         tolerance: dict[str, Array] = {}
         for f in self.f.tiers():
-            tolerance = self._tolerance(kind, f, names)
+            tolerance = self.tolerance(kind, f, names)
             finding.ratio, finding.free, finding.tier = 0.0, 0, f.tier
             wrong = {}
             for name in names:
@@ -148,15 +163,10 @@ class Check:
         finding.verdict = self._adjudicate(claim, kind, got, expected, wrong, tolerance)
         return finding
 
-    def _tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
+    def tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
         """The bound of each element in one tier, the final rounding included; zero for whole-number outputs."""
         expected = self.expected_of(kind)
-        if kind == "output":
-            bounds = self.bounds.outputs(f)
-        elif kind == "gradient":
-            bounds = self.bounds.gradients(f, self.trial.cotangent)
-        else:
-            bounds = self.bounds.tangents(f, self.trial.tangents)
+        bounds = self.bounds_of(kind, f)
         exact_inputs = self.trial.policy == "exact" and self.bounds.rounding.whole
         found = {}
         with np.errstate(all="ignore"):
@@ -168,7 +178,7 @@ class Check:
                 tolerance = f.stored(expected[name], error) if computed else np.zeros(expected[name].shape) + error
                 if partial is not None and partial.size:
                     if exact_inputs:
-                        tolerance = np.where(partial <= 2.0**self.f.digits, 0.0, tolerance)
+                        tolerance = np.where(partial <= f.exact_up_to, 0.0, tolerance)
                     if partial.max() > f.largest:
                         tolerance = np.where(partial > f.largest, np.inf, tolerance)
                 found[name] = np.where(np.isnan(tolerance), np.inf, tolerance)
@@ -181,29 +191,29 @@ class Check:
         """The first wrong element, with its exact value from the definition."""
         name, mask = next(iter(wrong.items()))
         at = tuple(int(i) for i in np.argwhere(mask)[0])
-        exact = self.exact(kind, name, at)
-        number, bound = float(got[name][at]), float(tolerance[name][at])
-        confirmed = differs(np.array([number]), np.array([exact]), np.array([bound]), self.f, slack=False)[0].any()
-        if not confirmed:
+        return self.confirmed(
+            claim, name, at, self.exact(kind, name, at), float(got[name][at]), float(tolerance[name][at]),
+            wrong=sum(int(each.sum()) for each in wrong.values()),
+            elements=sum(expected[each].size for each in got if each in expected),
+            reference=float(expected[name][at]),
+        )  # fmt: skip
+
+    def confirmed(
+        self, claim: str, name: str, at: tuple[int, ...], exact: float, number: float, bound: float, wrong: int,
+        elements: int, reference: float,
+    ) -> Verdict:  # fmt: skip
+        """The verdict on one wrong element; FalseAlarm where the exact value is within the bound after all."""
+        if not differs(np.array([number]), np.array([exact]), np.array([bound]), self.f, slack=False)[0].any():
             raise FalseAlarm(
                 say(
                     "{claim} of {op}: {name}{at} = {got} was reported against {reference} (bound {bound}), but the "
-                    "definition says {exact}: this is a defect of opcheck",
-                    claim=claim, op=self.op.name, name=name, at=list(at), got=number,
-                    reference=float(expected[name][at]), bound=bound, exact=exact,
+                    "definition says {exact}: this is a defect of opcheck; the case is {address}",
+                    claim=claim, op=self.op.name, name=name, at=list(at), got=number, reference=reference,
+                    bound=bound, exact=exact, address=self.trial.address,
                 )
             )  # fmt: skip
         return Verdict(
-            Status.DIFFERS,
-            claim,
-            self.trial,
-            name,
-            at,
-            exact,
-            number,
-            bound,
-            wrong=sum(int(each.sum()) for each in wrong.values()),
-            elements=sum(expected[each].size for each in got if each in expected),
+            Status.DIFFERS, claim, self.trial, name, at, exact, number, bound, wrong=wrong, elements=elements
         )
 
     def exact(self, kind: str, name: str, at: tuple[int, ...]) -> float:
@@ -246,9 +256,14 @@ def differs(got: Array, expected: Array, bound: Array, f: Format, slack: bool = 
 
 
 def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
-    """What to say of a call that raised, or returned something else than arrays."""
+    """What to say of a call that raised, or returned something else than arrays. What would have ended the process
+    (sys.exit, memory exhaustion) is a crash."""
     if isinstance(error, Malformed):
-        message = str(error)
-    else:
-        message = say("raised {type}: {error}", type=type(error).__name__, error=str(error).split("\n")[0][:300])
-    return Verdict(Status.MALFORMED, claim, trial, message=message)
+        return Verdict(Status.MALFORMED, claim, trial, message=str(error))
+    try:
+        text = str(error).split("\n")[0][:300]
+    except Exception:  # an error of its own that cannot be printed
+        text = say("(its message cannot be printed)")
+    message = say("raised {type}: {error}", type=type(error).__name__, error=text).removesuffix(": ")
+    fatal = isinstance(error, MemoryError) or not isinstance(error, Exception)
+    return Verdict(Status.CRASHED if fatal else Status.MALFORMED, claim, trial, message=message)

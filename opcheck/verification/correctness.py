@@ -1,15 +1,18 @@
 """Claims about numbers: shapes, dtypes, values, gradients, tangents. Each takes a Check and yields findings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
 from opcheck.spec import Array
-from opcheck.verification.check import Check, Finding
-from opcheck.verification.definition import Definition
+from opcheck.verification.check import Check, Finding, differs
+from opcheck.verification.definition import Definition, as_float
+from opcheck.verification.rearrangement import magnitudes
 from opcheck.verification.verdict import Status, Verdict
+
+SMALL = 24  # numbers of a case whose second derivative is traced
 
 
 def answers(check: Check) -> Iterator[Finding]:
@@ -93,7 +96,8 @@ def adjoint(check: Check) -> Iterator[Finding]:
         y = check.expected_gradients[name]
         allowed += float((np.abs(trial.tangents[name]) * f.stored(y, bound)).sum())
         size += float(np.abs(trial.tangents[name] * y).sum())
-    allowed += 1e4 * 2.0**-53 * size  # our own two sums, in float64
+    products = sum(each.size for each in (*trial.cotangent.values(), *trial.tangents.values()))
+    allowed += (products + 1) * 2.0**-52 * size  # our own two sums, in float64: twice gamma_products covers its square
     finding = Finding("adjoint", elements=1)
     if not np.isfinite(allowed):  # the mean of no rows is NaN on both sides
         finding.free = 1
@@ -115,37 +119,33 @@ def adjoint(check: Check) -> Iterator[Finding]:
 
 
 def second(check: Check) -> Iterator[Finding]:
-    """The gradient of the gradient, to half of the type's digits: its structure, not its rounding."""
+    """The gradient of the gradient, within the bound of every arrangement of the definition's own second derivative."""
     trial = check.trial
-    small = sum(array.size for array in trial.case.arrays.values()) <= 24
-    if trial.policy != "exact" or not trial.tangents or not small or check.f.digits < 24:
+    small = sum(array.size for array in trial.case.arrays.values()) <= SMALL
+    if trial.policy == "special" or not trial.tangents or not small or check.f.digits < 24:
         return
+    if not check.op.second_derivative:
+        raise NoCounterpart(say("the gradient is clamped, which leaves a second one open"))
     definition = Definition(check.op, trial.case)
-    expected = definition.second(trial.cotangent, trial.tangents)
-    if any(node.op == "with_slope" for node in definition.tape.nodes):
-        raise NoCounterpart(say("the definition declares its gradient, so it says nothing of a second one"))
+    nodes = definition.second(trial.cotangent, trial.tangents)
     got = check.session.second(trial.cotangent, trial.tangents)
     finding = Finding("second")
-    for name, right in expected.items():
-        finding.elements += right.size
-        found = got[name]
-        # products of a cotangent and a direction are what is added up, and they may cancel
-        products = largest(trial.cotangent) * largest(trial.tangents)
-        scale = max(float(np.max(np.abs(right), initial=1.0)), products)
-        bound = np.full(right.shape, 2.0 ** -(check.f.digits // 2) * scale)
-        with np.errstate(all="ignore"):
-            wrong = ~((np.abs(found - right) <= bound) | ~np.isfinite(right))
-        if wrong.any():
+    sizes = magnitudes(definition.graph(), check.f)
+    for name, row in nodes.items():
+        shape = trial.case.arrays[name].shape
+        expected = np.array([sizes[node.id].value for node in row]).reshape(shape)
+        bound = np.array([sizes[node.id].error(check.f) for node in row]).reshape(shape)
+        wrong, ratio, free = differs(got[name], expected, bound, check.f)
+        finding.elements, finding.free = finding.elements + expected.size, finding.free + free
+        finding.ratio = max(finding.ratio, ratio)
+        if wrong.any() and finding.verdict is None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
-            finding.verdict = Verdict(
-                Status.DIFFERS, "second", trial, name, at, float(right[at]), float(found[at]), float(bound[at]),
-                wrong=int(wrong.sum()), elements=right.size,
+            exact = as_float(definition.exactly(row[int(np.ravel_multi_index(at, shape)) if at else 0]))
+            finding.verdict = check.confirmed(
+                "second", name, at, exact, float(got[name][at]), float(bound[at]), int(wrong.sum()), expected.size,
+                float(expected[at]),
             )  # fmt: skip
     yield finding
-
-
-def largest(arrays: Mapping[str, Array]) -> float:
-    return max((float(np.max(np.abs(each), initial=0.0)) for each in arrays.values()), default=0.0)
 
 
 def undecided(check: Check) -> dict[str, Array]:

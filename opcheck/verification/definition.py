@@ -22,6 +22,7 @@ from opcheck.tracing import (
     View,
     exact,
     forward,
+    forward_over_reverse,
     reverse,
     values,
 )
@@ -106,22 +107,32 @@ class Definition:
             for name, ids in leaves.items()
         }
 
-    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
-        """The gradient of sum of directions * (gradient for the cotangent), in floats: reverse mode over itself."""
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, list[Tracer]]:
+        """How each gradient for the cotangent moves with the inputs along these directions, as nodes.
+
+        This is the gradient of sum of directions * gradient, as second derivatives are symmetric.
+        """
         leaves = {name: [self.views[name][at].id for at in places(self.views[name].shape)] for name in directions}
         seeds = self._seeds(cotangent, TRACED, self.tape.constant)
-        first = reverse(self.graph(), seeds, self.tape.tracers(), TRACED, values(self.graph()))
-        weights: dict[int, Any] = {}
-        for name, ids in leaves.items():
-            for id, weight in zip(ids, directions[name].ravel().tolist(), strict=True):
-                node = first[id]
-                if isinstance(node, Tracer):
-                    weights[node.id] = weights.get(node.id, 0.0) + weight
-        adjoints = reverse(self.graph(), weights, values(self.graph()))
+        moved = {
+            id: self.tape.constant(direction)
+            for name, ids in leaves.items()
+            for id, direction in zip(ids, directions[name].ravel().tolist(), strict=True)
+        }
+        graph = self.graph()
+        duals = forward_over_reverse(graph, seeds, moved, self.tape.tracers(), TRACED, values(graph))
         return {
-            name: np.array([adjoints[id] or 0.0 for id in ids], dtype=np.float64).reshape(self.views[name].shape)
+            name: [self._number(None if duals[id] is None else duals[id].tangent) for id in ids]
             for name, ids in leaves.items()
         }
+
+    def _number(self, found: Any) -> Tracer:
+        """A node, also for a plain number and for None: what does not move."""
+        return found if isinstance(found, Tracer) else self.tape.constant(0.0 if found is None else found)
+
+    def exactly(self, node: Tracer) -> Any:
+        """The value of a node, in fractions or to 50 digits."""
+        return exact(Graph(self.tape.nodes, [node.id]).pruned())[-1]
 
     def _seeds(self, cotangent: Mapping[str, Array], k: Arithmetic, number: Any) -> dict[int, Any]:
         seeds: dict[int, Any] = {}

@@ -53,6 +53,11 @@ class Format:
         return float(2.0 ** (self.lowest - self.digits + 1))
 
     @property
+    def exact_up_to(self) -> float:
+        """Whole numbers up to this one are added without rounding."""
+        return float(2.0**self.digits)
+
+    @property
     def largest(self) -> float:
         return float((2.0 - 2.0 ** (1 - self.digits)) * 2.0**self.highest)
 
