@@ -95,23 +95,19 @@ class Adam(Optimiser):
 
     def step(self, p: Params, *, param: Array, gradient: Array, **moments: Array) -> dict[str, Array]:
         now = _Moments(self._coupled(p), param, gradient, **moments)
-        kept = {"exp_avg": now.m, "exp_avg_sq": now.v}
-        if p.amsgrad:
-            kept["max_exp_avg_sq"] = now.u
+        kept = {"exp_avg": now.m, "exp_avg_sq": now.v, **({"max_exp_avg_sq": now.u} if p.amsgrad else {})}
         return {"param": self._shrink(p) * param - (p.lr / now.c1) * now.m / now.divisor, **kept}
 
     @np.errstate(all="ignore")
     def vjp(self, p: Params, cotangent: Any, *, param: Array, gradient: Array, **moments: Array) -> dict[str, Array]:
         now = _Moments(self._coupled(p), param, gradient, **moments)
         zeros = np.zeros(param.shape)
-        after = cotangent.get("param", zeros)
-        by_m = cotangent.get("exp_avg", zeros)
+        after, by_m = cotangent.get("param", zeros), cotangent.get("exp_avg", zeros)
         by_largest = cotangent.get("max_exp_avg_sq", zeros) if p.amsgrad else zeros
         if "param" in cotangent:  # else nothing arrives at the root, which has no slope at 0
             by_m = by_m - after * (p.lr / now.c1) / now.divisor
             by_largest = by_largest + after * (p.lr / now.c1) * now.m / now.divisor**2 / (2.0 * now.root * now.c2)
-        by_v = cotangent.get("exp_avg_sq", 0.0) + np.where(now.grew, by_largest, 0.0)
-        beta1, beta2 = p.betas
+        by_v, (beta1, beta2) = cotangent.get("exp_avg_sq", 0.0) + np.where(now.grew, by_largest, 0.0), p.betas
         by_param, by_grad = sloped_vjp(self._coupled(p), (1.0 - beta1) * by_m + (1.0 - beta2) * 2.0 * now.g * by_v)
         gradients = {
             "param": self._shrink(p) * after + by_param,
@@ -126,18 +122,15 @@ class Adam(Optimiser):
     def jvp(
         self, p: Params, tangents: dict[str, Array], *, param: Array, gradient: Array, **moments: Array
     ) -> dict[str, Array]:
-        coupled = self._coupled(p)
+        coupled, zeros = self._coupled(p), np.zeros(param.shape)
         now = _Moments(coupled, param, gradient, **moments)
-        by_root = zeros = np.zeros(param.shape)
         dparam, dgrad, dm, dv, du = (tangents.get(each.name, zeros) for each in self.inputs)
-        dg = sloped(coupled, dparam, dgrad)
-        beta1, beta2 = p.betas
+        dg, (beta1, beta2) = sloped(coupled, dparam, dgrad), p.betas
         dm = beta1 * dm + (1.0 - beta1) * dg
         dv = beta2 * dv + (1.0 - beta2) * 2.0 * now.g * dg
         du = np.where(now.grew, dv, du)
-        if reached(coupled, tangents, "exp_avg_sq", "max_exp_avg_sq"):
-            moving = np.where(now.grew, reached(coupled, tangents, "exp_avg_sq"), "max_exp_avg_sq" in tangents)
-            by_root = np.where(moving, now.m * (du / (2.0 * now.root * now.c2)) / now.divisor**2, 0.0)
+        moving = np.where(now.grew, reached(coupled, tangents, "exp_avg_sq"), "max_exp_avg_sq" in tangents)
+        by_root = np.where(moving, now.m * (du / (2.0 * now.root * now.c2)) / now.divisor**2, 0.0)
         by_moment = dm / now.divisor if reached(coupled, tangents, "exp_avg") else zeros
         dstep = (p.lr / now.c1) * (by_moment - by_root)
         kept = {"exp_avg": dm, "exp_avg_sq": dv, **({"max_exp_avg_sq": du} if p.amsgrad else {})}
