@@ -199,8 +199,7 @@ class _Moments:
     """The moments after a step, and what they are divided by."""
 
     def __init__(self, p: Params, param: Array, gradient: Array, **moments: Array) -> None:
-        beta1, beta2 = p.betas
-        self.g = sloped(p, param, gradient)
+        self.g, (beta1, beta2) = sloped(p, param, gradient), p.betas
         self.m = beta1 * moments.get("exp_avg", 0.0) + (1.0 - beta1) * self.g
         self.v = beta2 * moments.get("exp_avg_sq", 0.0) + (1.0 - beta2) * self.g * self.g
         before = moments.get("max_exp_avg_sq", 0.0) if p.amsgrad else -np.inf
