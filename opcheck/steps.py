@@ -1,8 +1,8 @@
 """The document model: what a worked calculation is before anyone decides how it looks.
 
 `explain` and the traces build these; the renderers see nothing else. It is a closed union: an `Expression` is a
-Number, Symbol, Apply or Elided; a `Block` is Prose, Formula, Grids, Table or Step. (Named tuples, because eleven
-dataclasses would take longer to make than a calculation takes.)
+Number, Symbol, Apply or Elided; a `Block` is Prose, Formula, Grids, Table, Diagram, Motion or Step. (Named tuples,
+because so many dataclasses would take longer to make than a calculation takes.)
 """
 
 from fractions import Fraction
@@ -89,6 +89,26 @@ class Table(NamedTuple):
     title: str = ""
 
 
+class Box(NamedTuple):
+    """A node of a diagram: what it says, the boxes that it is computed from, and whether it is an input or an output.
+
+    `details` are its lines below the title; one that is not known yet is "". `marked` as in a Cell.
+    """
+
+    title: str
+    details: tuple[str, ...] = ()
+    args: tuple[int, ...] = ()
+    role: str = ""  # input, output or ""
+    marked: bool = False
+
+
+class Diagram(NamedTuple):
+    """A computational graph, its boxes in order of evaluation; `marked`: the edges (from, to) that a step uses."""
+
+    boxes: tuple[Box, ...]
+    marked: tuple[tuple[int, int], ...] = ()
+
+
 class Step(NamedTuple):
     """A part of a calculation under a heading: "step 1 of 9"."""
 
@@ -96,4 +116,14 @@ class Step(NamedTuple):
     blocks: tuple["Block", ...] = ()
 
 
-Block = Prose | Formula | Grids | Table | Step
+class Motion(NamedTuple):
+    """A calculation as it proceeds, for a page that can move: its frames, shown one after the other.
+
+    Elsewhere, and on paper, it is what `still` says. Frames show the same grids, tables and diagram in other states.
+    """
+
+    frames: tuple[Step, ...]
+    still: tuple["Block", ...] = ()
+
+
+Block = Prose | Formula | Grids | Table | Diagram | Motion | Step

@@ -121,7 +121,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
         got=_observed(options["got"]),
         printed_digits=options["printed_digits"],
     )
-    show(with_lesson(result.step, op.name), options, fractions=options["exact"])
+    show(with_lesson(result.document(options["format"]), op.name), options, fractions=options["exact"])
 
 
 def with_lesson(step: Step, operator: str) -> Step:

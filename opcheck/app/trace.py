@@ -57,7 +57,8 @@ def command(what: str, at: tuple[str, ...], wrt: str | None, **options: Any) -> 
         name: options[name] for name in ("mode", "step", "check", "passes", "seed", "jacobian", "hessian", "everything")
     }
     room = page_width(options["width"]) if options["format"] == "text" and not options["plain"] else 0
-    page = traced.page(**wanted, room=room, hvp=inputs((options["hvp"],)) if options["hvp"] else None)
+    moves = options["format"] == "html"
+    page = traced.page(**wanted, room=room, moves=moves, hvp=inputs((options["hvp"],)) if options["hvp"] else None)
     show(page.step, options, fractions=options["exact"])
     if page.differs:
         click.get_current_context().exit(1)

@@ -2,26 +2,19 @@
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from opcheck.autodiff.layout import Place, layers
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.render import svg
+from opcheck.render.layers import Place, layers
+from opcheck.steps import Box, Diagram
 
 if TYPE_CHECKING:
     from opcheck.autodiff.document import Traced
 
 
-class Box(NamedTuple):
-    """A node of a drawing: what it says, what it is computed from, and whether it is an input or an output."""
-
-    title: str  # v₂ = v₋₁·v₀
-    detail: str  # its value, or its shape
-    args: tuple[int, ...]
-    role: str  # input, output or ""
-
-
-Boxes = dict[int, Box]
+Boxes = dict[int, Box]  # by the node that a box stands for; its detail is its value, or its shape
 
 
 def draw(trace: "Traced", notation: str) -> str:
@@ -144,7 +137,7 @@ def dot(boxes: Boxes) -> str:
     shapes = {"input": "ellipse", "output": "doubleoctagon"}
     lines = ["digraph trace {", "  node [shape=box];"]
     for id, box in boxes.items():
-        label = f"{box.title}\\n{box.detail}".replace('"', '\\"')
+        label = f"{box.title}\\n{box.details[0]}".replace('"', '\\"')
         shape = f", shape={shapes[box.role]}" if box.role else ""
         lines.append(f'  n{id} [label="{label}"{shape}];')
     lines += [f"  n{arg} -> n{id};" for id, box in boxes.items() for arg in box.args]
@@ -158,7 +151,7 @@ def mermaid(boxes: Boxes) -> str:
     for id, box in boxes.items():
         left, right = frames[box.role]
         label = html.escape(
-            f"{box.title} = {box.detail}" if box.role == "" else f"{box.title}: {box.detail}", quote=True
+            f"{box.title} = {box.details[0]}" if box.role == "" else f"{box.title}: {box.details[0]}", quote=True
         )
         lines.append(f'  n{id}{left}"{label}"{right}')
     lines += [f"  n{arg} --> n{id}" for id, box in boxes.items() for arg in box.args]
@@ -167,69 +160,16 @@ def mermaid(boxes: Boxes) -> str:
 
 # --- SVG ------------------------------------------------------------------------------------------------------------
 
-LETTER, MARGIN, HEIGHT, BETWEEN = 8.4, 20, 44, 50
+
+def diagram(boxes: Boxes) -> Diagram:
+    """The boxes as a block of a document."""
+    place = {id: k for k, id in enumerate(boxes)}
+    return Diagram(tuple(box._replace(args=tuple(place[arg] for arg in box.args)) for box in boxes.values()))
 
 
-def svg(boxes: Boxes) -> str:
-    """A stand-alone drawing; colours follow the page's, and roles are told by shape as well."""
-
-    def width(id: int | None) -> float:
-        return 2.0 if id is None else 24 + LETTER * max(len(boxes[id].title), len(boxes[id].detail))
-
-    rows = layers({id: box.args for id, box in boxes.items()}, width, 24.0)
-    across = max((each.x + each.width / 2 for row in rows for each in row), default=0) + 2 * MARGIN
-    down = len(rows) * (HEIGHT + BETWEEN) - BETWEEN + 2 * MARGIN
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{across:.0f}" height="{down:.0f}" '
-        f'viewBox="0 0 {across:.0f} {down:.0f}" role="img" font-family="DejaVu Sans Mono, monospace" font-size="14">',
-        f"<title>{html.escape(say('computational graph'))}</title>",
-        "<style>.box{fill:#fff;stroke:#334}.input{fill:#e8f0fe}.output{fill:#fdeeda;stroke-width:2.5}"
-        ".edge{fill:none;stroke:#667}.detail{fill:#556;font-size:12px}</style>",
-        '<defs><marker id="arrow" viewBox="0 0 10 10" refX="10" refY="5" markerWidth="8" markerHeight="8" '
-        'orient="auto"><path d="M0,0 L10,5 L0,10 z" fill="#667"/></marker></defs>',
-    ]
-    for row in rows:
-        for upper in row:
-            ordered = sorted(upper.below, key=lambda lower: lower.x)
-            for k, lower in enumerate(ordered):
-                parts.append(edge(upper, k, len(ordered), lower))
-    for row in rows:
-        for each in row:
-            if each.id is not None:
-                parts.append(box_of(each, boxes[each.id]))
-    return "\n".join([*parts, "</svg>"])
+def drawn(boxes: Boxes) -> str:
+    """A file of its own."""
+    return svg.file(diagram(boxes))
 
 
-def top(layer: int) -> float:
-    return MARGIN + layer * (HEIGHT + BETWEEN)
-
-
-def edge(upper: Place, k: int, count: int, lower: Place) -> str:
-    """A curve from the foot of a box to the head of another one; a passing point is met straight."""
-    spread = 0.0 if upper.id is None else (k - (count - 1) / 2) * min(14.0, upper.width / (count + 1))
-    arriving = len(lower.above)
-    place = lower.above.index(upper) + sum(1 for each in upper.below[:k] if each is lower)
-    offset = 0.0 if lower.id is None else (place - (arriving - 1) / 2) * min(14.0, lower.width / (arriving + 1))
-    x, y = MARGIN + upper.x + spread, top(upper.layer) + HEIGHT
-    to_x, to_y = MARGIN + lower.x + offset, top(lower.layer)
-    start = f"M{x:.1f},{y if upper.id is not None else y - HEIGHT:.1f}" + ("" if upper.id is not None else f" V{y:.1f}")
-    marker = ' marker-end="url(#arrow)"' if lower.id is not None else ""
-    middle = (y + to_y) / 2
-    return (
-        f'<path class="edge" d="{start} C{x:.1f},{middle:.1f} {to_x:.1f},{middle:.1f} {to_x:.1f},{to_y:.1f}"{marker}/>'
-    )
-
-
-def box_of(place: Place, box: Box) -> str:
-    x, y = MARGIN + place.x - place.width / 2, top(place.layer)
-    round_ = 20 if box.role == "input" else 4
-    middle = MARGIN + place.x
-    return (
-        f'<rect class="box {box.role}" x="{x:.1f}" y="{y:.1f}" width="{place.width:.1f}" height="{HEIGHT}" '
-        f'rx="{round_}"/>'
-        f'<text x="{middle:.1f}" y="{y + 18:.1f}" text-anchor="middle">{html.escape(box.title)}</text>'
-        f'<text class="detail" x="{middle:.1f}" y="{y + 36:.1f}" text-anchor="middle">{html.escape(box.detail)}</text>'
-    )
-
-
-NOTATIONS = {"text": text, "dot": dot, "mermaid": mermaid, "svg": svg}
+NOTATIONS = {"text": text, "dot": dot, "mermaid": mermaid, "svg": drawn}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from opcheck.autodiff import tables
 from opcheck.autodiff.checks import checks, symbolic_gradient
 from opcheck.autodiff.document import Traced
+from opcheck.autodiff.motion import moving
 from opcheck.autodiff.scalars import Trace
 from opcheck.language import say
 from opcheck.steps import Block, Formula, Prose, Step, Symbol
@@ -33,12 +34,13 @@ def page(
     hvp: Mapping[str, Any] | None = None,
     everything: bool = False,
     room: int = 0,
+    moves: bool = False,
 ) -> Page:
-    """What the options ask for; with `room` columns, the graph as text if it is readable there.
+    """What the options ask for; with `room` columns, the graph as text if it is readable there; or as a motion.
 
     The reverse sweeps count as backward passes: `trace.gradients` has them afterwards.
     """
-    blocks = tables.heading(trace)
+    blocks: list[Block] = []
     forward = trace.forward() if mode != "reverse" and trace.tracked else None
     if step:
         blocks += tables.in_order(trace, forward)
@@ -52,6 +54,7 @@ def page(
         if len(outputs) > 1:
             blocks.append(Prose(say("from output {k} of {n}:", k=output + 1, n=len(outputs)), "text"))
         blocks += tables.backwards_in_order(sweeps[0]) if step else tables.adjoints_table(sweeps[0], everything)
+    blocks = [*tables.heading(trace), *(moving(trace.boxes(), blocks, trace.fractions) if moves else blocks)]
     if len(trace.graph.outputs) == 1:
         blocks.append(tables.gradients_table(trace))
     blocks += drawn(trace, room)

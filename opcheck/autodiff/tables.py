@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from opcheck.autodiff.drawing import Box, Boxes
+from opcheck.autodiff.drawing import Boxes
 from opcheck.autodiff.lines import Lines
 from opcheck.autodiff.remarks import remarks
 from opcheck.autodiff.scalars import Adjoints, Tangents, Trace
 from opcheck.language import say
-from opcheck.steps import Apply, Block, Expression, Formula, Number, Prose, Step, Symbol, Table
+from opcheck.steps import Apply, Block, Box, Expression, Formula, Number, Prose, Step, Symbol, Table
 from opcheck.tracing import contributions
 from opcheck.tracing.arithmetic import as_fraction
 
@@ -246,5 +246,5 @@ def boxes(trace: Trace) -> Boxes:
         node = trace.graph.nodes[id]
         role = "input" if node.op == "input" else "output" if id in trace.graph.outputs else ""
         title = f"{write(lines.symbol(id))} = {write(lines.formula(id))}"
-        found[id] = Box(title, write(lines.number(id)), tuple(arg for arg in node.args if lines.names[arg]), role)
+        found[id] = Box(title, (write(lines.number(id)),), tuple(arg for arg in node.args if lines.names[arg]), role)
     return found

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from opcheck.autodiff.arrays import ArrayNode
-from opcheck.autodiff.drawing import Box, Boxes
+from opcheck.autodiff.drawing import Boxes
 from opcheck.autodiff.lines import SUBSCRIPTS
+from opcheck.autodiff.motion import moving
 from opcheck.autodiff.operators import Call
 from opcheck.autodiff.page import Page, drawn
 from opcheck.autodiff.tables import Row, as_it_is, elided
@@ -16,7 +17,7 @@ from opcheck.autodiff.tensor_checks import checks
 from opcheck.autodiff.tensors import ArrayTrace
 from opcheck.language import say
 from opcheck.render.numbers import digits
-from opcheck.steps import Block, Number, Prose, Step, Symbol, Table
+from opcheck.steps import Block, Box, Number, Prose, Step, Symbol, Table
 from opcheck.tracing.arithmetic import as_fraction
 
 SIGNS = {"sum": "+", "sub": "−", "mul": "·", "div": "/", "matmul": "@", "power": "^", "less": "<", "greater": ">",
@@ -47,11 +48,12 @@ def page(
     hvp: Mapping[str, Any] | None = None,
     everything: bool = False,
     room: int = 0,
+    moves: bool = False,
 ) -> Page:
     """What `opcheck trace` prints of a tensor program. Tables are in the order of execution: `step` changes nothing."""
-    blocks = [*heading(trace), *values_table(trace, everything)]
+    blocks = values_table(trace, everything)
     scalar = len(trace.outputs) == 1 and trace.nodes[trace.outputs[0]].value.size == 1
-    found = []
+    found, gradients = [], list[Block]()
     if not scalar:
         shapes = ", ".join(shape(trace.nodes[id].value) for id in trace.outputs)
         blocks.append(Prose(say("The outputs have the shapes {shapes}. (Modes and gradients are shown for one number.)",
@@ -63,8 +65,9 @@ def page(
             for _ in range(passes):
                 trace.reverse(np.full(trace.value.shape, seed))
             blocks += adjoints_table(trace, seed, everything)
-        blocks.append(gradients_table(trace))
+        gradients.append(gradients_table(trace))
         found = checks(trace, check)
+    blocks = [*heading(trace), *(moving(trace.boxes(), blocks) if moves else blocks), *gradients]
     blocks += drawn(trace, room)
     if jacobian:
         blocks += [matrix(f"∂/∂{name}", trace.jacobian(name)) for name in trace.tracked]
@@ -271,7 +274,7 @@ def boxes(trace: ArrayTrace) -> Boxes:
         args = tuple(each for arg in trace.nodes[id].args for each in lines_of(trace, arg))
         value = trace.nodes[id].value
         detail = shape(value) if value.size > 1 else number_text(value.reshape(-1)[0]) if value.size else shape(value)
-        found[id] = Box(f"{called(trace, id).name} = {computes(trace, id)}", detail, args, role)
+        found[id] = Box(f"{called(trace, id).name} = {computes(trace, id)}", (detail,), args, role)
     return found
 
 

@@ -1,6 +1,6 @@
 """`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opcheck import catalog
@@ -14,17 +14,26 @@ from opcheck.steps import Block, Step
 
 
 class Explanation:
-    """A worked calculation. str() is text for a terminal of 80 columns; Jupyter shows HTML or LaTeX."""
+    """A worked calculation. str() is text for a terminal of 80 columns; Jupyter shows HTML or LaTeX.
 
-    def __init__(self, step: Step, fractions: bool = False) -> None:
+    `moving` makes the same document with frames, for a page that moves.
+    """
+
+    def __init__(self, step: Step, fractions: bool = False, moving: Callable[[], Step] | None = None) -> None:
         self.step = step
         self.fractions = fractions
+        self.moving = moving
+
+    def document(self, format: str = "text", page: bool = True) -> Step:
+        """What is rendered in that format: a page of HTML moves, everything else stands still."""
+        return self.moving() if self.moving is not None and page and format == "html" else self.step
 
     def render(self, format: str = "text", **options: Any) -> str:
         """As "text", "markdown", "latex", "html" or "json"; options are those of `opcheck.render.Options`."""
         from opcheck.render import render
 
-        return render(self.step, format, **{"fractions": self.fractions, **options})
+        step = self.document(format, options.get("page", True))
+        return render(step, format, **{"fractions": self.fractions, **options})
 
     def to_json(self) -> str:
         return self.render("json")
@@ -89,21 +98,33 @@ def explain(
         ) from None
     calculation = prepare(operator, given, shapes or {}, seed)
     place = None if grad else calculation_cell(calculation, cell)
-    blocks: list[Block] = worked.heading(calculation)
+    head = worked.heading(calculation)
+    given_upstream = None if upstream is None else as_array(upstream, "upstream") * 1.0
     if grad:
-        given_upstream = None if upstream is None else as_array(upstream, "upstream") * 1.0
-        blocks += gradient_steps(calculation, given_upstream, cell, all)
+        blocks = gradient_steps(calculation, given_upstream, cell, all)
     else:
-        blocks += worked.forward_steps(calculation, place, all, decimal=True)
+        blocks = worked.forward_steps(calculation, place, all, decimal=True)
+    tail: list[Block] = []
     if dtype is not None or got is not None:
         from opcheck.explanation.observed import dtype_lines, got_lines
 
         focus = place if place is not None else (calculation.cells[0] if calculation.cells else None)
         if focus is not None and dtype is not None:
-            blocks += dtype_lines(calculation, focus, dtype)
+            tail += dtype_lines(calculation, focus, dtype)
         if got is not None:
-            blocks += got_lines(calculation, place, as_array(got, "got") * 1.0, dtype or "float32", printed_digits)
-    return Explanation(Step("", tuple(blocks)), fractions=exact)
+            tail += got_lines(calculation, place, as_array(got, "got") * 1.0, dtype or "float32", printed_digits)
+
+    def moving() -> Step:
+        from opcheck.explanation.motion import forward_motion, gradient_motion
+
+        moved = (
+            gradient_motion(calculation, given_upstream, cell, blocks)
+            if grad
+            else forward_motion(calculation, place, blocks)
+        )
+        return Step("", (*head, *moved, *tail))
+
+    return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, moving=moving)
 
 
 def prepare(

@@ -24,24 +24,8 @@ def gradient_steps(
     """One part for each differentiable input: its gradient as a sum over the outputs that read it."""
     op = calculation.op
     shape = calculation.shapes[calculation.main_output]
-    g = np.arange(1.0, np.prod(shape, dtype=int) + 1).reshape(shape) if upstream is None else upstream
-    if g.shape != shape and upstream is not None:
-        hidden = calculation.hidden.get(op.output(calculation.main_output).symbol, 0)
-        if g.shape != shape[hidden:]:
-            raise Refused(
-                say("the upstream gradient has the shape of the output, {shape}", shape=shape[hidden:]),
-                got=f"{g.shape}",
-            )
-        g = g.reshape(shape)
-    names = [
-        spec.name
-        for spec in op.inputs
-        if spec.differentiable
-        and spec.name in calculation.case.arrays
-        and calculation.case.arrays[spec.name].dtype.kind == "f"
-    ]
-    if not names:
-        raise Refused(say("{op} has no input that can be differentiated", op=op.name))
+    g = upstream_gradient(calculation, upstream)
+    names = differentiable(calculation)
     shown = {name: _shown(calculation.case.arrays[name].shape, cell, everything) for name in names}
     sweep = Sweep(calculation, g, shown)
     unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything)
@@ -50,6 +34,30 @@ def gradient_steps(
     for name in names:
         blocks.append(_gradient_of(calculation, name, g, sweep, unfolded, cell, everything))
     return blocks
+
+
+def upstream_gradient(calculation: Calculation, upstream: Array | None) -> Array:
+    """The upstream gradient in the shape of the output: the one that was given, else 1, 2, 3, ...; raises Refused."""
+    shape = calculation.shapes[calculation.main_output]
+    g = np.arange(1.0, np.prod(shape, dtype=int) + 1).reshape(shape) if upstream is None else upstream
+    if g.shape != shape:
+        hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
+        if g.shape != shape[hidden:]:
+            raise Refused(
+                say("the upstream gradient has the shape of the output, {shape}", shape=shape[hidden:]),
+                got=f"{g.shape}",
+            )
+    return g.reshape(shape)
+
+
+def differentiable(calculation: Calculation) -> list[str]:
+    """The inputs of this call that have a gradient; raises Refused if there are none."""
+    arrays = calculation.case.arrays
+    inputs = (spec.name for spec in calculation.op.inputs if spec.differentiable)
+    names = [name for name in inputs if name in arrays and arrays[name].dtype.kind == "f"]
+    if not names:
+        raise Refused(say("{op} has no input that can be differentiated", op=calculation.op.name))
+    return names
 
 
 def _meaning(symbol: str, shape: Shape, default: bool) -> str:

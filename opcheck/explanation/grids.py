@@ -19,21 +19,26 @@ def draw(
     marks: Iterable[Place],
     padding: Iterable[Place] = (),
     hidden: int = 0,
+    around: Iterable[Place] = (),
 ) -> list[Grid]:
-    """The array as one grid, or its slices that are read (the first SLICES of them) as one grid each."""
+    """The array as one grid, or its slices that are read (the first SLICES of them) as one grid each.
+
+    around: places that are in sight as the marked ones are.
+    """
     marked = set(marks)
-    outside = set(padding) | {at for at in marked if not _within(at, shape)}
+    near = marked | set(around)
+    outside = set(padding) | {at for at in near if not _within(at, shape)}
     if len(shape) < 2:
-        columns = _range(shape[0] if shape else 1, [at[0] for at in marked | outside if at])
+        columns = _range(shape[0] if shape else 1, [at[0] for at in near | outside if at])
         places: list[Place] = [(i,) for i in columns] if shape else [()]
         return [Grid(_title(title, (), shape, None, columns), (_cells(places, shape, value, marked),))]
-    slices = sorted({at[:-2] for at in marked}) or [(0,) * (len(shape) - 2)]
+    slices = sorted({at[:-2] for at in near}) or [(0,) * (len(shape) - 2)]
     slices = [lead for lead in slices if _within(lead, shape[:-2])]
     grids = []
     for lead in slices[:SLICES]:
-        near = [at for at in marked | outside if at[:-2] == lead]
-        rows = _range(shape[-2], [at[-2] for at in near])
-        columns = _range(shape[-1], [at[-1] for at in near])
+        used = [at for at in near | outside if at[:-2] == lead]
+        rows = _range(shape[-2], [at[-2] for at in used])
+        columns = _range(shape[-1], [at[-1] for at in used])
         cells = tuple(_cells([(*lead, i, j) for j in columns], shape, value, marked) for i in rows)
         name = _title(title, lead[hidden:], shape, rows, columns)
         if len(slices) > SLICES and lead == slices[SLICES - 1]:

@@ -107,18 +107,37 @@ class Unfolded:
 
     def formulas(self, id: int, left: Symbol, brief: bool = False) -> list[Formula]:
         """The formula of a node, after those of the named nodes that it shows and that were not shown before."""
+        return [formula for _, formula in self.lines(id, left, brief)]
+
+    def lines(self, id: int, left: Symbol, brief: bool = False) -> list[tuple[int, Formula]]:
+        """These formulas, each with its node."""
         result = []
         for needed in self._in_order(self._named(id)):
             node = self.nodes[needed]
             if not self._was_shown(needed):
-                result.append(self.formula(needed, self.symbol(node), brief))
+                result.append((needed, self.formula(needed, self.symbol(node), brief)))
         node = self.nodes[id]
         name = self.symbol(node) if node.label and not node.is_leaf else left
         if name == left and not node.label:
-            return [*result, self.formula(id, left, brief)]
+            return [*result, (id, self.formula(id, left, brief))]
         if not self._was_shown(id):
-            result.append(self.formula(id, name, brief))
-        return result if name == left else [*result, Formula(left, (name, self.number(id)))]
+            result.append((id, self.formula(id, name, brief)))
+        return result if name == left else [*result, (id, Formula(left, (name, self.number(id))))]
+
+    def read_by(self, id: int) -> tuple[list[int], list[int]]:
+        """What the formula of a node reads: leaves, and named nodes, whose own formulas stand elsewhere."""
+        leaves, named = set[int](), set[int]()
+        waiting = [id] if self.nodes[id].is_leaf else [*shown_args(self.nodes[id])]
+        while waiting:
+            arg = waiting.pop()
+            node = self.nodes[arg]
+            if node.is_leaf:
+                leaves.add(arg)
+            elif node.label:
+                named.add(arg)
+            else:
+                waiting.extend(shown_args(node))
+        return sorted(leaves), self._in_order(named)
 
     def _in_order(self, ids: set[int]) -> list[int]:
         """As they were computed, neighbours of one name by their place (a reverse sweep makes them last to first)."""

@@ -1,6 +1,7 @@
 """Steps as HTML: one page that needs no network with `page`, else a fragment, as Jupyter shows it.
 
-Formulas are MathML, in a table whose columns are the terms, so that what a number came from stands above it.
+Formulas are MathML, in a table whose columns are the terms, so that what a number came from stands above it. A page
+moves if the document does; a fragment stands still, since notebooks show it where scripts do not run.
 """
 
 import re
@@ -9,11 +10,14 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from opcheck.language import say
+from opcheck.render import still
 from opcheck.render.formulas import Formulas
 from opcheck.render.mathml import MathML, definition
+from opcheck.render.motion import Listing, Sheet, diagrams, listings, own, sheets
 from opcheck.render.numbers import Style
-from opcheck.render.signs import Signs
-from opcheck.steps import Cell, Expression, Formula, Number, Step
+from opcheck.render.signs import Signs, Words, in_words
+from opcheck.steps import Block, Cell, Diagram, Expression, Formula, Motion, Number, Step, Table
 
 if TYPE_CHECKING:
     import jinja2
@@ -40,7 +44,14 @@ def render(step: Step, options: Options | None = None) -> str:
     """The document as HTML."""
     options = options or Options()
     writer = _Writer(Style(options.precision, options.fractions))
-    text = _template().render(step=step, page=options.page, write=writer, kind=lambda block: type(block).__name__)
+    moves = options.page and any(isinstance(block, Motion) for block in step.blocks)
+    text = _template().render(
+        step=step if moves else still(step, diagrams=True),
+        page=options.page,
+        moves=moves,
+        write=writer,
+        kind=lambda block: type(block).__name__,
+    )
     return text.strip()
 
 
@@ -50,6 +61,7 @@ def _template() -> "jinja2.Template":
 
     loader = PackageLoader("opcheck.render", "")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals["say"] = say
     return environment.get_template("page.html.jinja")
 
 
@@ -59,6 +71,7 @@ class _Writer:
     def __init__(self, style: Style) -> None:
         self.notation = MathML(style)
         self.layout = Formulas(Signs(style), PAGE)
+        self.words = Words(style)
 
     def math(self, inside: str, tall: bool = False) -> str:
         from markupsafe import Markup
@@ -108,6 +121,51 @@ class _Writer:
         if formula.brief or (columns == 1 and self._is_short(formula)):
             return [_on_one_line(result)]
         return result
+
+    # --- motions --------------------------------------------------------------------------------------------------
+
+    def some(self, seen: str, count: int) -> str | None:
+        """In which frames something is seen; None if in all."""
+        return None if seen == f"0-{count - 1}" else seen
+
+    def sheets(self, motion: Motion) -> list[Sheet]:
+        return sheets(motion.frames)
+
+    def listings(self, motion: Motion) -> list[Listing]:
+        return listings(motion.frames)
+
+    def own(self, frame: Step) -> tuple[Block, ...]:
+        return own(frame)
+
+    def has_diagram(self, motion: Motion) -> bool:
+        return bool(diagrams(motion.frames))
+
+    def diagrams(self, motion: Motion) -> str:
+        return self._drawn(*diagrams(motion.frames))
+
+    def diagram(self, diagram: Diagram) -> str:
+        return self._drawn(diagram)
+
+    def _drawn(self, *states: Diagram) -> str:
+        from markupsafe import Markup
+
+        from opcheck.render import svg
+
+        return Markup(svg.draw(states))  # escaped where it was written
+
+    def spoken(self, frame: Step) -> str:
+        """What a screen reader says when the frame comes: its title, and its last formula or row in words."""
+        told = [frame.title]
+        for block in frame.blocks:
+            if isinstance(block, Table):
+                entries = (each if isinstance(each, str) else self.words.write(each) for each in block.rows[-1])
+                told = [frame.title, in_words(", ".join(filter(None, entries)))]
+            elif isinstance(block, Formula) and not block.brief:
+                rights = dict.fromkeys((*block.rights[1:2], block.rights[-1]))  # the numbers, and what they give
+                parts = [self.words.write(block.left)]
+                parts += [f"{self.words.relation(right)} {self.words.write(right)}" for right in rights]
+                told = [frame.title, " ".join(parts)]
+        return ": ".join(filter(None, told))
 
     def _right(self, right: Expression) -> str:
         return self.math(self.notation.write(right), tall=True)

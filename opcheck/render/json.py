@@ -11,12 +11,15 @@ from typing import Any
 from opcheck.steps import (
     Apply,
     Block,
+    Box,
     Cell,
+    Diagram,
     Elided,
     Expression,
     Formula,
     Grid,
     Grids,
+    Motion,
     Number,
     Prose,
     Step,
@@ -72,8 +75,17 @@ def _block(block: Block) -> dict[str, Any]:
         case Table(headers, rows, title):
             entries = [[each if isinstance(each, str) else _expression(each) for each in row] for row in rows]
             return {"kind": "table", "title": title, "headers": [*headers], "rows": entries}
+        case Diagram(boxes, marked):
+            return {"kind": "diagram", "boxes": [_box(box) for box in boxes], "marked": [[*edge] for edge in marked]}
+        case Motion(frames, still):
+            return {"kind": "motion", "frames": [*map(_block, frames)], "still": [*map(_block, still)]}
         case Step(title, blocks):
             return {"kind": "step", "title": title, "blocks": [*map(_block, blocks)]}
+
+
+def _box(box: Box) -> dict[str, Any]:
+    marked = {"marked": True} if box.marked else {}
+    return {"title": box.title, "details": [*box.details], "args": [*box.args], "role": box.role, **marked}
 
 
 def _grid(grid: Grid) -> dict[str, Any]:
@@ -135,9 +147,24 @@ def _read_block(data: dict[str, Any]) -> Block:
                 tuple(each if isinstance(each, str) else _read_expression(each) for each in row) for row in data["rows"]
             )
             return Table(tuple(data["headers"]), rows, data["title"])
+        case "diagram":
+            return Diagram(tuple(map(_read_box, data["boxes"])), tuple((a, b) for a, b in data["marked"]))
+        case "motion":
+            return Motion(tuple(map(_read_step, data["frames"])), tuple(map(_read_block, data["still"])))
         case "step":
             return Step(data["title"], tuple(map(_read_block, data["blocks"])))
     raise ValueError(f"no block is a {data['kind']}")
+
+
+def _read_step(data: dict[str, Any]) -> Step:
+    block = _read_block(data)
+    if not isinstance(block, Step):
+        raise ValueError(f"a frame is a step, not a {data['kind']}")
+    return block
+
+
+def _read_box(data: dict[str, Any]) -> Box:
+    return Box(data["title"], tuple(data["details"]), tuple(data["args"]), data["role"], data.get("marked", False))
 
 
 def _read_grid(data: dict[str, Any]) -> Grid:

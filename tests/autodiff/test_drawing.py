@@ -9,7 +9,7 @@ from hypothesis import given
 
 import opcheck
 from opcheck.autodiff.expression import parse
-from opcheck.autodiff.layout import layers
+from opcheck.render.layers import layers
 from tests.autodiff import expressions
 
 LECTURE = """\
