@@ -1,17 +1,19 @@
 """`opcheck grade`: check student implementations, one file or a whole class."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import click
 
-from opcheck.app.output import write
+from opcheck.app.output import page_width, write
 from opcheck.language import say, use
 from opcheck.spec import Refused
 
 # as in grading.formats and grading.bundle, which are not imported for a --help
 FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")
 BUNDLES = ("gradescope",)
+TOLD = 10  # seeds that mark a right solution wrong
 
 
 @click.command()
@@ -25,7 +27,8 @@ BUNDLES = ("gradescope",)
               help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), help="With --check: the right solution alone, by so many seeds.")
 @click.option("--bundle", type=click.Choice(BUNDLES), help="Make an autograder of the assignment PATH (with -o ZIP).")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Submissions at a time.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
+              help="Submissions (or processes for --seeds) at a time.")  # fmt: skip
 @click.option("--journal", type=click.Path(path_type=Path), metavar="FILE",
               help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
@@ -47,7 +50,7 @@ def command(**options: Any) -> int:
     """
     if options["check"] is not None:
         if options["seeds"]:
-            return repeat(options["check"], options["seeds"], options["seed"] or 0)
+            return repeat(options["check"], options["seeds"], options["seed"] or 0, options["jobs"])
         return check(options["check"], options["seed"] or 0)
     if not options["paths"]:
         raise Refused(say("what is to be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
@@ -129,25 +132,41 @@ def check(path: Path, seed: int) -> int:
             click.echo(question)
         if each.mistake is None:
             worst = max(worst, int(each.caught))
-            click.echo(say("  the right solution: {score:g} of {points:g}", score=each.score, points=each.points))
+            _item(say("the right solution: {score:g} of {points:g}", score=each.score, points=each.points))
         elif not each.caught:
-            click.echo(say("  not caught: {name} ({sentence})", name=each.mistake.name, sentence=each.mistake.sentence))
+            _item(say("not caught: {name} ({sentence})", name=each.mistake.name, sentence=say(each.mistake.sentence)))
         elif not each.named:
-            click.echo(say("  caught, but not named: {name}", name=each.mistake.name))
+            _item(say("caught, but not named: {name}", name=each.mistake.name))
     return worst
 
 
-def repeat(path: Path, seeds: int, first: int) -> int:
+def repeat(path: Path, seeds: int, first: int, jobs: int) -> int:
     """The right solution by many seeds; 1 if it was ever marked wrong."""
     from opcheck.grading import assignment
     from opcheck.grading import check as checks
+    from opcheck.grading.progress import bar
 
-    failures = 0
-    for seed, found in checks.repeat(assignment.read(path), seeds, first):
-        failures += 1
+    asked = assignment.read(path)
+    failures: list[tuple[int, checks.Caught]] = []
+    with bar() as shown:
+        task = shown.add_task("", total=seeds * len(asked.questions), counts="")
+        for part in checks.repeat(asked, seeds, first, jobs):
+            failures += part.wrong
+            counts = say("{n} marked wrong", n=len(failures)) if failures else ""
+            shown.update(task, advance=len(part.seeds), counts=counts)
+    for seed, found in failures[:TOLD]:
         for check in found.checks:
             if check.score != check.points:
-                click.echo(say("seed {seed}: {question}, {part}: {message}", seed=seed, question=check.question,
-                               part=check.part, message=check.message))  # fmt: skip
-    click.echo(say("{n} of {seeds} seeds mark a right solution wrong", n=failures, seeds=seeds))
+                _item(say("seed {seed}: {question}, {part}: {message}", seed=seed, question=check.question,
+                          part=check.part, message=check.message))  # fmt: skip
+    if len(failures) > TOLD:
+        _item(say("and {n} more", n=len(failures) - TOLD))
+    wrong = len({seed for seed, _ in failures})
+    click.echo(say("{n} of {seeds} seeds mark a right solution wrong", n=wrong, seeds=seeds))
     return 1 if failures else 0
+
+
+def _item(text: str) -> None:
+    """A line of a list, broken at the width of the page."""
+    click.echo(textwrap.fill(text, page_width(None), initial_indent="  ", subsequent_indent="    ",
+                             break_long_words=False, break_on_hyphens=False))  # fmt: skip

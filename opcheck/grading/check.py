@@ -1,7 +1,7 @@
 """Grades an assignment itself: the right solution must get full marks, and every mistake of the catalogue must not."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from opcheck.errors import CouldNotRun, Refused
@@ -10,10 +10,13 @@ from opcheck.grading.assignment import Assignment, Question
 from opcheck.grading.calls import Desk
 from opcheck.grading.judge import ask
 from opcheck.grading.loading import Loaded
+from opcheck.grading.processes import pool
 from opcheck.grading.results import Check, total
 from opcheck.language import say
 from opcheck.sandbox import Call, Isolation, Limits, Module, Status, Worker
 from opcheck.spec import Mistake
+
+SEEDS = 250  # that a process takes at a time
 
 _ENGINE = "opcheck.grading.solutions.engine.choose"
 
@@ -54,14 +57,29 @@ def check(assignment: Assignment, seed: int = 0) -> Iterator[Caught]:
                 yield one(question, assignment, loaded, mistake, seed)
 
 
-def repeat(assignment: Assignment, seeds: int, first: int = 0) -> Iterator[tuple[int, Caught]]:
-    """The right solution graded by many seeds; yields those by which it does not get full marks: there are none."""
-    for question in assignment.questions:
-        with _solution(question) as loaded:
-            for seed in range(first, first + seeds):
-                found = one(question, assignment, loaded, None, seed)
-                if found.caught:
-                    yield seed, found
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A question by some seeds, and those by which its right solution does not get full marks: there should be none."""
+
+    seeds: range
+    wrong: tuple[tuple[int, Caught], ...]
+
+
+def repeat(assignment: Assignment, seeds: int, first: int = 0, jobs: int = 1) -> Iterator[Repeated]:
+    """The right solution of each question by so many seeds from the first on, some after the other."""
+    parts = [range(k, min(k + SEEDS, first + seeds)) for k in range(first, first + seeds, SEEDS)]
+    tasks = [(assignment, place, part) for place in range(len(assignment.questions)) for part in parts]
+    with ExitStack() as stack:
+        jobs = min(jobs, len(tasks))
+        each = map if jobs == 1 else stack.enter_context(pool(jobs, assignment.language)).map
+        yield from each(_repeated, *zip(*tasks, strict=True))
+
+
+def _repeated(assignment: Assignment, place: int, seeds: range) -> Repeated:
+    question = assignment.questions[place]
+    with _solution(question) as loaded:
+        graded = ((seed, one(question, assignment, loaded, None, seed)) for seed in seeds)
+        return Repeated(seeds, tuple((seed, found) for seed, found in graded if found.caught))
 
 
 def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mistake | None, seed: int) -> Caught:

@@ -3,25 +3,20 @@
 import hashlib
 import os
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import opcheck
-from opcheck import language
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import judge, roster
 from opcheck.grading.assignment import Assignment
 from opcheck.grading.journal import Journal, Key, Results
+from opcheck.grading.processes import pool
 from opcheck.grading.progress import Progress
 from opcheck.grading.results import Check, Outcome, Result
 from opcheck.grading.roster import Entry
@@ -146,11 +141,11 @@ class _Run:
     def _in_processes(self, left: list[int], jobs: int, bar: Progress) -> None:
         """Each process that dies takes the pool with it; whose code was in it is tried once more, alone."""
         while left:
-            with _pool(jobs, self.assignment.language) as pool:
-                suspects = self._through(left, pool, jobs, bar)
+            with pool(jobs, self.assignment.language) as executor:
+                suspects = self._through(left, executor, jobs, bar)
             for index in suspects:
-                with _pool(1, self.assignment.language) as pool:
-                    if self._through([index], pool, 1, bar):
+                with pool(1, self.assignment.language) as executor:
+                    if self._through([index], executor, 1, bar):
                         self._fail(index, say("the process that graded it was killed"), bar)
             seen = {*suspects, *self.numbers}
             left = [index for index in left if index not in seen and not self._has_failed(index)]
@@ -219,34 +214,3 @@ class _Here(Executor):
         except Exception as error:
             task.set_exception(error)
         return task
-
-
-@contextmanager
-def _pool(jobs: int, speaking: str) -> Iterator[ProcessPoolExecutor]:
-    """Processes of our own, which are ended at once if the block is left by Ctrl-C."""
-    before = {*active_children()}
-    # spawn: a fork would take along the locks of other threads, such as the one that draws the progress bar
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(speaking,))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in {*active_children()} - before:
-            child.kill()
-        raise
-    finally:
-        pool.shutdown()
-
-
-def _begin(speaking: str) -> None:
-    """In each process: the language of the assignment; Ctrl-C is the parent's to answer; no life without a parent."""
-    language.use(speaking)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

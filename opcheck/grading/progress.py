@@ -8,23 +8,29 @@ from opcheck.grading.results import Outcome, Result
 from opcheck.language import say
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+
+def bar(wanted: bool | None = None) -> "Bar":
+    """A bar on stderr, with what its tasks have in `counts`. `wanted` None: only if stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    shown = sys.stderr.isatty() if wanted is None else wanted
+    counts = TextColumn("{task.fields[counts]}", markup=False)
+    columns = (BarColumn(24), MofNCompleteColumn(), counts, TimeRemainingColumn(compact=True))
+    console = Console(stderr=True, force_terminal=True if wanted else None)
+    return Bar(*columns, console=console, disable=not shown, transient=True)
 
 
 class Progress:
     """A bar on stderr while the block runs. `wanted` None: only if stderr is a terminal."""
 
     def __init__(self, total: int, wanted: bool | None = None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
         self._full = self._some = self._none = self._trouble = self._reused = self._failed = 0
-        shown = sys.stderr.isatty() if wanted is None else wanted
-        counts = TextColumn("{task.fields[counts]}", markup=False)
-        columns = (BarColumn(24), MofNCompleteColumn(), counts, TimeRemainingColumn(compact=True))
-        console = Console(stderr=True, force_terminal=True if wanted else None)
-        self._bar = Bar(*columns, console=console, disable=not shown, transient=True)
+        self._bar = bar(wanted)
         self._task: TaskID = self._bar.add_task("", total=total, counts="")
 
     def graded(self, result: Result) -> None:

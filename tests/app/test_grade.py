@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 import opcheck
+from opcheck import catalog
+from opcheck.app import grade
+from opcheck.grading import check
 from tests.grading.students import solution
 
 ROOT = str(Path(opcheck.__file__).parents[1])
@@ -71,7 +74,29 @@ def test_an_assignment_is_checked(folder):
     assert right == "  the right solution: 1 of 1"
     assert missed[0].startswith("  not caught: input_gradient_weight_transposed (")
     done = run("--check", "hw.toml", "--seeds", "5", cwd=folder)
-    assert (done.returncode, done.stdout) == (0, "0 of 5 seeds mark a right solution wrong\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 of 5 seeds mark a right solution wrong\n", "")
+    again = run("--check", "hw.toml", "--seeds", "5", "--jobs", "2", cwd=folder)
+    assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, "")
+
+
+def test_what_is_not_caught_is_told_within_the_page(folder):
+    (folder / "hw.toml").write_text('[[question]]\noperator = "conv2d"\npoints = { forward = 1 }\n')
+    lines = run("--check", "hw.toml", cwd=folder).stdout.splitlines()
+    assert any(line.startswith("  not caught: ") for line in lines) and any(line.startswith("    ") for line in lines)
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_seeds_by_which_a_right_solution_loses_points_are_told(tmp_path, monkeypatch, capsys):
+    """There are none; so a mistake stands in for the right solution here, by three seeds."""
+    real, wrong = check.one, next(each for each in catalog.get("relu").mistakes if each.forward is not None)
+    monkeypatch.setattr(check, "one", lambda *a: real(*a[:3], wrong if a[4] % 2 else None, a[4]))
+    monkeypatch.setattr(grade, "TOLD", 2)
+    (tmp_path / "hw.toml").write_text('[[question]]\noperator = "relu"\npoints = { forward = 1 }\n')
+    assert grade.repeat(tmp_path / "hw.toml", 7, 0, 1) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("  seed 1: relu, forward: ") and "\n  seed 3: " in told and "seed 5" not in told
+    assert told.endswith("\n  and 1 more\n3 of 7 seeds mark a right solution wrong\n")
+    assert all(len(line) <= 80 for line in told.splitlines())
 
 
 @pytest.mark.parametrize(
