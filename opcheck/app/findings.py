@@ -208,9 +208,11 @@ def notes(report: Report) -> list[str]:
     version = f", {report.version}" if report.version else ""
     failed = sum(row.failed for row in report.rows.values())
     result = say("{n} checks differ", n=failed) if failed else say("all agree")
+    if report.interrupted and not failed:
+        result = say("interrupted; what was checked agrees")
     lines.append(say("{result}: {trials} cases, {elements} numbers, {seconds} s, seed {seed}{version}",
                      result=result, trials=report.trials, elements=sum(r.elements for r in report.rows.values()),
                      seconds=f"{report.seconds:.1f}", seed=report.seed, version=version))  # fmt: skip
-    if report.interrupted:
+    if report.interrupted and failed:
         lines.append(say("interrupted: this is what was found so far"))
     return lines

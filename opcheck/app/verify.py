@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from opcheck.app import findings, reports
 from opcheck.app.output import write
 from opcheck.language import say
 from opcheck.spec import Refused
+
+INTERRUPTED = 130  # as a shell has it
 
 
 @click.command()
@@ -36,6 +40,8 @@ from opcheck.spec import Refused
 @click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: a fresh one, printed]")
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
 @click.option("--in-process", is_flag=True, help="No worker process: faster to start, but a crash ends the run.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a worker process has for one "
+              "case.  [default: 60]")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the run over a dask cluster.")
 @click.option("--no-known", is_flag=True, help="Known deviations fail too.")
 @click.option("--strict-precision", is_flag=True, help="Results that a lower precision explains fail too.")
@@ -91,7 +97,9 @@ def run(options: dict[str, Any]) -> int:
     if not names:
         raise Refused(say("which operators?"), fix=say("name some, or --all (opcheck ops lists them)"))
     start = time.time()
-    with findings.Progress(len(names) * len(options["dtype"].split(","))) as progress:
+    # stdout is the report's; workers keep what an implementation prints to themselves
+    aside = redirect_stdout(sys.stderr)
+    with aside, findings.Progress(len(names) * len(options["dtype"].split(","))) as progress:
         report = api.verify(
             names,
             options["impl"],
@@ -107,9 +115,10 @@ def run(options: dict[str, Any]) -> int:
             exhaustive=options["exhaustive"],
             known=not options["no_known"],
             strict_precision=options["strict_precision"],
+            timeout=options["timeout"],
             progress=progress,
         )
-    nothing = runner.nothing_checked(report)
+    nothing = "" if report.interrupted else runner.nothing_checked(report)
     saved = findings.save(report, options["save"] or Path("opcheck-cases"))
     if options["as_json"]:
         click.echo(json.dumps({**report.to_json(), "nothing_checked": nothing}))
@@ -123,7 +132,9 @@ def run(options: dict[str, Any]) -> int:
         from opcheck.errors import CouldNotRun
 
         raise CouldNotRun(nothing)
-    return 0 if report.agrees else 1
+    if not report.agrees:
+        return 1
+    return INTERRUPTED if report.interrupted else 0
 
 
 def cores() -> int:

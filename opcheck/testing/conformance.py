@@ -8,8 +8,9 @@ from opcheck.language import say
 from opcheck.testing.strategies import trials
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import chosen
+from opcheck.verification.reach import within_reach
 from opcheck.verification.report import Report, sentence
-from opcheck.verification.run import check_trial, within_reach
+from opcheck.verification.run import check_trial
 
 
 def conforms(

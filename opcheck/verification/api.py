@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from opcheck import backends, catalog
+from opcheck import catalog
 from opcheck.language import say
 from opcheck.spec import Refused
 from opcheck.verification import workers
 from opcheck.verification.formats import format_of
 from opcheck.verification.report import Report
-from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet, run_shard
-from opcheck.verification.shrink import explain_failures
+from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
+from opcheck.verification.streams import scope_size
+from opcheck.verification.worker import Target
 
 MANY = 10**9  # trials of a run that is limited by time
 
@@ -34,6 +35,7 @@ def verify(
     exhaustive: bool = False,
     known: bool = True,
     strict_precision: bool = False,
+    timeout: float | None = None,
     progress: Progress = quiet,
 ) -> Report:
     """Check an implementation of one or several operators against their definitions.
@@ -44,7 +46,9 @@ def verify(
     dtype: one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: trials for each
     operator and dtype (default 300); seconds: time for each instead. seed: None for a fresh one; the report has it.
     claims: only these. executor: any concurrent.futures.Executor; jobs: that many worker processes, which survive
-    crashes and hangs (0: in this process). exhaustive: every combination of the sampler's decisions, simplest first.
+    crashes and hangs (0: in this process, for code that you trust). timeout: seconds that a worker process has for one
+    case (default 60). exhaustive: every combination of the sampler's decisions;
+    with `cases` as many of them, spread over the whole.
     known=False makes known deviations failures; strict_precision does so for what a lower precision explains on CUDA.
 
     Raises Refused for bad arguments and CouldNotRun for a missing library or device.
@@ -62,21 +66,19 @@ def verify(
         raise Refused(say("cases must be at least 1"), got=str(cases))
     if seconds is not None and not seconds > 0:
         raise Refused(say("seconds must be more than 0"), got=str(seconds))
+    if timeout is not None and not timeout > 0:
+        raise Refused(say("timeout must be more than 0"), got=str(timeout))
     seed = secrets.randbelow(2**32) if seed is None else seed
     many = cases or (DEFAULT_CASES if seconds is None else MANY)
-    shards = [Shard(each.name, kind, seed, 0, many) for each in ops for kind in dtypes]
+    shards = [
+        Shard(each.name, kind, seed, 0, min(cases or MANY, scope_size(each)) if exhaustive else many)
+        for each in ops
+        for kind in dtypes
+    ]
     start = time.perf_counter()
     options: dict[str, Any] = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
                "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
-    if jobs or executor is not None:
-        report = workers.run(shards, workers.Target(candidate, arrays, device), options, jobs, executor, progress)
-    else:
-        backend = backends.load(candidate, arrays, device)
-        report = Report(backend=backend.name, version=backend.version(), seed=seed, settings=backend.settings())
-        for shard in shards:
-            report.merge(run_shard(catalog.get(shard.op), shard, backend, progress=progress, **options))
-            if report.interrupted:
-                break
-        explain_failures(report, backend)
+    target = Target(candidate, arrays, device)
+    report = workers.run(shards, target, options, jobs, executor, progress, timeout or workers.PATIENCE)
     report.seed, report.seconds = seed, time.perf_counter() - start
     return report

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
 from opcheck.spec import Array, Case, Refused
-from opcheck.verification.check import Check, FalseAlarm, Finding, malformed
+from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, malformed
 from opcheck.verification.correctness import undecided
 from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
@@ -26,7 +25,7 @@ def layout(check: Check) -> Iterator[Finding]:
             continue
         try:
             finding = _from_memory(check, each)
-        except (NoCounterpart, KeyboardInterrupt, FalseAlarm):
+        except (NoCounterpart, NotImplementedError, FalseAlarm):
             raise
         except Exception as error:  # what the implementation raises
             finding = Finding("layout", verdict=malformed("layout", check.trial, error))
@@ -100,8 +99,11 @@ def _call_another_shape(check: Check) -> None:
         _, dtype, seed, index = check.trial.address
         other = trial_at(check.op, dtype, seed, index + 1)
         if not check.backend.lacks(check.op, other.case):
-            with suppress(Exception):  # if it fails, it fails in its own trial
+            try:
                 check.backend.open(check.op, other.case, dtype, gradients=False).outputs()
+            except BaseException as error:  # if it fails, it fails in its own trial
+                if asked_to_stop(error):
+                    raise
 
 
 def batch(check: Check) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ The fast reference (float64) finds suspects cheaply. A suspect becomes DIFFERS o
 confirms it; an alarm that the definition does not confirm is a defect of opcheck and is raised as one.
 """
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -267,3 +268,8 @@ def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
     message = say("raised {type}: {error}", type=type(error).__name__, error=text).removesuffix(": ")
     fatal = isinstance(error, MemoryError) or not isinstance(error, Exception)
     return Verdict(Status.CRASHED if fatal else Status.MALFORMED, claim, trial, message=message)
+
+
+def asked_to_stop(error: BaseException) -> bool:
+    """Whether it was a person who pressed Ctrl-C: a worker process ignores that, so there it is the implementation."""
+    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

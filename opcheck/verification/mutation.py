@@ -16,8 +16,9 @@ from opcheck.language import say
 from opcheck.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.mutants import Mutant, numpy_mutants, torch_mutants
+from opcheck.verification.reach import within_reach
 from opcheck.verification.report import Report
-from opcheck.verification.run import Shard, check_trial, trials, within_reach
+from opcheck.verification.run import Shard, check_trial, trials
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,20 @@ import numpy as np
 
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Case, Op, Refused
+from opcheck.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check, FalseAlarm, Finding, malformed
+from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, malformed
 from opcheck.verification.diagnose import lower_precision
 from opcheck.verification.known import recognised
-from opcheck.verification.report import KEPT, Report
-from opcheck.verification.streams import every_trial, with_directions
+from opcheck.verification.reach import within_reach
+from opcheck.verification.report import KEPT, Report, key_of
+from opcheck.verification.streams import every_trial
 from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 
 DEFAULT_CASES = 300
+SLOW = 2  # hangs or exhausted memories that end the run of an operator
 
 Progress = Callable[[str, str, int], None]  # operator, dtype, index of the trial that is about to run
 
@@ -41,6 +43,9 @@ class Shard:
     last: int
 
 
+Found = list[tuple[Shard, Report]]  # tasks that were done, and what they found
+
+
 def run_shard(
     op: Op,
     shard: Shard,
@@ -48,13 +53,14 @@ def run_shard(
     *,
     seconds: float | None = None,
     wanted: Iterable[str] | None = None,
-    about_to: Callable[[int], None] | None = None,
+    about_to: Callable[[int], bool] | None = None,
     progress: Progress = quiet,
     known: bool = True,
     strict_precision: bool = False,
     exhaustive: bool = False,
 ) -> Report:
-    """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which it is."""
+    """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which it is, and
+    says whether to go on."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
     reason = backend.unavailable(op, shard.dtype)
     if reason:
@@ -66,8 +72,9 @@ def run_shard(
         for index, made in trials(op, shard, exhaustive):
             if seconds is not None and time.perf_counter() - start > seconds:
                 break
-            if about_to is not None:
-                about_to(index)
+            if about_to is not None and not about_to(index):
+                report.interrupted = True
+                break
             progress(op.name, shard.dtype, index)
             report.trials += 1
             possible = within_reach(op, made, backend, report)
@@ -146,10 +153,10 @@ def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
         yield Finding(
             claim.name, left_out=say("not implemented: {what}", what=str(error) or say("it does not say what"))
         )
-    except (FalseAlarm, KeyboardInterrupt):
+    except FalseAlarm:
         raise
-    except Exception as error:
-        if is_ours(error):
+    except BaseException as error:
+        if is_ours(error) or asked_to_stop(error):
             raise
         yield Finding(claim.name, verdict=malformed(claim.name, check.trial, error))
 
@@ -171,27 +178,12 @@ def is_ours(error: BaseException) -> bool:
     return True
 
 
-def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial | None:
-    """The trial without the arguments that the implementation does not take, each counted; None if no call is left."""
-    while lacking := backend.lacks(op, made.case):
-        report.left_out[op.name, lacking] += 1
-        if lacking not in made.case.arrays and lacking not in made.case.params:
-            return None
-        case = Case(
-            op.name,
-            {name: array for name, array in made.case.arrays.items() if name != lacking},
-            {name: value for name, value in made.case.params.items() if name != lacking},
-        )
-        try:
-            made = with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
-        except (Refused, KeyError):
-            return None
-    return made
-
-
 def hopeless(report: Report, op: str, dtype: str) -> bool:
-    """Whether enough failures were seen to explain them: more of the same teach nothing."""
-    return any(row.failed >= KEPT for (name, kind, _), row in report.rows.items() if (name, kind) == (op, dtype))
+    """Whether enough failures were seen to explain them: more of the same teach nothing, and some take very long."""
+    if any(row.failed >= KEPT for (name, kind, _), row in report.rows.items() if (name, kind) == (op, dtype)):
+        return True
+    slow = [each for each in report.failures if each.status is Status.TIMED_OUT or "MemoryError" in each.message]
+    return sum(key_of(each)[:2] == (op, dtype) for each in slow) >= SLOW
 
 
 def nothing_checked(report: Report) -> str:

@@ -1,5 +1,6 @@
 """From a failing trial to a small one: simpler decisions of the sampler, then simpler numbers."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -11,12 +12,14 @@ from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
+from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import findings
 from opcheck.verification.streams import noted_trial
 from opcheck.verification.verdict import Status, Verdict
 
 ATTEMPTS = 300  # trials that one minimisation may run
+TIME = 20.0  # seconds, for implementations that are slow
 
 
 def explain_failures(report: Report, backend: Backend) -> None:
@@ -53,7 +56,7 @@ class Search:
 
     def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
         self.op, self.best, self.backend = op, verdict, backend
-        self.left = ATTEMPTS
+        self.left, self.end = ATTEMPTS, time.monotonic() + TIME
         self.claim = next(
             claim for claim in claims.EVERY
             if claim.name == verdict.claim.partition(":")[0]
@@ -67,12 +70,14 @@ class Search:
 
     def attempt(self, trial: Trial) -> bool:
         """Whether `trial` fails the claim too; then it is the best so far."""
-        if self.left <= 0:
+        if self.left <= 0 or time.monotonic() > self.end:
             return False
         self.left -= 1
         try:
-            if self.backend.lacks(self.op, trial.case):
+            possible = without(self.op, trial, self.backend, set())
+            if possible is None:
                 return False
+            trial = possible
             _, shapes = self.op.checked(trial.case)  # another case may have other outputs
             kept = {n: g for n, g in trial.cotangent.items() if shapes.get(n) == g.shape}
             if not kept and self.claim.name in ("vjp", "adjoint", "second"):

@@ -1,16 +1,14 @@
 """torch agrees with the definitions on every operator, wrong torch functions do not, and crashes are survived."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from opcheck import catalog, verify
-from opcheck.verification import known, workers
+from opcheck.verification import known
 from opcheck.verification.mutants import Reference, backend, in_torch, torch_mutants
 from opcheck.verification.mutation import kill
 from opcheck.verification.report import sentence
-from opcheck.verification.verdict import Status
 
 torch = pytest.importorskip("torch")
 OPERATORS = [op.name for op in catalog.every()]
@@ -86,99 +84,3 @@ def test_known_deviations_fail_when_asked_to():
     assert verdict is not None and "grad_input must be contiguous" in verdict.message
     report = verify("nll_loss", **options)
     assert report.agrees and report.known_counts()["torch-nll-loss-2d-backward-of-strided-input"] > 0
-
-
-# --- processes ------------------------------------------------------------------------------------------------------
-
-CRASHES = """
-import ctypes, os, time
-import numpy as np
-
-def segmentation_fault(x):
-    if x.ndim == 2:
-        ctypes.string_at(0)
-    return np.where(x < 0, np.zeros_like(x), x)
-
-def hangs(x):
-    if x.ndim == 2:
-        time.sleep(3600)
-    return np.where(x < 0, np.zeros_like(x), x)
-
-def aborts(x):
-    if x.ndim == 2:
-        os.abort()
-    return np.where(x < 0, np.zeros_like(x), x)
-
-def exits(x):
-    if x.ndim == 2:
-        os._exit(0)
-    return np.where(x < 0, np.zeros_like(x), x)
-
-def right(x):
-    return np.where(x < 0, np.zeros_like(x), x)
-"""
-
-
-@pytest.fixture
-def crashes(tmp_path):
-    path = tmp_path / "crashes.py"
-    path.write_text(CRASHES)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "how"),
-    [
-        ("segmentation_fault", "the process was killed by SIGSEGV"),
-        ("aborts", "the process was killed by SIGABRT"),
-        ("exits", "the process ended with exit code 0"),
-    ],
-)
-def test_a_crash_is_a_verdict_and_the_run_goes_on(crashes, name, how):
-    report = verify("relu", f"{crashes}:{name}", cases=12, jobs=1)
-    crashed = [each for each in report.failures if each.status is Status.CRASHED]
-    assert crashed and crashed[0].message == how
-    assert crashed[0].trial.case.arrays["input"].ndim == 2
-    agreeing = sum(row.cases - row.failed for row in report.rows.values())
-    assert agreeing > 0 and not report.agrees
-
-
-def test_a_hang_is_a_verdict(crashes, monkeypatch):
-    monkeypatch.setattr(workers, "PATIENCE", 3.0)
-    report = verify("relu", f"{crashes}:hangs", cases=3, jobs=1, seed=1)
-    assert [each.status for each in report.failures if each.status is Status.TIMED_OUT]
-    assert "no answer after 3 s" in report.failures[0].message
-
-
-def test_any_executor_will_do(crashes):
-    with ThreadPoolExecutor(2) as executor:
-        report = verify("relu", f"{crashes}:right", cases=250, executor=executor, seed=5)
-    alone = verify("relu", f"{crashes}:right", cases=250, seed=5)
-    assert report.agrees and report.trials == alone.trials == 250
-    assert {k: (r.cases, r.elements) for k, r in report.rows.items()} == {
-        k: (r.cases, r.elements) for k, r in alone.rows.items()
-    }
-
-
-def test_a_crash_while_a_failure_is_made_smaller_loses_nothing(tmp_path):
-    path = tmp_path / "fragile.py"
-    path.write_text(
-        "import os\nimport numpy as np\n\n"
-        "def wrong(x):\n"
-        "    if x.size == 1 and x.ndim == 1:  # the smallest cases\n"
-        "        os.abort()\n"
-        "    return np.abs(x)\n"
-    )
-    report = verify("relu", f"{path}:wrong", cases=40, jobs=2, seed=2)
-    assert {each.status for each in report.failures} >= {Status.DIFFERS}
-    assert not report.agrees
-
-
-def test_the_number_of_workers_does_not_change_what_is_found(tmp_path):
-    path = tmp_path / "kernels.py"
-    path.write_text("import numpy as np\n\ndef wrong(x):\n    return np.abs(x)\n")
-    one, two = (verify("relu", f"{path}:wrong", jobs=jobs, seed=2, cases=300) for jobs in (1, 3))
-    assert [each.trial.address for each in one.failures] == [each.trial.address for each in two.failures]
-    assert {k: (r.cases, r.failed) for k, r in one.rows.items()} == {
-        k: (r.cases, r.failed) for k, r in two.rows.items()
-    }

@@ -1,0 +1,194 @@
+"""Crashes are survived and named, Ctrl-C keeps what was found, and a seed finds the same wherever the cases run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+import opcheck
+from opcheck import verify
+from opcheck.verification.verdict import Status
+
+COMMAND = [sys.executable, "-c", "from opcheck.app import main; main()"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(opcheck.__file__).parents[1])}
+CRASHES = """
+import ctypes, os, time
+import numpy as np
+
+def segmentation_fault(x):
+    if x.ndim == 2:
+        ctypes.string_at(0)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def hangs(x):
+    if x.ndim == 2:
+        time.sleep(3600)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def aborts(x):
+    if x.ndim == 2:
+        os.abort()
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def exits(x):
+    if x.ndim == 2:
+        os._exit(0)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def exits_politely(x):
+    if x.ndim == 2:
+        raise SystemExit(3)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def interrupts(x):
+    if x.ndim == 2:
+        raise KeyboardInterrupt
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def exhausts_memory(x):
+    if x.ndim == 2:
+        raise MemoryError  # filling it takes too long for a test
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def prints(x):
+    while x.ndim == 2:
+        print("gigabytes " * 1000)
+    print("a word")
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def unprintable(x):
+    class Mute(Exception):
+        def __str__(self):
+            raise ValueError
+    raise Mute
+
+def slow(x):
+    time.sleep(0.1)
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def talks(x):
+    print("here I am")
+    return np.where(x < 0, np.zeros_like(x), x)
+
+def wrong(x):
+    return np.abs(x)
+
+def right(x):
+    return np.where(x < 0, np.zeros_like(x), x)
+"""
+
+
+@pytest.fixture
+def crashes(tmp_path):
+    path = tmp_path / "crashes.py"
+    path.write_text(CRASHES)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("segmentation_fault", "the process was killed by SIGSEGV"),
+        ("aborts", "the process was killed by SIGABRT"),
+        ("exits", "the process ended with exit code 0"),
+        ("exits_politely", "raised SystemExit: 3"),
+        ("interrupts", "raised KeyboardInterrupt"),
+        ("exhausts_memory", "raised MemoryError"),
+        ("prints", "it printed more than 67 MB"),
+    ],
+)
+def test_a_crash_is_a_verdict_and_the_run_goes_on(crashes, name, how):
+    report = verify("relu", f"{crashes}:{name}", cases=12, jobs=1)
+    crashed = [each for each in report.failures if each.status is Status.CRASHED]
+    assert crashed and crashed[0].message == how
+    assert crashed[0].trial.case.arrays["input"].ndim == 2
+    agreeing = sum(row.cases - row.failed for row in report.rows.values())
+    assert agreeing > 0 and not report.agrees
+
+
+def test_a_hang_is_a_verdict(crashes):
+    report = verify("relu", f"{crashes}:hangs", cases=3, jobs=1, seed=1, timeout=3)
+    assert [each.status for each in report.failures if each.status is Status.TIMED_OUT]
+    assert "no answer after 3 s" in report.failures[0].message
+
+
+def test_a_crash_while_a_failure_is_made_smaller_loses_nothing(tmp_path):
+    path = tmp_path / "fragile.py"
+    path.write_text(
+        "import os\nimport numpy as np\n\n"
+        "def wrong(x):\n"
+        "    if x.size == 1 and x.ndim == 1:  # the smallest cases\n"
+        "        os.abort()\n"
+        "    return np.abs(x)\n"
+    )
+    report = verify("relu", f"{path}:wrong", cases=40, jobs=2, seed=2)
+    assert {each.status for each in report.failures} >= {Status.DIFFERS}
+    assert not report.agrees
+
+
+def test_a_fault_tells_the_line_of_the_kernel(crashes):
+    report = verify("relu", f"{crashes}:segmentation_fault", cases=12, jobs=1)
+    crashed = next(each for each in report.failures if each.status is Status.CRASHED)
+    assert "Segmentation fault" in crashed.details["printed"]
+    assert 'crashes.py", line 7 in segmentation_fault' in crashed.details["printed"]
+
+
+def test_an_error_without_a_message_is_survived(crashes):
+    found = verify("relu", f"{crashes}:unprintable", cases=3).counterexample
+    assert found is not None and found.message == "raised Mute: (its message cannot be printed)"
+
+
+def test_two_hangs_are_enough(crashes):
+    report = verify("relu", f"{crashes}:hangs", cases=200, jobs=2, timeout=1, seed=1)
+    assert 1 < sum(each.status is Status.TIMED_OUT for each in report.failures) < 4
+
+
+@pytest.mark.parametrize("words", [["--jobs", "2"], ["--in-process"]])
+def test_control_c_keeps_what_was_found(crashes, words):
+    command = [*COMMAND, "verify", "relu", "--impl", f"{crashes}:slow", "--cases", "5000", "--seed", "1", "--json"]
+    running = subprocess.Popen(
+        [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    time.sleep(6)
+    running.send_signal(signal.SIGINT)
+    found, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    report = json.loads(found)
+    assert report["interrupted"] and 0 < report["trials"] < 5000 and report["agrees"]
+
+
+def test_what_a_kernel_prints_does_not_spoil_the_report(crashes):
+    for words in (["--jobs", "1"], ["--in-process"]):
+        command = [*COMMAND, "verify", "relu", "--impl", f"{crashes}:talks", "--cases", "5", "--json", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+        assert json.loads(done.stdout)["agrees"], done.stderr
+
+
+def test_an_executor_that_loses_a_worker_loses_no_case(crashes):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        report = verify("relu", f"{crashes}:aborts", cases=12, executor=executor)
+    crashed = [each for each in report.failures if each.status is Status.CRASHED]
+    assert crashed and crashed[0].message == "the process was killed by SIGABRT"
+
+
+@pytest.mark.parametrize("name", ["right", "wrong"])
+def test_a_seed_finds_the_same_in_this_process_in_workers_and_in_an_executor(crashes, name):
+    options = {"cases": 250, "seed": 9}
+    reports = [verify("relu", f"{crashes}:{name}", **options), verify("relu", f"{crashes}:{name}", jobs=2, **options)]
+    with ThreadPoolExecutor(2) as executor:
+        reports.append(verify("relu", f"{crashes}:{name}", executor=executor, **options))
+    assert reports[0].agrees is (name == "right")
+    assert len({json.dumps(stable(report)) for report in reports}) == 1
+
+
+def stable(report):
+    """A report without what depends on the clock."""
+    data = report.to_json()
+    return {**data, "seconds": 0, "rows": [{**row, "seconds": 0} for row in data["rows"]]}
