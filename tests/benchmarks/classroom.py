@@ -1,11 +1,12 @@
 """How long a class takes to grade, and whether the grader's memory stays flat.
 
-    python -m tests.benchmarks.classroom --submissions 1000 --jobs 1 2
+    nice -n 10 python -m tests.benchmarks.classroom [--submissions 1000] [--jobs 1 2]
 
 Submissions answer four questions in cs231n's convention (linear, conv2d, max_pool2d, cross_entropy; forward and
 backward), each by one of several right solutions, or with a mistake of the catalogue written out. It also checks the
-scores: all points for right answers only. Isolation is on, as for a real class. Processor seconds are those of the
-grader; those of the sandboxes, which are killed inside namespaces of their own, the kernel credits to nobody here.
+scores: all points for right answers only. Isolation is on, as for a real class. Processor time is that of the graders
+and of the sandboxes together. Memory is the most that the process which collects the results has had in use until so
+many were there (with one job it is also the one that grades).
 """
 
 import argparse
@@ -14,14 +15,19 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 from opcheck.grading import assignment, classroom, scaffold
+from opcheck.grading.journal import Journal, Key
+from opcheck.grading.results import Result
+from tests.benchmarks.processor import credit_sandboxes, used
+
+credit_sandboxes()  # in each of the processes, which import this module
 
 OPS = ("linear", "conv2d", "max_pool2d", "cross_entropy")
 RIGHT_SHARE = 0.85  # of the answers to each question
+MARKS = (100, 500, 1000)  # submissions, at which memory is told
 
 AFFINE = """
 def affine_forward(x, w, b):
@@ -34,7 +40,7 @@ def affine_backward(dout, cache):
 AFFINE_LOOPS = """
 def affine_forward(x, w, b):
     rows = x.reshape(x.shape[0], -1)
-    out = np.zeros((len(rows), w.shape[1]), dtype=x.dtype)
+    out = np.zeros((len(rows), w.shape[1]), dtype=w.dtype)
     for n, row in enumerate(rows):
         for m in range(w.shape[1]):
             out[n, m] = (row * w[:, m]).sum() + b[m]
@@ -52,7 +58,7 @@ def conv_forward_naive(x, w, b, conv_param):
     n, c, h, width = x.shape
     f, _, hh, ww = w.shape
     padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
-    out = np.zeros((n, f, (h + 2 * p - hh) // s + 1, (width + 2 * p - ww) // s + 1), dtype=x.dtype)
+    out = np.zeros((n, f, (h + 2 * p - hh) // s + 1, (width + 2 * p - ww) // s + 1), dtype=w.dtype)
     for i in range(out.shape[2]):
         for j in range(out.shape[3]):
             window = padded[:, :, i * s:i * s + hh, j * s:j * s + ww]
@@ -64,7 +70,7 @@ def conv_backward_naive(dout, cache):
     s, p = conv_param["stride"], conv_param["pad"]
     hh, ww = w.shape[2:]
     padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
-    dpadded, dw = np.zeros_like(padded), np.zeros_like(w)
+    dpadded, dw = np.zeros(padded.shape, w.dtype), np.zeros_like(w)
     for i in range(dout.shape[2]):
         for j in range(dout.shape[3]):
             d = dout[:, :, i, j]
@@ -158,38 +164,30 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def processor() -> float:
-    """Seconds of processor time of this process and of the grading processes that it started and that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+class Watched(Journal):
+    """A journal that looks at the memory in use with each result."""
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path)
+        Watched.peaks: list[float] = []
+
+    def record(self, key: Key, result: Result) -> int:
+        Watched.peaks.append(resident())
+        return super().record(key, result)
 
 
 def measure(folder: Path, right: dict[str, bool], asked: assignment.Assignment, jobs: int) -> str:
     """One run over the class: a line for the table."""
-    seen: list[tuple[float, float]] = []
-    ended = threading.Event()
-    began, used = time.perf_counter(), processor()
-
-    def watch() -> None:
-        while not ended.wait(0.5):
-            seen.append((time.perf_counter() - began, resident()))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        with classroom.grade_class([folder], asked, jobs=jobs) as found:
-            wall = time.perf_counter() - began
-            wrong = [each.student for each in found.results if (each.score >= each.points) != right[each.student]]
-            failed = found.failed
-    finally:
-        ended.set()
-        watcher.join()
+    began, before = time.perf_counter(), used()
+    with classroom.grade_class([folder], asked, jobs=jobs) as found:
+        wall = time.perf_counter() - began
+        wrong = [each.student for each in found.results if (each.score >= each.points) != right[each.student]]
+        failed = found.failed
     if wrong or failed:
         print(f"scores that should be others: {len(wrong)} {wrong[:9]}; not graded: {failed[:3]}")
-    early = max((memory for when, memory in seen if when < wall / 4), default=0.0)
-    late = max((memory for when, memory in seen if when > wall * 3 / 4), default=0.0)
-    own = (processor() - used) / len(right)
-    return f"{jobs:>4}  {wall:>8.1f}  {len(right) / wall:>9.2f}  {own:>12.3f}  {early:>12.0f}  {late:>13.0f}"
+    each = (used() - before) / len(right)
+    memory = "".join(f"{max(Watched.peaks[:n]):>10.1f}" for n in MARKS if n <= len(right))
+    return f"{jobs:>4}  {wall:>8.1f}  {len(right) / wall:>9.2f}  {each:>9.3f}{memory}"
 
 
 def main() -> None:
@@ -198,6 +196,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    classroom.Journal = Watched  # type: ignore[misc]
     asked = assignment.parse(scaffold.scaffold(OPS, "cs231n"))
     choose = random.Random(options.seed)
     began = time.perf_counter()
@@ -209,7 +208,8 @@ def main() -> None:
             text, right[f"s{n}"] = submission(choose)
             (Path(name) / f"s{n}.py").write_text(text)
         print(f"{options.submissions} submissions, {sum(right.values())} all right")
-        print("jobs   seconds   a second  CPU s for one  MiB, 1st qu.  MiB, last qu.")
+        memory = "".join(f"{f'MiB, {n}':>10}" for n in MARKS if n <= len(right))
+        print(f"jobs   seconds   a second  CPU s one{memory}")
         for jobs in options.jobs:
             print(measure(Path(name), right, asked, jobs), flush=True)
 

@@ -30,17 +30,21 @@ def credit_sandboxes() -> None:
             os.close(nowhere)
             with suppress(subprocess.TimeoutExpired):
                 worker._launched.process.wait(timeout=1)
+            _inherit()
         kill(worker)
 
     Worker.close = close  # type: ignore[method-assign]
 
 
 def used() -> float:
-    """Seconds of processor time of this process and of those that have ended. Call it where no child is at work."""
-    deadline = time.monotonic() + 5
-    with suppress(ChildProcessError):  # none is left
-        while time.monotonic() < deadline:
-            if os.waitpid(-1, os.WNOHANG) == (0, 0):
-                time.sleep(0.001)
+    """Seconds of processor time of this process and of those that it has waited for."""
     accounts = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in accounts)
+
+
+def _inherit() -> None:
+    """Wait for one orphan, which should be here at once."""
+    deadline = time.monotonic() + 1
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.0005)
