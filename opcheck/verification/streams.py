@@ -3,24 +3,40 @@
 The operator's sampler asks a chooser; ours notes every decision, so that a failing trial can be taken back to simpler
 decisions. Values are drawn by a policy: `exact` (small whole numbers: equality is demanded), `real` (several scales:
 the rounding bound is demanded) and `special` (NaN, infinities, zeros, subnormals among real numbers).
+
+What a sampler can decide is its small scope: every combination of parameters at sizes up to about 5. A part of the
+stream walks through it in an order that is spread evenly from the first trial on and comes to every combination;
+`every_trial` is that walk alone.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from math import gcd
+from typing import Any, TypeVar
 
 import numpy as np
 
-from opcheck.choosers import ExactValues, RealValues, Values, every_case
+from opcheck.choosers import ExactValues, RealValues, Values
 from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.formats import Format, format_of
 
 T = TypeVar("T")
 
-# One period of the stream. Wide trials have one size near a vector width or a block size.
-POLICIES = ("exact", "real", "exact", "real", "special", "exact wide", "real", "real wide")
+# One period of the stream. Scope: the next combination of the small scope; wide: one size near a vector width or a
+# block size; large: several sizes, up to a few hundred.
+POLICIES = (
+    "exact scope", "real", "exact", "real", "special", "exact wide", "real scope", "real wide",
+    "exact scope", "real", "exact", "real", "special", "exact wide", "real scope", "real large",
+)  # fmt: skip
 WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
+LARGE = (48, 64, 96, 127, 128, 129, 200, 256)
+SCOPES = sum(each.endswith("scope") for each in POLICIES)  # of one period
+SCOPED = [
+    sum(each.endswith("scope") for each in POLICIES[:k]) for k in range(len(POLICIES))
+]  # before each of its trials
+MOST_OUTPUTS, MOST_TRACED = 100_000, 300  # of a wide case; the second where bounds are traced one by one
 LARGEST_WHOLE = {"float64": 64, "float32": 64, "float16": 8, "bfloat16": 3}
 
 
@@ -52,11 +68,11 @@ class Real(RealValues):
 
 
 class Special(Real):
-    """Real numbers of which some are special; only the first array that is asked for has them."""
+    """Real numbers of which some are special, in one of the arrays that are asked for."""
 
     def __init__(self, rng: np.random.Generator, f: Format) -> None:
         super().__init__(rng, f)
-        self.first = True
+        self.turn = int(rng.choice([0, 0, 1, 2]))  # which of the arrays that are asked for has them
         subnormal = () if f.name == "bfloat16" else (f.smallest, -f.smallest)  # see Format.eta
         extreme = (*subnormal, f.largest, -f.largest, f.largest / 2, 2.0**f.lowest, 0.0, -0.0)
         infinite = (np.nan, np.nan, np.inf, -np.inf, 0.0)
@@ -65,9 +81,9 @@ class Special(Real):
 
     def array(self, *shape: int) -> Array:
         x = super().array(*shape)
-        if not self.first or not x.size:
+        self.turn -= 1
+        if self.turn != -1 or not x.size:
             return x
-        self.first = False
         how_many = int(self.rng.integers(1, 3, endpoint=True))
         places = self.rng.integers(x.size, size=how_many)
         x.flat[places] = self.rng.choice(np.asarray(self.numbers), size=how_many)
@@ -80,10 +96,10 @@ VALUES = {"exact": Exact, "real": Real, "special": Special}
 
 
 class NotingChooser:
-    """Takes the decisions that it is given and then decides at random (or always for the simplest), noting each."""
+    """Takes the decisions that it is given and then asks `otherwise(how many)`, noting each."""
 
-    def __init__(self, rng: np.random.Generator, values: Values, decisions: Sequence[int] = (), rest: str = "random"):
-        self.rng, self.rest = rng, rest
+    def __init__(self, values: Values, otherwise: Callable[[int], int], decisions: Sequence[int] = ()) -> None:
+        self.otherwise = otherwise
         self.decisions = list(decisions)
         self.taken: list[int] = []
         self.array, self.unit = values.array, values.unit
@@ -91,10 +107,7 @@ class NotingChooser:
 
     def _decide(self, count: int) -> int:
         k = len(self.taken)
-        if k < len(self.decisions):
-            choice = min(self.decisions[k], count - 1)
-        else:
-            choice = int(self.rng.integers(count)) if self.rest == "random" else 0
+        choice = min(self.decisions[k], count - 1) if k < len(self.decisions) else self.otherwise(count)
         self.taken.append(choice)
         return choice
 
@@ -103,6 +116,46 @@ class NotingChooser:
 
     def choice(self, options: Sequence[T]) -> T:
         return options[self._decide(len(options))]
+
+
+class Place:
+    """Decides as the combination at one place of a small scope does: each decision divides what is left evenly."""
+
+    def __init__(self, place: int, size: int) -> None:
+        self.rest, self.size = place, size
+
+    def __call__(self, count: int) -> int:
+        choice, self.rest = divmod(self.rest * count, self.size)
+        return choice
+
+
+@cache
+def scope_size(op: Op) -> int:
+    """So many places that each combination of an operator's decisions has at least one.
+
+    That is the largest product of the numbers of options that one case is asked for, as random cases show it.
+    """
+    rng = np.random.default_rng(0)
+    largest = 1
+    for _ in range(500):
+        counts: list[int] = []
+
+        def otherwise(count: int, counts: list[int] = counts) -> int:
+            counts.append(count)
+            return int(rng.integers(count))
+
+        op.sample(NotingChooser(ExactValues(rng), otherwise))
+        largest = max(largest, int(np.prod(counts, dtype=object)))
+    return largest
+
+
+def scope_place(op: Op, k: int) -> Place:
+    """The k-th place of a walk that visits all of them once, each part of it spread over the whole scope."""
+    size = scope_size(op)
+    step = max(1, round(size * 0.6180339887498949))  # the golden section: neighbours in time are far apart
+    while gcd(step, size) > 1:
+        step += 1
+    return Place(k * step % size, size)
 
 
 def trial(op: Op, dtype: str, seed: int, index: int) -> Trial:
@@ -114,26 +167,35 @@ def trial(op: Op, dtype: str, seed: int, index: int) -> Trial:
 def noted_trial(
     op: Op, dtype: str, seed: int, index: int, decisions: Sequence[int] = (), rest: str = "random"
 ) -> tuple[Trial, list[int]]:
-    """The trial of an address with some decisions replaced, and the decisions that it took."""
+    """The trial of an address with some decisions replaced, and the decisions that it took; `rest`: "first" takes the
+    simplest for all that follow."""
     f = format_of(dtype)
-    policy, _, wide = POLICIES[index % len(POLICIES)].partition(" ")
+    policy, _, kind = POLICIES[index % len(POLICIES)].partition(" ")
     seeds = [seed, zlib.crc32(op.name.encode()), zlib.crc32(dtype.encode()), index]
     values = VALUES[policy](np.random.default_rng([*seeds, 1]), f)
-    chooser = NotingChooser(np.random.default_rng(seeds), values, decisions, rest)
+    chosen = np.random.default_rng(seeds)
+    otherwise: Callable[[int], int] = lambda count: int(chosen.integers(count))  # noqa: E731
+    if rest == "first":
+        otherwise = lambda count: 0  # noqa: E731
+    elif kind == "scope" and not decisions:
+        otherwise = scope_place(op, seed + index // len(POLICIES) * SCOPED[-1] + SCOPED[index % len(POLICIES)])
+    chooser = NotingChooser(values, otherwise, decisions)
     with np.errstate(all="ignore"):  # a sampler may scale what it is given beyond the largest number
         case = in_format(op.sample(chooser), f, keep_infinities=policy == "special")
     rng = np.random.default_rng([*seeds, 2])
-    if wide and rest == "random" and not decisions:
-        case = widened_sizes(op, case, rng)
+    if rest == "random" and not decisions:
+        for sizes in {"wide": [WIDE], "large": [LARGE, LARGE, WIDE]}.get(kind, []):
+            case = widened_sizes(op, case, rng, sizes)
     address = (op.name, dtype, seed, index)
     return with_directions(op, Trial(case, dtype, policy, address=address), rng), chooser.taken
 
 
-def every_trial(op: Op, dtype: str, seed: int = 0) -> Iterator[Trial]:
-    """Every combination of the sampler's decisions, on exact inputs."""
+def every_trial(op: Op, dtype: str, seed: int = 0, first: int = 0, last: int | None = None) -> Iterator[Trial]:
+    """Every combination of the sampler's decisions, on exact inputs: places `first` to `last` of the walk."""
     f = format_of(dtype)
-    for index, case in enumerate(every_case(op.sample, seed, lambda rng: Exact(rng, f))):
-        rng = np.random.default_rng([seed, index])
+    for index in range(first, min(scope_size(op), scope_size(op) if last is None else last)):
+        rng = np.random.default_rng([seed, zlib.crc32(op.name.encode()), index])
+        case = in_format(op.sample(NotingChooser(Exact(rng, f), scope_place(op, index))), f)
         yield with_directions(op, Trial(case, dtype, "exact", address=(op.name, dtype, index)), rng)
 
 
@@ -171,7 +233,7 @@ def differentiable(op: Op, case: Case) -> list[str]:
     ]
 
 
-def widened_sizes(op: Op, case: Case, rng: np.random.Generator) -> Case:
+def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[int] = WIDE) -> Case:
     """The case with one of its sizes (a letter of the declared shapes) near a vector width, if that is legal."""
     letters = {
         each.name: _letters(each.letters, case.arrays[each.name].ndim) for each in op.inputs if each.name in case.arrays
@@ -179,18 +241,24 @@ def widened_sizes(op: Op, case: Case, rng: np.random.Generator) -> Case:
     names = sorted({letter for row in letters.values() for letter in row if letter.isalnum()})
     if not names:
         return case
-    chosen, size = names[int(rng.integers(len(names)))], int(rng.choice(WIDE))
+    chosen, size = names[int(rng.integers(len(names)))], int(rng.choice(sizes))
+    drawn: dict[Any, Array] = {}  # arrays of one shape stay together: a variance belongs to its mean
     arrays: dict[str, Array] = {}
     for name, array in case.arrays.items():
         shape = tuple(size if letter == chosen else n for letter, n in zip(letters[name], array.shape, strict=True))
-        arrays[name] = array if shape == array.shape else _refilled(array, shape, rng)
+        if not array.size and np.prod(shape):
+            return case  # there are no numbers to draw from
+        both = (array.shape, shape)
+        if shape != array.shape and both not in drawn:
+            drawn[both] = rng.integers(max(array.size, 1), size=shape)
+        arrays[name] = array if shape == array.shape else _refilled(array, drawn[both], rng)
     wide = Case(case.op, arrays, case.params)
     try:
         _, shapes = op.checked(wide)
     except Refused:
         return case
     many = sum(int(np.prod(shape)) for shape in shapes.values())
-    return wide if many < 100_000 else case
+    return wide if many < (MOST_OUTPUTS if op.rounding else MOST_TRACED) else case
 
 
 def _letters(declared: str, dimensions: int) -> list[str]:
@@ -200,10 +268,8 @@ def _letters(declared: str, dimensions: int) -> list[str]:
     return [*leading, *words[max(0, len(words) - dimensions) :]]
 
 
-def _refilled(array: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """An array of another shape with the same kind of numbers."""
-    if not array.size:
-        return np.ones(shape, dtype=array.dtype)
-    drawn = rng.choice(array.ravel(), size=shape)
+def _refilled(array: Array, places: Array, rng: np.random.Generator) -> Array:
+    """An array of another shape with the same kind of numbers: those at these places of the flat array."""
+    taken = array.ravel()[places]
     signed = array.dtype.kind == "f" and (array < 0).any()
-    return np.asarray(drawn * rng.choice([1.0, -1.0], size=shape)) if signed else np.asarray(drawn)
+    return np.asarray(taken * rng.choice([1.0, -1.0], size=places.shape)) if signed else np.asarray(taken)
