@@ -59,9 +59,9 @@ class ArrayTape:
 
 
 def as_float(value: Any) -> Any:
-    """Real numbers in float64; whole-number and boolean arrays (classes, masks) stay as they are."""
+    """Real numbers in float64, Python's too; whole-number and boolean arrays (classes, masks) stay as they are."""
     array = np.asarray(value)
-    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" or array.ndim == 0 else array
+    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" or not hasattr(value, "dtype") else array
 
 
 class TracedArray:

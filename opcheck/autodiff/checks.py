@@ -1,15 +1,14 @@
 """Witnesses for the derivatives of a trace: the other mode, Taylor's remainder, sympy and torch."""
 
-import importlib.util
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import reduce
 from typing import Any
 
 from opcheck.autodiff.scalars import Trace
-from opcheck.autodiff.taylor import Check, figure, taylor
+from opcheck.autodiff.taylor import Check, figure, no_torch, taylor
 from opcheck.language import say
 from opcheck.tracing import FLOATS, PRIMITIVES, UNIT_ROUNDOFF, Arithmetic, Graph, Node, bound
 from opcheck.tracing.readings import read
@@ -41,20 +40,27 @@ def both_modes(trace: Trace) -> Check:
 
 def compared(trace: Trace, witness: str, found: Mapping[str, Any]) -> Check:
     """Reverse mode's gradient against a witness's, within twice the rounding bound of reverse mode's own graph."""
-    gradient = trace.adjoints().gradient
+    mine = {name: (number, trace.rounding(name)) for name, number in trace.adjoints().gradient.items()}
+    return agreement(say("reverse mode"), "∂/∂{name}", mine, witness, found)
+
+
+def agreement(
+    method: str, spelled: str, mine: Mapping[str, tuple[Any, float]], witness: str, found: Mapping[str, Any]
+) -> Check:
+    """Numbers of ours, each with its rounding bound, against a witness's, which may be off by as much."""
     worst, allowed, holds = 0.0, 0.0, True
-    for name, mine in gradient.items():
-        error, room = abs(float(mine - found[name])), 2 * trace.rounding(name)
+    for name, (number, rounding) in mine.items():
+        error, room = abs(float(number - found[name])), 2 * rounding
         holds = holds and error <= room
-        if error - room > worst - allowed or name == next(iter(gradient)):
+        if error - room > worst - allowed or name == next(iter(mine)):
             worst, allowed = error, room
-    shown = ", ".join(f"∂/∂{name} = {figure(float(found[name]))}" for name in gradient)
-    sign = "agrees" if holds else "DIFFERS"
+    shown = ", ".join(f"{spelled.format(name=name)} = {figure(float(found[name]))}" for name in mine)
     template = {
-        "agrees": "{witness} agrees with reverse mode: {shown} (difference {worst}, rounding allows {allowed})",
-        "DIFFERS": "{witness} DIFFERS from reverse mode: {shown} (difference {worst}, rounding allows {allowed})",
-    }[sign]
-    return Check(say(template, witness=witness, shown=shown, worst=figure(worst), allowed=figure(allowed)), holds)
+        True: "{witness} agrees with {method}: {shown} (difference {worst}, rounding allows {allowed})",
+        False: "{witness} DIFFERS from {method}: {shown} (difference {worst}, rounding allows {allowed})",
+    }[holds]
+    told = say(template, witness=witness, method=method, shown=shown, worst=figure(worst), allowed=figure(allowed))
+    return Check(told, holds)
 
 
 def remainder(trace: Trace) -> Check:
@@ -106,20 +112,30 @@ def symbolic_gradient(trace: Trace) -> dict[str, Any]:
     return {name: sympy.simplify(expression.diff(sympy.Symbol(name, real=True))) for name in trace.tracked}
 
 
-def sympy_agrees(trace: Trace) -> Check:
+def sympy_numbers(trace: Trace, derivatives: Mapping[str, Any]) -> dict[str, Fraction] | None:
+    """Derivatives by sympy as numbers at the inputs of a trace; None where one of them has none."""
     import sympy
 
-    expression = sympy_expression(trace.graph)
     place = {}
     for name, id in trace.inputs.items():
         exact = Fraction(trace.values[id])
         place[sympy.Symbol(name, real=True)] = sympy.Rational(exact.numerator, exact.denominator)
     found = {}
-    for name in trace.tracked:
-        number = expression.diff(sympy.Symbol(name, real=True)).subs(place).evalf(40)
+    for name, derivative in derivatives.items():
+        number = derivative.subs(place).evalf(40)
         if not number.is_Float and not number.is_Rational:
-            return Check(say("sympy gives no number for ∂/∂{name} here", name=name), None)
+            return None
         found[name] = Fraction(str(number)) if number.is_Float else Fraction(int(number.p), int(number.q))
+    return found
+
+
+def sympy_agrees(trace: Trace) -> Check:
+    import sympy
+
+    expression = sympy_expression(trace.graph)
+    found = sympy_numbers(trace, {name: expression.diff(sympy.Symbol(name, real=True)) for name in trace.tracked})
+    if found is None:
+        return Check(say("sympy gives no number for a derivative here"), None)
     return compared(trace, "sympy", found)
 
 
@@ -145,14 +161,9 @@ def torch_arithmetic(torch: Any) -> Arithmetic:
     return Arithmetic(functions)
 
 
-def torch_agrees(trace: Trace) -> Check:
-    """torch.autograd.grad and torch.func.jvp over the same primitives, in float64."""
-    if importlib.util.find_spec("torch") is None:
-        return Check(say("torch is not installed, so it was not asked (pip install 'opcheck[torch]')"), None)
-    import torch
-
-    k = torch_arithmetic(torch)
-    names = list(trace.inputs)
+def torch_program(torch: Any, trace: Trace) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The output as a function of the inputs in torch, over the same primitives, and the inputs, in float64."""
+    k, names = torch_arithmetic(torch), list(trace.inputs)
     point = tuple(torch.tensor(float(trace.values[id]), dtype=torch.float64) for id in trace.inputs.values())
 
     def function(*xs: Any) -> Any:
@@ -164,6 +175,16 @@ def torch_agrees(trace: Trace) -> Check:
 
         return read(trace.graph, k, leaf)[trace.graph.outputs[0]]
 
+    return function, point
+
+
+def torch_agrees(trace: Trace) -> Check:
+    """torch.autograd.grad and torch.func.jvp over the same primitives, in float64."""
+    if absent := no_torch():
+        return absent
+    import torch
+
+    (function, point), names = torch_program(torch, trace), list(trace.inputs)
     leaves = [x.clone().requires_grad_() for x in point]
     out = function(*leaves)
     gradient = torch.autograd.grad(out, leaves, allow_unused=True) if out.requires_grad else [None] * len(leaves)

@@ -1,10 +1,16 @@
-"""Operators of the catalogue in a tensor program: their own fast reference, VJP and JVP are the rule."""
+"""Operators of the catalogue in a tensor program: their own fast reference, VJP and JVP are the rule.
+
+A recorded VJP is a node like any other, so it has a rule as well: that is the operator's second derivative.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
+
+import numpy as np
 
 from opcheck.autodiff.arrays import ArrayTape, TracedArray
-from opcheck.autodiff.rules import Rule
+from opcheck.autodiff.rules import Rule, plus
+from opcheck.autodiff.second_derivatives import vjp_tangent
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.spec import Case, Op, Params
@@ -45,8 +51,6 @@ class Call:
         return [item(bundle, name) if name in bundle.value else None for name in wanted]
 
     def jvp(self, tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
-        if any(isinstance(x, TracedArray) for x in (*tangents, *args)):
-            self.refuse()
         given = {name: t for name, t in zip(self.names, tangents, strict=True) if t is not None}
         result = self.op.jvp(self.p, given, **self.arrays(args))
         return self.op.by_name(result, self.differentiable) if isinstance(out, dict) else result
@@ -55,15 +59,46 @@ class Call:
     def rule(self) -> Rule:
         return Rule(self.op.name, self.forward, self.vjp, self.jvp)
 
+    # --- second derivatives: the rule of a recorded VJP -----------------------------------------------------------
+
     @property
     def backward(self) -> Rule:
-        return Rule(f"{self.op.name} (VJP)", self.pulled, self.refuse, self.refuse)
+        return Rule(f"{self.op.name} (VJP)", self.pulled, self.pulled_vjp, self.pulled_jvp)
 
-    def refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise Refused(
-            say("{op} has first derivatives only, so nothing can be differentiated twice through it", op=self.op.name),
-            fix=say("write that part with array arithmetic (@, +, np.exp, ...), which has second derivatives"),
-        )
+    def pulled_jvp(self, tangents: Sequence[Any], out: Any, args: Sequence[Any], given: tuple[str, ...]) -> Any:
+        """How the VJP moves: linearly with the cotangents, and as `vjp_tangent` says with the inputs."""
+        cotangents, inputs = args[: len(given)], args[len(given) :]
+        moved: dict[str, Any] = {}
+        if any(t is not None for t in tangents[: len(given)]):
+            steps = [np.zeros(np.shape(g)) if t is None else t for t, g in zip(tangents, cotangents, strict=False)]
+            moved = self.pulled(*steps, *inputs, given=given)
+        along = {name: t for name, t in zip(self.names, tangents[len(given) :], strict=True) if t is not None}
+        if along:
+            moved = plus(moved, self.vjp_tangent(dict(zip(given, cotangents, strict=True)), inputs, along))
+        return moved
+
+    def pulled_vjp(
+        self, g: dict[str, Any], out: Any, args: Sequence[Any], needed: Sequence[bool], given: tuple[str, ...]
+    ) -> list[Any]:
+        """⟨g, VJP(c; x)⟩ is ⟨c, JVP(g; x)⟩: by c it is that JVP, and by x the tangent of
+        the VJP along g, for a Hessian is symmetric."""
+        cotangents, inputs = args[: len(given)], args[len(given) :]
+        if any(isinstance(x, TracedArray) for x in (*g.values(), *args)):
+            raise Refused(
+                say("{op} has first and second derivatives, and this program asks for a third", op=self.op.name),
+                fix=say("write that part with array arithmetic (@, +, np.exp, ...), which has all of them"),
+            )
+        pushed: dict[str, Any] = {}
+        if any(needed[: len(given)]):
+            pushed = self.op.by_name(self.op.jvp(self.p, g, **self.arrays(inputs)), self.differentiable)
+        found: dict[str, Any] = {}
+        if any(needed[len(given) :]):
+            found = self.vjp_tangent(dict(zip(given, cotangents, strict=True)), inputs, g)
+        return [*(pushed.get(name) for name in given), *(found.get(name) for name in self.names)]
+
+    def vjp_tangent(self, cotangents: dict[str, Any], inputs: Sequence[Any], along: dict[str, Any]) -> dict[str, Any]:
+        case = Case(self.op.name, self.arrays(inputs), self.case.params)
+        return vjp_tangent(self.op, self.p, case, cotangents, along)
 
 
 def _item_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], name: str) -> list[Any]:

@@ -54,6 +54,14 @@ def added(terms: Sequence[Any]) -> Any:
     return reduce(lambda a, b: a + b, terms)
 
 
+def plus(a: Any, b: Any) -> Any:
+    """The sum of two cotangents; those of a node with several outputs are dicts."""
+    if isinstance(a, dict):
+        return {name: plus(a[name], b[name]) if name in a and name in b else a.get(name, b.get(name))
+                for name in (*a, *(each for each in b if each not in a))}  # fmt: skip
+    return a + b
+
+
 # --- elementwise: the scalar primitives over arrays -----------------------------------------------------------------
 
 UFUNCS = {

@@ -13,7 +13,20 @@ from opcheck.autodiff.lines import Lines
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.steps import Step
-from opcheck.tracing import EXACT, FLOATS, TRACED, Graph, Tape, bound, exact, forward, reverse, values
+from opcheck.tracing import (
+    EXACT,
+    FLOATS,
+    TRACED,
+    Dual,
+    Graph,
+    Tape,
+    bound,
+    exact,
+    forward,
+    forward_over_reverse,
+    reverse,
+    values,
+)
 
 if TYPE_CHECKING:
     from opcheck.autodiff.drawing import Boxes
@@ -123,40 +136,50 @@ class Trace(Traced):
         return Jacobian(self.tracked, tuple(map(tuple, rows)), mode, sweeps)
 
     def hessian(self) -> dict[str, dict[str, Any]]:
-        """∂²f / ∂a ∂b by forward over reverse, one sweep an input: hessian()["x1"]["x2"]."""
+        """∂²f / ∂a ∂b by forward over reverse, one pair of sweeps an input: hessian()["x1"]["x2"]."""
         columns = {name: self.hessian_vector_product({name: 1}) for name in self.tracked}
         return {row: {name: columns[name][row] for name in self.tracked} for row in self.tracked}
 
     def hessian_vector_product(self, direction: Mapping[str, Any]) -> dict[str, Any]:
-        """The Hessian times a direction, by forward mode over the graph of reverse mode: no matrix is formed."""
-        graph, adjoints, numbers = self.second_order
-        seeds = {self.inputs[self._tracks(name)]: self._number(x) for name, x in direction.items()}
-        tangents = forward(graph, seeds, numbers, self.arithmetic)
-        found = {name: adjoints[self.inputs[name]] for name in self.tracked}
-        return {name: self.zero(None if id is None else tangents[id]) for name, id in found.items()}
+        """The Hessian times a direction, by one reverse sweep over dual numbers: no matrix is formed."""
+        seed, tangents = {self._only_output(): self._number(1)}, self._direction(direction)
+        found = forward_over_reverse(self.graph, seed, tangents, self.values, self.arithmetic)
+        duals = {name: found[self.inputs[name]] for name in self.tracked}
+        return {name: self.zero(None if each is None else each.tangent) for name, each in duals.items()}
 
-    @cached_property
-    def second_order(self) -> tuple[Graph, list[int | None], list[Any]]:
-        """The graph with its own reverse sweep recorded behind it, the node of each adjoint, and all numbers."""
-        if len(self.graph.outputs) != 1:
-            raise Refused(say("a Hessian is that of one output"), got=say("{n} outputs", n=len(self.graph.outputs)))
+    def recorded(self, direction: Mapping[str, Any]) -> tuple[Tape, dict[str, Dual]]:
+        """Forward over reverse as a graph: a tape that goes on where `graph` ends, and on it the derivative by each
+        tracked input (a tracer, or None for 0) with its own tangent along the direction."""
         tape = Tape()
         tape.nodes.extend(self.graph.nodes)
-        start = Graph(tuple(tape.nodes), self.graph.outputs)
-        seeds = {self.graph.outputs[0]: tape.constant(1)}
-        found = reverse(start, seeds, tape.tracers(), TRACED, self.values)
-        ids = [None if adjoint is None else adjoint.id for adjoint in found]
+        numbers = tape.tracers()
+        seed = {self._only_output(): tape.constant(1)}
+        tangents = {id: tape.constant(x) for id, x in self._direction(direction).items()}
+        found = forward_over_reverse(self.graph, seed, tangents, numbers, TRACED, self.values)
+        return tape, {name: found[self.inputs[name]] or Dual(None) for name in self.tracked}
+
+    @cached_property
+    def _derivatives(self) -> tuple[Graph, dict[str, Dual], list[float]]:
+        tape, found = self.recorded({})
         graph = tape.graph()
-        return graph, ids, exact(graph, decimal=True) if self.fractions else values(graph)
+        return graph, found, values(graph)
 
     def rounding(self, name: str) -> float:
         """A bound on the rounding error of reverse mode's derivative by `name` in float64, read off its own graph."""
-        graph, adjoints, numbers = self.second_order
-        id = adjoints[self.inputs[name]]
         try:
-            return 0.0 if id is None else bound(graph, id, "float64", [float(x) for x in numbers])
+            graph, found, numbers = self._derivatives
+            derivative = found[name].value
+            return 0.0 if derivative is None else bound(graph, derivative.id, "float64", numbers)
         except OverflowError:  # a fraction on the way is larger than float64's largest number
             return math.inf
+
+    def _only_output(self) -> int:
+        if len(self.graph.outputs) != 1:
+            raise Refused(say("a Hessian is that of one output"), got=say("{n} outputs", n=len(self.graph.outputs)))
+        return self.graph.outputs[0]
+
+    def _direction(self, direction: Mapping[str, Any]) -> dict[int, Any]:
+        return {self.inputs[self._tracks(name)]: self._number(x) for name, x in direction.items()}
 
     # --- what it looks like ---------------------------------------------------------------------------------------
 

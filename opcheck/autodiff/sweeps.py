@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.autodiff.arrays import ArrayNode, ArrayTape, TracedArray
+from opcheck.autodiff.rules import plus
 from opcheck.errors import Refused
 from opcheck.language import say
 
@@ -64,14 +65,6 @@ def reverse(
                         note(id, arg, share)
                     results[arg] = share if results[arg] is None else plus(results[arg], share)
     return results
-
-
-def plus(a: Any, b: Any) -> Any:
-    """The sum of two cotangents; those of a node with several outputs are dicts."""
-    if isinstance(a, dict):
-        return {name: plus(a[name], b[name]) if name in a and name in b else a.get(name, b.get(name))
-                for name in (*a, *(each for each in b if each not in a))}  # fmt: skip
-    return a + b
 
 
 def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:

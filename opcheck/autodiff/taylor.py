@@ -1,5 +1,6 @@
 """Taylor's remainder as a witness: abs(f(x+hv) − f(x) − h·Jv) falls by 4 as h halves, if Jv is right, and else by 2."""
 
+import importlib.util
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -19,8 +20,20 @@ class Check(NamedTuple):
     holds: bool | None
 
 
-def taylor(moved: Callable[[float], float], here: float, slope: float, noise: float, has_kinks: bool) -> Check:
-    """moved(h) is f(x+hv), `here` is f(x), `slope` is Jv and `noise` bounds the rounding of a remainder.
+FUNCTION = "f(x+hv) − f(x) − h·Jv"
+GRADIENT = "u·∇f(x+hv) − u·∇f(x) − h·u·Hv"
+
+
+def taylor(
+    moved: Callable[[float], float],
+    here: float,
+    slope: float,
+    noise: float,
+    has_kinks: bool,
+    remainder: str = FUNCTION,
+) -> Check:
+    """moved(h) is f(x+hv), `here` is f(x), `slope` is Jv and `noise` bounds the rounding of a remainder, which is
+    called `remainder`.
 
     The smallest steps that are clear of rounding decide: with them the remainder of a right derivative is quadratic,
     however curved the function is.
@@ -32,17 +45,17 @@ def taylor(moved: Callable[[float], float], here: float, slope: float, noise: fl
         if errors[-1] <= CLEAR * noise:
             break
     clear = [error for error in errors if error > CLEAR * noise]
-    first = told(LARGEST, errors[:STEPS])
+    first = told(remainder, LARGEST, errors[:STEPS])
     if not all(map(math.isfinite, errors)):
         return Check(say("{head}: the function is not finite beside this point", head=first), None)
     if not clear:
-        return Check(say("Taylor: f(x+hv) − f(x) − h·Jv is rounding only, the function is a straight line here"), True)
+        return Check(say("Taylor: {remainder} is rounding only, a straight line here", remainder=remainder), True)
     if len(clear) < STEPS:
         return Check(say("{head}: too close to rounding to tell", head=first), None)
     last = clear[-STEPS:]
     right = falls(last) > 3
     shown = clear[:STEPS] if right and falls(clear[:STEPS]) > 3 else last
-    head = told(LARGEST + clear.index(shown[0]), shown)
+    head = told(remainder, LARGEST + clear.index(shown[0]), shown)
     ratios = say(" and ").join(f"{before / after:.2f}" for before, after in pairwise(shown))
     if right:
         return Check(say("{head}: falls by {ratios} as h halves (h², as it must)", head=head, ratios=ratios), True)
@@ -57,12 +70,19 @@ def falls(errors: list[float]) -> float:
     return min(before / after for before, after in pairwise(errors))
 
 
-def told(k: int, errors: list[float]) -> str:
+def told(remainder: str, k: int, errors: list[float]) -> str:
     sizes = ", ".join(map(figure, errors))
     steps = ", ".join(f"2^−{k + j}" for j in range(len(errors)))
-    return say("Taylor: |f(x+hv) − f(x) − h·Jv| = {sizes} for h = {steps}", sizes=sizes, steps=steps)
+    return say("Taylor: |{remainder}| = {sizes} for h = {steps}", remainder=remainder, sizes=sizes, steps=steps)
 
 
 def figure(x: float) -> str:
     """A number with as many digits as a comparison needs."""
     return f"{x:.1e}" if x and abs(x) < 1e-3 else f"{x:.6g}"
+
+
+def no_torch() -> Check | None:
+    """What is said where torch is not installed."""
+    if importlib.util.find_spec("torch") is not None:
+        return None
+    return Check(say("torch is not installed, so it was not asked (pip install 'opcheck[torch]')"), None)

@@ -1,13 +1,13 @@
 """Witnesses for the gradients of a tensor program: the other mode, Taylor's remainder, and torch."""
 
-import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from opcheck.autodiff.arrays import ArrayNode
 from opcheck.autodiff.operators import Call
-from opcheck.autodiff.taylor import Check, figure, taylor
+from opcheck.autodiff.taylor import GRADIENT, Check, figure, no_torch, taylor
 from opcheck.autodiff.tensors import ArrayTrace
 from opcheck.language import say
 
@@ -49,28 +49,73 @@ def remainder(trace: ArrayTrace, gradient: dict[str, Any], direction: dict[str, 
 
     There is no bound on the rounding of a whole program; a failure is therefore told and counts as not asked.
     """
-    scale = max(1.0, float(np.sqrt(sum(each.size for each in direction.values()))))
-    slope = float(sum((gradient[name] * direction[name]).sum() for name in gradient)) / scale
+    scale = length(direction)
+    slope = inner(gradient, direction) / scale
     here = float(trace.value.sum())
     noise = 2.0**-53 * len(trace.nodes) * (abs(here) + abs(slope))
 
-    def moved(h: float) -> float:
-        return replay(trace, {name: h / scale * v for name, v in direction.items()})
+    def at(h: float) -> float:
+        return float(moved(trace, {name: h / scale * v for name, v in direction.items()}).value.sum())
 
-    found = taylor(moved, here, slope, noise, has_kinks=True)
+    found = taylor(at, here, slope, noise, has_kinks=True)
     return found._replace(holds=found.holds or None)
 
 
-def replay(trace: ArrayTrace, moved: dict[str, Any]) -> float:
-    """The output for inputs that are moved."""
-    values: list[Any] = []
+def inner(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
+    return float(sum((a[name] * b[name]).sum() for name in a))
+
+
+def length(direction: Mapping[str, Any]) -> float:
+    """The Euclidean norm of a direction, and at least 1."""
+    return max(1.0, float(np.sqrt(sum((each * each).sum() for each in direction.values()))))
+
+
+def moved(trace: ArrayTrace, steps: Mapping[str, Any]) -> ArrayTrace:
+    """The same program at inputs that are moved by these steps."""
+    nodes: list[ArrayNode] = []
     with np.errstate(all="ignore"):
         for node in trace.nodes:
             if node.rule is None:
-                values.append(node.value + moved[node.label] if node.label in moved else node.value)
+                value = node.value + steps[node.label] if node.label in steps else node.value
             else:
-                values.append(node.rule.forward(*(values[arg] for arg in node.args), **node.params))
-    return float(values[trace.outputs[0]].sum())
+                value = node.rule.forward(*(nodes[arg].value for arg in node.args), **node.params)
+            nodes.append(node._replace(value=value))
+    return ArrayTrace(tuple(nodes), list(trace.outputs), trace.title, trace.tracked)
+
+
+# --- second derivatives ---------------------------------------------------------------------------------------------
+
+
+def hessian_checks(trace: ArrayTrace, direction: Mapping[str, Any], everything: bool = False) -> list[Check]:
+    """Symmetry and Taylor against a random direction u; with `everything`, torch."""
+    v = {name: direction.get(name, np.zeros(trace.read(trace.inputs[name]).shape)) for name in trace.tracked}
+    product = trace.hessian_vector_product(v)
+    if not all(np.isfinite(each).all() for each in product.values()):
+        return [Check(say("A second derivative is not finite, so nothing can be checked against it."), None)]
+    rng = np.random.default_rng(SEED)
+    u = {name: rng.choice([-1.0, 1.0], size=each.shape) for name, each in product.items()}
+    found = [symmetric(trace, u, v, product), bending(trace, u, v, product)]
+    return [*found, torch_hessian_agrees(trace, v, product)] if everything else found
+
+
+def symmetric(trace: ArrayTrace, u: dict[str, Any], v: dict[str, Any], product: dict[str, Any]) -> Check:
+    """u·Hv against v·Hu."""
+    other = trace.hessian_vector_product(u)
+    size = sum(float(np.abs(u[name] * product[name]).sum() + np.abs(v[name] * other[name]).sum()) for name in u)
+    return alike(say("symmetric, for a random u of ±1: u·Hv and v·Hu"), inner(u, product), inner(v, other), size)
+
+
+def bending(trace: ArrayTrace, u: dict[str, Any], v: dict[str, Any], product: dict[str, Any]) -> Check:
+    """Taylor's remainder of the gradient along v, seen from u."""
+    scale, gradient = length(v), trace.gradient()
+    slope = inner(u, product) / scale
+    noise = 2.0**-53 * len(trace.nodes) * (sum(float(np.abs(each).sum()) for each in gradient.values()) + abs(slope))
+
+    def at(h: float) -> float:
+        return inner(u, moved(trace, {name: h / scale * each for name, each in v.items()}).gradient())
+
+    found = taylor(at, inner(u, gradient), slope, noise, has_kinks=True, remainder=GRADIENT)
+    return found._replace(holds=found.holds or None)
 
 
 # --- torch ----------------------------------------------------------------------------------------------------------
@@ -123,8 +168,9 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     }  # fmt: skip
 
 
-def torch_gradient(trace: ArrayTrace) -> dict[str, Any]:
-    """torch.autograd.grad of the same program, operator by operator; raises KeyError for a recorded VJP."""
+def torch_program(trace: ArrayTrace) -> tuple[Any, dict[str, Any]]:
+    """The output of the same program in torch, operator by operator, and its tracked inputs as leaves; raises KeyError
+    for a recorded VJP."""
     import torch
 
     functions = torch_functions(torch)
@@ -147,24 +193,48 @@ def torch_gradient(trace: ArrayTrace) -> dict[str, Any]:
                           else named if several else result)  # fmt: skip
         else:
             values.append(functions[node.rule.name](*args, **node.params))
-    out = values[trace.outputs[0]].sum()
-    wanted = list(leaves.values())
-    found = torch.autograd.grad(out, wanted, allow_unused=True) if out.requires_grad else [None] * len(wanted)
-    pairs = zip(leaves.items(), found, strict=True)
-    return {name: np.zeros(leaf.shape) if g is None else g.numpy() for (name, leaf), g in pairs}
+    return values[trace.outputs[0]].sum(), leaves
+
+
+def torch_gradient(trace: ArrayTrace, direction: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """torch.autograd.grad of the same program; with a direction, that of gradient·direction: the Hessian times it."""
+    import torch
+
+    out, leaves = torch_program(trace)
+
+    def gradients(of: Any, **options: Any) -> dict[str, Any]:
+        if not of.requires_grad:
+            return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+        found = torch.autograd.grad(of, list(leaves.values()), materialize_grads=True, **options)
+        return dict(zip(leaves, found, strict=True))
+
+    if direction is not None:
+        first = gradients(out, create_graph=True)
+        out = sum((first[name] * torch.tensor(each)).sum() for name, each in direction.items())
+    return {name: each.detach().numpy() for name, each in gradients(out).items()}
 
 
 def torch_agrees(trace: ArrayTrace, gradient: dict[str, Any]) -> Check:
-    if importlib.util.find_spec("torch") is None:
-        return Check(say("torch is not installed, so it was not asked (pip install 'opcheck[torch]')"), None)
+    return against_torch(trace, gradient, "torch.autograd.grad")
+
+
+def torch_hessian_agrees(trace: ArrayTrace, v: dict[str, Any], product: dict[str, Any]) -> Check:
+    return against_torch(trace, product, say("torch.autograd.grad, twice"), v)
+
+
+def against_torch(
+    trace: ArrayTrace, mine: dict[str, Any], witness: str, direction: dict[str, Any] | None = None
+) -> Check:
+    if absent := no_torch():
+        return absent
     try:
-        found = torch_gradient(trace)
+        found = torch_gradient(trace, direction)
     except KeyError:
         return Check(say("torch was not asked: the program contains a reverse sweep of its own"), None)
-    errors = {name: float(np.abs(each - found[name]).max(initial=0.0)) for name, each in gradient.items()}
-    sizes = {name: float(np.abs(each).max(initial=0.0)) for name, each in gradient.items()}
+    errors = {name: float(np.abs(each - found[name]).max(initial=0.0)) for name, each in mine.items()}
+    sizes = {name: float(np.abs(each).max(initial=0.0)) for name, each in mine.items()}
     worst = max(errors, key=lambda name: errors[name] / max(sizes[name], 1e-300))
     n = digits_alike(errors[worst], 0.0, sizes[worst])
-    text = say("torch.autograd.grad: every gradient agrees to {n} or more of 16 digits (off by {e} at most, in {name})",
-               n=n, e=figure(errors[worst]), name=worst)  # fmt: skip
+    text = say("{witness}: every array agrees to {n} or more of 16 digits (off by {e} at most, in {name})",
+               witness=witness, n=n, e=figure(errors[worst]), name=worst)  # fmt: skip
     return Check(text, n >= 8)

@@ -1,5 +1,6 @@
 """A trace of a tensor program: a graph whose nodes are array operations and operators of the catalogue."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from opcheck.steps import Step
 if TYPE_CHECKING:
     from opcheck.autodiff.drawing import Boxes
     from opcheck.autodiff.page import Page
+
+
+MOST_ROWS = 200  # of a whole Hessian
 
 
 def trace_arrays(
@@ -129,19 +133,44 @@ class ArrayTrace(Traced):
     # --- second derivatives, and matrices -------------------------------------------------------------------------
 
     def hessian_vector_product(self, direction: Mapping[str, Any]) -> dict[str, Any]:
-        """The Hessian times a direction, by forward mode over the recorded reverse sweep."""
+        """The Hessian times a direction, by forward mode over the recorded reverse sweep: no matrix is formed."""
+        nodes, adjoints = self.second_order
+        seeds = {self.inputs[self._tracks(name)]: self._like(name, x) for name, x in direction.items()}
+        tangents = forward(nodes, seeds, lambda id: nodes[id].value)
+        places = {name: self.inputs[name] for name in self.tracked}
+        found = {name: adjoints[place] for name, place in places.items()}
+        return {name: self._zero(None if id is None else tangents[id], places[name]) for name, id in found.items()}
+
+    def hessian(self) -> dict[str, dict[str, Any]]:
+        """∂²f / ∂a ∂b as hessian()["a"]["b"], an array of shape (*a, *b), by one Hessian-vector product an element.
+
+        Raises Refused where the inputs have more than MOST_ROWS elements.
+        """
+        shapes = {name: self.nodes[self.inputs[name]].value.shape for name in self.tracked}
+        rows = sum(math.prod(shape) for shape in shapes.values())
+        if rows > MOST_ROWS:
+            raise Refused(
+                say("a whole Hessian of {n} inputs has {n}·{n} elements, and {most} rows at most are shown",
+                    n=rows, most=MOST_ROWS),
+                fix=say("ask for its product with a direction (--hvp, in Python .hessian_vector_product), or track "
+                        "fewer inputs (--wrt)"),
+            )  # fmt: skip
+        found = {a: {b: np.zeros((*shapes[a], *shapes[b])) for b in self.tracked} for a in self.tracked}
+        for name, shape in shapes.items():
+            for at in np.ndindex(*shape):
+                for row, column in self.hessian_vector_product({name: one_hot(shape, at)}).items():
+                    found[row][name][(..., *at)] = column
+        return found
+
+    @cached_property
+    def second_order(self) -> tuple[list[ArrayNode], list[int | None]]:
+        """The nodes with their own reverse sweep recorded behind them, and the node of each adjoint."""
         tape = ArrayTape()
         tape.nodes.extend(self.nodes)
         id, g = self._seed(None, 0)
         places = [self.inputs[name] for name in self.tracked]
         found = reverse(self.nodes, {id: tape.constant(g)}, places, lambda k: TracedArray(tape, k))
-        seeds = {self.inputs[self._tracks(k)]: self._like(k, x) for k, x in direction.items()}
-        tangents = forward(tape.nodes, seeds, lambda k: tape.nodes[k].value)
-        result = {}
-        for name, place in zip(self.tracked, places, strict=True):
-            adjoint = found[place]
-            result[name] = self._zero(None if adjoint is None else tangents[adjoint.id], place)
-        return result
+        return tape.nodes, [getattr(adjoint, "id", None) for adjoint in found]
 
     def jacobian(self, name: str, output: int = 0, mode: str | None = None) -> Any:
         """∂ output / ∂ input as an array of shape (*output, *input), by the mode that needs fewer sweeps."""

@@ -63,7 +63,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     # --- definition -------------------------------------------------------------------------------------------
 
     def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None, pos_weight: Any = None) -> Any:
-        x, t = detach(input[at]), detach(target[at])
+        x, t = input[at], target[at]
         rest = log1p(exp(-abs(x)))
         log_sigma = named("logσ", minimum(x, 0) - rest, at)
         if pos_weight is None:
@@ -74,7 +74,7 @@ class BinaryCrossEntropyWithLogits(Loss):
             loss = (1 - t) * x - (yes + 1 - t) * log_sigma
             by_input = (yes + 1 - t) * sigmoid(x) - yes
             by_target = minimum(-x, 0) - rest - pos_weight[broadcast_place(at, pos_weight.shape)] * log_sigma
-        loss = with_slope(with_slope(loss, input[at], by_input), target[at], by_target)
+        loss = with_slope(with_slope(detach(loss), x, by_input), t, by_target)
         return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss
 
     # --- fast reference ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Numbers that remember how they were made, and the readings of what they remember. Standard library only."""
 
-from opcheck.tracing.autodiff import contributions, forward, reverse
+from opcheck.tracing.autodiff import Dual, contributions, forward, forward_over_reverse, reverse
 from opcheck.tracing.graph import Graph, Node
 from opcheck.tracing.primitives import EXACT, FLOATS, PRIMITIVES, RATIONAL, Arithmetic, Primitive
 from opcheck.tracing.readings import exact, is_rational, symbolic, values
@@ -35,9 +35,9 @@ from opcheck.tracing.recorder import (
 from opcheck.tracing.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
 
 __all__ = [
-    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Graph", "Node",
-    "Primitive", "Tape", "TracedControlFlowError", "Tracer", "View", "bound", "ceil", "contributions", "cos", "cosh",
-    "detach", "divide", "exact", "exp", "floor", "forward", "is_rational", "log", "log1p", "maximum", "minimum",
-    "named", "reading_error", "reverse", "select", "sigmoid", "sin", "sinh", "sqrt", "symbolic", "tan", "tanh",
-    "total", "values", "with_slope",
+    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Dual", "Graph",
+    "Node", "Primitive", "Tape", "TracedControlFlowError", "Tracer", "View", "bound", "ceil", "contributions", "cos",
+    "cosh", "detach", "divide", "exact", "exp", "floor", "forward", "forward_over_reverse", "is_rational", "log",
+    "log1p", "maximum", "minimum", "named", "reading_error", "reverse", "select", "sigmoid", "sin", "sinh", "sqrt",
+    "symbolic", "tan", "tanh", "total", "values", "with_slope",
 ]  # fmt: skip

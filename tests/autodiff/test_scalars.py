@@ -106,13 +106,14 @@ def test_both_modes_agree_with_sympy_within_the_bound_of_the_graph(tree):
 
 def constants_error(trace, name):
     """How far a derivative can move because π, e and 0.3 are rounded: u times the second derivatives by them."""
-    from opcheck.tracing import reverse
+    from opcheck.tracing import reverse, values
 
-    graph, adjoints, numbers = trace.second_order
-    id = adjoints[trace.inputs[name]]
-    if id is None:
+    tape, found = trace.recorded({})
+    derivative = found[name].value
+    if derivative is None:
         return 0.0
-    weights = reverse(graph, {id: 1.0}, numbers)
+    graph = tape.graph()
+    weights = reverse(graph, {derivative.id: 1.0}, values(graph))
     return sum(
         abs(weight * float(node.value)) * 2**-53
         for node, weight in zip(graph.nodes, weights, strict=True)
