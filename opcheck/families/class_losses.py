@@ -4,6 +4,7 @@ Rows are the examples (and places) that have one class each: input (N, C, d1, ..
 is one row. The definition reads one row at a time; the fast reference sees (N, C, D).
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -78,7 +79,7 @@ class ClassLoss(Loss):
 
     def divisor(self, p: Params, shape: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
         if self.takes_probabilities(input.shape, target.shape):
-            return int(np.prod(shape)) if classes(input.shape) else 0
+            return math.prod(shape) if classes(input.shape) else 0
         right = [class_of(target, at) for at in self.counted(p, shape, input=input, target=target)]
         return len(right) if weight is None else total(weight[c] for c in right)
 
@@ -88,7 +89,7 @@ class ClassLoss(Loss):
         self, p: Params, shape: Shape, *, input: Array, target: Array, weight: Array | None = None
     ) -> Any:
         if self.takes_probabilities(input.shape, target.shape):
-            return np.float64(np.prod(shape) if input.size else 0)
+            return np.float64(math.prod(shape) if input.size else 0)
         counts = target != p.ignore_index
         return np.float64(np.count_nonzero(counts)) if weight is None else weight[target[counts]].sum()
 
@@ -122,7 +123,7 @@ def by_row(input: Array) -> Array:
     """The array as (N, C, D)."""
     if input.ndim == 1:
         return input.reshape(1, -1, 1)
-    return input.reshape(*input.shape[:2], int(np.prod(input.shape[2:])))
+    return input.reshape(*input.shape[:2], math.prod(input.shape[2:]))
 
 
 def blocks(shape: Shape) -> Iterator[tuple[slice, slice]]:
@@ -144,22 +145,20 @@ class Rows:
         ignored = numbers == p.ignore_index
         self.ignored = ignored if ignored.any() else None
         self.classes = numbers if self.ignored is None else np.where(ignored, 0, numbers)
+        self.places = np.arange(n)[:, None], self.classes, np.arange(d)  # of the right classes in an (N, C, D) array
         self.w: Any = 1.0 if weight is None else weight[self.classes] if self.count else 0.0
 
     def right(self, x: Array) -> Array:
         """The numbers of an (N, C, D) array at the right classes."""
-        if not self.count:
-            return np.zeros(self.classes.shape)
-        return np.take_along_axis(x, self.classes[:, None], axis=1)[:, 0]
+        return np.asarray(x[self.places]) if self.count else np.zeros(self.classes.shape)
 
-    def add_to_right(self, x: Array, values: Array) -> None:
+    def add_to_right(self, x: Array, values: Any) -> None:
         """Adds to an (N, C, D) array at the right classes of the rows that count."""
         if self.count:
-            np.put_along_axis(x, self.classes[:, None], (self.right(x) + self.kept(values))[:, None], axis=1)
+            x[self.places] += self.kept(values)
 
-    def kept(self, values: Any) -> Array:
+    def kept(self, values: Array) -> Array:
         """Values (N, D), or one for all, where rows count, and 0 where they are ignored, whatever stands there."""
-        values = np.broadcast_to(values, self.classes.shape)
         return values if self.ignored is None else np.where(self.ignored, 0.0, values)
 
     def kept_all(self, x: Array) -> Array:
@@ -169,7 +168,8 @@ class Rows:
     def of(self, cotangent: Any) -> Array:
         """The cotangent of each row, from one for every row or one number for all; 0 where ignored."""
         g = np.asarray(cotangent)
-        return self.kept(g.reshape(self.classes.shape) if g.ndim else g)
+        g = g.reshape(self.classes.shape) if g.ndim else np.full(self.classes.shape, g)
+        return self.kept(g)
 
 
 def sampled_target(chooser: Chooser, shape: Shape, params: dict[str, Any]) -> Array:

@@ -3,6 +3,7 @@
 `element` and `loss` are the definition; `forward`, `losses` and the rest are the fast reference.
 """
 
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
@@ -96,11 +97,11 @@ class Loss(Op):
 
     def divisor(self, p: Params, shape: Shape, *args: Any, **views: Any) -> Any:
         """The definition of what a mean divides by: the number of losses, unless the loss says otherwise."""
-        return int(np.prod(shape))
+        return math.prod(shape)
 
     def losses_divisor(self, p: Params, shape: Shape, *args: Any, **arrays: Any) -> float:
         """What a mean divides by."""
-        return float(np.prod(shape))
+        return float(math.prod(shape))
 
     def has_losses(self, p: Params, shape: Shape, *args: Any, **arrays: Any) -> bool:
         """Whether there is any loss to sum; a mean of none is NaN, and depends on nothing."""

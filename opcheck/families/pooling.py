@@ -4,8 +4,9 @@ The definitions in ops/ do their own arithmetic, one index at a time; only the r
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
 
 from opcheck.choosers import Chooser
 from opcheck.language import say
@@ -14,6 +15,14 @@ from opcheck.spec import Array, Input, Mistake, Op, Output, Param, Params, Refus
 from opcheck.tracing import ceil, floor, minimum
 
 Places = tuple[Any, ...]  # an index of slices
+
+
+class Tap(NamedTuple):
+    """A kernel entry: y[windows] and x[places] have the same shape, the entry of these windows lies on these places."""
+
+    offsets: Shape  # in the window
+    windows: Places  # those in which it lies inside the input
+    places: Places
 
 
 class Pool(Op):
@@ -73,20 +82,10 @@ class Pool(Op):
             return ()
         return (say("ceil_mode: a last window may hang over the edge, but it must start before the end of the input"),)
 
-    def taps(self, p: Params, input: Array) -> Iterator[tuple[Shape, Places, Places]]:
-        """For each kernel entry: its offset in the window, the windows in which it lies inside the input, and where.
-
-        y[windows] and x[places] have the same shape: a loop over the entries takes the place of an array of all
-        windows, and of a padded copy of the input.
-        """
+    def taps(self, p: Params, input: Array) -> tuple[Tap, ...]:
+        """The kernel entries: a loop over them takes the place of an array of all windows, and of a padded input."""
         sizes = input.shape[-self.dims :]
-        axes = [
-            [_meeting(u * p.dilation[k], p.padding[k], p.stride[k], sizes[k], n) for u in range(p.kernel_size[k])]
-            for k, n in enumerate(counts(p, sizes))
-        ]
-        for entry in itertools.product(*axes):
-            offsets, windows, places = zip(*entry, strict=True)
-            yield offsets, (..., *windows), (..., *places)
+        return _taps(p.kernel_size, p.stride, p.padding, p.dilation, sizes, counts(p, sizes))
 
 
 def arguments(dims: int, *others: Param, dilation: bool = False) -> tuple[Input | Param, ...]:
@@ -133,6 +132,19 @@ def counts(p: Params, sizes: Shape) -> Shape:
 
 
 # --- what a kernel entry meets --------------------------------------------------------------------------------------
+
+
+@lru_cache(256)
+def _taps(
+    kernel_size: Shape, stride: Shape, padding: Shape, dilation: Shape, sizes: Shape, out: Shape
+) -> tuple[Tap, ...]:
+    """The kernel entries in C order; the same for every call with these sizes."""
+    axes = [
+        [_meeting(u * dilation[k], padding[k], stride[k], sizes[k], out[k]) for u in range(kernel_size[k])]
+        for k in range(len(sizes))
+    ]
+    entries = (zip(*entry, strict=True) for entry in itertools.product(*axes))
+    return tuple(Tap(offsets, (..., *windows), (..., *places)) for offsets, windows, places in entries)
 
 
 def _meeting(offset: int, padding: int, stride: int, size: int, out: int) -> tuple[int, slice, slice]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from opcheck.choosers import Chooser
 from opcheck.families.roundoff import Selection, SigmoidRounding, TanhRounding
+from opcheck.families.selection import kept
 from opcheck.language import say
 from opcheck.params import Flag
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
@@ -70,10 +71,10 @@ class ReLU(Activation):
         return maximum(0, input[at])  # the first of equals takes the gradient: at 0 that is the constant
 
     def forward(self, p: Params, *, input: Array) -> Array:
-        return np.where(input < 0, 0.0, input)  # -0.0 and NaN stay what they are, as in torch
+        return kept(input, ~(input < 0))  # -0.0 and NaN stay what they are, as in torch
 
     def chain(self, x: Array, g: Array) -> Array:
-        return np.where(x <= 0, 0.0, g)
+        return kept(g, ~(x <= 0))
 
     mistakes = (
         Mistake(
@@ -122,7 +123,10 @@ class Sigmoid(Activation):
 
     def chain(self, x: Array, g: Array) -> Array:
         y = _sigmoid(x)
-        return np.asarray(g * (y * (1.0 - y)))
+        slope = np.asarray(1.0 - y)
+        slope *= y
+        slope *= g
+        return slope
 
     mistakes = (
         Mistake(
@@ -149,14 +153,14 @@ class Sigmoid(Activation):
 
 
 def _sigmoid(x: Array) -> Array:
-    """e^min(x, 0) / (1 + e^−|x|): 1 / (1 + e^−x) with no exponential above 1, and no branch."""
-    y = np.asarray(np.minimum(x, 0.0))
-    np.exp(y, out=y)  # in place throughout: fresh memory costs more than the arithmetic
-    below = np.asarray(np.abs(x))
-    np.exp(np.negative(below, out=below), out=below)
-    below += 1.0
-    y /= below
-    return y
+    """1 / (1 + e^−x). Far below 0, where e^−x overflows, that is e^x to the last bit."""
+    with np.errstate(over="ignore"):
+        y = np.asarray(np.negative(x))
+        np.exp(y, out=y)  # in place throughout: fresh memory costs more than the arithmetic
+        y += 1.0
+        np.divide(1.0, y, out=y)
+    far = x < -700.0
+    return np.where(far, np.exp(np.minimum(x, 0.0)), y) if far.any() else y
 
 
 class Tanh(Activation):
@@ -173,8 +177,11 @@ class Tanh(Activation):
         return np.asarray(np.tanh(input))
 
     def chain(self, x: Array, g: Array) -> Array:
-        y = np.tanh(x)
-        return np.asarray(g * (1.0 - y * y))
+        slope = np.asarray(np.tanh(x))
+        slope *= slope
+        np.subtract(1.0, slope, out=slope)
+        slope *= g
+        return slope
 
     mistakes = (
         Mistake(

@@ -1,6 +1,7 @@
 """avg_pool1d and avg_pool2d: the mean of each window."""
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,6 +96,8 @@ class AvgPool(pooling.Pool):
         """What each window's sum is divided by; it is a product of one number for each dimension."""
         if p.divisor_override is not None:
             return np.asarray(float(p.divisor_override))
+        if not p.ceil_mode and (p.count_include_pad or not any(p.padding)):  # every place of every window counts
+            return np.asarray(float(math.prod(p.kernel_size)))
         divisors = np.ones(())
         sizes = input.shape[-self.dims :]
         for k, (n, windows) in enumerate(zip(sizes, pooling.counts(p, sizes), strict=True)):

@@ -182,7 +182,7 @@ class CrossEntropy(ClassLoss):
             share = (1.0 - smoothing) * share + smoothing / shape[1] if smoothing else share
         else:
             rows = Rows(p, input, target, weight)
-            share = np.zeros(shape) + rows.kept(smoothing / max(1, rows.count))[:, None]
+            share = np.zeros(shape) + rows.of(smoothing / max(1, rows.count))[:, None]
             rows.add_to_right(share, np.asarray(1.0 - smoothing))
         return share if weight is None else share * weight[:, None]
 

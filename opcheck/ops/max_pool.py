@@ -10,6 +10,7 @@ import numpy as np
 from opcheck.choosers import Chooser
 from opcheck.families import pooling
 from opcheck.families.roundoff import Selection
+from opcheck.families.selection import kept
 from opcheck.language import say
 from opcheck.params import Flag
 from opcheck.spec import Array, Case, Mistake, Param, Params, Shape
@@ -68,60 +69,64 @@ class MaxPool(pooling.Pool):
         y = self._largest(p, input)
         if not p.return_indices and not _has_negative_zero(input):
             return y
-        places = self._places(p, input, y)
-        y = np.where(places == NOWHERE, y, self._at(places, input))  # the first of 0.0 and -0.0, as torch
-        return {"output": y, "indices": places} if p.return_indices else y
+        entries = self._entries(p, input, y)
+        y = np.where(entries == len(self.taps(p, input)), y, self._at(p, entries, input))  # 0.0 or -0.0: the first
+        return {"output": y, "indices": self._places(p, input, entries)} if p.return_indices else y
 
     def vjp(self, p: Params, cotangent: Array, *, input: Array) -> dict[str, Array]:
-        places = self._places(p, input, self._largest(p, input))
-        flat, seen = self._flat(places, input), places.ravel() != NOWHERE
-        g = np.asarray(cotangent, dtype=np.float64).ravel()
-        if not seen.all():
-            flat, g = flat[seen], g[seen]
-        gradient = np.bincount(flat, g, input.size)  # numpy counts in whole numbers where there is nothing to add
-        return {"input": gradient.astype(np.float64, copy=False).reshape(input.shape)}
+        entries = self._entries(p, input, self._largest(p, input))
+        gradient = np.zeros(input.shape)
+        for k, (_, windows, places) in reversed([*enumerate(self.taps(p, input))]):
+            gradient[places] += kept(cotangent, entries == k)[windows]
+        return {"input": gradient}
 
     def jvp(self, p: Params, tangents: dict[str, Array], *, input: Array) -> Array:
-        places = self._places(p, input, self._largest(p, input))
-        return np.where(places == NOWHERE, 0.0, self._at(places, tangents["input"]))
+        return self._at(p, self._entries(p, input, self._largest(p, input)), tangents["input"])
 
     def _largest(self, p: Params, input: Array) -> Array:
         """The largest number of each window; which of 0.0 and -0.0 is left open."""
-        y = np.full((*input.shape[: -self.dims], *pooling.counts(p, input.shape[-self.dims :])), -np.inf)
-        for _, windows, places in self.taps(p, input):
+        y = np.empty((*input.shape[: -self.dims], *pooling.counts(p, input.shape[-self.dims :])))
+        (_, windows, places), *others = self.taps(p, input)
+        if any(p.padding):  # else the first entry meets every window
+            y.fill(-np.inf)
+        y[windows] = input[places]
+        for _, windows, places in others:
             np.maximum(y[windows], input[places], out=y[windows])
         return y
 
-    def _places(self, p: Params, input: Array, y: Array) -> Array:
-        """Where in its channel the winner of each window stands, given the largest numbers."""
-        sizes = input.shape[-self.dims :]
-        steps = (*sizes[1:], 1)
-        taps = list(self.taps(p, input))
-        entry = np.zeros(y.shape, dtype=np.min_scalar_type(len(taps)))  # entries before the winner
+    def _entries(self, p: Params, input: Array, y: Array) -> Array:
+        """Which kernel entry wins each window, given the largest numbers: how many come before it.
+
+        A window that sees padding only is won by none, so all come before.
+        """
+        taps = self.taps(p, input)
+        entries = np.zeros(y.shape, dtype=np.min_scalar_type(len(taps)))
         missed = np.ones(y.shape, dtype=bool)
         for _, windows, places in taps:
             np.logical_and(missed[windows], input[places] != y[windows], out=missed[windows])
-            entry += missed
+            entries += missed
         if np.isnan(y).any():
             for k, (_, windows, places) in enumerate(taps):
-                entry[windows][np.isnan(input[places])] = k
-        offsets = [sum(o * step for o, step in zip(each, steps, strict=True)) for each, _, _ in taps]
-        starts = np.zeros(y.shape[-self.dims :], dtype=np.int64)
+                entries[windows][np.isnan(input[places])] = k
+        return entries
+
+    def _at(self, p: Params, entries: Array, x: Array) -> Array:
+        """The numbers of `x` at the winning entries, 0.0 where none wins. One entry wins, the others add no bit."""
+        bits = np.zeros(entries.shape, dtype=np.int64)
+        for k, (_, windows, places) in enumerate(self.taps(p, x)):
+            bits[windows] += kept(x[places], entries[windows] == k).view(np.int64)
+        return bits.view(np.float64)
+
+    def _places(self, p: Params, input: Array, entries: Array) -> Array:
+        """Where in its channel, in C order and without padding, the winner of each window stands."""
+        taps, sizes = self.taps(p, input), input.shape[-self.dims :]
+        steps = [math.prod(sizes[k + 1 :]) for k in range(self.dims)]
+        offsets = [sum(o * step for o, step in zip(tap.offsets, steps, strict=True)) for tap in taps]
+        starts = np.zeros(entries.shape[-self.dims :], dtype=np.int64)
         for k, step in enumerate(steps):
             along = (np.arange(starts.shape[k]) * p.stride[k] - p.padding[k]) * step
             starts += along.reshape(-1, *[1] * (self.dims - 1 - k))
-        result = np.asarray(np.array([*offsets, 0])[entry] + starts)
-        return np.where(missed & (entry == len(taps)), NOWHERE, result) if missed.any() else result
-
-    def _flat(self, places: Array, input: Array) -> Array:
-        """Places in their channels as places in the whole input."""
-        channels = np.arange(math.prod(input.shape[: -self.dims])).reshape(*input.shape[: -self.dims], *[1] * self.dims)
-        return np.asarray(places + channels * math.prod(input.shape[-self.dims :])).ravel()
-
-    def _at(self, places: Array, x: Array) -> Array:
-        """The numbers at these places; anything where there is no place."""
-        flat = self._flat(places, x)
-        return np.take(x, flat, mode="clip").reshape(places.shape) if len(flat) else np.zeros(places.shape)
+        return np.where(entries == len(taps), NOWHERE, np.array([*offsets, 0])[entries] + starts)
 
     # --- cases ------------------------------------------------------------------------------------------------
 
@@ -217,7 +222,9 @@ MISTAKES = (
     Mistake(
         "index_instead_of_value",
         "The place of the maximum was returned where its value is wanted: argmax for max.",
-        forward=lambda op, p, input: _wrong(op, p, input, op._places(p, input, op._largest(p, input)) + 0.0),
+        forward=lambda op, p, input: _wrong(
+            op, p, input, op._places(p, input, op._entries(p, input, op._largest(p, input))) + 0.0
+        ),
     ),
     Mistake(
         "first_window_only",
