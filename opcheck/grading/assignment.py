@@ -239,7 +239,11 @@ def _ranges(reader: Reader, op: Op) -> dict[str, tuple[Any, ...]]:
     for name in known:
         if not reader.has(name):
             continue
-        values = tuple(tuple(each) if isinstance(each, list) else each for each in reader.values(name))
+        unset = any(each.name == name and each.default is None for each in op.params)  # TOML has no word for it
+        values = tuple(
+            None if unset and each == "none" else tuple(each) if isinstance(each, list) else each
+            for each in reader.values(name)
+        )
         for value in values:
             _check_value(reader, op, name, value)
         ranges[name] = values

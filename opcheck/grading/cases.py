@@ -84,6 +84,10 @@ def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> 
     x, policy = case.arrays[name].copy(), "real"
     if scope.op.name in LOGITS:
         x = _logits(x, rng, one_row_below=index > 0)
+        target = case.arrays.get("target")
+        if target is not None and target.dtype.kind == "i":  # the right class of a row lies far below another one
+            x[0] = np.abs(x[0])
+            x[0, target[0]] *= -1
     elif scope.op.name in EXTREME:
         x = np.asarray(rng.integers(2, size=x.shape), dtype=np.float64)
     else:

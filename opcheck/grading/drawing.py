@@ -5,15 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.choosers import ExactValues, RandomChooser
-from opcheck.errors import CouldNotRun
+from opcheck.choosers import ExactValues
+from opcheck.grading import sampling
 from opcheck.grading.scope import Scope
-from opcheck.language import say
 from opcheck.spec import Array, Case, Op, Shape
 from opcheck.verification.formats import format_of
 from opcheck.verification.streams import Real
-
-ATTEMPTS = 4000  # samples of an operator that has no cases of its own here, until one is within the ranges
 
 
 class Drawing:
@@ -44,9 +41,13 @@ class Drawing:
 
     def params(self, **values: Any) -> dict[str, Any]:
         """The parameters that are not torch's defaults, the given ones and those with a range."""
-        found = {}
+        found, several = {}, 0
         for each in self.scope.op.params:
-            value = values[each.name] if each.name in values else self.pick(each.name, unset=(each.default,))
+            options = self.scope.options(each.name, (each.default,))
+            # in turns, so that the cases of any seed have each value, and values of two parameters in each combination
+            value = options[(self.index * (several + 1) + self.index // len(options) + several) % len(options)]
+            several += len(options) > 1
+            value = values.get(each.name, value)
             if type(value) is not type(each.default) or value != each.default:
                 found[each.name] = value
         return found
@@ -63,7 +64,7 @@ def family(op: Op) -> tuple[tuple[str, ...], Callable[[Drawing, str], Case]]:
     for names, aims, make in _FAMILIES:
         if op.name in names:
             return aims, make
-    return ("any",) * 10, _sampled
+    return ("",) * 10, _sampled
 
 
 def _linear(d: Drawing, aim: str) -> Case:
@@ -90,15 +91,17 @@ def _convolution(d: Drawing, aim: str) -> Case:
     dilation = d.pick("dilation", lambda n: (_pair(n, 1)[0] > 1) == strided)
     groups = d.pick("groups", lambda n: (n > 1) == padded)
     images, channels, features = {"one": (1, 1, 1), "square": (2, 2, 2)}.get(aim, (2, 2, 3))
+    images = d.pick("batch", lambda n: n == images, unset=(images,))
+    rests = [int(d.rng.integers(s)) for s in _pair(stride, dims)]
+    if strided:  # the stride leaves places over
+        rests[-1] = _pair(stride, dims)[-1] - 1
     sizes = [
-        max(1, r * (k - 1) + 1 + (out - 1) * s + int(d.rng.integers(s)) - 2 * p, k if isinstance(padding, str) else 1)
-        for k, s, p, r, out in zip(
+        max(1, r * (k - 1) + 1 + (out - 1) * s + rest - 2 * p, k if isinstance(padding, str) else 1)
+        for k, s, p, r, rest, out in zip(
             kernel, _pair(stride, dims), _pair(0 if isinstance(padding, str) else padding, dims),
-            _pair(dilation, dims), (2, 3) if aim != "square" else (2, 2), strict=False,
+            _pair(dilation, dims), rests, (2, 3) if aim != "square" else (2, 2), strict=False,
         )
     ]  # fmt: skip
-    if aim == "strided" and dims == 2:
-        sizes[1] += max(_pair(stride, dims)[1] - 1, 0)
     mode = d.pick("padding_mode", lambda word: (word != "zeros") == (aim == "both"))
     if mode != "zeros":  # a reflection needs something to reflect
         sizes = [size + 2 * _pair(0 if isinstance(padding, str) else padding, dims)[k] for k, size in enumerate(sizes)]
@@ -129,6 +132,8 @@ def _pool(d: Drawing, aim: str) -> Case:
     stride = d.pick("stride", wanted)
     dilation = d.pick("dilation", lambda n: (_pair(n, 1)[0] > 1) == (aim in ("overlap", "uneven")), unset=(1,))
     ceil = d.pick("ceil_mode", lambda mode: mode == (aim in ("uneven", "padded")))
+    counted = d.pick("count_include_pad", lambda count: count == (aim != "padded"), unset=(True,))
+    divisor = d.pick("divisor_override", lambda divisor: (divisor is None) == padded, unset=(None,))
     steps = _pair(kernel if stride is None else stride, dims)
     sizes = []
     for k, (window, step, p, r) in enumerate(
@@ -137,15 +142,19 @@ def _pool(d: Drawing, aim: str) -> Case:
         rest = step - 1 if aim in ("uneven", "padded") else int(d.rng.integers(step))
         sizes.append(max(r * (window - 1) + 1 + (1 + k) * step + rest - 2 * p, r))
     images, channels = (1, 1) if aim == "one" else (2, 3)
-    shape = (images, channels, *sizes)
+    shape = (d.pick("batch", lambda n: n == images, unset=(images,)), channels, *sizes)
     ties = aim == "ties" and True in d.scope.options("ties", (False,))
     x = d.distinct(*shape) if d.kind == "exact" else d.array(*shape)
     if ties:
         x = np.asarray(d.rng.integers(-2, 2, size=shape), dtype=np.float64)
+        x[0] = 1.0  # every window a tie
     if aim == "negative":
         x = x - x.max() - 1
     params = d.params(
-        kernel_size=kernel, stride=stride, padding=padding, **_given(d, dilation=dilation, ceil_mode=ceil)
+        kernel_size=kernel,
+        stride=stride,
+        padding=padding,
+        **_given(d, dilation=dilation, ceil_mode=ceil, count_include_pad=counted, divisor_override=divisor),
     )
     return Case(d.scope.op.name, {"input": x}, params)
 
@@ -178,10 +187,13 @@ def _classes(d: Drawing, aim: str) -> Case:
     x = d.array(n, c) / 2
     if d.scope.op.name == "nll_loss":
         x = -np.abs(x)
-    target = np.asarray(d.rng.integers(c, size=n), dtype=np.int64)
+    target: Array = np.asarray(d.rng.integers(c, size=n), dtype=np.int64)
+    if d.pick("probabilities", lambda wished: wished == (d.index % 2 == 0), unset=(False,)):
+        target = d.rng.multinomial(8, [1 / c] * c, size=n) / 8
+        params.pop("ignore_index", None)  # which is about class numbers
     ignored = params.get("ignore_index", -100)
     taught = len(d.scope.options("ignore_index", (-100,))) > 1 or "ignore_index" in params
-    if taught and n > 1:  # whatever the number that stands for "ignored" is, a row has it
+    if taught and n > 1 and target.ndim == 1:  # whatever the number that stands for "ignored" is, a row has it
         target[0] = ignored
         target[1] = (ignored + 1) % c
     arrays = {"input": x, "target": target}
@@ -204,19 +216,7 @@ def _pairs(d: Drawing, aim: str) -> Case:
 
 
 def _sampled(d: Drawing, aim: str) -> Case:
-    """A case of the operator's own sampler that is within the ranges and not empty."""
-    chooser = RandomChooser([int(d.rng.integers(2**63)), 1], lambda rng: d.values)
-    for _ in range(ATTEMPTS):
-        case = d.scope.op.sample(chooser)
-        if d.scope.holds(case) and all(array.size and array.ndim for array in case.arrays.values()):
-            return case
-    raise CouldNotRun(
-        say(
-            "no case of {op} is within the ranges of the assignment: {ranges}",
-            op=d.scope.op.name,
-            ranges=d.scope.ranges,
-        )
-    )
+    return sampling.sampled(d.scope, d.rng, d.values, aim)
 
 
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str], Case]], ...] = (
@@ -229,6 +229,9 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str]
     (("cross_entropy", "nll_loss"), ("plain", "square", "one row", "two classes", "plain"), _classes),
     (("mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
      ("plain", "square", "one row", "plain"), _pairs),
+    (("sgd",), sampling.SGD, _sampled),
+    (("adam", "adamw"), sampling.ADAM, _sampled),
+    (("rmsprop",), sampling.RMSPROP, _sampled),
 )  # fmt: skip
 
 

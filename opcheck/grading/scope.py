@@ -38,11 +38,13 @@ _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 
 # What may have a range besides parameters and optional arrays, and for which operators it says something. `integers` is
-# about forward calls whose first array is of whole numbers: results must not be cut to them.
+# about forward calls whose first array is of whole numbers: results must not be cut to them. `probabilities` is about
+# targets that are a distribution over the classes, or one-hot.
 EXTRA = {
     "kernel_size": ("conv1d", "conv2d"),
     "ties": ("max_pool1d", "max_pool2d", "relu"),
-    "batch": ("linear",),
+    "batch": ("linear", "conv1d", "conv2d", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
+    "probabilities": ("cross_entropy",),
     "integers": ("linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "sigmoid", "tanh", "mse_loss"),
 }
 
@@ -84,13 +86,20 @@ class Scope:
         """Whether every parameter and every optional array of the case is within its range."""
         for each in self.op.params:
             value = case.params.get(each.name, each.default)
-            if not self._within(each.name, value):
+            if not self.within(each.name, value):
                 return False
         if "batch" in self.ranges and len(case.arrays[self.op.inputs[0].name]) not in self.ranges["batch"]:
             return False
-        return all(self._within(each.name, each.name in case.arrays) for each in self.op.inputs if each.optional)
+        return all(self.within(each.name, each.name in case.arrays) for each in self.op.inputs if each.optional)
 
-    def _within(self, name: str, value: Any) -> bool:
+    def narrowed(self, case: Case) -> Case:
+        """The case without optional arrays and parameters that are not within the ranges."""
+        optional = {each.name for each in self.op.inputs if each.optional}
+        arrays = {name: a for name, a in case.arrays.items() if name not in optional or self.within(name, True)}
+        return Case(case.op, arrays, {name: value for name, value in case.params.items() if self.within(name, value)})
+
+    def within(self, name: str, value: Any) -> bool:
+        """Whether a parameter may have this value; of an optional array, whether it may be given."""
         allowed = self.allows.get(name)
         if name in self.ranges:
             return value in self.ranges[name]

@@ -50,11 +50,16 @@ def _resized(op: Op, case: Case, letter: str, change: Callable[[Array, int], Arr
 
 
 def _words(op: Op, case: Case) -> dict[str, list[str]]:
-    """A letter for each dimension of each array, counted from the right; what `*` stands for is d0, d1, ..."""
-    found = {}
+    """A letter for each dimension of each array, counted from the right; what `*` stands for is d0, d1, ...
+
+    An array with more dimensions than letters (probabilities instead of class numbers) has those of the first array.
+    """
+    found: dict[str, list[str]] = {}
     for each in op.inputs:
         if each.name in case.arrays:
             words = [word for word in each.letters.split() if word != "*"]
             dims = case.arrays[each.name].ndim
+            first = next(iter(found.values()), [])
+            words = first if len(words) < dims == len(first) else words
             found[each.name] = [*(f"d{k}" for k in range(dims - len(words))), *words[max(0, len(words) - dims) :]]
     return found

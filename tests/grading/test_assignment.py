@@ -134,7 +134,7 @@ def test_what_is_wrong_is_refused_with_its_line_and_field(old):
         ('[[question]]\noperator = "relu"\n[[question]]\noperator = "relu"\n', "two questions are called relu"),
         (
             'convention = "cmu"\n[[question]]\noperator = "nll_loss"\n',
-            "convention cmu has no nll_loss. It has avg_pool2d",
+            "convention cmu has no nll_loss. It has adam",
         ),
         (
             'convention = "cs231n"\n[[question]]\noperator = "conv2d"\n[question.parameters]\ndilation = [2]',

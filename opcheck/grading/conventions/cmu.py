@@ -5,6 +5,8 @@
     Conv2d(in_channels, out_channels, kernel_size, stride, padding)   holds a conv2d_stride1, Conv1d a conv1d_stride1
     MaxPool2d(kernel, stride), MeanPool2d(kernel, stride), ReLU, Sigmoid, Tanh, Softmax
     L = CrossEntropyLoss().forward(A, Y); dLdA = criterion.backward(), with Y one-hot; MSELoss
+    SGD(model, lr, momentum), Adam(model, lr, beta1, beta2, eps), AdamW(..., weight_decay): step() moves W and b of each
+    of model.layers by its dLdW and dLdb; the state is in v_W and v_b, or m_W, m_b, v_W, v_b and t
 
 Until 2022 (`cmu2022`) activations' backward() takes nothing and returns the slope, a linear layer's dLdW and dLdb are
 divided by the batch size, and the losses' gradients are A - Y and softmax(A) - Y, not divided by anything.
@@ -27,13 +29,16 @@ from opcheck.grading.conventions.base import (
     whole,
 )
 from opcheck.grading.conventions.layouts import COLUMN, SAME, Layout, scaled
-from opcheck.sandbox import Call, Set
+from opcheck.sandbox import Call, Place, Set
 
 _LOSSES = ("cross_entropy", "mse_loss")
 _ACTIVATIONS = ("relu", "sigmoid", "tanh")
+_STATE = {"momentum_buffer": "v", "exp_avg": "m", "exp_avg_sq": "v"}
 
 
 def call(r: Request) -> Plan:
+    if "lr" in r.p:
+        return _step(r)
     layer: list[Call | Set] = [Call(r.forward, _constructor(r), keep="layer")]
     holder = _holder(r)
     if "weight" in r.case.arrays:
@@ -54,6 +59,28 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
         readings["weight"] = Reading(f"{holder}.dLdW", scaled(by))
         readings["bias"] = Reading(f"{holder}.dLdb", scaled(by, _bias(r)))
     return Plan([Call("layer.backward", args, keep="back")], readings)
+
+
+def _step(r: Request) -> Plan:
+    """One step for a model of one layer: a vector is its bias, a matrix its weight."""
+    param, slope = r.case.arrays["param"], r.case.arrays[r.op.inputs[1].name]
+    n = len(param)
+    own, layout = ("b", COLUMN) if param.ndim == 1 else ("W", SAME)
+    arrays = {"W": np.zeros((n, 2)), "b": np.zeros((n, 1)), "dLdW": np.zeros((n, 2)), "dLdb": np.zeros((n, 1))}
+    arrays |= {own: layout.give(param), f"dLd{own}": layout.give(slope)}
+    momenta = [r.p.momentum] if r.op.name == "sgd" else [*r.p.betas, r.p.eps]
+    options = [float(each) for each in (r.p.lr, *momenta, *([r.p.weight_decay] if r.op.name == "adamw" else []))]
+    steps: list[Call | Set] = [
+        Call("types.SimpleNamespace", kwargs={name: r.sent(each) for name, each in arrays.items()}, keep="layer"),
+        Call("types.SimpleNamespace", kwargs={"layers": [Place("layer")]}, keep="model"),
+        Call(r.forward, [Place("model"), *options], keep="optimizer"),
+    ]
+    places = {name: f"optimizer.{_STATE[name]}_{own}[0]" for name in r.op.checked(r.case)[1] if name != "param"}
+    steps += [Set(place, r.array(name, layout)) for name, place in places.items() if name in r.case.arrays]
+    steps += [Set("optimizer.t", r.p.step - 1)] if "step" in r.p else []
+    readings = {"param": Reading(f"layer.{own}", layout)}
+    readings |= {name: Reading(place, layout) for name, place in places.items()}
+    return Plan([*steps, Call("optimizer.step")], readings)
 
 
 def _constructor(r: Request) -> list[int]:
@@ -82,7 +109,7 @@ def _bias(r: Request) -> Layout:
 
 def _target(r: Request) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     target = r.array("target")
-    if r.op.name == "mse_loss":
+    if target.dtype.kind == "f":  # of mse_loss, or probabilities of classes
         return r.sent(target)
     return r.sent(np.eye(r.case.arrays["input"].shape[1])[target])
 
@@ -103,11 +130,16 @@ def _old(r: Request) -> bool:
     return r.convention == "cmu2022"
 
 
+def _nothing(value: float) -> bool:
+    return value == 0
+
+
 _SIZES = {"stride": whole, "padding": whole, "dilation": only(1), "groups": only(1), "bias": only(True),
           "kernel_size": whole}  # fmt: skip
 _STRIDE1 = {**_SIZES, "stride": only(1), "padding": only(0)}
 _POOL = {"kernel_size": whole, "stride": whole, "padding": only(0), "dilation": only(1), "ceil_mode": only(False),
          "return_indices": only(False), "count_include_pad": only(True), "divisor_override": only(None)}  # fmt: skip
+_PLAIN = {"weight_decay": _nothing, "maximize": only(False)}
 _MEAN = {"reduction": only("mean"), "weight": only(False)}
 _ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "linear": Entry(("Linear",), allows={"bias": only(True)}),
@@ -125,6 +157,13 @@ _ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
         allows={**_MEAN, "label_smoothing": only(0.0), "ignore_index": only(-100)},
         upstream=False,
     ),
+    "sgd": Entry(
+        ("SGD",),  # whose velocity is there from the beginning, and zero
+        allows={**_PLAIN, "dampening": _nothing, "nesterov": only(False), "momentum_buffer": only(True)},
+        in_place=True,
+    ),
+    "adam": Entry(("Adam",), allows={**_PLAIN, "amsgrad": only(False)}, in_place=True),
+    "adamw": Entry(("AdamW",), allows={"maximize": only(False), "amsgrad": only(False)}, in_place=True),
 }
 CONVENTION = Convention(
     "cmu",

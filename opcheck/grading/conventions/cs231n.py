@@ -126,6 +126,7 @@ CONVENTION = Convention(
                 "weight": only(False),
                 "label_smoothing": only(0.0),
                 "ignore_index": only(-100),
+                "probabilities": only(False),
             },
             upstream=False,
         ),

@@ -91,7 +91,7 @@ CONVENTION = Convention(
         "cross_entropy": Entry(
             ("SoftmaxWithLoss", "SoftmaxCrossEntropy", "CrossEntropyLoss"),
             allows={"reduction": only("mean"), "weight": only(False), "label_smoothing": only(0.0),
-                    "ignore_index": only(-100)},
+                    "ignore_index": only(-100), "probabilities": only(False)},
             upstream=False,
         ),
     },

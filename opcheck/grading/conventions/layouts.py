@@ -34,6 +34,8 @@ COLUMN_OF_COLUMNS = Layout(COLUMN.give, lambda a: a[:, 0] if a.shape[1:] == (1,)
 ROW = Layout(lambda a: a[None], lambda a: a[0] if len(a) == 1 else a)  # (M,) as (1, M)
 FOUR = Layout(lambda a: a[None, None, None], lambda a: a[0, 0, 0] if a.shape[:3] == (1, 1, 1) else a)  # as (1, 1, 1, M)
 
+UNBATCHED = Layout(lambda a: a[0], lambda a: a[None])  # (1, C, H, W) as (C, H, W); with `batch` = [1] in the ranges
+
 _HALVES = Layout(  # (N, 2k) as (N, 2, k), (N, k) as (N, k, 1): what a layer has to flatten
     lambda a: a.reshape(len(a), 2, -1) if a.shape[1] % 2 == 0 else a[..., None],
     lambda a: a.reshape(len(a), -1),

@@ -120,9 +120,58 @@ class MSELoss:
 
 class CrossEntropyLoss:
     def forward(self, A: Array, Y: Array) -> Array:  # noqa: N803
-        self.A, self.target = A, Y.argmax(axis=1)
+        one_hot = np.isin(Y, (0, 1)).all()
+        self.A, self.target = A, Y.argmax(axis=1) if one_hot else Y
         loss: Array = forward("cross_entropy", A, self.target)
         return loss
 
     def backward(self) -> Array:
         return vjp("cross_entropy", self.A.dtype.type(1), self.A, self.target)["input"]
+
+
+class SGD:
+    def __init__(self, model: Any, lr: float = 0.1, momentum: float = 0) -> None:
+        self.layers, self.lr, self.mu = model.layers, lr, momentum
+        self.v_W, self.v_b = ([np.zeros_like(each) for each in found] for found in _parameters(model))
+
+    def step(self) -> None:
+        for k, layer in enumerate(self.layers):
+            for name, v in (("W", self.v_W), ("b", self.v_b)):
+                arrays = getattr(layer, name), getattr(layer, f"dLd{name}"), v[k]
+                moved = forward("sgd", *arrays, lr=self.lr, momentum=self.mu)
+                setattr(layer, name, moved[0] if self.mu else moved)
+                v[k] = moved[1] if self.mu else v[k]
+
+
+class Adam:
+    op = "adam"
+
+    def __init__(
+        self, model: Any, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, **options: float
+    ) -> None:
+        self.layers, self.t = model.layers, 0
+        self.options: dict[str, Any] = {"lr": lr, "betas": (beta1, beta2), "eps": eps, **options}
+        self.m_W, self.m_b = ([np.zeros_like(each) for each in found] for found in _parameters(model))
+        self.v_W, self.v_b = ([np.zeros_like(each) for each in found] for found in _parameters(model))
+
+    def step(self) -> None:
+        self.t += 1
+        for k, layer in enumerate(self.layers):
+            for name, m, v in (("W", self.m_W, self.v_W), ("b", self.m_b, self.v_b)):
+                arrays = getattr(layer, name), getattr(layer, f"dLd{name}"), m[k], v[k]
+                moved, m[k], v[k] = forward(self.op, *arrays, step=self.t, **self.options)
+                setattr(layer, name, moved)
+
+
+class AdamW(Adam):
+    op = "adamw"
+
+    def __init__(
+        self, model: Any, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:  # fmt: skip
+        super().__init__(model, lr, beta1, beta2, eps, weight_decay=weight_decay)
+
+
+def _parameters(model: Any) -> tuple[list[Array], list[Array]]:
+    return [layer.W for layer in model.layers], [layer.b for layer in model.layers]

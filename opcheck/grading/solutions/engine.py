@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from opcheck import catalog
 from opcheck.spec import Array
 from opcheck.verification.mutants import Mistaken
@@ -26,7 +28,8 @@ def _solution(op: str) -> Reference:
 
 def forward(op: str, *arrays: Any, **options: Any) -> Any:
     """The outputs, called as torch.nn.functional would be."""
-    found = _solution(op)(*arrays, **options)
+    first, *others = arrays  # which may come as integers
+    found = _solution(op)(first if first.dtype.kind == "f" else first.astype(np.float64), *others, **options)
     return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
 
