@@ -31,3 +31,18 @@ def submit(isolation: Isolation) -> Iterator[Callable[..., Worker]]:
     yield start
     for worker in workers:
         worker.close()
+
+
+@pytest.fixture
+def trusted() -> Iterator[Callable[..., Worker]]:
+    """trusted(source, seconds=..., ...): a worker for this text without isolation."""
+    workers = []
+
+    def start(source: str, **limits: float) -> Worker:
+        worker = Worker(Source(textwrap.dedent(source)), Isolation.TRUSTED, Limits(**{"memory": None, **limits}))
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.close()
