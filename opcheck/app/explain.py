@@ -121,20 +121,22 @@ def explain(op: Op, options: dict[str, Any]) -> None:
         got=_observed(options["got"]),
         printed_digits=options["printed_digits"],
     )
-    show(with_lesson(result.document(options["format"]), op.name), options, fractions=options["exact"])
+    show(with_hints(result.document(options["format"]), op.name), options, fractions=options["exact"])
 
 
-def with_lesson(step: Step, operator: str) -> Step:
-    """The document with the lessons that treat the operator named at its end, for a reader who can go there."""
-    entries = shelf.treating(operator)
-    if not entries or shelf.reading.get():
+def with_hints(step: Step, operator: str) -> Step:
+    """The document with what follows it: the lessons that treat the operator, and its problems."""
+    if shelf.reading.get():
         return step
+    hints = []
+    entries = shelf.treating(operator)
     if len(entries) == 1:
-        hint = say("Lesson {n} treats it: opcheck learn {n}", n=entries[0].number)
-    else:
+        hints.append(say("Lesson {n} treats it: opcheck learn {n}", n=entries[0].number))
+    elif entries:
         numbers = ", ".join(str(entry.number) for entry in entries)
-        hint = say("Lessons {numbers} treat it: opcheck learn {n}", numbers=numbers, n=entries[0].number)
-    return step._replace(blocks=(*step.blocks, Prose(hint, "hint")))
+        hints.append(say("Lessons {numbers} treat it: opcheck learn {n}", numbers=numbers, n=entries[0].number))
+    hints.append(say("Problems to try: opcheck practice {op}", op=operator))
+    return step._replace(blocks=(*step.blocks, *(Prose(hint, "hint") for hint in hints)))
 
 
 def _array(text: str | None, name: str, seed: int | None) -> Any:

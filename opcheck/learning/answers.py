@@ -14,9 +14,11 @@ from typing import Any
 
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.learning.arithmetic import Value, work_out
 
 TOKEN = re.compile(r"\s*(?:,\s*)?(?P<token>[\[\]()]|[^\s,\[\]()]+)")
 NUMBER = re.compile(r"[+-]?(?P<digits>\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+)?(?P<denominator>/\d+)?")
+CALCULATION = re.compile(r"\d\s*[-+*/^·×]\s*[\d(.]|\)\s*[-+*/^·×]|[a-z]\(")
 SIZES = re.compile(r"\d+([x×]\d+)+")
 YES, NO = ("yes", "true", "y"), ("no", "false", "n")
 
@@ -42,15 +44,29 @@ class Match(Enum):
 
 
 def read(text: str) -> Answer:
-    """A number, a fraction, a list (brackets may be left out, or 2x3 for sizes) or a word; raises Refused."""
+    """A number, a fraction, a list (brackets may be left out, or 2x3 for sizes), a calculation such as 1*2+3*4, or a
+    word; raises Refused.
+    """
     text = text.strip().replace("−", "-").rstrip(".;") or " "
     tokens = [match["token"] for match in TOKEN.finditer(text)]
     if not tokens:
         raise Refused(say("an answer is a number, a fraction such as 1/3, a list such as [1, 2] or a word"), got="''")
-    if not any(_number(token) or SIZES.fullmatch(token) or token in "[]()" for token in tokens):
-        return " ".join(tokens).casefold()
-    items = _items(iter(tokens), text)
+    try:
+        items = _items(iter(tokens), text)
+    except Refused as refusal:
+        try:
+            return _calculated(work_out(text))
+        except Refused as other:
+            if CALCULATION.search(text):
+                raise other from None
+            if not any(_number(token) or SIZES.fullmatch(token) or token in "[]()" for token in tokens):
+                return " ".join(tokens).casefold()
+            raise refusal from None
     return items[0] if len(items) == 1 else items
+
+
+def _calculated(value: Value) -> Answer:
+    return tuple(map(_calculated, value)) if isinstance(value, list) else Number(Fraction(value))
 
 
 def _items(tokens: Iterator[str], text: str, closing: str = "") -> tuple[Answer, ...]:

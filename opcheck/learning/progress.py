@@ -28,8 +28,8 @@ class Mark:
         return sum(outcome == "right" for outcome in self.answers.values())
 
 
-def default_path() -> Path:
-    """XDG_STATE_HOME where it is set, else what the platform is used to."""
+def default_path(name: str = "progress.json") -> Path:
+    """Where a file of that name is kept: in XDG_STATE_HOME if it is set, else where the platform is used to."""
     home = Path.home()
     if chosen := os.environ.get("XDG_STATE_HOME"):
         base = Path(chosen)
@@ -39,7 +39,7 @@ def default_path() -> Path:
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     else:
         base = home / ".local" / "state"
-    return base / "opcheck" / "progress.json"
+    return base / "opcheck" / name
 
 
 class Progress:
@@ -77,14 +77,20 @@ class Progress:
         self._write()
 
     def _write(self) -> None:
-        text = json.dumps({"schema": SCHEMA, "lessons": {name: asdict(mark) for name, mark in self.marks.items()}})
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text + "\n", encoding="utf-8")
-            partial.replace(self.path)
-        except OSError as error:
-            self.trouble = str(error)
+        lessons = {name: asdict(mark) for name, mark in self.marks.items()}
+        self.trouble = kept({"schema": SCHEMA, "lessons": lessons}, self.path) or self.trouble
+
+
+def kept(data: object, path: Path) -> str:
+    """Writes `data` as JSON, whole or not at all; why that cannot be, or nothing."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(data) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _marks(text: str) -> dict[str, Mark]:

@@ -2,21 +2,19 @@
 
 import ast
 import contextlib
-import copy
 import doctest
 import io
 import traceback
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from opcheck.learning.judging import making
 from opcheck.learning.lesson import Code
 from opcheck.reference import Reference
-from opcheck.spec import Mistake
 
 
 class Statement(NamedTuple):
@@ -99,7 +97,7 @@ class Session:
         for name, op in operators.items():
             for mistake in op.mistakes:
                 right = self.names.copy()
-                self.names[name] = _with(op, mistake)
+                self.names[name] = Reference(making(op, mistake))
                 try:
                     with warnings.catch_warnings(), np.errstate(all="ignore"):
                         warnings.simplefilter("ignore")  # what a wrong variant warns about is not the reader's matter
@@ -109,12 +107,3 @@ class Session:
                 finally:
                     self.names.clear()
                     self.names.update(right)
-
-
-def _with(op: Any, mistake: Mistake) -> Reference:
-    """The reference function of `op` with the mistake in it."""
-    wrong = copy.copy(op)
-    for part in ("forward", "vjp"):
-        if getattr(mistake, part) is not None:
-            setattr(wrong, part, partial(getattr(mistake, part), op))
-    return Reference(wrong)

@@ -2,50 +2,20 @@
 
 import pprint
 import tempfile
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.learning import answers, lesson
-from opcheck.learning.answers import Match
+from opcheck.learning.judging import judge
 from opcheck.learning.lesson import Code, Prose, Question
 from opcheck.learning.progress import Mark, Progress
+from opcheck.learning.screen import HINT, QUIT, SKIP, Quit, Screen, prompt
 from opcheck.learning.session import Session, statements
 from opcheck.learning.shelf import Entry
-
-HINT, SKIP, QUIT = ("h", "hint"), ("s", "skip"), ("q", "quit")
-
-
-class Quit(Exception):
-    """The reader stops here; what was read is kept."""
-
-
-class Screen(Protocol):
-    """Where a lesson is shown and where its reader answers."""
-
-    def markdown(self, text: str) -> None:
-        """Shows prose."""
-
-    def code(self, text: str) -> None:
-        """Shows what runs, or is about to run."""
-
-    def printed(self, text: str) -> None:
-        """Shows what a block printed."""
-
-    def tell(self, text: str) -> None:
-        """Says something about the answer, or about the lesson."""
-
-    def pause(self, prompt: str, within_code: bool) -> str:
-        """Waits until the reader presses Enter, where there is a reader who can; what was typed before."""
-
-    def ask(self, prompt: str) -> str | None:
-        """A line from the reader; None where no more will come."""
-
-    def command(self, line: str, directory: Path) -> None:
-        """Runs `opcheck ...` and shows what it prints."""
 
 
 class Tutor:
@@ -138,7 +108,7 @@ class Tutor:
         hints = list(question.hints)
         outcome = ""
         while not outcome:
-            line = self.screen.ask(self._prompt(len(hints)))
+            line = self.screen.ask(prompt(len(hints)))
             if line is None:
                 self.screen.tell(say("Question {n} stays open.", n=number))
                 return
@@ -160,49 +130,13 @@ class Tutor:
         if self.mark.answers.get(number) != "right":
             self.mark.answers[number] = outcome
 
-    def _prompt(self, hints: int) -> str:
-        if not hints:
-            return say("answer (s skips, q quits): ")
-        return say("answer (h: a hint, {n} left; s skips, q quits): ", n=hints)
-
     def _judge(self, line: str, question: Question, wanted: answers.Answer) -> str:
         """Tells the reader how the answer stands; "right" if it is."""
-        try:
-            answer = answers.read(line)
-        except Refused as error:
-            self.screen.tell(f"{error}.")
-            return ""
-        match answers.compare(answer, wanted, question.decimals):
-            case Match.RIGHT:
-                self.screen.tell(say("Right."))
-                return "right"
-            case Match.SHAPED:
-                self.screen.tell(
-                    say("The numbers are right; their shape is {wanted}, not {got}.",
-                        wanted=_sizes(wanted), got=_sizes(answer))
-                )  # fmt: skip
-            case Match.ROUNDED:
-                self.screen.tell(_rounding(question.decimals))
-            case Match.WRONG:
-                self.screen.tell(self._what_went_wrong(answer, question, wanted))
-        return ""
-
-    def _what_went_wrong(self, answer: answers.Answer, question: Question, wanted: answers.Answer) -> str:
-        """The slip or the mistake of the catalogue that gives this answer, or how much of it is right."""
         slips = ((slip.sentence, self.session.value(slip.code)) for slip in question.slips)
-        for sentence, value in (*slips, *self.session.mistaken(question.code)):
-            try:
-                wrong = answers.expected(value)
-            except TypeError:
-                continue
-            if wrong != wanted and answers.compare(answer, wrong, question.decimals) is Match.RIGHT:
-                return say("Not yet. A known mistake gives this. {sentence}", sentence=sentence)
-        if answers.compare(answer, answers.negated(wanted), question.decimals) is Match.RIGHT:
-            return say("Not yet: the sign is the wrong way round.")
-        right, all = answers.places(answer, wanted, question.decimals)
-        if right:
-            return say("Not yet: {right} of {all} numbers are right.", right=right, all=all)
-        return say("Not yet.")
+        mistakes = self.session.mistaken(question.code)
+        judged = judge(line, wanted, question.decimals, chain(slips, mistakes))
+        self.screen.tell(judged.told)
+        return "right" if judged.right else ""
 
 
 def shown(value: Any, decimals: int | None) -> str:
@@ -215,20 +149,6 @@ def shown(value: Any, decimals: int | None) -> str:
         array = np.round(np.asarray(value, dtype=float), decimals) + 0.0  # no negative zeros
         return f"{array:.{decimals}f}" if array.ndim == 0 else pprint.pformat(array.tolist(), width=76)
     return pprint.pformat(value.tolist(), width=76) if hasattr(value, "tolist") else str(value)
-
-
-def _rounding(decimals: int | None) -> str:
-    if decimals is None:
-        return say("Only the rounding differs: the exact number is asked, and a fraction such as 1/3 will do.")
-    return say(
-        "Only the rounding differs: {n} decimals are asked. Keep more on the way and round once, at the end.",
-        n=decimals,
-    )
-
-
-def _sizes(answer: answers.Answer) -> str:
-    sizes = answers.shape(answer)
-    return say("ragged") if sizes is None else str(sizes)
 
 
 def _headings(markdown: str) -> list[str]:

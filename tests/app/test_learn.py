@@ -132,7 +132,7 @@ def test_a_stream_that_is_not_unicode_gets_ascii(learn):
 
 def test_explain_names_the_lessons_where_somebody_can_follow(learn):
     command = ("explain", "linear", "--input", "2")
-    hint = r"\n\nLessons 3, 7(, \d+)* treat it: opcheck learn 3\n$"
+    hint = r"\n\nLessons 3, 7(, \d+)* treat it: opcheck learn 3\nProblems to try: opcheck practice linear\n$"
     assert re.search(hint, run(*command, "--color=never", tty=True).out)
     assert "opcheck learn" not in run(*command).out
     assert "opcheck learn" not in run(*command, "--plain", tty=True).out

@@ -85,7 +85,7 @@ def test_forms_of_an_answer(text, value):
         ("1, 2]", "the brackets do not match. Got '1, 2]'"),
         ("[1, 2)", "the brackets do not match. Got '[1, 2)'"),
         ("[1, two]", "this is no number. Got 'two'. write 0.25, 1/4 or 2.5e-1"),
-        ("[1/0]", "this is no number. Got '1/0'. write 0.25, 1/4 or 2.5e-1"),
+        ("[1/0]", "this divides by zero. Got '[1/0]'"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_what_to_write(text, message):

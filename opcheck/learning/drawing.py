@@ -1,0 +1,171 @@
+"""Drawing a small call of an operator for somebody with a pen: distinct numbers, few terms, harder with the level.
+
+Nothing here knows an operator. What is simplest is the first case that its sampler makes; what makes a call harder are
+parameters that differ from that, optional arrays, and another dimension: a level has one of these more than the last.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from opcheck.choosers import ExactValues, RandomChooser, ScopeChooser
+from opcheck.errors import Refused
+from opcheck.explanation.calculation import Calculation, Pages, lifted
+from opcheck.explanation.document import prepare
+from opcheck.spec import Array, Input, Op, Param, Shape
+from opcheck.tracing import exact
+
+LEVELS = 5
+ATTEMPTS = 300  # draws until a level is given up for the one below
+SAMPLES = 60  # of which the parameters are seen
+IGNORED = ("size_average", "reduce", "return_indices", "inplace")  # deprecated, or of no consequence for the numbers
+MOST_NODES, MOST_CELLS, MOST_SLICES, MOST_NUMBERS, LONGEST = 60, 9, 3, 24, 6  # of what a person works out by hand
+LARGE = "one more dimension"
+
+
+def drawn(op: Op, level: int, rng: np.random.Generator, sizes_only: bool = False) -> Calculation:
+    """A call of that level, or of the highest one below it that there is; `sizes_only`: it is not worked out."""
+    for each in range(level, 0, -1):
+        for _ in range(ATTEMPTS):
+            found = _attempt(op, each, rng, sizes_only)
+            if found is not None:
+                return found
+    raise AssertionError(f"no call of {op.name} is small enough to be practised")
+
+
+@cache
+def _simplest(op: Op) -> Mapping[str, Any]:
+    return op.sample(ScopeChooser([], 0, ExactValues)).params
+
+
+@cache
+def _harder(op: Op) -> Mapping[str, Sequence[Any]]:
+    """By parameter: the values other than the simplest one that the operator's sampler knows."""
+    found: dict[str, list[Any]] = {}
+    declared = {each.name: each for each in op.params}
+    simplest = {name: _simplest(op).get(name, each.default) for name, each in declared.items()}
+    for seed in range(SAMPLES):
+        for name, value in op.sample(RandomChooser(seed, ExactValues)).params.items():
+            known = found.setdefault(name, [])
+            plain = simplest[name] is not None and _is_same(declared[name], value, simplest[name])
+            if name not in IGNORED and _is_handy(value) and not plain and value not in known:
+                known.append(value)
+    return {name: values for name, values in found.items() if values}
+
+
+def _is_handy(value: Any) -> bool:
+    """Whether the numbers of a parameter are such as people compute with."""
+    numbers = [each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, (int, float))]
+    return all(abs(each) <= 10 and round(each, 3) == each for each in numbers)
+
+
+def _is_same(param: Param, a: Any, b: Any) -> bool:
+    """Whether two values mean the same, as 1 and (1, 1) do."""
+    return bool(param.kind.check(param.name, a) == param.kind.check(param.name, b))
+
+
+def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool) -> Calculation | None:
+    """A call, if the draw is legal and fit for a pen."""
+    optional = [each.name for each in op.inputs if each.optional]
+    extras = [*_harder(op), *optional, LARGE]
+    chosen = [extras[k] for k in rng.permutation(len(extras))[: level - 1]]
+    params = dict(_simplest(op))
+    for name in chosen:
+        if name in _harder(op):
+            values = _harder(op)[name]
+            params[name] = values[int(rng.integers(len(values)))]
+    try:
+        arrays = _arrays(op, params, chosen, level, rng, sizes_only)
+        calculation = prepare(op, {**params, **arrays})
+        return calculation if sizes_only or _is_fit(calculation) else None
+    except Refused:
+        return None
+
+
+def _arrays(
+    op: Op, params: Mapping[str, Any], chosen: Sequence[str], level: int, rng: np.random.Generator, sizes_only: bool
+) -> dict[str, Array]:
+    """The required arrays and the chosen optional ones; a size that another array cannot have is refused later."""
+    arrays: dict[str, Array] = {}
+    shapes: dict[str, Shape] = {}
+    for each in op.inputs:
+        first = not arrays
+        if each.optional and each.name not in chosen:
+            continue
+        if each.optional:
+            shape = _letters(op, each, shapes)
+        else:
+            shape = op.default_shape(each.name, params, shapes)
+            whole = lifted(op, each.name, np.zeros(shape))[0].shape
+            shape = _varied(whole if len(whole) <= 2 else shape, rng, sizes_only and first)
+        if first and LARGE in chosen:
+            shape = (2, *shape)
+        classes = 0 if first else shapes[op.inputs[0].name][1 if len(shapes[op.inputs[0].name]) > 1 else 0]
+        arrays[each.name] = _filled(each, shape, level, classes, rng)
+        shapes[each.name] = lifted(op, each.name, arrays[each.name])[0].shape
+    return arrays
+
+
+def _varied(shape: Shape, rng: np.random.Generator, wide: bool) -> Shape:
+    """Sizes near these, or for a question about sizes much larger ones."""
+    if wide:
+        return tuple(int(n) for n in rng.integers(5, 11, size=len(shape)))
+    return tuple(n + int(rng.integers(-1 if n > 2 else 0, 2)) for n in shape)
+
+
+def _letters(op: Op, optional: Input, shapes: Mapping[str, Shape]) -> Shape:
+    """The shape of an optional array: that of the first one, or the sizes that its letters have in the others."""
+    if "*" in optional.letters:
+        return shapes[op.inputs[0].name]
+    sizes: dict[str, int] = {}
+    for name, shape in shapes.items():
+        words = op.input(name).letters.split()
+        if words[-1] == "*":
+            words = words[:-1]
+            sizes |= dict(zip(words, shape if len(shape) > 1 else (1, *shape), strict=False))
+        else:
+            sizes |= dict(zip(reversed(words), reversed(shape), strict=False))
+    return tuple(sizes.get(word, 1) for word in optional.letters.split())
+
+
+def _filled(spec: Input, shape: Shape, level: int, classes: int, rng: np.random.Generator) -> Array:
+    """Small numbers without zeros, all of them different where there are enough; signs from the second level on."""
+    count = int(np.prod(shape))
+    highest = max(9, count)
+    distinct = rng.permutation(np.arange(1.0, highest + 1))[:count]
+    signs = rng.choice([-1.0, 1.0], size=count)
+    match spec.default:
+        case "classes":
+            return rng.integers(0, max(classes, 1), size=shape)
+        case "binary":
+            return np.asarray(rng.permutation(np.arange(count) % 2), dtype=float).reshape(shape)
+        case "unit":
+            found = distinct / (highest + 1)
+        case "negative":
+            found = -distinct
+        case "half":
+            found = distinct * signs / 2
+        case "signed":
+            found = np.where(np.arange(count) == 0, -1, signs) * distinct
+        case _:
+            found = distinct if level == 1 or spec.optional else distinct * signs
+    return rng.permutation(found).reshape(shape)
+
+
+def _is_fit(calculation: Calculation) -> bool:
+    """Whether a person can work it out: few elements, few terms, numbers that can be written down."""
+    cells = calculation.cells
+    arrays = calculation.case.arrays.values()
+    if not 1 <= len(cells) <= MOST_CELLS or any(max(a.shape, default=1) > LONGEST for a in arrays):
+        return False
+    if any(array.size > MOST_NUMBERS or int(np.prod(array.shape[:-2])) > MOST_SLICES for array in arrays):
+        return False
+    tape = Pages()
+    outputs = calculation.record(tape, cells)
+    if sum(not node.is_leaf for node in tape.nodes) > MOST_NODES * len(cells):
+        return False
+    values = exact(tape.graph(), decimal=True)
+    results = [float(values[tracer.id]) for tracer in outputs.values()]
+    return all(np.isfinite(x) and (x == 0 or 0.01 <= abs(x) < 10_000) for x in results)

@@ -1,0 +1,86 @@
+"""How an answer stands: right, right but for its shape or rounding, a known mistake, or how much of it is right."""
+
+import copy
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.learning import answers
+from opcheck.learning.answers import Answer, Match
+from opcheck.spec import Mistake, Op
+
+
+class Judged(NamedTuple):
+    """Whether an answer is right, and what its giver is told; `read` is False where it could not be read."""
+
+    right: bool
+    told: str
+    read: bool = True
+
+
+def judge(line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple[str, Any]]) -> Judged:
+    """How the answer `line` stands to `wanted`; `slips`: what goes wrong, each as a sentence and what it gives."""
+    try:
+        answer = answers.read(line)
+    except Refused as error:
+        return Judged(False, f"{error}.", read=False)
+    match answers.compare(answer, wanted, decimals):
+        case Match.RIGHT:
+            return Judged(True, say("Right."))
+        case Match.SHAPED:
+            return Judged(
+                False,
+                say("The numbers are right; their shape is {wanted}, not {got}.",
+                    wanted=_sizes(wanted), got=_sizes(answer)),
+            )  # fmt: skip
+        case Match.ROUNDED:
+            return Judged(False, _rounding(decimals))
+    return Judged(False, _what_went_wrong(answer, wanted, decimals, slips))
+
+
+def making(op: Op, mistake: Mistake) -> Op:
+    """The operator as it is computed by somebody who makes this mistake."""
+    wrong = copy.copy(op)
+    for part in ("forward", "vjp"):
+        if getattr(mistake, part) is not None:
+            setattr(wrong, part, partial(getattr(mistake, part), op))
+    return wrong
+
+
+def _what_went_wrong(
+    answer: Answer, wanted: Answer, decimals: int | None, slips: Iterable[tuple[str, Any]]
+) -> str:  # fmt: skip
+    """The slip or the mistake that gives this answer, or how much of it is right."""
+    for sentence, value in slips:
+        try:
+            wrong = answers.expected(value)
+        except TypeError:
+            continue
+        if wrong != wanted and answers.compare(answer, wrong, decimals) is Match.RIGHT:
+            return say("Not yet. A known mistake gives this. {sentence}", sentence=sentence)
+    if answers.compare(answer, answers.negated(wanted), decimals) is Match.RIGHT:
+        return say("Not yet: the sign is the wrong way round.")
+    sizes = answers.shape(wanted)
+    given = answers.shape(answer)
+    if given and sizes is not None and len(sizes) > 1 and given != sizes:
+        return say("Not yet: the shape is {wanted}, not {got}.", wanted=sizes, got=_sizes(answer))
+    right, all = answers.places(answer, wanted, decimals)
+    if right:
+        return say("Not yet: {right} of {all} numbers are right.", right=right, all=all)
+    return say("Not yet.")
+
+
+def _rounding(decimals: int | None) -> str:
+    if decimals is None:
+        return say("Only the rounding differs: the exact number is asked, and a fraction such as 1/3 will do.")
+    return say(
+        "Only the rounding differs: {n} decimals are asked. Keep more on the way and round once, at the end.",
+        n=decimals,
+    )
+
+
+def _sizes(answer: Answer) -> str:
+    sizes = answers.shape(answer)
+    return say("ragged") if sizes is None else str(sizes)
