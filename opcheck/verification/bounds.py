@@ -129,28 +129,35 @@ def graph_bound(graph: Graph, node: Any, f: Format) -> float:
         return 0.0
     part = _folded(_below(graph, node.id))
     numbers = values(part)
-    if any(abs(number) > f.largest for number in numbers):
-        return float("inf") if all(map(math.isfinite, numbers)) else 0.0
-    if not _first_order_holds(part, numbers, f):
+    if any(f.largest < abs(number) < math.inf for number in numbers):
         return float("inf")
-    return bound(part, part.outputs[0], f.compute or f.name, numbers) + _constants(part, numbers, f)
+    if not math.isfinite(numbers[part.outputs[0]]):
+        return 0.0
+    growth = _growth(part, numbers, f)
+    error = growth * (bound(part, part.outputs[0], f.compute or f.name, numbers) + _constants(part, numbers, f))
+    return error if error == error else float("inf")
 
 
 SINGULAR_AT_ZERO = {"sqrt": 0, "log": 0, "div": 1}  # operation: which argument
-TRUSTED = 0.1  # relative error of such an argument up to which first order is trusted
 
 
-def _first_order_holds(graph: Graph, numbers: list[float], f: Format) -> bool:
+def _growth(graph: Graph, numbers: list[float], f: Format) -> float:
+    """By how much slopes like 1/x and 1/x² can exceed those at the computed x: what first order leaves out.
+
+    An argument with the relative error δ may be x·(1 − δ); infinite where rounding may bring it to 0.
+    """
+    growth = 1.0
     for node in graph.nodes:
         place = SINGULAR_AT_ZERO.get(node.op)
         if place is None:
             continue
         argument = node.args[place]
-        if graph.nodes[argument].args and numbers[argument] != 0:
-            error = bound(graph, argument, f.compute or f.name, numbers)
-            if error > TRUSTED * abs(numbers[argument]):
-                return False
-    return True
+        if graph.nodes[argument].args and numbers[argument] != 0 and math.isfinite(numbers[argument]):
+            relative = bound(graph, argument, f.compute or f.name, numbers) / abs(numbers[argument])
+            if not relative < 1:
+                return math.inf
+            growth /= (1 - relative) ** 2
+    return growth
 
 
 def _constants(graph: Graph, numbers: list[float], f: Format) -> float:

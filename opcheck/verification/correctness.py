@@ -152,7 +152,8 @@ def undecided(check: Check) -> dict[str, Array]:
     """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted)."""
     free = {}
     finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
-    by_definition = Definition(check.op, check.trial.case).outputs()
+    definition = Definition(check.op, check.trial.case)
+    by_definition, overflowed = definition.outputs(), definition.overflowed(check.f.largest)
     for name, expected in check.expected.items():
         other = by_definition.get(
             name, expected
@@ -161,6 +162,6 @@ def undecided(check: Check) -> dict[str, Array]:
         free[name] = (finite != np.isfinite(other)) | (
             ~finite & (expected != other) & ~(np.isnan(expected) & np.isnan(other))
         )
-        if finite_inputs:  # an overflow on the way: what comes out depends on the way
-            free[name] = free[name] | ~finite
+        # an overflow on the way, which may meet an infinity: what comes out depends on the way
+        free[name] = free[name] | (~finite & (finite_inputs | overflowed.get(name, False)))
     return free

@@ -17,6 +17,7 @@ from opcheck.tracing import (
     TRACED,
     Arithmetic,
     Graph,
+    Node,
     Tape,
     Tracer,
     View,
@@ -90,6 +91,29 @@ class Definition:
         numbers = values(self.graph())
         return {
             name: np.array([numbers[node.id] for node in row], dtype=np.float64).reshape(self.shapes[name])
+            for name, row in nodes.items()
+        }
+
+    def overflowed(self, largest: float) -> dict[str, Array]:
+        """Which output elements depend on finite numbers that became larger than `largest`."""
+
+        def leaf(node: Node) -> tuple[float, bool]:
+            return float(node.value), False
+
+        def apply(node: Node, args: list[tuple[float, bool]]) -> tuple[float, bool]:
+            numbers = [number for number, _ in args]
+            value = float(FLOATS.functions[node.op](*numbers))
+            here = not abs(value) <= largest and all(abs(number) <= largest for number in numbers)
+            return value, here or any(over for _, over in args)
+
+        nodes = {
+            name: [self.node(name, at) for at in places(shape)]
+            for name, shape in self.shapes.items()
+            if self.op.output(name).differentiable
+        }
+        found = self.graph().fold(leaf, apply)
+        return {
+            name: np.array([found[node.id][1] for node in row], dtype=bool).reshape(self.shapes[name])
             for name, row in nodes.items()
         }
 

@@ -1,0 +1,65 @@
+"""Bounds from the graph where infinities, overflows and near-zero divisors are on the way."""
+
+import math
+
+import numpy as np
+import pytest
+
+from opcheck import catalog
+from opcheck.spec import Case
+from opcheck.tracing import Tape, total
+from opcheck.verification import correctness
+from opcheck.verification.bounds import graph_bound
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.formats import FORMATS
+from opcheck.verification.mutants import Reference, backend
+
+F32 = FORMATS["float32"]
+
+
+def bound_of(make, *numbers):
+    tape = Tape()
+    node = make(*(tape.input("x", x, (k,)) for k, x in enumerate(numbers)))
+    return graph_bound(tape.graph(node), node, F32)
+
+
+def test_a_number_that_is_rounded_beside_an_infinity_has_its_bound():
+    finite = bound_of(lambda x, y, z: x * x + y / z, 1.1, 2.0, math.inf)
+    assert 1.1**2 * F32.u <= finite < 1e-5
+
+
+def test_an_infinite_result_is_exact():
+    assert bound_of(lambda x, y: x + y, 1.1, math.inf) == 0
+
+
+def test_a_finite_number_beyond_the_format_frees_the_result():
+    assert bound_of(lambda x, y: y / (x * x), 1e30, 1.0) == math.inf
+
+
+def test_the_bound_grows_as_the_divisor_nears_zero():
+    """1/(x - y) with a relative error δ of the difference may be 1/(1 - δ) times as large."""
+    far, near = (bound_of(lambda x, y, z: 1 / total([x, y, z]), 1.0, gap, -1.0) * gap for gap in (0.5, 2.0**-20))
+    assert near > far
+    for gap in (2.0**-21, 2.0**-20, 2.0**-10):
+        x, y = np.float32(1), np.float32(gap)
+        worst = max(abs(1 / gap - 1 / float(gap + k * 2.0**-24)) for k in (-2, 2))
+        assert bound_of(lambda x, y, z: 1 / total([x, y, z]), float(x), float(y), -1.0) >= worst
+    assert bound_of(lambda x, y, z: 1 / total([x, y, z]), 1.0, 2.0**-23, -1.0) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("dtype", "square", "mean"), [("float64", math.inf, 1.7e308), ("float32", math.inf, 3.4028234663852886e38)]
+)
+def test_an_overflow_that_meets_an_infinity_leaves_the_answer_open(dtype, square, mean):
+    """square_avg is infinite and grad_avg² overflows: whether their difference is NaN depends on the way."""
+    op = catalog.get("rmsprop")
+    arrays = {"param": 2.0, "gradient": -3.0, "square_avg": square, "grad_avg": mean}
+    case = Case("rmsprop", {n: np.array([x]) for n, x in arrays.items()}, {"centered": True, "eps": 1.0})
+
+    class Unaffected(Reference):
+        def forward(self, p, arrays):
+            return {**super().forward(p, arrays), "param": arrays["param"]}
+
+    check = Check(op, Trial(case, dtype, "special"), backend(Unaffected(op)))
+    assert [finding.verdict for finding in correctness.numbers(check)] == [None]
