@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from opcheck.app.failures import also, by_operator, opened
+from opcheck.app.omissions import omissions
 from opcheck.app.output import page_width, wants_color
 from opcheck.language import say
 from opcheck.verification.casefile import number_to_json, to_json
-from opcheck.verification.report import Report, Row, key_of, sentence
-from opcheck.verification.verdict import Verdict
+from opcheck.verification.report import Report, Row, key_of
 
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (
@@ -27,7 +28,7 @@ COLUMNS = (
         ("answers", "shape", "dtype", "adjoint", "second", "layout", "pure", "repeat", "threads", "batch", "refuses"),
     ),
 )
-OPENED = 5  # failures that are shown in full
+OPENED = 5  # operators whose failures are shown
 
 
 class Progress:
@@ -85,8 +86,9 @@ def first_of_row(report: Report, k: int) -> bool:
 # --- the terminal ---------------------------------------------------------------------------------------------------
 
 
-def show(report: Report, implementation: str, saved: dict[int, Path]) -> None:
-    """The table, then each failure opened, then what was left out and the seed that repeats the run."""
+def show(report: Report, how: str, saved: dict[int, Path]) -> None:
+    """The table, then what fails of each operator, then what was left out and the seed that repeats the run. `how`: the
+    options that name the implementation to `opcheck replay`."""
     from rich.console import Console
 
     console = Console(
@@ -94,11 +96,14 @@ def show(report: Report, implementation: str, saved: dict[int, Path]) -> None:
         force_terminal=wants_color("auto", sys.stdout.isatty()), no_color=not wants_color("auto", sys.stdout.isatty()),
     )  # fmt: skip
     console.print(table(report))
-    firsts = [k for k in range(len(report.failures)) if first_of_row(report, k)]
-    for k in firsts[:OPENED]:
-        console.print(opened(report.failures[k], implementation, saved.get(k)), markup=False, soft_wrap=True)
-    if len(firsts) > OPENED:
-        console.print(say("{n} more kinds of failure: --json has them all", n=len(firsts) - OPENED))
+    groups, width = by_operator(report), console.width
+    for first, *others in groups[:OPENED]:
+        lines = [opened(report.failures[first], how, saved.get(first), width).rstrip()]
+        for k in others:
+            lines += also(report.failures[k], saved.get(k), width)
+        console.print("\n".join(lines) + "\n", markup=False, soft_wrap=True)
+    if len(groups) > OPENED:
+        console.print(say("{n} more operators fail: --json and --html have them all", n=len(groups) - OPENED))
     for line in notes(report):
         console.print(line, markup=False)
 
@@ -119,7 +124,7 @@ def table(report: Report) -> Any:
             cells = [
                 _cell([row for claim, row in rows.items() if claim.partition(":")[0] in names]) for _, names in COLUMNS
             ]
-            cases = str(max((row.cases for row in rows.values()), default=0))
+            cases = str(rows["answers"].cases if "answers" in rows else 0)
             shown.add_row(op, cases, *cells, f"{sum(row.seconds for row in rows.values()):.3g}")
         for op in (name for name, kind in report.not_run if kind == dtype):
             shown.add_row(op, say("not run"))
@@ -139,65 +144,9 @@ def _cell(rows: list[Row]) -> str:
     return f"[green]{text}[/]" + (f"[yellow]+{known}k[/]" if known else "")
 
 
-def opened(verdict: Verdict, implementation: str, path: Path | None) -> str:
-    """One failure: the sentence, the case, the worked calculation, what it resembles, how to run it again."""
-    trial = verdict.trial
-    assert trial is not None
-    lines = [f"{verdict.status.value}  {trial.case.op} {trial.dtype} {verdict.claim}: {sentence(verdict)}"]
-    shapes = "  ".join(f"{name} {'×'.join(map(str, a.shape)) or '()'}" for name, a in trial.case.arrays.items())
-    params = "  ".join(f"{name}={value!r}" for name, value in trial.case.params.items())
-    lines.append(
-        f"  {shapes}  {params}".rstrip() + ("" if trial.layout == "contiguous" else f"  layout={trial.layout}")
-    )
-    if verdict.resembles:
-        lines.append(
-            "  "
-            + say("looks like: {names}", names=", ".join(_spoken(trial.case.op, name) for name in verdict.resembles))
-        )
-    lines += [f"  {line}" for line in calculation(verdict)]
-    if path is not None:
-        how = "" if implementation == "torch" else f" --impl {implementation}"
-        lines.append("  " + say("again: opcheck replay {path}{how}", path=path, how=how))
-    return "\n".join(lines) + "\n"
-
-
-def _spoken(op: str, name: str) -> str:
-    from opcheck import catalog
-
-    sentences = {each.name: each.sentence for each in catalog.get(op).mistakes}
-    return f"{name} ({sentences[name]})" if name in sentences else name
-
-
-def calculation(verdict: Verdict) -> list[str]:
-    """The worked calculation of the first wrong element, where it is short enough to read."""
-    from opcheck.explanation import explain
-    from opcheck.spec import Refused
-
-    trial = verdict.trial
-    if trial is None or verdict.expected is None or verdict.claim not in ("exact", "rounding", "special"):
-        return []
-    try:
-        call: dict[str, Any] = {**trial.case.arrays, **trial.case.params, "cell": verdict.at}
-        text = str(explain(trial.case.op, **call))
-    except (Refused, ValueError, TypeError, IndexError):
-        return []
-    lines = text.rstrip().splitlines()
-    return lines if len(lines) <= 25 else []
-
-
 def notes(report: Report) -> list[str]:
     """What was left out, what is free, which known deviations were met, and the seed."""
-    lines = [
-        say("not run: {op} {dtype}: {why}", op=op, dtype=dtype, why=why) for (op, dtype), why in report.not_run.items()
-    ]
-    for (op, name), count in sorted(report.left_out.items()):
-        lines.append(say("{op}: {n} cases with {name} were run without it: the implementation does not take it",
-                         op=op, n=count, name=name))  # fmt: skip
-    why: dict[str, set[str]] = {}
-    for (op, _, claim), row in report.rows.items():
-        for reason in row.left_out:
-            why.setdefault(f"{claim}: {reason}", set()).add(op)
-    lines += [say("not checked: {what} ({ops})", what=what, ops=", ".join(sorted(ops))) for what, ops in why.items()]
+    lines = omissions(report)
     tiers = sorted({(op, dtype, row.tier) for (op, dtype, _), row in report.rows.items() if row.tier > "T1"})
     if tiers:
         listed = ", ".join(f"{op} {dtype} {tier}" for op, dtype, tier in tiers)
@@ -208,7 +157,9 @@ def notes(report: Report) -> list[str]:
     version = f", {report.version}" if report.version else ""
     failed = sum(row.failed for row in report.rows.values())
     result = say("{n} checks differ", n=failed) if failed else say("all agree")
-    if report.interrupted and not failed:
+    if not failed and not report.checked:
+        result = say("nothing was checked")
+    elif report.interrupted and not failed:
         result = say("interrupted; what was checked agrees")
     lines.append(say("{result}: {trials} cases, {elements} numbers, {seconds} s, seed {seed}{version}",
                      result=result, trials=report.trials, elements=sum(r.elements for r in report.rows.values()),

@@ -16,6 +16,7 @@ from opcheck.verification.claims import chosen
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_trial
 from opcheck.verification.snippet import snippet
+from opcheck.verification.verdict import Status
 
 
 @click.command()
@@ -31,15 +32,18 @@ def command(case: Path | None, known: str | None, impl: str, arrays: str | None,
     trial = casefile.from_json(data)
     op = catalog.get(trial.case.op)
     if as_snippet:
-        click.echo(snippet(op, trial, data))
+        backend = backends.load(impl, arrays or "", device) if impl != "torch" else None
+        click.echo(snippet(op, trial, data, impl, backend))
         return 0
+    if data.get("status") in (Status.CRASHED.value, Status.TIMED_OUT.value):
+        click.echo(say("this case ended the process that ran it; now it runs in this one"), err=True)
     backend = backends.load(impl, arrays or "", device)
     lacks = backend.lacks(op, trial.case)
     if lacks:
         raise Refused(say("{impl} does not take {name}", impl=impl, name=lacks), got=str(case))
     report = Report(backend=backend.name, version=backend.version(), trials=1)
     check_trial(op, trial, backend, report, chosen(None), known=False)
-    findings.show(report, impl, {})
+    findings.show(report, "", {})
     return 0 if report.agrees else 1
 
 

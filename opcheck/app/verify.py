@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from opcheck import catalog
-from opcheck.app import findings, reports
+from opcheck.app import failures, findings, page, reports
 from opcheck.app.output import write
 from opcheck.language import say
 from opcheck.spec import Refused
@@ -120,14 +120,15 @@ def run(options: dict[str, Any]) -> int:
         )
     nothing = "" if report.interrupted else runner.nothing_checked(report)
     saved = findings.save(report, options["save"] or Path("opcheck-cases"))
+    how = failures.command(options["impl"], options["arrays"], options["device"])
     if options["as_json"]:
         click.echo(json.dumps({**report.to_json(), "nothing_checked": nothing}))
     else:
-        findings.show(report, options["impl"], saved)
+        findings.show(report, how, saved)
     if options["junit"]:
         write(reports.junit(report, start), options["junit"])
     if options["html"]:
-        write(reports.html(report, options["impl"]), options["html"])
+        write(page.html(report, options["impl"], how, saved), options["html"])
     if nothing and report.agrees:
         from opcheck.errors import CouldNotRun
 

@@ -39,12 +39,18 @@ class TorchFunction(TensorBackend):
     def lacks(self, op: Op, case: Case) -> str:
         if not self.is_function_class:
             return lacking(op, case, self.candidate)
-        if getattr(self.candidate, "setup_context", None) is not self.torch.autograd.Function.setup_context:
-            places = list(inspect.signature(self.candidate.forward).parameters)
-        else:
-            places = list(inspect.signature(self.candidate.forward).parameters)[1:]  # without ctx
-        needed = [*case.arrays, *case.params]
-        return next((name for name in needed if name not in places), "")
+        taken = self.places(op)
+        return next((name for name in [*case.arrays, *case.params] if name not in taken), "")
+
+    def places(self, op: Op) -> list[str]:
+        """Which argument of the operator each argument of a Function class is: by its name, and tensors of other names
+        in the operator's order."""
+        places = list(inspect.signature(self.candidate.forward).parameters)
+        if getattr(self.candidate, "setup_context", None) is self.torch.autograd.Function.setup_context:
+            places = places[1:]  # without ctx
+        names = [each.name for each in op.arguments]
+        rest = iter([each.name for each in op.inputs if each.name not in places])
+        return [name if name in names else next(rest, name) for name in places]
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
         return TensorSession(
@@ -55,11 +61,9 @@ class TorchFunction(TensorBackend):
         positional, keywords = arguments(op, tensors, case.params)
         if not self.is_function_class:
             return self.candidate(*positional, **keywords)
-        signature = inspect.signature(self.candidate.forward)
-        places = [name for name in signature.parameters if name != "ctx"]
         values = {**tensors, **case.params}
         defaults = {each.name: each.default for each in op.params}
-        return self.candidate.apply(*(values.get(name, defaults.get(name)) for name in places))
+        return self.candidate.apply(*(values.get(name, defaults.get(name)) for name in self.places(op)))
 
 
 class NumpyFunction(Backend):

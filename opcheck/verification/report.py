@@ -222,7 +222,7 @@ def sentence(verdict: Verdict) -> str:
         got=repr(verdict.got),
         expected=repr(verdict.expected),
     )
-    if verdict.bound:
+    if verdict.bound and verdict.error_in_bounds < float("inf"):
         line += say(", an error of {n} bounds", n=f"{verdict.error_in_bounds:.3g}")
     if verdict.elements > 1:
         line += say("; {wrong} of {n} elements are wrong", wrong=verdict.wrong, n=verdict.elements)

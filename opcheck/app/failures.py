@@ -1,0 +1,129 @@
+"""A failure for a person: what is wrong, the case, its worked calculation, what it looks like, how to run it again."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.spec import Array
+from opcheck.verification.report import Report, key_of, sentence
+from opcheck.verification.verdict import Verdict
+
+# the claim that tells most about a bug comes first; the others usually follow from it
+TELLING = ("answers", "shape", "dtype", "exact", "rounding", "special", "vjp", "jvp")
+FEW = 8  # numbers of an array that are printed
+LONGEST = 25  # lines of a calculation that is shown
+
+
+def by_operator(report: Report) -> list[list[int]]:
+    """The places of the failures that are shown, the first of each claim: grouped by operator and dtype, the most
+    telling claim first."""
+    groups: dict[tuple[str, str], dict[str, int]] = {}
+    for k, verdict in enumerate(report.failures):
+        op, dtype, claim = key_of(verdict)
+        groups.setdefault((op, dtype), {}).setdefault(claim, k)
+    return [sorted(group.values(), key=lambda k: _telling(report.failures[k].claim)) for group in groups.values()]
+
+
+def _telling(claim: str) -> int:
+    kind = claim.partition(":")[0]
+    return TELLING.index(kind) if kind in TELLING else len(TELLING)
+
+
+def command(implementation: str, arrays: str | None = None, device: str = "cpu") -> str:
+    """The options that make `opcheck replay` run the same implementation."""
+    words = ["" if implementation == "torch" else f" --impl {implementation}"]
+    words += [f" --arrays {arrays}"] if arrays else []
+    words += [] if device == "cpu" else [f" --device {device}"]
+    return "".join(words)
+
+
+def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80) -> str:
+    """Everything about one failure, for a page of so many columns; the command stays on one line."""
+    trial = verdict.trial
+    assert trial is not None
+    lines = headline(verdict, width)
+    for line in facts(verdict):
+        lines += _wrapped(line, width, "  ")
+    lines += [f"  {line}" for line in calculation(verdict, width - 2)]
+    lines += [f"  {line}" for line in str(verdict.details.get("printed", "")).splitlines()]
+    if path is not None:
+        lines.append("  " + say("again: opcheck replay {path}{how}", path=path, how=how))
+    return "\n".join(lines) + "\n"
+
+
+def headline(verdict: Verdict, width: int = 80) -> list[str]:
+    """Status, operator, claim, and the sentence that says what is wrong."""
+    op, dtype, claim = key_of(verdict)
+    return _wrapped(f"{verdict.status.value}  {op} {dtype} {claim}: {sentence(verdict)}", width)
+
+
+def also(verdict: Verdict, path: Path | None, width: int = 80) -> list[str]:
+    """One more claim that fails, in a line or two."""
+    what = say("also {claim}: {what}", claim=verdict.claim, what=sentence(verdict))
+    return _wrapped(f"{what}  [{path}]" if path else what, width, "  ")
+
+
+def facts(verdict: Verdict) -> list[str]:
+    """The case (small arrays with their numbers, where no calculation shows them) and what the failure looks like."""
+    trial = verdict.trial
+    assert trial is not None
+    with_numbers = not calculation(verdict)
+    words = [written(name, array, with_numbers) for name, array in trial.case.arrays.items()]
+    words += [f"{name}={value!r}" for name, value in trial.case.params.items()]
+    words += [] if trial.layout == "contiguous" else [f"layout={trial.layout}"]
+    if verdict.claim.startswith("vjp"):
+        words += [written(say("cotangent"), array, True) for array in trial.cotangent.values()]
+    if verdict.claim == "jvp":
+        words += [written(say("tangent of {name}", name=name), array, True) for name, array in trial.tangents.items()]
+    looks = ", ".join(spoken(trial.case.op, name) for name in verdict.resembles)
+    return ["  ".join(words), *([say("looks like: {names}", names=looks)] if looks else [])]
+
+
+def written(name: str, array: Array, with_numbers: bool) -> str:
+    """An array's name and shape, and its numbers if they are few."""
+    shape = "×".join(map(str, array.shape)) or "()"
+    if not with_numbers or not 0 < array.size <= FEW:
+        return f"{name} {shape}"
+    numbers = np.array2string(
+        array, separator=", ", max_line_width=10_000, formatter={"float_kind": _short, "int_kind": str}
+    )
+    return f"{name} {shape} = {' '.join(numbers.split())}"
+
+
+def _short(x: float) -> str:
+    return f"{x:.6g}"
+
+
+def spoken(op: str, name: str) -> str:
+    """A mistake's name with the sentence for the person who made it."""
+    from opcheck import catalog
+
+    sentences = {each.name: each.sentence for each in catalog.get(op).mistakes}
+    return f"{name} ({sentences[name]})" if name in sentences else name
+
+
+def calculation(verdict: Verdict, width: int = 78) -> list[str]:
+    """The worked calculation of the first wrong element, where it is short enough to read."""
+    from opcheck.explanation import explain
+    from opcheck.spec import Refused
+
+    trial = verdict.trial
+    if trial is None or verdict.expected is None or verdict.claim not in ("exact", "rounding", "special"):
+        return []
+    try:
+        call: dict[str, Any] = {**trial.case.arrays, **trial.case.params, "cell": verdict.at}
+        text = explain(trial.case.op, **call).render("text", width=width, interactive=False)
+    except (Refused, ValueError, TypeError, IndexError):
+        return []
+    lines = text.rstrip().splitlines()
+    return lines if len(lines) <= LONGEST else []
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent + "    ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip

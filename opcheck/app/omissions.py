@@ -1,0 +1,63 @@
+"""What a verification did not do: operators not run, arguments and claims left out, in few lines."""
+
+from collections.abc import Iterable, Mapping
+
+from opcheck.language import say
+from opcheck.verification.report import Report
+
+
+def omissions(report: Report) -> list[str]:
+    """One line for each reason; operators, dtypes and claims that share a reason share its line."""
+    return [*not_run(report), *left_out(report), *not_checked(report)]
+
+
+def not_run(report: Report) -> list[str]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for (op, dtype), why in report.not_run.items():
+        found.setdefault(why, []).append((op, dtype))
+    return [
+        say("not run: {ops} ({dtypes}): {why}", ops=listed(op for op, _ in pairs),
+            dtypes=listed(dtype for _, dtype in pairs), why=why)
+        for why, pairs in found.items()
+    ]  # fmt: skip
+
+
+def left_out(report: Report) -> list[str]:
+    """What the implementation does not take, an operator a line, and of how many cases it was left out."""
+    found: dict[str, dict[str, int]] = {}
+    for (op, name), count in sorted(report.left_out.items()):
+        found.setdefault(op, {})[name] = count
+    return [
+        say("{op}: not taken by the implementation, and left out: {names}", op=op,
+            names=listed(say("{name} (of {n} cases)", name=name, n=n) for name, n in names.items()))
+        for op, names in found.items()
+    ]  # fmt: skip
+
+
+def not_checked(report: Report) -> list[str]:
+    """Claims that were not checked on some cases: why, on how many, of which operators."""
+    found: dict[str, dict[tuple[str, str], int]] = {}
+    for (op, _, claim), row in report.rows.items():
+        for why, count in row.left_out.items():
+            cases = found.setdefault(why, {})
+            cases[claim, op] = cases.get((claim, op), 0) + count
+    return [
+        say("not checked: {claims} on {n} cases: {why} ({ops})", claims=listed(claim for claim, _ in cases),
+            n=most_of_one_claim(cases), why=why, ops=everywhere(report, {op for _, op in cases}))
+        for why, cases in found.items()
+    ]  # fmt: skip
+
+
+def most_of_one_claim(cases: Mapping[tuple[str, str], int]) -> int:
+    claims = {claim for claim, _ in cases}
+    return max(sum(n for (claim, _), n in cases.items() if claim == each) for each in claims)
+
+
+def everywhere(report: Report, ops: set[str]) -> str:
+    """Operators by name, or that it is all of several."""
+    every = {op for op, _, _ in report.rows}
+    return say("all operators") if ops == every and len(every) > 1 else listed(sorted(ops))
+
+
+def listed(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))

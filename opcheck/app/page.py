@@ -1,0 +1,125 @@
+"""A verification report as one page: needs no network, reads on a phone, in the dark and on paper."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from opcheck.app import failures
+from opcheck.app.findings import COLUMNS, notes
+from opcheck.app.omissions import listed
+from opcheck.language import say
+from opcheck.verification.report import Report, Row, key_of, sentence
+from opcheck.verification.verdict import Verdict
+
+
+class Cell(NamedTuple):
+    """One place of the table: what it says, and how much of the bound was needed."""
+
+    kind: str  # failed, none, agrees
+    text: str = ""
+    part: float = 0.0
+    more: str = ""
+
+
+def html(report: Report, implementation: str, how: str, saved: dict[int, Path]) -> str:
+    """The page: what is wrong with its worked calculation, the table, every claim, what was left out."""
+    from jinja2 import Environment, PackageLoader
+
+    loader = PackageLoader("opcheck.app", "")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    *remarks, last = notes(report)
+    result, _, facts = last.partition(": ")
+    return environment.get_template("report.html.jinja").render(
+        say=say,
+        style=_style(),
+        title=say("{ops}: {implementation}", ops=_named(report), implementation=implementation),
+        result=result,
+        good=report.agrees and report.checked and not report.interrupted,
+        facts=facts.split(", ") + [f"{name}: {value}" for name, value in report.settings.items()],
+        failures=[_failure(report, group, how, saved) for group in failures.by_operator(report)],
+        headings=[say("operator"), say("cases"), *(say(name) for name, _ in COLUMNS), say("seconds")],
+        tables=_tables(report),
+        legend=say("A bar is the worst error as a fraction of its proven bound; = means equal to the last bit."),
+        claim_headings=[say(name) for name in ("operator", "dtype", "claim", "cases", "numbers", "differ",
+                                               "worst error / bound", "seconds")],
+        claims=[_claim(key, row) for key, row in report.rows.items()],
+        notes=remarks,
+    )  # fmt: skip
+
+
+def _style() -> Any:
+    """The style of our explanations, which the page shares."""
+    from markupsafe import Markup
+
+    from opcheck.explanation import explain
+
+    return Markup(explain("relu", [1.0]).render("html", page=False).partition("</style>")[0] + "</style>")
+
+
+def _named(report: Report) -> str:
+    names = list(dict.fromkeys([*(op for op, _, _ in report.rows), *(op for op, _ in report.not_run)]))
+    return listed(names) if len(names) <= 4 else say("{n} operators", n=len(names))
+
+
+def _failure(report: Report, group: list[int], how: str, saved: dict[int, Path]) -> dict[str, Any]:
+    """One operator in one dtype: its most telling failure opened, the others in a line."""
+    first = report.failures[group[0]]
+    op, dtype, claim = key_of(first)
+    case, *looks = failures.facts(first) if first.trial else [""]
+    return {
+        "op": op,
+        "dtype": dtype,
+        "claim": claim,
+        "status": first.status.value,
+        "what": sentence(first),
+        "case": case,
+        "looks": " ".join(looks),
+        "worked": _worked(first),
+        "printed": first.details.get("printed", ""),
+        "also": [f"{report.failures[k].claim}: {sentence(report.failures[k])}" for k in group[1:]],
+        "again": f"opcheck replay {saved[group[0]]}{how}" if group[0] in saved else "",
+    }
+
+
+def _worked(verdict: Verdict) -> Any:
+    """The worked calculation as a fragment; nothing where the terminal shows none either."""
+    from markupsafe import Markup
+
+    from opcheck.explanation import explain
+
+    if not failures.calculation(verdict) or verdict.trial is None:
+        return ""
+    case = verdict.trial.case
+    call: dict[str, Any] = {**case.arrays, **case.params, "cell": verdict.at}
+    return Markup(explain(case.op, **call).render("html", page=False).partition("</style>")[2])
+
+
+def _tables(report: Report) -> dict[str, list[dict[str, Any]]]:
+    """By dtype: a line an operator."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for op, dtype in dict.fromkeys((op, dtype) for op, dtype, _ in report.rows):
+        rows = {claim: row for (a, b, claim), row in report.rows.items() if (a, b) == (op, dtype)}
+        cells = [_cell([row for claim, row in rows.items() if claim.partition(":")[0] in kinds])
+                 for _, kinds in COLUMNS]  # fmt: skip
+        seconds = f"{sum(row.seconds for row in rows.values()):.2f}"
+        cases = rows["answers"].cases if "answers" in rows else 0
+        found.setdefault(dtype, []).append({"op": op, "cases": cases, "cells": cells, "seconds": seconds})
+    return found
+
+
+def _cell(rows: list[Row]) -> Cell:
+    failed, cases = sum(row.failed for row in rows), sum(row.cases for row in rows)
+    if failed:
+        return Cell("failed", str(failed))
+    if not cases:
+        return Cell("none")
+    worst = max(row.ratio for row in rows)
+    known = sum(row.known for row in rows)
+    more = [say("{n} known", n=known)] if known else []
+    return Cell("agrees", f"{worst:.2f}" if worst else "=", round(min(worst, 1.0), 3), ", ".join(more))
+
+
+def _claim(key: tuple[str, str, str], row: Row) -> tuple[Any, ...]:
+    op, dtype, claim = key
+    ratio = f"{row.ratio:.3f}" if row.cases else listed(row.left_out)
+    tier = f" {row.tier}" if row.tier else ""
+    return op, f"{dtype}{tier}", claim, row.cases, row.elements, row.failed or "", ratio, f"{row.seconds:.2f}"

@@ -1,0 +1,104 @@
+"""A snippet runs by itself and prints the wrong number that was found."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import opcheck
+from opcheck import backends, catalog, verify
+from opcheck.spec import Refused
+from opcheck.verification.casefile import number_to_json
+from opcheck.verification.snippet import snippet
+
+NUMPY = """
+import numpy as np
+
+def linear(x, weight, bias=None):
+    return x @ weight.T
+
+def relu(x):
+    return np.where(x > 0, x, 0 * x)
+
+relu.vjp = lambda g, x: {"input": g}
+relu.jvp = lambda t, x: 2 * t["input"] * (x > 0)
+"""
+TORCH = """
+import torch
+
+def relu(x):
+    if not x.is_contiguous():
+        x = x.contiguous() + 1
+    return x.clamp(min=0)
+
+def grouped(x, weight, bias=None, groups=1):
+    return torch.nn.functional.conv2d(x, weight.flip(0), bias, groups=groups)
+
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias=None):
+        ctx.save_for_backward(x, weight)
+        return torch.nn.functional.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight = ctx.saved_tensors
+        return torch.autograd.functional.vjp(torch.nn.functional.linear, (x, weight), 2 * g)[1] + (None,)
+
+class Linear(torch.nn.Linear):
+    def forward(self, x):
+        return torch.nn.functional.linear(x, self.weight)
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "by_numpy.py").write_text(NUMPY)
+    (tmp_path / "by_torch.py").write_text(TORCH)
+    return tmp_path
+
+
+def failures(op, place, **options):
+    report = verify(op, place, cases=60, seed=1, **options)
+    return {verdict.claim: verdict for verdict in reversed(report.failures)}
+
+
+def printed(op, verdict, place):
+    found = {"claim": verdict.claim, "name": verdict.name, "at": list(verdict.at),
+             "expected": number_to_json(verdict.expected), "got": number_to_json(verdict.got)}  # fmt: skip
+    text = snippet(catalog.get(op), verdict.trial, found, place, backends.load(place))
+    environment = {**os.environ, "PYTHONPATH": str(Path(opcheck.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, text + done.stderr
+    return float(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("op", "place", "claim"),
+    [
+        ("linear", "by_numpy.py:linear", "exact"),
+        ("relu", "by_numpy.py:relu", "vjp:input"),
+        ("relu", "by_numpy.py:relu", "jvp"),
+        ("relu", "by_torch.py:relu", "layout"),
+        ("conv2d", "by_torch.py:grouped", "exact"),
+        ("conv2d", "by_torch.py:grouped", "jvp"),
+        ("linear", "by_torch.py:Double", "vjp:weight"),
+    ],
+)
+def test_a_snippet_prints_what_was_found(files, op, place, claim):
+    if "torch" in place:
+        pytest.importorskip("torch")
+    place = f"{files}/{place}"
+    verdict = failures(op, place, arrays="torch" if "torch" in place else "numpy")[claim]
+    got = printed(op, verdict, place)
+    assert got == verdict.got or (got != got and verdict.got != verdict.got)
+
+
+def test_a_module_class_has_no_snippet(files):
+    pytest.importorskip("torch")
+    place = f"{files}/by_torch.py:Linear"
+    verdict = next(iter(failures("linear", place).values()))
+    with pytest.raises(Refused, match="a module class has no snippet"):
+        snippet(catalog.get("linear"), verdict.trial, {"claim": verdict.claim}, place, backends.load(place))
