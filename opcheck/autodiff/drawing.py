@@ -11,7 +11,7 @@ from opcheck.render.layers import Place, layers
 from opcheck.steps import Box, Diagram
 
 if TYPE_CHECKING:
-    from opcheck.autodiff.document import Traced
+    from opcheck.autodiff.traced import Traced
 
 
 Boxes = dict[int, Box]  # by the node that a box stands for; its detail is its value, or its shape

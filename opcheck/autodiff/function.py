@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from opcheck.autodiff.expression import parse
-from opcheck.autodiff.scalars import Trace
+from opcheck.autodiff.scalar.expression import parse
+from opcheck.autodiff.scalar.trace import Trace
 from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
 from opcheck.tracing import Tape, TracedControlFlowError, Tracer
@@ -39,7 +39,7 @@ def trace(
     inputs, fixed = bound(function, at)
     name = getattr(function, "__name__", "f")
     if any(is_array(x) for x in (*inputs.values(), *fixed.values())):
-        from opcheck.autodiff.tensors import trace_arrays
+        from opcheck.autodiff.tensor.trace import trace_arrays
 
         if exact:
             raise Refused(say("exact numbers are for functions of numbers, and this one takes arrays"))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 
 import opcheck
-from opcheck.autodiff.expression import parse
+from opcheck.autodiff.scalar.expression import parse
 from opcheck.render.layers import layers
-from tests.autodiff import expressions
+from tests.autodiff.scalar import expressions
 
 LECTURE = """\
          v₋₁ = x1        v₀ = x2

@@ -7,10 +7,10 @@ from hypothesis import given
 import opcheck
 from opcheck import reference as F  # noqa: N812
 from opcheck.autodiff import value_and_gradient
-from opcheck.autodiff.rules import RULES
-from opcheck.autodiff.tensor_checks import torch_functions, torch_gradient
-from tests.autodiff import programs
-from tests.autodiff.programs import EXACT, SMOOTH, WHOLE, runner
+from opcheck.autodiff.tensor.checks import torch_functions, torch_gradient
+from opcheck.autodiff.tensor.rules import RULES
+from tests.autodiff.tensor import programs
+from tests.autodiff.tensor.programs import EXACT, SMOOTH, WHOLE, runner
 
 BITS = 45  # a number that needs more of its 53 bits may have been rounded
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from opcheck.autodiff.arrays import ArrayNode, ArrayTape, TracedArray
-from opcheck.autodiff.document import Traced
 from opcheck.autodiff.function import returned
-from opcheck.autodiff.gradients import Gradient
-from opcheck.autodiff.sweeps import check_one_number, forward, reverse
+from opcheck.autodiff.tensor.arrays import ArrayNode, ArrayTape, TracedArray
+from opcheck.autodiff.tensor.sweeps import check_one_number, forward, reverse
+from opcheck.autodiff.traced import Traced, forward_or_reverse
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.spec import as_array
@@ -19,7 +18,7 @@ from opcheck.steps import Step
 
 if TYPE_CHECKING:
     from opcheck.autodiff.drawing import Boxes
-    from opcheck.autodiff.page import Page
+    from opcheck.autodiff.page import Sections
 
 
 MOST_ROWS = 200  # of a whole Hessian
@@ -58,10 +57,8 @@ class ArrayTrace(Traced):
     """
 
     def __init__(self, nodes: tuple[ArrayNode, ...], outputs: list[int], title: str, wrt: Iterable[str] | None) -> None:
-        self.nodes, self.outputs, self.title = nodes, tuple(outputs), title
-        self.inputs = {node.label: id for id, node in enumerate(nodes) if node.label}
-        self.tracked = tuple(self.inputs) if wrt is None else tuple(self._known(name) for name in wrt)
-        self.gradients = {name: Gradient(name in self.tracked) for name in self.inputs}
+        self.nodes, self.outputs = nodes, tuple(outputs)
+        super().__init__(title, {node.label: id for id, node in enumerate(nodes) if node.label}, wrt)
 
     @property
     def value(self) -> Any:
@@ -126,10 +123,6 @@ class ArrayTrace(Traced):
             raise Refused(say("the seed has the shape of the output, {shape}", shape=shape), got=f"{g.shape}")
         return id, g
 
-    def zero_gradients(self) -> None:
-        """Forget what the reverse sweeps left behind."""
-        self.gradients = {name: Gradient(name in self.tracked) for name in self.inputs}
-
     # --- second derivatives, and matrices -------------------------------------------------------------------------
 
     def hessian_vector_product(self, direction: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,9 +172,7 @@ class ArrayTrace(Traced):
             self.nodes[self.outputs[output]].value.shape,
         )
         sweeps = {"forward": int(np.prod(into, dtype=int)), "reverse": int(np.prod(out, dtype=int))}
-        chosen = mode or min(sweeps, key=sweeps.__getitem__)
-        if chosen not in sweeps:
-            raise Refused(say("the mode is forward or reverse"), got=repr(mode))
+        chosen = forward_or_reverse(mode, sweeps)
         found = np.zeros((*out, *into))
         for at in np.ndindex(*(into if chosen == "forward" else out)):
             if chosen == "forward":
@@ -211,41 +202,24 @@ class ArrayTrace(Traced):
         return dict(sorted(found.items()))
 
     def step(self) -> Step:
-        from opcheck.autodiff.tensor_tables import evaluation
+        from opcheck.autodiff.tensor.tables import evaluation
 
         return evaluation(self)
 
-    def page(self, **options: Any) -> "Page":
-        """What `opcheck trace` prints: see `opcheck.autodiff.tensor_tables.page` for the options."""
-        from opcheck.autodiff.tensor_tables import page
+    def sections(self) -> "Sections":
+        from opcheck.autodiff.tensor.page import TensorSections
 
-        return page(self, **options)
+        return TensorSections(self)
 
     def boxes(self) -> "Boxes":
-        from opcheck.autodiff.tensor_tables import boxes
+        from opcheck.autodiff.tensor.tables import boxes
 
         return boxes(self)
 
     def to_json(self) -> str:
-        from opcheck.autodiff.tensor_data import document
+        from opcheck.autodiff.tensor.data import document
 
         return document(self)
-
-    # --- checks of what was asked ---------------------------------------------------------------------------------
-
-    def _known(self, name: str) -> str:
-        if name not in self.inputs:
-            known = ", ".join(self.inputs) or say("none")
-            raise Refused(say("there is no input {name}", name=name), fix=say("the inputs are {known}", known=known))
-        return name
-
-    def _tracks(self, name: str) -> str:
-        if self._known(name) not in self.tracked:
-            raise Refused(
-                say("{name} is not tracked, so nothing is differentiated by it", name=name),
-                fix=say("the tracked inputs are {names}", names=", ".join(self.tracked)),
-            )
-        return name
 
     def _like(self, name: str, x: Any) -> Any:
         shape = self.nodes[self.inputs[name]].value.shape

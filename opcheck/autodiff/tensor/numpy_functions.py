@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.autodiff.arrays import ArrayTape, TracedArray
-from opcheck.autodiff.rules import RULES
+from opcheck.autodiff.tensor.arrays import ArrayTape, TracedArray
+from opcheck.autodiff.tensor.rules import RULES
 from opcheck.language import say
 
 

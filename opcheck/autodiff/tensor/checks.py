@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.autodiff.arrays import ArrayNode
-from opcheck.autodiff.operators import Call
-from opcheck.autodiff.taylor import GRADIENT, Check, figure, no_torch, taylor
-from opcheck.autodiff.tensors import ArrayTrace
+from opcheck.autodiff.tensor.arrays import ArrayNode
+from opcheck.autodiff.tensor.operators import Call
+from opcheck.autodiff.tensor.trace import ArrayTrace
+from opcheck.autodiff.witness import GRADIENT, Check, figure, no_torch, taylor
 from opcheck.language import say
 
 SEED = 20240229

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.autodiff.data import SCHEMA
-from opcheck.autodiff.tensor_tables import computes, lines_of
-from opcheck.autodiff.tensors import ArrayTrace
+from opcheck.autodiff.scalar.data import SCHEMA
+from opcheck.autodiff.tensor.tables import computes, lines_of
+from opcheck.autodiff.tensor.trace import ArrayTrace
 
 MOST = 1000  # numbers of an array that are written out
 

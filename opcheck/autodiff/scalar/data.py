@@ -5,8 +5,8 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from opcheck.autodiff.scalars import Trace
-from opcheck.autodiff.tables import shown
+from opcheck.autodiff.scalar.tables import shown
+from opcheck.autodiff.scalar.trace import Trace
 from opcheck.render.signs import Signs
 
 SCHEMA = "opcheck.trace/1"

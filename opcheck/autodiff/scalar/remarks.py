@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from opcheck.language import say
 
 if TYPE_CHECKING:
-    from opcheck.autodiff.scalars import Trace
+    from opcheck.autodiff.scalar.trace import Trace
 
 
 def remarks(trace: "Trace") -> list[str]:

@@ -78,7 +78,8 @@ def told(remainder: str, k: int, errors: list[float]) -> str:
 
 def figure(x: float) -> str:
     """A number with as many digits as a comparison needs."""
-    return f"{x:.1e}" if x and abs(x) < 1e-3 else f"{x:.6g}"
+    size = f"{abs(x):.1e}" if x and abs(x) < 1e-3 else f"{abs(x):.6g}"
+    return f"−{size}" if x < 0 else size
 
 
 def no_torch() -> Check | None:

@@ -1,20 +1,17 @@
 """A tensor program as tables: shape, a few values and the norm of each line, and whose rule was used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from opcheck.autodiff.arrays import ArrayNode
 from opcheck.autodiff.drawing import Boxes
-from opcheck.autodiff.lines import SUBSCRIPTS
-from opcheck.autodiff.motion import moving
-from opcheck.autodiff.operators import Call
-from opcheck.autodiff.page import Page, drawn
-from opcheck.autodiff.tables import Row, as_it_is, elided
-from opcheck.autodiff.tensor_checks import checks
-from opcheck.autodiff.tensors import ArrayTrace
+from opcheck.autodiff.scalar.lines import SUBSCRIPTS
+from opcheck.autodiff.scalar.tables import Row, as_it_is, elided
+from opcheck.autodiff.tensor.arrays import ArrayNode
+from opcheck.autodiff.tensor.operators import Call
+from opcheck.autodiff.tensor.trace import ArrayTrace
 from opcheck.language import say
 from opcheck.render.numbers import digits
 from opcheck.steps import Block, Box, Number, Prose, Step, Symbol, Table
@@ -33,57 +30,6 @@ def heading(trace: ArrayTrace) -> list[Block]:
 
 def evaluation(trace: ArrayTrace, everything: bool = False) -> Step:
     return Step("", (*heading(trace), *values_table(trace, everything), gradients_table(trace)))
-
-
-def page(
-    trace: ArrayTrace,
-    *,
-    mode: str = "both",
-    step: bool = False,
-    check: bool = False,
-    passes: int = 1,
-    seed: float = 1.0,
-    jacobian: bool = False,
-    hessian: bool = False,
-    hvp: Mapping[str, Any] | None = None,
-    everything: bool = False,
-    room: int = 0,
-    moves: bool = False,
-) -> Page:
-    """What `opcheck trace` prints of a tensor program. Tables are in the order of execution: `step` changes nothing."""
-    blocks = values_table(trace, everything)
-    scalar = len(trace.outputs) == 1 and trace.nodes[trace.outputs[0]].value.size == 1
-    found, gradients = [], list[Block]()
-    if not scalar:
-        shapes = ", ".join(shape(trace.nodes[id].value) for id in trace.outputs)
-        blocks.append(Prose(say("The outputs have the shapes {shapes}. (Modes and gradients are shown for one number.)",
-                                shapes=shapes), "note"))  # fmt: skip
-    elif trace.tracked:
-        if mode != "reverse":
-            blocks += tangents_table(trace, everything)
-        if mode != "forward":
-            for _ in range(passes):
-                trace.reverse(np.full(trace.value.shape, seed))
-            blocks += adjoints_table(trace, seed, everything)
-        gradients.append(gradients_table(trace))
-        found = checks(trace, check)
-    blocks = [*heading(trace), *(moving(trace.boxes(), blocks) if moves else blocks), *gradients]
-    blocks += drawn(trace, room)
-    if jacobian:
-        blocks += [matrix(f"∂/∂{name}", trace.jacobian(name)) for name in trace.tracked]
-    if hessian or hvp is not None:
-        ones = {name: np.ones(trace.nodes[trace.inputs[name]].value.shape) for name in trace.tracked}
-        direction = ones if hvp is None else {name: np.asarray(x, dtype=float) for name, x in hvp.items()}
-        product = trace.hessian_vector_product(direction)
-        rows = tuple((Symbol(name), shape(x), few(x), norm(x)) for name, x in product.items())
-        told = say("Hessian times a direction of ones") if hvp is None else say("Hessian times the direction")
-        blocks.append(Table((say("input"), say("shape"), say("values"), say("norm")), rows, told))
-    operators = sorted({call.op.name for call in map(call_of, trace.nodes) if call})
-    if operators:
-        names = ", ".join(f"opcheck explain {name} --grad" for name in operators)
-        blocks.append(Prose(say("The operators' rules, worked out on small numbers: {names}", names=names), "hint"))
-    blocks += [Prose(each.text, "note") for each in found]
-    return Page(Step("", tuple(blocks)), any(each.holds is False for each in found))
 
 
 def call_of(node: ArrayNode) -> Call | None:
@@ -157,12 +103,17 @@ def gradients_table(trace: ArrayTrace) -> Table:
     return Table(headers, tuple(rows), say("gradient left by reverse mode"))
 
 
-def matrix(title: str, array: Any) -> Table:
-    """A Jacobian, its output places down and its input places across (both in row-major order)."""
-    flat = np.atleast_2d(array.reshape(-1, 1) if array.ndim < 2 else array.reshape(array.shape[0], -1))
-    headers = ("", *(str(k) for k in range(flat.shape[1])))
-    rows: list[Row] = [(str(k), *(number(x) for x in row)) for k, row in enumerate(flat)]
-    return Table(headers, tuple(rows), title)
+def arrays_table(title: str, arrays: Mapping[str, Any]) -> Table:
+    """One array a row."""
+    headers = (say("input"), say("shape"), say("values"), say("norm"))
+    return Table(headers, tuple((Symbol(name), shape(x), few(x), norm(x)) for name, x in arrays.items()), title)
+
+
+def matrix(title: str, rows: Sequence[str], columns: Sequence[str], array: Any) -> Table:
+    """A Jacobian or a Hessian, its rows and columns named."""
+    flat = np.reshape(array, (len(rows), len(columns)))
+    entries: list[Row] = [(name, *(number(x) for x in row)) for name, row in zip(rows, flat, strict=True)]
+    return Table(("", *columns), tuple(entries), title)
 
 
 # --- entries --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 
 import opcheck
 from opcheck import reference
-from opcheck.autodiff.arrays import ArrayTape, TracedArray
+from opcheck.autodiff.tensor.arrays import ArrayTape, TracedArray
 from opcheck.tracing import TracedControlFlowError
 
 

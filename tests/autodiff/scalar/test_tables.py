@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 
 import opcheck
-from opcheck.autodiff import tables
-from opcheck.autodiff.expression import parse
+from opcheck.autodiff.scalar import tables
+from opcheck.autodiff.scalar.expression import parse
 from opcheck.render import render
 from opcheck.steps import Step
-from tests.autodiff import expressions
-from tests.autodiff.expressions import POINT
+from tests.autodiff.scalar import expressions
+from tests.autodiff.scalar.expressions import POINT
 
 PRECISION = 4
 

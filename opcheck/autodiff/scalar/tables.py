@@ -1,12 +1,12 @@
 """The tables of a trace as lectures print them: evaluation, forward tangents, reverse adjoints."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from opcheck.autodiff.drawing import Boxes
-from opcheck.autodiff.lines import Lines
-from opcheck.autodiff.remarks import remarks
-from opcheck.autodiff.scalars import Adjoints, Tangents, Trace
+from opcheck.autodiff.scalar.lines import Lines
+from opcheck.autodiff.scalar.remarks import remarks
+from opcheck.autodiff.scalar.trace import Adjoints, Tangents, Trace
 from opcheck.language import say
 from opcheck.steps import Apply, Block, Box, Expression, Formula, Number, Prose, Step, Symbol, Table
 from opcheck.tracing import contributions
@@ -200,6 +200,12 @@ def matrix(title: str, rows: dict[str, dict[str, Any]]) -> Table:
     return Table(
         ("", *names), tuple((row, *(number(entries[name]) for name in names)) for row, entries in rows.items()), title
     )
+
+
+def product_table(direction: Mapping[str, Any], product: Mapping[str, Any]) -> Table:
+    """A Hessian times a direction v."""
+    rows = tuple((Symbol(name), number(direction.get(name, 0)), number(x)) for name, x in product.items())
+    return Table((say("input"), "v", "Hv"), rows, say("Hessian times v, by forward over reverse"))
 
 
 def in_order(trace: Trace, tangents: Tangents | None) -> list[Block]:

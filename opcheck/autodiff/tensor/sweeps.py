@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.autodiff.arrays import ArrayNode, ArrayTape, TracedArray
-from opcheck.autodiff.rules import plus
+from opcheck.autodiff.tensor.arrays import ArrayNode, ArrayTape, TracedArray
+from opcheck.autodiff.tensor.rules import plus
 from opcheck.errors import Refused
 from opcheck.language import say
 

@@ -13,14 +13,14 @@ import opcheck
 from opcheck import catalog
 from opcheck import reference as F  # noqa: N812
 from opcheck.autodiff import load, value_and_gradient
-from opcheck.autodiff.second_derivatives import by_definition, vjp_tangent
-from opcheck.autodiff.tensor_checks import hessian_checks
+from opcheck.autodiff.tensor.checks import hessian_checks
+from opcheck.autodiff.tensor.second_derivatives import by_definition, vjp_tangent
 from opcheck.families.roundoff import Multilinear, Selection, WindowMean
 from opcheck.tracing import bound, values
 from opcheck.verification.definition import Definition
-from tests.autodiff import programs
-from tests.autodiff.programs import EXACT, WHOLE, runner
-from tests.autodiff.test_tensors import needs_few_bits, traced
+from tests.autodiff.tensor import programs
+from tests.autodiff.tensor.programs import EXACT, WHOLE, runner
+from tests.autodiff.tensor.test_trace import needs_few_bits, traced
 from tests.ops.support import cases, cotangents_of, differentiable, seeds, whole_numbers
 
 SHORT = [op for op in catalog.every() if isinstance(op.rounding, (Multilinear, Selection, WindowMean))]
@@ -128,7 +128,7 @@ def test_torch_agrees_on_the_networks_of_the_course():
 
 
 def course(name, function):
-    loaded = load(Path(__file__).parents[2] / "lessons" / "programs" / f"{name}.py", function)
+    loaded = load(Path(__file__).parents[3] / "lessons" / "programs" / f"{name}.py", function)
     if name != "classifier":
         return opcheck.trace(loaded)
     loss = loaded.__globals__["loss"]

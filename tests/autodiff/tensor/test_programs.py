@@ -10,7 +10,7 @@ import pytest
 import opcheck
 from opcheck.autodiff import load, value_and_gradient
 
-PROGRAMS = Path(__file__).parents[2] / "lessons" / "programs"
+PROGRAMS = Path(__file__).parents[3] / "lessons" / "programs"
 
 
 def module(name, *functions):

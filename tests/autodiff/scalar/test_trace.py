@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import opcheck
 from opcheck.autodiff import maximum, select
-from opcheck.autodiff.expression import parse
-from tests.autodiff import expressions
-from tests.autodiff.expressions import POINT
+from opcheck.autodiff.scalar.expression import parse
+from tests.autodiff.scalar import expressions
+from tests.autodiff.scalar.expressions import POINT
 
 LECTURE = "ln(x1) + x1*x2 - sin(x2)"
 
@@ -47,7 +47,7 @@ def test_the_tangents_of_the_lecture():
 
 
 def test_the_reverse_order_of_the_lecture():
-    from opcheck.autodiff.tables import adjoint_rows
+    from opcheck.autodiff.scalar.tables import adjoint_rows
     from opcheck.render.signs import Signs
 
     write = Signs().write
@@ -196,7 +196,7 @@ def test_the_jacobian_by_either_mode(mode):
 
 
 def test_a_jacobian_costs_as_many_sweeps_as_it_says(monkeypatch):
-    from opcheck.autodiff import scalars
+    from opcheck.autodiff.scalar import trace as scalars
 
     counts = {"forward": 0, "reverse": 0}
 

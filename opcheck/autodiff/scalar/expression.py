@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opcheck.autodiff.refusals import ExpressionRefused, syntax_error
+from opcheck.autodiff.scalar.refusals import ExpressionRefused, syntax_error
 from opcheck.language import say
 from opcheck.tracing import TRACED, Graph, Node, Tape, Tracer
 from opcheck.tracing.arithmetic import EXACT_DIGITS

@@ -7,9 +7,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from opcheck.autodiff.document import Document, Traced
-from opcheck.autodiff.gradients import Gradient
-from opcheck.autodiff.lines import Lines
+from opcheck.autodiff.scalar.lines import Lines
+from opcheck.autodiff.traced import Document, Traced, forward_or_reverse
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.steps import Step
@@ -20,6 +19,7 @@ from opcheck.tracing import (
     Dual,
     Graph,
     Tape,
+    Tracer,
     bound,
     exact,
     forward,
@@ -30,7 +30,10 @@ from opcheck.tracing import (
 
 if TYPE_CHECKING:
     from opcheck.autodiff.drawing import Boxes
-    from opcheck.autodiff.page import Page
+    from opcheck.autodiff.page import Sections
+
+
+_Sweep = tuple[Graph, dict[str, Tracer | None], list[float]]  # recorded: derivatives by input as nodes of the graph
 
 
 class Trace(Traced):
@@ -54,12 +57,10 @@ class Trace(Traced):
         exact_numbers: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
-        self.graph, self.title, self.notes, self.exact = graph, title, tuple(notes), exact_numbers
-        self.inputs = {node.label: id for id, node in enumerate(graph.nodes) if node.op == "input"}
-        self.tracked = tuple(self.inputs) if wrt is None else tuple(self._known(name) for name in wrt)
+        self.graph, self.notes, self.exact = graph, tuple(notes), exact_numbers
+        super().__init__(title, {node.label: id for id, node in enumerate(graph.nodes) if node.op == "input"}, wrt)
         self.arithmetic = EXACT if exact_numbers else FLOATS
         self.values: list[Any] = exact(graph, decimal=True) if exact_numbers else values(graph)
-        self.gradients = {name: Gradient(name in self.tracked) for name in self.inputs}
 
     @property
     def value(self) -> Any:
@@ -115,24 +116,18 @@ class Trace(Traced):
             seeds = {self.graph.outputs[output or 0]: self._number(seed)}
         return Adjoints(self, seeds, reverse(self.graph, seeds, self.values, self.arithmetic))
 
-    def zero_gradients(self) -> None:
-        """Forget what the reverse sweeps left behind."""
-        self.gradients = {name: Gradient(name in self.tracked) for name in self.inputs}
-
     # --- matrices of derivatives ----------------------------------------------------------------------------------
 
     def jacobian(self, mode: str | None = None) -> "Jacobian":
         """∂ outputs / ∂ tracked inputs, by the mode that needs fewer sweeps unless `mode` says which."""
         outputs = range(len(self.graph.outputs))
         sweeps = {"forward": len(self.tracked), "reverse": len(outputs)}
-        mode = mode or min(sweeps, key=sweeps.__getitem__)
+        mode = forward_or_reverse(mode, sweeps)
         if mode == "forward":
             columns = [self.forward(name)._of(name) for name in self.tracked]
             rows = [[self.zero(column[id]) for column in columns] for id in self.graph.outputs]
-        elif mode == "reverse":
-            rows = [list(self.adjoints(output=k).gradient.values()) for k in outputs]
         else:
-            raise Refused(say("the mode is forward or reverse"), got=repr(mode))
+            rows = [list(self.adjoints(output=k).gradient.values()) for k in outputs]
         return Jacobian(self.tracked, tuple(map(tuple, rows)), mode, sweeps)
 
     def hessian(self) -> dict[str, dict[str, Any]]:
@@ -158,20 +153,28 @@ class Trace(Traced):
         found = forward_over_reverse(self.graph, seed, tangents, numbers, TRACED, self.values)
         return tape, {name: found[self.inputs[name]] or Dual(None) for name in self.tracked}
 
-    @cached_property
-    def _derivatives(self) -> tuple[Graph, dict[str, Dual], list[float]]:
-        tape, found = self.recorded({})
-        graph = tape.graph()
-        return graph, found, values(graph)
-
-    def rounding(self, name: str) -> float:
-        """A bound on the rounding error of reverse mode's derivative by `name` in float64, read off its own graph."""
+    def rounding(self, name: str, mode: str = "reverse") -> float:
+        """A bound on the rounding error of a mode's derivative by `name` in float64, from the graph of its sweep."""
         try:
-            graph, found, numbers = self._derivatives
-            derivative = found[name].value
+            graph, derivatives, numbers = self._backward if mode == "reverse" else self._ahead(name)
+            derivative = derivatives[name]
             return 0.0 if derivative is None else bound(graph, derivative.id, "float64", numbers)
         except OverflowError:  # a fraction on the way is larger than float64's largest number
             return math.inf
+
+    @cached_property
+    def _backward(self) -> _Sweep:
+        tape, found = self.recorded({})
+        graph = tape.graph()
+        return graph, {name: dual.value for name, dual in found.items()}, values(graph)
+
+    def _ahead(self, name: str) -> _Sweep:
+        tape = Tape()
+        tape.nodes.extend(self.graph.nodes)
+        numbers = tape.tracers()
+        tangents = forward(self.graph, {self.inputs[name]: tape.constant(1)}, numbers, TRACED, self.values)
+        graph = tape.graph()
+        return graph, {name: tangents[self._only_output()]}, values(graph)
 
     def _only_output(self) -> int:
         if len(self.graph.outputs) != 1:
@@ -184,7 +187,7 @@ class Trace(Traced):
     # --- what it looks like ---------------------------------------------------------------------------------------
 
     def step(self) -> Step:
-        from opcheck.autodiff.tables import evaluation
+        from opcheck.autodiff.scalar.tables import evaluation
 
         return evaluation(self)
 
@@ -192,19 +195,18 @@ class Trace(Traced):
     def fractions(self) -> bool:
         return self.exact
 
-    def page(self, **options: Any) -> "Page":
-        """What `opcheck trace` prints: see `opcheck.autodiff.page.page` for the options."""
-        from opcheck.autodiff.page import page
+    def sections(self) -> "Sections":
+        from opcheck.autodiff.scalar.page import ScalarSections
 
-        return page(self, **options)
+        return ScalarSections(self)
 
     def boxes(self) -> "Boxes":
-        from opcheck.autodiff.tables import boxes
+        from opcheck.autodiff.scalar.tables import boxes
 
         return boxes(self)
 
     def to_json(self) -> str:
-        from opcheck.autodiff.data import document
+        from opcheck.autodiff.scalar.data import document
 
         return document(self)
 
@@ -216,22 +218,6 @@ class Trace(Traced):
             return self.lines.names.index(name)
         names = ", ".join(each for each in self.lines.names if each)
         raise Refused(say("there is no {name} in this trace", name=name), fix=say("its lines are {names}", names=names))
-
-    # --- checks of what was asked ---------------------------------------------------------------------------------
-
-    def _known(self, name: str) -> str:
-        if name not in self.inputs:
-            known = ", ".join(self.inputs) or say("none")
-            raise Refused(say("there is no input {name}", name=name), fix=say("the inputs are {known}", known=known))
-        return name
-
-    def _tracks(self, name: str) -> str:
-        if self._known(name) not in self.tracked:
-            raise Refused(
-                say("{name} is not tracked, so nothing is differentiated by it", name=name),
-                fix=say("the tracked inputs are {names}", names=", ".join(self.tracked)),
-            )
-        return name
 
     def _number(self, x: Any) -> Any:
         return Fraction(x) if self.fractions else float(x)
@@ -272,7 +258,7 @@ class Tangents(Document):
         return [self.trace.zero(x) for x in self.columns[name]]
 
     def step(self) -> Step:
-        from opcheck.autodiff.tables import tangents
+        from opcheck.autodiff.scalar.tables import tangents
 
         return tangents(self)
 
@@ -299,7 +285,7 @@ class Adjoints(Document):
         return self.trace.zero(self.column[self.trace.node(line)])
 
     def step(self) -> Step:
-        from opcheck.autodiff.tables import adjoints
+        from opcheck.autodiff.scalar.tables import adjoints
 
         return adjoints(self)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.autodiff.arrays import ArrayTape, TracedArray
-from opcheck.autodiff.rules import Rule, plus
-from opcheck.autodiff.second_derivatives import vjp_tangent
+from opcheck.autodiff.tensor.arrays import ArrayTape, TracedArray
+from opcheck.autodiff.tensor.rules import Rule, plus
+from opcheck.autodiff.tensor.second_derivatives import vjp_tangent
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.spec import Case, Op, Params

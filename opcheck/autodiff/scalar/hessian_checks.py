@@ -4,9 +4,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from opcheck.autodiff.checks import agreement, fits, kinks, sympy_expression, sympy_numbers, torch_program
-from opcheck.autodiff.scalars import Trace
-from opcheck.autodiff.taylor import GRADIENT, Check, figure, no_torch, taylor
+from opcheck.autodiff.scalar.checks import agreement, fits, kinks, sympy_expression, sympy_numbers, torch_program
+from opcheck.autodiff.scalar.trace import Trace
+from opcheck.autodiff.witness import GRADIENT, Check, figure, no_torch, taylor
 from opcheck.language import say
 from opcheck.tracing import FLOATS, UNIT_ROUNDOFF, Graph, Tracer, bound, total
 from opcheck.tracing.readings import read
@@ -106,8 +106,7 @@ def torch_agrees(trace: Trace, v: Mapping[str, Any]) -> Check:
 
 def compared(trace: Trace, v: Mapping[str, Any], witness: str, found: Mapping[str, Any]) -> Check:
     """Hv against a witness's, within twice the rounding bound of its own graph."""
-    mine = {}
-    for name in trace.tracked:
-        product = recorded(trace, {each: int(each == name) for each in trace.tracked}, v)
-        mine[name] = product.number(product.second), product.rounding(product.second)
-    return agreement(say("forward over reverse"), "(Hv)[{name}]", mine, witness, found)
+    products = {name: recorded(trace, {each: int(each == name) for each in trace.tracked}, v) for name in trace.tracked}
+    mine = {name: product.number(product.second) for name, product in products.items()}
+    rooms = {name: 2 * product.rounding(product.second) for name, product in products.items()}
+    return agreement(say("forward over reverse"), mine, rooms, witness, found, "(Hv)[{name}]")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import opcheck
-from opcheck.autodiff.expression import FUNCTIONS, ExpressionRefused, parse
-from tests.autodiff import expressions
+from opcheck.autodiff.scalar.expression import FUNCTIONS, ExpressionRefused, parse
+from tests.autodiff.scalar import expressions
 
 
 @given(tree=expressions.SMOOTH)

@@ -7,22 +7,23 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-from opcheck.autodiff.scalars import Trace
-from opcheck.autodiff.taylor import Check, figure, no_torch, taylor
+from opcheck.autodiff.scalar.trace import Trace
+from opcheck.autodiff.witness import Check, figure, no_torch, taylor
 from opcheck.language import say
 from opcheck.tracing import FLOATS, PRIMITIVES, UNIT_ROUNDOFF, Arithmetic, Graph, Node, bound
 from opcheck.tracing.readings import read
 
 
-def checks(trace: Trace, everything: bool = False) -> list[Check]:
-    """Both modes and Taylor; with `everything`, sympy and torch (which take a second or two to import)."""
+def checks(trace: Trace, everything: bool = False, mode: str = "both") -> list[Check]:
+    """Taylor and, unless only forward mode is shown, both modes; with `everything`, sympy and torch (which take a
+    second or two to import)."""
     if not trace.tracked or len(trace.graph.outputs) != 1:
         return []
     numbers = (trace.value, *trace.adjoints().gradient.values())
     if not all(map(fits, numbers)):
         return [Check(say("The value or a derivative is not finite, so nothing can be checked against it."), None)]
-    found = [both_modes(trace), remainder(trace)]
-    return [*found, sympy_agrees(trace), torch_agrees(trace)] if everything else found
+    found = [remainder(trace)] if mode == "forward" else [both_modes(trace), remainder(trace)]
+    return [*found, sympy_agrees(trace, mode), torch_agrees(trace, mode)] if everything else found
 
 
 def fits(x: Any) -> bool:
@@ -34,23 +35,32 @@ def fits(x: Any) -> bool:
 
 
 def both_modes(trace: Trace) -> Check:
-    """Forward mode against reverse mode."""
-    return compared(trace, say("forward mode"), trace.forward().derivatives)
+    """Forward mode against reverse mode, within the rounding bounds of both."""
+    ahead = trace.forward().derivatives
+    rooms = {name: trace.rounding(name) + trace.rounding(name, "forward") for name in ahead}
+    return agreement(say("reverse mode"), trace.adjoints().gradient, rooms, say("forward mode"), ahead)
 
 
-def compared(trace: Trace, witness: str, found: Mapping[str, Any]) -> Check:
-    """Reverse mode's gradient against a witness's, within twice the rounding bound of reverse mode's own graph."""
-    mine = {name: (number, trace.rounding(name)) for name, number in trace.adjoints().gradient.items()}
-    return agreement(say("reverse mode"), "∂/∂{name}", mine, witness, found)
+def compared(trace: Trace, mode: str, witness: str, found: Mapping[str, Any]) -> Check:
+    """Our derivatives against a witness's, which may be off by as much as ours."""
+    ahead = mode == "forward"
+    mine = trace.forward().derivatives if ahead else trace.adjoints().gradient
+    rooms = {name: 2 * trace.rounding(name, "forward" if ahead else "reverse") for name in mine}
+    return agreement(say("forward mode") if ahead else say("reverse mode"), mine, rooms, witness, found)
 
 
 def agreement(
-    method: str, spelled: str, mine: Mapping[str, tuple[Any, float]], witness: str, found: Mapping[str, Any]
+    method: str,
+    mine: Mapping[str, Any],
+    rooms: Mapping[str, float],
+    witness: str,
+    found: Mapping[str, Any],
+    spelled: str = "∂/∂{name}",
 ) -> Check:
-    """Numbers of ours, each with its rounding bound, against a witness's, which may be off by as much."""
+    """Numbers of ours against a witness's, each within the room that rounding needs."""
     worst, allowed, holds = 0.0, 0.0, True
-    for name, (number, rounding) in mine.items():
-        error, room = abs(float(number - found[name])), 2 * rounding
+    for name, number in mine.items():
+        error, room = abs(float(number - found[name])), rooms[name]
         holds = holds and error <= room
         if error - room > worst - allowed or name == next(iter(mine)):
             worst, allowed = error, room
@@ -129,14 +139,14 @@ def sympy_numbers(trace: Trace, derivatives: Mapping[str, Any]) -> dict[str, Fra
     return found
 
 
-def sympy_agrees(trace: Trace) -> Check:
+def sympy_agrees(trace: Trace, mode: str) -> Check:
     import sympy
 
     expression = sympy_expression(trace.graph)
     found = sympy_numbers(trace, {name: expression.diff(sympy.Symbol(name, real=True)) for name in trace.tracked})
     if found is None:
         return Check(say("sympy gives no number for a derivative here"), None)
-    return compared(trace, "sympy", found)
+    return compared(trace, mode, "sympy", found)
 
 
 # --- torch ------------------------------------------------------------------------------------------------------------
@@ -178,7 +188,7 @@ def torch_program(torch: Any, trace: Trace) -> tuple[Callable[..., Any], tuple[A
     return function, point
 
 
-def torch_agrees(trace: Trace) -> Check:
+def torch_agrees(trace: Trace, mode: str) -> Check:
     """torch.autograd.grad and torch.func.jvp over the same primitives, in float64."""
     if absent := no_torch():
         return absent
@@ -189,14 +199,14 @@ def torch_agrees(trace: Trace) -> Check:
     out = function(*leaves)
     gradient = torch.autograd.grad(out, leaves, allow_unused=True) if out.requires_grad else [None] * len(leaves)
     by_name = {name: 0.0 if g is None else float(g) for name, g in zip(names, gradient, strict=True)}
-    backward = compared(trace, "torch.autograd.grad", by_name)
+    backward = compared(trace, mode, "torch.autograd.grad", by_name)
     tangents = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.func imports what torch itself deprecates
         for name in trace.tracked:
             unit = tuple(torch.tensor(float(each == name), dtype=torch.float64) for each in names)
             tangents[name] = float(torch.func.jvp(function, point, unit)[1])
-    ahead = compared(trace, "torch.func.jvp", tangents)
+    ahead = compared(trace, mode, "torch.func.jvp", tangents)
     if backward.holds and ahead.holds:
         return Check(backward.text.replace("torch.autograd.grad", "torch (autograd.grad and func.jvp)"), True)
     return ahead if backward.holds else backward

@@ -3,7 +3,7 @@
 import pytest
 
 import opcheck
-from opcheck.autodiff.remarks import remarks
+from opcheck.autodiff.scalar.remarks import remarks
 
 
 def said(text, **at):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from opcheck.autodiff.rules import RULES, Rule
+from opcheck.autodiff.tensor.rules import RULES, Rule
 from opcheck.language import say
 from opcheck.tracing import TracedControlFlowError
 
@@ -111,17 +111,17 @@ class TracedArray:
     # --- numpy records through these ------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
-        from opcheck.autodiff.numpy_functions import apply
+        from opcheck.autodiff.tensor.numpy_functions import apply
 
         return apply(self.tape, ufunc, method, args, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from opcheck.autodiff.numpy_functions import call
+        from opcheck.autodiff.tensor.numpy_functions import call
 
         return call(function, args, kwargs)
 
     def __opcheck_record__(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        from opcheck.autodiff.operators import record
+        from opcheck.autodiff.tensor.operators import record
 
         return record(self.tape, op, args, kwargs)
 

@@ -3,7 +3,8 @@
 import pytest
 
 import opcheck
-from opcheck.autodiff import checks, taylor
+from opcheck.autodiff import witness
+from opcheck.autodiff.scalar import checks
 from opcheck.tracing import PRIMITIVES
 
 LECTURE = "ln(x1) + x1*x2 - sin(x2)"
@@ -30,8 +31,8 @@ def test_sympy_and_torch_are_asked_with_check():
 
 
 def test_torch_that_is_not_installed_is_not_asked(monkeypatch):
-    monkeypatch.setattr(taylor.importlib.util, "find_spec", lambda name: None)
-    found = checks.torch_agrees(lecture())
+    monkeypatch.setattr(witness.importlib.util, "find_spec", lambda name: None)
+    found = checks.torch_agrees(lecture(), "both")
     assert found.holds is None
     assert "pip install 'opcheck[torch]'" in found.text
 
@@ -53,7 +54,7 @@ def test_a_wrong_rule_is_seen_by_taylor_sympy_and_torch(wrong_sine):
 
 
 def test_a_wrong_sweep_is_seen_by_the_other_mode(monkeypatch):
-    from opcheck.autodiff import scalars
+    from opcheck.autodiff.scalar import trace as scalars
 
     right = scalars.reverse
 
@@ -63,7 +64,7 @@ def test_a_wrong_sweep_is_seen_by_the_other_mode(monkeypatch):
     trace = lecture()
     allowed = {name: trace.rounding(name) for name in trace.inputs}
     monkeypatch.setattr(scalars, "reverse", doubled)
-    monkeypatch.setattr(trace, "rounding", allowed.__getitem__)
+    monkeypatch.setattr(trace, "rounding", lambda name, mode="reverse": allowed[name])
     assert [each.holds for each in checks.checks(trace)] == [False, False]
 
 
