@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,7 @@ class Check:
         self.f: Format = format_of(trial.dtype)
         self.p, self.shapes = op.checked(trial.case)
         self.arrays = widened(trial.case.arrays)
+        self.kept: dict[Any, Any] = {}  # what was computed once for several claims
 
     # --- expected -----------------------------------------------------------------------------------------------------
 
@@ -75,11 +77,15 @@ class Check:
 
     def bounds_of(self, kind: str, f: Format) -> dict[str, Bound]:
         """A bound on each element of "output", "gradient" or "tangent", computed in `f`."""
-        if kind == "output":
-            return self.bounds.outputs(f)
-        if kind == "gradient":
-            return self.bounds.gradients(f, self.trial.cotangent)
-        return self.bounds.tangents(f, self.trial.tangents)
+        if (kind, f) not in self.kept:
+            if kind == "output":
+                self.kept[kind, f] = self.bounds.outputs(f)
+            elif kind == "gradient":
+                self.kept[kind, f] = self.bounds.gradients(f, self.trial.cotangent)
+            else:
+                self.kept[kind, f] = self.bounds.tangents(f, self.trial.tangents)
+        found: dict[str, Bound] = self.kept[kind, f]
+        return found
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -273,3 +279,18 @@ def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
 def asked_to_stop(error: BaseException) -> bool:
     """Whether it was a person who pressed Ctrl-C: a worker process ignores that, so there it is the implementation."""
     return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an exception was raised by opcheck itself and not by the implementation that it called.
+
+    The traceback tells: a call of an implementation leaves a session's `_call`, `call` or `results` on the stack.
+    """
+    if isinstance(error, Malformed):
+        return False
+    trace = error.__traceback__
+    while trace is not None:
+        if "/backends/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
+            return False
+        trace = trace.tb_next
+    return True

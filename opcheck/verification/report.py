@@ -24,6 +24,7 @@ class Row:
     free: int = 0
     failed: int = 0
     known: int = 0
+    precisions: Counter[tuple[str, ...]] = field(default_factory=Counter)  # the lower precisions that explain a case
     ratio: float = 0.0  # the worst error of those that agree, as a fraction of its bound
     tier: str = ""  # the loosest way of computing that was needed (bfloat16, float16)
     seconds: float = 0.0
@@ -42,6 +43,9 @@ class Row:
             self.tier = max(self.tier, finding.tier)
         elif finding.verdict.status is Status.KNOWN:
             self.known += 1
+        elif finding.verdict.status is Status.LOWER_PRECISION:
+            self.precisions[finding.verdict.details["precision"]] += 1
+            self.tier = max(self.tier, finding.tier)
         else:
             self.failed += 1
 
@@ -51,6 +55,7 @@ class Row:
         self.free += other.free
         self.failed += other.failed
         self.known += other.known
+        self.precisions += other.precisions
         self.ratio, self.tier = max(self.ratio, other.ratio), max(self.tier, other.tier)
         self.seconds += other.seconds
         self.left_out += other.left_out
@@ -72,6 +77,7 @@ class Report:
     rows: dict[Key, Row] = field(default_factory=dict)
     failures: list[Verdict] = field(default_factory=list)  # at most KEPT of one row
     known: list[Verdict] = field(default_factory=list)
+    lower_precision: list[Verdict] = field(default_factory=list)  # the first of each row and name; rows count them
     not_run: dict[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype): why
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # (operator, why): cases
     trials: int = 0
@@ -95,8 +101,9 @@ class Report:
         for (op, dtype, claim), row in self.rows.items():
             failed = [each for each in self.failures if key_of(each) == (op, dtype, claim)]
             known = [each for each in self.known if key_of(each) == (op, dtype, claim)]
-            if failed:
-                found.append(failed[0])
+            lower = [each for each in self.lower_precision if key_of(each) == (op, dtype, claim)]
+            if failed or lower:
+                found.append((failed or lower)[0])
             elif known:
                 found.append(known[0])
             elif row.cases:
@@ -125,8 +132,25 @@ class Report:
             return
         if verdict.status is Status.KNOWN:
             self.known.append(verdict)
+        elif verdict.status is Status.LOWER_PRECISION:
+            self._keep_lower(verdict)
         elif row.failed <= KEPT:
             self.failures.append(verdict)
+
+    def _keep_lower(self, verdict: Verdict) -> None:
+        """One example is enough: on a GPU a whole run may be in TF32."""
+        if all(key_of(each) != key_of(verdict) for each in self.lower_precision):
+            self.lower_precision.append(verdict)
+
+    def precision_counts(self) -> dict[tuple[str, str], Counter[str]]:
+        """By operator and dtype: how many checks each lower precision explains; the one that explains most comes first
+        and takes what others explain too."""
+        found: dict[tuple[str, str], Counter[str]] = {}
+        for (op, dtype, _), row in self.rows.items():
+            if row.precisions and (op, dtype) not in found:
+                rows = [each for (a, b, _), each in self.rows.items() if (a, b) == (op, dtype)]
+                found[op, dtype] = fewest(sum((each.precisions for each in rows), Counter()))
+        return found
 
     def known_counts(self) -> Counter[str]:
         """How many cases each known deviation explained, by its name."""
@@ -140,6 +164,8 @@ class Report:
             self.rows.setdefault(key, Row()).merge(row)
         self.failures += other.failures
         self.known += other.known
+        for verdict in other.lower_precision:
+            self._keep_lower(verdict)
         self.not_run.update(other.not_run)
         self.left_out += other.left_out
         self.trials += other.trials
@@ -164,6 +190,7 @@ class Report:
             ],
             "failures": [verdict_to_json(each) for each in self.failures],
             "known": [verdict_to_json(each) for each in self.known],
+            "lower_precision": [verdict_to_json(each) for each in self.lower_precision],
             "not_run": [{"op": op, "dtype": dtype, "why": why} for (op, dtype), why in self.not_run.items()],
             "left_out": [{"op": op, "why": why, "cases": n} for (op, why), n in self.left_out.items()],
         }
@@ -175,7 +202,25 @@ class Report:
             return say(
                 "{n} checks differ; first {claim}: {message}", n=failed, claim=first.claim, message=sentence(first)
             )
+        lower = ", ".join(dict.fromkeys(name for each in self.precision_counts().values() for name in each))
+        if lower:
+            return say("{n} cases agree, some in lower precision: {names}", n=self.trials, names=lower)
         return say("{n} cases agree", n=self.trials)
+
+
+def fewest(explained: Counter[tuple[str, ...]]) -> Counter[str]:
+    """Cases by the names that explain them, as few names as a greedy choice needs.
+
+    >>> fewest(Counter({("TF32", "bfloat16 inputs"): 1, ("bfloat16 inputs",): 88}))
+    Counter({'bfloat16 inputs': 89})
+    """
+    rest, found = dict(explained), Counter[str]()
+    while rest:
+        names = dict.fromkeys(name for row in rest for name in row)
+        best = max(names, key=lambda name: sum(n for row, n in rest.items() if name in row))
+        found[best] = sum(n for row, n in rest.items() if best in row)
+        rest = {row: n for row, n in rest.items() if best not in row}
+    return found
 
 
 def row_to_json(row: Row) -> dict[str, Any]:
@@ -185,6 +230,7 @@ def row_to_json(row: Row) -> dict[str, Any]:
         "free": row.free,
         "failed": row.failed,
         "known": row.known,
+        "lower_precision": dict(fewest(row.precisions)),
         "worst_error_in_bounds": row.ratio,
         "tier": row.tier,
         "seconds": row.seconds,
@@ -202,6 +248,7 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "at": list(verdict.at),
         "message": sentence(verdict),
         "resembles": list(verdict.resembles),
+        "precision": list(verdict.details.get("precision", ())),
         "wrong": verdict.wrong,
         "elements": verdict.elements,
         **{name: None if x is None else number_to_json(x) for name, x in numbers.items()},

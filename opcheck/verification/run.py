@@ -1,6 +1,5 @@
 """The runner: trials of one operator in one dtype against one implementation, claim by claim."""
 
-import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -13,9 +12,9 @@ from opcheck.language import say
 from opcheck.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, malformed
-from opcheck.verification.diagnose import lower_precision
+from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, is_ours, malformed
 from opcheck.verification.known import recognised
+from opcheck.verification.precision import explanation, lower_sums
 from opcheck.verification.reach import within_reach
 from opcheck.verification.report import KEPT, Report, key_of
 from opcheck.verification.streams import every_trial
@@ -92,8 +91,8 @@ def run_shard(
 def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int, Trial]]:
     """The trials of a shard, with their indices; `exhaustive` takes them from the enumeration."""
     if exhaustive:
-        scope = every_trial(op, shard.dtype, shard.seed)
-        yield from enumerate(itertools.islice(scope, shard.first, shard.last), start=shard.first)
+        scope = every_trial(op, shard.dtype, shard.seed, shard.first, shard.last)
+        yield from enumerate(scope, start=shard.first)
     else:
         for index in range(shard.first, shard.last):
             yield index, trial_at(op, shard.dtype, shard.seed, index)
@@ -115,11 +114,14 @@ def check_trial(
         began = time.perf_counter()
         for finding in findings(claim, check):
             now = time.perf_counter()
+            wrong = finding.verdict is not None
             if finding.verdict is not None:
                 finding.verdict = named(finding.verdict, check, backend, report.version, known, strict_precision)
+            elif finding.tier == "T3":
+                finding.verdict = loose_sums(finding, check, strict_precision)
             report.add(op.name, made.dtype, finding, now - began)
             began = now
-            stop = stop or finding.verdict is not None or (claim.name == "answers" and bool(finding.left_out))
+            stop = stop or wrong or (claim.name == "answers" and bool(finding.left_out))
         if stop and claim.name in ("answers", "shape"):
             return
 
@@ -130,11 +132,21 @@ def named(
     """The verdict under the name of a known deviation or of a lower precision, where one explains it."""
     if known:
         verdict = recognised(verdict, backend.name, version)
-    if backend.may_reduce_precision and not strict_precision and verdict.status is Status.DIFFERS:
-        precision = lower_precision(check, verdict)
-        if precision:
-            return replace(verdict, status=Status.KNOWN, details={**verdict.details, "known": precision})
+    found = explanation(check, verdict) if verdict.status is Status.DIFFERS else None
+    if found is not None:
+        status = Status.LOWER_PRECISION if found.usual and not strict_precision else Status.DIFFERS
+        message = f"{verdict.message} {found.sentence()}".strip()
+        return replace(verdict, status=status, message=message, details={**verdict.details, "precision": found.names})
     return verdict
+
+
+def loose_sums(finding: Finding, check: Check, strict_precision: bool) -> Verdict | None:
+    """What the ladder says of an answer that is right only if sums are kept in float16 or bfloat16."""
+    found = lower_sums(check, finding.claim)
+    if found is None:
+        return None
+    status = Status.DIFFERS if strict_precision else Status.LOWER_PRECISION
+    return Verdict(status, finding.claim, check.trial, message=found.sentence(), details={"precision": found.names})
 
 
 def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
@@ -159,23 +171,6 @@ def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
         if is_ours(error) or asked_to_stop(error):
             raise
         yield Finding(claim.name, verdict=malformed(claim.name, check.trial, error))
-
-
-def is_ours(error: BaseException) -> bool:
-    """Whether an exception was raised by opcheck itself and not by the implementation that it called.
-
-    The traceback tells: a call of an implementation leaves a session's `_call`, `call` or `results` on the stack.
-    """
-    from opcheck.backends.base import Malformed
-
-    if isinstance(error, Malformed):
-        return False
-    trace = error.__traceback__
-    while trace is not None:
-        if "/backends/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
-            return False
-        trace = trace.tb_next
-    return True
 
 
 def hopeless(report: Report, op: str, dtype: str) -> bool:

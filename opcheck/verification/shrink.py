@@ -12,6 +12,7 @@ from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
+from opcheck.verification.precision import explanation
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import findings
@@ -38,7 +39,11 @@ def explain_failures(report: Report, backend: Backend) -> None:
             each for each in report.failures if each.trial and (each.trial.case.op, each.trial.dtype, each.claim) == key
         ]
         smaller = minimal(catalog.get(key[0]), verdict, backend)
-        report.failures[k] = replace(smaller, resembles=resemblances(catalog.get(key[0]), [smaller, *same], backend))
+        names = resemblances(catalog.get(key[0]), [smaller, *same], backend)
+        # a lower precision that explains each of them comes first
+        precisions = [each.details.get("precision", ()) for each in (smaller, *same)]
+        common = [name for name in precisions[0] if all(name in each for each in precisions)]
+        report.failures[k] = replace(smaller, resembles=tuple(dict.fromkeys([*common, *names])))
 
 
 def minimal(op: Op, verdict: Verdict, backend: Backend) -> Verdict:
@@ -57,6 +62,7 @@ class Search:
     def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
         self.op, self.best, self.backend = op, verdict, backend
         self.left, self.end = ATTEMPTS, time.monotonic() + TIME
+        self.precision = verdict.details.get("precision", ())
         self.claim = next(
             claim for claim in claims.EVERY
             if claim.name == verdict.claim.partition(":")[0]
@@ -87,11 +93,22 @@ class Search:
             for finding in findings(self.claim, check):
                 found = finding.verdict
                 if found is not None and found.claim == self.best.claim and found.status is self.best.status:
-                    self.best = found
-                    return True
+                    return self._is_alike(check, found)
         except (Refused, AssertionError):
             pass
         return False
+
+    def _is_alike(self, check: Check, found: Verdict) -> bool:
+        """A bug stays a bug while it gets smaller, and a lower precision one that is named."""
+        why = explanation(check, found)
+        names = () if why is None else why.names
+        if bool(names) != bool(self.precision) or (names and not set(names) & set(self.precision)):
+            return False
+        self.best = found
+        if why is not None:
+            details = {**found.details, "precision": names}
+            self.best = replace(found, message=f"{found.message} {why.sentence()}".strip(), details=details)
+        return True
 
     def fewer_decisions(self) -> None:
         """Take every decision of the sampler back to its first option, or half-way there."""

@@ -1,0 +1,206 @@
+"""Lower precision or a bug? What explains a failure without excusing a wrong structure.
+
+Three kinds of explanation, in this order:
+- replay: the answer is what rounding the factors gives (TF32, bfloat16 inputs, ...), up to the bound; decisive, since a
+  dropped term is thousands of bounds away from every such answer;
+- coarse sums: the running sum keeps few digits (float16 accumulation, partial sums stored in bfloat16). Its order is
+  not known, so the ladder of short sums must show those digits, and the error must be of that size;
+- a transform (Winograd, FFT): accurate for the largest products of the image only, and told by what it touches.
+In each case small whole numbers must come out right in the very call that failed: else it is a bug.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from opcheck.families.roundoff import Multilinear
+from opcheck.language import say
+from opcheck.spec import Array
+from opcheck.verification import correctness, probes
+from opcheck.verification.check import Check, is_ours
+from opcheck.verification.replay import REPLAYED, Model, left, ratio_of, replayed, replayed_claim
+from opcheck.verification.verdict import Verdict
+
+TRANSFORM = 64.0  # units of the largest sum of products: F(4x4,3x3) loses five to six digits
+TRANSFORMS = "Winograd or FFT"
+
+
+SUMMED = (
+    Model("float32 accumulation", sums=24),
+    Model("float16 accumulation", sums=11, usual=("float16",)),
+    Model("bfloat16 accumulation", sums=8, usual=("bfloat16",)),
+)
+BLOCKED = "reduced-precision reductions (partial sums in {format})"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The lower precisions that explain a failure (the nearest first), with the evidence for it."""
+
+    names: tuple[str, ...]
+    usual: bool  # whether it fails no run by itself
+    residual: float  # what is left of the error, in bounds of that way of computing
+    statistic: float  # log2 of T (numerics, section 4)
+
+    def sentence(self) -> str:
+        return say(
+            "explained by {name}: {residual} of its bound is left, log2 T = {t}",
+            name=say(self.names[0]), residual=f"{self.residual:.2g}", t=f"{self.statistic:.1f}",
+        )  # fmt: skip
+
+
+def explanation(check: Check, verdict: Verdict) -> Explanation | None:
+    """The lower precision that explains this failure; None for a bug."""
+    kind = kind_of(check, verdict.claim, verdict.name)
+    if not isinstance(check.bounds.rounding, Multilinear) or verdict.trial is None:
+        return None
+    if verdict.claim == "second":
+        return _asked(lambda: _second(check))
+    if not kind:
+        return None
+    if verdict.trial is not check.trial:  # a batch of one and another memory layout are trials of their own
+        check = probes.other(check, verdict.trial)
+    return _asked(lambda: _explanation(check, kind, [verdict.name]))
+
+
+def _asked(question: Callable[[], Explanation | None]) -> Explanation | None:
+    """The answer; None where the implementation fails in other ways when it is asked other questions."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return question()
+    except Exception as error:
+        if is_ours(error):
+            raise
+        return None
+
+
+def _explanation(check: Check, kind: str, names: list[str]) -> Explanation | None:
+    got, expected = check.got_of(kind), check.expected_of(kind)
+    names = names if kind == "gradient" else [name for name in got if name in expected]
+    if not names or any(got[name].shape != expected[name].shape for name in names):
+        return None
+    statistic = max(probes.error_statistic(check, kind, name) for name in names)
+    if probes.small_integers(check, kind, lambda *_: 0.0):
+        found = replayed(check, kind, names, REPLAYED)
+        if found:
+            model = min(found, key=lambda each: found[each])
+            usual = all(check.f.name in each.usual for each in found)
+            order = dict.fromkeys((model.name, *(each.name for each in found)))
+            if not model.factors and _transforms(check):
+                order = dict.fromkeys((TRANSFORMS, *order))
+            return Explanation(tuple(order), usual, found[model], statistic)
+        special = check.trial.policy == "special"
+        coarse = None if special or check.f.digits < 24 else summed(check, kind, names[0])
+        if coarse is not None:
+            model, name = coarse
+            residual = left(check, kind, names, model)
+            if residual <= 1 and statistic <= _largest_statistic(check, kind, model):
+                return Explanation((name,), check.f.name in model.usual, residual, statistic)
+    if _transforms(check):
+        residual = _left_of_a_transform(check, kind, names)
+        if residual <= 1 and probes.small_integers(check, kind, _transform_error(kind)):
+            return Explanation((TRANSFORMS,), True, residual, statistic)
+    return None
+
+
+def _transforms(check: Check) -> bool:
+    """Whether this is a convolution by a transform."""
+    return check.trial.case.arrays["weight"].ndim > 2 and not probes.is_local(check)
+
+
+def _second(check: Check) -> Explanation | None:
+    """A second derivative is judged whole: its products are rounded as those of the first are."""
+    found = [each for each in replayed_claim(check, correctness.second, REPLAYED) if check.f.name in each.usual]
+    return Explanation(tuple(each.name for each in found), True, 1.0, float("nan")) if found else None
+
+
+def kind_of(check: Check, claim: str, name: str = "") -> str:
+    """Whether a claim is about an "output", a "gradient" or a "tangent"; empty for what no rounding explains."""
+    claim = claim.partition(":")[0]
+    if claim in ("layout", "batch"):
+        return "output" if name in check.shapes else "gradient"
+    return {"vjp": "gradient", "jvp": "tangent", "exact": "output", "rounding": "output", "special": "output"}.get(
+        claim, ""
+    )
+
+
+# --- coarse sums ------------------------------------------------------------------------------------------------------
+
+
+def summed(check: Check, kind: str, name: str) -> tuple[Model, str] | None:
+    """How the ladder says that sums are kept, where that is in fewer digits than they should be, and its name."""
+    found = probes.ladder(check, kind, name)
+    if found is None:
+        return None
+    for model in SUMMED:
+        if found.sums == model.sums and model.sums < max(24, check.f.digits):
+            loose = Model(model.name, sums=model.sums - 2, usual=model.usual)  # products and inputs are rounded too
+            if not found.blocked:
+                return loose, model.name
+            stored = model.name.split()[0]
+            return loose, say(BLOCKED, format=stored)
+    return None
+
+
+def lower_sums(check: Check, claim: str) -> Explanation | None:
+    """For float16 and bfloat16 answers that need the loosest tier: the ladder's name for how sums are kept."""
+    kind = kind_of(check, claim) if claim not in ("layout", "batch") else ""
+    if not kind or not isinstance(check.bounds.rounding, Multilinear) or check.trial.policy == "special":
+        return None
+    return _asked(lambda: _lower_sums(check, kind, claim.partition(":")[2] or next(iter(check.got_of(kind)))))
+
+
+def _lower_sums(check: Check, kind: str, name: str) -> Explanation | None:
+    # a sum that leaves out a term keeps no digits of it either
+    found = summed(check, kind, name) if probes.small_integers(check, kind, lambda *_: 0.0) else None
+    if found is None:
+        return None
+    residual = ratio_of(check, kind, name, check.got_of(kind)[name], check.f.tiers()[-1], {})
+    return Explanation((found[1],), True, residual, probes.error_statistic(check, kind, name))
+
+
+def _largest_statistic(check: Check, kind: str, model: Model) -> float:
+    """log2 T of sums in so few digits: the roundings of N partial sums add up as sqrt(N)."""
+    ones = {name: np.ones(a.shape) if a.dtype.kind == "f" else a for name, a in check.arrays.items()}
+    terms = max(float(np.max(each, initial=1.0)) for each in _terms(check, kind, ones))
+    return float(np.log2(terms) / 2 - model.sums)
+
+
+def _terms(check: Check, kind: str, ones: dict[str, Array]) -> list[Array]:
+    """The number of products in each element."""
+    if kind == "gradient":
+        return list(check.op.vjp(check.p, np.ones(next(iter(check.shapes.values()))), **ones).values())
+    return [np.asarray(check.op.forward(check.p, **ones))]
+
+
+# --- transforms -------------------------------------------------------------------------------------------------------
+
+
+def _left_of_a_transform(check: Check, kind: str, names: list[str]) -> float:
+    """The worst error as a fraction of what a transform may err by, which depends on the largest sum of products."""
+    error = _transform_error(kind)
+    worst = 0.0
+    for name in names:
+        got, expected = check.got_of(kind)[name], check.expected_of(kind)[name]
+        if check.trial.policy == "special":  # NaN, infinities and overflow reach what is transformed with them
+            spread = ~np.isfinite(got)
+            got, expected = got[~spread], expected[~spread]
+        if not np.isfinite(got).all():
+            return float("inf")
+        with np.errstate(all="ignore"):
+            ratio = np.abs(got - expected) / np.maximum(error(check, name), 1e-300)
+        worst = max(worst, float(np.max(ratio, initial=0.0)))
+    return worst
+
+
+def _transform_error(kind: str) -> Callable[[Check, str], Array | float]:
+    def error(check: Check, name: str) -> Array | float:
+        f = check.f.tiers()[0]
+        partial = check.bounds_of(kind, f)[name].partial
+        largest = 0.0 if partial is None else float(np.max(partial, initial=0.0, where=np.isfinite(partial)))
+        return float(TRANSFORM * f.accumulate * largest) + f.stored(check.expected_of(kind)[name], np.zeros(()))
+
+    return error
