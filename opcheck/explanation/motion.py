@@ -101,6 +101,8 @@ def moving(frames: Iterable[tuple[str, Step]], still: Sequence[Block]) -> list[B
     numbered = []
     for k, (part, frame) in enumerate(first):
         title = say("step {k} of {n}", k=k + 1, n=len(first))
+        if more:
+            title = say("step {k} of the first {n}", k=k + 1, n=len(first))
         numbered.append(frame._replace(title=f"{title}: {part}" if part else title))
     if more:
         note = Prose(say("The page moves no further. (--all writes every step down.)"), "note")

@@ -35,7 +35,8 @@ A question is the prose before a run of `<details>`, which a code host folds. Ex
     (a `>>>` block whose last value is what that slip gives; the sentence is told to whoever answers it)
     </details>
 
-The answer is a number, a fraction, an array (lists or tuples, a shape), a word (compared without case) or True/False.
+The answer is a number, a fraction, a calculation (1*2 + 3*4), an array (lists or tuples, a shape), a word (compared
+without case) or True/False.
 Operators that the lesson imported by name (`from opcheck.reference import linear`) also run with each mistake of their
 catalogue in the answer's block: who answers what a mistake gives is told which one it is.
 

@@ -58,13 +58,16 @@ def during(values: Iterable[K]) -> list[tuple[K, list[int]]]:
 
 
 def sheets(frames: Sequence[Step]) -> list[Sheet]:
-    """The grids of all frames; two are one if their titles and sizes are equal."""
+    """The grids of all frames, in the places that they have there; two are one if their titles and sizes are equal."""
     found: dict[tuple[str, tuple[int, ...]], list[tuple[int, Grid]]] = {}
+    place: dict[tuple[str, tuple[int, ...]], int] = {}
     for k, frame in enumerate(frames):
-        for grid in _of(frame, Grids):
-            for each in grid.grids:
-                found.setdefault((each.title, tuple(map(len, each.rows))), []).append((k, each))
-    return [_sheet(title, states) for (title, _), states in found.items()]
+        for position, grid in enumerate(each for block in _of(frame, Grids) for each in block.grids):
+            key = grid.title, tuple(map(len, grid.rows))
+            found.setdefault(key, []).append((k, grid))
+            place.setdefault(key, position)
+    ordered = sorted(found, key=lambda key: place[key])  # stable: frames that came first stay first
+    return [_sheet(key[0], found[key]) for key in ordered]
 
 
 def _sheet(title: str, states: Sequence[tuple[int, Grid]]) -> Sheet:

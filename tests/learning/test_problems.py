@@ -41,16 +41,21 @@ def typed(value: Any, decimals: int | None) -> str:
 
 @pytest.mark.parametrize("name", OPERATORS)
 @given(level=LEVELS, seed=SEEDS)
-def test_the_right_answer_is_right(name, level, seed):
+def test_a_problem(name, level, seed):
     asked = problem(name, level, seed)
+    the_right_answer_is_right(asked)
+    the_answer_is_what_the_fast_reference_says(asked)
+    a_mistake_is_refused_and_named(asked)
+    hints_lead_to_the_answer_and_only_the_last_one_gives_it_away(asked)
+    it_is_for_a_pen(asked)
+
+
+def the_right_answer_is_right(asked):
     judged = asked.judge(typed(asked.wanted, asked.decimals))
     assert judged.right, (asked, judged)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-@given(level=LEVELS, seed=SEEDS)
-def test_the_answer_is_what_the_fast_reference_says(name, level, seed):
-    asked = problem(name, level, seed)
+def the_answer_is_what_the_fast_reference_says(asked):
     calculation = asked.calculation
     case, main = calculation.case, calculation.main_output
     if asked.kind is Kind.GRADIENT:
@@ -67,10 +72,7 @@ def test_the_answer_is_what_the_fast_reference_says(name, level, seed):
     assert all(near), (found, wanted)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-@given(level=LEVELS, seed=SEEDS)
-def test_a_mistake_is_refused_and_named(name, level, seed):
-    asked = problem(name, level, seed)
+def a_mistake_is_refused_and_named(asked):
     given_by = [(mistake.sentence, answers.expected(value)) for mistake, value in asked.mistaken()]
     for _, value in given_by:
         text = typed(value, asked.decimals)
@@ -96,10 +98,7 @@ def test_some_mistake_shows_in_ten_problems(name):
     assert any("A known mistake gives this." in sentence for sentence in told)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-@given(level=LEVELS, seed=SEEDS)
-def test_hints_lead_to_the_answer_and_only_the_last_one_gives_it_away(name, level, seed):
-    asked = problem(name, level, seed)
+def hints_lead_to_the_answer_and_only_the_last_one_gives_it_away(asked):
     told = hints(asked)
     result = barred(asked.symbol.name) if asked.symbol.adjoint else asked.symbol.name
     text = render(Step("", told[-1]), "text", width=200)
@@ -113,10 +112,7 @@ def test_hints_lead_to_the_answer_and_only_the_last_one_gives_it_away(name, leve
                 assert all(grid.title.partition("[")[0] != result for grid in block.grids)
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-@given(level=LEVELS, seed=SEEDS)
-def test_a_problem_is_for_a_pen(name, level, seed):
-    asked = problem(name, level, seed)
+def it_is_for_a_pen(asked):
     assert "→" not in render(Step("", setting(asked)), "text"), "the output's shape is told"
     if asked.kind is Kind.SHAPE:
         return

@@ -136,7 +136,9 @@ def test_in_sight_are_all_channels_even_where_a_line_reads_none():
 def test_very_long_calculations_say_where_they_end():
     frames = moving("conv2d", shapes={"input": (14, 14)}).frames
     assert len(frames) == 120
+    assert frames[4].title == "step 5 of the first 120"
     assert isinstance(frames[-1].blocks[-1], Prose)
+    assert [sheet.title.partition(" ")[0] for sheet in motion.sheets(frames)][-1] == "y"  # crops of x stand before w
     assert frames[-1].blocks[-1].text == "The page moves no further. (--all writes every step down.)"
 
 
