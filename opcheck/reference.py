@@ -62,26 +62,40 @@ class Reference:
         """The tangent of the output for tangents of some inputs, by name; a tuple if there are several outputs."""
         case = self.op.bind(*args, **kwargs)
         p, shapes = self.op.checked(case)
+        given = widened(self._tangents(tangents, case))
+        names = [each.name for each in self._differentiable if each.name in shapes]
+        result = self.op.jvp(p, given, **widened(case.arrays))
+        return _rounded(self.op.by_name(result, names), case)
+
+    def _tangents(self, tangents: Mapping[str, Any], case: Case) -> dict[str, Array]:
+        """The tangents as arrays; raises Refused for what has none."""
+        movable = [
+            each.name
+            for each in self.op.inputs
+            if each.differentiable and each.name in case.arrays and case.arrays[each.name].dtype.kind == "f"
+        ]
+        if not tangents or not movable:
+            raise Refused(say("a tangent of one input at least is needed"), fix=_allowed(movable))
         given = {name: as_array(tangent, name, real=True) for name, tangent in tangents.items()}
         for name, tangent in given.items():
             if name not in case.arrays:
-                raise Refused(
-                    say("tangents are given by input name"),
-                    got=name,
-                    fix=", ".join(case.arrays) or say("there are none"),
-                )
+                raise Refused(say("tangents are given by input name"), got=name, fix=_allowed(movable))
+            if name not in movable:
+                raise Refused(say("{name} is not differentiable", name=name), fix=_allowed(movable))
             if tangent.shape != case.arrays[name].shape:
                 raise Refused(
                     say("the tangent of {name} has its shape, {shape}", name=name, shape=case.arrays[name].shape),
                     got=f"{tangent.shape}",
                 )
-        names = [each.name for each in self._differentiable if each.name in shapes]
-        result = self.op.jvp(p, widened(given), **widened(case.arrays))
-        return _rounded(self.op.by_name(result, names), case)
+        return given
 
     @cached_property
     def _differentiable(self) -> list[Output]:
         return [each for each in self.op.outputs if each.differentiable]
+
+
+def _allowed(names: list[str]) -> str:
+    return say("give tangents of {names}", names=", ".join(names)) if names else say("nothing here has one")
 
 
 def _by_output(cotangent: Any, names: list[str]) -> dict[str, Array]:
