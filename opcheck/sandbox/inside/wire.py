@@ -181,19 +181,21 @@ def _untree(node: object, arrays: list[Array], depth: int) -> Value:
         return node
     if isinstance(node, str):
         return _text(node)
-    match node:
-        case {"array": int(index), **rest} if not rest and 0 <= index < len(arrays):
-            return arrays[index]
-        case {"place": str(text), **rest} if not rest:
-            return Place(_text(text))
-        case {"opaque": str(text), **rest} if not rest:
-            return Opaque(_text(text))
-        case {"list": list(items), **rest} if not rest:
-            return [_untree(item, arrays, depth + 1) for item in items]
-        case {"tuple": list(items), **rest} if not rest:
-            return tuple(_untree(item, arrays, depth + 1) for item in items)
-        case {"dict": list(items), **rest} if not rest:
-            return dict(_pair(item, arrays, depth + 1) for item in items)
+    if isinstance(node, dict) and len(node) == 1:
+        ((form, content),) = node.items()
+        match form, content:
+            case "array", int(index) if 0 <= index < len(arrays):
+                return arrays[index]
+            case "place", str(text):
+                return Place(_text(text))
+            case "opaque", str(text):
+                return Opaque(_text(text))
+            case "list", list(items):
+                return [_untree(item, arrays, depth + 1) for item in items]
+            case "tuple", list(items):
+                return tuple([_untree(item, arrays, depth + 1) for item in items])
+            case "dict", list(items):
+                return dict([_pair(item, arrays, depth + 1) for item in items])
     raise WireError("a value of no known form")
 
 
