@@ -137,21 +137,43 @@ def _cell(rows: list[Row]) -> str:
     if failed:
         return f"[bold red]✗ {failed}[/]"
     cases, known = sum(row.cases for row in rows), sum(row.known for row in rows)
+    lower = sum(row.precisions.total() for row in rows)
     if not cases:
         return "[dim]–[/]"
     worst = max(row.ratio for row in rows)
     text = f"{worst:.2f}".removeprefix("0") if worst else "="
-    return f"[green]{text}[/]" + (f"[yellow]+{known}k[/]" if known else "")
+    more = (f"+{known}k" if known else "") + (f"+{lower}p" if lower else "")
+    return f"[green]{text}[/]" + (f"[yellow]{more}[/]" if more else "")
+
+
+def tiers(report: Report) -> list[str]:
+    """Who needs more than float32 inside and one rounding at the end (T1), and for which claims."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for (op, dtype, claim), row in report.rows.items():
+        if row.tier > "T1":
+            found.setdefault((row.tier, dtype, op), []).append(claim)
+    how = {"T2": say("intermediate results are rounded to {dtype}"), "T3": say("sums are rounded to {dtype} too")}
+    return [
+        say("{op} {dtype} needs {tier}, {how}: {claims}", op=op, dtype=dtype, tier=tier,
+            how=how[tier].format(dtype=dtype), claims=", ".join(claims))
+        for (tier, dtype, op), claims in sorted(found.items())
+    ]  # fmt: skip
+
+
+def lower_precisions(report: Report) -> list[str]:
+    """What was computed in a lower precision than the dtype has, and how often (p in the table)."""
+    lines = [
+        say("lower precision: {op} {dtype}: {name}, {n} checks (p)", op=op, dtype=dtype, name=say(name), n=count)
+        for (op, dtype), names in report.precision_counts().items()
+        for name, count in names.items()
+    ]
+    return [*lines, say("--strict-precision makes a lower precision fail")] if lines else []
 
 
 def notes(report: Report) -> list[str]:
     """What was left out, what is free, which known deviations were met, and the seed."""
     lines = omissions(report)
-    tiers = sorted({(op, dtype, row.tier) for (op, dtype, _), row in report.rows.items() if row.tier > "T1"})
-    if tiers:
-        listed = ", ".join(f"{op} {dtype} {tier}" for op, dtype, tier in tiers)
-        lines.append(say("looser than float32 inside (T2: results stored, T3: sums stored): {listed}",
-                         listed=listed))  # fmt: skip
+    lines += [*tiers(report), *lower_precisions(report)]
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {n} cases", name=identifier, n=count))
     version = f", {report.version}" if report.version else ""

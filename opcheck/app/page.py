@@ -113,8 +113,9 @@ def _cell(rows: list[Row]) -> Cell:
     if not cases:
         return Cell("none")
     worst = max(row.ratio for row in rows)
-    known = sum(row.known for row in rows)
+    known, lower = sum(row.known for row in rows), sum(row.precisions.total() for row in rows)
     more = [say("{n} known", n=known)] if known else []
+    more += [say("{n} in lower precision", n=lower)] if lower else []
     return Cell("agrees", f"{worst:.2f}" if worst else "=", round(min(worst, 1.0), 3), ", ".join(more))
 
 

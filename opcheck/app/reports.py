@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from opcheck.app.failures import opened
 from opcheck.language import say
-from opcheck.verification.report import Report, key_of, sentence
+from opcheck.verification.report import Report, Row, fewest, key_of, sentence
 from opcheck.verification.verdict import Status
 
 
@@ -32,9 +32,20 @@ def junit(report: Report, start: float) -> str:
             elif not row.cases:
                 counts["skipped"] += 1
                 ElementTree.SubElement(case, "skipped", message="; ".join(row.left_out))
+            if row.precisions or row.tier > "T1":
+                ElementTree.SubElement(case, "system-out").text = "\n".join(precision(row))
         suite.attrib.update({name: str(n) for name, n in counts.items()})
         for name in totals:
             totals[name] += counts[name]
     root.attrib.update({name: str(n) for name, n in totals.items()})
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def precision(row: Row) -> list[str]:
+    """In what precision a claim holds, where it is lower than the dtype's own: one line each."""
+    lines = [say("needs tier {tier}", tier=row.tier)] if row.tier > "T1" else []
+    return lines + [
+        say("LOWER_PRECISION: {name}, {n} cases", name=say(name), n=count)
+        for name, count in fewest(row.precisions).items()
+    ]
