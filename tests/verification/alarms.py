@@ -1,4 +1,4 @@
-"""The hunt for false alarms: torch, and correct implementations in other orders and forms, over as many cases as wished.
+"""The hunt for false alarms: torch, and correct implementations in other orders and forms, over many cases.
 
     python -m tests.verification.alarms                         # nightly: 100,000 cases an operator, hours
     python -m tests.verification.alarms --cases 300 --seed 1    # a slice

@@ -241,7 +241,7 @@ def softmax(order: Sum) -> Callable[..., Any]:
         if dim is None:
             raise NotImplementedError("the dimension that torch chooses")
         if x.ndim == 0 or not x.size:
-            return np.ones_like(x)
+            return np.exp(x - x)  # 1, and NaN where there is no number
         e = np.moveaxis(np.exp(x - x.max(axis=dim, keepdims=True)), dim, -1)
         return np.moveaxis(e / order(e)[..., None], -1, dim).astype(x.dtype)
 
