@@ -210,6 +210,7 @@ class Param(NamedTuple):
     keyword_only: bool = False
     quiet: bool = False  # not shown in a heading while it has its default
     example: Any = None  # what `explain` takes where a required one is not given
+    symbol: str = ""  # what a formula calls it: "μ", or "β1, β2" for two numbers
 
 
 class Params(Mapping[str, Any]):

@@ -1,5 +1,6 @@
 """The worked calculation of an operator's output, and of the gradient of each input."""
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -43,9 +44,22 @@ def heading(calculation: Calculation) -> list[Block]:
     return [
         Prose(f"{op.name}   {' · '.join(parts)}  →{NO_BREAK * 2}{outs}", "title"),
         Prose(op.formula, "definition"),
-        *(Prose(f"({note})", "note") for note in op.notes(p, shapes)),
+        *(Prose(f"({note})", "note") for note in (*symbols(calculation), *op.notes(p, shapes))),
         *sizes(calculation),
     ]
+
+
+def symbols(calculation: Calculation) -> tuple[str, ...]:
+    """Which parameter a letter stands for, where its name does not tell: ε = label_smoothing."""
+    op, p = calculation.op, calculation.p
+    letters = set(re.findall(r"\w+", op.formula))
+    told = []
+    for param in op.params:
+        stands = param.symbol.split(", ")
+        used = not letters.isdisjoint(stands) or p[param.name]
+        if param.symbol and used and not param.name.startswith(tuple(stands)):
+            told.append(f"{param.symbol} = {param.name}")
+    return ("; ".join(told),) if told else ()
 
 
 def _written(value: Any) -> str:

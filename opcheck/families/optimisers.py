@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.params import Flag, Param, Params, Real
+from opcheck.params import Flag, Kind, Param, Params, Real
 from opcheck.spec import Array, Input, Op, Refused, Shape
 
 BLOCK = 2**14  # numbers
@@ -16,9 +16,12 @@ PARAM = Input("param", "θ", "*", "the parameters")
 GRAD = Input("gradient", "g", "*", "the gradient of the loss by the parameters", default="half")
 
 
-def option(name: str, default: float, help: str, low: float | None = 0.0) -> Param:
-    """A number that the optimiser is made with."""
-    return Param(name, default, Real(low), help, keyword_only=True)
+def option(
+    name: str, default: Any, help: str, low: float | None = 0.0, symbol: str = "", kind: Kind | None = None
+) -> Param:
+    """What the optimiser is made with: a real number from `low` up unless `kind` says otherwise."""
+    told = f"{symbol}: {help}" if symbol else help
+    return Param(name, default, kind or Real(low), told, keyword_only=True, symbol=symbol or name)
 
 
 def flag(name: str, help: str) -> Param:
@@ -26,7 +29,7 @@ def flag(name: str, help: str) -> Param:
     return Param(name, False, Flag(), help, keyword_only=True)
 
 
-WEIGHT_DECAY = option("weight_decay", 0.0, "λ: that much of the parameters is added to the gradient")
+WEIGHT_DECAY = option("weight_decay", 0.0, "that much of the parameters is added to the gradient", symbol="λ")
 MAXIMIZE = flag("maximize", "step up the gradient instead of down")
 
 

@@ -24,6 +24,8 @@ from opcheck.params import Param, Params, Reals, Whole
 from opcheck.spec import Array, Case, Input, Mistake, Output, Shape
 from opcheck.tracing import maximum, named, sqrt
 
+SHRINKING = option("weight_decay", 1e-2, "lr·λ of the parameters is taken away", symbol="λ")
+
 
 class Adam(Optimiser):
     name = "adam"
@@ -39,10 +41,10 @@ class Adam(Optimiser):
         state("exp_avg", "m", "the first moment that the last step left; 0 at first"),
         state("exp_avg_sq", "v", "the second moment that the last step left; 0 at first"),
         state("max_exp_avg_sq", "u", "the largest second moment so far, with amsgrad; 0 at first"),
-        Param("step", 1, Whole(1), "the number t of this step, counted from 1", keyword_only=True),
+        Param("step", 1, Whole(1), "the number t of this step, counted from 1", keyword_only=True, symbol="t"),
         option("lr", 1e-3, "the learning rate"),
-        Param("betas", (0.9, 0.999), Reals(2, 0.0, 1.0), "how much of each moment is kept", keyword_only=True),
-        option("eps", 1e-8, "ε: what is added to the root"),
+        option("betas", (0.9, 0.999), "how much of each moment is kept", symbol="β1, β2", kind=Reals(2, 0.0, 1.0)),
+        option("eps", 1e-8, "what is added to the root", symbol="ε"),
         WEIGHT_DECAY,
         flag("amsgrad", "divide by the root of the largest second moment so far"),
         MAXIMIZE,
@@ -189,10 +191,7 @@ class AdamW(Adam):
     summary = "one step of Adam whose weight decay shrinks the parameters instead of joining the gradient"
     formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = (1 − lr·λ)·θ − lr·m̂/(√(v̂) + ε)"
     source = "Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2; torch.optim.AdamW"
-    arguments = tuple(
-        option("weight_decay", 1e-2, "λ: lr·λ of the parameters is taken away") if each is WEIGHT_DECAY else each
-        for each in Adam.arguments
-    )
+    arguments = tuple(SHRINKING if each is WEIGHT_DECAY else each for each in Adam.arguments)
 
 
 class _Moments:

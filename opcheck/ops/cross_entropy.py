@@ -46,7 +46,8 @@ class CrossEntropy(ClassLoss):
         IGNORE_INDEX,
         REDUCE,
         REDUCTION,
-        Param("label_smoothing", 0.0, Real(0.0, 1.0), "the part of the probability that all classes share", quiet=True),
+        Param("label_smoothing", 0.0, Real(0.0, 1.0), "the part of the probability that all classes share", quiet=True,
+              symbol="ε"),
     )  # fmt: skip
 
     def takes_probabilities(self, input: Shape, target: Shape) -> bool:

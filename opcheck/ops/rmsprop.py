@@ -54,10 +54,10 @@ class RMSprop(Optimiser):
         state("momentum_buffer", "v", "the velocity that the last step left, with momentum; 0 at first"),
         state("grad_avg", "a", "the mean of gradients that the last step left, if centered; 0 at first"),
         option("lr", 1e-2, "the learning rate"),
-        option("alpha", 0.99, "α: how much of the means is kept"),
-        option("eps", 1e-8, "ε: what is added to the root"),
+        option("alpha", 0.99, "how much of the means is kept", symbol="α"),
+        option("eps", 1e-8, "what is added to the root", symbol="ε"),
         WEIGHT_DECAY,
-        option("momentum", 0.0, "μ: how much of the velocity is kept"),
+        option("momentum", 0.0, "how much of the velocity is kept", symbol="μ"),
         flag("centered", "divide by the root of the variance: the square of the mean gradient is taken off"),
         MAXIMIZE,
     )

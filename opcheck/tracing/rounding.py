@@ -22,7 +22,7 @@ def bound(graph: Graph, output: int, dtype: str, values: Sequence[float] | None 
     >>> from opcheck.tracing import Tape
     >>> tape = Tape()
     >>> x, y = tape.input("x", 3.0), tape.input("y", 5.0)
-    >>> bound(tape.graph(x * y), 2, "float32") / 2**-24
+    >>> round(bound(tape.graph(x * y), 2, "float32") / 2**-24, 5)  # 15 u, and what is of second order
     15.0
     """
     u, smallest = UNIT_ROUNDOFF[dtype], SMALLEST[dtype]
