@@ -109,8 +109,8 @@ for (const motion of document.querySelectorAll(".opcheck .motion")) {
     " ": toggle, ArrowLeft: () => go(now - 1), ArrowRight: () => go(now + 1), Home: () => go(0), End: () => go(last),
   };
   document.addEventListener("keydown", (event) => {
-    const elsewhere = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, summary");
-    const pressed = event.key === " " && event.target.closest("button"); // the button answers by itself
+    const elsewhere = event.altKey || event.ctrlKey || event.metaKey || event.target.closest?.("input, select, summary");
+    const pressed = event.key === " " && event.target.closest?.("button"); // the button answers by itself
     if (elsewhere || pressed || !(event.key in keys)) return;
     event.preventDefault();
     keys[event.key]();
