@@ -94,9 +94,9 @@ class JaxSession(Session):
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         try:
             _, pull = self.jax.vjp(self._function(), *self._leaves())
-        except NotImplementedError as error:
-            raise NoCounterpart(str(error).split(",")[0]) from None
-        gradients = pull(self._array(next(iter(cotangent.values()))))
+            gradients = pull(self._array(next(iter(cotangent.values()))))
+        except NotImplementedError as error:  # such as the gradient of a dilated max pool
+            raise NoCounterpart(str(error).split(",")[0].rstrip(".")) from None
         return {name: np.asarray(g, dtype=np.float64) for name, g in zip(self.smooth, gradients, strict=True)}
 
     def jvp(self, tangents: Mapping[str, Array]) -> Outputs:

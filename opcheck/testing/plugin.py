@@ -6,6 +6,7 @@ def test_conv2d(opcheck_verify):
     opcheck_verify("conv2d", my_kernels.conv2d)
 """
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +14,26 @@ from typing import Any
 
 import pytest
 
-SUMMARY = pytest.StashKey[list[str]]()
+PROPERTY = "opcheck"  # of a test, and so of its JUnit report: what was verified
+DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("opcheck", "operator verification")
-    group.addoption("--opcheck-device", default="cpu", help="device of the tensors: cpu or cuda")
-    group.addoption("--opcheck-dtype", default="float32", help="number formats, separated by commas")
-    group.addoption("--opcheck-seconds", type=float, default=None, help="time for each operator (default: 100 cases)")
+    group.addoption("--opcheck-device", default="cpu", metavar="cpu|cuda", help="device of the tensors")
+    group.addoption("--opcheck-dtype", default="float32", metavar="TYPE,...", help="each is a test of its own: "
+                    "float64, float32, float16, bfloat16")  # fmt: skip
+    group.addoption("--opcheck-seconds", type=float, default=None, metavar="S",
+                    help="time for each operator (default: 100 cases)")  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SUMMARY] = []
+    wrong = [each for each in config.getoption("--opcheck-dtype").split(",") if each not in DTYPES]
+    if wrong:
+        raise pytest.UsageError(f"--opcheck-dtype: {wrong[0]!r} is none of {', '.join(DTYPES)}")
+    seconds = config.getoption("--opcheck-seconds")
+    if seconds is not None and not seconds > 0:
+        raise pytest.UsageError(f"--opcheck-seconds must be more than 0. Got {seconds}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,34 +59,69 @@ def opcheck_verify(request: pytest.FixtureRequest, opcheck_device: str, opcheck_
     def check(op: str, candidate: Any, **options: Any) -> Any:
         from opcheck.verification.api import verify
 
-        config = request.config
-        seconds = config.getoption("--opcheck-seconds")
-        options = {"seconds": seconds} | ({} if seconds else {"cases": 100}) | options
-        report = verify(op, candidate, dtype=opcheck_dtype, device=opcheck_device, **options)
-        config.stash[SUMMARY].append(f"{op} {opcheck_dtype} {report.backend}: {report}")
+        seconds = request.config.getoption("--opcheck-seconds")
+        budget = {"seconds": seconds} if seconds else {"cases": 100}
+        report = verify(op, candidate, **{"dtype": opcheck_dtype, "device": opcheck_device, **budget, **options})
+        # a property of the test travels with its report, also from the processes of pytest-xdist
+        request.node.user_properties.append((PROPERTY, f"{op} {opcheck_dtype} {report.backend}: {report}"))
         if not report.agrees:
-            place = save(config, report)
-            pytest.fail(f"{report}\nopcheck replay {place}", pytrace=False)
+            again = replay_line(save(request.config, report), candidate)
+            pytest.fail("\n".join([str(report), *looks_like(report), again]).rstrip(), pytrace=False)
+        if not report.checked:
+            reasons = {*report.not_run.values(), *(why for _, why in report.left_out)}
+            pytest.skip(f"opcheck: nothing was checked: {'; '.join(sorted(reasons))}")
         return report
 
     return check
 
 
-def save(config: pytest.Config, report: Any) -> Path:
-    """The first failing case as a file under pytest's cache directory."""
-    from opcheck.verification.casefile import to_json
+def looks_like(report: Any) -> list[str]:
+    from opcheck.language import say
 
-    verdict = report.counterexample
-    cache = config.cache
-    assert cache is not None
-    folder = cache.mkdir("opcheck")
+    names = report.counterexample.resembles
+    return [say("looks like: {names}", names=", ".join(names))] if names else []
+
+
+def save(config: pytest.Config, report: Any) -> Path | None:
+    """The first failing case as a file under pytest's cache directory, if pytest has one."""
+    from opcheck.verification.casefile import number_to_json, to_json
+
+    cache, verdict = getattr(config, "cache", None), report.counterexample
+    if cache is None:
+        return None
+    folder: Path = cache.mkdir("opcheck")
     path = folder / f"{verdict.trial.case.op}-{verdict.trial.dtype}-{verdict.claim.replace(':', '-')}.json"
-    path.write_text(json.dumps(to_json(verdict.trial, claim=verdict.claim)) + "\n", encoding="utf-8")
+    found = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at)}
+    numbers = {name: None if x is None else number_to_json(x)
+               for name, x in (("expected", verdict.expected), ("got", verdict.got))}  # fmt: skip
+    path.write_text(json.dumps(to_json(verdict.trial, **found, **numbers)) + "\n", encoding="utf-8")
     return path
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    lines = config.stash[SUMMARY]
+def replay_line(path: Path | None, candidate: Any) -> str:
+    """The command that runs the case again, with the candidate if it has a name in a file."""
+    if path is None:
+        return ""
+    if isinstance(candidate, str):
+        return f"opcheck replay {path} --impl {candidate}"
+    name = getattr(candidate, "__qualname__", "")
+    try:
+        home = inspect.getsourcefile(candidate)
+    except TypeError:
+        home = None
+    named = home is not None and name and "<" not in name
+    return f"opcheck replay {path} --impl {home}:{name}" if named else f"opcheck replay {path}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    lines = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    ]
     if lines:
         terminalreporter.section("opcheck")
         for line in lines:

@@ -1,8 +1,17 @@
 """The pytest plugin in a pytest of its own."""
 
 import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import opcheck
+
+pytest_plugins = ["pytester"]
 
 TESTS = """
 import numpy as np
@@ -21,41 +30,94 @@ def test_wrong(opcheck_verify):
 
 def test_device(opcheck_device, opcheck_dtype):
     assert opcheck_device == "cpu"
+
+def test_what_a_library_has_not(opcheck_verify):
+    opcheck_verify("adam", "onnx")
 """
 
 
-def run(tmp_path, *options):
-    (tmp_path / "test_kernels.py").write_text(TESTS)
-    command = [sys.executable, "-m", "pytest", "-p", "opcheck.testing.plugin", "-q", *options, "test_kernels.py"]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment(tmp_path))
+@pytest.fixture
+def run(pytester, monkeypatch):
+    # the plugin may be installed as an entry point or not: it is named, and nothing is loaded by itself
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PYTHONPATH", str(Path(opcheck.__file__).parents[1]))
+    pytester.makepyfile(test_kernels=TESTS)
+    # a process of its own: torch cannot be imported twice, and pytester takes away what a run imported
+    return lambda *options: pytester.runpytest_subprocess("-p", "opcheck.testing.plugin", "-q", *options)
 
 
-def environment(tmp_path):
-    import os
-    from pathlib import Path
-
-    import opcheck
-
-    # the plugin may be installed as an entry point or not: it is named above, so nothing is loaded by itself
-    return {
-        **os.environ,
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONPATH": str(Path(opcheck.__file__).parents[1]),
-        "COLUMNS": "200",
-    }
+def test_fails_with_the_counterexample_and_saves_it(run, pytester):
+    done = run("-k", "right or wrong or device")
+    done.assert_outcomes(passed=2, failed=1)
+    done.stdout.fnmatch_lines(["*output* should be *", "opcheck replay *", "*relu float32 right: 100 cases agree"])
+    (saved,) = (pytester.path / ".pytest_cache").rglob("relu-float32-*.json")
+    data = json.loads(saved.read_text())
+    assert data["schema"] == "opcheck.case/1" and data["status"] == "DIFFERS"
 
 
-def test_fails_with_the_counterexample_and_saves_it(tmp_path):
-    done = run(tmp_path)
-    assert done.returncode == 1
-    assert "1 failed, 2 passed" in done.stdout
-    assert "opcheck replay" in done.stdout
-    saved = list((tmp_path / ".pytest_cache").rglob("relu-float32-*.json"))
-    assert len(saved) == 1 and json.loads(saved[0].read_text())["schema"] == "opcheck.case/1"
-    assert "relu float32 right: 100 cases agree" in done.stdout
+def test_the_replay_line_runs_the_test_file_s_own_function(run):
+    done = run("-k", "wrong")
+    line = next(line for line in done.outlines if line.startswith("opcheck replay"))
+    command = [sys.executable, str(Path(opcheck.__file__).parents[1] / "cli.py"), *shlex.split(line)[1:]]
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 1 and "DIFFERS  relu float32" in again.stdout, again.stderr
 
 
-def test_every_dtype_is_a_test_of_its_own(tmp_path):
-    done = run(tmp_path, "--opcheck-dtype", "float32,float64", "-k", "right")
-    assert "2 passed" in done.stdout
-    assert "relu float64 right: 100 cases agree" in done.stdout
+def test_every_dtype_is_a_test_of_its_own(run):
+    done = run("--opcheck-dtype", "float32,float64", "-k", "right")
+    done.assert_outcomes(passed=2)
+    done.stdout.fnmatch_lines(["relu float64 right: 100 cases agree"])
+
+
+def test_seconds_instead_of_cases(run):
+    done = run("--opcheck-seconds", "0.2", "-k", "right")
+    done.assert_outcomes(passed=1)
+    done.stdout.no_fnmatch_line("*100 cases agree")
+
+
+def test_what_was_verified_is_in_the_junit_report(run, pytester):
+    run("-k", "right", "--junitxml", "report.xml")
+    properties = ElementTree.parse(pytester.path / "report.xml").findall(".//property")
+    assert [each.get("value") for each in properties] == ["relu float32 right: 100 cases agree"]
+
+
+def test_the_processes_of_xdist_report_too(run):
+    pytest.importorskip("xdist")
+    done = run("-p", "xdist.plugin", "-n", "1", "-k", "right")
+    done.stdout.fnmatch_lines(["relu float32 right: 100 cases agree"])
+
+
+def test_without_a_cache_nothing_is_saved(run):
+    done = run("-k", "wrong", "-p", "no:cacheprovider")
+    done.assert_outcomes(failed=1)
+    done.stdout.no_fnmatch_line("*opcheck replay*")
+
+
+def test_nothing_to_check_is_skipped_and_not_passed(run):
+    pytest.importorskip("onnx")
+    done = run("-k", "library", "-rs")
+    done.assert_outcomes(skipped=1)
+    done.stdout.fnmatch_lines(["*nothing was checked: no counterpart in ONNX"])
+
+
+def test_no_device_is_skipped(run):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a device")
+    done = run("-k", "right or device", "--opcheck-device", "cuda", "-rs")
+    done.assert_outcomes(skipped=2)
+    done.stdout.fnmatch_lines(["*torch finds no CUDA device here"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--opcheck-dtype", "float32,float8"], "--opcheck-dtype: 'float8' is none of float64, float32*"),
+        (["--opcheck-seconds", "0"], "--opcheck-seconds must be more than 0. Got 0.0"),
+    ],
+)
+def test_bad_options_are_one_message(run, options, message):
+    done = run(*options)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines([f"ERROR: {message}"])
