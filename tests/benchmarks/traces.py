@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import reference, trace
+from opcheck import reference, tracing
 from opcheck.autodiff import value_and_gradient
 
 ROOT = Path(__file__).parents[2]
@@ -86,13 +86,13 @@ def program(x: Any, y: Any, nodes: int, tanh: Callable[[Any], Any]) -> Any:
 
 
 def by_opcheck(nodes: int) -> tuple[float, float]:
-    tape = trace.Tape()
+    tape = tracing.Tape()
     x, y = tape.input("x", 0.5), tape.input("y", 0.7)
-    out = program(x, y, nodes, trace.tanh)
+    out = program(x, y, nodes, tracing.tanh)
     graph = tape.graph(out)
-    values = trace.values(graph)
-    trace.forward(graph, {x.id: 1.0}, values)
-    adjoints = trace.reverse(graph, {out.id: 1.0}, values)
+    values = tracing.values(graph)
+    tracing.forward(graph, {x.id: 1.0}, values)
+    adjoints = tracing.reverse(graph, {out.id: 1.0}, values)
     return adjoints[x.id], adjoints[y.id]
 
 

@@ -9,24 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from opcheck.autodiff.scalar.lines import Lines
 from opcheck.autodiff.traced import Document, Traced, forward_or_reverse
-from opcheck.errors import Refused
+from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
 from opcheck.steps import Step
-from opcheck.tracing import (
-    EXACT,
-    FLOATS,
-    TRACED,
-    Dual,
-    Graph,
-    Tape,
-    Tracer,
-    bound,
-    exact,
-    forward,
-    forward_over_reverse,
-    reverse,
-    values,
-)
+from opcheck.tracing import EXACT, FLOATS, TRACED, Graph, Tape, Tracer, bound, exact, values
+from opcheck.tracing.autodiff import Dual, forward, forward_over_reverse, reverse
 
 if TYPE_CHECKING:
     from opcheck.autodiff.drawing import Boxes
@@ -220,6 +207,8 @@ class Trace(Traced):
         raise Refused(say("there is no {name} in this trace", name=name), fix=say("its lines are {names}", names=names))
 
     def _number(self, x: Any) -> Any:
+        if getattr(x, "ndim", 0) or isinstance(x, (list, tuple, str)):
+            raise RefusedType(say("seeds and directions of a function of numbers are numbers"), got=f"{x!r}")
         return Fraction(x) if self.fractions else float(x)
 
     def zero(self, x: Any) -> Any:

@@ -306,3 +306,9 @@ def test_exact_numbers():
     assert "25/48" in str(trace)
     tenth = opcheck.trace("3*x", at={"x": 0.1}, exact=True)
     assert tenth.value == Fraction(3, 10)
+
+
+@pytest.mark.parametrize("x", [[1, 2], "1"])
+def test_a_direction_of_numbers_has_numbers(x):
+    with pytest.raises(opcheck.Refused, match=r"seeds and directions of a function of numbers are numbers. Got"):
+        opcheck.trace("x*y", at={"x": 1, "y": 2}).hessian_vector_product({"x": x})
