@@ -146,7 +146,7 @@ def main(ops: tuple[str, ...], cases: int, dtype: str, only: str, seed: int | No
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         found, interrupted = hunt(chunks, jobs, progress)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=max(110, Console().width))
     console.print(table(found, dtypes))
     alarms = [line for tally in found.values() for line in tally.alarms]
     for line in alarms:

@@ -106,7 +106,9 @@ class InOrder(Reference):
             if leaf.op == "input" and leaf.label in tangents
         }
         moved = forward(definition.graph(), seeds, tape.tracers(), TRACED, values(definition.graph()))
-        return self._outputs(definition, dtype, {n: [moved[node.id] for node in row] for n, row in nodes.items()})
+        rows = {n: [moved[node.id] for node in row] for n, row in nodes.items()}
+        results = tuple(self._arrays(definition, dtype, rows, definition.shapes).values())
+        return results[0] if len(results) == 1 else results
 
     def _traced(self, args, options):
         _, arrays, dtype, _ = self._arguments(args, options)
