@@ -87,9 +87,8 @@ def written(name: str, array: Array, with_numbers: bool) -> str:
     shape = "×".join(map(str, array.shape)) or "()"
     if not with_numbers or not 0 < array.size <= FEW:
         return f"{name} {shape}"
-    numbers = np.array2string(
-        array, separator=", ", max_line_width=10_000, formatter={"float_kind": _short, "int_kind": str}
-    )
+    kinds: Any = {"float_kind": _short, "int_kind": str}
+    numbers = np.array2string(array, separator=", ", max_line_width=10_000, formatter=kinds)
     return f"{name} {shape} = {' '.join(numbers.split())}"
 
 

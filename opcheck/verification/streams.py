@@ -184,7 +184,8 @@ def noted_trial(
         case = in_format(op.sample(chooser), f, keep_infinities=policy == "special")
     rng = np.random.default_rng([*seeds, 2])
     if rest == "random" and not decisions:
-        for sizes in {"wide": [WIDE], "large": [LARGE, LARGE, WIDE]}.get(kind, []):
+        changes: dict[str, list[Sequence[int]]] = {"wide": [WIDE], "large": [LARGE, LARGE, WIDE]}
+        for sizes in changes.get(kind, []):
             case = widened_sizes(op, case, rng, sizes)
     address = (op.name, dtype, seed, index)
     return with_directions(op, Trial(case, dtype, policy, address=address), rng), chooser.taken

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import opcheck
 from opcheck import catalog
-from opcheck.families import windows
 from opcheck.choosers import ExactValues
+from opcheck.families import windows
 from opcheck.ops.conv import PADDING_MODES
 from opcheck.spec import Case, Refused
 from tests.ops.support import Recorded, agree, cases, whole_numbers
