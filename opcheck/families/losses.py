@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.language import say
 from opcheck.params import Choice, Flag, Param, Params
-from opcheck.spec import Array, Mistake, Op, Output, Refused, Shape
+from opcheck.spec import Array, Mistake, Op, Output, Shape
 from opcheck.tracing import divide, named, total
 
 SIZE_AVERAGE = Param("size_average", None, Flag(), "deprecated, see reduction: False means a sum")
@@ -38,26 +37,6 @@ REDUCTION_MISTAKES = (
         vjp=lambda op, p, g, **a: op.vjp(_summed(p), g, **a),
     ),
 )
-
-WEIGHT_MISTAKES = (
-    Mistake(
-        "weight_ignored",
-        "The weight of each element was not used.",
-        forward=lambda op, p, weight=None, **a: op.forward(p, **a),
-    ),
-    Mistake(
-        "mean_divided_by_weights",
-        "The mean was divided by the sum of the weights; this loss divides by the number of losses.",
-        forward=lambda op, p, **a: _divided_by_weights(op, p, **a),
-    ),
-)
-
-
-def _divided_by_weights(op: Any, p: Params, weight: Array | None = None, **others: Array) -> Any:
-    if weight is None or p.reduction != "mean":
-        return op.forward(p, weight=weight, **others)
-    weights = np.broadcast_to(weight, others["input"].shape)
-    return op.forward(p, weight=weights * weights.size / max(weights.sum(), 1e-300), **others)
 
 
 def _summed(p: Params) -> Params:
@@ -161,27 +140,6 @@ class Loss(Op):
 
     def _shape(self, p: Params, arrays: Mapping[str, Array]) -> Shape:
         return self.loss_shape(p, {name: array.shape for name, array in arrays.items()})
-
-
-def same_shape(shapes: Mapping[str, Shape]) -> Shape:
-    """The one shape of input and target; torch does not broadcast here."""
-    if shapes["input"] != shapes["target"]:
-        raise Refused(
-            say("target must have the shape of input"),
-            got=say("input {x} and target {t}", x=shapes["input"], t=shapes["target"]),
-            fix=say("reshape one of them: they are not broadcast"),
-        )
-    return shapes["input"]
-
-
-def broadcast_into(shapes: Mapping[str, Shape], name: str, shape: Shape) -> None:
-    """Refuse the array `name` unless it can be repeated to `shape`."""
-    own = shapes.get(name, ())
-    if len(own) > len(shape) or any(n not in (1, m) for n, m in zip(own[::-1], shape[::-1], strict=False)):
-        raise Refused(
-            say("{name} must broadcast to {shape}, the shape of input", name=name, shape=shape),
-            got=say("{name} {own}", name=name, own=own),
-        )
 
 
 def broadcast_place(at: Shape, shape: Shape) -> Shape:

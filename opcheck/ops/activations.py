@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
+from opcheck.families import elementwise
 from opcheck.families.roundoff import Selection, SigmoidRounding, TanhRounding
-from opcheck.families.selection import kept
 from opcheck.language import say
 from opcheck.params import Flag
 from opcheck.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
@@ -71,10 +71,10 @@ class ReLU(Activation):
         return maximum(0, input[at])  # the first of equals takes the gradient: at 0 that is the constant
 
     def forward(self, p: Params, *, input: Array) -> Array:
-        return kept(input, ~(input < 0))  # -0.0 and NaN stay what they are, as in torch
+        return elementwise.kept(input, ~(input < 0))  # -0.0 and NaN stay what they are, as in torch
 
     def chain(self, x: Array, g: Array) -> Array:
-        return kept(g, ~(x <= 0))
+        return elementwise.kept(g, ~(x <= 0))
 
     mistakes = (
         Mistake(
@@ -119,10 +119,10 @@ class Sigmoid(Activation):
         return sigmoid(input[at])
 
     def forward(self, p: Params, *, input: Array) -> Array:
-        return _sigmoid(input)
+        return elementwise.sigmoid(input)
 
     def chain(self, x: Array, g: Array) -> Array:
-        y = _sigmoid(x)
+        y = elementwise.sigmoid(x)
         slope = np.asarray(1.0 - y)
         slope *= y
         slope *= g
@@ -150,17 +150,6 @@ class Sigmoid(Activation):
             vjp=lambda op, p, g, input: op.vjp(p, np.ones_like(g), input=input),
         ),
     )
-
-
-def _sigmoid(x: Array) -> Array:
-    """1 / (1 + e^−x). Far below 0, where e^−x overflows, that is e^x to the last bit."""
-    with np.errstate(over="ignore"):
-        y = np.asarray(np.negative(x))
-        np.exp(y, out=y)  # in place throughout: fresh memory costs more than the arithmetic
-        y += 1.0
-        np.divide(1.0, y, out=y)
-    far = x < -700.0
-    return np.where(far, np.exp(np.minimum(x, 0.0)), y) if far.any() else y
 
 
 class Tanh(Activation):

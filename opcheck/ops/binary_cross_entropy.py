@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.families.losses import (
-    REDUCE,
-    REDUCTION,
-    REDUCTION_MISTAKES,
-    REDUCTIONS,
-    SIZE_AVERAGE,
+from opcheck.families.binary_losses import (
+    SHAPES,
+    TARGET,
+    WEIGHT,
     WEIGHT_MISTAKES,
-    Loss,
-    broadcast_into,
-    broadcast_place,
-    same_shape,
+    BinaryLoss,
+    sampled_target,
+    sampled_weights,
 )
+from opcheck.families.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE, broadcast_place
 from opcheck.families.roundoff import BinaryCrossEntropyRounding
 from opcheck.language import say
 from opcheck.params import Params
@@ -32,7 +30,7 @@ LOWEST_LOG = -100.0
 SMALLEST_DIVISOR = float(np.float32(1e-12))  # torch holds it in float32, also for float64
 
 
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(BinaryLoss):
     name = "binary_cross_entropy"
     aliases = ("bce", "BCELoss", "nn.BCELoss")
     second_derivative = False  # torch adds 1e-12 to the divisor there, where the gradient holds it at 1e-12
@@ -42,18 +40,12 @@ class BinaryCrossEntropy(Loss):
     source = "Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90; torch.nn.functional"
     arguments = (
         Input("input", "x", "*", "probabilities of yes", default="unit"),
-        Input("target", "t", "*", "1 for yes and 0 for no, or a probability", default="binary"),
-        Input("weight", "w", "*", "one factor for each element, or broadcast to them", optional=True,
-              differentiable=False, default="ones"),
+        TARGET,
+        WEIGHT,
         SIZE_AVERAGE,
         REDUCE,
         REDUCTION,
-    )  # fmt: skip
-
-    def loss_shape(self, p: Params, shapes: Mapping[str, Shape]) -> Shape:
-        shape = same_shape(shapes)
-        broadcast_into(shapes, "weight", shape)
-        return shape
+    )
 
     def check(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> None:
         for name, array in (("input", input), ("target", target)):
@@ -75,9 +67,10 @@ class BinaryCrossEntropy(Loss):
 
     def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
         x, t = input[at], target[at]
-        log_p = named("logp", maximum(log(x), LOWEST_LOG), at)
-        log_q = named("logq", maximum(log(1 - x), LOWEST_LOG), at)
-        loss = detach(-(t * log_p + (1 - t) * log_q))
+        held_x, held_t = detach(x), detach(t)  # the loss itself has no slopes but those declared
+        log_p = named("logp", maximum(log(held_x), LOWEST_LOG), at)
+        log_q = named("logq", maximum(log(1 - held_x), LOWEST_LOG), at)
+        loss = -(held_t * log_p + (1 - held_t) * log_q)
         loss = with_slope(loss, x, (x - t) / maximum(x * (1 - x), SMALLEST_DIVISOR))
         loss = with_slope(loss, t, log(1 - x) - log(x))
         return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss
@@ -89,34 +82,20 @@ class BinaryCrossEntropy(Loss):
         losses = (target - 1.0) * no - target * yes
         return np.asarray(losses if weight is None else losses * weight)
 
-    def losses_vjp(
-        self, p: Params, cotangent: Any, *, input: Array, target: Array, weight: Array | None = None
-    ) -> dict[str, Array]:
-        g = cotangent if weight is None else cotangent * weight
-        by_input, by_target = _slopes(input, target)
-        return {"input": np.asarray(by_input * g), "target": np.asarray(by_target * g)}
-
-    def losses_jvp(
-        self, p: Params, tangents: dict[str, Array], *, input: Array, target: Array, weight: Array | None = None
-    ) -> Array:
-        slopes = dict(zip(("input", "target"), _slopes(input, target), strict=True))
-        tangent = sum((slopes[name] * each for name, each in tangents.items()), np.zeros(input.shape))
-        return np.asarray(tangent if weight is None else tangent * weight)
+    def slopes(self, input: Array, target: Array) -> tuple[Array, Array]:
+        """torch's."""
+        by_input = (input - target) / np.maximum((1.0 - input) * input, SMALLEST_DIVISOR)
+        return by_input, np.log1p(-input) - np.log(input)
 
     # --- cases ------------------------------------------------------------------------------------------------
 
     def sample(self, chooser: Chooser) -> Case:
-        shape = chooser.choice([(4,), (2, 2), (), (1,), (2, 3), (0, 3), (2, 1, 4)])
-        x, t = chooser.unit(*shape), chooser.unit(*shape)
-        if chooser.choice([False, True]):
-            t = chooser.classes(shape, (0, 1)).astype(float)
+        shape = chooser.choice(SHAPES)
+        x, t = chooser.unit(*shape), sampled_target(chooser, shape)
         if chooser.choice([False, True]):  # inputs that a sigmoid rounded to 0 and 1
             ends = chooser.classes(shape, (0, 1, 2))
             x = np.where(ends == 2, x, ends.astype(float))
-        arrays = {"input": x, "target": t}
-        repeated = chooser.choice([None, shape, shape[-1:], shape[:-1] + (1,) * len(shape[-1:])])
-        if repeated is not None:
-            arrays["weight"] = chooser.positive(*repeated)
+        arrays = {"input": x, "target": t, **sampled_weights(chooser, shape, "weight")}
         return Case(self.name, arrays, dict(chooser.choice(REDUCTIONS)))
 
     mistakes = (
@@ -158,11 +137,6 @@ class BinaryCrossEntropy(Loss):
             vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
         ),
     )
-
-
-def _slopes(x: Array, t: Array) -> tuple[Array, Array]:
-    """torch's derivatives of one loss by input and by target."""
-    return (x - t) / np.maximum((1.0 - x) * x, SMALLEST_DIVISOR), np.log1p(-x) - np.log(x)
 
 
 def _log(x: Array) -> Array:

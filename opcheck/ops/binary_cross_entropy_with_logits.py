@@ -6,18 +6,17 @@ from typing import Any
 import numpy as np
 
 from opcheck.choosers import Chooser
-from opcheck.families.losses import (
-    REDUCE,
-    REDUCTION,
-    REDUCTION_MISTAKES,
-    REDUCTIONS,
-    SIZE_AVERAGE,
+from opcheck.families import elementwise
+from opcheck.families.binary_losses import (
+    SHAPES,
+    TARGET,
+    WEIGHT,
     WEIGHT_MISTAKES,
-    Loss,
-    broadcast_into,
-    broadcast_place,
-    same_shape,
+    BinaryLoss,
+    sampled_target,
+    sampled_weights,
 )
+from opcheck.families.losses import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE, broadcast_place
 from opcheck.families.roundoff import LogitsRounding
 from opcheck.language import say
 from opcheck.params import Params
@@ -25,7 +24,7 @@ from opcheck.spec import Array, Case, Input, Mistake, Shape
 from opcheck.tracing import detach, exp, log1p, minimum, named, sigmoid, with_slope
 
 
-class BinaryCrossEntropyWithLogits(Loss):
+class BinaryCrossEntropyWithLogits(BinaryLoss):
     name = "binary_cross_entropy_with_logits"
     aliases = ("bce_with_logits", "BCEWithLogitsLoss", "nn.BCEWithLogitsLoss", "sigmoid_cross_entropy")
     summary = "binary cross-entropy of sigmoid(input), without its overflow"
@@ -37,21 +36,13 @@ class BinaryCrossEntropyWithLogits(Loss):
     )
     arguments = (
         Input("input", "x", "*", "logits"),
-        Input("target", "t", "*", "1 for yes and 0 for no, or a probability", default="binary"),
-        Input("weight", "w", "*", "one factor for each element, or broadcast to them", optional=True,
-              differentiable=False, default="ones"),
+        TARGET,
+        WEIGHT,
         SIZE_AVERAGE,
         REDUCE,
         REDUCTION,
-        Input("pos_weight", "p", "*", "one factor for each yes, or broadcast to them", optional=True,
-              differentiable=False, default="ones"),
-    )  # fmt: skip
-
-    def loss_shape(self, p: Params, shapes: Mapping[str, Shape]) -> Shape:
-        shape = same_shape(shapes)
-        broadcast_into(shapes, "weight", shape)
-        broadcast_into(shapes, "pos_weight", shape)
-        return shape
+        WEIGHT._replace(name="pos_weight", symbol="p", help="one factor for each yes, or broadcast to them"),
+    )
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         return (
@@ -64,17 +55,17 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None, pos_weight: Any = None) -> Any:
         x, t = input[at], target[at]
-        rest = log1p(exp(-abs(x)))
-        log_sigma = named("logσ", minimum(x, 0) - rest, at)
+        held_x, held_t = detach(x), detach(t)  # the loss itself has no slopes but those declared
+        log_sigma = named("logσ", _log_sigma(held_x), at)
         if pos_weight is None:
-            loss = (1 - t) * x - log_sigma
+            loss = (1 - held_t) * held_x - log_sigma
             by_input, by_target = sigmoid(x) - t, -x
         else:
-            yes = pos_weight[broadcast_place(at, pos_weight.shape)] * t
-            loss = (1 - t) * x - (yes + 1 - t) * log_sigma
-            by_input = (yes + 1 - t) * sigmoid(x) - yes
-            by_target = minimum(-x, 0) - rest - pos_weight[broadcast_place(at, pos_weight.shape)] * log_sigma
-        loss = with_slope(with_slope(detach(loss), x, by_input), t, by_target)
+            factor = pos_weight[broadcast_place(at, pos_weight.shape)]
+            loss = (1 - held_t) * held_x - (factor * held_t + 1 - held_t) * log_sigma
+            by_input = (factor * t + 1 - t) * sigmoid(x) - factor * t
+            by_target = _log_sigma(-x) - factor * _log_sigma(x)
+        loss = with_slope(with_slope(loss, x, by_input), t, by_target)
         return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss
 
     # --- fast reference ---------------------------------------------------------------------------------------
@@ -88,46 +79,19 @@ class BinaryCrossEntropyWithLogits(Loss):
         losses = (1.0 - target) * input - log_sigma
         return np.asarray(losses if weight is None else losses * weight)
 
-    def losses_vjp(
-        self,
-        p: Params,
-        cotangent: Any,
-        *,
-        input: Array,
-        target: Array,
-        weight: Array | None = None,
-        pos_weight: Array | None = None,
-    ) -> dict[str, Array]:
-        g = cotangent if weight is None else cotangent * weight
-        by_input, by_target = _slopes(input, target, pos_weight)
-        return {"input": np.asarray(by_input * g), "target": np.asarray(by_target * g)}
-
-    def losses_jvp(
-        self,
-        p: Params,
-        tangents: dict[str, Array],
-        *,
-        input: Array,
-        target: Array,
-        weight: Array | None = None,
-        pos_weight: Array | None = None,
-    ) -> Array:
-        slopes = dict(zip(("input", "target"), _slopes(input, target, pos_weight), strict=True))
-        tangent = sum((slopes[name] * each for name, each in tangents.items()), np.zeros(input.shape))
-        return np.asarray(tangent if weight is None else tangent * weight)
+    def slopes(self, input: Array, target: Array, pos_weight: Array | None = None) -> tuple[Array, Array]:
+        if pos_weight is None:
+            return elementwise.sigmoid(input) - target, -input
+        yes, rest = pos_weight * target, np.log1p(np.exp(-np.abs(input)))
+        by_target = np.minimum(-input, 0.0) - rest - pos_weight * (np.minimum(input, 0.0) - rest)
+        return (yes + 1.0 - target) * elementwise.sigmoid(input) - yes, by_target
 
     # --- cases ------------------------------------------------------------------------------------------------
 
     def sample(self, chooser: Chooser) -> Case:
-        shape = chooser.choice([(4,), (2, 2), (), (1,), (2, 3), (0, 3), (2, 1, 4)])
-        x, t = chooser.array(*shape), chooser.unit(*shape)
-        if chooser.choice([False, True]):
-            t = chooser.classes(shape, (0, 1)).astype(float)
-        arrays = {"input": x, "target": t}
-        for name in ("weight", "pos_weight"):
-            repeated = chooser.choice([None, shape, shape[-1:], shape[:-1] + (1,) * len(shape[-1:])])
-            if repeated is not None:
-                arrays[name] = chooser.positive(*repeated)
+        shape = chooser.choice(SHAPES)
+        arrays = {"input": chooser.array(*shape), "target": sampled_target(chooser, shape)}
+        arrays |= sampled_weights(chooser, shape, "weight", "pos_weight")
         return Case(self.name, arrays, dict(chooser.choice(REDUCTIONS)))
 
     mistakes = (
@@ -141,12 +105,12 @@ class BinaryCrossEntropyWithLogits(Loss):
         Mistake(
             "sigmoid_twice",
             "The input went through a sigmoid before; with_logits takes logits and does that itself.",
-            forward=lambda op, p, input, **a: op.forward(p, input=_sigmoid(input), **a),
+            forward=lambda op, p, input, **a: op.forward(p, input=elementwise.sigmoid(input), **a),
         ),
         Mistake(
             "logarithm_of_sigmoid",
             "The sigmoid rounds to 0 or 1 for large logits, and then its logarithm is −∞.",
-            forward=lambda op, p, **a: _variant(op, p, _sigmoid, **a),
+            forward=lambda op, p, **a: _variant(op, p, elementwise.sigmoid, **a),
         ),
         Mistake(
             "pos_weight_on_both_terms",
@@ -166,24 +130,14 @@ class BinaryCrossEntropyWithLogits(Loss):
         Mistake(
             "gradient_times_sigmoid_slope",
             "The gradient was multiplied by σ(x)·(1 − σ(x)), which cancels: it is σ(x) − t.",
-            vjp=lambda op, p, g, input, **a: _times(op.vjp(p, g, input=input, **a), _sigmoid(input) * _sigmoid(-input)),
+            vjp=lambda op, p, g, input, **a: _times(op.vjp(p, g, input=input, **a), _sigmoid_slope(input)),
         ),
     )
 
 
-def _sigmoid(x: Array) -> Array:
-    e = np.exp(-np.abs(x))
-    divisor = 1.0 + e
-    return np.divide(np.where(x >= 0, 1.0, e), divisor, out=np.asarray(divisor))
-
-
-def _slopes(x: Array, t: Array, pos_weight: Array | None) -> tuple[Array, Array]:
-    """The derivatives of one loss by input and by target."""
-    if pos_weight is None:
-        return _sigmoid(x) - t, -x
-    yes, rest = pos_weight * t, np.log1p(np.exp(-np.abs(x)))
-    by_target = np.minimum(-x, 0.0) - rest - pos_weight * (np.minimum(x, 0.0) - rest)
-    return (yes + 1.0 - t) * _sigmoid(x) - yes, by_target
+def _log_sigma(x: Any) -> Any:
+    """The definition's logarithm of σ(x), whose exponential cannot overflow."""
+    return minimum(x, 0) - log1p(exp(-abs(x)))
 
 
 def _variant(op: Any, p: Params, probability: Any, input: Array, target: Array, **weights: Array) -> Array:
@@ -203,8 +157,12 @@ def _on_both_terms(op: Any, p: Params, pos_weight: Any = None, weight: Any = Non
 def _without_sigmoid(op: Any, p: Params, g: Any, input: Array, **others: Array) -> dict[str, Array]:
     right: dict[str, Array] = op.vjp(p, g, input=input, **others)
     with np.errstate(all="ignore"):
-        slope, _ = _slopes(input, others["target"], others.get("pos_weight"))
+        slope, _ = op.slopes(input, **{name: array for name, array in others.items() if name != "weight"})
         return _times(right, (input - others["target"]) / slope)
+
+
+def _sigmoid_slope(x: Array) -> Array:
+    return elementwise.sigmoid(x) * elementwise.sigmoid(-x)
 
 
 def _times(gradients: dict[str, Array], factor: Any) -> dict[str, Array]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from opcheck.choosers import Chooser
 from opcheck.families import pooling
+from opcheck.families.elementwise import kept
 from opcheck.families.roundoff import Selection
-from opcheck.families.selection import kept
 from opcheck.language import say
 from opcheck.params import Flag
 from opcheck.spec import Array, Case, Mistake, Param, Params, Shape

@@ -82,7 +82,7 @@ class SGD(Optimiser):
         g = sloped(p, param, gradient)
         if not p.momentum:
             return {"param": param - p.lr * g}
-        v = g if momentum_buffer is None else p.momentum * momentum_buffer + (1.0 - p.dampening) * g
+        v = g.copy() if momentum_buffer is None else p.momentum * momentum_buffer + (1.0 - p.dampening) * g
         along = g + p.momentum * v if p.nesterov else v
         return {"param": param - p.lr * along, "momentum_buffer": v}
 
