@@ -9,6 +9,7 @@ the last place of float32 from the exact value unless the float64 computation it
 widest. Whole-number arrays count as float64, except classes and indices.
 """
 
+import textwrap
 from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any
@@ -131,14 +132,26 @@ def _traced(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
 
 def _document(op: Op) -> str:
     """The docstring that follows from the declaration."""
-    lines = [f"{op.summary}.", "", f"    {op.formula}", ""]
+    head = [f"{op.summary}.", "", f"    {op.formula}", ""]
+    lines = [f"{op.name}{op.signature}", ""]
     for spec in op.inputs:
-        lines.append(f"{spec.name} ({spec.letters}): {spec.help}{' (optional)' if spec.optional else ''}")
+        optional = say(" (optional)") if spec.optional else ""
+        lines.append(f"{spec.name} ({spec.letters}): {spec.help}{optional}")
     for param in op.params:
-        lines.append(f"{param.name}: {param.help}; {param.kind.describe()}")
-    lines += [f"Returns {', '.join(f'{out.name} ({out.letters})' for out in op.outputs)}."]
-    lines += ["Raises opcheck.Refused (a ValueError) for what torch refuses.", f"Source: {op.source}"]
-    return "\n".join(lines)
+        symbol = f" ({param.symbol})" if param.symbol else ""
+        lines.append(f"{param.name}{symbol}: {param.help}; {param.kind.describe()}")
+    lines += [
+        "",
+        say("Returns {outputs}.", outputs=", ".join(f"{out.name} ({out.letters})" for out in op.outputs)),
+        say("Arrays are numpy's, or what numpy reads; class numbers are int64 or uint8."),
+        say("Computed in float64; the result has the widest dtype of the real arrays, and is rounded to it once."),
+        say("Raises opcheck.Refused, a ValueError or TypeError that says what is allowed, for what torch refuses."),
+        say("Gradients: {op}.vjp(cotangent, ...) by input name; {op}.jvp(tangents by input name, ...).", op=op.name),
+        say("Formula: {source}.", source=op.source),
+    ]
+    body = [part for line in lines for part in textwrap.wrap(line, 100, subsequent_indent="    ") or [""]]
+    call, result = op.example
+    return "\n".join([*head, *body, "", f">>> from opcheck.reference import {op.name}", f">>> {call}", result])
 
 
 @cache

@@ -78,6 +78,7 @@ class Op(ABC):
     summary: str  # one line for `opcheck ops`
     formula: str  # one element, as a textbook prints it
     source: str  # where the formula is from
+    example: tuple[str, str]  # a call of the reference function, and what Python shows of its result
     arguments: tuple[Input | Param, ...]  # in torch's order
     outputs: tuple[Output, ...]
     aliases: tuple[str, ...] = ()

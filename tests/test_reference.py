@@ -1,5 +1,6 @@
 """How a reference function is called: arguments bound as Python binds them, checked once, and left alone."""
 
+import doctest
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,22 @@ def test_a_tangent_of_nothing_is_refused() -> None:
 def test_a_cotangent_has_the_shape_of_its_output(given: Any) -> None:
     with pytest.raises(Refused, match=r"the cotangent has the shape of the output, \(3,\)"):
         reference.relu.vjp(given, np.ones(3))
+
+
+@OPERATORS
+def test_the_documentation_says_what_a_caller_needs(op: Op) -> None:
+    document = reference.function(op.name).__doc__ or ""
+    assert all(len(line) <= 100 or op.formula in line for line in document.splitlines())
+    flowing = " ".join(document.split())
+    for each in (*op.inputs, *op.outputs):
+        assert f"{each.name} ({each.letters})" in flowing
+    for word in (op.formula, op.source, "opcheck.Refused", "float64", *(f"{each.name}" for each in op.params)):
+        assert " ".join(word.split()) in flowing
+
+
+@OPERATORS
+def test_the_example_in_the_documentation_runs(op: Op) -> None:
+    document = reference.function(op.name).__doc__ or ""
+    test = doctest.DocTestParser().get_doctest(document, {}, op.name, None, None)
+    assert len(test.examples) == 2
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0

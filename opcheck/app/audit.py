@@ -29,7 +29,7 @@ def audit_module(options: dict[str, Any]) -> int:
 
         TorchEager(device)  # raises CouldNotRun where there is no such device
         module, inputs = module.to(device), [each.to(device) if hasattr(each, "to") else each for each in inputs]
-    result = audit(module, *inputs, seed=options["seed"] or 0)
+    result = audit(module, *inputs, seed=options["seed"] or 0, strict_precision=options["strict_precision"])
     if options["as_json"]:
         deviating = [{"leaf": name, **verdict_to_json(verdict)} for name, verdict in result.deviating]
         click.echo(
@@ -37,6 +37,7 @@ def audit_module(options: dict[str, Any]) -> int:
                 {
                     "schema": "opcheck.audit/1", "agrees": result.agrees, "checked": result.checked,
                     "unknown": result.unknown, "deviating": deviating,
+                    "lower_precision": [{"leaf": name, **verdict_to_json(each)} for name, each in result.lower],
                 }
             )
         )  # fmt: skip

@@ -176,6 +176,9 @@ def notes(report: Report) -> list[str]:
     lines += [*tiers(report), *lower_precisions(report)]
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {n} cases", name=identifier, n=count))
+    if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only
+        switches = ", ".join(f"{name}={value}" for name, value in report.settings.items())
+        lines.append(say("torch's switches: {switches}", switches=switches))
     version = f", {report.version}" if report.version else ""
     failed = sum(row.failed for row in report.rows.values())
     result = say("{n} checks differ", n=failed) if failed else say("all agree")

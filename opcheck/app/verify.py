@@ -38,7 +38,7 @@ INTERRUPTED = 130  # as a shell has it
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time for each operator and type instead.")
 @click.option("--exhaustive", is_flag=True, help="Every combination of parameters in a small scope, up to --cases.")
 @click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: a fresh one, printed]")
-@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core]")
+@click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core; 2 on CUDA]")
 @click.option("--in-process", is_flag=True, help="No worker process: faster to start, but a crash ends the run.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a worker process has for one "
               "case.  [default: 60]")  # fmt: skip
@@ -110,7 +110,7 @@ def run(options: dict[str, Any]) -> int:
             seconds=options["seconds"],
             seed=options["seed"],
             claims=options["claims"].split(",") if options["claims"] else None,
-            jobs=0 if options["in_process"] else options["jobs"] or cores(),
+            jobs=0 if options["in_process"] else options["jobs"] or default_jobs(options["device"]),
             executor=connect(options["executor"]),
             exhaustive=options["exhaustive"],
             known=not options["no_known"],
@@ -136,6 +136,11 @@ def run(options: dict[str, Any]) -> int:
     if not report.agrees:
         return 1
     return INTERRUPTED if report.interrupted else 0
+
+
+def default_jobs(device: str) -> int:
+    """One process for each core; a GPU is shared, and each process takes memory of it for itself."""
+    return cores() if device == "cpu" else min(cores(), 2)
 
 
 def cores() -> int:

@@ -24,6 +24,8 @@ KNOWN = {
     "tinygrad": ("tiny", "Tinygrad"),
 }
 
+ON_CPU = ("jax", "onnx", "onnxruntime", "tinygrad")
+
 _LOADING = threading.Lock()
 
 
@@ -35,6 +37,12 @@ def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -
     if isinstance(implementation, Backend):
         return implementation
     if isinstance(implementation, str) and implementation in KNOWN:
+        if device != "cpu" and implementation in ON_CPU:
+            raise Refused(
+                say("{name} runs on the CPU here", name=implementation),
+                got=f"--device {device}",
+                fix=say("--device cuda is for torch: its operators, functions of tensors and modules"),
+            )
         module, name = KNOWN[implementation]
         kind = getattr(importlib.import_module(f"opcheck.backends.{module}"), name)
         backend: Backend = kind(device)

@@ -57,7 +57,6 @@ class Backend(ABC):
 
     name: str
     layouts: tuple[str, ...] = ("contiguous",)
-    may_reduce_precision = False  # whether the hardware's lower precision is on by default (TF32 on CUDA)
     concurrent = True  # whether two threads may call it at once
 
     def version(self) -> str:
@@ -67,6 +66,10 @@ class Backend(ABC):
     def settings(self) -> dict[str, Any]:
         """Switches that change the numbers (TF32, reduced-precision reductions), for the report."""
         return {}
+
+    def is_lost(self) -> bool:
+        """Whether the device answers nothing any more, so that this process can check nothing more on it."""
+        return False
 
     def unavailable(self, op: Op, dtype: str) -> str:
         """Why this backend has nothing to check for `op` in `dtype`; empty if it has."""

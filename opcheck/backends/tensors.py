@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends import device as devices
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
@@ -21,20 +22,18 @@ class TensorBackend(Backend):
 
     def __init__(self, device: str = "cpu") -> None:
         self.torch = require_torch()
-        self.device = device
-        self.may_reduce_precision = device.startswith("cuda")
-        if device.startswith("cuda") and not self.torch.cuda.is_available():
-            raise CouldNotRun(
-                say("torch finds no CUDA device here: use --device cpu, or run on a machine that has one")
-            )
+        self.device = devices.checked(self.torch, device)
 
     def version(self) -> str:
-        torch = self.torch
-        where = f", {torch.cuda.get_device_name(self.device)}" if self.device.startswith("cuda") else ""
-        return f"torch {torch.__version__}{where}"
+        return devices.described(self.torch, self.device)
 
     def settings(self) -> dict[str, Any]:
-        return switches(self.torch) if self.device.startswith("cuda") else {"threads": self.torch.get_num_threads()}
+        if self.device == "cpu":
+            return {"threads": self.torch.get_num_threads()}
+        return devices.switches(self.torch)
+
+    def is_lost(self) -> bool:
+        return devices.is_lost(self.torch, self.device)
 
 
 def require_torch() -> Any:
@@ -44,18 +43,6 @@ def require_torch() -> Any:
     except ImportError:
         raise CouldNotRun(say("torch is not installed: pip install 'opcheck[torch]'")) from None
     return torch
-
-
-def switches(torch: Any) -> dict[str, Any]:
-    """torch's switches that change the numbers on CUDA, as they stand."""
-    return {
-        "cudnn.allow_tf32": torch.backends.cudnn.allow_tf32,
-        "matmul.allow_tf32": torch.backends.cuda.matmul.allow_tf32,
-        "cudnn.benchmark": torch.backends.cudnn.benchmark,
-        "cudnn.deterministic": torch.backends.cudnn.deterministic,
-        "allow_fp16_reduced_precision_reduction": torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction,
-        "allow_bf16_reduced_precision_reduction": torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
-    }
 
 
 class TensorSession(Session):
@@ -115,6 +102,8 @@ class TensorSession(Session):
 
     def attempt(self) -> None:
         self.call(dict(self.tensors))
+        if self.device != "cpu":  # a kernel runs on after the call; what it does wrong belongs to this one
+            self.torch.cuda.synchronize(self.device)
 
     def outputs(self) -> Outputs:
         return {name: to_numpy(self.torch, each) for name, each in self.results().items()}

@@ -35,6 +35,7 @@ class TorchModule(TensorBackend):
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
         module: Any = self.candidate(**self._constructor(op, case))
+        module = module.to(self.device)  # it may have buffers of its own
         owned = {name for name, _ in module.named_parameters()} & set(case.arrays)
 
         def call(tensors: dict[str, Any]) -> Any:

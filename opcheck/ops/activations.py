@@ -58,6 +58,7 @@ class ReLU(Activation):
     aliases = ("nn.ReLU", "ReLU")
     summary = "negative numbers become 0"
     formula = "y = max(0, x)"
+    example = "relu([-1, 0, 2])", "array([0., 0., 2.])"
     rounding = Selection()
     arguments = (
         *Activation.arguments,
@@ -110,6 +111,7 @@ class Sigmoid(Activation):
     aliases = ("nn.Sigmoid", "Sigmoid", "logistic")
     summary = "squashes a number into 0 to 1"
     formula = "y = σ(x) = 1 / (1 + e^−x)"
+    example = "sigmoid([-1, 0, 1])", "array([0.26894142, 0.5       , 0.73105858])"
     rounding = SigmoidRounding()
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
@@ -157,6 +159,7 @@ class Tanh(Activation):
     aliases = ("nn.Tanh", "Tanh")
     summary = "squashes a number into -1 to 1"
     formula = "y = tanh(x) = (e^x − e^−x) / (e^x + e^−x)"
+    example = "tanh([-1, 0, 1])", "array([-0.76159416,  0.        ,  0.76159416])"
     rounding = TanhRounding()
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:

@@ -34,6 +34,10 @@ class Adam(Optimiser):
     aliases = ("Adam", "optim.Adam")
     summary = "one step of Adam: a mean of gradients over the root of a mean of their squares, both corrected"
     formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = θ − lr·m̂/(√(v̂) + ε)"
+    example = (
+        "adam([1, 2], [0.5, -0.5], lr=0.1)",
+        "(array([0.9, 2.1]), array([ 0.05, -0.05]), array([0.00025, 0.00025]))",
+    )
     source = "Kingma and Ba, Adam (2015), algorithm 1; amsgrad: Reddi, Kale and Kumar (2018); torch.optim.Adam"
     arguments: tuple[Input | Param, ...] = (
         PARAM,
@@ -190,6 +194,10 @@ class AdamW(Adam):
     aliases = ("AdamW", "optim.AdamW")
     summary = "one step of Adam whose weight decay shrinks the parameters instead of joining the gradient"
     formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = (1 − lr·λ)·θ − lr·m̂/(√(v̂) + ε)"
+    example = (
+        "adamw([1, 2], [0.5, -0.5], lr=0.1)",
+        "(array([0.899, 2.098]), array([ 0.05, -0.05]), array([0.00025, 0.00025]))",
+    )
     source = "Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2; torch.optim.AdamW"
     arguments = tuple(SHRINKING if each is WEIGHT_DECAY else each for each in Adam.arguments)
 

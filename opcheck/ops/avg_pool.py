@@ -198,6 +198,7 @@ class AvgPool1d(AvgPool):
     aliases = ("nn.AvgPool1d", "AvgPool1d")
     summary = "the mean of each window along the input"
     formula = "y[n,c,i] = Σ_u x[n,c, i·s+u−p] / divisor"
+    example = "avg_pool1d([[3, 1, 2, 5]], 2)", "array([[2. , 3.5]])"
 
 
 class AvgPool2d(AvgPool):
@@ -206,6 +207,7 @@ class AvgPool2d(AvgPool):
     aliases = ("nn.AvgPool2d", "AvgPool2d")
     summary = "the mean of each window of the input"
     formula = "y[n,c,i,j] = Σ_u Σ_v x[n,c, i·s+u−p, j·s+v−p] / divisor"
+    example = "avg_pool2d([[[1, 2, 5, 6], [3, 4, 7, 8]]], 2)", "array([[[2.5, 6.5]]])"
 
 
 OPS = (AvgPool1d(), AvgPool2d())

@@ -37,6 +37,7 @@ class BinaryCrossEntropy(BinaryLoss):
     summary = "mean of −log of the probability that was given to the right answer, yes or no"
     rounding = BinaryCrossEntropyRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( t[i]·log x[i] + (1 − t[i])·log(1 − x[i]) )"
+    example = "binary_cross_entropy([0.5, 0.25], [1, 0])", "array(0.49041463)"
     source = "Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90; torch.nn.functional"
     arguments = (
         Input("input", "x", "*", "probabilities of yes", default="unit"),

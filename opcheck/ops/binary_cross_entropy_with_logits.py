@@ -30,6 +30,7 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
     summary = "binary cross-entropy of sigmoid(input), without its overflow"
     rounding = LogitsRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( p[i]·t[i]·log σ(x[i]) + (1 − t[i])·log(1 − σ(x[i])) )"
+    example = "binary_cross_entropy_with_logits([0, 2], [1, 0])", "array(1.4100376)"
     source = (
         "Bishop, Pattern Recognition and Machine Learning (2006), equations 4.90 and 4.91; "
         "torch.nn.functional.binary_cross_entropy_with_logits"

@@ -286,6 +286,7 @@ class Conv1d(Conv):
     aliases = ("nn.Conv1d", "Conv1d")
     summary = "a kernel slides along the input; each place gives a dot product"
     formula = "y[n,o,i] = b[o] + Σ_c Σ_u x[n,c, i·s+u·d−p]·w[o,c,u]"
+    example = "conv1d([[1, 2, 3, 4]], [[[1, 0, -1]]])", "array([[-2., -2.]])"
 
 
 class Conv2d(Conv):
@@ -294,6 +295,7 @@ class Conv2d(Conv):
     aliases = ("nn.Conv2d", "Conv2d")
     summary = "a kernel slides over the input; each place gives a dot product"
     formula = "y[n,o,i,j] = b[o] + Σ_c Σ_u Σ_v x[n,c, i·s+u·d−p, j·s+v·d−p]·w[o,c,u,v]"
+    example = "conv2d([[[1, 2, 3], [4, 5, 6]]], [[[[1, 0], [0, 1]]]])", "array([[[6., 8.]]])"
 
 
 OPS = (Conv1d(), Conv2d())

@@ -33,6 +33,7 @@ class CrossEntropy(ClassLoss):
     summary = "mean of the negated log-probabilities that softmax gives to the right classes"
     rounding = ClassRounding(logits=True)
     formula = "ℓ[n] = −w[t[n]]·log( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
+    example = "cross_entropy([[1, 2, 3]], [2])", "array(0.40760596)"
     source = (
         "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing: Szegedy et al., "
         "Rethinking the Inception Architecture (2016), section 7; torch.nn.functional.cross_entropy"

@@ -43,6 +43,7 @@ class Linear(Op):
     aliases = ("nn.Linear", "Linear")
     summary = "dot product of the input with each row of the weight, plus a bias"
     formula = "y[n,o] = b[o] + Σ_i x[n,i]·w[o,i]"
+    example = "linear([1, 2], [[3, 4], [5, 6]], [7, 8])", "array([18., 25.])"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 6.3; torch.nn.functional.linear"
     arguments = (
         Input("input", "x", "* In", "any number of leading dimensions, then In features"),

@@ -260,6 +260,7 @@ class MaxPool1d(MaxPool):
     aliases = ("nn.MaxPool1d", "MaxPool1d")
     summary = "the largest number of each window along the input"
     formula = "y[n,c,i] = max_u x[n,c, i·s+u·d−p]"
+    example = "max_pool1d([[3, 1, 2, 5]], 2)", "array([[3., 5.]])"
 
 
 class MaxPool2d(MaxPool):
@@ -268,6 +269,7 @@ class MaxPool2d(MaxPool):
     aliases = ("nn.MaxPool2d", "MaxPool2d")
     summary = "the largest number of each window of the input"
     formula = "y[n,c,i,j] = max_{u,v} x[n,c, i·s+u·d−p, j·s+v·d−p]"
+    example = "max_pool2d([[[1, 2, 5, 6], [3, 4, 7, 8]]], 2)", "array([[[4., 8.]]])"
 
 
 OPS = (MaxPool1d(), MaxPool2d())

@@ -28,6 +28,7 @@ class MSELoss(Loss):
     summary = "mean of the squared differences between input and target"
     rounding = MeanSquares()
     formula = "L = (1/n)·Σ_i (x[i] − t[i])²"
+    example = "mse_loss([1, 2], [1, 4])", "array(2.)"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.1.4; torch.nn.functional.mse_loss"
     arguments = (
         Input("input", "x", "*", "what was predicted"),

@@ -29,6 +29,7 @@ class NLLLoss(ClassLoss):
     summary = "mean of the negated log-probabilities of the right classes"
     rounding = ClassRounding(logits=False)
     formula = "ℓ[n] = −w[t[n]]·x[n,t[n]],   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
+    example = "nll_loss([[-0.5, -1.0]], [1])", "array(1.)"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.5; torch.nn.functional.nll_loss"
     arguments = (
         Input("input", "x", "N C *", "log-probabilities, or only C of them", default="negative"),

@@ -43,6 +43,10 @@ class RMSprop(Optimiser):
     aliases = ("RMSprop", "optim.RMSprop", "rms_prop")
     summary = "one step along the gradient, divided by the root of a running mean of its squares"
     formula = "s′ = α·s + (1 − α)·g²,   θ′ = θ − lr·g/(√(s′) + ε)"
+    example = (
+        "rmsprop([1, 2], [0.5, -0.5], lr=0.1)",
+        "(array([1.99999961e-07, 2.99999980e+00]), array([0.0025, 0.0025]))",
+    )
     source = (
         "Tieleman and Hinton, Lecture 6.5: RMSProp (2012); centred: Graves, Generating Sequences With Recurrent Neural "
         "Networks (2013), equations 38 to 45; torch.optim.RMSprop"

@@ -31,6 +31,7 @@ class SGD(Optimiser):
     aliases = ("SGD", "optim.SGD", "momentum", "gradient_descent")
     summary = "one step of gradient descent, with momentum, weight decay and Nesterov's look-ahead"
     formula = "v′ = μ·v + (1 − τ)·g,   θ′ = θ − lr·v′"
+    example = "sgd([1, 2], [0.5, -0.5], lr=0.1)", "array([0.95, 2.05])"
     source = "Sutskever et al., On the importance of initialization and momentum (2013), section 2; torch.optim.SGD"
     arguments = (
         PARAM,

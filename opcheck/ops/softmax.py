@@ -135,6 +135,7 @@ class Softmax(AlongDim):
     summary = "numbers become probabilities that add up to 1"
     rounding = SoftmaxRounding()
     formula = "y[i] = e[i] / S   with m = max_k x[k], e[k] = exp(x[k] − m), S = Σ_k e[k]"
+    example = "softmax([1, 2, 3], dim=0)", "array([0.09003057, 0.24472847, 0.66524096])"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         _, e, S = self.shifted(p, at, input)  # noqa: N806  # S is the textbook's letter
@@ -213,6 +214,7 @@ class LogSoftmax(AlongDim):
     summary = "the logarithm of softmax, without its underflow"
     rounding = LogSoftmaxRounding()
     formula = "y[i] = x[i] − m − L   with m = max_k x[k], e[k] = exp(x[k] − m), L = ln Σ_k e[k]"
+    example = "log_softmax([1, 2, 3], dim=0)", "array([-2.40760596, -1.40760596, -0.40760596])"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         m, _, S = self.shifted(p, at, input)  # noqa: N806  # S is the textbook's letter

@@ -12,14 +12,15 @@ import numpy as np
 
 from opcheck import catalog
 from opcheck.backends.base import Backend, Outputs, Session
-from opcheck.backends.tensors import require_torch, to_numpy
+from opcheck.backends.tensors import TensorSession, require_torch, to_numpy
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.correctness import numbers, shape, vjp
 from opcheck.verification.report import Report, sentence
-from opcheck.verification.verdict import Verdict
+from opcheck.verification.run import named
+from opcheck.verification.verdict import Status, Verdict
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Leaf:
     op: Op
     case: Case
     dtype: str
+    module: Any
+    device: str
     outputs: dict[str, Array]
     cotangent: dict[str, Array] = field(default_factory=dict)
     gradients: dict[str, Array] = field(default_factory=dict)
@@ -43,6 +46,7 @@ class Audit:
     checked: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)  # leaves that the catalogue does not have
     deviating: list[tuple[str, Verdict]] = field(default_factory=list)
+    lower: list[tuple[str, Verdict]] = field(default_factory=list)  # explained by a lower precision, such as TF32
 
     @property
     def agrees(self) -> bool:
@@ -56,6 +60,11 @@ class Audit:
         lines = [say("{n} leaves checked: {names}", n=len(self.checked), names=", ".join(self.checked))]
         if self.unknown:
             lines.append(say("not in the catalogue: {names}", names=", ".join(self.unknown)))
+        for name, verdict in self.lower:
+            precision = say(verdict.details["precision"][0])
+            lines.append(
+                say("{name}: {claim} in lower precision: {how}", name=name, claim=verdict.claim, how=precision)
+            )
         for name, verdict in self.deviating:
             lines.append(
                 say("{name} deviates: {claim}: {what}", name=name, claim=verdict.claim, what=sentence(verdict))
@@ -63,9 +72,10 @@ class Audit:
         return "\n".join(lines)
 
 
-def audit(module: Any, *inputs: Any, seed: int = 0) -> Audit:
+def audit(module: Any, *inputs: Any, seed: int = 0, strict_precision: bool = False) -> Audit:
     """Run `module(*inputs)` and its backward pass (for a random cotangent) and check each leaf, layer by layer.
 
+    What a lower precision explains (TF32 on CUDA) is named and does not deviate, unless `strict_precision`.
     Raises Refused where the module is no torch.nn.Module, CouldNotRun without torch.
     """
     torch = require_torch()
@@ -80,9 +90,11 @@ def audit(module: Any, *inputs: Any, seed: int = 0) -> Audit:
         for claim in claims:
             findings = list(claim(check))
             for finding in findings:
-                result.report.add(leaf.op.name, leaf.dtype, finding)
                 if finding.verdict is not None:
-                    result.deviating.append((leaf.name, finding.verdict))
+                    finding.verdict = named(finding.verdict, check, check.backend, "", False, strict_precision)
+                    lower = finding.verdict.status is Status.LOWER_PRECISION
+                    (result.lower if lower else result.deviating).append((leaf.name, finding.verdict))
+                result.report.add(leaf.op.name, leaf.dtype, finding)
             if any(finding.verdict for finding in findings):
                 break
     return result
@@ -95,7 +107,16 @@ class Recorded(Backend):
         self.leaf, self.name = leaf, leaf.name
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> Session:
-        return RecordedSession(self.leaf)
+        if case is self.leaf.case:
+            return RecordedSession(self.leaf)
+        torch, module = require_torch(), self.leaf.module
+
+        def call(tensors: dict[str, Any]) -> Any:
+            """The leaf itself, on other numbers: what its precision is asked with."""
+            held = {name: tensors[name] for name in tensors if torch.is_tensor(getattr(module, name, None))}
+            return torch.func.functional_call(module, held, tuple(t for n, t in tensors.items() if n not in held))
+
+        return TensorSession(torch, op, case, dtype, call, self.leaf.device, layout, gradients)
 
 
 class RecordedSession(Session):
@@ -127,13 +148,22 @@ def known_as(leaf: Any) -> Op | None:
 
 def _recorded(torch: Any, module: Any, inputs: Any, seed: int, unknown: list[str]) -> list[Leaf]:
     """Every call of every known leaf, in order of execution, with the cotangent that reached it."""
-    calls: list[tuple[str, Any, tuple[Any, ...], Any]] = []
+    calls: list[tuple[str, Any, tuple[Any, ...], tuple[Any, ...]]] = []
     cotangents: dict[int, Any] = {}
+    taken: list[tuple[Any, ...]] = []
+
+    # what is given and what is answered are copied at once: a layer may work in place, as ReLU(inplace=True) does
+    def copied(tensors: Any) -> tuple[Any, ...]:
+        each = tensors if isinstance(tensors, tuple) else (tensors,)
+        return tuple(t.detach().clone() if torch.is_tensor(t) else t for t in each)
+
+    def take(leaf: Any, given: tuple[Any, ...]) -> None:
+        taken.append(copied(given))
 
     def hook(name: str) -> Any:
         def keep(leaf: Any, given: tuple[Any, ...], answer: Any) -> None:
             k = len(calls)
-            calls.append((name, leaf, tuple(g.detach().clone() if torch.is_tensor(g) else g for g in given), answer))
+            calls.append((name, leaf, taken.pop(), copied(answer)))
             first = answer[0] if isinstance(answer, tuple) else answer
             if torch.is_tensor(first) and first.requires_grad:
                 first.register_hook(lambda g: cotangents.__setitem__(k, g.detach().clone()))
@@ -146,14 +176,11 @@ def _recorded(torch: Any, module: Any, inputs: Any, seed: int, unknown: list[str
             if known_as(leaf) is None:
                 unknown.append(f"{name or '(itself)'} ({type(leaf).__name__})")
             else:
+                handles.append(leaf.register_forward_pre_hook(take))
                 handles.append(leaf.register_forward_hook(hook(name or type(leaf).__name__)))
     try:
         answer = module(*[i.clone() if torch.is_tensor(i) else i for i in inputs])
         first = answer[0] if isinstance(answer, (tuple, list)) else answer
-        kept = [
-            (n, leaf, g, tuple(t.detach().clone() for t in (a if isinstance(a, tuple) else (a,))))
-            for n, leaf, g, a in calls
-        ]
         if torch.is_tensor(first) and first.requires_grad:
             generator = torch.Generator().manual_seed(seed)
             direction = torch.randn(first.shape, generator=generator, dtype=torch.float64).to(first)
@@ -163,7 +190,7 @@ def _recorded(torch: Any, module: Any, inputs: Any, seed: int, unknown: list[str
     finally:
         for handle in handles:
             handle.remove()
-    return [_leaf(torch, *call, cotangents.get(k)) for k, call in enumerate(kept)]
+    return [_leaf(torch, *call, cotangents.get(k)) for k, call in enumerate(calls)]
 
 
 def _leaf(torch: Any, name: str, leaf: Any, given: tuple[Any, ...], answers: Any, cotangent: Any) -> Leaf:
@@ -180,7 +207,8 @@ def _leaf(torch: Any, name: str, leaf: Any, given: tuple[Any, ...], answers: Any
     case = Case(op.name, {n: to_numpy(torch, t) for n, t in tensors.items()}, {n: _plain(v) for n, v in params.items()})
     _, shapes = op.checked(case)
     outputs = {n: to_numpy(torch, t) for n, t in zip(shapes, answers, strict=True)}
-    made = Leaf(name, op, case, str(answers[0].dtype).removeprefix("torch."), outputs)
+    dtype, device = str(answers[0].dtype).removeprefix("torch."), str(answers[0].device)
+    made = Leaf(name, op, case, dtype, leaf, device, outputs)
     if cotangent is not None:
         made.cotangent = {op.outputs[0].name: to_numpy(torch, cotangent)}
         made.gradients = _gradients(torch, op, leaf, given, tensors, cotangent)
@@ -195,7 +223,7 @@ def _gradients(
     inputs = [g.detach().clone().requires_grad_(g.is_floating_point()) if torch.is_tensor(g) else g for g in given]
     wanted = {n: t for n, t in zip(names, inputs, strict=False) if torch.is_tensor(t) and t.requires_grad}
     wanted |= {n: p for n, p in leaf.named_parameters() if n in tensors and p.requires_grad}
-    answer = leaf(*inputs)
+    answer = leaf(*(i.clone() if torch.is_tensor(i) else i for i in inputs))  # it may work in place
     first = answer[0] if isinstance(answer, tuple) else answer
     found = torch.autograd.grad(first, list(wanted.values()), cotangent, allow_unused=True)
     return {

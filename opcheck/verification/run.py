@@ -42,6 +42,10 @@ class Shard:
     last: int
 
 
+class DeviceLost(Exception):
+    """The implementation took the device down with it: every later call of this process would fail."""
+
+
 Found = list[tuple[Shard, Report]]  # tasks that were done, and what they found
 
 
@@ -84,6 +88,12 @@ def run_shard(
                 break
     except KeyboardInterrupt:
         report.interrupted = True
+    except DeviceLost as error:
+        if about_to is not None:  # a worker process ends of it, and another one goes on
+            raise
+        lost = Verdict(Status.CRASHED, "answers", possible, message=say("the device is lost: {error}", error=error))
+        report.add(op.name, shard.dtype, Finding("answers", verdict=lost))
+        report.interrupted = True  # nothing more can be checked in this process
     report.seconds = time.perf_counter() - start
     return report
 
@@ -170,6 +180,8 @@ def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
     except BaseException as error:
         if is_ours(error) or asked_to_stop(error):
             raise
+        if check.backend.is_lost():
+            raise DeviceLost(str(error).split("\n")[0]) from error
         yield Finding(claim.name, verdict=malformed(claim.name, check.trial, error))
 
 

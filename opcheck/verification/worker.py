@@ -11,7 +11,7 @@ from typing import Any
 
 from opcheck import backends, catalog
 from opcheck.errors import CouldNotRun, Refused
-from opcheck.verification.run import run_shard
+from opcheck.verification.run import DeviceLost, run_shard
 from opcheck.verification.shrink import explain_failures
 
 EXPLAINING = -2  # in place of a trial's index: the worker makes what it found minimal
@@ -40,7 +40,8 @@ def work(
     goes to the file `printed`, which has what the present trial printed only. `share`: of the machine's memory.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    limit_memory(share)
+    if target.device == "cpu":  # CUDA maps more than any limit on data foresees
+        limit_memory(share)
     output = os.open(printed, os.O_WRONLY | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -66,6 +67,9 @@ def work(
             connection.send(report.failures)
         except (Refused, CouldNotRun) as error:
             connection.send(error)
+        except DeviceLost as error:  # the parent reports the trial and starts a process with a device that works
+            os.write(output, f"{error}\n".encode())
+            os._exit(1)
         except Exception as error:
             connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
 

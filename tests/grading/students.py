@@ -37,3 +37,8 @@ def part(result: Result, name: str, question: str = "") -> Check:
 
 def outcomes(result: Result) -> set[Outcome]:
     return {check.outcome for check in result.checks}
+
+
+def complaints(code, asked, seed=None):
+    """What loses marks."""
+    return [(c.question, c.part, c.message) for c in graded(code, asked, seed).checks if c.score != c.points]

@@ -104,3 +104,50 @@ class CrossEntropyLoss:
 
     def backward(self):
         return (np.exp(self.log_p) - self.Y) / len(self.Y)
+
+
+class SGD:
+    def __init__(self, model, lr=0.1, momentum=0):
+        self.l, self.L, self.lr, self.mu = model.layers, len(model.layers), lr, momentum
+        self.v_W = [np.zeros(layer.W.shape, dtype="f") for layer in self.l]
+        self.v_b = [np.zeros(layer.b.shape, dtype="f") for layer in self.l]
+
+    def step(self):
+        for i in range(self.L):
+            if self.mu == 0:
+                self.l[i].W = self.l[i].W - self.lr * self.l[i].dLdW
+                self.l[i].b = self.l[i].b - self.lr * self.l[i].dLdb
+            else:
+                self.v_W[i] = self.mu * self.v_W[i] + self.l[i].dLdW
+                self.v_b[i] = self.mu * self.v_b[i] + self.l[i].dLdb
+                self.l[i].W = self.l[i].W - self.lr * self.v_W[i]
+                self.l[i].b = self.l[i].b - self.lr * self.v_b[i]
+
+
+class Adam:
+    decay = 0
+
+    def __init__(self, model, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+        self.l = model.layers[::2]  # every second one is an activation
+        self.lr, self.beta1, self.beta2, self.eps, self.t = lr, beta1, beta2, eps, 0
+        self.m_W = [np.zeros(layer.W.shape, dtype="f") for layer in self.l]
+        self.m_b = [np.zeros(layer.b.shape, dtype="f") for layer in self.l]
+        self.v_W = [np.zeros(layer.W.shape, dtype="f") for layer in self.l]
+        self.v_b = [np.zeros(layer.b.shape, dtype="f") for layer in self.l]
+
+    def step(self):
+        self.t += 1
+        for i, layer in enumerate(self.l):
+            for name, m, v in (("W", self.m_W, self.v_W), ("b", self.m_b, self.v_b)):
+                theta, g = getattr(layer, name), getattr(layer, "dLd" + name)
+                m[i] = self.beta1 * m[i] + (1 - self.beta1) * g
+                v[i] = self.beta2 * v[i] + (1 - self.beta2) * g**2
+                m_hat, v_hat = m[i] / (1 - self.beta1**self.t), v[i] / (1 - self.beta2**self.t)
+                theta = theta - theta * self.lr * self.decay
+                setattr(layer, name, theta - self.lr * m_hat / (np.sqrt(v_hat) + self.eps))
+
+
+class AdamW(Adam):
+    def __init__(self, model, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+        super().__init__(model, lr, beta1, beta2, eps)
+        self.decay = weight_decay
