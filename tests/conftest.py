@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # No profile asserts a time, so none has a deadline. `ci` draws the same cases for the same tests, so that what fails
-# there is the change and not the day; `dev` and `nightly` draw fresh ones, and a failure prints the blob that repeats it.
+# there is the change and not the day; `dev` and `nightly` draw fresh ones; a failure prints the blob that repeats it.
 COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", COMMON, max_examples=25)
 settings.register_profile("ci", COMMON, max_examples=100, derandomize=True, database=None)

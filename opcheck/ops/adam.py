@@ -67,20 +67,13 @@ class Adam(Optimiser):
     # --- definition -------------------------------------------------------------------------------------------
 
     def element(
-        self,
-        p: Params,
-        at: Shape,
-        *,
-        param: Any,
-        gradient: Any,
-        exp_avg: Any = None,
-        exp_avg_sq: Any = None,
+        self, p: Params, at: Shape, *, param: Any, gradient: Any, exp_avg: Any = None, exp_avg_sq: Any = None,
         max_exp_avg_sq: Any = None,
-    ) -> Any:
+    ) -> Any:  # fmt: skip
         constant = param.tape.constant
         lr, eps, t = constant(p.lr, "lr"), constant(p.eps, "ε"), constant(p.step, "t")
         beta1, beta2 = constant(p.betas[0], "β1"), constant(p.betas[1], "β2")
-        g = decayed(p.replace(weight_decay=0.0) if self.decoupled else p, at, param, gradient, named)
+        g = decayed(self._coupled(p), at, param, gradient, named)
         m = constant(0.0, "m") if exp_avg is None else exp_avg[at]
         v = constant(0.0, "v") if exp_avg_sq is None else exp_avg_sq[at]
         m = named("m′", beta1 * m + (1 - beta1) * g, at)
@@ -154,12 +147,11 @@ class Adam(Optimiser):
 
     def torch_state(self, torch: Any, options: dict[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
         zeros = torch.zeros_like(tensors["param"])
-        names = self.kept(self.parameters(options))[1:]
         if "betas" in options:
             options["betas"] = tuple(map(float, options["betas"]))  # torch's take no whole numbers
         return {
             "step": torch.tensor(options.pop("step", 1) - 1.0, dtype=torch.float64),
-            **{name: tensors.get(name, zeros) for name in names},
+            **{name: tensors.get(name, zeros) for name in self.kept(self.parameters(options))[1:]},
         }
 
     # --- cases ------------------------------------------------------------------------------------------------

@@ -48,8 +48,7 @@ class Conv(Op):
     # --- shapes -----------------------------------------------------------------------------------------------
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-        x, w, b = shapes["input"], shapes["weight"], shapes.get("bias")
-        dims = self.dims
+        x, w, b, dims = shapes["input"], shapes["weight"], shapes.get("bias"), self.dims
         if len(w) != dims + 2 or len(x) not in (dims + 1, dims + 2):
             raise Refused(
                 say("{op} takes {inputs} or {one} and {weights}", op=self.name, inputs=self.inputs[0].letters,

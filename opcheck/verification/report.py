@@ -117,8 +117,11 @@ class Report:
 
     @property
     def counterexample(self) -> Verdict | None:
-        """The first failure (minimal, where the run was asked to shrink), or None."""
-        return self.failures[0] if self.failures else None
+        """The failure that tells most (minimal, where the run was asked to shrink), or None.
+
+        A wrong number comes before an answer that is missing, and that before an argument that was not refused.
+        """
+        return min(self.failures, key=lambda each: (each.claim == "refuses", each.got is None), default=None)
 
     def row(self, op: str, dtype: str, claim: str) -> Row:
         return self.rows.setdefault((op, dtype, claim), Row())

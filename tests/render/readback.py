@@ -8,7 +8,8 @@ Every side of every line then is an interval, and they must all meet.
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -315,8 +316,12 @@ RELATION = re.compile(r"(^|\s)(≈|~=|=)\s")
 START = re.compile(r"^(step \d+ of \d+  )?(?P<rest>\s*\S.*)$")
 
 
-def formulas(text: str, other_lines: set[str]) -> list[str]:
-    """The formulas of a text, each on one line; `other_lines` are those of its sentences and tables."""
+def formulas(text: str, other_lines: Iterable[str]) -> list[str]:
+    """The formulas of a text, each on one line; `other_lines` are those of its sentences and tables.
+
+    A sentence is passed over as often as it stands there: for a single number, the definition is also a formula.
+    """
+    left = Counter(other_lines)
     found: list[str] = []
     inside: int | None = None  # the indentation of the formula that we are in
     lines = text.split("\n")
@@ -328,7 +333,8 @@ def formulas(text: str, other_lines: set[str]) -> list[str]:
         if inside is not None and indent > inside:
             found[-1] += " " + line.strip()
             continue
-        if line.strip() in other_lines:
+        if left[line.strip()] > 0:
+            left[line.strip()] -= 1
             inside = None
             continue
         following = lines[k + 1].strip() if k + 1 < len(lines) else ""

@@ -44,7 +44,7 @@ class Printed:
 
     def formulas(self) -> list[str]:
         """The formulas of the text, each on one line."""
-        read = formulas(self.text, set(self.other_lines()))
+        read = formulas(self.text, self.other_lines())
         assert len(read) == sum(1 for _ in formulas_of(self.step.blocks)), "a formula was not found in the text"
         return read
 
