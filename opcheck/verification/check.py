@@ -6,7 +6,7 @@ confirms it; an alarm that the definition does not confirm is a defect of opchec
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -195,15 +195,17 @@ class Check:
         self, claim: str, kind: str, got: Mapping[str, Array], expected: Mapping[str, Array],
         wrong: Mapping[str, Array], tolerance: Mapping[str, Array],
     ) -> Verdict:  # fmt: skip
-        """The first wrong element, with its exact value from the definition."""
+        """The first wrong element, with its exact value from the definition, and what every wrong one is."""
         name, mask = next(iter(wrong.items()))
         at = tuple(int(i) for i in np.argwhere(mask)[0])
-        return self.confirmed(
+        verdict = self.confirmed(
             claim, name, at, self.exact(kind, name, at), float(got[name][at]), float(tolerance[name][at]),
             wrong=sum(int(each.sum()) for each in wrong.values()),
             elements=sum(expected[each].size for each in got if each in expected),
             reference=float(expected[name][at]),
         )  # fmt: skip
+        rows = [np.stack([got[n][m], expected[n][m], tolerance[n][m]], axis=-1) for n, m in wrong.items()]
+        return replace(verdict, details={"wrong": np.concatenate(rows)})
 
     def confirmed(
         self, claim: str, name: str, at: tuple[int, ...], exact: float, number: float, bound: float, wrong: int,

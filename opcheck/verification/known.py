@@ -5,71 +5,85 @@
 
 import json
 import math
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from types import CodeType
 from typing import Any
 
+import numpy as np
+
+from opcheck import catalog
 from opcheck.spec import Case
 from opcheck.verification.casefile import Trial, from_json
 from opcheck.verification.verdict import Status, Verdict
 
+# what a condition and an answer may use, beside their own names
+WORDS = {"len": len, "any": any, "all": all, "abs": abs, "max": max, "min": min, "zip": zip, "inf": math.inf,
+         "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Deviation:
-    """One entry of known.toml."""
+    """One entry of known.toml, which says what each field means."""
 
     name: str
-    op: str
+    operators: tuple[str, ...]
     backend: str
     versions: str
     condition: str
-    answer: str
     claims: tuple[str, ...]
     summary: str
     case: str
-    name_of_output: str
-    at: tuple[int, ...]
-    exact: str  # a number, a fraction, or -inf
+    element: str
+    exact: str
     observed: str
+    answer: str = ""
+    message: str = ""
     issue: str = ""
-    only: CodeType | None = None
 
     def covers(self, verdict: Verdict, backend: str, version: str) -> bool:
         """Whether a failure is this deviation, unchanged: where its condition says, and with its answer."""
         trial = verdict.trial
-        if trial is None or trial.case.op != self.op or not version.startswith(f"{self.backend} {self.versions}"):
+        if trial is None or trial.case.op not in self.operators or verdict.claim not in self.claims:
             return False
-        if backend.split(":")[0] != self.backend or verdict.claim not in self.claims:
+        if not self.concerns(backend, version):
             return False
         return self.holds(trial.case, trial.dtype, trial.layout, verdict.claim) and self.answers(verdict)
 
+    def concerns(self, backend: str, version: str) -> bool:
+        """Whether it was found in this backend (torch's also in torch:func) and in this version of its library."""
+        library = f"{self.backend.partition(':')[0]} {self.versions}"
+        here = backend == self.backend or backend.startswith(f"{self.backend}:")
+        return here and re.match(rf"{re.escape(library)}(?!\d)", version) is not None
+
     def holds(self, case: Case, dtype: str, layout: str, claim: str) -> bool:
         """Whether the condition includes this case."""
+        params, outputs = catalog.get(case.op).checked(case)
         names = {
-            "shapes": {name: array.shape for name, array in case.arrays.items()},
+            "shapes": {**outputs, **{name: array.shape for name, array in case.arrays.items()}},
             "arrays": case.arrays,
-            "params": case.params,
+            "params": params,
             "dtype": dtype,
             "layout": layout,
             "claim": claim,
         }
-        # the expression is ours: it comes with the package
-        return bool(
-            eval(
-                self.only or self.condition,
-                {"__builtins__": {"len": len, "any": any, "all": all, "inf": math.inf}},
-                names,
-            )
-        )
+        return bool(evaluate(self.condition, names))
 
     def answers(self, verdict: Verdict) -> bool:
-        """Whether what came is what the entry says."""
-        if verdict.status is Status.MALFORMED:
-            return self.answer in verdict.message
-        return verdict.got is not None and str(verdict.got) == self.answer
+        """Whether what came is what the entry says, in every element that is wrong."""
+        if self.message:
+            return self.message in verdict.message
+        if verdict.got is None:
+            return False
+        first = (verdict.got, verdict.expected, verdict.bound)
+        rows = verdict.details.get("wrong", [first])
+        return all(
+            evaluate(self.answer, {"got": got, "expected": expected, "bound": bound}) for got, expected, bound in rows
+        )
 
     def trial(self) -> Trial:
         """The stored case."""
@@ -77,21 +91,30 @@ class Deviation:
 
 
 @cache
+def compiled(expression: str) -> CodeType:
+    return compile(expression, expression, "eval")
+
+
+def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
+    """The value of a condition or an answer; the expression is ours: it comes with the package."""
+    return eval(compiled(expression), {"__builtins__": {}, **WORDS, **names})
+
+
+@cache
 def every() -> tuple[Deviation, ...]:
     """All entries, in the order of the file."""
     data = tomllib.loads(resources.files("opcheck.verification").joinpath("known.toml").read_text(encoding="utf-8"))
     return tuple(
-        Deviation(**{**each, "claims": tuple(each["claims"]), "at": tuple(each["at"]),
-                     "only": compile(each["condition"], each["name"], "eval")})
+        Deviation(**{**each, "operators": tuple(each["operators"]), "claims": tuple(each["claims"])})
         for each in data["deviation"]
-    )  # fmt: skip
+    )
 
 
 def recognised(verdict: Verdict, backend: str, version: str) -> Verdict:
     """The verdict as KNOWN if an entry covers it."""
     for deviation in every():
         if deviation.covers(verdict, backend, version):
-            return replace(verdict, status=Status.KNOWN, details={**verdict.details, "known": deviation.name})
+            return replace(verdict, status=Status.KNOWN, details={"known": deviation.name})
     return verdict
 
 
@@ -105,16 +128,18 @@ def page() -> str:
         "makes them fail. Each exact value comes from the definition.",
     ]
     for each in every():
-        element = f"{each.name_of_output}{list(each.at) if each.at else ''}"
+        names = ", ".join(f"`{name}`" for name in each.operators)
+        impl = "" if each.backend == "torch" else f" --impl {each.backend}"
         lines += [
             "",
             f"## {each.name}",
             "",
             each.summary,
             "",
-            f"- {each.backend} {each.versions}, `{each.op}`, where `{each.condition}`",
-            f"- {element} is exactly {each.exact}; observed: {each.observed} ({each.answer})",
-            f"- again: `opcheck replay --known {each.name}`" + (f"; {each.issue}" if each.issue else ""),
+            f"- {each.backend} {each.versions}, {names}, where `{each.condition}`",
+            f"- {each.element} is exactly {each.exact}; observed: {each.observed} "
+            + (f"(every wrong element: `{each.answer}`)" if each.answer else f'("{each.message}")'),
+            f"- again: `opcheck replay --known {each.name}{impl}`" + (f"; {each.issue}" if each.issue else ""),
         ]
     return "\n".join(lines) + "\n"
 

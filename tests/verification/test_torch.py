@@ -1,11 +1,8 @@
 """torch agrees with the definitions on every operator, wrong torch functions do not, and crashes are survived."""
 
-from pathlib import Path
-
 import pytest
 
 from opcheck import catalog, verify
-from opcheck.verification import known
 from opcheck.verification.mutants import Reference, backend, in_torch, torch_mutants
 from opcheck.verification.mutation import kill
 from opcheck.verification.report import sentence
@@ -57,27 +54,6 @@ def test_lower_precision_is_named():
     strict = verify("linear", coarse, cases=60, arrays="torch", claims=["rounding"], strict_precision=True)
     found = [each for each in strict.failures if each.claim == "rounding"]
     assert found and "bfloat16 inputs" in found[0].resembles
-
-
-@pytest.mark.parametrize("entry", known.every(), ids=lambda each: each.name)
-def test_every_known_deviation_still_deviates_as_described(entry):
-    trial = entry.trial()
-    assert trial.case.op == entry.op and entry.holds(trial.case, trial.dtype, trial.layout, entry.claims[0])
-    if not torch.__version__.startswith(entry.versions):
-        pytest.skip(f"described for torch {entry.versions}")
-    from opcheck import backends
-    from opcheck.verification.claims import chosen
-    from opcheck.verification.report import Report
-    from opcheck.verification.run import check_trial
-
-    target, report = backends.load("torch"), Report()
-    check_trial(catalog.get(entry.op), trial.replace(layout="contiguous"), target, report, chosen(None), known=False)
-    assert any(entry.answers(each) for each in report.failures)
-
-
-def test_the_page_of_known_deviations_is_up_to_date():
-    page = Path(__file__).parents[2] / "KNOWN.md"
-    assert page.read_text(encoding="utf-8") == known.page()
 
 
 def test_known_deviations_fail_when_asked_to():

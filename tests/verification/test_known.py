@@ -1,0 +1,116 @@
+"""The list of known deviations: every entry has its exact value, deviates as described, and covers nothing else."""
+
+import dataclasses
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from opcheck import backends, catalog
+from opcheck.errors import CouldNotRun
+from opcheck.verification import known
+from opcheck.verification.check import Check
+from opcheck.verification.claims import chosen
+from opcheck.verification.report import Report
+from opcheck.verification.run import check_trial
+from opcheck.verification.verdict import Status, Verdict
+
+ENTRIES = pytest.mark.parametrize("entry", known.every(), ids=lambda each: each.name)
+
+
+def exactly(entry):
+    """The exact value of an entry's element, by the definition."""
+    trial = entry.trial()
+    kind, name, at = re.fullmatch(r"(gradient of|tangent of|shape of)? ?(\w+)(\[.*\])?", entry.element).groups()
+    if kind == "shape of":
+        return catalog.get(trial.case.op).checked(trial.case)[1][name]
+    at = tuple(int(i) for i in (at or "[]")[1:-1].split(",") if i)
+    return Check(catalog.get(trial.case.op), trial, backend=None).exact((kind or "output").split()[0], name, at)
+
+
+def stated(text):
+    """The number, or the shape, that an entry writes."""
+    if text.startswith("("):
+        return tuple(int(n) for n in text[1:-1].split(",") if n.strip())
+    return float(Fraction(text)) if "/" in text else float(text)
+
+
+@ENTRIES
+def test_the_exact_value_is_that_of_the_definition(entry):
+    assert repr(exactly(entry)) == repr(stated(entry.exact))
+
+
+@ENTRIES
+def test_every_known_deviation_still_deviates_as_described(entry):
+    trial = entry.trial().replace(layout="contiguous")  # the claim "layout" tries them all
+    assert trial.case.op == entry.operators[0]
+    try:
+        backend = backends.load(entry.backend)
+    except CouldNotRun as error:
+        pytest.skip(str(error))
+    if not entry.concerns(backend.name, backend.version()):
+        pytest.skip(f"described for version {entry.versions}; here is {backend.version()}")
+    found = [each for each in checked(trial, backend, known=False).failures if each.claim in entry.claims]
+    assert found and all(entry.covers(each, backend.name, backend.version()) for each in found)
+    assert checked(trial, backend, known=True).known_counts()[entry.name]
+
+
+def checked(trial, backend, known):
+    report = Report(backend=backend.name, version=backend.version())
+    check_trial(catalog.get(trial.case.op), trial, backend, report, chosen(None), known=known)
+    return report
+
+
+def test_the_page_of_known_deviations_is_up_to_date():
+    page = Path(__file__).parents[2] / "KNOWN.md"
+    assert page.read_text(encoding="utf-8") == known.page()
+
+
+# --- what an entry covers ---------------------------------------------------------------------------------------------
+
+
+ENTRY = known.find("torch-adam-moment-of-infinite-numbers")
+
+
+def verdict(**changes):
+    """A failure that the entry covers."""
+    failure = Verdict(Status.DIFFERS, "special", ENTRY.trial(), "exp_avg", (0,), float("-inf"), float("nan"), 0.0)
+    return dataclasses.replace(failure, **changes)
+
+
+def test_an_entry_covers_its_answer_and_no_other():
+    assert ENTRY.covers(verdict(), "torch", "torch 2.13.0+cpu")
+    assert not ENTRY.covers(verdict(got=1.0), "torch", "torch 2.13.0+cpu")
+    assert not ENTRY.covers(verdict(claim="exact"), "torch", "torch 2.13.0+cpu")
+    assert not ENTRY.covers(verdict(got=None, message="raised RuntimeError"), "torch", "torch 2.13.0+cpu")
+
+
+def test_every_wrong_element_must_be_as_described():
+    nan, inf = float("nan"), float("inf")
+    same = verdict(details={"wrong": [(nan, -inf, 0.0), (nan, inf, 0.0)]})
+    other = verdict(details={"wrong": [(nan, -inf, 0.0), (2.0, 1.0, 0.5)]})
+    assert ENTRY.covers(same, "torch", "torch 2.13.0") and not ENTRY.covers(other, "torch", "torch 2.13.0")
+
+
+@pytest.mark.parametrize("backend", ["onnx", "kernels.py:adam", "torchy", "torch.adam"])
+def test_an_entry_is_of_its_backend(backend):
+    assert not ENTRY.covers(verdict(), backend, "torch 2.13.0")
+    assert ENTRY.covers(verdict(), "torch:compile", "torch 2.13.0")
+
+
+def test_an_entry_of_a_variant_is_not_one_of_the_whole():
+    variant = dataclasses.replace(ENTRY, backend="torch:func")
+    assert variant.covers(verdict(), "torch:func", "torch 2.13.0")
+    assert not variant.covers(verdict(), "torch", "torch 2.13.0")
+
+
+@pytest.mark.parametrize(("version", "covered"), [("torch 2.13", True), ("torch 2.13.1+cu128", True),
+                                                  ("torch 2.130.0", False), ("torch 2.14.0", False)])  # fmt: skip
+def test_an_entry_is_of_its_versions(version, covered):
+    assert ENTRY.covers(verdict(), "torch", version) is covered
+
+
+def test_a_case_outside_of_the_condition_is_not_covered():
+    case = catalog.get("adam").case([1.0], [2.0], exp_avg=[3.0])
+    assert not ENTRY.covers(verdict(trial=ENTRY.trial().replace(case=case)), "torch", "torch 2.13.0")
