@@ -114,7 +114,7 @@ def run(options: dict[str, Any]) -> int:
 def _executor(address: str | None) -> Any:
     if address is None:
         return None
-    from opcheck.verification.cluster import dask_executor
+    from opcheck.verification.workers.cluster import dask_executor
 
     return dask_executor(address)
 

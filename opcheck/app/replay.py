@@ -13,9 +13,9 @@ from opcheck.spec import Refused
 from opcheck.verification import casefile
 from opcheck.verification import known as deviations
 from opcheck.verification.claims import chosen
+from opcheck.verification.diagnosis.snippet import snippet
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_trial
-from opcheck.verification.snippet import snippet
 from opcheck.verification.verdict import Status
 
 

@@ -152,6 +152,6 @@ def connect(address: str | None) -> Any:
     """An executor on the dask cluster at that address; raises CouldNotRun where there is none."""
     if address is None:
         return None
-    from opcheck.verification.cluster import dask_executor
+    from opcheck.verification.workers.cluster import dask_executor
 
     return dask_executor(address)

@@ -57,7 +57,9 @@ def grade(
 
     Raises opcheck.Refused for a bad assignment or path, CouldNotRun where code cannot be isolated.
 
+    >>> import opcheck
     >>> opcheck.grade("hw2.py", "hw2.toml").score
+    9.0
     """
     asked = assignment if isinstance(assignment, Assignment) else assignments.read(Path(assignment))
     several = isinstance(path, Sequence) and not isinstance(path, str)

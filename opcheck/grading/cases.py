@@ -16,7 +16,7 @@ from opcheck.grading.sizes import enlarged
 from opcheck.spec import Array, Case, Op
 from opcheck.verification import streams
 from opcheck.verification.casefile import Trial
-from opcheck.verification.formats import format_of
+from opcheck.verification.truth.formats import format_of
 
 LARGE = 24  # the sizes of a case that is timed
 SPECIAL = 3  # cases of special values

@@ -63,8 +63,10 @@ def grade_class(
     a bar on stderr (None: if that is a terminal). Ctrl-C ends the run; what was graded until then is in the result.
     Raises Refused for paths that hold no submission and for a journal that is none, CouldNotRun without a sandbox.
 
+    >>> from opcheck.grading import assignment
     >>> with grade_class([Path("submissions")], assignment.read(Path("hw2.toml")), jobs=2) as graded:
-    ...     formats.write("html", graded.results, hw2, Path("pages"))
+    ...     {result.student: result.score for result in graded.results}
+    {'ada': 9.0}
     """
     began = time.monotonic()
     if jobs < 1:

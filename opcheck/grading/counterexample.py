@@ -16,9 +16,9 @@ from opcheck.language import say
 from opcheck.spec import Array, Case, Op, widened
 from opcheck.steps import Block, Grid, Grids, Prose, Step
 from opcheck.tracing.arithmetic import as_fraction
-from opcheck.verification.bounds import one_or_dict
 from opcheck.verification.casefile import Trial
-from opcheck.verification.shrink import Search, minimal
+from opcheck.verification.diagnosis.shrink import Search, minimal
+from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
 ATTEMPTS = 80  # smaller cases that are tried

@@ -11,10 +11,10 @@ from opcheck.grading.calls import Failed
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.spec import Array, Case, Mistake, Op, Shape
-from opcheck.verification.bounds import one_or_dict
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.diagnose import resemblances
+from opcheck.verification.diagnosis.diagnose import resemblances
+from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
 

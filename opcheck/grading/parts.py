@@ -12,9 +12,9 @@ from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.spec import Array
-from opcheck.verification import correctness
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
+from opcheck.verification.claims import correctness
 from opcheck.verification.verdict import Status, Verdict
 
 

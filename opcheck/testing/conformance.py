@@ -66,7 +66,7 @@ def check_conformance(op: Any, trial: Trial, backend: backends.Backend, wanted: 
         return
     check_trial(op, possible, backend, report, wanted)
     if report.failures:
-        from opcheck.verification.diagnose import resemblances
+        from opcheck.verification.diagnosis.diagnose import resemblances
 
         first = report.failures[0]
         looks = resemblances(op, [first], backend)

@@ -9,12 +9,12 @@ from typing import Any
 from opcheck import catalog
 from opcheck.language import say
 from opcheck.spec import Refused
-from opcheck.verification import workers
-from opcheck.verification.formats import format_of
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
 from opcheck.verification.streams import scope_size
-from opcheck.verification.worker import Target
+from opcheck.verification.truth.formats import format_of
+from opcheck.verification.workers import sweep
+from opcheck.verification.workers.worker import Target
 
 MANY = 10**9  # trials of a run that is limited by time
 
@@ -79,6 +79,6 @@ def verify(
     options: dict[str, Any] = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
                "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
     target = Target(candidate, arrays, device)
-    report = workers.run(shards, target, options, jobs, executor, progress, timeout or workers.PATIENCE)
+    report = sweep.run(shards, target, options, jobs, executor, progress, timeout or sweep.PATIENCE)
     report.seed, report.seconds = seed, time.perf_counter() - start
     return report

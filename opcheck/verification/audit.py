@@ -17,7 +17,7 @@ from opcheck.language import say
 from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.correctness import numbers, shape, vjp
+from opcheck.verification.claims.correctness import numbers, shape, vjp
 from opcheck.verification.report import Report, sentence
 from opcheck.verification.run import named
 from opcheck.verification.verdict import Status, Verdict

@@ -16,10 +16,10 @@ from opcheck.backends.base import Backend, Malformed, Outputs, Session
 from opcheck.families.roundoff import Bound
 from opcheck.language import say
 from opcheck.spec import Array, Op, widened
-from opcheck.verification.bounds import Bounds, one_or_dict
 from opcheck.verification.casefile import Trial
-from opcheck.verification.definition import Definition, as_float
-from opcheck.verification.formats import Format, format_of
+from opcheck.verification.truth.bounds import Bounds, one_or_dict
+from opcheck.verification.truth.definition import Definition, as_float
+from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.verdict import Status, Verdict
 
 MOST_OUTPUTS = 2000  # whose gradients are traced for one exact element

@@ -13,8 +13,8 @@ from opcheck.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, is_ours, malformed
+from opcheck.verification.diagnosis.precision import explanation, lower_sums
 from opcheck.verification.known import recognised
-from opcheck.verification.precision import explanation, lower_sums
 from opcheck.verification.reach import within_reach
 from opcheck.verification.report import KEPT, Report, key_of
 from opcheck.verification.streams import every_trial

@@ -20,7 +20,7 @@ import numpy as np
 from opcheck.choosers import ExactValues, RealValues, Values
 from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
-from opcheck.verification.formats import Format, format_of
+from opcheck.verification.truth.formats import Format, format_of
 
 T = TypeVar("T")
 

@@ -56,7 +56,7 @@ def test_an_operator_without_a_counterpart_is_not_run():
 
 def test_a_local_dask_cluster_gives_the_same_report():
     distributed = pytest.importorskip("distributed")
-    from opcheck.verification.cluster import dask_executor
+    from opcheck.verification.workers.cluster import dask_executor
 
     options = {"cases": 150, "seed": 4}
     place = {"host": "127.0.0.1", "protocol": "tcp", "dashboard_address": None}
@@ -72,7 +72,7 @@ def test_a_local_dask_cluster_gives_the_same_report():
 def test_no_cluster_is_said():
     pytest.importorskip("distributed")
     from opcheck.errors import Refused
-    from opcheck.verification.cluster import dask_executor
+    from opcheck.verification.workers.cluster import dask_executor
 
     with pytest.raises(Refused, match="--executor is dask://HOST:PORT"):
         dask_executor("tcp://127.0.0.1:1")

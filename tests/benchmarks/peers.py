@@ -32,8 +32,8 @@ from opcheck.backends.base import given
 from opcheck.choosers import RandomChooser
 from opcheck.spec import Op
 from opcheck.verification.bridge import torch_form
-from opcheck.verification.mutants import Reference, torch_mutants
-from opcheck.verification.mutation import kill
+from opcheck.verification.mutation.mutants import Reference, torch_mutants
+from opcheck.verification.mutation.score import kill
 from tests.verification.alternatives import ORDERS, linear, orders_of
 
 Function = Callable[..., Any]
@@ -228,8 +228,8 @@ def long_sums(inputs: int = 10) -> dict[int, dict[str, tuple[int, int]]]:
     from opcheck.spec import Case
     from opcheck.verification.casefile import Trial
     from opcheck.verification.check import Check
-    from opcheck.verification.correctness import numbers
-    from opcheck.verification.mutants import backend
+    from opcheck.verification.claims.correctness import numbers
+    from opcheck.verification.mutation.mutants import backend
 
     op, rng = catalog.get("linear"), np.random.default_rng(0)
     found: dict[int, dict[str, tuple[int, int]]] = {}

@@ -15,10 +15,10 @@ from opcheck.grading.cases import draw
 from opcheck.grading.check import Caught, check
 from opcheck.grading.conventions.base import Entry
 from opcheck.spec import Case, Mistake
-from opcheck.verification.bounds import one_or_dict
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.mutants import MENDED_BY_AUTOGRAD
+from opcheck.verification.mutation.mutants import MENDED_BY_AUTOGRAD
+from opcheck.verification.truth.bounds import one_or_dict
 
 SAMPLES = 2000
 # Right in that convention, though not in torch's layout.

@@ -13,8 +13,8 @@ import numpy as np
 from opcheck import catalog
 from opcheck.spec import Op
 from opcheck.tracing import FLOATS, TRACED, Tracer, View, forward, reverse, values
-from opcheck.verification.definition import Definition, places
-from opcheck.verification.reference_form import Reference
+from opcheck.verification.mutation.reference_form import Reference
+from opcheck.verification.truth.definition import Definition, places
 
 Sum = Callable[[Any], Any]  # terms along the last axis -> their sum, in the type of the terms
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opcheck import catalog
-from opcheck.verification.formats import FORMATS, rounded
+from opcheck.verification.truth.formats import FORMATS, rounded
 
 Product = Callable[[Any, Any], Any]  # (rows, K), (K, columns) -> (rows, columns), in float64
 

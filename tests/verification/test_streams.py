@@ -5,7 +5,6 @@ import pytest
 
 from opcheck import catalog, verify
 from opcheck.choosers import ExactValues, every_case
-from opcheck.verification.formats import format_of
 from opcheck.verification.streams import (
     LARGE,
     POLICIES,
@@ -18,6 +17,7 @@ from opcheck.verification.streams import (
     trial,
     widened_sizes,
 )
+from opcheck.verification.truth.formats import format_of
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 FEW = [op for op in catalog.every() if scope_size(op) <= 2500]

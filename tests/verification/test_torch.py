@@ -3,8 +3,8 @@
 import pytest
 
 from opcheck import catalog, verify
-from opcheck.verification.mutants import Reference, backend, in_torch, torch_mutants
-from opcheck.verification.mutation import kill
+from opcheck.verification.mutation.mutants import Reference, backend, in_torch, torch_mutants
+from opcheck.verification.mutation.score import kill
 from opcheck.verification.report import sentence
 
 torch = pytest.importorskip("torch")

@@ -6,8 +6,8 @@ import pytest
 import opcheck
 from opcheck import catalog, verify
 from opcheck.spec import Refused
-from opcheck.verification.mutants import Reference, numpy_mutants
-from opcheck.verification.mutation import kill
+from opcheck.verification.mutation.mutants import Reference, numpy_mutants
+from opcheck.verification.mutation.score import kill
 from opcheck.verification.report import sentence
 from opcheck.verification.run import Shard, run_shard, trials
 from opcheck.verification.verdict import Status

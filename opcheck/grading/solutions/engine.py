@@ -6,8 +6,8 @@ import numpy as np
 
 from opcheck import catalog
 from opcheck.spec import Array
-from opcheck.verification.mutants import Mistaken
-from opcheck.verification.reference_form import Reference
+from opcheck.verification.mutation.mutants import Mistaken
+from opcheck.verification.mutation.reference_form import Reference
 
 _chosen: dict[str, str] = {}
 

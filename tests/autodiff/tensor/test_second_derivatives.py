@@ -17,7 +17,7 @@ from opcheck.autodiff.tensor.checks import hessian_checks
 from opcheck.autodiff.tensor.second_derivatives import by_definition, vjp_tangent
 from opcheck.families.roundoff import Multilinear, Selection, WindowMean
 from opcheck.tracing import bound, values
-from opcheck.verification.definition import Definition
+from opcheck.verification.truth.definition import Definition
 from tests.autodiff.tensor import programs
 from tests.autodiff.tensor.programs import EXACT, WHOLE, runner
 from tests.autodiff.tensor.test_trace import needs_few_bits, traced

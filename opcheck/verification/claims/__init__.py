@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from opcheck.language import say
 from opcheck.spec import Refused
-from opcheck.verification import behaviour, correctness
 from opcheck.verification.check import Check, Finding
+from opcheck.verification.claims import behaviour, correctness
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import pytest
 from opcheck import catalog
 from opcheck.spec import Case
 from opcheck.tracing import Tape, total
-from opcheck.verification import correctness
-from opcheck.verification.bounds import graph_bound
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.formats import FORMATS
-from opcheck.verification.mutants import Reference, backend
+from opcheck.verification.claims import correctness
+from opcheck.verification.mutation.mutants import Reference, backend
+from opcheck.verification.truth.bounds import graph_bound
+from opcheck.verification.truth.formats import FORMATS
 
 F32 = FORMATS["float32"]
 

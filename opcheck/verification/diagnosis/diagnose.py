@@ -13,9 +13,9 @@ import numpy as np
 from opcheck.backends.base import Backend
 from opcheck.language import say
 from opcheck.spec import Array, Op
-from opcheck.verification.bounds import one_or_dict
 from opcheck.verification.check import Check
-from opcheck.verification.formats import rounded
+from opcheck.verification.truth.bounds import one_or_dict
+from opcheck.verification.truth.formats import rounded
 from opcheck.verification.verdict import Status, Verdict
 
 # name: (binary digits that survive of each input, rounded to nearest or truncated)

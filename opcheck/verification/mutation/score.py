@@ -15,7 +15,7 @@ from opcheck import catalog
 from opcheck.language import say
 from opcheck.spec import Op
 from opcheck.verification import claims
-from opcheck.verification.mutants import Mutant, numpy_mutants, torch_mutants
+from opcheck.verification.mutation.mutants import Mutant, numpy_mutants, torch_mutants
 from opcheck.verification.reach import within_reach
 from opcheck.verification.report import Report
 from opcheck.verification.run import Shard, check_trial, trials
@@ -81,7 +81,3 @@ def main(ops: tuple[str, ...], forms: tuple[str, ...], cases: int, seed: int, as
             click.echo(say("lived: {op} {name} ({form})", op=each.op, name=each.name, form=each.form))
         click.echo(summary(kills))
     sys.exit(1 if lived else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from opcheck.tracing import FLOATS, PRIMITIVES, Graph, Node
-from opcheck.verification.formats import Format
+from opcheck.verification.truth.formats import Format
 
 WHOLE = frozenset({"sum", "sub", "mul", "neg", "abs", "max", "min", "less", "select", "detach"})
 PICKING = frozenset({"max", "min", "less"})  # what a rounded argument may turn over

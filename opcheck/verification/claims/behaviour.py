@@ -10,7 +10,7 @@ from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
 from opcheck.spec import Array, Case, Refused
 from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, malformed
-from opcheck.verification.correctness import undecided
+from opcheck.verification.claims.correctness import undecided
 from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 

@@ -10,15 +10,15 @@ from opcheck import catalog, verify
 from opcheck.app import findings, page, reports
 from opcheck.backends.function import NumpyFunction
 from opcheck.spec import Case
-from opcheck.verification import probes
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.formats import rounded
-from opcheck.verification.mutants import MENDED_BY_AUTOGRAD, Mistaken, Mutant, backend
-from opcheck.verification.mutation import kill
-from opcheck.verification.mutations import GENERAL
-from opcheck.verification.precision import TRANSFORMS
-from opcheck.verification.reference_form import Reference
+from opcheck.verification.diagnosis import probes
+from opcheck.verification.diagnosis.precision import TRANSFORMS
+from opcheck.verification.mutation.mutants import MENDED_BY_AUTOGRAD, Mistaken, Mutant, backend
+from opcheck.verification.mutation.mutations import GENERAL
+from opcheck.verification.mutation.reference_form import Reference
+from opcheck.verification.mutation.score import kill
+from opcheck.verification.truth.formats import rounded
 from opcheck.verification.verdict import Status
 from tests.verification import coarse
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from opcheck import catalog
 from opcheck.errors import CouldNotRun, Refused
-from opcheck.verification.crew import Crew
+from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.run import Found, Progress, Shard, hopeless, quiet, run_shard
-from opcheck.verification.shrink import explain_failures
-from opcheck.verification.worker import Target
+from opcheck.verification.workers.crew import Crew
+from opcheck.verification.workers.worker import Target
 
 MOST_TASKS = 100  # of one operator in one dtype
 TRIALS = 100  # of one task: small enough to spread, large enough to be cheap

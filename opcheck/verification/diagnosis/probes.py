@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from opcheck.spec import Array, Case, Refused
-from opcheck.verification.bounds import one_or_dict
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
+from opcheck.verification.truth.bounds import one_or_dict
 
 DRAWS = 4  # of small whole numbers: each product is nonzero in some of them
 WHOLE = 2.0**8  # sums of them that every format holds (bfloat16 has 8 digits)

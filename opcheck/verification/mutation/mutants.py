@@ -12,8 +12,8 @@ from typing import Any
 from opcheck.backends.base import Backend
 from opcheck.backends.function import NumpyFunction
 from opcheck.spec import Array, Mistake, Op, Params
-from opcheck.verification.mutations import GENERAL, General
-from opcheck.verification.reference_form import Reference
+from opcheck.verification.mutation.mutations import GENERAL, General
+from opcheck.verification.mutation.reference_form import Reference
 
 # autograd sums a gradient that is too large down to the shape of its input, so these are right in torch
 MENDED_BY_AUTOGRAD = frozenset({"bias_gradient_not_summed", "bias_gradient_kept_as_a_row"})

@@ -13,8 +13,8 @@ import numpy as np
 from opcheck.families.roundoff import Bound, Rounding
 from opcheck.spec import Array, Op, Params, Shape
 from opcheck.tracing import FLOATS, TRACED, Graph, Node, Tracer, bound, forward, reverse, values
-from opcheck.verification.definition import Definition, places
-from opcheck.verification.formats import Format
+from opcheck.verification.truth.definition import Definition, places
+from opcheck.verification.truth.formats import Format
 
 _NONE = Rounding()
 

@@ -11,7 +11,7 @@ import opcheck
 from opcheck import backends, catalog, verify
 from opcheck.spec import Refused
 from opcheck.verification.casefile import number_to_json
-from opcheck.verification.snippet import snippet
+from opcheck.verification.diagnosis.snippet import snippet
 
 NUMPY = """
 import numpy as np

@@ -11,8 +11,8 @@ from typing import Any
 
 from opcheck import backends, catalog
 from opcheck.errors import CouldNotRun, Refused
+from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.run import DeviceLost, run_shard
-from opcheck.verification.shrink import explain_failures
 
 EXPLAINING = -2  # in place of a trial's index: the worker makes what it found minimal
 EXPLAINING_TIME = 120.0  # seconds more that it has for that

@@ -8,8 +8,8 @@ from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
 from opcheck.spec import Array
 from opcheck.verification.check import Check, Finding, differs
-from opcheck.verification.definition import Definition, as_float
-from opcheck.verification.rearrangement import magnitudes
+from opcheck.verification.truth.definition import Definition, as_float
+from opcheck.verification.truth.rearrangement import magnitudes
 from opcheck.verification.verdict import Status, Verdict
 
 SMALL = 24  # numbers of a case whose second derivative is traced

@@ -12,7 +12,7 @@ from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.precision import explanation
+from opcheck.verification.diagnosis.precision import explanation
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import findings
@@ -25,7 +25,7 @@ TIME = 20.0  # seconds, for implementations that are slow
 
 def explain_failures(report: Report, backend: Backend) -> None:
     """Minimise the first failure of each claim of each operator and say what the failures resemble."""
-    from opcheck.verification.diagnose import resemblances
+    from opcheck.verification.diagnosis.diagnose import resemblances
 
     seen = set()
     for k, verdict in enumerate(list(report.failures)):

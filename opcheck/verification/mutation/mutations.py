@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from opcheck.spec import Array, Op, Params
-from opcheck.verification.formats import rounded
-from opcheck.verification.reference_form import Reference
+from opcheck.verification.mutation.reference_form import Reference
+from opcheck.verification.truth.formats import rounded
 
 
 class General(Reference):

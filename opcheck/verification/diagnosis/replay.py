@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from opcheck.spec import Array, Case
-from opcheck.verification import correctness
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, differs
-from opcheck.verification.formats import FORMATS, Format, rounded
+from opcheck.verification.claims import correctness
+from opcheck.verification.truth.formats import FORMATS, Format, rounded
 
 TENSOR_CORE = 22  # digits: truncating block adds err by 3*N*u*M (float32 has 24), and they may round the inputs too
 

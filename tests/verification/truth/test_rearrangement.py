@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from opcheck import verify
 from opcheck.tracing import Tape, exp, log, maximum, total
-from opcheck.verification.formats import FORMATS
-from opcheck.verification.rearrangement import magnitudes
+from opcheck.verification.truth.formats import FORMATS
+from opcheck.verification.truth.rearrangement import magnitudes
 
 F32 = FORMATS["float32"]
 NUMBERS = st.lists(st.floats(-1e3, 1e3, width=32, allow_subnormal=False), min_size=6, max_size=6)

@@ -24,7 +24,7 @@ from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
 from opcheck.verification.verdict import Status, Verdict
-from opcheck.verification.worker import EXPLAINING, Target, work
+from opcheck.verification.workers.worker import EXPLAINING, Target, work
 
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
 MOST_PRINTED = 2**26  # bytes that one call may print

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opcheck.verification.formats import FORMATS, format_of
+from opcheck.verification.truth.formats import FORMATS, format_of
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}

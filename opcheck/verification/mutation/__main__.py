@@ -1,0 +1,3 @@
+from opcheck.verification.mutation.score import main
+
+main()

@@ -1,0 +1,1 @@
+"""Where trials run: this process, processes that may crash, a cluster."""
