@@ -87,7 +87,12 @@ def explain(
     >>> import numpy as np
     >>> print(explain("linear", np.array([1.0, 2.0]), np.array([[3.0, 4.0]])))
     linear   x 2 · w 1×2  →  y 1
-    ...
+    y[n,o] = b[o] + Σ_i x[n,i]·w[o,i]
+    <BLANKLINE>
+       x         w         y
+      [1][2]    [3][4]    [11]
+    <BLANKLINE>
+      y[0] = x[0]·w[0,0] + x[1]·w[0,1] = 1·3 + 2·4 = 3 + 8 = 11
     """
     operator = catalog.get(op)
     try:

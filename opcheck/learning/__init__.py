@@ -10,8 +10,7 @@ A lesson is `lessons/NN-name.md`, plain Markdown that reads well on a code host:
     Prose. Then blocks, which run in order and share their names, as tests/snippets.py runs them:
 
     ```python                          with `>>>` prompts: lines that print run when the reader presses Enter, and what
-    >>> print(linear(x, w))            they print is compared by the tests. Without prompts: shown and run at once
-    ```
+                                       they print is compared by the tests. Without prompts: shown and run at once
     ```console                         each `$ opcheck ...` runs when the reader presses Enter (no shell: no pipes)
     ```python file=layer.py            is written to that file in the lesson's directory
     ```python needs=torch              is left out, with a line that says so, where torch is not installed; console too
@@ -24,10 +23,9 @@ A question is the prose before a run of `<details>`, which a code host folds. Ex
 
     <details><summary>Answer, to 4 decimals</summary>   or "Answer" alone: then the answer is exact, or a word
 
-    ```python
-    >>> print(linear(x, w, b)[1, 0])                    the value of the last line (or what it prints) is the answer; it
-    34.0                                                is computed, never typed in. Prose around is told afterwards
-    ```
+    ```python                                           with `>>>` prompts: the value of the last line (or what it
+    ...                                                 prints) is the answer; it is computed, never typed in. Prose
+    ```                                                 around is told afterwards
 
     </details>
 

@@ -45,9 +45,10 @@ class Worker:
 
     A worker belongs to the thread that first used it: the kernel ends the process when that thread ends.
 
-    >>> with Worker(File(Path("hw.py")), choose()) as worker:
-    ...     worker.load().definitions
-    ...     worker.run([Call("module.relu", (x,), keep="y")], want={"y": "y"}).values["y"]
+    >>> from opcheck.sandbox import choose
+    >>> with Worker(Source("def twice(x): return 2 * x"), choose()) as worker:
+    ...     worker.run([Call("module.twice", (21,), keep="y")], want={"y": "y"}).values["y"]
+    42
     """
 
     def __init__(

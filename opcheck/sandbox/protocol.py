@@ -76,7 +76,8 @@ class Call:
 
     Places among the arguments stand for values that stay in the worker, such as a cache.
 
-    >>> Call("module.conv_backward", (dout, Place("out[1]")), keep="gradients")
+    >>> Call("module.conv_backward", (1.0, Place("out[1]")), keep="gradients").encoded()["keep"]
+    'gradients'
     """
 
     function: str

@@ -64,6 +64,7 @@ Value: TypeAlias = Union[  # noqa: UP007  a string in it has no operator |
 def encode(value: Value, limit: int = MESSAGE_LIMIT) -> bytes:
     """The bytes of one message; raises WireError for what is no plain value and for arrays of more than `limit` bytes.
 
+    >>> import io
     >>> receive(io.BytesIO(encode({"y": np.zeros((2, 3))})).read)["y"].shape
     (2, 3)
     """
