@@ -21,7 +21,8 @@ def linear_backward(dy, x, weight, bias=None):
 
 def modules() -> list[str]:
     shown = (path for path in sorted(PACKAGE.rglob("*.py")) if SHOWN.search(path.read_text(encoding="utf-8")))
-    return [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for path in shown]
+    names = (".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in shown)
+    return [name.removesuffix(".__init__") for name in names]
 
 
 @pytest.fixture
