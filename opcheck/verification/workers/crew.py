@@ -24,8 +24,9 @@ from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
 from opcheck.verification.verdict import Status, Verdict
-from opcheck.verification.workers.worker import EXPLAINING, Target, work
+from opcheck.verification.workers.worker import EXPLAINING, STARTING, Target, work
 
+START = 60.0  # seconds, at least, that a worker has until its first case: it imports torch and the candidate
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
 MOST_PRINTED = 2**26  # bytes that one call may print
 LAST_WORDS = 12  # lines of them that a report shows
@@ -38,7 +39,7 @@ class Worker:
 
     def __init__(self, context: Any, target: Target, options: Mapping[str, Any], share: float) -> None:
         self.connection, other = context.Pipe()
-        self.index = context.Value("q", -1, lock=False)
+        self.index = context.Value("q", STARTING, lock=False)
         self.since = context.Value("d", 0.0, lock=False)
         self.stopping = context.Value("b", 0, lock=False)
         self.printed = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".txt")  # noqa: SIM115
@@ -53,7 +54,7 @@ class Worker:
         self.task: Shard | None = None
 
     def give(self, task: Shard) -> None:
-        self.task, self.index.value, self.since.value = task, -1, time.time()
+        self.task, self.index.value, self.since.value = task, STARTING, time.time()
         self.connection.send(task)
 
     def answer(self) -> Any:
@@ -140,8 +141,10 @@ class Crew:
             self._replace(worker, Status.CRASHED, _death(worker.process.exitcode))
         elif worker.size_of_printed() > MOST_PRINTED:
             self._replace(worker, Status.CRASHED, say("it printed more than {n} MB", n=MOST_PRINTED // 10**6))
-        elif time.time() - worker.since.value > self.patience:
-            self._replace(worker, Status.TIMED_OUT, say("no answer after {n} s", n=f"{self.patience:g}"))
+        else:
+            patience = self.patience if worker.index.value != STARTING else max(self.patience, START)
+            if time.time() - worker.since.value > patience:
+                self._replace(worker, Status.TIMED_OUT, say("no answer after {n} s", n=f"{patience:g}"))
 
     def _take(self, worker: Worker, task: Shard, answer: Any) -> None:
         """A report, and after it the same failures, minimal and named."""
@@ -160,7 +163,7 @@ class Crew:
         self.workers[self.workers.index(worker)] = self._hire()
         if index == EXPLAINING:  # it died of a smaller case than those that it had found: they stay as they are
             return
-        if index < 0:
+        if index == STARTING:
             raise CouldNotRun(say("the worker process ended before its first case: {how}", how=f"{how}\n{words}"))
         alone = replace(task, first=index, last=index + 1)
         _, made = next(trials(catalog.get(task.op), alone, bool(self.options.get("exhaustive"))))

@@ -14,6 +14,7 @@ from opcheck.errors import CouldNotRun, Refused
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.run import DeviceLost, run_shard
 
+STARTING = -1  # in place of a trial's index: none runs yet
 EXPLAINING = -2  # in place of a trial's index: the worker makes what it found minimal
 EXPLAINING_TIME = 120.0  # seconds more that it has for that
 
