@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends.base import Malformed, Outputs
+from opcheck.language import say
 from opcheck.spec import Array, Case, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
@@ -49,8 +51,8 @@ def small_integers(check: Check, kind: str, error: Callable[[Check, str], Array 
         rng = np.random.default_rng(1)
         check.kept["whole", kind] = [_with_integers(check, kind, rng) for _ in range(DRAWS)]
     for whole in check.kept["whole", kind]:
-        got, expected = whole.got_of(kind), whole.expected_of(kind)
-        for name, each in got.items():
+        expected = whole.expected_of(kind)
+        for name, each in _answered(whole, kind).items():
             if name in expected and not np.all(np.abs(each - expected[name]) <= error(whole, name)):
                 return False
     return True
@@ -89,6 +91,15 @@ def other(check: Check, trial: Trial) -> Check:
     return Check(check.op, trial, check.backend)
 
 
+def _answered(check: Check, kind: str) -> Outputs:
+    """What came of another call; raises Malformed if it has another shape than it should: that tells no arithmetic."""
+    got, expected = check.got_of(kind), check.expected_of(kind)
+    for name, each in got.items():
+        if name in expected and each.shape != expected[name].shape:
+            raise Malformed(say("{name} has another shape", name=name))
+    return got
+
+
 def _sizes(check: Check, kind: str) -> list[Array]:
     """The sums of the absolute values of all products."""
     found = [bound.partial for bound in check.bounds_of(kind, check.f).values()]
@@ -115,7 +126,7 @@ def ladder(check: Check, kind: str, name: str) -> Ladder | None:
         array = np.zeros(_designed(check, kind).shape)
         for spot, number in zip(spots, numbers, strict=True):
             array[places[spot]] = number
-        return bool(_with_designed(check, kind, array).got_of(kind)[name][at] == sum(numbers))
+        return bool(_answered(_with_designed(check, kind, array), kind)[name][at] == sum(numbers))
 
     def sums(k: int) -> bool:
         numbers = {1: (2.0**k + 1,), 2: (2.0**k, 1.0)}.get(len(places), (2.0**k, 1.0, -(2.0**k)))
@@ -226,9 +237,8 @@ def _stays(before: Check, first: str, spot: tuple[int, ...]) -> bool:
     arrays = {**before.trial.case.arrays, first: before.arrays[first] + blow}
     after = other(before, before.trial.replace(case=Case(before.trial.case.op, arrays, before.trial.case.params)))
     reach = before.op.by_name(before.op.jvp(before.p, {first: blow}, **before.arrays), before.shapes)
-    return all(
-        np.array_equal(each[reach[name] == 0], after.got[name][reach[name] == 0]) for name, each in before.got.items()
-    )
+    calm, struck = _answered(before, "output"), _answered(after, "output")
+    return all(np.array_equal(each[reach[name] == 0], struck[name][reach[name] == 0]) for name, each in calm.items())
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
