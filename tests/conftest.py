@@ -5,9 +5,13 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy or torch is imported: parallel tests share the cores
 
 import importlib.util
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What runs in the background of a shell ignores Ctrl-C, and so would the processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No profile asserts a time, so none has a deadline. `ci` draws the same cases for the same tests, so that what fails
 # there is the change and not the day; `dev` and `nightly` draw fresh ones; a failure prints the blob that repeats it.

@@ -70,6 +70,8 @@ def unprintable(x):
     raise Mute
 
 def slow(x):
+    with open(__file__ + ".ran", "a") as ran:
+        ran.write(".")
     time.sleep(0.1)
     return np.where(x < 0, np.zeros_like(x), x)
 
@@ -156,7 +158,9 @@ def test_control_c_keeps_what_was_found(crashes, words):
     running = subprocess.Popen(
         [*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
-    time.sleep(6)
+    ran, end = Path(f"{crashes}.ran"), time.monotonic() + 60
+    while (not ran.exists() or ran.stat().st_size < 40) and time.monotonic() < end:
+        time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     found, errors = running.communicate(timeout=60)
     assert running.returncode == 130, errors
