@@ -15,6 +15,7 @@ from opcheck.app.output import page_width, wants_color
 from opcheck.language import say
 from opcheck.verification.casefile import number_to_json, to_json
 from opcheck.verification.report import Report, Row, key_of
+from opcheck.verification.run import hopeless
 
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (
@@ -179,6 +180,9 @@ def notes(report: Report) -> list[str]:
     if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only
         switches = ", ".join(f"{name}={value}" for name, value in report.settings.items())
         lines.append(say("torch's switches: {switches}", switches=switches))
+    ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
+    if ended:
+        lines.append(say("ended early, with failures enough to explain: {names}", names=", ".join(ended)))
     version = f", {report.version}" if report.version else ""
     failed = sum(row.failed for row in report.rows.values())
     result = say("{n} checks differ", n=failed) if failed else say("all agree")
