@@ -1,9 +1,11 @@
 """`conforms`: a ready property test of one implementation."""
 
+import unittest
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from opcheck import backends, catalog
+from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.testing.strategies import trials
 from opcheck.verification.casefile import Trial
@@ -12,21 +14,26 @@ from opcheck.verification.reach import within_reach
 from opcheck.verification.report import Report, sentence
 from opcheck.verification.run import check_trial
 
+default_device = "cpu"  # the pytest plugin puts --opcheck-device here
+
 
 def conforms(
     op: str,
     *,
     dtype: str = "float32",
     arrays: str = "",
-    device: str = "cpu",
+    device: str | None = None,
     policies: Sequence[str] = ("exact", "real", "special"),
     claims: Sequence[str] | None = None,
+    settings: Any = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """A decorator that makes a property test: the function returns the implementation, hypothesis supplies the cases.
 
     Every claim is checked on every case; a failure says which number is wrong, what it should be and what mistake it
-    looks like, and hypothesis shrinks it. Use the settings of hypothesis for the number of cases. Raises Refused for an
-    unknown operator, dtype or claim.
+    looks like, and hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device;
+    a device that is not there skips the test. `settings` are hypothesis' (settings(max_examples=1000)); without them
+    its profile counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused
+    for an unknown operator, dtype or claim.
 
     >>> import numpy as np
     >>> @conforms("relu")
@@ -38,23 +45,34 @@ def conforms(
     wanted = chosen(claims)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
-        from hypothesis import given
+        import hypothesis
 
         # hypothesis calls this once a case, so the implementation is made once and kept
         made: list[backends.Backend] = []
 
         def conformance(trial: Trial) -> None:
             if not made:
-                made.append(backends.load(function(), arrays, device))
+                made.append(_loaded(function(), arrays, device))
             check_conformance(operator, trial, made[0], wanted)
 
         conformance.__name__, conformance.__doc__ = function.__name__, function.__doc__
         conformance.__module__, conformance.__qualname__ = function.__module__, function.__qualname__
-        supply: Any = given(trials(op, dtype, policies))
-        test: Callable[..., None] = supply(conformance)
+        supply: Any = hypothesis.given(trials(op, dtype, policies))
+        # the lines of opcheck that only failing cases run tell nothing of the implementation
+        phases = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain]
+        test: Callable[..., None] = (settings or hypothesis.settings(deadline=None, phases=phases))(supply(conformance))
         return test
 
     return decorate
+
+
+def _loaded(candidate: Any, arrays: str, device: str | None) -> backends.Backend:
+    if device is None:  # a suite with --opcheck-device cuda may hold numpy functions too
+        device = default_device if arrays == "torch" or backends.takes_torch(candidate) else "cpu"
+    try:
+        return backends.load(candidate, arrays, device)
+    except CouldNotRun as error:
+        raise unittest.SkipTest(str(error)) from None
 
 
 def check_conformance(op: Any, trial: Trial, backend: backends.Backend, wanted: Any) -> None:

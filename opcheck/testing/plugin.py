@@ -34,6 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
     seconds = config.getoption("--opcheck-seconds")
     if seconds is not None and not seconds > 0:
         raise pytest.UsageError(f"--opcheck-seconds must be more than 0. Got {seconds}")
+    device = str(config.getoption("--opcheck-device"))
+    if device != "cpu":  # else nothing of opcheck has to be imported for tests that do not use it
+        from opcheck.testing import conformance
+
+        conformance.default_device = device
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -30,6 +30,10 @@ class Trial:
     tangents: dict[str, Array] = field(default_factory=dict)  # by input
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What hypothesis prints beside a message that has the numbers already."""
+        printer.text(f"<{self.case.op} {self.dtype}: {self.policy} numbers, {self.layout} memory>")
+
     def replace(self, **changes: Any) -> "Trial":
         return replace(self, **changes)
 

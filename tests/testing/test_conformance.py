@@ -1,5 +1,7 @@
 """The ready property test passes on a right implementation and says what is wrong with a wrong one."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,8 @@ from hypothesis import given, settings
 from opcheck import catalog
 from opcheck.spec import Case, Refused
 from opcheck.testing import cases, conforms
+
+REPEATABLE = settings(derandomize=True, database=None, deadline=None)
 
 
 def linear(x, weight, bias=None):
@@ -17,27 +21,46 @@ def linear(x, weight, bias=None):
     return x @ weight.T + bias
 
 
+@pytest.fixture
+def strict_deadline():
+    """The profile of somebody who has set none: 200 ms a case."""
+    settings.register_profile("strict", deadline=200)
+    before = settings.get_current_profile_name()
+    settings.load_profile("strict")
+    yield
+    settings.load_profile(before)
+
+
 @conforms("linear")
 def test_right_implementation_conforms():
     return linear
 
 
 def test_an_implementation_that_broadcasts_what_does_not_fit_is_found():
-    @conforms("linear", claims=["refuses"])
+    @conforms("linear", claims=["refuses"], settings=REPEATABLE)
     def broadcasting():
         return lambda x, weight, bias=None: x @ weight.T if bias is None else x @ weight.T + bias
 
     with pytest.raises(AssertionError, match="linear refuses: computed something for bias of shape"):
-        settings(derandomize=True, database=None)(broadcasting)()
+        broadcasting()
 
 
 def test_wrong_implementation_is_told_what_it_looks_like():
-    @conforms("linear")
+    @conforms("linear", settings=REPEATABLE)
     def wrong():
         return lambda x, weight, bias=None: x @ weight.T
 
     with pytest.raises(AssertionError, match=r"(?s)linear (exact|rounding).*looks like: .*bias_missing"):
-        settings(derandomize=True, database=None)(wrong)()
+        wrong()
+
+
+def test_the_time_of_the_first_case_fails_nothing(strict_deadline):
+    @conforms("relu", claims=["shape"])
+    def slow_to_start():
+        time.sleep(0.5)
+        return lambda x: np.maximum(x, 0)
+
+    slow_to_start()
 
 
 def test_unknown_claims_are_refused_at_once():

@@ -4,6 +4,8 @@ import json
 import shlex
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +14,7 @@ import pytest
 import opcheck
 
 pytest_plugins = ["pytester"]
+CUDA = find_spec("torch") is not None and import_module("torch").cuda.is_available()  # pytester forgets later imports
 
 TESTS = """
 import numpy as np
@@ -102,8 +105,8 @@ def test_nothing_to_check_is_skipped_and_not_passed(run):
 
 
 def test_no_device_is_skipped(run):
-    torch = pytest.importorskip("torch")
-    if torch.cuda.is_available():
+    pytest.importorskip("torch")
+    if CUDA:
         pytest.skip("there is a device")
     done = run("-k", "right or device", "--opcheck-device", "cuda", "-rs")
     done.assert_outcomes(skipped=2)
@@ -121,3 +124,26 @@ def test_bad_options_are_one_message(run, options, message):
     done = run(*options)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines([f"ERROR: {message}"])
+
+
+PROPERTY = """
+import {library}
+from opcheck.testing import conforms
+
+@conforms("relu", claims=["shape"])
+def test_relu():
+    return lambda x: {library}.{function}
+"""
+
+
+@pytest.mark.torch
+def test_property_tests_run_on_the_device_of_the_option_or_are_skipped(run, pytester):
+    of_torch = PROPERTY.format(library="torch", function="relu(x)")
+    of_numpy = PROPERTY.format(library="numpy", function="maximum(x, 0)")
+    pytester.makepyfile(test_of_torch=of_torch, test_of_numpy=of_numpy)
+    done = run("test_of_torch.py", "test_of_numpy.py", "--opcheck-device", "cuda", "-rs")
+    if CUDA:
+        done.assert_outcomes(passed=2)
+    else:
+        done.assert_outcomes(passed=1, skipped=1)
+        done.stdout.fnmatch_lines(["SKIPPED*there is no CUDA device here*"])
