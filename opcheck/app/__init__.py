@@ -3,10 +3,12 @@
 Exit codes: 0 all agree; 1 something differs; 2 wrong usage or bad input; 3 could not run; 4 internal error.
 """
 
+import errno
 import importlib
 import importlib.util
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -24,6 +26,7 @@ COMMANDS = {
     "ops": "what operators there are",
     "doctor": "what this machine can do",
 }
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no bug of ours
 
 
 class Commands(click.Group):
@@ -54,6 +57,9 @@ def cli() -> None:
 
 def main() -> None:
     """The program: the exit code of its command line."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us (>&-)
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
     sys.exit(run())
 
 
@@ -76,7 +82,10 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("OPCHECK_DEBUG"):
             raise
-        code = fail(internal_message(error), 4)
+        full = isinstance(error, OSError) and error.errno in UNWRITABLE
+        code = (
+            fail(say("cannot write the output: {error}", error=error), 2) if full else fail(internal_message(error), 4)
+        )
     return code if isinstance(code, int) else 0
 
 

@@ -109,8 +109,12 @@ def _length(size: int) -> str:
 
 def load(name: str, path: Path) -> Array:
     """An array from a .npy, .csv or .json file; raises Refused where it is missing, broken or not numeric."""
+    if path.is_dir():
+        raise Refused(say("--{name}: {path} is a directory", name=name, path=path), fix=say("give a file in it"))
     if not path.is_file():
         raise Refused(say("--{name}: there is no file {path}", name=name, path=path))
+    if not path.stat().st_size:
+        raise Refused(say("--{name}: {path} is empty", name=name, path=path))
     try:
         match path.suffix:
             case ".npy":

@@ -11,6 +11,7 @@ import click
 
 from opcheck.app.output import page_width, speaks_unicode, wants_color
 from opcheck.learning import shelf
+from opcheck.learning.screen import Quit
 from opcheck.render import render
 from opcheck.render.signs import in_words, to_ascii
 from opcheck.steps import Block, Step
@@ -94,6 +95,8 @@ class Terminal:
             line = input(prompt)
         except EOFError:
             click.echo()
+            if self.interactive:  # Ctrl-D
+                raise Quit from None
             return None
         if not self.interactive:
             click.echo(line)  # so that the transcript shows it

@@ -130,6 +130,9 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
     results = list(results) if isinstance(results, (tuple, list)) else [results]
     if not results:
         raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
+    for each in results:
+        if isinstance(each, str | bytes) or each is None:
+            raise RefusedType(say("{name} must return numbers or arrays", name=name), got=repr(each))
     return results
 
 
@@ -138,6 +141,9 @@ HOME = Path(__file__).parents[1]
 
 def _where(error: BaseException) -> str:
     """The line of the user's program that led to the error."""
+    if isinstance(error, SyntaxError) and error.filename:
+        line = (error.text or "").strip()
+        return say("{file} line {n}: {line}", file=Path(error.filename).name, n=error.lineno, line=line)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if HOME not in Path(frame.filename).parents]
     if not frames:
         return ""
@@ -159,10 +165,10 @@ def load(path: Path, name: str) -> Callable[..., Any]:
     except Refused:
         raise
     except Exception as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        told = error.msg if isinstance(error, SyntaxError) else error
         raise Refused(
-            say("{path} cannot be run: {kind}: {error}", path=path, kind=type(error).__name__, error=error),
-            got=_where(error) or line,
+            say("{path} cannot be run: {kind}: {told}", path=path, kind=type(error).__name__, told=told),
+            got=_where(error),
         ) from error
     function = getattr(module, name, None)
     if not callable(function):

@@ -26,6 +26,8 @@ def judge(line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple
         answer = answers.read(line)
     except Refused as error:
         return Judged(False, f"{error}.", read=False)
+    if isinstance(answer, str) and not isinstance(wanted, str):
+        return Judged(False, _form(wanted), read=False)
     match answers.compare(answer, wanted, decimals):
         case Match.RIGHT:
             return Judged(True, say("Right."))
@@ -70,6 +72,13 @@ def _what_went_wrong(
     if right:
         return say("Not yet: {right} of {all} numbers are right.", right=right, all=all)
     return say("Not yet.")
+
+
+def _form(wanted: Answer) -> str:
+    """What an answer looks like, for who wrote a word where a number is asked."""
+    if isinstance(wanted, tuple):
+        return say("The answer is a list of numbers, such as [1, 2], or 2x3 for sizes.")
+    return say("The answer is a number, a fraction such as 1/3 or a calculation such as 1*2+3*4.")
 
 
 def _rounding(decimals: int | None) -> str:

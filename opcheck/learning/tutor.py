@@ -33,7 +33,7 @@ class Tutor:
 
     def teach(self) -> Mark:
         """From where the reader stopped to the end, or until Quit; the mark is kept part by part."""
-        start = 0 if self.mark.finished else self.mark.part
+        start = 0 if self.mark.finished else self._prose_before(self.mark.part)
         with tempfile.TemporaryDirectory(prefix="opcheck-") as directory:
             self.session = Session(Path(directory))
             if start:
@@ -45,6 +45,10 @@ class Tutor:
                 self.mark.part = max(self.mark.part, number + 1)  # reading again takes nothing back
                 self.progress.keep(self.entry.name, self.mark)
         return self.mark
+
+    def _prose_before(self, number: int) -> int:
+        """The prose that part `number` belongs to: a question makes no sense without it."""
+        return next(k for k in range(number, -1, -1) if k == 0 or isinstance(self.parts[k], Prose))
 
     def _catch_up(self, start: int) -> None:
         """Runs the Python blocks before `start` again, unseen, since those after it may use their names."""

@@ -56,6 +56,8 @@ def test_files_hold_what_was_saved(tmp_path):
     ("name", "content", "message"),
     [
         ("x.npy", b"not an array", "cannot be read"),
+        ("x.npy", b"", "x.npy is empty"),
+        ("x.csv", b"", "x.csv is empty"),
         ("x.csv", b"1,2\n3,a\n", "cannot be read"),
         ("x.csv", b"1,2\n3\n", "cannot be read"),
         ("x.json", b"[1,", "cannot be read"),
@@ -68,6 +70,11 @@ def test_a_broken_file_is_refused_with_its_name(tmp_path, name, content, message
     path.write_bytes(content)
     with pytest.raises(Refused, match=f"--x.*{message}"):
         parse("x", f"@{path}", 0)
+
+
+def test_a_directory_is_no_file(tmp_path):
+    with pytest.raises(Refused, match=r"--x: .* is a directory\. give a file in it"):
+        parse("x", f"@{tmp_path}", 0)
 
 
 def test_a_file_of_objects_is_refused_unread(tmp_path):

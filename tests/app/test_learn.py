@@ -62,6 +62,14 @@ def test_at_a_terminal_the_reader_presses_enter(learn):
     assert "\x1b[1A\x1b[2K" in learn("4", typed="q\n", tty=True).out  # with colour, the prompt goes when it has served
 
 
+def test_ctrl_d_at_a_terminal_quits(learn):
+    assert "[Enter goes on" in learn("3", tty=True).out  # no line and no more will come
+    ran = learn("3", "--color=never", typed="\n", tty=True)
+    assert ran.code == 0
+    assert ran.out.endswith("[Enter runs it, q quits]\n")
+    assert learn(tty=True).out.endswith("q quits): \n")
+
+
 def test_prose_keeps_to_the_width(learn):
     for width in (40, 80):
         out = learn("3", f"--width={width}").out

@@ -44,6 +44,9 @@ def nothing(x):
 def empty(x):
     return []
 
+def words(x):
+    return "two"
+
 def stars(*xs):
     return xs[0]
 
@@ -90,6 +93,7 @@ def test_several_results(program):
         ("broken", r"broken raised NameError: name 'undefined' is not defined.*line 29"),
         ("nothing", "nothing returned nothing.*end it with: return"),
         ("empty", "empty returned nothing"),
+        ("words", "words must return numbers or arrays.*'two'"),
         ("stars", r"must name its parameters: \*args"),
     ],
 )
@@ -129,7 +133,7 @@ def test_files_and_names(tmp_path, program):
     with pytest.raises(opcheck.Refused, match="no function number"):
         program("number")
     (tmp_path / "bad.py").write_text("def f(:\n")
-    with pytest.raises(opcheck.Refused, match=r"bad.py cannot be run: SyntaxError"):
+    with pytest.raises(opcheck.Refused, match=r"bad.py cannot be run: SyntaxError.*Got bad.py line 1: def f\(:"):
         load(tmp_path / "bad.py", "f")
     (tmp_path / "raises.py").write_text("x = 1\n1 / 0\n")
     with pytest.raises(opcheck.Refused, match=r"ZeroDivisionError.*raises.py line 2: 1 / 0"):

@@ -222,8 +222,10 @@ def test_who_quits_goes_on_where_he_stopped(lesson):
         "quit",
     ]
     assert mark == Mark(5, 9, 2, {})
-    seen, mark = lesson("[[21, 37]]", "12.33")
-    assert seen[1] == "markdown: # 1. A layer | ## Question"  # the section that was begun
+    seen, mark = lesson("[[21, 37]]", "q")
+    assert seen[1:3] == ["markdown: # 1. A layer", "markdown: ## Question"]  # the question is asked again, in full
+    seen, mark = lesson("12.33")
+    assert seen[1:3] == ["markdown: # 1. A layer | ## Question", "markdown: And a third of it?"]  # in its section
     assert "Right." in seen  # the names of the blocks before are there
     assert mark.finished
     assert mark.right == 2
