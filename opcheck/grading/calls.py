@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from opcheck.sandbox import Outcome as Reply
 from opcheck.spec import Array, Shape
 
 _ROOT = re.compile(r"[A-Za-z_]\w*")
+_ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
 
 
 class Failed(Malformed):
@@ -79,7 +80,10 @@ class Desk:
         self.left = total_seconds if total_seconds is not None else float("inf")
 
     def carry_out(self, jobs: Sequence[Job], seconds: float | None = None) -> None:
-        """All jobs in one round trip; if anything fails, one by one, up to the first that ends the process."""
+        """All jobs in one round trip; if anything fails, one by one, up to the first that ends the process.
+
+        That one costs at most half of the time: all together have had the whole of it.
+        """
         waiting = [job for job in jobs if job.made is None]
         if len(waiting) > 1:
             made = self._attempt(waiting, seconds)
@@ -87,12 +91,23 @@ class Desk:
                 for job, each in zip(waiting, made, strict=True):
                     job.made = each
                 return
+            seconds = (self.seconds if seconds is None else seconds) / 2
         for k, job in enumerate(waiting):
             job.made = self.one(job, seconds)
             if job.made.lost:
-                for rest in waiting[k + 1 :]:
-                    rest.made = job.made
+                self._without_backward(waiting[k:], job.made, seconds)
                 return
+
+    def _without_backward(self, jobs: Sequence[Job], lost: Made, seconds: float | None) -> None:
+        """The first of these ended the process: where backward did that, the forward passes are looked at alone."""
+        made = None
+        if any(job.backward is not None for job in jobs):
+            made = self._attempt([replace(job, backward=None, gradients={}) for job in jobs], seconds)
+        failures = [each for each in (*lost.gradients.values(), *lost.outputs.values()) if isinstance(each, Failed)]
+        reason = failures[0] if failures else Failed(Outcome.CRASHED, say("there is no result"))
+        for k, job in enumerate(jobs):
+            nothing = _nothing(job, reason, lost=True)
+            job.made = replace(made[k], gradients=nothing.gradients, lost=True) if made else nothing
 
     def one(self, job: Job, seconds: float | None = None) -> Made:
         """One job alone."""
@@ -127,17 +142,10 @@ class Request:
     def __init__(self, job: Job, tag: str) -> None:
         self.job, self.tag = job, tag
         self.sent: dict[str, Array] = {}
-        kept = {
-            step.keep for plan in (job.forward, job.backward) if plan for step in plan.steps if isinstance(step, Call)
-        }
-        kept |= {
-            _root(s.place) for plan in (job.forward, job.backward) if plan for s in plan.steps if isinstance(s, Set)
-        }
-        self._own = kept - {""}
+        steps = [step for plan in (job.forward, job.backward) if plan for step in plan.steps]
+        self._own = {step.keep if isinstance(step, Call) else _root(step.place) for step in steps} - {""}
         body = [self._renamed(step) for step in job.forward.steps]
-        self.inputs = tuple(
-            self.sent
-        )  # the upstream gradient is no input: many overwrite it, and nobody needs it again
+        self.inputs = tuple(self.sent)  # without the upstream gradient: many overwrite it, and nobody needs it again
         if job.backward is not None:
             body += [self._renamed(step) for step in job.backward.steps]
         given: list[Call | Set] = [
@@ -190,20 +198,19 @@ class Request:
 
     def _read(self, wanted: Wanted, place: str, value: Any, made: Made, name: str) -> Array | Failed:
         """An array in torch's layout; what is wrong with its shape in the convention's layout is noted."""
+        what = _called(name, place)
         try:
-            array = plain_array(value, place)
+            array = plain_array(value, what)
         except Failed as error:
             return error
         layout = wanted.reading.layout
         due = layout.give(np.empty(wanted.shape)).shape
         if array.shape != due:
             made.misshaped[name] = say(
-                "{place} has shape {got}; it should be {due}", place=place, got=array.shape, due=due
+                "{what} has shape {got}; it should be {due}", what=what, got=array.shape, due=due
             )
         if wanted.real and array.dtype.kind != "f":
-            made.mistyped[name] = say(
-                "{place} has dtype {got}; it should hold real numbers", place=place, got=array.dtype
-            )
+            made.mistyped[name] = say("{what} has dtype {got}; it should hold real numbers", what=what, got=array.dtype)
         return layout.take(array) if array.ndim == len(due) else array
 
     def _renamed(self, step: Call | Set) -> Call | Set:
@@ -252,10 +259,17 @@ def failure(reply: Reply) -> Failed:
     return Failed(Outcome.CRASHED, error.message)
 
 
-def plain_array(value: Any, place: str) -> Array:
+def _called(name: str, place: str) -> str:
+    """A result as its student knows it: "output", "the gradient of weight (layer.dLdW)"."""
+    kind, _, of = name.rpartition(":")
+    what = say("the gradient of {name}", name=of) if kind else name
+    return f"{what} ({place})" if _ATTRIBUTE.match(place) else what
+
+
+def plain_array(value: Any, what: str) -> Array:
     """A number or an array of real numbers as an array; raises Failed for anything else."""
     if value is None:
-        raise Failed(Outcome.NOT_ATTEMPTED, say("{place} is None", place=place))
+        raise Failed(Outcome.NOT_ATTEMPTED, say("{what} is None", what=what))
     if type(value) in (float, int):
         return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
@@ -266,7 +280,7 @@ def plain_array(value: Any, place: str) -> Array:
         kind = say("an array of dtype {dtype}", dtype=value.dtype)
     else:
         kind = say("a {type}", type=type(value).__name__)
-    raise Failed(Outcome.WRONG, say("{place} is {kind}; it should be an array of numbers", place=place, kind=kind))
+    raise Failed(Outcome.WRONG, say("{what} is {kind}; it should be an array of numbers", what=what, kind=kind))
 
 
 def _nothing(job: Job, failed: Failed, lost: bool) -> Made:

@@ -18,7 +18,7 @@ from opcheck.grading.assignment import Assignment
 from opcheck.grading.journal import Journal, Key, Results
 from opcheck.grading.processes import pool
 from opcheck.grading.progress import Progress
-from opcheck.grading.results import Check, Outcome, Result
+from opcheck.grading.results import Result
 from opcheck.grading.roster import Entry
 from opcheck.language import say
 from opcheck.sandbox import NoSandbox, choose
@@ -93,11 +93,7 @@ def grade_entry(entry: Entry, assignment: Assignment, seed: int | None, unsafe: 
     """One line of the roster, graded; code that cannot be read gets the checks of code that does not load."""
     submission = entry.submission
     if entry.problem:
-        checks = tuple(
-            Check(question.name, part, Outcome.DOES_NOT_LOAD, points, 0.0, entry.problem, hidden=question.hidden)
-            for question in assignment.questions
-            for part, points in question.points.items()
-        )
+        checks = judge.unreadable(entry.problem, assignment)
         known = seed if seed is not None else assignment.seed
         return Result(
             submission.student, str(submission.path), checks, secrets.randbits(32) if known is None else known

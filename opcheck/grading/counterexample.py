@@ -1,7 +1,7 @@
 """The smallest case on which a submission is wrong, side by side, and the calculation of its first wrong number."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,14 @@ ATTEMPTS = 80  # smaller cases that are tried
 MOST = 64  # elements of an array that is drawn
 
 
-def smallest(student: Student, finding: Finding) -> Verdict:
+class Smallest(NamedTuple):
+    """A failure, and whether smaller cases were tried."""
+
+    verdict: Verdict
+    searched: bool
+
+
+def smallest(student: Student, finding: Finding) -> Smallest:
     """The verdict of the smallest case that fails in the same way."""
     op = student.question.op
     verdict = min((each.verdict for each in finding.wrongs if each.outcome is finding.outcome), key=_size,
@@ -34,15 +41,15 @@ def smallest(student: Student, finding: Finding) -> Verdict:
     lost = student.made(verdict.trial.case, verdict.trial.cotangent).lost
     if (
         lost
-        or verdict.claim in ("pure", "efficiency", "repeat", "whole")
+        or verdict.claim in ("pure", "efficiency", "repeat", "type", "whole")
         or finding.wrongs[0].outcome is not finding.outcome
     ):
-        return verdict  # each attempt would cost the time limit again
+        return Smallest(verdict, False)  # each attempt would cost the time limit again
     search = Search(op, verdict, student)
     search.left = ATTEMPTS
     search.steps(_smaller)
     search.steps(_simpler)
-    return minimal(op, search.best, student)
+    return Smallest(minimal(op, search.best, student), True)
 
 
 def _size(verdict: Verdict) -> int:
@@ -90,13 +97,15 @@ def _fitted(array: Array, shape: tuple[int, ...]) -> Array:
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 
-def shown(student: Student, verdict: Verdict) -> list[Block]:
+def shown(student: Student, found: Smallest) -> list[Block]:
     """The call, its arrays, and what was expected beside what came."""
-    trial = verdict.trial
+    verdict, trial = found.verdict, found.verdict.trial
     assert trial is not None
     op = student.question.op
     gradient = verdict.claim.startswith("vjp")
-    blocks: list[Block] = [Prose(say("The smallest case that fails: {call}", call=_call(trial)))]
+    call = _call(trial)
+    title = say("The smallest case that fails: {call}", call=call) if found.searched else ""
+    blocks: list[Block] = [Prose(title or say("A case that fails: {call}", call=call))]
     arrays = {op.input(name).symbol: array for name, array in trial.case.arrays.items()}
     if gradient:
         arrays |= {op.output(name).symbol + "̄": each for name, each in trial.cotangent.items()}

@@ -1,14 +1,13 @@
 """What a student reads about a part that is not right, as much of it as the assignment's feedback level allows."""
 
 import builtins
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opcheck.grading import counterexample
 from opcheck.grading.assignment import Assignment
 from opcheck.grading.cases import Drawn
 from opcheck.grading.diagnosis import Diagnosis, diagnose
-from opcheck.grading.parts import Finding
+from opcheck.grading.parts import Finding, told_apart
 from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
 from opcheck.language import say
@@ -33,31 +32,34 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     values = part.startswith("vjp") or part in ("forward", "special values")
     found = diagnose(student, verdicts, trials) if values else Diagnosis()
     names = tuple(mistake.name for mistake in found.mistakes)
-    outcome = Outcome.OTHER_CONVENTION if found.relations and finding.outcome is Outcome.WRONG else None
     if not assignment.shows("part"):
-        return Text("", None, names, outcome)
-    if not assignment.shows("counterexample") or finding.outcome is Outcome.NOT_ATTEMPTED:
-        return Text(_brief(part, finding), None, names, outcome)
+        return Text("", None, names)
+    if not assignment.shows("counterexample"):
+        return Text(_brief(part, finding), None, names)
+    if finding.outcome is Outcome.NOT_ATTEMPTED:
+        return Text(finding.wrongs[0].verdict.message, None, names)
     smallest = counterexample.smallest(student, finding)
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
-    message = _sentence(part, smallest)
+    message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
+        outcome = Outcome.OTHER_CONVENTION if found.relations and finding.outcome is Outcome.WRONG else None
         op, convention = student.question.op, student.question.convention
         sentences = [*(say(convention.sentence(op, mistake)) for mistake in found.mistakes[:2]), *found.relations]
         if sentences:
             message = sentences[0]
-            blocks.append(Prose(_diagnosed(sentences)))
+            blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
         if right := _right(finding):
             blocks.append(Prose(right, "note"))
     if assignment.shows("worked calculation"):
-        blocks += counterexample.worked(student, smallest)
+        blocks += counterexample.worked(student, smallest.verdict)
     return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
 
 
 def _brief(part: str, finding: Finding) -> str:
-    """That a part is not right, and nothing that was computed: a message of the student's own code may hold inputs."""
+    """That a part is not right, and nothing that was computed: a message of the student's own code may hold inputs, and
+    so may the file and the line that it makes up for its exception."""
     if finding.outcome is Outcome.NOT_ATTEMPTED:
-        return finding.wrongs[0].verdict.message
+        return finding.wrongs[0].verdict.message.partition(" (")[0]
     if finding.outcome is Outcome.CRASHED:
         kind = finding.wrongs[0].verdict.message.removeprefix("it raises ").partition(":")[0].partition(" ")[0]
         known = isinstance(getattr(builtins, kind, None), type)
@@ -65,15 +67,19 @@ def _brief(part: str, finding: Finding) -> str:
     return say("{part} is not right yet", part=_called(part))
 
 
-def _sentence(part: str, verdict: Verdict) -> str:
+def _sentence(student: Student, verdict: Verdict) -> str:
     """What is wrong, in one line: the first wrong number, or the message of the failure."""
-    if verdict.status is not Status.DIFFERS or verdict.expected is None or verdict.claim == "whole":
+    if verdict.status is not Status.DIFFERS or verdict.claim == "whole":
         return verdict.message
-    what = say("the gradient of {name}", name=verdict.name) if verdict.claim.startswith("vjp") else verdict.name
+    gradient = verdict.claim.startswith("vjp")
+    if verdict.expected is None:
+        assert verdict.trial is not None
+        made = student.made(verdict.trial.case, verdict.trial.cotangent if gradient else None)
+        return made.misshaped.get(f"vjp:{verdict.name}" if gradient else verdict.name, verdict.message)
+    what = say("the gradient of {name}", name=verdict.name) if gradient else verdict.name
     place = f"[{', '.join(map(str, verdict.at))}]" if verdict.at else ""
-    line = say(
-        "{what}{at} is {got}; it should be {right}", what=what, at=place, got=verdict.got, right=verdict.expected
-    )
+    got, right = told_apart(verdict)
+    line = say("{what}{at} is {got}; it should be {right}", what=what, at=place, got=got, right=right)
     if verdict.wrong < verdict.elements:
         line += say(" ({wrong} of {n} numbers are wrong)", wrong=verdict.wrong, n=verdict.elements)
     return line
@@ -92,12 +98,6 @@ def _called(part: str) -> str:
     }[kind]
 
 
-def _diagnosed(sentences: Sequence[str]) -> str:
-    if len(sentences) == 1:
-        return say("What this looks like: {sentence}", sentence=sentences[0])
-    return say("What this looks like: {sentence} Or: {other}", sentence=sentences[0], other=sentences[1])
-
-
 def _right(finding: Finding) -> str:
     """What was right, so that nobody looks for the bug there."""
     if finding.wrongs[0].verdict.claim == "repeat":
@@ -105,7 +105,7 @@ def _right(finding: Finding) -> str:
     wrong, trials = len({id(each.verdict.trial) for each in finding.wrongs}), finding.trials
     parts = []
     if wrong < trials:
-        parts.append(say("right on {n} of {all} cases", n=trials - wrong, all=trials))
+        parts.append(say("{n} of {all} cases", n=trials - wrong, all=trials))
     names = {each.verdict.name for each in finding.wrongs}
     if all(each.verdict.claim.startswith("vjp:") for each in finding.wrongs):
         trial = finding.wrongs[0].verdict.trial

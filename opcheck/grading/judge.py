@@ -3,17 +3,18 @@
 import secrets
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 
 from opcheck.grading import feedback
 from opcheck.grading.assignment import Assignment, Question
 from opcheck.grading.calls import Desk
-from opcheck.grading.cases import Drawn, draw
+from opcheck.grading.cases import draw
 from opcheck.grading.loading import Loaded, load
 from opcheck.grading.locate import Missing, locate
 from opcheck.grading.parts import Finding, examine
-from opcheck.grading.results import Check, Outcome, Result
+from opcheck.grading.results import Check, Outcome, Result, total
 from opcheck.grading.student import Student
 from opcheck.grading.submission import Submission
 from opcheck.language import say
@@ -34,8 +35,19 @@ def grade_source(source: Submission, assignment: Assignment, seed: int | None = 
         checks: dict[str, list[Check]] = {}
         for question in assignment.questions:
             checks[question.name] = ask(question, assignment, loaded, desk, seed, checks)
-    flat = tuple(check for each in checks.values() for check in each)
-    return Result(source.student, str(source.path), flat, seed, time.monotonic() - began, loaded.notes)
+    told = shown(checks.values(), assignment)
+    return Result(source.student, str(source.path), told, seed, time.monotonic() - began, loaded.notes)
+
+
+def unreadable(problem: str, assignment: Assignment) -> tuple[Check, ...]:
+    """The checks of a submission whose code cannot be read."""
+    return shown([_all(each, Outcome.DOES_NOT_LOAD, problem) for each in assignment.questions], assignment)
+
+
+def shown(checks: Iterable[list[Check]], assignment: Assignment) -> tuple[Check, ...]:
+    """The checks of all questions; those of a question are one where the assignment shows scores and nothing else."""
+    told = (each if assignment.shows("part") else [_whole(each)] for each in checks)
+    return tuple(check for each in told for check in each)
 
 
 def ask(
@@ -48,7 +60,7 @@ def ask(
                 question, Outcome.SKIPPED, say("skipped: {other} comes first, and is not right yet", other=other)
             )
     try:
-        found = locate(loaded.definitions, question.entry)
+        found = locate(loaded.definitions, question.entry, assignment.names)
     except Missing as missing:
         if loaded.problem:
             return _all(question, Outcome.DOES_NOT_LOAD, loaded.problem)
@@ -60,39 +72,50 @@ def ask(
     whole = "shapes" in question.points and question.arrays == "numpy"  # torch does not mix types
     drawn = draw(question.scope, question.dtype, seeds, special, question.entry.upstream, whole)
     student.prefetch([*drawn.ordinary, *drawn.special, *drawn.whole], needs_gradients)
-    checks = []
+    checks: list[Check] = []
     for part, points in question.points.items():
         spent = time.monotonic()
         finding = examine(part, student, drawn, seeds)
-        checks.append(_check(question, part, points, finding, drawn, student, assignment, spent))
+        if finding.outcome is Outcome.RIGHT:
+            text = feedback.Text(say("right"))
+        else:
+            text = feedback.write(student, part, finding, drawn, assignment)
+        message = _with_problem(text.message, finding, loaded.problem)
+        told = any(check.message == message for check in checks)  # an earlier part has shown its case
+        checks.append(
+            Check(
+                question.name,
+                part,
+                text.outcome or finding.outcome,
+                points,
+                points if finding.outcome is Outcome.RIGHT else 0.0,
+                message,
+                None if told else text.detail,
+                text.mistakes,
+                question.hidden,
+                time.monotonic() - spent,
+            )
+        )
     return checks
 
 
-def _check(
-    question: Question,
-    part: str,
-    points: float,
-    finding: Finding,
-    drawn: Drawn,
-    student: Student,
-    assignment: Assignment,
-    began: float,
-) -> Check:
-    if finding.outcome is Outcome.RIGHT:
-        text = feedback.Text(say("right"))
-    else:
-        text = feedback.write(student, part, finding, drawn, assignment)
-    return Check(
-        question.name,
-        part,
-        text.outcome or finding.outcome,
-        points,
-        points if finding.outcome is Outcome.RIGHT else 0.0,
-        text.message,
-        text.detail,
-        text.mistakes,
-        question.hidden,
-        time.monotonic() - began,
+def _with_problem(message: str, finding: Finding, problem: str) -> str:
+    """A crash may come of what the file did not get to, such as an import that fails."""
+    if finding.outcome is not Outcome.CRASHED or not problem or not message:
+        return message
+    return say("{message}; not all of the file runs: {problem}", message=message, problem=problem)
+
+
+def _whole(checks: list[Check]) -> Check:
+    """The parts of a question as one, which ends as the first that is not right."""
+    worst = next((check for check in checks if check.outcome is not Outcome.RIGHT), checks[0])
+    return replace(
+        worst,
+        part=say("all parts"),
+        points=total(check.points for check in checks),
+        score=total(check.score for check in checks),
+        mistakes=tuple(dict.fromkeys(name for check in checks for name in check.mistakes)),
+        seconds=sum(check.seconds for check in checks),
     )
 
 

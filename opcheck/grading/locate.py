@@ -1,7 +1,7 @@
 """Finds the functions and classes that an assignment asks for among what a submission defines."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from opcheck.grading.conventions import Entry
@@ -16,24 +16,32 @@ class Found:
     forward: str
     backward: str  # empty if there is none
     definition: Definition
-    can_differentiate: bool
+    missing: str = ""  # where the entry's backward function is not there: that, and what is
+
+    @property
+    def can_differentiate(self) -> bool:
+        return not self.missing
 
 
 class Missing(Exception):
     """The submission has no such name; the text says what it has."""
 
 
-def locate(definitions: Sequence[Definition], entry: Entry) -> Found:
-    """The first of the entry's names that is there, exactly or but for case and underscores; raises Missing."""
+def locate(definitions: Sequence[Definition], entry: Entry, others: Container[str] = ()) -> Found:
+    """The first of the entry's names that is there, exactly or but for case and underscores; raises Missing.
+
+    What is asked for by one of the `others` is not taken for a misspelt name.
+    """
     forward = _search(definitions, entry.forward)
     if forward is None:
-        raise Missing(_absent(definitions, entry.forward[0]))
+        raise Missing(_absent(definitions, entry.forward[0], others))
     backward = _search(definitions, entry.backward)
+    absent = entry.backward and backward is None
     return Found(
         f"module.{forward[0]}",
         f"module.{backward[0]}" if backward else "",
         forward[1],
-        can_differentiate=not entry.backward or backward is not None,
+        _absent(definitions, entry.backward[0], others) if absent else "",
     )
 
 
@@ -62,9 +70,9 @@ def _plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _absent(definitions: Sequence[Definition], name: str) -> str:
+def _absent(definitions: Sequence[Definition], name: str, others: Container[str]) -> str:
     own = [each.name for each in definitions if each.kind != "value" and each.own]
-    near = difflib.get_close_matches(name, own, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, [each for each in own if each not in others], n=1, cutoff=0.6)
     if near:
         return say("there is no {name}; did you mean it by {near}?", name=name, near=near[0])
     if own:

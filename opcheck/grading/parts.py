@@ -39,8 +39,7 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
     """One part of a question on all of its trials."""
     kind, _, name = part.partition(":")
     if kind == "vjp" and not student.found.can_differentiate:
-        missing = student.question.entry.backward[0]
-        return _missing(drawn, say("there is no {name}", name=missing))
+        return _missing(drawn, student.found.missing)
     if kind == "efficiency":
         trial = large(student.question.scope, student.question.dtype, seeds)
         wrongs = list(_slow(student, trial))
@@ -151,8 +150,9 @@ def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
     check = Check(student.question.op, in_reals(trial), student)
     verdict = check.compare("whole", "output", made.outputs).verdict  # type: ignore[arg-type]  # no failure among them
     if verdict is not None and not _same(made.outputs, student.made(check.trial.case).outputs):
+        got, right = told_apart(verdict)
         message = say("{given}: {name} is {got}; it should be {right}: was it cut to whole numbers?", given=given,
-                      name=_place(verdict), got=verdict.got, right=verdict.expected)  # fmt: skip
+                      name=_place(verdict), got=got, right=right)  # fmt: skip
         yield Wrong(Outcome.WRONG, replace(verdict, trial=trial, message=message))
 
 
@@ -166,6 +166,16 @@ def in_reals(trial: Trial) -> Trial:
     return trial.replace(case=replace(trial.case, arrays={**arrays, first: arrays[first].astype(np.float64)}))
 
 
+def told_apart(verdict: Verdict) -> tuple[str, str]:
+    """What came and what was expected, with as many digits as it takes to tell them apart: six at least."""
+    assert verdict.got is not None and verdict.expected is not None
+    for digits in range(6, 18):
+        got, right = (f"{number:.{digits}g}" for number in (verdict.got, verdict.expected))
+        if got != right:
+            break
+    return got, right
+
+
 def _place(verdict: Verdict) -> str:
     return f"{verdict.name}[{', '.join(map(str, verdict.at))}]" if verdict.at else verdict.name
 
@@ -175,12 +185,16 @@ def _shapes(student: Student, trial: Trial) -> Iterator[Wrong]:
         yield from _whole(student, trial)
         return
     made = student.made(trial.case, trial.cotangent if _differentiates(student) else None)
-    failed = _first_failure(made.outputs) or _first_failure(made.gradients)
-    if failed:
+    if failed := _first_failure(made.outputs):
         yield _without(failed, "answers", trial)
         return
-    for name, message in {**made.misshaped, **made.mistyped}.items():
-        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "shape", trial, name.removeprefix("vjp:"), message=message))
+    if failed := _first_failure(made.gradients):
+        yield _without(failed, "vjp", trial)
+        return
+    yield from _misshapen(made, trial, gradients=False)
+    yield from _misshapen(made, trial, gradients=True)
+    for name, message in made.mistyped.items():
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "type", trial, name.removeprefix("vjp:"), message=message))
 
 
 def _slow(student: Student, trial: Trial) -> Iterator[Wrong]:

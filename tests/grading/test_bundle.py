@@ -8,14 +8,17 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
+from opcheck.app import run
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import bundle
 from opcheck.sandbox import NoSandbox, choose
+from tests.grading.formats import documented
 
 ROOT = Path(__file__).parents[2]
 HOMEWORK = """
@@ -109,10 +112,12 @@ def test_what_cannot_be_bundled_is_refused(homework):
 
 @pytest.fixture
 def autograder(homework, tmp_path) -> Path:
-    """The folder /autograder, with the zip unpacked where Gradescope unpacks it."""
+    """The folder /autograder, with the zip unpacked and the script copied where Gradescope does that."""
     home = tmp_path / "autograder"
-    with bundled(homework) as archive:
+    assert run(["grade", "--bundle", "gradescope", str(homework), "-o", str(tmp_path / "autograder.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "autograder.zip") as archive:
         archive.extractall(home / "source")
+    shutil.copy(home / "source" / "run_autograder", home)
     (home / "submission").mkdir()
     (home / "results").mkdir()
     people = {"users": [{"name": "Ada Lovelace", "email": "a@x"}, {"name": "Bob", "email": "b@x"}]}
@@ -122,7 +127,7 @@ def autograder(homework, tmp_path) -> Path:
 
 def run_autograder(home: Path) -> dict:
     done = subprocess.run(
-        [sys.executable, home / "source" / "run_autograder"],
+        [sys.executable, home / "run_autograder"],
         cwd=home,
         env={**os.environ, "AUTOGRADER_HOME": str(home), "PYTHONPATH": ""},
         capture_output=True,
@@ -130,19 +135,86 @@ def run_autograder(home: Path) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads((home / "results" / "results.json").read_text())
+    return documented.gradescope((home / "results" / "results.json").read_text())
 
 
-def test_it_grades_a_submission(autograder):
+@pytest.fixture
+def isolated():
     try:
         choose()
     except NoSandbox as reason:
         pytest.skip(str(reason))
+
+
+def test_it_grades_a_submission(autograder, isolated):
     (autograder / "submission" / "layers.py").write_text(RIGHT)
     (autograder / "submission" / "helper.py").write_text("x = 1\n")
     results = run_autograder(autograder)
     assert results["score"] == 3
     assert [(test["name"], test["status"]) for test in results["tests"]] == [("linear, forward", "passed")]
+
+
+@pytest.mark.parametrize(
+    ("code", "score", "told"),
+    [
+        (RIGHT.replace(" + b", ""), 0, "The bias was not added.\n\nThe smallest case that fails: "),
+        (RIGHT.replace("return", "raise ValueError\n    return"), 0, "it raises ValueError (line 2 of layers.py)\n"),
+        (RIGHT.replace("return", "print('x' * 10**6)\n    return"), 3, ""),
+        ("print('x' * 10**6)\nwhile True: pass\n" + RIGHT, 3, ""),
+        ("def linear(x, w, b): __import__('os').abort()", 0, "the process was ended by SIGABRT\n"),
+        ("def linear(x, w, b): open('/autograder/results/results.json', 'w')", 0, "it raises FileNotFoundError: "),
+        ("def linear(", 0, "it is not Python: "),
+        ("", 0, "there is no linear; the file defines nothing"),
+    ],
+)
+def test_results_are_what_gradescope_documents_whatever_is_handed_in(autograder, isolated, code, score, told):
+    limits = "[limits]\nseconds = 1\n[[question]]\n"
+    assignment = autograder / "source" / "assignment.toml"
+    assignment.write_text(assignment.read_text().replace("[[question]]\n", limits))
+    (autograder / "submission" / "layers.py").write_text(code)
+    results = run_autograder(autograder)
+    (test,) = results["tests"]
+    assert (results["score"], test["score"], test["max_score"]) == (score, score, 3)
+    assert (test["status"] == "passed") == (score == 3)
+    assert test["output"].startswith(told)
+
+
+SHIM = """#!/bin/sh
+case "$1 $2" in
+"-m venv")
+    mkdir -p "$3/bin"
+    ln -s "$0" "$3/bin/python"
+    printf '#!/bin/sh\\necho pip "$@" >> {log}\\n' > "$3/bin/pip"
+    chmod +x "$3/bin/pip" ;;
+*) exec {python} "$@" ;;
+esac
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_set_up_script_makes_what_the_autograder_runs_in(autograder, isolated, tmp_path):
+    """With this interpreter for the one that it would make an environment of, and this machine's packages."""
+    programs, log = tmp_path / "programs", tmp_path / "log"
+    programs.mkdir()
+    for name, text in (
+        ("apt-get", f'#!/bin/sh\necho apt-get "$@" >> {log}\n'),
+        ("python3.13", SHIM.format(log=log, python=sys.executable)),
+    ):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "AUTOGRADER_HOME": str(autograder)}
+    subprocess.run(["bash", autograder / "source" / "setup.sh"], env=environment, check=True)
+    assert log.read_text().splitlines() == [
+        "apt-get update",
+        "apt-get install -y --no-install-recommends bubblewrap ca-certificates",
+        "pip install --no-cache-dir -r requirements.txt",
+    ]
+    for line in (autograder / "source" / "requirements.txt").read_text().splitlines():
+        assert version(Requirement(line).name) in Requirement(line).specifier
+    (autograder / "submission" / "layers.py").write_text(RIGHT)
+    command = [autograder / "venv" / "bin" / "python", autograder / "run_autograder"]
+    subprocess.run(command, cwd=autograder, env={**environment, "PYTHONPATH": ""}, check=True)
+    assert documented.gradescope((autograder / "results" / "results.json").read_text())["score"] == 3
 
 
 def test_an_empty_submission_is_graded_too(autograder):

@@ -1,6 +1,7 @@
 """Results for a terminal: one submission in full, or a class as a table with what it has in common."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from opcheck.grading.formats import clean, wording
@@ -32,9 +33,8 @@ def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -
     title = say("{student}: {score}", student=clean.line(result.student), score=wording.score(result))
     rows = tuple((wording.name(check), points(check), _ending(check)) for check in checks)
     blocks: list[Block] = [Table((say("check"), say("points"), say("result")), rows)]
-    blocks += [
-        _section(check) for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED
-    ]
+    wrong = (check for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED)
+    blocks += [_section(list(alike)) for _, alike in groupby(wrong, _said)]
     blocks += [Prose(say("Note: {note}", note=clean.line(note)), "note") for note in notes]
     return _text(Step(title, tuple(blocks)))
 
@@ -47,13 +47,24 @@ def _ending(check: Check) -> str:
     return say("{outcome} (hidden)", outcome=wording.outcome(check)) if check.hidden else wording.outcome(check)
 
 
-def _section(check: Check) -> Step:
-    """What is said about one check; a part that says no more than an earlier one has just its sentence."""
+def _said(check: Check) -> object:
+    """What is the same for checks of which a sentence tells all; others have a section of their own."""
+    if check.detail is not None:
+        return id(check)
+    return check.outcome, check.message, check.question if check.outcome is not Outcome.DOES_NOT_LOAD else ""
+
+
+def _section(checks: Sequence[Check]) -> Step:
+    """What is said about one check, or about several at once."""
+    check = checks[0]
+    names = ", ".join([wording.name(check), *(clean.line(each.part) for each in checks[1:])])
+    if len({each.question for each in checks}) > 1:
+        names = say("{n} checks", n=len(checks))
     blocks: list[Block] = [*map(Prose, wording.paragraphs(check))]
     if check.detail is not None:
         blocks += [Prose(check.detail.title, "title")] if check.detail.title else []
         blocks += check.detail.blocks
-    heading = say("{name}: {outcome}", name=wording.name(check), outcome=wording.outcome(check))
+    heading = say("{name}: {outcome}", name=names, outcome=wording.outcome(check))
     return Step(heading, tuple(blocks))
 
 

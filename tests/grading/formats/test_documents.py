@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -154,6 +155,24 @@ def test_text_of_one_submission():
     assert "conv2d, forward: wrong\n\ny[0,0] is wrong: the kernel is flipped\n" in text
     assert text.endswith("Note: it printed 3 lines\nNote: --seed 7 draws the same inputs again")
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_checks_of_which_a_sentence_tells_all_are_told_together():
+    absent, unread = Outcome.NOT_ATTEMPTED, Outcome.DOES_NOT_LOAD
+    checks = [Check(name, each, absent, 1, 0, "output is None") for name in ("a", "b") for each in ("forward", "vjp")]
+    text = one("text", Result("ada", "ada.py", tuple(checks), 1))
+    assert "a, forward, vjp: not attempted  output is None\nb, forward, vjp: not attempted  output is None\n" in text
+    checks = [replace(check, outcome=unread, message="it is not Python") for check in checks]
+    text = one("text", Result("ada", "ada.py", tuple(checks), 1))
+    assert "4 checks: does not load  it is not Python" in text and text.count("it is not Python") == 1
+
+
+def test_gradescope_tells_no_score_of_what_it_hides():
+    result = examples.result()  # its second check is hidden, and has 2.5 of 2.5 points
+    document = json.loads(one("gradescope", result))
+    assert (document["score"], document["output"]) == (4.5, "2 of 7.5 points, beside what is not shown")
+    whole = replace(result, checks=tuple(replace(check, hidden=False) for check in result.checks))
+    assert json.loads(one("gradescope", whole))["output"] == "4.5 of 10 points"
 
 
 def test_text_of_a_class():
