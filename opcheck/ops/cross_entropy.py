@@ -101,7 +101,9 @@ class CrossEntropy(ClassLoss):
 
     def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
         x = by_row(input)
-        if self.takes_probabilities(input.shape, target.shape):
+        # infinite weights: the sums below, of all classes at once, would take infinity from infinity
+        boundless = p.label_smoothing and weight is not None and not np.isfinite(weight.sum())
+        if boundless or self.takes_probabilities(input.shape, target.shape):
             z, _, s = _shifted(x)
             return self.from_log_p(p, z - np.log(s), input=input, target=target, weight=weight)
         rows, smoothing = Rows(p, input, target, weight), p.label_smoothing

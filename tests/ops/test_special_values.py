@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from opcheck import catalog
+from opcheck import catalog, reference
 from opcheck.choosers import ExactValues
 from opcheck.spec import Case, Op, Refused
 from tests.ops.support import Recorded, agree, cases, is_real
@@ -83,3 +83,8 @@ def test_torch_follows_the_definition(op: Op, data: Any) -> None:
     for name, result in results.items():
         zero = result == 0
         assert np.array_equal(np.signbit(result[zero]), np.signbit(made[name][zero])), name
+
+
+def test_an_infinite_weight_makes_a_smoothed_loss_infinite():
+    loss = reference.cross_entropy([[-5.0, 3, 3], [1, 1, 1]], [2, 1], weight=[np.inf, 2, 2], label_smoothing=0.25)
+    assert loss == np.inf
