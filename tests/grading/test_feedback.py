@@ -60,3 +60,11 @@ def test_another_question_is_no_misspelling():
 )
 def test_numbers_have_the_digits_that_tell_them_apart(got, expected, shown):
     assert told_apart(Verdict(Status.DIFFERS, "rounding", got=got, expected=expected)) == shown
+
+
+def test_integers_are_not_blamed_for_what_is_wrong_in_any_type():
+    """A student who forgot the bias was also asked whether the result was cut to whole numbers."""
+    for seed in range(4):
+        result = graded(LINEAR.replace("y + bias", "y"), linear, seed)
+        assert part(result, "forward").outcome is Outcome.WRONG
+        assert (part(result, "shapes").outcome, part(result, "shapes").message) == (Outcome.RIGHT, "right")
