@@ -32,6 +32,15 @@ class LessonMarkdown(Markdown):
     }  # fmt: skip
 
 
+HELD = "\ue000"  # a space at which no line breaks: rich breaks lines at every space that Unicode knows
+UNBROKEN = 30  # columns of code within a sentence that stay on one line
+
+
 def markdown(text: str) -> Markdown:
-    """`text` as something that a rich console prints."""
-    return LessonMarkdown(text, hyperlinks=False)
+    """`text` as something that a rich console prints; HELD in what is printed stands for a space."""
+    page = LessonMarkdown(text, hyperlinks=False)
+    for token in page.parsed:
+        for part in token.children or ():
+            if part.type == "code_inline" and len(part.content) <= UNBROKEN:
+                part.content = part.content.replace(" ", HELD)
+    return page

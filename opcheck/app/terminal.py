@@ -43,21 +43,21 @@ class Terminal:
         )
 
     def markdown(self, text: str) -> None:
-        from opcheck.app.markdown import markdown
+        from opcheck.app.markdown import HELD, markdown
 
-        self._show(markdown(text))
+        self._write(self._shown(markdown(text)).replace(HELD, " "))
 
     def document(self, blocks: tuple[Block, ...]) -> None:
         self._begin("prose")
         options = {"ascii": not self.unicode, "plain": self.plain, "color": self.color}
         self._write(render(Step("", blocks), "text", width=self.console.width, **options))
 
-    def _show(self, *what: Any, **style: Any) -> None:
+    def _shown(self, *what: Any, **style: Any) -> str:
         self._begin("prose")
         with self.console.capture() as captured:
             self.console.print(*what, **style)
         lines = (line.rstrip() for line in captured.get().strip("\n").split("\n"))  # rich pads them with spaces
-        self._write(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)))
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
     def _write(self, text: str) -> None:
         click.echo(text if self.unicode else to_ascii(text.translate(DRAWN)), color=self.color)
@@ -73,7 +73,7 @@ class Terminal:
             self._write(f"{INDENT}{line}".rstrip())
 
     def tell(self, text: str) -> None:
-        self._show(in_words(text) if self.plain else text, style="bold", markup=False)
+        self._write(self._shown(in_words(text) if self.plain else text, style="bold", markup=False))
 
     def pause(self, prompt: str, within_code: bool) -> str:
         if not self.interactive:

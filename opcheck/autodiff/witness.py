@@ -71,7 +71,7 @@ def falls(errors: list[float]) -> float:
 
 
 def told(remainder: str, k: int, errors: list[float]) -> str:
-    sizes = ", ".join(map(figure, errors))
+    sizes = ", ".join(f"{each:.2e}" for each in errors)
     steps = ", ".join(f"2^−{k + j}" for j in range(len(errors)))
     return say("Taylor: |{remainder}| = {sizes} for h = {steps}", remainder=remainder, sizes=sizes, steps=steps)
 

@@ -81,6 +81,7 @@ def _shown(shape: Shape, cell: Shape | None, everything: bool) -> list[Shape]:
     return places if everything else places[:CANDIDATES]
 
 
+FEW = 3  # elements that are all shown; of more, the first two
 CANDIDATES = 64  # the first elements with a gradient are looked for among so many
 
 
@@ -134,7 +135,8 @@ def _gradient_of(
     hidden = calculation.hidden.get(spec.symbol, 0)
     places = _shown(array.shape, cell, everything)
     reached = [at for at in places if (spec.symbol, at) in sweep.adjoints]
-    shown = places if everything else (reached or places)[:2] if len(places) > 1 else places
+    few = array.size <= FEW and len(reached) == array.size
+    shown = places if everything or few or len(places) == 1 else (reached or places)[:2]
     blocks: list[Block] = list(_grids(calculation, name, g, sweep, shown[0])) if shown else []
     left_out = 0
     for k, at in enumerate(shown):
@@ -148,7 +150,8 @@ def _gradient_of(
         left_out += unfolded.left_out(tracer.id) if k == 0 else 0
     rest = array.size - len(shown)
     if rest > 0 and not (cell is not None and len(shown) == 1):
-        where = ",".join(str(n - 1) for n in array.shape[hidden:])
+        others = (np.unravel_index(k, array.shape) for k in range(array.size - 1, -1, -1))
+        where = ",".join(map(str, next(at for at in others if at not in shown)[hidden:]))
         blocks.append(Prose(say("… {n} more (--all, or --cell {where} for one)", n=rest, where=where), "note"))
     if left_out:
         blocks.append(Prose(say("… {n} terms are summed in brackets (--all shows them)", n=left_out), "note"))

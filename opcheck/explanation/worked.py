@@ -88,13 +88,17 @@ def sizes(calculation: Calculation) -> list[Block]:
 # --- forward --------------------------------------------------------------------------------------------------------
 
 
+FEW = 3  # output elements that are all shown; of more, the first two
+
+
 def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool, decimal: bool) -> list[Block]:
     """Grids with the window of the first step marked, and one step for each output element that is shown."""
     cells = calculation.cells
     if not cells:
         return [Prose(say("The output has no elements: there is nothing to compute."))]
     small = calculation.is_small
-    shown = [cell] if cell is not None else cells if everything else cells[:2]
+    few = cells if len(cells) <= FEW else cells[:2]  # to say that one is left out takes as much room as that one
+    shown = [cell] if cell is not None else cells if everything else few
     tape = Pages()
     outputs = calculation.record(tape, cells if small else shown)
     graph = tape.graph()
@@ -130,14 +134,9 @@ def _remainder(count: int, shown: int, terms: int, calculation: Calculation, cel
         symbol = calculation.op.output(calculation.main_output).symbol
         last = calculation.cells[-1][calculation.hidden.get(symbol, 0) :]
         where = ",".join(map(str, last))
-        blocks.append(Prose(more_steps(count - shown, where), "note"))
+        more = say("… {n} more steps (--all, or --cell {where} for one)", n=count - shown, where=where)
+        blocks.append(Prose(more, "note"))
     return blocks
-
-
-def more_steps(count: int, where: str) -> str:
-    if count == 1:
-        return say("… 1 more step (--all, or --cell {where})", where=where)
-    return say("… {n} more steps (--all, or --cell {where} for one)", n=count, where=where)
 
 
 def _forward_grids(

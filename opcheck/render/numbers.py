@@ -75,7 +75,7 @@ def _decimal(value: Fraction, style: Style, inexact: bool) -> str:
     scaled = value * 10**style.precision
     if scaled.denominator == 1 and value < LARGEST_PLAIN and not inexact:  # no zeros at the end
         return _without_zeros(_pointed(int(scaled), style.precision))
-    if 0 < value < Fraction(10, 10**style.precision) or value >= LARGEST_PLAIN:
+    if (value and round(scaled) < 10) or value >= LARGEST_PLAIN:  # one digit would be left, or too many
         return _scientific(value, style, inexact)
     return _pointed(round(scaled), style.precision)
 

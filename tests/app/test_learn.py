@@ -77,6 +77,13 @@ def test_prose_keeps_to_the_width(learn):
         assert width - 12 < max(map(len, prose.splitlines())) <= width
 
 
+def test_short_code_within_a_sentence_stays_on_one_line(learn):
+    for width in range(40, 100, 6):
+        out = learn("3", f"--width={width}").out
+        assert "[2, 1, 3] and" in " ".join(out.split()) and "\ue000" not in out
+        assert any("[2, 1, 3]" in line for line in out.splitlines())
+
+
 def test_the_list_tells_how_far_the_reader_is(learn):
     before = learn("--list").out
     assert before.splitlines() == [f"{entry.number:3}  {entry.title}" for entry in shelf.every()]

@@ -81,3 +81,22 @@ def titles(channels):
 def test_the_channels_of_an_image_are_drawn_and_said_to_be_more_if_they_are():
     assert titles(3) == [["x[0,0]", "x[0,1]", "x[0,2]"], ["w[0,0]", "w[0,1]", "w[0,2]", "y[0,0]"]]
     assert [line[2:8] for line in titles(5)] == [f"{each}[0,2] (and 2 more like it)".split() for each in "xw"]
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
+def test_few_elements_are_all_shown_and_of_more_the_first_two(size, grad):
+    shown = lines("tanh", np.arange(1.0, size + 1), grad=grad)
+    left = "x̄[" if grad else "y["
+    places = {line.split("]")[0] for line in "\n".join(shown).replace("  ", "\n").split("\n") if line.startswith(left)}
+    few = size if size <= 3 else 2
+    assert len(places - ({f"y[{k}" for k in range(size)} if grad else set())) == few
+    assert any("(--all, or --cell" in line for line in shown) == (size > few)
+
+
+@pytest.mark.parametrize("values", [[-1.0, 1.0, 2.0], [1.0, 1.0, -1.0, 2.0], [-1.0, -2.0, 1.0, 1.0]])
+def test_the_cell_that_is_offered_is_one_that_was_left_out(values):
+    shown = lines("relu", np.array(values), grad=True)
+    (offered,) = (line.split("--cell ")[1].split(" ")[0] for line in shown if "--cell" in line)
+    assert not any(line.strip().startswith(f"x̄[{offered}]") for line in shown)
+    assert f"  x̄[{offered}] = " in str(explain("relu", np.array(values), grad=True, cell=(int(offered),)))

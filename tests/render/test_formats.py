@@ -144,6 +144,12 @@ EVERYTHING = Step(
 )
 
 
+def test_a_number_that_rounds_up_to_two_digits_needs_no_power_of_ten():
+    assert digits(Fraction(99_999_998, 10**11)) == "0.0010"  # not 1.0000e−03
+    assert digits(Fraction(94_999, 10**8)) == "9.4999e−04"
+    assert digits(Fraction(1, 1000)) == "0.001"
+
+
 def test_json_says_everything_and_reads_back():
     assert json.load(json.render(EVERYTHING)) == EVERYTHING
     assert str(json.load(json.render(EVERYTHING)).blocks[2]) == str(EVERYTHING.blocks[2])  # -0.0 == 0

@@ -20,7 +20,7 @@ def lecture():
 def test_the_lines_of_the_lecture():
     symmetric, taylor = hessian_checks(lecture(), V)
     assert symmetric.text.startswith("symmetric: u·Hv = 6.25355 and v·Hu = 6.25355 (difference 0, rounding allows ")
-    assert taylor.text.startswith("Taylor: |u·∇f(x+hv) − u·∇f(x) − h·u·Hv| = 3.7e-04, ")
+    assert taylor.text.startswith("Taylor: |u·∇f(x+hv) − u·∇f(x) − h·u·Hv| = 3.70e-04, ")
     assert taylor.text.endswith("as h halves (h², as it must)")
     assert symmetric.holds
     assert taylor.holds
