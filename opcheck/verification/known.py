@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 
 from opcheck import catalog
-from opcheck.spec import Case
 from opcheck.verification.casefile import Trial, from_json
 from opcheck.verification.verdict import Status, Verdict
 
-# what a condition and an answer may use, beside their own names
-WORDS = {"len": len, "any": any, "all": all, "abs": abs, "max": max, "min": min, "zip": zip, "inf": math.inf,
-         "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite}  # fmt: skip
+# what a condition and an answer may use, beside Python's own functions
+WORDS = {"inf": math.inf, "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite}
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Deviation:
     exact: str
     observed: str
     answer: str = ""
-    message: str = ""
+    messages: tuple[str, ...] = ()
     issue: str = ""
 
     def covers(self, verdict: Verdict, backend: str, version: str) -> bool:
@@ -52,7 +50,8 @@ class Deviation:
             return False
         if not self.concerns(backend, version):
             return False
-        return self.holds(trial.case, trial.dtype, trial.layout, verdict.claim) and self.answers(verdict)
+        names = described(trial, verdict.claim)
+        return bool(evaluate(self.condition, names)) and self.answers(verdict, names)
 
     def concerns(self, backend: str, version: str) -> bool:
         """Whether it was found in this backend (torch's also in torch:func) and in this version of its library."""
@@ -60,34 +59,34 @@ class Deviation:
         here = backend == self.backend or backend.startswith(f"{self.backend}:")
         return here and re.match(rf"{re.escape(library)}(?!\d)", version) is not None
 
-    def holds(self, case: Case, dtype: str, layout: str, claim: str) -> bool:
-        """Whether the condition includes this case."""
-        params, outputs = catalog.get(case.op).checked(case)
-        names = {
-            "shapes": {**outputs, **{name: array.shape for name, array in case.arrays.items()}},
-            "arrays": case.arrays,
-            "params": params,
-            "dtype": dtype,
-            "layout": layout,
-            "claim": claim,
-        }
-        return bool(evaluate(self.condition, names))
-
-    def answers(self, verdict: Verdict) -> bool:
+    def answers(self, verdict: Verdict, names: Mapping[str, Any]) -> bool:
         """Whether what came is what the entry says, in every element that is wrong."""
-        if self.message:
-            return self.message in verdict.message
         if verdict.got is None:
-            return False
-        first = (verdict.got, verdict.expected, verdict.bound)
-        rows = verdict.details.get("wrong", [first])
-        return all(
-            evaluate(self.answer, {"got": got, "expected": expected, "bound": bound}) for got, expected, bound in rows
+            return any(each in verdict.message for each in self.messages)
+        rows = verdict.details.get("wrong", [(verdict.got, verdict.expected, verdict.bound)])
+        return bool(self.answer) and all(
+            evaluate(self.answer, {**names, "got": got, "expected": expected, "bound": bound})
+            for got, expected, bound in rows
         )
 
     def trial(self) -> Trial:
         """The stored case."""
         return from_json(json.loads(self.case))
+
+
+def described(trial: Trial, claim: str) -> dict[str, Any]:
+    """What conditions and answers speak of."""
+    case = trial.case
+    params, outputs = catalog.get(case.op).checked(case)
+    return {
+        "shapes": {**outputs, **{name: array.shape for name, array in case.arrays.items()}},
+        "arrays": case.arrays,
+        "params": params,
+        "given": case.params,
+        "dtype": trial.dtype,
+        "layout": trial.layout,
+        "claim": claim,
+    }
 
 
 @cache
@@ -97,17 +96,20 @@ def compiled(expression: str) -> CodeType:
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     """The value of a condition or an answer; the expression is ours: it comes with the package."""
-    return eval(compiled(expression), {"__builtins__": {}, **WORDS, **names})
+    return eval(compiled(expression), {**WORDS, **names})
 
 
 @cache
 def every() -> tuple[Deviation, ...]:
     """All entries, in the order of the file."""
     data = tomllib.loads(resources.files("opcheck.verification").joinpath("known.toml").read_text(encoding="utf-8"))
-    return tuple(
-        Deviation(**{**each, "operators": tuple(each["operators"]), "claims": tuple(each["claims"])})
-        for each in data["deviation"]
-    )
+    return tuple(entry(each) for each in data["deviation"])
+
+
+def entry(fields: Mapping[str, Any]) -> Deviation:
+    """An entry from its table in the file."""
+    values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
+    return Deviation(**values)
 
 
 def recognised(verdict: Verdict, backend: str, version: str) -> Verdict:
@@ -137,8 +139,11 @@ def page() -> str:
             each.summary,
             "",
             f"- {each.backend} {each.versions}, {names}, where `{each.condition}`",
-            f"- {each.element} is exactly {each.exact}; observed: {each.observed} "
-            + (f"(every wrong element: `{each.answer}`)" if each.answer else f'("{each.message}")'),
+            f"- {each.element} is exactly {each.exact}; observed: {each.observed}; "
+            + "; ".join(
+                [f"every wrong element: `{each.answer}`" for _ in each.answer[:1]]
+                + [f'"…{message}…"' for message in each.messages]
+            ),
             f"- again: `opcheck replay --known {each.name}{impl}`" + (f"; {each.issue}" if each.issue else ""),
         ]
     return "\n".join(lines) + "\n"
