@@ -97,23 +97,26 @@ def tangents_table(sweep: Tangents, everything: bool = False) -> list[Block]:
     marked = {name: marked_tangents(trace.lines, column) for name, column in sweep.columns.items()}
 
     def row(id: int) -> Row:
-        formula = tangent_formula(sweep, id)
+        columns = sweep.columns
+        formula = tangent_formula(trace, id, columns.values())
         entries: list[str | Expression] = [trace.lines.symbol(id, tangent=True), formula]
-        for name, column in sweep.columns.items():
+        for name, column in columns.items():
             is_leaf = not trace.graph.nodes[id].args
-            entries += ["" if is_leaf else trace.lines.with_numbers(formula, marked[name]), number(column[id])]
+            own = tangent_formula(trace, id, [column])
+            entries += ["" if is_leaf else trace.lines.with_numbers(own, marked[name]), number(column[id])]
         return tuple(entries)
 
     return elided(headers, list(shown(trace.lines)), row, say("forward mode: tangents v̇"), everything)
 
 
-def tangent_formula(sweep: Tangents, id: int) -> Expression:
-    """v̇ = Σ v̇ · partial. Terms whose tangent is 0 are shown (0·5), unless a number of the line is ∞ or NaN."""
-    lines = sweep.trace.lines
+def tangent_formula(trace: Trace, id: int, columns: Iterable[Sequence[Any]]) -> Expression:
+    """v̇ = Σ v̇ · partial. Terms whose tangent is 0 in all the columns are shown (0·5), unless a number of the line is
+    ∞ or NaN."""
+    lines = trace.lines
     node = lines.graph.nodes[id]
     if not node.args:
         return Symbol(node.label, node.at, tangent=True)
-    reached = {arg for column in sweep.columns.values() for arg in node.args if column[arg] is not None}
+    reached = {arg for column in columns for arg in node.args if column[arg] is not None}
     finite = all(number == number and abs(number) != float("inf") for number in
                  (lines.numbers[id], *(lines.numbers[arg] for arg in node.args)))  # fmt: skip
     return lines.tangent(id, lambda arg: finite or arg in reached)
@@ -214,12 +217,14 @@ def in_order(trace: Trace, tangents: Tangents | None) -> list[Block]:
     ids = [id for id in shown(lines) if trace.graph.nodes[id].args]
     columns = tangents.columns.values() if tangents else ()
     known = [marked_tangents(lines, column) for column in columns]
+    if tangents and len(columns) > 1:
+        names = ", ".join(f"∂/∂{name}" if name in trace.inputs else name for name in tangents.columns)
+        blocks.append(Prose(say("Each v̇ is worked out for {names}, in this order.", names=names), "note"))
     for k, id in enumerate(ids):
         formula = lines.formula(id)
         formulas = [Formula(lines.symbol(id), (formula, lines.with_numbers(formula), lines.number(id)))]
         for column, marked in zip(columns, known, strict=True):
-            assert tangents is not None
-            tangent = tangent_formula(tangents, id)
+            tangent = tangent_formula(trace, id, [column])
             numbers = lines.with_numbers(tangent, marked)
             left = lines.symbol(id, tangent=True)
             formulas.append(Formula(left, tuple(dict.fromkeys((tangent, numbers, number(column[id]))))))

@@ -144,9 +144,22 @@ def computes(trace: ArrayTrace, id: int) -> str:
         return f"{args[0]}[{index(node.params['index'])}]"
     if name == "clip":
         return f"clip({args[0]}, {number_text(node.params['low'])}, {number_text(node.params['high'])})"
-    given = [f"{key}={value}" for key, value in node.params.items() if key == "axis" and value is not None]
-    given += [shape_text(node.params["shape"])] if "shape" in node.params else []
-    return f"{SPELLED.get(name, name)}({', '.join([*args, *given])})"
+    return f"{SPELLED.get(name, name)}({', '.join([*args, *settings(node)])})"
+
+
+def settings(node: ArrayNode) -> list[str]:
+    """What a call says beside its arrays, where that is not its default: axis=1, stride=2."""
+    call = call_of(node)
+    if call is not None:
+        defaults = {each.name: each.default for each in call.op.params}
+        return [f"{key}={value!r}" for key, value in call.case.params.items() if value != defaults[key]]
+    params = node.params
+    given = [f"axis={params['axis']}"] if params.get("axis") is not None else []
+    given += ["keepdims=True"] if params.get("keepdims") else []
+    given += [shape_text(params["shape"])] if "shape" in params else []
+    axes = params.get("axes")
+    given += [f"axes={axes}"] if axes is not None and axes != tuple(reversed(range(len(axes)))) else []
+    return given
 
 
 def operand(trace: ArrayTrace, id: int) -> str:
@@ -155,7 +168,15 @@ def operand(trace: ArrayTrace, id: int) -> str:
     value = trace.nodes[id].value
     if isinstance(value, dict):
         return computes(trace, id)
-    return number_text(value.item()) if value.ndim == 0 else shape(value)
+    return constant(value)
+
+
+def constant(value: Any) -> str:
+    """A number or a short list as a program writes it; of a larger array, its shape."""
+    if np.ndim(value) == 0:
+        return number_text(value)
+    listed = np.ndim(value) == 1 and len(value) <= FEW
+    return f"[{', '.join(map(number_text, value))}]" if listed else say("array {shape}", shape=shape(value))
 
 
 def rule(trace: ArrayTrace, id: int, to: int | None = None) -> str:
@@ -180,7 +201,7 @@ def index(key: Any) -> str:
             ends = ["" if each is None else str(each) for each in (part.start, part.stop, part.step)]
             words.append(":".join(ends[:2] if not ends[2] else ends))
         else:
-            words.append("..." if part is Ellipsis else str(part) if np.ndim(part) == 0 else shape(np.asarray(part)))
+            words.append("..." if part is Ellipsis else str(part) if np.ndim(part) == 0 else constant(part))
     return ", ".join(words)
 
 

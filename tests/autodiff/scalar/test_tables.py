@@ -253,6 +253,22 @@ def test_one_step_a_line():
     assert back.splitlines()[0] == "back 1 of 5  v̄₂ = 1"
 
 
+def test_steps_of_several_directions_say_which_comes_first():
+    trace = opcheck.trace("x*y", at={"x": 2, "y": 5})
+    text = render(Step("", tuple(tables.in_order(trace, trace.forward("x", "y")))), "text")
+    assert text.splitlines()[0] == "Each v̇ is worked out for ∂/∂x, ∂/∂y, in this order."
+    assert re.findall(r"v̇₁ = .* = (\d+)\n", text + "\n") == ["5", "2"]
+    one = render(Step("", tuple(tables.in_order(trace, trace.forward("x")))), "text")
+    assert "in this order" not in one
+
+
+def test_what_does_not_move_is_no_part_of_a_line_that_is_not_finite():
+    trace = opcheck.trace("x/y", at={"x": 1, "y": 0})
+    (table,) = tables.tangents_table(trace.forward("x", "y"))
+    *_, row = render(Step("", (table,)), "text", width=200, interactive=False).splitlines()
+    assert re.split(r"\s{2,}", row.strip())[2:] == ["1/0", "∞", "−1·∞/0", "−∞"]  # no 0·∞, which is NaN
+
+
 @pytest.mark.parametrize("format", ["latex", "markdown", "html", "json"])
 def test_every_format_shows_every_value(format):
     trace = opcheck.trace("ln(x1) + x1*x2 - sin(x2)", at={"x1": 2, "x2": 5})
