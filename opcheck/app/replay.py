@@ -22,13 +22,17 @@ from opcheck.verification.verdict import Status
 @click.command()
 @click.argument("case", type=click.Path(path_type=Path), required=False)
 @click.option("--known", metavar="NAME", help="The stored case of a known deviation (KNOWN.md) instead of a file.")
-@click.option("--impl", default="torch", metavar="IMPL", show_default=True, help="As of opcheck verify.")
+@click.option("--impl", metavar="IMPL", help="As of opcheck verify; by default torch, or where --known was found.")
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
 @click.option("--snippet", "as_snippet", is_flag=True, help="Print the case as Python that needs numpy or torch only.")
-def command(case: Path | None, known: str | None, impl: str, arrays: str | None, device: str, as_snippet: bool) -> int:
+def command(
+    case: Path | None, known: str | None, impl: str | None, arrays: str | None, device: str, as_snippet: bool
+) -> int:
     """Run one saved case again: every claim, on the same bits."""
-    data = stored(known) if known else load(case)
+    deviation = find(known) if known else None
+    data = json.loads(deviation.case) if deviation else load(case)
+    impl = impl or (deviation.backend if deviation else "torch")
     trial = casefile.from_json(data)
     op = catalog.get(trial.case.op)
     if as_snippet:
@@ -55,11 +59,10 @@ def load(case: Path | None) -> dict[str, Any]:
     return casefile.load(case)
 
 
-def stored(name: str) -> dict[str, Any]:
-    """The case of a known deviation, as a case file has it."""
-    deviation = deviations.find(name)
-    if deviation is None:
+def find(name: str) -> deviations.Deviation:
+    """The known deviation of that name; raises Refused."""
+    found = deviations.find(name)
+    if found is None:
         names = ", ".join(each.name for each in deviations.every())
         raise Refused(say("there is no known deviation {name}", name=name), fix=say("they are {names}", names=names))
-    found: dict[str, Any] = json.loads(deviation.case)
     return found

@@ -1,5 +1,6 @@
 """torch.compile of torch's own operators."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,15 @@ class CompiledSession(TensorSession):
     """A compiled backward pass frees what it read, so each gradient is of a call of its own, and there is no second."""
 
     keeps_graph = False
+
+    def attempt(self) -> None:
+        logger = logging.getLogger("torch._subclasses.fake_tensor")  # it logs a traceback of what torch refuses
+        level = logger.level
+        logger.setLevel(logging.CRITICAL)
+        try:
+            super().attempt()
+        finally:
+            logger.setLevel(level)
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         found = super().vjp(cotangent)

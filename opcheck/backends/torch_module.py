@@ -31,7 +31,10 @@ class TorchModule(TensorBackend):
             *given(op, case.params),
             *(each.name for each in op.inputs if each.optional and each.name in case.arrays),
         ]
-        return next((name for name in needed if name not in self.accepted), "")
+        missing = next((name for name in needed if name not in self.accepted), "")
+        if not missing and op.name == "linear" and case.arrays["weight"].ndim == 1:
+            missing = say("a vector for weight")  # torch.nn.Linear has matrices
+        return missing
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
         module: Any = self.candidate(**self._constructor(op, case))

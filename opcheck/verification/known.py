@@ -131,7 +131,6 @@ def page() -> str:
     ]
     for each in every():
         names = ", ".join(f"`{name}`" for name in each.operators)
-        impl = "" if each.backend == "torch" else f" --impl {each.backend}"
         lines += [
             "",
             f"## {each.name}",
@@ -144,11 +143,11 @@ def page() -> str:
                 [f"every wrong element: `{each.answer}`" for _ in each.answer[:1]]
                 + [f'"…{message}…"' for message in each.messages]
             ),
-            f"- again: `opcheck replay --known {each.name}{impl}`" + (f"; {each.issue}" if each.issue else ""),
+            f"- again: `opcheck replay --known {each.name}`" + (f"; {each.issue}" if each.issue else ""),
         ]
     return "\n".join(lines) + "\n"
 
 
-def find(name: str) -> Any:
+def find(name: str) -> Deviation | None:
     """The entry of that name, or None."""
     return next((each for each in every() if each.name == name), None)

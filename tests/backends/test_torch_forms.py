@@ -1,0 +1,110 @@
+"""torch in its other forms: compiled, as modules with torch's parameter names, as autograd.Function classes."""
+
+import shutil
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.nn import functional  # noqa: E402
+
+from opcheck import verify  # noqa: E402
+from opcheck.errors import Refused  # noqa: E402
+from opcheck.verification.report import sentence  # noqa: E402
+
+
+def agrees(report):
+    assert report.agrees, sentence(report.failures[0])
+    assert report.checked
+    return report
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_compiled_operators_agree_and_what_they_refuse_is_not_logged(caplog):
+    report = agrees(verify(["relu", "linear"], "torch:compile", cases=3, seed=3))
+    assert report.rows["linear", "float32", "vjp:weight"].cases
+    assert report.rows["linear", "float32", "jvp"].left_out["torch.compile drops tangents"] == 3
+    assert not [each for each in caplog.records if each.name == "torch._subclasses.fake_tensor"]
+
+
+# --- modules ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("linear", torch.nn.Linear), ("conv1d", torch.nn.Conv1d), ("conv2d", torch.nn.Conv2d),
+        ("max_pool2d", torch.nn.MaxPool2d), ("avg_pool1d", torch.nn.AvgPool1d), ("softmax", torch.nn.Softmax),
+        ("relu", torch.nn.ReLU), ("mse_loss", torch.nn.MSELoss), ("cross_entropy", torch.nn.CrossEntropyLoss),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Using padding='same'", "ignore:Initializing zero-element tensors")
+def test_modules_are_built_with_torchs_names(name, module):
+    agrees(verify(name, module, cases=16, seed=3))
+
+
+class Convolution(torch.nn.Module):
+    """A student's convolution: torch's names, but its backward pass forgets half of the bias."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, bias=True):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(out_channels, in_channels, *kernel_size))
+        self.bias = torch.nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.stride = stride
+
+    def forward(self, x):
+        bias = None if self.bias is None else self.bias / 2 + self.bias.detach() / 2
+        return functional.conv2d(x, self.weight, bias, self.stride)
+
+
+def test_gradients_of_a_modules_parameters_are_checked():
+    report = verify("conv2d", Convolution, cases=60, seed=3, claims=["values", "vjp"])
+    assert {each.claim for each in report.failures} == {"vjp:bias"}
+    assert report.left_out["conv2d", "padding"] > 0
+
+
+def test_a_module_with_sizes_is_refused_with_the_way_out():
+    with pytest.raises(Refused, match=r"give its class.*opcheck\.audit"):
+        verify("linear", torch.nn.Linear(2, 3))
+
+
+# --- autograd.Function ------------------------------------------------------------------------------------------------
+
+
+class Linear(torch.autograd.Function):
+    """By position, with torch's names for what it takes."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias=None):
+        ctx.save_for_backward(x, weight)
+        ctx.has_bias = bias is not None
+        return functional.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight = ctx.saved_tensors
+        rows = g.reshape(-1, g.shape[-1])
+        bias = rows.sum(0) if ctx.has_bias else None
+        return g @ weight, rows.T @ x.reshape(-1, x.shape[-1]), bias
+
+
+def matrices(name, candidate, **options):
+    """The claims on the gradients of linear, where the weight is a matrix and nothing is empty."""
+    return verify(name, candidate, cases=40, seed=3, claims=["vjp"], **options)
+
+
+def test_a_function_class_is_called_by_position():
+    failures = matrices("linear", Linear).failures
+    assert all(len(each.trial.case.arrays["weight"].shape) == 1 for each in failures)  # it takes matrices only
+
+
+def test_its_wrong_gradient_is_found():
+    class Doubled(Linear):
+        @staticmethod
+        def backward(ctx, g):
+            grad_input, grad_weight, bias = Linear.backward(ctx, g)
+            return grad_input, 2 * grad_weight, bias
+
+    found = [each for each in matrices("linear", Doubled).failures if each.claim == "vjp:weight"]
+    assert found and all(each.got == 2 * each.expected for each in found if each.trial.policy == "exact")
