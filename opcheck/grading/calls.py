@@ -8,24 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.backends.base import Malformed
 from opcheck.grading.conventions import Plan, Reading
+from opcheck.grading.replies import Failed, called, failure, plain_array
 from opcheck.grading.results import Outcome
 from opcheck.language import say
-from opcheck.sandbox import Call, Opaque, Place, Set, Status, Worker
+from opcheck.sandbox import Call, Place, Set, Status, Worker
 from opcheck.sandbox import Outcome as Reply
 from opcheck.spec import Array, Shape
 
 _ROOT = re.compile(r"[A-Za-z_]\w*")
-_ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
-
-
-class Failed(Malformed):
-    """A call that gave no result, and which of the outcomes that is."""
-
-    def __init__(self, outcome: Outcome, message: str) -> None:
-        super().__init__(message)
-        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +157,16 @@ class Request:
     def made(self, reply: Reply, lost: bool = False) -> Made:
         """What the reply says of this job."""
         made = Made(lost=lost, seconds=reply.seconds, printed=reply.printed)
-        failed = None if reply.status is Status.OK else failure(reply)
         for kind, due, found in (("o", self.job.outputs, made.outputs), ("g", self.job.gradients, made.gradients)):
             for name, each in due.items():
                 arrived = self._arrived(f"{kind}{self.tag}:{name}", each, reply)
-                if arrived is None:
-                    found[name] = failed or Failed(Outcome.CRASHED, say("there is no result"))
+                full = name if kind == "o" else f"vjp:{name}"
+                if arrived is not None:
+                    found[name] = self._read(each, *arrived, made, full)
+                elif reply.status is Status.OK:
+                    found[name] = Failed(Outcome.CRASHED, say("there is no result"))
                 else:
-                    found[name] = self._read(each, *arrived, made, name if kind == "o" else f"vjp:{name}")
+                    found[name] = failure(reply, called(full))
         if not self.job.may_change:
             back = {name: reply.values[key] for name in self.inputs if (key := f"i{self.tag}:{name}") in reply.values}
             made.changed = any(not _same(each, self.sent[name]) for name, each in back.items())
@@ -198,7 +191,7 @@ class Request:
 
     def _read(self, wanted: Wanted, place: str, value: Any, made: Made, name: str) -> Array | Failed:
         """An array in torch's layout; what is wrong with its shape in the convention's layout is noted."""
-        what = _called(name, place)
+        what = called(name, place)
         try:
             array = plain_array(value, what)
         except Failed as error:
@@ -240,47 +233,6 @@ class Request:
         if isinstance(value, dict):
             return {key: self._filled(each) for key, each in value.items()}
         return value
-
-
-def failure(reply: Reply) -> Failed:
-    """What a reply without a result means, in one sentence."""
-    error = reply.failure
-    assert error is not None
-    where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
-    if reply.status is Status.RAISED and error.type == "NotImplementedError":
-        return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
-    if reply.status is Status.ABSENT:
-        return Failed(Outcome.CRASHED, error.message)
-    if reply.status is Status.RAISED:
-        text = f"{error.type}: {error.message}" if error.message else error.type
-        return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
-    if reply.status is Status.EXITED:
-        return Failed(Outcome.CRASHED, say("it ends the program: {text}", text=error.message))
-    return Failed(Outcome.CRASHED, error.message)
-
-
-def _called(name: str, place: str) -> str:
-    """A result as its student knows it: "output", "the gradient of weight (layer.dLdW)"."""
-    kind, _, of = name.rpartition(":")
-    what = say("the gradient of {name}", name=of) if kind else name
-    return f"{what} ({place})" if _ATTRIBUTE.match(place) else what
-
-
-def plain_array(value: Any, what: str) -> Array:
-    """A number or an array of real numbers as an array; raises Failed for anything else."""
-    if value is None:
-        raise Failed(Outcome.NOT_ATTEMPTED, say("{what} is None", what=what))
-    if type(value) in (float, int):
-        return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        return value.astype(np.float64) if value.dtype == np.float16 else value
-    if isinstance(value, Opaque):
-        kind = value.description
-    elif isinstance(value, np.ndarray):
-        kind = say("an array of dtype {dtype}", dtype=value.dtype)
-    else:
-        kind = say("a {type}", type=type(value).__name__)
-    raise Failed(Outcome.WRONG, say("{what} is {kind}; it should be an array of numbers", what=what, kind=kind))
 
 
 def _nothing(job: Job, failed: Failed, lost: bool) -> Made:

@@ -8,8 +8,8 @@ import numpy as np
 from opcheck.errors import Refused
 from opcheck.explanation import explain
 from opcheck.explanation.grids import draw
-from opcheck.grading.calls import Failed
 from opcheck.grading.parts import Finding, in_reals
+from opcheck.grading.replies import Failed
 from opcheck.grading.sizes import cut, sizes
 from opcheck.grading.student import Student
 from opcheck.language import say

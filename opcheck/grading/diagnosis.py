@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.backends.base import Backend, Outputs, Session
-from opcheck.grading.calls import Failed
+from opcheck.grading.replies import Failed
 from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.spec import Array, Case, Mistake, Op, Shape

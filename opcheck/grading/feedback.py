@@ -1,6 +1,7 @@
 """What a student reads about a part that is not right, as much of it as the assignment's feedback level allows."""
 
 import builtins
+import re
 from dataclasses import dataclass
 
 from opcheck.grading import counterexample
@@ -13,6 +14,8 @@ from opcheck.grading.student import Student
 from opcheck.language import say
 from opcheck.steps import Block, Prose, Step
 from opcheck.verification.verdict import Status, Verdict
+
+_RAISED = re.compile(r"it raises (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     if not assignment.shows("part"):
         return Text("", None, names)
     if not assignment.shows("counterexample"):
-        return Text(_brief(part, finding), None, names)
+        return Text(_brief(student, part, finding), None, names)
     if finding.outcome is Outcome.NOT_ATTEMPTED:
         return Text(finding.wrongs[0].verdict.message, None, names)
     smallest = counterexample.smallest(student, finding)
@@ -55,15 +58,18 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
 
 
-def _brief(part: str, finding: Finding) -> str:
+def _brief(student: Student, part: str, finding: Finding) -> str:
     """That a part is not right, and nothing that was computed: a message of the student's own code may hold inputs, and
     so may the file and the line that it makes up for its exception."""
+    message, trial = finding.wrongs[0].verdict.message, finding.wrongs[0].verdict.trial
+    assert trial is not None
     if finding.outcome is Outcome.NOT_ATTEMPTED:
-        return finding.wrongs[0].verdict.message.partition(" (")[0]
-    if finding.outcome is Outcome.CRASHED:
-        kind = finding.wrongs[0].verdict.message.removeprefix("it raises ").partition(":")[0].partition(" ")[0]
-        known = isinstance(getattr(builtins, kind, None), type)
-        return say("it raises {kind}", kind=kind) if known else say("it does not come to an end on every case")
+        return say("it raises {kind}", kind="NotImplementedError") if "NotImplementedError" in message else message
+    if finding.outcome is Outcome.CRASHED and (raised := _RAISED.search(message)):
+        known = isinstance(getattr(builtins, raised[1], None), type)  # any other name may hold inputs
+        return say("it raises {kind}", kind=raised[1]) if known else say("it raises an exception")
+    if finding.outcome is Outcome.CRASHED and student.made(trial.case, trial.cotangent).lost:
+        return say("it does not come to an end on every case")
     return say("{part} is not right yet", part=_called(part))
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opcheck.backends.base import Outputs
-from opcheck.grading.calls import Failed, Made
+from opcheck.grading.calls import Made
 from opcheck.grading.cases import Drawn, large
+from opcheck.grading.replies import Failed
 from opcheck.grading.results import Outcome
 from opcheck.grading.student import Student
 from opcheck.language import say
@@ -53,16 +54,16 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         wrongs += found[:1] if kind != "vjp" else found
     if kind == "vjp" and not wrongs:
         wrongs = [each for each in _repeated(student) if not name or each.verdict.name in ("", name)]
-    return _finding(wrongs, len(trials))
+    return _finding(wrongs, len(trials), len(drawn.whole) if kind == "shapes" else 0)
 
 
-def _finding(wrongs: Sequence[Wrong], trials: int) -> Finding:
+def _finding(wrongs: Sequence[Wrong], trials: int, forward_only: int = 0) -> Finding:
     """All not attempted is one outcome; a wrong answer weighs more than a crash on some inputs."""
     if not wrongs:
         return Finding(Outcome.RIGHT, (), trials)
     outcomes = {each.outcome for each in wrongs}
     failing = {id(each.verdict.trial) for each in wrongs}
-    if outcomes == {Outcome.NOT_ATTEMPTED} and len(failing) == trials:
+    if outcomes == {Outcome.NOT_ATTEMPTED} and len(failing) >= trials - forward_only:
         return Finding(Outcome.NOT_ATTEMPTED, tuple(wrongs), trials)
     outcome = Outcome.WRONG if Outcome.WRONG in outcomes else Outcome.CRASHED
     return Finding(outcome, tuple(wrongs), trials)

@@ -10,9 +10,10 @@ import numpy as np
 
 from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session
 from opcheck.grading.assignment import Question
-from opcheck.grading.calls import Desk, Failed, Job, Made, Wanted
+from opcheck.grading.calls import Desk, Job, Made, Wanted
 from opcheck.grading.conventions import Reading, Request
 from opcheck.grading.locate import Found
+from opcheck.grading.replies import Failed
 from opcheck.language import say
 from opcheck.sandbox import Call
 from opcheck.spec import Array, Case, Op

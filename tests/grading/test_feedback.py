@@ -2,11 +2,12 @@
 
 import pytest
 
+from opcheck.grading import formats
 from opcheck.grading.parts import told_apart
 from opcheck.grading.results import Outcome
 from opcheck.render import render
 from opcheck.verification.verdict import Status, Verdict
-from tests.grading.students import assignment, graded, part
+from tests.grading.students import assignment, graded, part, solution
 from tests.grading.test_judge import LINEAR, RELU, linear
 
 QUICK = {"seconds = 10": "seconds = 1"}
@@ -68,3 +69,61 @@ def test_integers_are_not_blamed_for_what_is_wrong_in_any_type():
         result = graded(LINEAR.replace("y + bias", "y"), linear, seed)
         assert part(result, "forward").outcome is Outcome.WRONG
         assert (part(result, "shapes").outcome, part(result, "shapes").message) == (Outcome.RIGHT, "right")
+
+
+@pytest.mark.parametrize(
+    ("crash", "told"),
+    [
+        ("raise ValueError('x')", "it raises ValueError"),
+        ("np.sum(x, axis=7)", "it raises an exception"),  # numpy's own AxisError
+        ("x.astype(int).__iadd__(0.5)", "it raises an exception"),
+        ("raise type('Inputs' + str(int(x[0, 0])), (Exception,), {})", "it raises an exception"),
+        ("__import__('os').abort()", "it does not come to an end on every case"),
+    ],
+)
+def test_a_crash_is_named_without_its_message_where_that_is_not_shown(crash, told):
+    asked = assignment("linear", changes={'feedback = "worked calculation"': 'feedback = "part"'})
+    code = "import numpy as np\n" + LINEAR.replace("    y = x", f"    {crash}\n    y = x", 1)
+    assert part(graded(code, asked), "forward").message == told
+    whole = LINEAR.replace("    y = x", "    if x.dtype.kind == 'i': raise ValueError\n    y = x", 1)
+    assert part(graded(whole, asked), "shapes").message == "it raises ValueError"
+
+
+def test_a_score_without_feedback_is_a_table_and_nothing_else():
+    asked = assignment("linear", "relu", changes={'feedback = "worked calculation"': 'feedback = "score"'})
+    text = formats.render("text", [graded(RELU, asked)], asked)
+    assert "linear, all parts  0 of 9  not attempted\nrelu, all parts    9 of 9  right\n\nlinear, all parts:" in text
+    text = formats.render("text", [graded(LINEAR.replace("y + bias", "y") + RELU, asked)], asked)
+    assert text.endswith("right\n\nNote: --seed 1 draws the same inputs again")
+
+
+@pytest.mark.parametrize(
+    ("convention", "old", "new", "told"),
+    [
+        ("functional", "def linear_backward(", "def linear_backward(*a): raise NotImplementedError\ndef other(",
+         "it raises NotImplementedError"),
+        ("functional", "def linear_backward(", "def linear_backward(*a): pass\ndef other(",
+         "the gradient of input is missing: None was returned"),
+        ("cmu", "self.dLdW = dLdZ.T @ self.A", "self.dLdW = None", "the gradient of weight (layer.dLdW) is None"),
+    ],
+)  # fmt: skip
+def test_what_is_not_attempted_is_said_at_every_level(convention, old, new, told):
+    asked = assignment("linear", convention=convention,
+                       changes={'feedback = "worked calculation"': 'feedback = "part"'})  # fmt: skip
+    code = solution(convention)
+    assert old in code
+    check = part(graded(code.replace(old, new), asked), "vjp")
+    assert (check.outcome, check.message) == (Outcome.NOT_ATTEMPTED, told)
+
+
+def test_a_result_that_is_missing_is_named():
+    pair = LINEAR.replace("(*gradients, dy.sum(axis=0))", "gradients")
+    check = part(graded(pair, linear), "vjp")
+    assert (check.outcome, check.message) == (
+        Outcome.CRASHED, "the gradient of bias is missing: tuple has no [2]"
+    )  # fmt: skip
+    template = LINEAR.replace("def linear_backward(", "def linear_backward(*a): pass\ndef other(")
+    result = graded(template, linear)
+    assert [check.outcome for check in result.checks] == [Outcome.RIGHT, Outcome.NOT_ATTEMPTED, Outcome.NOT_ATTEMPTED]
+    brief = assignment("linear", changes={'feedback = "worked calculation"': 'feedback = "part"'})
+    assert part(graded(pair, brief), "vjp").message == "the backward pass is not right yet"

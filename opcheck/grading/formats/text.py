@@ -34,7 +34,8 @@ def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -
     rows = tuple((wording.name(check), points(check), _ending(check)) for check in checks)
     blocks: list[Block] = [Table((say("check"), say("points"), say("result")), rows)]
     wrong = (check for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED)
-    blocks += [_section(list(alike)) for _, alike in groupby(wrong, _said)]
+    telling = (check for check in wrong if check.message or check.detail is not None)
+    blocks += [_section(list(alike)) for _, alike in groupby(telling, _said)]
     blocks += [Prose(say("Note: {note}", note=clean.line(note)), "note") for note in notes]
     return _text(Step(title, tuple(blocks)))
 

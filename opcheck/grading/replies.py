@@ -1,0 +1,74 @@
+"""What comes back from the sandbox, in a student's words: arrays of numbers, or why there are none."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from opcheck.backends.base import Malformed
+from opcheck.grading.results import Outcome as Grade
+from opcheck.language import say
+from opcheck.sandbox import Opaque, Outcome, Status
+from opcheck.spec import Array
+
+_ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
+_GONE = re.compile(r": (\w+) has no (\S+)$")  # as a worker says it of a place
+
+
+class Failed(Malformed):
+    """A call that gave no result, and which of the outcomes that is."""
+
+    def __init__(self, outcome: Grade, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+def failure(reply: Outcome, what: str) -> Failed:
+    """Why a reply has not got what was due, in one sentence."""
+    error = reply.failure
+    assert error is not None
+    where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
+    if reply.status is Status.RAISED and error.type == "NotImplementedError":
+        return Failed(Grade.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
+    if reply.status is Status.ABSENT:
+        return _absent(error.message, what)
+    if reply.status is Status.RAISED:
+        text = f"{error.type}: {error.message}" if error.message else error.type
+        return Failed(Grade.CRASHED, say("it raises {text}{where}", text=text, where=where))
+    if reply.status is Status.EXITED:
+        return Failed(Grade.CRASHED, say("it ends the program: {text}", text=error.message))
+    return Failed(Grade.CRASHED, error.message)
+
+
+def _absent(message: str, what: str) -> Failed:
+    """A place where nothing is: a template that returns nothing, or fewer values than are due."""
+    gone = _GONE.search(message)
+    if gone is None:
+        return Failed(Grade.CRASHED, message)
+    if gone[1] == "NoneType" and gone[2].startswith("[") and "'" not in gone[2]:
+        return Failed(Grade.NOT_ATTEMPTED, say("{what} is missing: None was returned", what=what))
+    return Failed(Grade.CRASHED, say("{what} is missing: {kind} has no {part}", what=what, kind=gone[1], part=gone[2]))
+
+
+def called(name: str, place: str = "") -> str:
+    """A result as its student knows it: "output", "the gradient of weight (layer.dLdW)"."""
+    kind, _, of = name.rpartition(":")
+    what = say("the gradient of {name}", name=of) if kind else name
+    return f"{what} ({place})" if _ATTRIBUTE.match(place) else what
+
+
+def plain_array(value: Any, what: str) -> Array:
+    """A number or an array of real numbers as an array; raises Failed for anything else."""
+    if value is None:
+        raise Failed(Grade.NOT_ATTEMPTED, say("{what} is None", what=what))
+    if type(value) in (float, int):
+        return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return value.astype(np.float64) if value.dtype == np.float16 else value
+    if isinstance(value, Opaque):
+        kind = value.description
+    elif isinstance(value, np.ndarray):
+        kind = say("an array of dtype {dtype}", dtype=value.dtype)
+    else:
+        kind = say("a {type}", type=type(value).__name__)
+    raise Failed(Grade.WRONG, say("{what} is {kind}; it should be an array of numbers", what=what, kind=kind))
