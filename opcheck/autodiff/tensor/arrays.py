@@ -224,6 +224,11 @@ class TracedArray:
         """The same numbers, held constant by differentiation."""
         return self.tape.record(RULES["detach"], (self,))
 
+    def astype(self, dtype: Any) -> Any:
+        """Class numbers or a mask, through which nothing is differentiated; real numbers stay in float64."""
+        wanted = np.dtype(dtype)
+        return self if wanted.kind == "f" else self.tape.record(RULES["astype"], (self,), dtype=wanted.name)
+
     def __getitem__(self, index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(part, TracedArray) for part in parts):

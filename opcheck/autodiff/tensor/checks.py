@@ -154,6 +154,7 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "clip": lambda x, low, high: torch.clamp(x, low, high),
         "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
         "detach": lambda x: x.detach(),
+        "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
         "total": reduced("sum"),
         "mean": reduced("mean"),
         "largest": lambda x, axis, keepdims: flat(x, axis, keepdims, "max"),

@@ -154,7 +154,11 @@ def _inside(out: Any, x: Any, low: float, high: float) -> Sequence[Any]:
 
 def _constant(name: str, forward: Callable[..., Any]) -> Rule:
     """An operation that nothing is differentiated through: a comparison."""
-    return Rule(name, forward, lambda g, out, args, needed: [None] * len(args), lambda tangents, out, args: None)
+
+    def vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], **params: Any) -> list[Any]:
+        return [None] * len(args)
+
+    return Rule(name, forward, vjp, lambda tangents, out, args, **params: None)
 
 
 # --- linear operations: their own tangent rule, and an adjoint ------------------------------------------------------
@@ -268,6 +272,7 @@ RULES = {
         piecewise("clip", lambda x, low, high: np.clip(x, low, high), _inside),
         *(_constant(ufunc.__name__, ufunc) for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal)),
         _constant("detach", lambda x: x),
+        _constant("astype", lambda x, dtype: x.astype(dtype)),
         linear("total", lambda x, axis, keepdims: x.sum(axis=axis, keepdims=keepdims), _spread_back),
         linear("mean", lambda x, axis, keepdims: x.mean(axis=axis, keepdims=keepdims), _mean_back),
         linear("reshape", lambda x, shape: x.reshape(shape), lambda g, before, shape: g.reshape(before)),

@@ -157,6 +157,7 @@ def settings(node: ArrayNode) -> list[str]:
     given = [f"axis={params['axis']}"] if params.get("axis") is not None else []
     given += ["keepdims=True"] if params.get("keepdims") else []
     given += [shape_text(params["shape"])] if "shape" in params else []
+    given += [params["dtype"]] if "dtype" in params else []
     axes = params.get("axes")
     given += [f"axes={axes}"] if axes is not None and axes != tuple(reversed(range(len(axes)))) else []
     return given

@@ -38,6 +38,8 @@ EXACT = {
     "gather": lambda a, b: a[:, [0, 0, 2, 3]],
     "newaxis": lambda a, b: np.squeeze(np.expand_dims(a, 1), 1) + b[:, None, 1],
     "detach": lambda a, b: a * b.detach(),
+    "astype": lambda a, b: a.astype(np.float64) * b.astype(np.int64) + (a > b).astype(bool),
+    "classes": lambda a, b: F.nll_loss(a, abs(b[:, 0]).clip(0, 3).astype(np.int64), reduction="sum") + a,
     "linear": lambda a, b: F.linear(a, np.concatenate([b, b], axis=0), a[1]),
     "relu": lambda a, b: F.relu(a),
     "pool": lambda a, b: a + F.max_pool1d(b, 2, stride=2).sum(axis=1, keepdims=True),

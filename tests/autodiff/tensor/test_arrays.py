@@ -98,3 +98,13 @@ def test_an_operation_that_fails_leaves_no_line():
         _ = x + np.ones(3)
     assert [node.label for node in x.tape.nodes if node.label] == ["x"]
     assert (x + 1).shape == (2, 2)
+
+
+def test_whole_numbers_may_be_classes():
+    x = np.array([[1.0, 2.0, 4.0]])
+    trace = opcheck.trace(lambda x, t: reference.cross_entropy(x, t.astype(np.int64)), at={"x": x, "t": [1]})
+    gradient = trace.reverse()
+    np.testing.assert_array_equal(gradient["x"], reference.cross_entropy.vjp(1.0, x, np.array([1]))["input"])
+    np.testing.assert_array_equal(gradient["t"], [0.0])
+    with pytest.raises(opcheck.Refused, match=r"use target\.astype\(np\.int64\) if they are class numbers"):
+        opcheck.trace(lambda x, t: reference.cross_entropy(x, t), at={"x": x, "t": [1]})

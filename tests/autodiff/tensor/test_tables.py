@@ -37,10 +37,13 @@ NUMPY = {
     for name in ("abs", "broadcast_to", "clip", "cos", "cosh", "exp", "log1p", "mean", "reshape", "sin", "sinh", "sqrt",
                  "sum", "tan", "tanh", "where")
 } | {
-    "array": lambda values: np.array(values), "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis),
+    "array": lambda values: np.array(values), "astype": np.ndarray.astype, "int64": np.int64, "bool": np.bool_,
+    "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis),
     "detach": lambda x: x, "inf": np.inf, "ln": np.log, "max": largest, "min": smallest, "transpose": np.transpose,
 }  # fmt: skip
-CATALOGUE = {name: getattr(F, name) for name in ("conv1d", "linear", "max_pool1d", "relu", "sigmoid", "softmax")}
+CATALOGUE = {
+    name: getattr(F, name) for name in ("conv1d", "linear", "max_pool1d", "nll_loss", "relu", "sigmoid", "softmax")
+}
 
 
 def again(text, known):
