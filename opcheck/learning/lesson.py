@@ -48,8 +48,13 @@ class Code:
         return next((package for package in needed if importlib.util.find_spec(package) is None), None)
 
     @property
+    def written(self) -> list[str]:
+        """The commands as they stand there, on one line or on several."""
+        return [match["command"] for match in COMMAND.finditer(self.text)]
+
+    @property
     def commands(self) -> list[str]:
-        return [match["command"].replace("\\\n> ", "") for match in COMMAND.finditer(self.text)]
+        return [command.replace("\\\n> ", "") for command in self.written]
 
     def _word(self, name: str) -> str | None:
         return next((word[len(name) + 1 :] for word in self.words if word.startswith(f"{name}=")), None)

@@ -85,8 +85,8 @@ class Tutor:
             self.screen.code(code.text)
             self.session.write(code)
         elif code.language == "console":
-            for command in code.commands:
-                self.screen.code(f"$ {command}")
+            for command, written in zip(code.commands, code.written, strict=True):
+                self.screen.code(f"$ {written}")
                 self._pause(say("[Enter runs it, q quits]"), within_code=True)
                 self.screen.command(command, self.session.directory)
         else:

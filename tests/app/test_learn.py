@@ -84,6 +84,12 @@ def test_short_code_within_a_sentence_stays_on_one_line(learn):
         assert any("[2, 1, 3]" in line for line in out.splitlines())
 
 
+def test_a_command_of_several_lines_is_shown_on_several(learn):
+    out = learn("12").out
+    assert "\n  $ opcheck explain max_pool2d --kernel-size 2 \\\n  >   --input " in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
 def test_the_list_tells_how_far_the_reader_is(learn):
     before = learn("--list").out
     assert before.splitlines() == [f"{entry.number:3}  {entry.title}" for entry in shelf.every()]

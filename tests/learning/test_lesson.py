@@ -85,6 +85,7 @@ def test_parts_come_in_order():
     assert parts[1].file == "layer.py"
     assert not parts[1].runs_python
     assert parts[2].commands == ["opcheck ops   linear", "opcheck doctor"]
+    assert parts[2].written == ["opcheck ops \\\n>   linear", "opcheck doctor"]
     assert parts[4].code.missing is None
 
 
