@@ -124,7 +124,7 @@ def check(path: Path, seed: int) -> int:
     from opcheck.grading import assignment
     from opcheck.grading.check import check as checked
 
-    worst = 0
+    worst, missed = 0, False
     question = ""
     for each in checked(assignment.read(path), seed):
         if each.question != question:
@@ -134,9 +134,13 @@ def check(path: Path, seed: int) -> int:
             worst = max(worst, int(each.caught))
             _item(say("the right solution: {score:g} of {points:g}", score=each.score, points=each.points))
         elif not each.caught:
+            missed = True
             _item(say("not caught: {name} ({sentence})", name=each.mistake.name, sentence=say(each.mistake.sentence)))
         elif not each.named:
             _item(say("caught, but not named: {name}", name=each.mistake.name))
+    if missed:
+        _line(say("A mistake that is not caught usually makes no difference to what is asked here: to catch it, ask "
+                  "for more in [question.parameters] or in points."))  # fmt: skip
     return worst
 
 
@@ -168,5 +172,9 @@ def repeat(path: Path, seeds: int, first: int, jobs: int) -> int:
 
 def _item(text: str) -> None:
     """A line of a list, broken at the width of the page."""
-    click.echo(textwrap.fill(text, page_width(None), initial_indent="  ", subsequent_indent="    ",
+    _line(text, "  ", "    ")
+
+
+def _line(text: str, first: str = "", others: str = "") -> None:
+    click.echo(textwrap.fill(text, page_width(None), initial_indent=first, subsequent_indent=others,
                              break_long_words=False, break_on_hyphens=False))  # fmt: skip

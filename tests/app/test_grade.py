@@ -73,6 +73,13 @@ def test_an_assignment_is_checked(folder):
     right, *missed = done.stdout.splitlines()[1:]
     assert right == "  the right solution: 1 of 1"
     assert missed[0].startswith("  not caught: input_gradient_weight_transposed (")
+    assert missed[-2:] == [
+        "A mistake that is not caught usually makes no difference to what is asked here:",
+        "to catch it, ask for more in [question.parameters] or in points.",
+    ]
+    (folder / "all.toml").write_text('[[question]]\noperator = "linear"\n')
+    done = run("--check", "all.toml", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "linear\n  the right solution: 9 of 9\n")
     done = run("--check", "hw.toml", "--seeds", "5", cwd=folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "0 of 5 seeds mark a right solution wrong\n", "")
     again = run("--check", "hw.toml", "--seeds", "5", "--jobs", "2", cwd=folder)
