@@ -42,14 +42,14 @@ def output_options(function: F) -> F:
 
 
 def wants_color(color: str, stream_is_tty: bool) -> bool:
-    """Precedence: flag, NO_COLOR, FORCE_COLOR, tty."""
+    """Precedence: flag, NO_COLOR, FORCE_COLOR, a tty that is not dumb."""
     if color != "auto":
         return color == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return stream_is_tty
+    return stream_is_tty and os.environ.get("TERM") != "dumb"
 
 
 def page_width(width: int | None) -> int:

@@ -31,7 +31,7 @@ class Screen(io.TextIOWrapper):
         return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
 
 
-COLOURS = ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
+COLOURS = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM")
 
 
 def run(*arguments: str, tty: bool = False, encoding: str = "utf-8", env: Mapping[str, str] | None = None) -> Ran:

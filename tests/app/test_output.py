@@ -16,6 +16,8 @@ ESCAPE = "\x1b["
         (None, {}, False, False),
         (None, {"NO_COLOR": "1"}, True, False),
         (None, {"NO_COLOR": ""}, True, True),
+        (None, {"TERM": "dumb"}, True, False),
+        (None, {"TERM": "dumb", "FORCE_COLOR": "1"}, True, True),
         (None, {"FORCE_COLOR": "1"}, False, True),
         (None, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
         ("auto", {"NO_COLOR": "1"}, True, False),
