@@ -101,6 +101,18 @@ def test_explaining_a_rational_operator_is_light(operator):
     assert heavy_imports("cli.py", "explain", operator) == set()
 
 
+@pytest.mark.parametrize("words", ["--grad", "--cell 0,0 --exact", "--dtype float16", "--got 44 --cell 0,0",
+                                   "--format html", "--format html --grad", "--format json",
+                                   "--format latex"])  # fmt: skip
+def test_every_way_to_explain_a_rational_operator_is_light(words):
+    assert heavy_imports("cli.py", "explain", "conv2d", *words.split()) == set()
+
+
+@pytest.mark.parametrize("words", ["learn --list", "ops", "ops conv2d", "practice", "--help"])
+def test_what_only_lists_is_light(words):
+    assert heavy_imports("cli.py", *words.split()) == set()
+
+
 @pytest.mark.parametrize("operator", ["softmax", "cross_entropy", "adam"])
 def test_explaining_an_operator_with_exp_log_or_a_root_needs_mpmath_at_most(operator):
     assert heavy_imports("cli.py", "explain", operator) <= {"mpmath"}

@@ -96,7 +96,7 @@ def value(name: str, text: str) -> Any:
         )
     from opcheck.app import arrays
 
-    array = arrays.parse(name, text, seed=0)
+    array = arrays.parse(f"at {name}", text, seed=0)
     if isinstance(array, tuple):
         import numpy as np
 

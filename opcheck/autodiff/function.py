@@ -71,7 +71,8 @@ def number(name: str, x: Any) -> Any:
     """`x` as a number to trace; raises Refused for what is none."""
     item = x.item() if hasattr(x, "item") and not is_array(x) else x
     if isinstance(item, bool) or not isinstance(item, (int, float)):
-        raise RefusedType(say("{name} must be a real number", name=name), got=repr(x))
+        fix = say("arrays are for a function: FILE.py:NAME, or a Python function in the API") if is_array(x) else ""
+        raise RefusedType(say("{name} must be a real number", name=name), got=repr(x), fix=fix)
     return item
 
 
