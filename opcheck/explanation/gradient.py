@@ -8,7 +8,7 @@ import numpy as np
 
 from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, leaves, reader
 from opcheck.explanation.grids import draw
-from opcheck.explanation.unfold import ADJOINT, Unfolded, barred
+from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
 from opcheck.spec import Array, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
@@ -138,7 +138,7 @@ def _gradient_of(
     few = array.size <= FEW and len(reached) == array.size
     shown = places if everything or few or len(places) == 1 else (reached or places)[:2]
     blocks: list[Block] = list(_grids(calculation, name, g, sweep, shown[0])) if shown else []
-    left_out = 0
+    left_out, cancels = 0, False
     for k, at in enumerate(shown):
         left = Symbol(spec.symbol, at[hidden:], adjoint=True)
         tracer = sweep.adjoints.get((spec.symbol, at))
@@ -147,7 +147,9 @@ def _gradient_of(
             continue
         brief = k > 0 and not everything
         blocks.append(Step("", tuple(unfolded.formulas(tracer.id, left, brief))))
+        cancels = cancels or unfolded.cancels(tracer.id)
         left_out += unfolded.left_out(tracer.id) if k == 0 else 0
+    blocks += [cancellation()] if cancels else []
     rest = array.size - len(shown)
     if rest > 0 and not (cell is not None and len(shown) == 1):
         others = (np.unravel_index(k, array.shape) for k in range(array.size - 1, -1, -1))

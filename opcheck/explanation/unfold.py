@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from opcheck.steps import Apply, Elided, Expression, Formula, Number, Symbol
+from opcheck.language import say
+from opcheck.steps import Apply, Elided, Expression, Formula, Number, Prose, Symbol
 from opcheck.tracing import EXACT, Graph, Node
 from opcheck.tracing.arithmetic import as_fraction
 
@@ -168,6 +169,24 @@ class Unfolded:
     def left_out(self, id: int) -> int:
         """How many terms the formulas of this node do not show."""
         return sum(len(self._split(self.nodes[each])[1]) for each in {id, *self._named(id)})
+
+    def cancels(self, id: int) -> bool:
+        """Whether a sum is so much smaller than its terms that these, as they are printed, say little about it."""
+        node = self.nodes[id]
+        value, *terms = (as_fraction(self.values[each]) for each in (id, *node.args))
+        fractions = [each for each in terms if isinstance(each, Fraction)]
+        if node.op not in ("sum", "sub") or len(fractions) < len(terms):  # or something is infinite
+            return False
+        rounded = any((each * PRINTED).denominator != 1 for each in fractions)
+        return rounded and 0 < MUCH * abs(value) < max(map(abs, fractions))
+
+
+MUCH, PRINTED = 1000, 10**8  # a term with more than 8 decimals is not printed whole, unless somebody wants that
+
+
+def cancellation() -> Prose:
+    """What a reader is told where digits cancel."""
+    return Prose(say("(the terms cancel almost completely: --precision 14 shows the digits that decide)"), "note")
 
 
 def as_number(value: Any) -> Number:

@@ -100,3 +100,13 @@ def test_the_cell_that_is_offered_is_one_that_was_left_out(values):
     (offered,) = (line.split("--cell ")[1].split(" ")[0] for line in shown if "--cell" in line)
     assert not any(line.strip().startswith(f"x̄[{offered}]") for line in shown)
     assert f"  x̄[{offered}] = " in str(explain("relu", np.array(values), grad=True, cell=(int(offered),)))
+
+
+@pytest.mark.parametrize("op", ["adam", "rmsprop"])
+def test_terms_that_cancel_are_said_to_where_their_digits_are_not_all_shown(op):
+    note = "(the terms cancel almost completely: --precision 14 shows the digits that decide)"
+    _, _, gradient = str(explain(op, grad=True)).partition("gradient of gradient")
+    assert note in " ".join(gradient.split())
+    assert note not in str(explain(op))
+    assert note not in str(explain("linear", np.array([1.0, 2.0]), np.array([[2.0, -0.9999]]), grad=True))
+    assert note not in str(explain("softmax", grad=True))
