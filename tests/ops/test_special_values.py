@@ -63,6 +63,16 @@ def test_reference_follows_the_definition(op: Op, data: Any) -> None:
     agree(Recorded(op, case).outputs(), results, singular=True)
 
 
+def smoothed_mean_of_weight_zero(case: Case) -> bool:
+    """Where the weights of the right classes sum to 0, the mean of a loss above 0 is infinite; torch divides the two
+    parts of a smoothed loss on their own, and that of the right classes is 0/0. Its documentation leaves it open."""
+    weight, target = case.arrays.get("weight"), case.arrays.get("target")
+    if not case.params.get("label_smoothing") or weight is None or target is None or target.dtype.kind != "i":
+        return False
+    ignored = case.params.get("ignore_index", -100)
+    return all(t == ignored or weight[t] == 0 for t in target.flat)
+
+
 @pytest.mark.torch
 @OPERATORS
 @given(data=st.data())
@@ -75,6 +85,7 @@ def test_torch_follows_the_definition(op: Op, data: Any) -> None:
             torch_outputs(op, case)
         return
     made = torch_outputs(op, case)
+    assume(not smoothed_mean_of_weight_zero(case))
     agree(Recorded(op, case).outputs(), made, singular=True)
     if op.name in SIGN_OF_ZERO_IS_FREE:
         return
