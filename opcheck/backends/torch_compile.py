@@ -1,11 +1,14 @@
 """torch.compile of torch's own operators."""
 
 import logging
+import os
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
 from opcheck.backends.base import NoCounterpart, Outputs
 from opcheck.backends.tensors import TensorBackend, TensorSession
+from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op
 
@@ -46,6 +49,8 @@ class TorchCompile(TensorBackend):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
+        if device == "cpu" and not any(shutil.which(each) for each in (os.environ.get("CXX", "g++"), "clang++", "cl")):
+            raise CouldNotRun(say("torch.compile needs a C++ compiler: install g++, or name one in CXX"))
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:

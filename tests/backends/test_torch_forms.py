@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from opcheck import verify  # noqa: E402
-from opcheck.errors import Refused  # noqa: E402
+from opcheck import backends, verify  # noqa: E402
+from opcheck.errors import CouldNotRun, Refused  # noqa: E402
 from opcheck.verification.report import sentence  # noqa: E402
 
 
@@ -26,6 +26,12 @@ def test_compiled_operators_agree_and_what_they_refuse_is_not_logged(caplog):
     assert report.rows["linear", "float32", "vjp:weight"].cases
     assert report.rows["linear", "float32", "jvp"].left_out["torch.compile drops tangents"] == 3
     assert not [each for each in caplog.records if each.name == "torch._subclasses.fake_tensor"]
+
+
+def test_without_a_compiler_there_is_one_message(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(CouldNotRun, match=r"torch\.compile needs a C\+\+ compiler: install g\+\+"):
+        backends.load("torch:compile")
 
 
 # --- modules ----------------------------------------------------------------------------------------------------------
