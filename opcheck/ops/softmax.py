@@ -157,7 +157,7 @@ class Softmax(AlongDim):
     mistakes = (
         Mistake(
             "maximum_not_subtracted",
-            "The exponential of a large number overflows, and ∞/∞ is NaN: subtract the maximum first.",
+            "Exponentials overflow or vanish, and ∞/∞ and 0/0 are NaN: subtract the maximum first.",
             forward=lambda op, p, input: _softmax(input, p.dim, shift=False),
         ),
         Mistake(
