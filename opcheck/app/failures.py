@@ -2,14 +2,18 @@
 
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array
+from opcheck.spec import Array, Refused
+from opcheck.steps import Step
 from opcheck.verification.report import Report, key_of, sentence
 from opcheck.verification.verdict import Verdict
+
+if TYPE_CHECKING:
+    from opcheck.explanation import Explanation
 
 # the claim that tells most about a bug comes first; the others usually follow from it
 TELLING = ("answers", "shape", "dtype", "exact", "rounding", "special", "vjp", "jvp")
@@ -70,7 +74,7 @@ def facts(verdict: Verdict) -> list[str]:
     """The case (small arrays with their numbers, where no calculation shows them) and what the failure looks like."""
     trial = verdict.trial
     assert trial is not None
-    with_numbers = not calculation(verdict)
+    with_numbers = verdict.claim.startswith("vjp") or not calculation(verdict)  # a gradient's leaves the inputs out
     words = [written(name, array, with_numbers) for name, array in trial.case.arrays.items()]
     words += [f"{name}={value!r}" for name, value in trial.case.params.items()]
     words += [] if trial.layout == "contiguous" else [f"layout={trial.layout}"]
@@ -106,19 +110,32 @@ def spoken(op: str, name: str) -> str:
 
 def calculation(verdict: Verdict, width: int = 78) -> list[str]:
     """The worked calculation of the first wrong element, where it is short enough to read."""
-    from opcheck.explanation import explain
-    from opcheck.spec import Refused
-
-    trial = verdict.trial
-    if trial is None or verdict.expected is None or verdict.claim not in ("exact", "rounding", "special"):
-        return []
-    try:
-        call: dict[str, Any] = {**trial.case.arrays, **trial.case.params, "cell": verdict.at}
-        text = explain(trial.case.op, **call).render("text", width=width, interactive=False)
-    except (Refused, ValueError, TypeError, IndexError):
-        return []
-    lines = text.rstrip().splitlines()
+    explanation = worked(verdict)
+    lines = explanation.render("text", width=width, interactive=False).rstrip().splitlines() if explanation else []
     return lines if len(lines) <= LONGEST else []
+
+
+def worked(verdict: Verdict) -> "Explanation | None":
+    """How the first wrong element of an output is computed, or of a gradient for the case's cotangent."""
+    from opcheck.explanation import Explanation, explain
+
+    trial, gradient = verdict.trial, verdict.claim.startswith("vjp:")
+    if trial is None or verdict.expected is None or not (gradient or verdict.claim in ("exact", "rounding", "special")):
+        return None
+    call: dict[str, Any] = {**trial.case.arrays, **trial.case.params, "cell": verdict.at}
+    if gradient:
+        if len(trial.cotangent) != 1:
+            return None
+        call |= {"grad": True, "upstream": next(iter(trial.cotangent.values()))}
+    try:
+        explanation = explain(trial.case.op, **call)
+    except (Refused, ValueError, TypeError, IndexError):
+        return None
+    if not gradient:
+        return explanation
+    title = say("gradient of {name}", name=verdict.name)
+    parts = [each for each in explanation.step.blocks if isinstance(each, Step) and each.title == title]
+    return Explanation(parts[0]) if parts else None
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

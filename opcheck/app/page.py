@@ -84,13 +84,10 @@ def _worked(verdict: Verdict) -> Any:
     """The worked calculation as a fragment; nothing where the terminal shows none either."""
     from markupsafe import Markup
 
-    from opcheck.explanation import explain
-
-    if not failures.calculation(verdict) or verdict.trial is None:
+    explanation = failures.worked(verdict)
+    if explanation is None or not failures.calculation(verdict):
         return ""
-    case = verdict.trial.case
-    call: dict[str, Any] = {**case.arrays, **case.params, "cell": verdict.at}
-    return Markup(explain(case.op, **call).render("html", page=False).partition("</style>")[2])
+    return Markup(explanation.render("html", page=False).partition("</style>")[2])
 
 
 def _tables(report: Report) -> dict[str, list[dict[str, Any]]]:

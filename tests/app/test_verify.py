@@ -22,6 +22,11 @@ def wrong(x):
 
 def linear(x, weight, bias=None):
     return x @ weight.T
+
+def steep(x):
+    return relu(x)
+
+steep.vjp = lambda g, x: {"input": np.where(x > 0, 2 * g, np.zeros_like(g))}
 """
 
 
@@ -57,6 +62,13 @@ def test_a_wrong_kernel_is_exit_1_named_saved_and_replayed(run, tmp_path):
     compile(snippet.stdout, "snippet", "exec")
     case = json.loads((tmp_path / words[1]).read_text())
     assert case["schema"] == "opcheck.case/1"
+
+
+def test_a_wrong_gradient_is_worked_out(run):
+    done = run("verify", "relu", "--impl", "kernels.py:steep", "--cases", "60", "--seed", "1", "--html", "page.html")
+    assert done.returncode == 1
+    assert "DIFFERS  relu float32 vjp:input" in done.stdout and "looks like: 2 times the right answer" in done.stdout
+    assert "  gradient of input\n" in done.stdout and "x̄[" in done.stdout
 
 
 def test_reports_are_json_junit_and_a_page(run, tmp_path):
