@@ -69,6 +69,7 @@ def test_a_wrong_gradient_is_worked_out(run):
     assert done.returncode == 1
     assert "DIFFERS  relu float32 vjp:input" in done.stdout and "looks like: 2 times the right answer" in done.stdout
     assert "  gradient of input\n" in done.stdout and "x̄[" in done.stdout
+    assert "ended early, with failures enough to explain: relu float32" in done.stdout
 
 
 def test_reports_are_json_junit_and_a_page(run, tmp_path):

@@ -8,9 +8,9 @@ from opcheck import catalog, verify
 from opcheck.spec import Refused
 from opcheck.verification.mutation.mutants import Reference, numpy_mutants
 from opcheck.verification.mutation.score import kill
-from opcheck.verification.report import sentence
+from opcheck.verification.report import Report, sentence
 from opcheck.verification.run import Shard, run_shard, trials
-from opcheck.verification.verdict import Status
+from opcheck.verification.verdict import Status, Verdict
 
 OPERATORS = [op.name for op in catalog.every()]
 CASES = 40
@@ -142,3 +142,14 @@ def test_the_package_is_the_function():
 def test_bad_arguments_are_refused(options, message):
     with pytest.raises(Refused, match=message):
         verify("relu", **{"candidate": np.abs, "cases": 3, **options})
+
+
+def test_the_counterexample_is_the_failure_that_tells_most():
+    refused, missing, wrong = (
+        Verdict(Status.DIFFERS, "refuses"),
+        Verdict(Status.MALFORMED, "answers"),
+        Verdict(Status.DIFFERS, "rounding", expected=1.0, got=2.0),
+    )
+    assert Report(failures=[refused, missing, wrong]).counterexample is wrong
+    assert Report(failures=[refused, missing]).counterexample is missing
+    assert Report().counterexample is None

@@ -147,6 +147,13 @@ def test_an_error_without_a_message_is_survived(crashes):
     assert found is not None and found.message == "raised Mute: (its message cannot be printed)"
 
 
+def test_a_slow_import_is_no_hang(tmp_path):
+    path = tmp_path / "slow_import.py"
+    path.write_text("import time\ntime.sleep(3)\ndef relu(x):\n    return x.clip(0)\n")
+    report = verify("relu", f"{path}:relu", cases=3, jobs=1, seed=1, timeout=2, claims=["shape"])
+    assert report.agrees and report.checked
+
+
 def test_two_hangs_are_enough(crashes):
     report = verify("relu", f"{crashes}:hangs", cases=200, jobs=2, timeout=1, seed=1)
     assert 1 < sum(each.status is Status.TIMED_OUT for each in report.failures) < 4
