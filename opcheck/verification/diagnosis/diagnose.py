@@ -162,17 +162,6 @@ _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def lower_precision(check: Check, verdict: Verdict) -> str:
-    """The lower precision that explains a failure; empty if none does."""
-    kind = _kind(verdict.claim)
-    if kind != "output" or check.trial.policy != "real":
-        return ""
-    got, expected = _answers(check, kind)
-    if any(got[name].shape != expected[name].shape for name in got):
-        return ""
-    return next((name for name in LOWER_PRECISION if _lower_precision(check, got, expected, name)), "")
-
-
 def _lower_precision(check: Check, got: dict[str, Array], expected: dict[str, Array], name: str) -> bool:
     """The replay residual: the error is what rounding the inputs makes, up to the bound (numerics: R_m <= 1)."""
     digits, truncate = LOWER_PRECISION[name]
