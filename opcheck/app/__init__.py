@@ -26,6 +26,7 @@ COMMANDS = {
     "ops": "what operators there are",
     "doctor": "what this machine can do",
 }
+COMPLETION = "_OPCHECK_COMPLETE"  # a shell that completes our command line sets it
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no bug of ours
 
 
@@ -60,18 +61,38 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us (>&-)
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
+    if instruction := os.environ.get(COMPLETION):
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "opcheck", COMPLETION, instruction))
     sys.exit(run())
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Runs a command line; bad input is one message on stderr and exit code 2, never a traceback."""
     try:
-        code = cli.main(arguments, prog_name="opcheck", standalone_mode=False)
+        code = invoke(sys.argv[1:] if arguments is None else arguments)
+    except BrokenPipeError:
+        code = 0  # whoever read us has seen enough (`| head -1`)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python complains at its end
+    return code
+
+
+def invoke(arguments: list[str]) -> int:
+    """The exit code of a command line. (click's own `main` ends the process with 1 where a pipe is closed.)"""
+    try:
+        with cli.make_context("opcheck", list(arguments)) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as ended:  # after --help or --version
+        code = ended.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has seen enough
-        code = 0
+        raise
     except click.ClickException as error:
         called_with_nothing = error.format_message().startswith("Usage:")
         code = show_help(error) if called_with_nothing else fail(usage_message(error), 2)

@@ -42,11 +42,20 @@ def test_closed_streams_are_no_error_of_ours():
     assert (ran.returncode, ran.stdout) == (2, "")
 
 
-@pytest.mark.parametrize("arguments", [("explain", "conv2d", "--all"), ("ops", "conv2d"), ("learn", "--list")])
-def test_a_reader_who_has_seen_enough_ends_it_quietly(arguments, tmp_path):
-    ran = run(*arguments, redirected="| head -n 1", XDG_STATE_HOME=str(tmp_path))
-    assert ran.stderr == ""
-    assert ran.stdout.count("\n") == 1
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",), ("explain", "--help"), ("explain", "conv2d", "--all"), ("explain", "conv2d", "--format", "html"),
+        ("trace", "x*x", "--at", "x=2"), ("ops", "conv2d"), ("learn", "--list"), ("learn", "1"), ("practice",),
+        ("practice", "relu"), ("grade", "--init", "linear"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("reader", ["head -n 1", "true"])
+def test_a_reader_who_has_seen_enough_is_no_error(arguments, reader, tmp_path):
+    ran = run(*arguments, redirected=f"2>&1 | {reader}; exit ${{PIPESTATUS[0]}}", XDG_STATE_HOME=str(tmp_path))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.count("\n") == (reader != "true")
 
 
 @pytest.mark.parametrize("arguments", [("learn",), ("learn", "3"), ("practice", "conv2d")])
