@@ -48,10 +48,11 @@ def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80) -> st
     """Everything about one failure, for a page of so many columns; the command stays on one line."""
     trial = verdict.trial
     assert trial is not None
+    steps = calculation(worked(verdict), width - 2)
     lines = headline(verdict, width)
-    for line in facts(verdict):
+    for line in facts(verdict, calculated=bool(steps)):
         lines += _wrapped(line, width, "  ")
-    lines += [f"  {line}" for line in calculation(verdict, width - 2)]
+    lines += [f"  {line}" for line in steps]
     lines += [f"  {line}" for line in str(verdict.details.get("printed", "")).splitlines()]
     if path is not None:
         lines.append("  " + say("again: opcheck replay {path}{how}", path=path, how=how))
@@ -70,11 +71,11 @@ def also(verdict: Verdict, path: Path | None, width: int = 80) -> list[str]:
     return _wrapped(f"{what}  [{path}]" if path else what, width, "  ")
 
 
-def facts(verdict: Verdict) -> list[str]:
+def facts(verdict: Verdict, calculated: bool) -> list[str]:
     """The case (small arrays with their numbers, where no calculation shows them) and what the failure looks like."""
     trial = verdict.trial
     assert trial is not None
-    with_numbers = verdict.claim.startswith("vjp") or not calculation(verdict)  # a gradient's leaves the inputs out
+    with_numbers = verdict.claim.startswith("vjp") or not calculated  # a gradient's calculation leaves the inputs out
     words = [written(name, array, with_numbers) for name, array in trial.case.arrays.items()]
     words += [f"{name}={value!r}" for name, value in trial.case.params.items()]
     words += [] if trial.layout == "contiguous" else [f"layout={trial.layout}"]
@@ -108,9 +109,8 @@ def spoken(op: str, name: str) -> str:
     return f"{name} ({sentences[name]})" if name in sentences else name
 
 
-def calculation(verdict: Verdict, width: int = 78) -> list[str]:
-    """The worked calculation of the first wrong element, where it is short enough to read."""
-    explanation = worked(verdict)
+def calculation(explanation: "Explanation | None", width: int = 78) -> list[str]:
+    """A worked calculation as text, where it is short enough to read."""
     lines = explanation.render("text", width=width, interactive=False).rstrip().splitlines() if explanation else []
     return lines if len(lines) <= LONGEST else []
 

@@ -1,14 +1,16 @@
 """A verification report as one page: needs no network, reads on a phone, in the dark and on paper."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opcheck.app import failures
 from opcheck.app.findings import COLUMNS, notes
 from opcheck.app.omissions import listed
 from opcheck.language import say
 from opcheck.verification.report import Report, Row, key_of, sentence
-from opcheck.verification.verdict import Verdict
+
+if TYPE_CHECKING:
+    from opcheck.explanation import Explanation
 
 
 class Cell(NamedTuple):
@@ -64,7 +66,9 @@ def _failure(report: Report, group: list[int], how: str, saved: dict[int, Path])
     """One operator in one dtype: its most telling failure opened, the others in a line."""
     first = report.failures[group[0]]
     op, dtype, claim = key_of(first)
-    case, *looks = failures.facts(first) if first.trial else [""]
+    worked = failures.worked(first)
+    calculated = bool(failures.calculation(worked))  # the page shows what is short enough for the terminal
+    case, *looks = failures.facts(first, calculated) if first.trial else [""]
     return {
         "op": op,
         "dtype": dtype,
@@ -73,20 +77,17 @@ def _failure(report: Report, group: list[int], how: str, saved: dict[int, Path])
         "what": sentence(first),
         "case": case,
         "looks": " ".join(looks),
-        "worked": _worked(first),
+        "worked": _fragment(worked) if worked and calculated else "",
         "printed": first.details.get("printed", ""),
         "also": [f"{report.failures[k].claim}: {sentence(report.failures[k])}" for k in group[1:]],
         "again": f"opcheck replay {saved[group[0]]}{how}" if group[0] in saved else "",
     }
 
 
-def _worked(verdict: Verdict) -> Any:
-    """The worked calculation as a fragment; nothing where the terminal shows none either."""
+def _fragment(explanation: "Explanation") -> Any:
+    """A worked calculation, without the style that the page has already."""
     from markupsafe import Markup
 
-    explanation = failures.worked(verdict)
-    if explanation is None or not failures.calculation(verdict):
-        return ""
     return Markup(explanation.render("html", page=False).partition("</style>")[2])
 
 

@@ -22,6 +22,7 @@ from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 
 DEFAULT_CASES = 300
+WRONG_KEPT = 64  # wrong elements that stay with a verdict, once a known deviation had to explain every one of them
 SLOW = 2  # hangs or exhausted memories that end the run of an operator
 
 Progress = Callable[[str, str, int], None]  # operator, dtype, index of the trial that is about to run
@@ -142,6 +143,8 @@ def named(
     """The verdict under the name of a known deviation or of a lower precision, where one explains it."""
     if known:
         verdict = recognised(verdict, backend.name, version)
+    if "wrong" in verdict.details:
+        verdict = replace(verdict, details={**verdict.details, "wrong": verdict.details["wrong"][:WRONG_KEPT]})
     found = explanation(check, verdict) if verdict.status is Status.DIFFERS else None
     if found is not None:
         status = Status.LOWER_PRECISION if found.usual and not strict_precision else Status.DIFFERS

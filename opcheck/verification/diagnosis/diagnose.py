@@ -2,7 +2,7 @@
 
 A prediction must agree with what came in every failure, within the operator's own bound, and differ from the right
 answer in one at least: so that a name is a finding and not a guess. Where it differs by less than the rounding of what
-came, a failure neither speaks for a name nor against it.
+came, a failure neither speaks for a name nor against it. What a lower precision explains is precision.py's to say.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +15,7 @@ from opcheck.language import say
 from opcheck.spec import Array, Op
 from opcheck.verification.check import Check
 from opcheck.verification.truth.bounds import one_or_dict
-from opcheck.verification.truth.formats import rounded
 from opcheck.verification.verdict import Status, Verdict
-
-# name: (binary digits that survive of each input, rounded to nearest or truncated)
-LOWER_PRECISION = {
-    "TF32 (11 binary digits, rounded)": (11, False),
-    "TF32 (11 binary digits, truncated)": (11, True),
-    "bfloat16 inputs": (8, False),
-}
 
 
 def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
@@ -39,7 +31,7 @@ def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple
             names = {}
         found = set(names) if found is None else found & set(names)
         telling |= {name for name, differs in names.items() if differs}
-    order = [*(each.name for each in op.mistakes), *_RELATIONS, *LOWER_PRECISION]
+    order = [*(each.name for each in op.mistakes), *_RELATIONS]
     return tuple(
         sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
     )
@@ -68,8 +60,6 @@ def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
     factor = _constant_factor(got, expected) if same_shape else None
     if factor is not None and _predicts(check, got, expected, {n: expected[n] * factor for n in got}):
         names[say("{factor} times the right answer", factor=f"{factor:.6g}")] = True
-    if same_shape and kind == "output":
-        names |= dict.fromkeys((name for name in LOWER_PRECISION if _lower_precision(check, got, expected, name)), True)
     return names
 
 
@@ -160,25 +150,3 @@ _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
     "the first channel repeated": lambda got, right: np.broadcast_to(right[:, :1], right.shape),
     "the first of the batch repeated": lambda got, right: np.broadcast_to(right[:1], right.shape),
 }
-
-
-def _lower_precision(check: Check, got: dict[str, Array], expected: dict[str, Array], name: str) -> bool:
-    """The replay residual: the error is what rounding the inputs makes, up to the bound (numerics: R_m <= 1)."""
-    digits, truncate = LOWER_PRECISION[name]
-    if check.f.digits <= digits:
-        return False
-    coarse = {
-        key: rounded(array, digits, truncate=truncate) if array.dtype.kind == "f" and key != "bias" else array
-        for key, array in check.arrays.items()  # a bias is added and not multiplied: it keeps its digits
-    }
-    with np.errstate(all="ignore"):
-        other = check.op.by_name(check.op.forward(check.p, **coarse), check.shapes)
-    f = check.f.tiers()[-1]
-    bounds = check.bounds.outputs(f)
-    residual = ours = 0.0
-    for key, bound in bounds.items():
-        room = np.maximum(f.stored(expected[key], bound.error), 1e-300)
-        with np.errstate(all="ignore"):
-            residual = max(residual, float(np.max(np.abs(got[key] - other[key]) / room, initial=0.0)))
-            ours = max(ours, float(np.max(np.abs(other[key] - expected[key]) / room, initial=0.0)))
-    return residual <= 1 and ours > 1

@@ -13,6 +13,7 @@ from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.diagnosis.precision import explanation
+from opcheck.verification.known import recognised
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import findings
@@ -61,8 +62,10 @@ class Search:
 
     def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
         self.op, self.best, self.backend = op, verdict, backend
+        self.version = backend.version()
         self.left, self.end = ATTEMPTS, time.monotonic() + TIME
         self.precision = verdict.details.get("precision", ())
+        self.known = self._is_known(verdict)
         self.claim = next(
             claim for claim in claims.EVERY
             if claim.name == verdict.claim.partition(":")[0]
@@ -99,7 +102,9 @@ class Search:
         return False
 
     def _is_alike(self, check: Check, found: Verdict) -> bool:
-        """A bug stays a bug while it gets smaller, and a lower precision one that is named."""
+        """A bug stays a bug while it gets smaller, and a known deviation or a lower precision one that is named."""
+        if self._is_known(found) != self.known:
+            return False
         why = explanation(check, found)
         names = () if why is None else why.names
         if bool(names) != bool(self.precision) or (names and not set(names) & set(self.precision)):
@@ -109,6 +114,9 @@ class Search:
             details = {**found.details, "precision": names}
             self.best = replace(found, message=f"{found.message} {why.sentence()}".strip(), details=details)
         return True
+
+    def _is_known(self, verdict: Verdict) -> bool:
+        return recognised(verdict, self.backend.name, self.version).status is Status.KNOWN
 
     def fewer_decisions(self) -> None:
         """Take every decision of the sampler back to its first option, or half-way there."""

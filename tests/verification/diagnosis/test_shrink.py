@@ -1,0 +1,86 @@
+"""What is reported is a small case of the same bug."""
+
+import numpy as np
+import pytest
+
+from opcheck import catalog, verify
+from opcheck.backends.function import NumpyFunction
+from opcheck.spec import Case
+from opcheck.verification import known
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.claims import chosen, correctness
+from opcheck.verification.diagnosis.shrink import Search
+from opcheck.verification.report import Report
+from opcheck.verification.run import WRONG_KEPT, check_trial
+
+
+def shifted(input, weight, bias=None, stride=1):
+    """A convolution that forgets the second column of a kernel that has one."""
+    weight = np.where(np.arange(weight.shape[-1]) == 1, 0, weight)
+    padded = input if input.ndim == weight.ndim else input[None]
+    by = (stride, stride) if isinstance(stride, int) else tuple(stride) * (2 // len(stride))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (2, 3))[:, :, :: by[0], :: by[1]]
+    y = np.einsum("nchwij,ocij->nohw", windows, weight)
+    y = y if bias is None else y + bias[:, None, None]
+    return y if input.ndim == weight.ndim else y[0]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_failing_case_is_taken_back_to_what_it_needs(seed):
+    case = verify("conv2d", shifted, arrays="numpy", seed=seed, cases=60, claims=["exact"]).counterexample.trial.case
+    assert case.params == {} and "bias" not in case.arrays
+    assert case.arrays["weight"].shape[:2] == (1, 1) and case.arrays["weight"].size <= 4
+    assert case.arrays["input"].size <= 12
+
+
+# --- a deviation that is known ----------------------------------------------------------------------------------------
+
+
+def relu(input):
+    """A NaN becomes 0, which is known, and infinity a large number, which is not."""
+    return np.where(input > 0, np.minimum(input, 1e30), 0.0).astype(input.dtype)
+
+
+ENTRY = {
+    "name": "relu-of-nan", "operators": ["relu"], "backend": "kernels", "versions": "1",
+    "condition": "isnan(arrays['input']).any()", "answer": "isnan(expected) and got == 0", "claims": ["special"],
+    "summary": "", "case": "", "element": "", "exact": "", "observed": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    monkeypatch.setattr(known, "every", lambda: (known.entry(ENTRY),))
+    found = NumpyFunction(relu, "kernels")
+    monkeypatch.setattr(found, "version", lambda: "kernels 1.0")
+    return found
+
+
+def trial(*numbers):
+    return Trial(Case("relu", {"input": np.array(numbers)}, {}), policy="special")
+
+
+def first(trial, backend):
+    return next(
+        each.verdict for each in correctness.numbers(Check(catalog.get("relu"), trial, backend)) if each.verdict
+    )
+
+
+@pytest.mark.parametrize(("numbers", "others"), [((np.inf, np.nan), (np.nan,)), ((np.nan,), (np.inf,))])
+def test_a_bug_does_not_shrink_to_a_known_deviation_nor_the_other_way(backend, numbers, others):
+    search = Search(catalog.get("relu"), first(trial(*numbers), backend), backend)
+    assert not search.attempt(trial(*others))
+    assert search.attempt(trial(numbers[0], 1.0))
+
+
+def test_every_wrong_element_must_be_known_and_few_of_them_are_kept(backend):
+    def checked(*numbers):
+        report = Report(backend=backend.name, version=backend.version())
+        check_trial(catalog.get("relu"), trial(*numbers), backend, report, chosen(["special"]))
+        return report
+
+    nan = [np.nan] * (2 * WRONG_KEPT)
+    assert checked(*nan).known and not checked(*nan).failures
+    (failure,) = checked(*nan, np.inf).failures
+    assert failure.wrong == len(nan) + 1 and len(failure.details["wrong"]) == WRONG_KEPT
