@@ -57,13 +57,16 @@ class ClassLoss(Loss):
                 got=str(target.dtype),
                 fix=say("use target.astype(np.int64) if they are class numbers"),
             )
-        numbers, count = target.astype(np.int64), classes(input.shape)
-        wrong = numbers[((numbers < 0) | (numbers >= count)) & (numbers != p.ignore_index)]
-        if wrong.size:
-            raise Refused(
-                say("a target must be a class from 0 to {last}, or ignore_index={i}", last=count - 1, i=p.ignore_index),
-                got=str(wrong[0]),
-            )
+        count = classes(input.shape)
+        outside = target.astype(np.uint64, copy=False) >= count  # one comparison: a negative number is a large one here
+        if outside.any():
+            wrong = target[outside & (target != p.ignore_index)]
+            if wrong.size:
+                last, i = count - 1, p.ignore_index
+                raise Refused(
+                    say("a target must be a class from 0 to {last}, or ignore_index={i}", last=last, i=i),
+                    got=str(wrong[0]),
+                )
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         x = shapes.get("input")
@@ -145,17 +148,18 @@ class Rows:
         ignored = numbers == p.ignore_index
         self.ignored = ignored if ignored.any() else None
         self.classes = numbers if self.ignored is None else np.where(ignored, 0, numbers)
-        self.places = np.arange(n)[:, None], self.classes, np.arange(d)  # of the right classes in an (N, C, D) array
+        first = np.arange(0, n * self.count * d, self.count * d or 1)[:, None] + np.arange(d)  # of class 0
+        self.places = first + self.classes * d  # of the right classes in a flat (N, C, D): one index is the fastest
         self.w: Any = 1.0 if weight is None else weight[self.classes] if self.count else 0.0
 
     def right(self, x: Array) -> Array:
         """The numbers of an (N, C, D) array at the right classes."""
-        return np.asarray(x[self.places]) if self.count else np.zeros(self.classes.shape)
+        return np.asarray(x.reshape(-1)[self.places]) if self.count else np.zeros(self.classes.shape)
 
     def add_to_right(self, x: Array, values: Any) -> None:
-        """Adds to an (N, C, D) array at the right classes of the rows that count."""
+        """Adds to a contiguous (N, C, D) array at the right classes of the rows that count."""
         if self.count:
-            x[self.places] += self.kept(values)
+            x.reshape(-1)[self.places] += self.kept(values)
 
     def kept(self, values: Array) -> Array:
         """Values (N, D), or one for all, where rows count, and 0 where they are ignored, whatever stands there."""

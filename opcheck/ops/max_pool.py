@@ -67,7 +67,7 @@ class MaxPool(pooling.Pool):
 
     def forward(self, p: Params, *, input: Array) -> Any:
         y = self._largest(p, input)
-        if not p.return_indices and not _has_negative_zero(input):
+        if not p.return_indices and not ((y == 0).any() and _has_negative_zero(input)):
             return y
         entries = self._entries(p, input, y)
         y = np.where(entries == len(self.taps(p, input)), y, self._at(p, entries, input))  # 0.0 or -0.0: the first

@@ -32,8 +32,8 @@ def normal(*shape: int) -> Array:
     return np.random.default_rng(sum(shape)).normal(size=shape)
 
 
-def classes(count: int, options: int) -> Array:
-    return np.random.default_rng(count).integers(0, options, size=count)
+def classes(count: int, options: int, *places: int) -> Array:
+    return np.random.default_rng(count).integers(0, options, size=(count, *places))
 
 
 def convolution(x: tuple[int, ...], weight: tuple[int, ...], **params: Any) -> Workload:
@@ -78,7 +78,8 @@ LARGE: tuple[Callable[[], Workload], ...] = (
     *(partial(one_input, op, 512, 1000) for op in ("relu", "sigmoid", "tanh")),
     *(partial(one_input, op, 512, 1000, dim=-1) for op in ("softmax", "log_softmax")),
     lambda: one_input("softmax", 64, 100, 80, dim=1),
-    *(partial(loss, op, 512, 1000) for op in LOSSES),
+    *(partial(loss, op, 512, 1000) for op in LOSSES if op != "nll_loss"),
+    *(partial(loss, op, 8, 21, 128, 128) for op in ("nll_loss", "cross_entropy")),  # a class for each pixel
     lambda: optimiser("sgd", 512, 1000, lr=0.1),
     lambda: optimiser("sgd", 512, 1000, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
     *(partial(optimiser, op, 512, 1000, lr=0.1) for op in ("adam", "adamw", "rmsprop")),
@@ -94,5 +95,6 @@ SMALL: tuple[Callable[[], Workload], ...] = (
     *(partial(one_input, op, 3, 4) for op in ("relu", "sigmoid", "tanh")),
     *(partial(one_input, op, 3, 4, dim=-1) for op in ("softmax", "log_softmax")),
     *(partial(loss, op, 3, 4) for op in LOSSES),
+    partial(loss, "nll_loss", 512, 1000),  # reads 512 numbers
     *(partial(optimiser, op, 3, 4, lr=0.1) for op in ("sgd", "adam", "adamw", "rmsprop")),
 )
