@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.grading.conventions import Plan, Reading
-from opcheck.grading.replies import Failed, called, failure, plain_array
+from opcheck.grading.replies import Failed, Several, called, failure, plain_array
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.sandbox import Call, Place, Set, Status, Worker
@@ -166,11 +166,25 @@ class Request:
                 elif reply.status is Status.OK:
                     found[name] = Failed(Outcome.CRASHED, say("there is no result"))
                 else:
-                    found[name] = failure(reply, called(full))
+                    found[name] = failure(reply, called(full), self._several())
         if not self.job.may_change:
             back = {name: reply.values[key] for name in self.inputs if (key := f"i{self.tag}:{name}") in reply.values}
             made.changed = any(not _same(each, self.sent[name]) for name, each in back.items())
         return made
+
+    def _several(self) -> dict[str, Several]:
+        """The functions that should return several values, by the name under which their result is kept."""
+        job, found = self.job, {}
+        calls = [step for plan in (job.forward, job.backward) if plan for step in plan.steps if isinstance(step, Call)]
+        passed_on = [each.text for step in calls for each in step.args if isinstance(each, Place)]
+        read: dict[Any, str] = {each.reading.place: called(name) for name, each in job.outputs.items()}
+        read |= {each.reading.place: called(f"vjp:{name}") for name, each in job.gradients.items()}
+        read = {**dict.fromkeys(passed_on, say("what backward needs")), **read}
+        for step in calls:
+            places = {f"[{k}]": f"{step.keep}[{k}]" for k in range(len(read))}
+            values = {part: read[place] for part, place in places.items() if place in read}
+            found[f"{step.keep}_{self.tag}"] = Several(step.function.partition(".")[2], values)
+        return found
 
     def _arrived(self, key: str, wanted: Wanted, reply: Reply) -> tuple[str, Any] | None:
         """The place and the value of a result, from the first of its places that was there with a number in it."""

@@ -1,7 +1,8 @@
 """What comes back from the sandbox, in a student's words: arrays of numbers, or why there are none."""
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from opcheck.sandbox import Opaque, Outcome, Status
 from opcheck.spec import Array
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
-_GONE = re.compile(r": (\w+) has no (\S+)$")  # as a worker says it of a place
+_GONE = re.compile(r"there is no (\w+)(\S*): (\w+) has no (\S+)$")  # as a worker says it of a place
+_SINGLE = ("ndarray", "Tensor", "float", "int", "bool")  # and numpy's numbers: float64, int32, ...
 
 
 class Failed(Malformed):
@@ -23,15 +25,22 @@ class Failed(Malformed):
         self.outcome = outcome
 
 
-def failure(reply: Outcome, what: str) -> Failed:
-    """Why a reply has not got what was due, in one sentence."""
+class Several(NamedTuple):
+    """A function that should return several values, and what they are by their place: "[0]", "[1]"."""
+
+    function: str
+    values: Mapping[str, str]
+
+
+def failure(reply: Outcome, what: str, several: Mapping[str, Several]) -> Failed:
+    """Why a reply has not got what was due, in one sentence; `several` by the name under which a result is kept."""
     error = reply.failure
     assert error is not None
     where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
     if reply.status is Status.RAISED and error.type == "NotImplementedError":
         return Failed(Grade.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
     if reply.status is Status.ABSENT:
-        return _absent(error.message, what)
+        return _absent(error.message, what, several)
     if reply.status is Status.RAISED:
         text = f"{error.type}: {error.message}" if error.message else error.type
         return Failed(Grade.CRASHED, say("it raises {text}{where}", text=text, where=where))
@@ -40,14 +49,23 @@ def failure(reply: Outcome, what: str) -> Failed:
     return Failed(Grade.CRASHED, error.message)
 
 
-def _absent(message: str, what: str) -> Failed:
+def _absent(message: str, what: str, several: Mapping[str, Several]) -> Failed:
     """A place where nothing is: a template that returns nothing, or fewer values than are due."""
     gone = _GONE.search(message)
     if gone is None:
         return Failed(Grade.CRASHED, message)
-    if gone[1] == "NoneType" and gone[2].startswith("[") and "'" not in gone[2]:
+    root, path, kind, part = gone.groups()
+    if kind == "NoneType" and part.startswith("[") and "'" not in part:
         return Failed(Grade.NOT_ATTEMPTED, say("{what} is missing: None was returned", what=what))
-    return Failed(Grade.CRASHED, say("{what} is missing: {kind} has no {part}", what=what, kind=gone[1], part=gone[2]))
+    function, values = several.get(root, ("", {}))
+    if path == part in values and kind.rstrip("0123456789") in _SINGLE:
+        first = next(iter(values.values()))
+        return Failed(Grade.WRONG, say("{function} returns a single value; it should return several, of which "
+                                       "{first} is the first", function=function, first=first))  # fmt: skip
+    if path == part in values and kind in ("tuple", "list"):
+        missing = say("{function} returns too few values: {what} is missing", function=function, what=values[part])
+        return Failed(Grade.WRONG, missing)
+    return Failed(Grade.CRASHED, say("{what} is missing: {kind} has no {part}", what=what, kind=kind, part=part))
 
 
 def called(name: str, place: str = "") -> str:

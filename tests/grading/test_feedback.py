@@ -120,10 +120,34 @@ def test_a_result_that_is_missing_is_named():
     pair = LINEAR.replace("(*gradients, dy.sum(axis=0))", "gradients")
     check = part(graded(pair, linear), "vjp")
     assert (check.outcome, check.message) == (
-        Outcome.CRASHED, "the gradient of bias is missing: tuple has no [2]"
+        Outcome.WRONG, "linear_backward returns too few values: the gradient of bias is missing"
     )  # fmt: skip
     template = LINEAR.replace("def linear_backward(", "def linear_backward(*a): pass\ndef other(")
     result = graded(template, linear)
     assert [check.outcome for check in result.checks] == [Outcome.RIGHT, Outcome.NOT_ATTEMPTED, Outcome.NOT_ATTEMPTED]
     brief = assignment("linear", changes={'feedback = "worked calculation"': 'feedback = "part"'})
     assert part(graded(pair, brief), "vjp").message == "the backward pass is not right yet"
+
+
+@pytest.mark.parametrize(
+    ("op", "old", "new", "message"),
+    [
+        ("linear", "@ w + b, (x, w, b)", "@ w + b",
+         "affine_forward returns a single value; it should return several, of which output is the first"),
+        ("linear", "@ w + b, (x, w, b)", "@ w + b,",
+         "affine_forward returns too few values: what backward needs is missing"),
+        ("linear", "    return (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)",
+         "    return x.reshape(len(x), -1).T @ dout",
+         "affine_backward returns a single value; it should return several, of which the gradient of input is the "
+         "first"),
+        ("cross_entropy", ".mean(), dx / N", ".mean()",
+         "softmax_loss returns a single value; it should return several, of which output is the first"),
+    ],
+)  # fmt: skip
+def test_a_function_that_forgets_one_of_the_values_it_returns_is_told_so(op, old, new, message):
+    code = solution("cs231n")
+    assert old in code
+    result = graded(code.replace(old, new), assignment(op, convention="cs231n"))
+    wrong = [check for check in result.checks if check.outcome is not Outcome.RIGHT]
+    assert {(check.outcome, check.message) for check in wrong} == {(Outcome.WRONG, message)}
+    assert part(result, "vjp") in wrong

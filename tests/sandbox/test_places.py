@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from opcheck.sandbox.inside.places import Absent, assign, find
@@ -8,7 +9,7 @@ from opcheck.sandbox.inside.places import Absent, assign, find
 @pytest.fixture
 def kept():
     layer = SimpleNamespace(W={"grad": 5}, items=[1, [2, 3]])
-    return {"layer": layer, "out": (7, {"a": 8}), "sum": "kept before builtin"}
+    return {"layer": layer, "out": (7, {"a": 8}), "sum": "kept before builtin", "row": np.ones(3), "one": np.float32(1)}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,8 @@ def test_a_place_is_read_as_python_would(kept, text, value):
         ("out[2]", r"there is no out\[2\]: tuple has no \[2\]"),
         ("out[0][0]", r"there is no out\[0\]\[0\]: int has no \[0\]"),
         ("layer.W['x']", r"there is no layer.W\['x'\]: dict has no \['x'\]"),
+        ("row[0]", r"there is no row\[0\]: ndarray has no \[0\]"),
+        ("one[1]", r"there is no one\[1\]: float32 has no \[1\]"),
         ("nowhere", "there is no nowhere"),
         ("1x", "'1x' is not a place"),
         ("out[0", "is not a place"),

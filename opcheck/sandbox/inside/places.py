@@ -24,9 +24,16 @@ class Part(NamedTuple):
 
 
 def find(text: str, kept: dict[str, Any]) -> Any:
-    """The value at a place whose root is a kept value, a builtin or a module to import; raises Absent."""
+    """The value at a place whose root is a kept value, a builtin or a module to import; raises Absent.
+
+    `out[0]` is the first of the values that a function returned: where it returned one array instead, that has no such
+    place, though Python would take a row of the array.
+    """
     root, path = _parsed(text)
-    return _follow(_root(root, kept), path, text)
+    value = _root(root, kept)
+    if path and path[0].kind == "item" and hasattr(type(value), "__array__"):
+        raise _nothing(text, value, path[0])
+    return _follow(value, path, text)
 
 
 def assign(text: str, value: Any, kept: dict[str, Any]) -> None:
@@ -75,5 +82,9 @@ def _follow(value: Any, path: list[Part], text: str) -> Any:
         try:
             value = getattr(value, part.key) if part.kind == "attribute" else value[part.key]
         except (AttributeError, LookupError, TypeError):
-            raise Absent(f"there is no {text}: {type(value).__name__} has no {part}") from None
+            raise _nothing(text, value, part) from None
     return value
+
+
+def _nothing(text: str, holder: Any, part: Part) -> Absent:
+    return Absent(f"there is no {text}: {type(holder).__name__} has no {part}")
