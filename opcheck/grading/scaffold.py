@@ -8,6 +8,7 @@ from opcheck.grading import conventions
 from opcheck.grading.assignment import FEEDBACK, Assignment, entry_of, parse, usual_points
 from opcheck.grading.conventions import Convention
 from opcheck.grading.scope import Scope
+from opcheck.language import say
 from opcheck.spec import Op
 
 
@@ -20,11 +21,13 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
     """A TOML file that asks for these operators, to be edited by a teacher; raises Refused for unknown names."""
     chosen = conventions.get(convention)
     lines = [
-        f'title = "{", ".join(catalog.get(name).name for name in ops)}"',
-        f'convention = "{convention}"  # {", ".join(conventions.NAMES)}, or a .py file beside this one',
-        'dtype = "float32"  # results need its precision; inputs come as float64 and as float32',
-        f'feedback = "worked calculation"  # or less: {", ".join(FEEDBACK[:-1])}',
-        'seed = "fresh"  # drawn after a submission was read; a whole number repeats a run',
+        f'title = "{_title(ops)}"',
+        f"# {', '.join(conventions.NAMES)}, or a .py file here",
+        f'convention = "{convention}"',
+        'dtype = "float32"  # the precision that is asked; inputs are float64 and float32',
+        f"# from less to more: {', '.join(FEEDBACK)}",
+        f'feedback = "{FEEDBACK[-1]}"',
+        'seed = "fresh"  # drawn after a submission is read; a number repeats a run',
         'forbidden = ["torch", "scipy"]' if chosen.arrays == "numpy" else "forbidden = []",
         "",
         "[limits]",
@@ -36,6 +39,11 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
     for name in ops:
         lines += _scaffolded(catalog.get(name), chosen)
     return "\n".join(lines) + "\n"
+
+
+def _title(ops: Sequence[str]) -> str:
+    names = [catalog.get(name).name for name in ops]
+    return ", ".join(names) if len(names) <= 4 else say("{first} and {n} more", first=names[0], n=len(names) - 1)
 
 
 def _scaffolded(op: Op, convention: Convention) -> list[str]:

@@ -165,7 +165,9 @@ def test_a_file_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize("name", conventions.NAMES)
 def test_the_scaffold_of_every_operator_is_valid(name):
     ops = sorted(conventions.get(name).entries)
-    asked = parse(scaffold(ops, name))
+    text = scaffold(ops, name)
+    assert max(map(len, text.splitlines())) <= 80
+    asked = parse(text)
     assert [question.op.name for question in asked.questions] == ops
     for question in asked.questions:  # what is printed asks what would be asked without it
         plain = parse(f'convention = "{name}"\n[[question]]\noperator = "{question.op.name}"').questions[0]
