@@ -12,10 +12,9 @@ from opcheck.language import say
 from opcheck.spec import Refused
 from opcheck.verification import casefile
 from opcheck.verification import known as deviations
-from opcheck.verification.claims import chosen
 from opcheck.verification.diagnosis.snippet import snippet
 from opcheck.verification.report import Report
-from opcheck.verification.run import check_trial
+from opcheck.verification.run import check_again
 from opcheck.verification.verdict import Status
 
 
@@ -46,7 +45,7 @@ def command(
     if lacks:
         raise Refused(say("{impl} does not take {name}", impl=impl, name=lacks), got=str(case))
     report = Report(backend=backend.name, version=backend.version(), trials=1)
-    check_trial(op, trial, backend, report, chosen(None), known=False)
+    check_again(op, trial, backend, report, str(data.get("claim", "")))
     findings.show(report, "", {})
     return 0 if report.agrees else 1
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from opcheck import catalog
+from opcheck.spec import Refused
 from opcheck.verification.casefile import Trial, from_json
 from opcheck.verification.verdict import Status, Verdict
 
@@ -77,7 +78,10 @@ class Deviation:
 def described(trial: Trial, claim: str) -> dict[str, Any]:
     """What conditions and answers speak of."""
     case = trial.case
-    params, outputs = catalog.get(case.op).checked(case)
+    try:
+        params, outputs = catalog.get(case.op).checked(case)
+    except Refused:  # arguments that must be refused have shapes and no more
+        params, outputs = None, {}
     return {
         "shapes": {**outputs, **{name: array.shape for name, array in case.arrays.items()}},
         "arrays": case.arrays,
@@ -138,7 +142,8 @@ def page() -> str:
             each.summary,
             "",
             f"- {each.backend} {each.versions}, {names}, where `{each.condition}`",
-            f"- {each.element} is exactly {each.exact}; observed: {each.observed}; "
+            f"- {each.element} {'must be' if each.exact == 'refused' else 'is exactly'} {each.exact}; "
+            f"observed: {each.observed}; "
             + "; ".join(
                 [f"every wrong element: `{each.answer}`" for _ in each.answer[:1]]
                 + [f'"…{message}…"' for message in each.messages]

@@ -13,6 +13,7 @@ from opcheck.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, is_ours, malformed
+from opcheck.verification.claims import behaviour
 from opcheck.verification.diagnosis.precision import explanation, lower_sums
 from opcheck.verification.known import recognised
 from opcheck.verification.reach import within_reach
@@ -137,6 +138,17 @@ def check_trial(
             return
 
 
+def check_again(op: Op, saved: Trial, backend: Backend, report: Report, claim: str = "", known: bool = False) -> None:
+    """Every claim on a saved trial; of a call that must be refused, whether it is: there is nothing else to ask."""
+    if claim != "refuses":
+        check_trial(op, saved, backend, report, claims.EVERY, known=known)
+        return
+    for finding in answered(claim, saved, backend, lambda: behaviour.refusal(op, saved, backend)):
+        if finding.verdict is not None and known:
+            finding.verdict = recognised(finding.verdict, backend.name, report.version)
+        report.add(op.name, saved.dtype, finding)
+
+
 def named(
     verdict: Verdict, check: Check, backend: Backend, version: str, known: bool, strict_precision: bool
 ) -> Verdict:
@@ -164,28 +176,33 @@ def loose_sums(finding: Finding, check: Check, strict_precision: bool) -> Verdic
 
 def findings(claim: claims.Claim, check: Check) -> Iterator[Finding]:
     """What a claim finds; what the implementation raises is a finding too."""
+    return answered(claim.name, check.trial, check.backend, lambda: claim.check(check))
+
+
+def answered(
+    claim: str, trial: Trial, backend: Backend, question: Callable[[], Iterable[Finding]]
+) -> Iterator[Finding]:  # fmt: skip
+    """What is found when an implementation is asked something, and what it raises."""
     try:
         # NaN and infinities are numbers like any other here, and an implementation may warn of what it likes
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = list(claim.check(check))
+            found = list(question())
         yield from found
     except NoCounterpart as error:
-        yield Finding(claim.name, left_out=str(error))
+        yield Finding(claim, left_out=str(error))
     except NotImplementedError as error:  # it says itself what it does not do
         if is_ours(error):
             raise
-        yield Finding(
-            claim.name, left_out=say("not implemented: {what}", what=str(error) or say("it does not say what"))
-        )
+        yield Finding(claim, left_out=say("not implemented: {what}", what=str(error) or say("it does not say what")))
     except FalseAlarm:
         raise
     except BaseException as error:
         if is_ours(error) or asked_to_stop(error):
             raise
-        if check.backend.is_lost():
+        if backend.is_lost():
             raise DeviceLost(str(error).split("\n")[0]) from error
-        yield Finding(claim.name, verdict=malformed(claim.name, check.trial, error))
+        yield Finding(claim, verdict=malformed(claim, trial, error))
 
 
 def hopeless(report: Report, op: str, dtype: str) -> bool:

@@ -23,6 +23,9 @@ def wrong(x):
 def linear(x, weight, bias=None):
     return x @ weight.T
 
+def broadcasts(x, weight, bias=None):
+    return x @ weight.T if bias is None else x @ weight.T + bias
+
 def steep(x):
     return relu(x)
 
@@ -70,6 +73,19 @@ def test_a_wrong_gradient_is_worked_out(run):
     assert "DIFFERS  relu float32 vjp:input" in done.stdout and "looks like: 2 times the right answer" in done.stdout
     assert "  gradient of input\n" in done.stdout and "x̄[" in done.stdout
     assert "ended early, with failures enough to explain: relu float32" in done.stdout
+
+
+def test_what_should_have_been_refused_is_replayed_too(run):
+    done = run("verify", "linear", "--impl", "kernels.py:broadcasts", "--cases", "300", "--seed", "1",
+               "--claims", "refuses")  # fmt: skip
+    assert done.returncode == 1 and "refuses: computed something, although bias must have" in done.stdout
+    words = next(line for line in done.stdout.splitlines() if "again: " in line).split("opcheck ")[1].split()
+    again = run(*words)
+    assert again.returncode == 1 and "refuses: computed something, although bias must have" in again.stdout
+    right = run(*words[:2])  # torch raises
+    assert right.returncode == 0 and "all agree" in right.stdout
+    snippet = run(*words, "--snippet").stdout
+    assert snippet.endswith("print(y)  # should raise\n")
 
 
 def test_reports_are_json_junit_and_a_page(run, tmp_path):

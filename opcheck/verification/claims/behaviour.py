@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from opcheck.backends.base import NoCounterpart
+from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Array, Case, Refused
+from opcheck.spec import Array, Case, Op, Refused
+from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, malformed
 from opcheck.verification.claims.correctness import undecided
 from opcheck.verification.streams import trial as trial_at
@@ -138,26 +139,28 @@ def refuses(check: Check) -> Iterator[Finding]:
                 if array.size
                 else array
             )
-            bad = Case(check.op.name, {**case.arrays, name: longer}, case.params)
-            try:
-                check.op.checked(bad)
-                continue
-            except Refused as refusal:
-                rule = refusal.rule
-            finding = Finding("refuses", elements=1)
-            try:
-                check.backend.open(check.op, bad, check.trial.dtype, gradients=False).attempt()
-            except NoCounterpart:
-                raise
-            except Exception:  # any refusal will do
-                yield finding
-                continue
-            message = say(
-                "computed something for {name} of shape {shape}: {rule}", name=name, shape=longer.shape, rule=rule
-            )
-            bad_trial = check.trial.replace(case=bad)
-            finding.verdict = Verdict(Status.DIFFERS, "refuses", bad_trial, name, message=message)
-            yield finding
+            bad = check.trial.replace(case=Case(check.op.name, {**case.arrays, name: longer}, case.params))
+            yield from refusal(check.op, bad, check.backend)
+
+
+def refusal(op: Op, trial: Trial, backend: Backend) -> Iterator[Finding]:
+    """Whether an implementation refuses what the definition refuses; nothing for a call that the definition takes."""
+    try:
+        op.checked(trial.case)
+        return
+    except Refused as refused:
+        rule = refused.rule
+    finding = Finding("refuses", elements=1)
+    try:
+        backend.open(op, trial.case, trial.dtype, gradients=False).attempt()
+    except NoCounterpart:
+        raise
+    except Exception:  # any refusal will do
+        yield finding
+        return
+    message = say("computed something, although {rule}", rule=rule)
+    finding.verdict = Verdict(Status.DIFFERS, "refuses", trial, message=message)
+    yield finding
 
 
 def same_answer(a: dict[str, Array], b: dict[str, Array]) -> bool:

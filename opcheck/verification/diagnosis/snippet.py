@@ -66,6 +66,8 @@ def _result(
             return [*lines, f"y = {function}.jvp({', '.join([f'{{{along}}}', *words])})"], "y"
         names, along = ", ".join(directions), ", ".join(directions.values())
         return [*lines, f"_, y = torch.func.jvp(lambda {names}: {call}, ({names},), ({along},))"], "y"
+    if claim == "refuses":
+        return [*lines, f"y = {call}"], "y"
     shapes = op.checked(trial.case)[1]
     got = "y" if len(shapes) == 1 or not name else f"y[{list(shapes).index(name) if name in shapes else name!r}]"
     return [*lines, f"y = {call}"], got
@@ -122,6 +124,8 @@ def _shape(array: Array) -> str:
 
 
 def _comment(found: Mapping[str, Any]) -> str:
+    if found.get("claim") == "refuses":
+        return say("  # should raise")
     if found.get("expected") is None:
         return ""
     expected, got = (None if found.get(k) is None else float.fromhex(str(found[k])) for k in ("expected", "got"))
