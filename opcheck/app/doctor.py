@@ -1,7 +1,8 @@
 """`opcheck doctor`: what this machine can do, and what to install for the rest."""
 
+import ctypes
 import platform
-import shutil
+import runpy
 import sys
 from importlib import metadata
 from typing import Any
@@ -58,16 +59,33 @@ def _extra(package: str, gives: str, extra: str) -> tuple[str, str, str]:
 
 
 def _devices() -> list[tuple[str, str, str]]:
-    rows = [("cpu", say("yes"), platform.processor() or platform.machine())]
-    if _version("torch") is None:
-        return [*rows, ("cuda", say("unknown"), say("needs torch"))]
+    cuda, what = _cuda()
+    return [("cpu", say("yes"), platform.processor() or platform.machine()), ("cuda", cuda, what)]
+
+
+def _cuda() -> tuple[str, str]:
+    """Whether torch has a device; torch itself, which takes seconds to import, is asked only where it may have one."""
+    version = _version("torch")
+    if version is None:
+        return say("unknown"), say("needs torch")
+    built_for = runpy.run_path(str(metadata.distribution("torch").locate_file("torch/version.py")))
+    if not (built_for.get("cuda") or built_for.get("hip")):
+        return say("no"), say("torch {version} is built without CUDA", version=version)
+    if built_for.get("cuda") and not _has_driver():
+        return say("no"), say("there is no NVIDIA driver for torch {version}", version=version)
     import torch
 
     if torch.cuda.is_available():
-        return [*rows, ("cuda", say("yes"), torch.cuda.get_device_name())]
-    reason = say("torch {version} sees no CUDA device", version=torch.__version__)
-    driver = say("; nvidia-smi is there") if shutil.which("nvidia-smi") else ""
-    return [*rows, ("cuda", say("no"), reason + driver)]
+        return say("yes"), torch.cuda.get_device_name()
+    return say("no"), say("torch {version} sees no CUDA device", version=version)
+
+
+def _has_driver() -> bool:
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _sandboxes() -> list[tuple[str, str, str]]:
@@ -76,7 +94,4 @@ def _sandboxes() -> list[tuple[str, str, str]]:
 
     if sys.platform != "linux":
         return [("Linux", say("no"), say("untrusted code is graded on Linux only"))]
-    return [
-        (each.isolation.value, say("yes") if each.works else say("no"), each.reason or say("tried just now"))
-        for each in capabilities()
-    ]
+    return [(each.isolation.value, say("yes") if each.works else say("no"), each.reason) for each in capabilities()]

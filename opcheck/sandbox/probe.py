@@ -28,24 +28,26 @@ def escapes():
 """
 
 
-@functools.cache
+STRONGEST_FIRST = (Isolation.BUBBLEWRAP, Isolation.LANDLOCK)
+
+
 def capabilities() -> tuple[Capability, ...]:
     """For each kind of isolation that deserves the name, strongest first: does a small program run, and is it confined?
 
-    >>> [capability.isolation for capability in capabilities()]
+    >>> [each.isolation for each in capabilities()]
     [<Isolation.BUBBLEWRAP: 'bubblewrap'>, <Isolation.LANDLOCK: 'landlock'>]
     """
-    return tuple(_tried(isolation) for isolation in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK))
+    return tuple(map(capability, STRONGEST_FIRST))
 
 
 def choose(unsafe: bool = False) -> Isolation:
     """The strongest isolation that works here; without any, UNSAFE if `unsafe` allows it, else raises NoSandbox."""
-    for capability in capabilities():
-        if capability.works:
-            return capability.isolation
+    for isolation in STRONGEST_FIRST:
+        if capability(isolation).works:
+            return isolation
     if unsafe:
         return Isolation.UNSAFE
-    reasons = "; ".join(f"{capability.isolation}: {capability.reason}" for capability in capabilities())
+    reasons = "; ".join(f"{each.isolation}: {each.reason}" for each in capabilities())
     raise NoSandbox(
         say(
             "untrusted code cannot be isolated on this machine ({reasons}). Install bubblewrap, use a Linux kernel "
@@ -55,7 +57,9 @@ def choose(unsafe: bool = False) -> Isolation:
     )
 
 
-def _tried(isolation: Isolation) -> Capability:
+@functools.cache
+def capability(isolation: Isolation) -> Capability:
+    """What one kind of isolation is worth on this machine, found out once."""
     try:
         with Worker(Source(_ESCAPES), isolation, Limits()) as worker:
             outcome = worker.run([Call("module.escapes", keep="found")], want={"found": "found"})

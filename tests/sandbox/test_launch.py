@@ -10,15 +10,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opcheck.sandbox import Call, Isolation, Limits, NoSandbox, Source, Status, Worker, capabilities, launch
+from opcheck.sandbox import (
+    Call,
+    Capability,
+    Isolation,
+    Limits,
+    NoSandbox,
+    Source,
+    Status,
+    Worker,
+    capabilities,
+    choose,
+    launch,
+    probe,
+)
+from opcheck.sandbox.probe import capability
 
 SOURCE = "def f(x): return x\n"
 
 
 def test_capabilities_tell_what_works_or_why_not():
     found = capabilities()
-    assert [capability.isolation for capability in found] == [Isolation.BUBBLEWRAP, Isolation.LANDLOCK]
-    assert all(capability.reason == "works" if capability.works else capability.reason for capability in found)
+    assert [each.isolation for each in found] == [Isolation.BUBBLEWRAP, Isolation.LANDLOCK]
+    assert all(each.reason == "works" if each.works else each.reason for each in found)
+
+
+def test_where_the_strongest_isolation_works_no_other_is_tried(monkeypatch):
+    monkeypatch.setattr(probe, "capability", {Isolation.BUBBLEWRAP: Capability(Isolation.BUBBLEWRAP, True, "")}.get)
+    assert choose() is Isolation.BUBBLEWRAP
 
 
 def test_what_starts_also_confines():
@@ -32,12 +51,12 @@ def test_a_machine_without_bubblewrap_is_told_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoSandbox, match=r"^bubblewrap \(bwrap\) is not installed$"):
         Worker(Source(SOURCE), Isolation.BUBBLEWRAP).load()
-    capabilities.cache_clear()
+    capability.cache_clear()
     try:
         bubblewrap, _ = capabilities()
         assert not bubblewrap.works and bubblewrap.reason == "bubblewrap (bwrap) is not installed"
     finally:
-        capabilities.cache_clear()
+        capability.cache_clear()
 
 
 def test_a_bubblewrap_that_fails_is_quoted(monkeypatch, tmp_path):
@@ -58,12 +77,12 @@ def test_a_bubblewrap_that_only_pretends_is_found_out(monkeypatch, tmp_path):
                     f'command[5] = "{inside}/confine.py"\nos.execv(command[0], command)\n')  # fmt: skip
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    capabilities.cache_clear()
+    capability.cache_clear()
     try:
         bubblewrap, _ = capabilities()
         assert not bubblewrap.works and "it does not keep a program from other files" in bubblewrap.reason
     finally:
-        capabilities.cache_clear()
+        capability.cache_clear()
 
 
 def test_too_little_memory_to_start_is_said(isolation):
