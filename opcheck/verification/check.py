@@ -22,7 +22,7 @@ from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.verdict import Status, Verdict
 
-MOST_OUTPUTS = 2000  # whose gradients are traced for one exact element
+MOST_NODES = 60_000  # that are traced for one exact gradient: about a second
 
 
 class FalseAlarm(AssertionError):
@@ -228,13 +228,13 @@ class Check:
     def exact(self, kind: str, name: str, at: tuple[int, ...]) -> float:
         """The exact value of one element by the definition, rounded to float64.
 
-        Positions are the reference's, and so are gradients of so many outputs that their graph would not fit.
+        Positions are the reference's, and so are gradients for which too much would have to be traced.
         """
         if kind == "output" and not self.op.output(name).differentiable:
             return float(self.expected[name][at])
-        if kind == "gradient" and sum(int(np.prod(shape)) for shape in self.shapes.values()) > MOST_OUTPUTS:
-            return float(self.expected_gradients[name][at])
         definition = Definition(self.op, self.trial.case)
+        if kind == "gradient" and definition.size() > MOST_NODES:
+            return float(self.expected_gradients[name][at])
         if kind == "output":
             return as_float(definition.output(name, at))
         if kind == "gradient":
@@ -270,12 +270,23 @@ def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
     if isinstance(error, Malformed):
         return Verdict(Status.MALFORMED, claim, trial, message=str(error))
     try:
-        text = str(error).split("\n")[0][:300]
+        text = first_words(str(error))
     except Exception:  # an error of its own that cannot be printed
         text = say("(its message cannot be printed)")
     message = say("raised {type}: {error}", type=type(error).__name__, error=text).removesuffix(": ")
     fatal = isinstance(error, MemoryError) or not isinstance(error, Exception)
     return Verdict(Status.CRASHED if fatal else Status.MALFORMED, claim, trial, message=message)
+
+
+def first_words(text: str) -> str:
+    """The first line of a message, and the next ones while a line ends with a colon.
+
+    >>> first_words("backend='inductor' raised:\\nZeroDivisionError: division by zero\\n\\nSet TORCH_LOGS")
+    "backend='inductor' raised: ZeroDivisionError: division by zero"
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    end = next((k for k, line in enumerate(lines) if not line.endswith(":")), len(lines))
+    return " ".join(lines[: end + 1])[:300]
 
 
 def asked_to_stop(error: BaseException) -> bool:

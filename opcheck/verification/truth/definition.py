@@ -5,6 +5,7 @@ the arrays of a case and reads one output, one gradient or one tangent from the 
 """
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +52,14 @@ class Definition:
             self._nodes[at] = self.op.by_name(self.op.element(self.p, at, **self.views), self.shapes)
         found = self._nodes[at][name]
         return found if isinstance(found, Tracer) else self.tape.constant(found)
+
+    def size(self) -> int:
+        """About how many nodes all output elements take: as many as the first one, each."""
+        count = max(math.prod(shape) for shape in self.shapes.values())
+        if count:
+            name, shape = next(iter(self.shapes.items()))
+            self.node(name, (0,) * len(shape))
+        return count * len(self.tape.nodes)
 
     def graph(self) -> Graph:
         """What is recorded now (a sweep over tracers writes on the same tape)."""
