@@ -12,7 +12,7 @@ from opcheck.language import say
 from opcheck.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, is_ours, malformed
+from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, first_words, is_ours, malformed
 from opcheck.verification.claims import behaviour
 from opcheck.verification.diagnosis.precision import explanation, lower_sums
 from opcheck.verification.known import recognised
@@ -201,7 +201,7 @@ def answered(
         if is_ours(error) or asked_to_stop(error):
             raise
         if backend.is_lost():
-            raise DeviceLost(str(error).split("\n")[0]) from error
+            raise DeviceLost(first_words(str(error))) from error
         yield Finding(claim, verdict=malformed(claim, trial, error))
 
 
