@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from opcheck.autodiff.tensor.rules import RULES, Rule
+from opcheck.autodiff.tensor.rule import Rule
+from opcheck.autodiff.tensor.rules import RULES
 from opcheck.language import say
 from opcheck.tracing import TracedControlFlowError
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from opcheck.autodiff.tensor.arrays import ArrayNode
 from opcheck.autodiff.tensor.operators import Call
+from opcheck.autodiff.tensor.rules import RULES
 from opcheck.autodiff.tensor.trace import ArrayTrace
 from opcheck.autodiff.witness import GRADIENT, Check, figure, no_torch, taylor
 from opcheck.language import say
@@ -147,12 +148,17 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         place = places(index, shape).reshape(-1)
         return torch.zeros(int(np.prod(shape)), dtype=g.dtype).index_add(0, place, g.reshape(-1)).reshape(shape)
 
+    def first(name: str) -> Callable[..., Any]:
+        return lambda x, axis: torch.tensor(RULES[name].forward(x.detach().numpy(), axis))
+
     return functions | {
         "max": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).max(dim=0).values,
         "min": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).min(dim=0).values,
         "where": lambda condition, a, b: torch.where(condition.bool(), a, b),
         "clip": lambda x, low, high: torch.clamp(x, low, high),
         "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
+        "equal": torch.eq, "sign": torch.sign,
+        "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),
         "detach": lambda x: x.detach(),
         "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
         "total": reduced("sum"),

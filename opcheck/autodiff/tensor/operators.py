@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.autodiff.tensor.arrays import ArrayTape, TracedArray
-from opcheck.autodiff.tensor.rules import Rule, plus
+from opcheck.autodiff.tensor.rule import Rule, plus
 from opcheck.autodiff.tensor.second_derivatives import vjp_tangent
 from opcheck.errors import Refused
 from opcheck.language import say

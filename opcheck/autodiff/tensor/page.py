@@ -8,6 +8,7 @@ from opcheck.autodiff.page import Options, Sections
 from opcheck.autodiff.tensor import tables
 from opcheck.autodiff.tensor.checks import checks, hessian_checks
 from opcheck.autodiff.tensor.trace import ArrayTrace
+from opcheck.autodiff.tensor.written import call_of
 from opcheck.autodiff.witness import Check
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -38,7 +39,7 @@ class TensorSections(Sections):
             for _ in range(options.passes):
                 trace.reverse(np.full(trace.value.shape, options.seed))
             blocks += tables.adjoints_table(trace, options.seed, options.everything)
-        return blocks
+        return [*blocks, *tables.legend(blocks)]
 
     def gradients(self) -> list[Block]:
         return [tables.gradients_table(self.trace)] if self.is_scalar else []
@@ -92,11 +93,16 @@ class TensorSections(Sections):
         return found
 
     def hints(self) -> list[Block]:
-        operators = sorted({call.op.name for call in map(tables.call_of, self.trace.nodes) if call})
+        operators = sorted({call.op.name for call in map(call_of, self.trace.nodes) if call})
         if not operators:
             return []
         names = ", ".join(f"opcheck explain {name} --grad" for name in operators)
-        return [Prose(say("The operators' rules, worked out on small numbers: {names}", names=names), "hint")]
+        told = say(
+            "The operators' rules ({op}.vjp is that of opcheck.reference.{op}), worked out on small numbers: {names}",
+            op=operators[0],
+            names=names,
+        )
+        return [Prose(told, "hint")]
 
 
 def places(name: str, shape: tuple[int, ...]) -> list[str]:

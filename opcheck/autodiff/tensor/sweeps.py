@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.autodiff.tensor.arrays import ArrayNode, ArrayTape, TracedArray
-from opcheck.autodiff.tensor.rules import plus
+from opcheck.autodiff.tensor.rule import plus
 from opcheck.errors import Refused
 from opcheck.language import say
 
@@ -44,8 +44,8 @@ def reverse(
 ) -> list[Any]:
     """Each node's adjoint; None where none reaches, or where nothing of `on` is needed.
 
-    The sweep is in reverse order of execution and does not recurse. `note(from, to, share)` hears of every
-    contribution. With read = tape.reader and traced cotangents, the adjoints are recorded.
+    The sweep is in reverse order of execution and does not recurse. `note(from, place, share)` hears of every
+    contribution, to the argument at that place. With traced cotangents and values, the adjoints are recorded.
     """
     wanted = depends(nodes, on)
     results: list[Any] = [None] * len(nodes)
@@ -59,10 +59,10 @@ def reverse(
             needed = [wanted[arg] for arg in node.args]
             args = [read(arg) for arg in node.args]
             shares = node.rule.vjp(results[id], read(id), args, needed, **node.params)
-            for arg, share, need in zip(node.args, shares, needed, strict=True):
+            for place, (arg, share, need) in enumerate(zip(node.args, shares, needed, strict=True)):
                 if share is not None and need:
                     if note is not None:
-                        note(id, arg, share)
+                        note(id, place, share)
                     results[arg] = share if results[arg] is None else plus(results[arg], share)
     return results
 

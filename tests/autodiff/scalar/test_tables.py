@@ -12,6 +12,7 @@ from opcheck.autodiff.scalar import tables
 from opcheck.autodiff.scalar.expression import parse
 from opcheck.render import render
 from opcheck.steps import Step
+from tests.autodiff.printed import rows_of
 from tests.autodiff.scalar import expressions
 from tests.autodiff.scalar.expressions import POINT
 
@@ -111,26 +112,6 @@ def evaluated(text, names):
     spelled = re.sub(f"{NUMBER.pattern}|{NAME.pattern}", token, text)
     found = eval(spelled.replace("−", "-"), {"__builtins__": {}, "p": pieces, "n": names, **FUNCTIONS})
     return found if isinstance(found, Range) else Range(mpmath.iv.mpf(found))
-
-
-def rows_of(table_blocks):
-    """The rows of printed tables, taken apart at their rules."""
-    for block in table_blocks:
-        lines = render(Step("", (block,)), "text", width=1000, interactive=False).splitlines()
-        rule = next(k for k, line in enumerate(lines) if set(line) == {"─", " "})
-        spans = [match.span() for match in re.finditer("─+", lines[rule])]
-        for line in lines[rule + 1 :]:
-            yield [cut(line, *span) for span in spans]
-
-
-def cut(line, start, end):
-    """The characters in cells start..end: marks over letters take no cell."""
-    cells, found = -1, ""
-    for character in line:
-        cells += character not in "\u0304\u0307"
-        if start <= cells < end:
-            found += character
-    return found.strip()
 
 
 def check(trace):

@@ -27,6 +27,8 @@ EXACT = {
     "maximum": lambda a, b: np.maximum(a, b),
     "minimum": lambda a, b: np.minimum(a, 1) + b,
     "abs": lambda a, b: abs(a),
+    "sign": lambda a, b: np.sign(a) * b,
+    "equal": lambda a, b: np.equal(a, b) * b,
     "where": lambda a, b: np.where(a > b, a, 2 * b),
     "mask": lambda a, b: (a <= 1) * b + (b < a) * a,
     "clip": lambda a, b: a.clip(-2, 2),
