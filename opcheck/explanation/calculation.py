@@ -135,16 +135,17 @@ def reader(array: Array) -> Callable[[Shape], Fraction | float]:
 
 def leaves(tape: Tape, roots: Iterable[int]) -> set[tuple[str, Shape]]:
     """The array elements, padding included, that these nodes are computed from."""
-    seen: set[int] = set()
-    found = set()
+    nodes = (tape.nodes[id] for id in reached(tape, roots))
+    return {(node.label, node.at) for node in nodes if node.op in ("input", "padding")}
+
+
+def reached(tape: Tape, roots: Iterable[int]) -> set[int]:
+    """These nodes and all that they are computed from."""
+    found: set[int] = set()
     waiting = list(roots)
     while waiting:
         id = waiting.pop()
-        if id in seen:
-            continue
-        seen.add(id)
-        node = tape.nodes[id]
-        if node.op in ("input", "padding"):
-            found.add((node.label, node.at))
-        waiting.extend(node.args)
+        if id not in found:
+            found.add(id)
+            waiting.extend(tape.nodes[id].args)
     return found

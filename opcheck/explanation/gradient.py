@@ -1,19 +1,20 @@
 """The worked calculation of the gradient of each input: one reverse sweep over tracers, read like the forward one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, leaves, reader
+from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, leaves, reached, reader
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
 from opcheck.spec import Array, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
-from opcheck.tracing import TRACED, Tracer, exact, reverse
+from opcheck.tracing import TRACED, Node, Tracer, exact, reverse
 from opcheck.tracing.arithmetic import as_fraction
+from opcheck.tracing.primitives import PRIMITIVES
 
 ZERO = Number(Fraction(0))
 
@@ -93,7 +94,7 @@ class Sweep:
         small = calculation.is_small
         cells = calculation.cells if small else _readers(calculation, {name: at[:2] for name, at in shown.items()})
         # last to first, so that the sweep meets the outputs first to last
-        outputs = calculation.record(self.tape, reversed(cells))
+        self.outputs = outputs = calculation.record(self.tape, reversed(cells))
         main = calculation.main_output
         symbol = calculation.op.output(main).symbol
         seeds = {
@@ -116,10 +117,24 @@ class Sweep:
         self.values = exact(self.tape.graph(), decimal=True)
         self.complete = small
 
+    def compared(self, symbol: str, at: Shape, places: Collection[Shape]) -> set[tuple[str, Shape]]:
+        """What an element is compared with on its way to the outputs at these places, or to all where there are none.
+
+        That decides where a gradient goes, though the gradient is not computed from it: that of a maximum is not.
+        """
+        outputs = {place: tracer.id for (_, place), tracer in self.outputs.items() if not places or place in places}
+        pieces = (id for id in reached(self.tape, outputs.values()) if _is_piecewise(self.tape.nodes[id]))
+        found = (leaves(self.tape, [id]) for id in pieces)
+        return set().union(*(each for each in found if (symbol, at) in each))
+
     def _name(self, adjoint: Tracer, label: str, at: Shape) -> None:
         node = self.tape.nodes[adjoint.id]
         if not node.label and not node.is_leaf:
             self.tape.nodes[adjoint.id] = node._replace(label=label, at=at)
+
+
+def _is_piecewise(node: Node) -> bool:
+    return node.op in PRIMITIVES and PRIMITIVES[node.op].piecewise
 
 
 def _gradient_of(
@@ -161,15 +176,16 @@ def _gradient_of(
 
 
 def _grids(calculation: Calculation, name: str, g: Array, sweep: Sweep, at: Shape) -> list[Block]:
-    """The upstream gradient and the arrays that the first shown element's gradient reads, and the gradient itself."""
+    """The upstream gradient, the arrays that the first shown element's gradient reads or depends on, the gradient."""
     spec, array = calculation.op.input(name), calculation.case.arrays[name]
     output = calculation.op.output(calculation.main_output).symbol
     tracer = sweep.adjoints.get((spec.symbol, at))
     read = leaves(sweep.tape, [tracer.id]) if tracer is not None else set()
+    read |= sweep.compared(spec.symbol, at, {place for label, place in read if label == output + ADJOINT})
     drawn: dict[str, tuple[Array, int]] = {output + ADJOINT: (g, calculation.hidden.get(output, 0))}
     for other, values in calculation.case.arrays.items():
         symbol = calculation.op.input(other).symbol
-        if any(label == symbol for label, _ in read):
+        if values.dtype.kind != "f" or any(label == symbol for label, _ in read):  # classes are never traced
             drawn[symbol] = (values, calculation.hidden.get(symbol, 0))
     grids = []
     for label, (values, hidden) in drawn.items():

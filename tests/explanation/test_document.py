@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from opcheck import Refused, explain
+from opcheck.explanation.unfold import barred
+from opcheck.steps import Grids, Step
 
 
 def lines(*args, **kwargs):
@@ -110,3 +112,29 @@ def test_terms_that_cancel_are_said_to_where_their_digits_are_not_all_shown(op):
     assert note not in str(explain(op))
     assert note not in str(explain("linear", np.array([1.0, 2.0]), np.array([[2.0, -0.9999]]), grad=True))
     assert note not in str(explain("softmax", grad=True))
+
+
+def marked(op, *args, **kwargs):
+    """The grids of the first gradient by their titles: the places whose numbers stand in brackets."""
+    first = next(block for block in explain(op, *args, grad=True, **kwargs).step.blocks if isinstance(block, Step))
+    (grids,) = (block for block in first.blocks if isinstance(block, Grids))
+    return {
+        grid.title: {(i, j) for i, row in enumerate(grid.rows) for j, cell in enumerate(row) if cell.marked}
+        for grid in grids.grids
+    }
+
+
+def test_a_gradient_shows_the_window_whose_maximum_takes_it():
+    x = np.arange(25.0).reshape(5, 5)
+    winner = marked("max_pool2d", x, kernel_size=2, cell=(3, 1))
+    assert winner[barred("y")] == {(1, 0)}
+    assert winner["x"] == {(2, 0), (2, 1), (3, 0), (3, 1)}
+    loser = marked("max_pool2d", x, kernel_size=2, cell=(0, 0))
+    assert (loser[barred("y")], loser["x"]) == (set(), {(0, 0), (0, 1), (1, 0), (1, 1)})
+
+
+def test_a_gradient_shows_what_it_depends_on_and_nothing_else():
+    assert marked("relu", np.array([-1.0, 0.0, 2.0]), cell=(0,))["x"] == {(0, 0)}
+    loss = marked("cross_entropy", np.ones((2, 3)), np.array([2, 0]))
+    assert (loss["x"], loss["t"]) == ({(0, 0), (0, 1), (0, 2)}, set())
+    assert list(marked("linear", np.ones((2, 3)), np.ones((4, 3)), np.ones(4))) == [barred("y"), "w", barred("x")]
