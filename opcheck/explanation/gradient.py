@@ -1,6 +1,6 @@
 """The worked calculation of the gradient of each input: one reverse sweep over tracers, read like the forward one."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -117,15 +117,18 @@ class Sweep:
         self.values = exact(self.tape.graph(), decimal=True)
         self.complete = small
 
-    def compared(self, symbol: str, at: Shape, places: Collection[Shape]) -> set[tuple[str, Shape]]:
-        """What an element is compared with on its way to the outputs at these places, or to all where there are none.
-
-        That decides where a gradient goes, though the gradient is not computed from it: that of a maximum is not.
-        """
-        outputs = {place: tracer.id for (_, place), tracer in self.outputs.items() if not places or place in places}
-        pieces = (id for id in reached(self.tape, outputs.values()) if _is_piecewise(self.tape.nodes[id]))
-        found = (leaves(self.tape, [id]) for id in pieces)
-        return set().union(*(each for each in found if (symbol, at) in each))
+    def read_by(self, symbol: str, at: Shape) -> set[tuple[str, Shape]]:
+        """The elements that the gradient of this one is computed from, or else those that decide where it goes: that of
+        a maximum is not computed from what is compared."""
+        adjoint = self.adjoints.get((symbol, at))
+        read = leaves(self.tape, [adjoint.id]) if adjoint is not None else set()
+        if any(label == symbol for label, _ in read):
+            return read
+        upstream = {place for label, place in read if label.endswith(ADJOINT)}
+        reached_outputs = [t.id for (_, place), t in self.outputs.items() if not upstream or place in upstream]
+        pieces = (id for id in reached(self.tape, reached_outputs) if _is_piecewise(self.tape.nodes[id]))
+        compared = (leaves(self.tape, [id]) for id in pieces)
+        return read.union(*(each for each in compared if (symbol, at) in each))
 
     def _name(self, adjoint: Tracer, label: str, at: Shape) -> None:
         node = self.tape.nodes[adjoint.id]
@@ -176,12 +179,10 @@ def _gradient_of(
 
 
 def _grids(calculation: Calculation, name: str, g: Array, sweep: Sweep, at: Shape) -> list[Block]:
-    """The upstream gradient, the arrays that the first shown element's gradient reads or depends on, the gradient."""
+    """The upstream gradient, the arrays that the first shown element's gradient depends on, and the gradient itself."""
     spec, array = calculation.op.input(name), calculation.case.arrays[name]
     output = calculation.op.output(calculation.main_output).symbol
-    tracer = sweep.adjoints.get((spec.symbol, at))
-    read = leaves(sweep.tape, [tracer.id]) if tracer is not None else set()
-    read |= sweep.compared(spec.symbol, at, {place for label, place in read if label == output + ADJOINT})
+    read = sweep.read_by(spec.symbol, at)
     drawn: dict[str, tuple[Array, int]] = {output + ADJOINT: (g, calculation.hidden.get(output, 0))}
     for other, values in calculation.case.arrays.items():
         symbol = calculation.op.input(other).symbol

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -32,12 +33,14 @@ class Drawn(NamedTuple):
 
 
 class Result(NamedTuple):
-    """An element that is computed: its place, what computes it, what the formula calls it, and the array it fills."""
+    """An element that is computed: its place, what computes it, what the formula calls it, the array that it fills;
+    `read_by()` has the elements that it depends on."""
 
     at: Shape
     tracer: Tracer
     left: Symbol
     array: str
+    read_by: Callable[[], set[tuple[str, Shape]]]
 
 
 def forward_motion(calculation: Calculation, cell: Shape | None, still: Sequence[Block]) -> list[Block]:
@@ -53,7 +56,7 @@ def forward_motion(calculation: Calculation, cell: Shape | None, still: Sequence
     for (name, at), tracer in recorded.items():
         symbol = op.output(name).symbol
         hidden = calculation.hidden.get(symbol, 0)
-        results.append(Result(at, tracer, Symbol(symbol, at[hidden:]), symbol))
+        results.append(Result(at, tracer, Symbol(symbol, at[hidden:]), symbol, partial(leaves, tape, [tracer.id])))
         known = {place: as_fraction(values[t.id]) for (n, place), t in recorded.items() if n == name}
         drawn.setdefault(symbol, Drawn(symbol, symbol, calculation.shapes[name], known.get, hidden))
     unfolded = Unfolded(tape.graph(), values, calculation.hidden)
@@ -86,7 +89,10 @@ def gradient_motion(
             return values.get(at, Fraction(0))  # no output depends on it
 
         own = drawn | {label: Drawn(label, barred(symbol), shape, read, hidden)}
-        results = [Result(at, t, Symbol(symbol, at[hidden:], adjoint=True), label) for at, t in found.items()]
+        results = [
+            Result(at, tracer, Symbol(symbol, at[hidden:], adjoint=True), label, partial(sweep.read_by, symbol, at))
+            for at, tracer in found.items()
+        ]
         frames.append(Film(own, sweep.tape, unfolded, say("gradient of {name}", name=name)).frames(results))
     return moving(chain(*frames), still)
 
@@ -121,13 +127,15 @@ class Film:
         awaited = {(result.array, result.at) for result in results}
         for result in results:
             lines = self.unfolded.lines(result.tracer.id, result.left)
-            around = leaves(self.tape, [result.tracer.id])
+            around = result.read_by()
+            decides = around - leaves(self.tape, [result.tracer.id])  # though nothing is computed from it
             for k, (id, formula) in enumerate(lines):
                 if k == len(lines) - 1:
                     awaited.discard((result.array, result.at))
-                read, named = self.unfolded.read_by(id)
+                ids, named = self.unfolded.read_by(id)
+                read = {(self.tape.nodes[leaf].label, self.tape.nodes[leaf].at) for leaf in ids} | decides
                 before = [self.unfolded.formula(each, self._symbol(each), brief=True) for each in named]
-                grids = tuple(self._grids([self.tape.nodes[leaf] for leaf in read], result, awaited, around))
+                grids = tuple(self._grids(read, result, awaited, around))
                 shown: tuple[Block, ...] = (Grids(grids),) if grids else ()
                 yield self.part, Step("", (*shown, *before, formula))
             awaited.discard((result.array, result.at))
@@ -136,11 +144,15 @@ class Film:
         return self.unfolded.symbol(self.tape.nodes[id])
 
     def _grids(
-        self, read: Sequence[Node], result: Result, awaited: set[tuple[str, Shape]], around: set[tuple[str, Shape]]
+        self,
+        read: set[tuple[str, Shape]],
+        result: Result,
+        awaited: set[tuple[str, Shape]],
+        around: set[tuple[str, Shape]],
     ) -> Iterator[Grid]:
         """The arrays as they stand, with what the formula reads marked; in sight is all that the result reads."""
         for label, each in self.drawn.items():
-            marks = [leaf.at for leaf in read if leaf.label == each.label]
+            marks = [at for name, at in read if name == each.label]
             marks += [result.at] if label == result.array else []
             near = [at for name, at in around if name == each.label]
 
