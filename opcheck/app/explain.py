@@ -150,10 +150,11 @@ def _observed(text: str | None) -> Any:
     """--got: a number or an array."""
     if text is None:
         return None
+    if text.startswith(("[", "@")):
+        return arrays.parse("got", text, 0)
     try:
         return np.asarray(float(text))
     except ValueError:
-        value = arrays.parse("got", text, 0)
-    if isinstance(value, tuple):
-        raise Refused(say("--got is a number or an array of the output's shape"), got=text)
-    return value
+        raise Refused(
+            say("--got is a number, or an array of the output's shape: [[1,2],[3,4]], @y.npy"), got=repr(text)
+        ) from None

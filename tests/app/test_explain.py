@@ -51,7 +51,10 @@ BAD_INPUT = [
     ),
     (("conv2d", "--cell", "a"), "--cell is a place such as 0,0,1,1\n  got: 'a'"),
     (("linear", "--upstream", "3x3"), "the upstream gradient has the shape of the output, (1,)\n  got: (3, 3)"),
-    (("softmax", "--got", "2x2"), "--got is a number or an array of the output's shape\n  got: 2x2"),
+    (
+        ("softmax", "--got", "2x2"),
+        "--got is a number, or an array of the output's shape: [[1,2],[3,4]], @y.npy\n  got: '2x2'",
+    ),
     (
         ("conv2d", "-o", "/no/such/place/x.txt"),
         "cannot write to /no/such/place/x.txt: No such file or directory",
