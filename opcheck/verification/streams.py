@@ -118,6 +118,21 @@ class NotingChooser:
         return options[self._decide(len(options))]
 
 
+class Chance:
+    """Decides at random."""
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.rng = np.random.default_rng(seeds)
+
+    def __call__(self, count: int) -> int:
+        return int(self.rng.integers(count))
+
+
+def simplest(count: int) -> int:
+    """Decides for the first option, which samplers put first because it is the simplest."""
+    return 0
+
+
 class Place:
     """Decides as the combination at one place of a small scope does: each decision divides what is left evenly."""
 
@@ -173,10 +188,9 @@ def noted_trial(
     policy, _, kind = POLICIES[index % len(POLICIES)].partition(" ")
     seeds = [seed, zlib.crc32(op.name.encode()), zlib.crc32(dtype.encode()), index]
     values = VALUES[policy](np.random.default_rng([*seeds, 1]), f)
-    chosen = np.random.default_rng(seeds)
-    otherwise: Callable[[int], int] = lambda count: int(chosen.integers(count))  # noqa: E731
+    otherwise: Callable[[int], int] = Chance(seeds)
     if rest == "first":
-        otherwise = lambda count: 0  # noqa: E731
+        otherwise = simplest
     elif kind == "scope" and not decisions:
         otherwise = scope_place(op, seed + index // len(POLICIES) * SCOPED[-1] + SCOPED[index % len(POLICIES)])
     chooser = NotingChooser(values, otherwise, decisions)

@@ -8,13 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from opcheck import backends, catalog, verify  # noqa: E402
-from opcheck.backends import device  # noqa: E402
-from opcheck.backends.function import NumpyFunction  # noqa: E402
-from opcheck.errors import CouldNotRun, Refused  # noqa: E402
-from opcheck.verification.report import Report  # noqa: E402
-from opcheck.verification.run import DeviceLost, Shard, run_shard  # noqa: E402
-from opcheck.verification.verdict import Status  # noqa: E402
+from opcheck import backends, catalog, verify
+from opcheck.backends import device
+from opcheck.backends.function import NumpyFunction
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.verification.report import Report
+from opcheck.verification.run import DeviceLost, Shard, run_shard
+from opcheck.verification.verdict import Status
 
 
 def gpu(count=1, healthy=True, **more):

@@ -6,11 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.nn import functional  # noqa: E402
+from torch.nn import functional
 
-from opcheck import backends, verify  # noqa: E402
-from opcheck.errors import CouldNotRun, Refused  # noqa: E402
-from opcheck.verification.report import sentence  # noqa: E402
+from opcheck import backends, verify
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.verification.report import sentence
 
 
 def agrees(report):

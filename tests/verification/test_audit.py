@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from opcheck import audit  # noqa: E402
+from opcheck import audit
 
 
 def tf32(x):

@@ -12,12 +12,12 @@ class Linear:
     def __init__(self, in_features: int, out_features: int) -> None:
         self.W, self.b = np.zeros((out_features, in_features)), np.zeros((out_features, 1))
 
-    def forward(self, A: Array) -> Array:  # noqa: N803  # the course's names
+    def forward(self, A: Array) -> Array:
         self.A = A
         out: Array = forward("linear", A, self.W, self.b[:, 0])
         return out
 
-    def backward(self, dLdZ: Array) -> Array:  # noqa: N803
+    def backward(self, dLdZ: Array) -> Array:
         d = vjp("linear", dLdZ, self.A, self.W, self.b[:, 0])
         self.dLdW, self.dLdb = d["weight"], d["bias"] if d["bias"].ndim == 2 else d["bias"][:, None]
         return d["input"]
@@ -32,22 +32,22 @@ class Stride1:
         self.W, self.b = np.zeros((out_channels, in_channels, kernel_size)), np.zeros(out_channels)
         self.options: dict[str, Any] = {}
 
-    def forward(self, A: Array) -> Array:  # noqa: N803
+    def forward(self, A: Array) -> Array:
         self.A = A
         out: Array = forward(self.op, A, self.W, self.b, **self.options)
         return out
 
-    def backward(self, dLdZ: Array) -> Array:  # noqa: N803
+    def backward(self, dLdZ: Array) -> Array:
         d = vjp(self.op, dLdZ, self.A, self.W, self.b, **self.options)
         self.dLdW, self.dLdb = d["weight"], d["bias"]
         return d["input"]
 
 
-class Conv2d_stride1(Stride1):  # noqa: N801
+class Conv2d_stride1(Stride1):
     op = "conv2d"
 
 
-class Conv1d_stride1(Stride1):  # noqa: N801
+class Conv1d_stride1(Stride1):
     op = "conv1d"
 
 
@@ -71,12 +71,12 @@ class Plain:
     op = "relu"
     options: dict[str, Any] = {}
 
-    def forward(self, A: Array) -> Array:  # noqa: N803
+    def forward(self, A: Array) -> Array:
         self.A = A
         out: Array = forward(self.op, A, **self.options)
         return out
 
-    def backward(self, dLdA: Array) -> Array:  # noqa: N803
+    def backward(self, dLdA: Array) -> Array:
         return vjp(self.op, dLdA, self.A, **self.options)["input"]
 
 
@@ -109,7 +109,7 @@ class MeanPool2d(MaxPool2d):
 
 
 class MSELoss:
-    def forward(self, A: Array, Y: Array) -> Array:  # noqa: N803
+    def forward(self, A: Array, Y: Array) -> Array:
         self.A, self.Y = A, Y
         loss: Array = forward("mse_loss", A, Y)
         return loss
@@ -119,7 +119,7 @@ class MSELoss:
 
 
 class CrossEntropyLoss:
-    def forward(self, A: Array, Y: Array) -> Array:  # noqa: N803
+    def forward(self, A: Array, Y: Array) -> Array:
         one_hot = np.isin(Y, (0, 1)).all()
         self.A, self.target = A, Y.argmax(axis=1) if one_hot else Y
         loss: Array = forward("cross_entropy", A, self.target)

@@ -11,8 +11,8 @@ SGD, Adam, AdamW = cmu.SGD, cmu.Adam, cmu.AdamW
 
 
 class Linear(cmu.Linear):
-    def backward(self, dLdZ: Array) -> Array:  # noqa: N803
-        dLdA = super().backward(dLdZ)  # noqa: N806
+    def backward(self, dLdZ: Array) -> Array:
+        dLdA = super().backward(dLdZ)
         self.dLdW, self.dLdb = self.dLdW / len(self.A), self.dLdb / len(self.A)
         return dLdA
 
@@ -25,7 +25,7 @@ class _Slope:
     def __init__(self) -> None:
         self._layer = self.layer()
 
-    def forward(self, Z: Array) -> Array:  # noqa: N803
+    def forward(self, Z: Array) -> Array:
         self.A = self._layer.forward(Z)
         return self.A
 
@@ -46,7 +46,7 @@ class Tanh(_Slope):
 
 
 class MSELoss(cmu.MSELoss):
-    def forward(self, A: Array, Y: Array) -> Array:  # noqa: N803
+    def forward(self, A: Array, Y: Array) -> Array:
         return super().forward(A, Y) / 2
 
     def backward(self) -> Array:

@@ -7,7 +7,7 @@ from opcheck.spec import Array
 
 
 class Affine:
-    def __init__(self, W: Array, b: Array) -> None:  # noqa: N803  # the book's names
+    def __init__(self, W: Array, b: Array) -> None:
         self.W, self.b = W, b
 
     def forward(self, x: Array) -> Array:
@@ -22,7 +22,7 @@ class Affine:
 
 
 class Convolution:
-    def __init__(self, W: Array, b: Array, stride: int = 1, pad: int = 0) -> None:  # noqa: N803
+    def __init__(self, W: Array, b: Array, stride: int = 1, pad: int = 0) -> None:
         self.W, self.b, self.options = W, b, {"stride": stride, "padding": pad}
 
     def forward(self, x: Array) -> Array:

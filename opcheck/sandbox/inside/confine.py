@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opcheck.sandbox.inside import seccomp
 else:
-    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120  pathlib would be a slow import here
+    sys.path.insert(0, os.path.dirname(__file__))
     import seccomp
 
 CANNOT = 70
@@ -86,7 +86,7 @@ def landlock(allowed: dict[str, list[str]]) -> None:
                 beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
             except OSError:
                 continue  # not on this machine: nothing to allow
-            rights = _LANDLOCK_ACCESS[access] & (-1 if os.path.isdir(path) else _READ_FILE | _WRITE_FILE)  # noqa: PTH112
+            rights = _LANDLOCK_ACCESS[access] & (-1 if os.path.isdir(path) else _READ_FILE | _WRITE_FILE)
             rule = struct.pack("<Qi", rights, beneath)
             _check(_libc.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0), f"a Landlock rule for {path}")
             os.close(beneath)

@@ -180,7 +180,7 @@ class Session:
 
 
 def _bytes(file: str) -> bytes:
-    with open(file, "rb") as opened:  # noqa: PTH123
+    with open(file, "rb") as opened:
         return opened.read()
 
 
@@ -216,10 +216,10 @@ def main(requests: int, replies: int, hidden: list[str]) -> None:
     """Answer requests until the other end closes the pipe. `hidden` names modules that must not be imported."""
     faulthandler.enable()
     # short of memory, the machine shall end this process and not its parent
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     channel = Channel(requests, replies)
-    sys.path.remove(os.path.dirname(__file__))  # noqa: PTH120
+    sys.path.remove(os.path.dirname(__file__))
     sys.argv = ["submission"]
     if hidden:
         sys.meta_path.insert(0, Hidden(hidden))

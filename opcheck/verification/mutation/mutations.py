@@ -26,22 +26,22 @@ class WithGradient(General):
         return any(each.differentiable for each in op.inputs) and any(each.differentiable for each in op.outputs)
 
 
-class gradient_scaled(WithGradient):  # noqa: N801  # mutants are named as mistakes are
+class gradient_scaled(WithGradient):
     def pull(self, p: Params, cotangent: Any, arrays: dict[str, Array]) -> dict[str, Array]:
         return {name: 2.001 * each for name, each in super().pull(p, cotangent, arrays).items()}
 
 
-class gradient_zeroed(WithGradient):  # noqa: N801
+class gradient_zeroed(WithGradient):
     def pull(self, p: Params, cotangent: Any, arrays: dict[str, Array]) -> dict[str, Array]:
         return {name: 0.0 * each for name, each in super().pull(p, cotangent, arrays).items()}
 
 
-class gradient_negated(WithGradient):  # noqa: N801
+class gradient_negated(WithGradient):
     def pull(self, p: Params, cotangent: Any, arrays: dict[str, Array]) -> dict[str, Array]:
         return {name: -each for name, each in super().pull(p, cotangent, arrays).items()}
 
 
-class gradient_accumulated(WithGradient):  # noqa: N801
+class gradient_accumulated(WithGradient):
     """Each call adds to the gradient of the call before, where the shapes are equal."""
 
     def __init__(self, op: Op) -> None:
@@ -56,7 +56,7 @@ class gradient_accumulated(WithGradient):  # noqa: N801
         return dict(self.kept)
 
 
-class gradients_swapped(WithGradient):  # noqa: N801
+class gradients_swapped(WithGradient):
     """The gradients of two inputs change places where their shapes allow it, and are reversed where there is one."""
 
     def pull(self, p: Params, cotangent: Any, arrays: dict[str, Array]) -> dict[str, Array]:
@@ -69,13 +69,13 @@ class gradients_swapped(WithGradient):  # noqa: N801
         return found
 
 
-class tangent_halved(WithGradient):  # noqa: N801
+class tangent_halved(WithGradient):
     def push(self, p: Params, tangents: dict[str, Array], arrays: dict[str, Array]) -> Any:
         found = super().push(p, tangents, arrays)
         return {n: a * 0.5 for n, a in found.items()} if isinstance(found, dict) else found * 0.5
 
 
-class inputs_changed(General):  # noqa: N801
+class inputs_changed(General):
     """The right answer, but the first input is overwritten."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -84,7 +84,7 @@ class inputs_changed(General):  # noqa: N801
         return found
 
 
-class contiguous_only(General):  # noqa: N801
+class contiguous_only(General):
     """Reads the memory of the first input as if it were contiguous."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -94,7 +94,7 @@ class contiguous_only(General):  # noqa: N801
         return super().__call__(x, *args[1:], **options)
 
 
-class even_sizes_only(General):  # noqa: N801
+class even_sizes_only(General):
     """Leaves out the last of an odd number of results."""
 
     def forward(self, p: Params, arrays: dict[str, Array]) -> Any:
@@ -108,7 +108,7 @@ class even_sizes_only(General):  # noqa: N801
         return y
 
 
-class last_block_wrong(General):  # noqa: N801
+class last_block_wrong(General):
     """One element of the last, incomplete block of 8 is left over from the block before."""
 
     @classmethod
@@ -123,7 +123,7 @@ class last_block_wrong(General):  # noqa: N801
         return {**found, next(iter(found)): y} if isinstance(found, dict) else y
 
 
-class computed_in_half(General):  # noqa: N801
+class computed_in_half(General):
     """float16 inside."""
 
     def forward(self, p: Params, arrays: dict[str, Array]) -> Any:
@@ -131,7 +131,7 @@ class computed_in_half(General):  # noqa: N801
         return _each(super().forward(p, coarse), lambda y: rounded(y, 11))
 
 
-class changes_once_in_fifty(General):  # noqa: N801
+class changes_once_in_fifty(General):
     """One call in fifty is off by three units in the last place."""
 
     def __init__(self, op: Op) -> None:
@@ -144,21 +144,21 @@ class changes_once_in_fifty(General):  # noqa: N801
         return _each(found, lambda y: y * (1 + 3 * 2.0**-23)) if self.calls % 50 == 0 else found
 
 
-class not_a_number_lost(General):  # noqa: N801
+class not_a_number_lost(General):
     """NaN becomes 0."""
 
     def forward(self, p: Params, arrays: dict[str, Array]) -> Any:
         return _each(super().forward(p, arrays), lambda y: np.nan_to_num(y, nan=0.0, posinf=np.inf, neginf=-np.inf))
 
 
-class wrong_dtype(General):  # noqa: N801
+class wrong_dtype(General):
     """Always float64."""
 
     def _returned(self, found: Any, dtype: Any) -> Any:
         return super()._returned(found, np.float64)
 
 
-class accepts_anything(General):  # noqa: N801
+class accepts_anything(General):
     """Computes zeros where it should refuse."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:

@@ -42,7 +42,7 @@ class Worker:
         self.index = context.Value("q", STARTING, lock=False)
         self.since = context.Value("d", 0.0, lock=False)
         self.stopping = context.Value("b", 0, lock=False)
-        self.printed = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".txt")  # noqa: SIM115
+        self.printed = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".txt")  # noqa: SIM115  closed by stop()
         self.process = context.Process(
             target=work,
             args=(other, target, dict(options), self.index, self.since, self.stopping, self.printed.name, share),
