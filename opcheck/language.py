@@ -1,4 +1,4 @@
-"""The one function that every sentence for a person goes through, so that a second language is a catalogue."""
+"""The functions that every sentence for a person goes through, so that a second language is a catalogue."""
 
 from collections.abc import Mapping
 
@@ -22,3 +22,12 @@ def say(sentence: str, /, **values: object) -> str:
     """
     sentence = CATALOGUES[_current].get(sentence, sentence)
     return sentence.format(**values) if values else sentence
+
+
+def counted(n: int, one: str, many: str, /, **values: object) -> str:
+    """`one` or `many` in the current language, as n asks.
+
+    >>> counted(1, "{n} case", "{n} cases"), counted(9, "{n} case", "{n} cases")
+    ('1 case', '9 cases')
+    """
+    return say(one if n == 1 else many, n=n, **values)

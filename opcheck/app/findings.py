@@ -12,9 +12,9 @@ import click
 from opcheck.app.failures import also, by_operator, opened
 from opcheck.app.omissions import omissions
 from opcheck.app.output import page_width, wants_color
-from opcheck.language import say
+from opcheck.language import counted, say
 from opcheck.verification.casefile import number_to_json, to_json
-from opcheck.verification.report import Report, Row, key_of
+from opcheck.verification.report import Report, Row, key_of, number_of_cases
 from opcheck.verification.run import hopeless
 
 # columns of the table: heading, and the claims that it sums up
@@ -114,7 +114,7 @@ def table(report: Report) -> Any:
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    shown.add_column(say("operator"), no_wrap=True)
+    shown.add_column(say("operator"), overflow="ellipsis")  # narrower first: its numbers tell the reader more
     for heading in (say("cases"), *(say(name) for name, _ in COLUMNS), "s"):
         shown.add_column(heading, justify="right", no_wrap=True)
     dtypes = dict.fromkeys([*(dtype for _, dtype, _ in report.rows), *(dtype for _, dtype in report.not_run)])
@@ -126,7 +126,7 @@ def table(report: Report) -> Any:
                 _cell([row for claim, row in rows.items() if claim.partition(":")[0] in names]) for _, names in COLUMNS
             ]
             cases = str(rows["answers"].cases if "answers" in rows else 0)
-            shown.add_row(op, cases, *cells, f"{sum(row.seconds for row in rows.values()):.3g}")
+            shown.add_row(op, cases, *cells, f"{sum(row.seconds for row in rows.values()):.1f}")
         for op in (name for name, kind in report.not_run if kind == dtype):
             shown.add_row(op, say("not run"))
     return shown
@@ -143,7 +143,7 @@ def _cell(rows: list[Row]) -> str:
         return "[dim]–[/]"
     worst = max(row.ratio for row in rows)
     text = f"{worst:.2f}".removeprefix("0") if worst else "="
-    more = (f"+{known}k" if known else "") + (f"+{lower}p" if lower else "")
+    more = ("+k" if known else "") + ("+p" if lower else "")  # how many of them is said below the table
     return f"[green]{text}[/]" + (f"[yellow]{more}[/]" if more else "")
 
 
@@ -164,10 +164,11 @@ def tiers(report: Report) -> list[str]:
 def lower_precisions(report: Report) -> list[str]:
     """What was computed in a lower precision than the dtype has, and how often (p in the table)."""
     lines = [
-        say("lower precision: {op} {dtype}: {name}, {n} checks (p)", op=op, dtype=dtype, name=say(name), n=count)
+        say("lower precision: {op} {dtype}: {name}, {checks} (p)", op=op, dtype=dtype, name=say(name),
+            checks=counted(count, "{n} check", "{n} checks"))
         for (op, dtype), names in report.precision_counts().items()
         for name, count in names.items()
-    ]
+    ]  # fmt: skip
     return [*lines, say("--strict-precision makes a lower precision fail")] if lines else []
 
 
@@ -176,7 +177,7 @@ def notes(report: Report) -> list[str]:
     lines = omissions(report)
     lines += [*tiers(report), *lower_precisions(report)]
     for identifier, count in sorted(report.known_counts().items()):
-        lines.append(say("known deviation {name}: {n} cases", name=identifier, n=count))
+        lines.append(say("known deviation {name}: {cases} (k)", name=identifier, cases=number_of_cases(count)))
     if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only
         switches = ", ".join(f"{name}={value}" for name, value in report.settings.items())
         lines.append(say("torch's switches: {switches}", switches=switches))
@@ -185,13 +186,14 @@ def notes(report: Report) -> list[str]:
         lines.append(say("ended early, with failures enough to explain: {names}", names=", ".join(ended)))
     version = f", {report.version}" if report.version else ""
     failed = sum(row.failed for row in report.rows.values())
-    result = say("{n} checks differ", n=failed) if failed else say("all agree")
+    result = counted(failed, "{n} check differs", "{n} checks differ") if failed else say("all agree")
     if not failed and not report.checked:
         result = say("nothing was checked")
     elif report.interrupted and not failed:
         result = say("interrupted; what was checked agrees")
-    lines.append(say("{result}: {trials} cases, {elements} numbers, {seconds} s, seed {seed}{version}",
-                     result=result, trials=report.trials, elements=sum(r.elements for r in report.rows.values()),
+    lines.append(say("{result}: {cases}, {elements} numbers, {seconds} s, seed {seed}{version}",
+                     result=result, cases=number_of_cases(report.trials),
+                     elements=sum(row.elements for row in report.rows.values()),
                      seconds=f"{report.seconds:.1f}", seed=report.seed, version=version))  # fmt: skip
     if report.interrupted and failed:
         lines.append(say("interrupted: this is what was found so far"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from opcheck.language import say
-from opcheck.verification.report import Report
+from opcheck.verification.report import Report, number_of_cases
 
 
 def omissions(report: Report) -> list[str]:
@@ -29,7 +29,7 @@ def left_out(report: Report) -> list[str]:
         found.setdefault(op, {})[name] = count
     return [
         say("{op}: not taken by the implementation, and left out: {names}", op=op,
-            names=listed(say("{name} (of {n} cases)", name=name, n=n) for name, n in names.items()))
+            names=listed(say("{name} (of {cases})", name=name, cases=number_of_cases(n)) for name, n in names.items()))
         for op, names in found.items()
     ]  # fmt: skip
 
@@ -39,12 +39,12 @@ def not_checked(report: Report) -> list[str]:
     found: dict[str, dict[tuple[str, str], int]] = {}
     for (op, _, claim), row in report.rows.items():
         for why, count in row.left_out.items():
-            cases = found.setdefault(why, {})
-            cases[claim, op] = cases.get((claim, op), 0) + count
+            counts = found.setdefault(why, {})
+            counts[claim, op] = counts.get((claim, op), 0) + count
     return [
-        say("not checked: {claims} on {n} cases: {why} ({ops})", claims=listed(claim for claim, _ in cases),
-            n=most_of_one_claim(cases), why=why, ops=everywhere(report, {op for _, op in cases}))
-        for why, cases in found.items()
+        say("not checked: {claims} on {cases}: {why} ({ops})", claims=listed(claim for claim, _ in counts),
+            cases=number_of_cases(most_of_one_claim(counts)), why=why, ops=everywhere(report, {op for _, op in counts}))
+        for why, counts in found.items()
     ]  # fmt: skip
 
 

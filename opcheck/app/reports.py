@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from opcheck.app.failures import opened
 from opcheck.language import say
-from opcheck.verification.report import Report, Row, fewest, key_of, sentence
+from opcheck.verification.report import Report, Row, fewest, key_of, number_of_cases, sentence
 from opcheck.verification.verdict import Status
 
 
@@ -46,6 +46,6 @@ def precision(row: Row) -> list[str]:
     """In what precision a claim holds, where it is lower than the dtype's own: one line each."""
     lines = [say("needs tier {tier}", tier=row.tier)] if row.tier > "T1" else []
     return lines + [
-        say("LOWER_PRECISION: {name}, {n} cases", name=say(name), n=count)
+        say("LOWER_PRECISION: {name}, {cases}", name=say(name), cases=number_of_cases(count))
         for name, count in fewest(row.precisions).items()
     ]

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from opcheck.language import say
+from opcheck.language import counted, say
 from opcheck.verification.casefile import number_to_json, to_json
 from opcheck.verification.check import Finding
 from opcheck.verification.verdict import Status, Verdict
@@ -202,13 +202,20 @@ class Report:
         failed = sum(row.failed for row in self.rows.values())
         if failed:
             first = self.failures[0]
-            return say(
-                "{n} checks differ; first {claim}: {message}", n=failed, claim=first.claim, message=sentence(first)
-            )
+            differ = counted(failed, "{n} check differs", "{n} checks differ")
+            return say("{differ}; first {claim}: {message}", differ=differ, claim=first.claim, message=sentence(first))
         lower = ", ".join(dict.fromkeys(name for each in self.precision_counts().values() for name in each))
-        if lower:
-            return say("{n} cases agree, some in lower precision: {names}", n=self.trials, names=lower)
-        return say("{n} cases agree", n=self.trials)
+        agree = counted(self.trials, "{n} case agrees", "{n} cases agree")
+        return say("{agree}, some in lower precision: {names}", agree=agree, names=lower) if lower else agree
+
+
+def number_of_cases(n: int) -> str:
+    """How many cases, in words.
+
+    >>> number_of_cases(1), number_of_cases(9)
+    ('1 case', '9 cases')
+    """
+    return counted(n, "{n} case", "{n} cases")
 
 
 def fewest(explained: Counter[tuple[str, ...]]) -> Counter[str]:
