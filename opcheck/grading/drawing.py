@@ -93,8 +93,9 @@ def _convolution(d: Drawing, aim: str) -> Case:
     images, channels, features = {"one": (1, 1, 1), "square": (2, 2, 2)}.get(aim, (2, 2, 3))
     images = d.pick("batch", lambda n: n == images, unset=(images,))
     rests = [int(d.rng.integers(s)) for s in _pair(stride, dims)]
-    if strided:  # the stride leaves places over
-        rests[-1] = _pair(stride, dims)[-1] - 1
+    if strided:  # the stride leaves places over, in every direction once
+        over = slice(None) if aim == "strided" else slice(-1, None)
+        rests[over] = [s - 1 for s in _pair(stride, dims)[over]]
     sizes = [
         max(1, r * (k - 1) + 1 + (out - 1) * s + rest - 2 * p, k if isinstance(padding, str) else 1)
         for k, s, p, r, rest, out in zip(
