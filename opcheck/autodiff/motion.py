@@ -12,6 +12,7 @@ from opcheck.render.signs import Signs
 from opcheck.steps import Block, Box, Diagram, Expression, Motion, Number, Step, Symbol, Table
 
 MOST_BOXES, MOST_FRAMES = 40, 200
+FEW = 4  # numbers that a box has room for
 VALUE, TANGENT, ADJOINT = range(3)  # the lines of a box below its title
 
 
@@ -63,12 +64,13 @@ def _event(headers: Sequence[str], row: Sequence[str | Expression], signs: Signs
 
 
 def _shown(headers: Sequence[str], row: Sequence[str | Expression], signs: Signs) -> str:
-    """The numbers of a row; of an array its shape."""
+    """The numbers of a row, the first two and the last one of many directions; of an array its shape."""
     entries = dict(zip(headers, row, strict=True))
     if say("shape") in entries and entries[say("shape")] != say("number"):
         return str(entries[say("shape")])
     wanted = (entry for header, entry in zip(headers, row, strict=True) if header in (say("value"), say("values")))
-    return ", ".join(signs.write(each) if isinstance(each, Number) else str(each) for each in wanted)
+    texts = [signs.write(each) if isinstance(each, Number) else str(each) for each in wanted]
+    return ", ".join(texts if len(texts) <= FEW else [*texts[:2], "…", texts[-1]])
 
 
 def _name(entry: str | Expression) -> str:

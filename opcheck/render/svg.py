@@ -8,7 +8,8 @@ from opcheck.render.layers import Place, layers
 from opcheck.render.motion import during, spans
 from opcheck.steps import Box, Diagram
 
-LETTER, MARGIN, BETWEEN = 8.4, 20, 50  # of the title, around the drawing, between layers
+LETTER, SMALL = 8.4, 7.3  # widths: of a letter of a title, of one in a line below it
+MARGIN, GAP, BETWEEN = 8, 16, 50  # around the drawing, between boxes, between layers
 TITLE, LINE = 26, 18  # heights: of the title, of each line below it
 STYLE = (
     "<style>.box{fill:#fff;stroke:#334}.input{fill:#e8f0fe}.output{fill:#fdeeda;stroke-width:2.5}"
@@ -29,9 +30,9 @@ def draw(states: Sequence[Diagram], attributes: str = 'class="diagram"', style: 
     """The same graph in one state or in many; what changes says in which states it is seen or marked."""
     boxes = states[-1].boxes
     height = TITLE + LINE * max((len(box.details) for box in boxes), default=0)
-    widths = [max(map(_letters, each)) * LETTER + 24 for each in zip(*(state.boxes for state in states), strict=True)]
+    widths = [max(map(_width, each)) + 24 for each in zip(*(state.boxes for state in states), strict=True)]
     edges: dict[int, Sequence[int]] = {id: box.args for id, box in enumerate(boxes)}
-    rows = layers(edges, lambda id: 2.0 if id is None else widths[id], 24.0)
+    rows = layers(edges, lambda id: 2.0 if id is None else widths[id], GAP)
     across = max((each.x + each.width / 2 for row in rows for each in row), default=0) + 2 * MARGIN
     down = len(rows) * (height + BETWEEN) - BETWEEN + 2 * MARGIN
     size = f'style="--wide:{across:.0f}px" width="{across:.0f}" height="{down:.0f}"'
@@ -49,8 +50,8 @@ def draw(states: Sequence[Diagram], attributes: str = 'class="diagram"', style: 
     return "\n".join([*parts, "</svg>"])
 
 
-def _letters(box: Box) -> int:
-    return max(map(len, (box.title, *box.details)))
+def _width(box: Box) -> float:
+    return max([len(box.title) * LETTER, *(len(each) * SMALL for each in box.details)])
 
 
 def _edge(upper: Place, k: int, count: int, lower: Place, height: int, states: Sequence[Diagram]) -> str:

@@ -14,7 +14,6 @@ from opcheck import catalog, explain
 from opcheck.render import json, motion, render, still
 from opcheck.render.motion import Sheet, spans
 from opcheck.steps import Block, Cell, Formula, Grid, Grids, Motion, Number, Prose, Step
-from tests.render.browser import asked, needs_browser
 
 OPERATORS = [op.name for op in catalog.every() if op.name != "linear"]  # linear's default has one step
 CONV = {"input": (4, 4)}
@@ -236,70 +235,3 @@ def test_the_script_is_short_and_needs_nothing():
     source = (Path(motion.__file__).parent / "motion.js").read_text()
     assert len(source.splitlines()) < 200
     assert not re.search(r"\{[{%#]|https?:|import |fetch|innerHTML", source)
-
-
-# --- in a browser ---------------------------------------------------------------------------------------------------
-
-STATE = """{
-  count: document.querySelector(".count").textContent, said: document.querySelector(".said").textContent,
-  live: document.querySelector(".said").getAttribute("aria-live"), play: document.querySelector(".play").textContent,
-  slider: document.querySelector(".slider").value, wide: document.documentElement.scrollWidth <= innerWidth,
-  still: document.querySelector(".still").open, hash: location.hash,
-  grids: [...document.querySelectorAll(".stage figure:not(.off) .grid")].map((grid) => [...grid.querySelectorAll("td")]
-    .map((at) => (at.classList.contains("marked") ? "[" : "") + (at.querySelector(".off") ? "" : at.innerText))),
-  windows: [...document.querySelectorAll(".window")].map((each) => each.hidden),
-  lines: [...document.querySelectorAll(".frame:not(.off)")].map((each) => each.dataset.title),
-}"""
-PRESS = """(() => { const seen = []; for (const key of KEYS) {
-  document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
-  seen.push(document.querySelector(".count").textContent.split(" ")[1]); } return seen; })()"""
-
-
-@needs_browser
-@pytest.mark.slow
-def test_a_link_opens_the_page_at_its_step(tmp_path):
-    page = explain("conv2d", shapes=CONV).render("html")
-    state = asked(page, STATE, tmp_path, "#step=6")
-    assert (state["count"], state["slider"], state["hash"]) == ("step 6 of 9", "6", "#step=6")
-    assert state["said"].startswith("step 6 of 9: y[1,2] equals 7 times 1")
-    assert (state["play"], state["live"], state["still"]) == ("play", "polite", False)
-    assert state["lines"] == ["step 6 of 9"]
-    x, w, y = state["grids"]
-    assert x == ["1", "2", "3", "4", "5", "6", "[7", "[8", "9", "10", "[11", "[12", "13", "14", "15", "16"]
-    assert w == ["[1", "[2", "[3", "[4"]
-    assert y == ["44", "54", "64", "84", "94", "[104", "", "", ""]
-    assert state["windows"] == [False, False, False]
-
-
-@needs_browser
-@pytest.mark.slow
-def test_keys_move_it_and_its_ends_hold(tmp_path):
-    page = explain("conv2d", shapes=CONV).render("html")
-    keys = '["ArrowRight", "ArrowRight", "ArrowLeft", "End", "ArrowRight", "Home", "ArrowLeft", "x"]'
-    assert asked(page, PRESS.replace("KEYS", keys), tmp_path, "#step=2") == ["3", "4", "3", "9", "9", "1", "1", "1"]
-
-
-@needs_browser
-@pytest.mark.slow
-def test_it_plays_by_itself_unless_motion_is_unwelcome(tmp_path):
-    page = explain("max_pool2d", shapes=CONV).render("html")
-    playing = asked(page, STATE, tmp_path, budget=3000)
-    assert (playing["count"], playing["play"], playing["live"]) == ("step 3 of 4", "pause", "off")
-    assert asked(page, STATE, tmp_path, budget=20000)["play"] == "play"  # it ended
-    calm = asked(page, STATE, tmp_path, "", "--force-prefers-reduced-motion", budget=20000)
-    assert (calm["count"], calm["play"]) == ("step 1 of 4", "play")
-
-
-@needs_browser
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["conv2d", "softmax", "adam", "trace"])
-def test_a_phone_need_not_scroll_sideways(kind, tmp_path):
-    if kind == "trace":
-        trace = opcheck.trace("ln(x1) + x1*x2 - sin(x2)", at={"x1": 2, "x2": 5})
-        page = render(trace.page(moves=True).step, "html")
-    else:
-        page = explain(
-            kind,
-            **({"shapes": {"input": (1, 2, 5, 5), "weight": (1, 2, 3, 3)}, "padding": 1} if kind == "conv2d" else {}),
-        ).render("html")
-    assert asked(page, STATE, tmp_path, "#step=5", "--window-size=360,800")["wide"]
