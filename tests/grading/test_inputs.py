@@ -100,6 +100,11 @@ def test_logits_of_a_thousand_are_special_values(op):
 
 # --- bugs ---
 
+# lines of the right solutions, and one of a wrong one
+AFFINE = "    return x.reshape(len(x), -1) @ w + b"
+CROPPED = "dpadded[:, :, pad : pad + H, pad : pad + W]"
+WEIGHT_GRADIENT = "self.dLdW = dLdZ.T @ self.A"
+ADDED_UP = "self.dLdW = getattr(self, 'dLdW', 0) + dLdZ.T @ self.A"
 # (operator, convention, what is replaced in a right solution, the bug, the part that it costs)
 BUGS = {
     "a batch of one": ("conv2d", "cs231n", "    return out, (x, w, b, conv_param)",
@@ -114,9 +119,8 @@ BUGS = {
                       "dw[f] += padded[n, :, i : i + HH, j : j + WW]", "vjp"),
     "a stride that does not divide": ("max_pool2d", "cs231n", "1 + (H - HH) // s, 1 + (W - WW) // s",
                                       "1 - (HH - H) // s, 1 - (WW - W) // s", "forward"),
-    "no padding": ("conv2d", "cs231n", "dpadded[:, :, pad : pad + H, pad : pad + W]",
-                   "dpadded[:, :, pad:-pad, pad:-pad]", "vjp"),
-    "padding": ("conv2d", "cs231n", "dpadded[:, :, pad : pad + H, pad : pad + W]", "dpadded[:, :, :H, :W]", "vjp"),
+    "no padding": ("conv2d", "cs231n", CROPPED, "dpadded[:, :, pad:-pad, pad:-pad]", "vjp"),
+    "padding": ("conv2d", "cs231n", CROPPED, "dpadded[:, :, :H, :W]", "vjp"),
     "overlapping windows": ("max_pool2d", "cs231n", "j * s + b] += dout", "j * s + b] = dout", "vjp"),
     "ties": ("max_pool2d", "cs231n", "window.argmax()", "(window.size - 1 - window[::-1, ::-1].argmax())", "vjp"),
     "zeros": ("relu", "cs231n", "(cache > 0)", "(cache >= 0)", "vjp"),
@@ -126,14 +130,11 @@ BUGS = {
                              "special values"),
     "logits of a thousand, one row low": ("cross_entropy", "cs231n", "x.max(axis=1, keepdims=True)", "x.max()",
                                           "special values"),
-    "float32": ("linear", "cs231n", "    return x.reshape(len(x), -1) @ w + b",
-                "    assert x.dtype == np.float64\n    return x.reshape(len(x), -1) @ w + b", "forward"),
-    "float64": ("linear", "cs231n", "    return x.reshape(len(x), -1) @ w + b",
-                "    assert x.dtype == np.float32\n    return x.reshape(len(x), -1) @ w + b", "forward"),
+    "float32": ("linear", "cs231n", AFFINE, f"    assert x.dtype == np.float64\n{AFFINE}", "forward"),
+    "float64": ("linear", "cs231n", AFFINE, f"    assert x.dtype == np.float32\n{AFFINE}", "forward"),
     "integers": ("conv2d", "cs231n", "out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // s, 1 + (W + 2 * pad - WW) // s))",
                  "out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // s, 1 + (W + 2 * pad - WW) // s), x.dtype)", "shapes"),
-    "backward twice, added up": ("linear", "cmu", "self.dLdW = dLdZ.T @ self.A",
-                                 "self.dLdW = getattr(self, 'dLdW', 0) + dLdZ.T @ self.A", "vjp"),
+    "backward twice, added up": ("linear", "cmu", WEIGHT_GRADIENT, ADDED_UP, "vjp"),
     "backward twice, cache used up": ("relu", "cmu", "return dLdA * (self.Z > 0)",
                                       "Z, self.Z = self.Z > 0, -np.abs(self.Z)\n        return dLdA * Z", "vjp"),
 }  # fmt: skip
@@ -208,8 +209,7 @@ def test_a_result_cut_to_whole_numbers_is_shown():
 
 
 def test_integers_are_not_asked_where_the_assignment_says_so():
-    right = "    return x.reshape(len(x), -1) @ w + b"
-    code = solution("cs231n").replace(right, f"    assert x.dtype.kind == 'f'\n{right}")
+    code = solution("cs231n").replace(AFFINE, f"    assert x.dtype.kind == 'f'\n{AFFINE}")
     asked = assignment("linear", convention="cs231n")
     assert part(graded(code, asked), "shapes").score == 0
     without = assignment("linear", convention="cs231n", changes={"integers = [true, false]": "integers = [false]"})
@@ -219,7 +219,7 @@ def test_integers_are_not_asked_where_the_assignment_says_so():
 def test_a_second_backward_is_told_apart():
     asked = assignment("linear", convention="cmu")
     code = solution("cmu")
-    adds = code.replace("self.dLdW = dLdZ.T @ self.A", "self.dLdW = getattr(self, 'dLdW', 0) + dLdZ.T @ self.A")
+    adds = code.replace(WEIGHT_GRADIENT, ADDED_UP)
     check = part(graded(adds, asked), "vjp")
     assert check.message == "a second call of backward adds to the gradient of weight of the first: start anew"
     text = render(check.detail, "text", width=80)

@@ -8,17 +8,11 @@ import pytest
 
 from opcheck import catalog, verify
 from opcheck.app import findings, page, reports
-from opcheck.backends.function import NumpyFunction
-from opcheck.spec import Case
-from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check
-from opcheck.verification.diagnosis import probes
 from opcheck.verification.diagnosis.precision import TRANSFORMS
 from opcheck.verification.mutation.mutants import MENDED_BY_AUTOGRAD, Mistaken, Mutant, backend
 from opcheck.verification.mutation.mutations import GENERAL
 from opcheck.verification.mutation.reference_form import Reference
 from opcheck.verification.mutation.score import kill
-from opcheck.verification.truth.formats import rounded
 from opcheck.verification.verdict import Status
 from tests.verification import coarse
 
@@ -81,13 +75,6 @@ def test_few_digits_of_a_float32_sum_are_a_failure_with_a_name(name):
     assert failed and all(each.status is Status.DIFFERS for each in failed)
     explained = [each.details["precision"] for each in failed if "precision" in each.details]
     assert (f"{name} accumulation",) in explained
-
-
-def test_partial_sums_in_bfloat16_are_named():
-    """Half of the terms in each part: what is inside of a part keeps its digits."""
-    check = at_random("linear", coarse.linear(coarse.split(2, "bfloat16")), (3, 16), (4, 16))
-    found = probes.ladder(check, "output", "output")
-    assert found == probes.Ladder(8, 8, 24) and found.blocked
 
 
 # --- float16 and bfloat16: tiers --------------------------------------------------------------------------------------
@@ -223,63 +210,6 @@ def test_a_fast_exponential_is_no_precision_of_products(dtype):
 
     report = checked("softmax", softmax, dtype=dtype, claims=["rounding"])
     assert not report.agrees and not names(report)
-
-
-# --- the probes -------------------------------------------------------------------------------------------------------
-
-
-def at_random(op, candidate, *shapes, seed=0):
-    """A check of one call on normal numbers of float32."""
-    rng = np.random.default_rng(seed)
-    arrays = (rounded(rng.normal(size=shape), 24) for shape in shapes)
-    operator = catalog.get(op)
-    case = Case(op, dict(zip([each.name for each in operator.inputs], arrays, strict=False)), {})
-    return Check(operator, Trial(case), NumpyFunction(candidate))
-
-
-@pytest.mark.parametrize(
-    ("product", "ladder"),
-    [
-        (lambda a, b: a.astype(np.float32) @ b.astype(np.float32), (24, 24)),
-        (coarse.with_factors(11), (11, 24)),
-        (coarse.with_factors(8), (8, 24)),
-        (coarse.with_sums("float16"), (11, 11)),
-        (coarse.with_sums("bfloat16"), (8, 8)),
-        (coarse.split(4, "bfloat16"), (8, 8)),
-    ],
-)
-def test_the_ladder_counts_digits(product, ladder):
-    found = probes.ladder(at_random("linear", coarse.linear(product), (3, 16), (4, 16)), "output", "output")
-    assert (found.factors, found.sums) == ladder
-
-
-@pytest.mark.parametrize(
-    ("product", "low", "high"),
-    [
-        (lambda a, b: a.astype(np.float32) @ b.astype(np.float32), -26, -21),
-        (coarse.with_factors(11), -12, -11.5),
-        (coarse.with_factors(11, truncate=True), -10.6, -10),
-        (coarse.with_factors(8), -9, -8.4),
-    ],
-)
-@pytest.mark.parametrize("terms", [64, 4096])
-def test_the_statistic_tells_precisions_apart_whatever_the_number_of_terms(product, low, high, terms):
-    check = at_random("linear", coarse.linear(product), (16, terms), (16, terms))
-    assert low < probes.error_statistic(check, "output", "output") < high
-
-
-@pytest.mark.parametrize(
-    ("candidate", "local"),
-    [
-        (coarse.conv2d(coarse.full), True),
-        (coarse.conv2d(coarse.with_factors(11)), True),
-        (coarse.winograd(2), False),
-        (coarse.winograd(4), False),
-        (coarse.by_fft, False),
-    ],
-)
-def test_a_transform_is_not_local(candidate, local):
-    assert probes.is_local(at_random("conv2d", candidate, (2, 3, 7, 8), (4, 3, 3, 3))) is local
 
 
 # --- where it is said -------------------------------------------------------------------------------------------------
