@@ -280,7 +280,9 @@ def sentence(verdict: Verdict) -> str:
         expected=repr(verdict.expected),
     )
     if verdict.bound and verdict.error_in_bounds < float("inf"):
-        line += say(", an error of {n} bounds", n=f"{verdict.error_in_bounds:.3g}")
+        many = verdict.error_in_bounds >= 1e6  # beyond that the figure says how small the bound is, not how wrong
+        n = say("more than a million") if many else f"{verdict.error_in_bounds:.3g}"
+        line += say(", an error of {n} bounds", n=n)
     if verdict.elements > 1:
         line += say("; {wrong} of {n} elements are wrong", wrong=verdict.wrong, n=verdict.elements)
     return f"{line} ({verdict.message})" if verdict.message else line
