@@ -240,6 +240,22 @@ def exact_power(a: Any, b: Any) -> Any:
     return _MPMATH_POWER(a, b)
 
 
+def is_zero(x: Any) -> bool:
+    """Whether x is exactly 0, and not a number of high precision that came out as 0."""
+    return isinstance(x, (Fraction, int)) and x == 0
+
+
+def exact_product(a: Any, b: Any) -> Any:
+    """a·b, exactly 0 where one factor is, however inexact the other one: what is no float is finite."""
+    is_nothing = (is_zero(a) or is_zero(b)) and is_exact(a) and is_exact(b)
+    return Fraction(0) if is_nothing else _PRODUCT(a, b)
+
+
+def exact_quotient(a: Any, b: Any) -> Any:
+    """a/b, exactly 0 where a is, however inexact b is."""
+    return Fraction(0) if is_zero(a) and is_exact(b) and b != 0 else _QUOTIENT(a, b)
+
+
 def high_precision(x: Any) -> Any:
     """A Fraction as an mpmath number of the current precision."""
     import mpmath
@@ -281,6 +297,8 @@ def at_high_precision(function: Function) -> Function:
     return evaluate
 
 
+_PRODUCT = rational(operator.mul, operator.mul)
+_QUOTIENT = rational(operator.truediv, divide)
 _MPMATH_EXP = transcendental("exp", ieee(math.exp))
 _MPMATH_SQRT = transcendental("sqrt", ieee(math.sqrt))
 _MPMATH_POWER = transcendental("power", power)

@@ -127,14 +127,14 @@ _TABLE = (
         "mul",
         operator.mul,
         lambda k, out, a, b: (b, a),
-        exact=on.rational(operator.mul, operator.mul),
+        exact=on.exact_product,
         symbol=lambda sympy, a, b: a * b,
     ),
     _row(
         "div",
         on.divide,
         lambda k, out, a, b: (k.div(1, b), k.neg(k.div(out, b))),
-        exact=on.rational(operator.truediv, on.divide),
+        exact=on.exact_quotient,
         symbol=lambda sympy, a, b: a / b,
     ),
     _row(

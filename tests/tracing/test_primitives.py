@@ -205,6 +205,18 @@ def test_the_sigmoid_has_a_finite_derivative_everywhere(x):
     assert forward(graph, {0: 1.0}, values(graph))[-1] == found
 
 
+@pytest.mark.parametrize("inexact", [EXACT.exp(Fraction(1)), EXACT.sqrt(Fraction(2)), -EXACT.exp(Fraction(-10_000))])
+def test_nothing_times_an_inexact_number_is_exactly_nothing(inexact):
+    zero = Fraction(0)
+    for found in (EXACT.mul(zero, inexact), EXACT.mul(inexact, zero), EXACT.div(zero, inexact), EXACT.mul(zero, zero)):
+        assert isinstance(found, Fraction)
+        assert found == 0
+    cancelled = EXACT.sub(inexact, inexact)  # 0 to so many digits
+    assert not isinstance(EXACT.mul(Fraction(2), cancelled), Fraction)
+    for found in (EXACT.mul(zero, math.inf), EXACT.mul(math.nan, zero), EXACT.div(zero, zero)):
+        assert math.isnan(found)
+
+
 def test_signed_zeros():
     assert math.copysign(1, values(recorded("mul", (-1.0, 0.0)))[-1]) == -1
     assert math.copysign(1, values(recorded("neg", (0.0,)))[-1]) == -1
