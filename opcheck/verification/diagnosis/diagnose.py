@@ -1,8 +1,9 @@
 """What a wrong answer looks like: the named mistakes and the general relations that predict it on every failing case.
 
-A prediction must agree with what came in every failure, within the operator's own bound, and differ from the right
-answer in one at least: so that a name is a finding and not a guess. Where it differs by less than the rounding of what
-came, a failure neither speaks for a name nor against it. What a lower precision explains is precision.py's to say.
+A prediction must agree with what came in every failure, to ROOM roundings of the largest number, and differ from the
+right answer in one at least: so that a name is a finding and not a guess. Where it differs by less than that, a failure
+neither speaks for a name nor against it. Whether something is wrong is not decided here: that takes a proven bound.
+What a lower precision explains is precision.py's to say.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +18,12 @@ from opcheck.verification.check import Check
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
+ROOM = 64  # roundings, as a mistaken sum of any length has no bound of its own
+
 
 def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
     """The names of all mistakes and relations that predict every one of these failures."""
+    order = [*(each.name for each in op.mistakes), *RELATIONS]
     found: set[str] | None = None
     telling: set[str] = set()
     for verdict in verdicts:
@@ -29,9 +33,8 @@ def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple
             names = _explain(Check(op, verdict.trial, backend), verdict)
         except Exception:  # a candidate may fail in other ways when it runs again
             names = {}
+        telling |= {name for name, differs in names.items() if differs or (found is not None and name not in order)}
         found = set(names) if found is None else found & set(names)
-        telling |= {name for name, differs in names.items() if differs}
-    order = [*(each.name for each in op.mistakes), *_RELATIONS]
     return tuple(
         sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
     )
@@ -50,7 +53,7 @@ def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
     }
     names = {name: differs for name, differs in predictions.items() if differs is not None}
     same_shape = all(got[name].shape == expected[name].shape for name in got)
-    for name, relation in _RELATIONS.items():
+    for name, relation in RELATIONS.items():
         try:
             predicted = {each: relation(got[each], expected[each]) for each in got}
         except (ValueError, IndexError):
@@ -59,7 +62,8 @@ def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
             names[name] = True
     factor = _constant_factor(got, expected) if same_shape else None
     if factor is not None and _predicts(check, got, expected, {n: expected[n] * factor for n in got}):
-        names[say("{factor} times the right answer", factor=f"{factor:.6g}")] = True
+        several = bool(sum(map(np.count_nonzero, expected.values())) > 1)  # a factor explains any single number
+        names[say("{factor} times the right answer", factor=f"{factor:.6g}")] = several
     return names
 
 
@@ -106,7 +110,7 @@ def _predicts(
             return None
         u = 2.0**-check.f.digits
         scale = max(_largest(expected[name]), _largest(other))
-        room = 64 * u * scale + 64 * u * np.where(np.isfinite(other), np.abs(other), 0.0)
+        room = ROOM * u * (scale + np.where(np.isfinite(other), np.abs(other), 0.0))
         with np.errstate(all="ignore"):
             if not np.all((np.abs(each - other) <= room) | (each == other) | (np.isnan(each) & np.isnan(other))):
                 return None
@@ -138,7 +142,7 @@ def _shifted(x: Array, axis: int, by: int) -> Array:
     return np.roll(x, by, axis=axis)
 
 
-_RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
+RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
     "zero everywhere": lambda got, right: np.zeros(right.shape),
     "NaN everywhere": lambda got, right: np.full(right.shape, np.nan),
     "negated": lambda got, right: -right,
