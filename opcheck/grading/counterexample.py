@@ -49,7 +49,10 @@ def smallest(student: Student, finding: Finding) -> Smallest:
     search.left = ATTEMPTS
     search.steps(_smaller)
     search.steps(_simpler)
-    return Smallest(minimal(op, search.best, student), True)
+    best = minimal(op, search.best, student)
+    if best.expected is not None and all(each.verdict.expected is None for each in finding.wrongs):
+        return Smallest(verdict, False)  # of a wrong shape nothing was left but wrong numbers
+    return Smallest(best, True)
 
 
 def _size(verdict: Verdict) -> int:

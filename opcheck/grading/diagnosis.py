@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,17 +13,29 @@ from opcheck.language import say
 from opcheck.spec import Array, Case, Mistake, Op, Shape
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.diagnosis.diagnose import resemblances
+from opcheck.verification.diagnosis.diagnose import RELATIONS, resemblances
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
 
+class Relation(NamedTuple):
+    """A rule between what came and the right answer; another course may ask for that (`is_convention`) or not."""
+
+    sentence: str
+    is_convention: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Named mistakes, the likeliest first, and sentences about relations that hold where no mistake has a name."""
+    """Named mistakes, and where no mistake has a name, the relations that hold.
+
+    Each of several mistakes explains everything, the likeliest first; or else, `apart`, each explains another gradient,
+    as relations do.
+    """
 
     mistakes: tuple[Mistake, ...] = ()
-    relations: tuple[str, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    apart: bool = False
 
 
 def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial]) -> Diagnosis:
@@ -35,14 +47,14 @@ def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Tri
     if not differing:
         return Diagnosis()
     gradient = differing[0].claim.startswith("vjp")
-    named = _named(student, differing, trials, gradient, "")
-    if not named and gradient:
-        for name in dict.fromkeys(each.name for each in differing):
-            own = [each for each in differing if each.name == name]
-            named += [each for each in _named(student, own, trials, True, name) if each not in named]
-    if named:
+    if named := _named(student, differing, trials, gradient, ""):
         return Diagnosis(tuple(named))
-    return Diagnosis((), tuple(_relations(student, differing, gradient)))
+    apart: list[Mistake] = []
+    for name in dict.fromkeys(each.name for each in differing) if gradient else ():
+        apart += _named(student, [each for each in differing if each.name == name], trials, True, name)[:1]
+    if apart:
+        return Diagnosis(tuple(dict.fromkeys(apart)), apart=True)
+    return Diagnosis((), tuple(_relations(student, differing, gradient)), apart=True)
 
 
 def _named(
@@ -140,34 +152,82 @@ _NOTHING = _Nothing()
 # --- relations ------------------------------------------------------------------------------------------------------
 
 
-def _relations(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> list[str]:
-    """What has no name but a rule: a constant factor, the batch size, a transposition."""
-    op = student.question.op
+def _relations(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> list[Relation]:
+    """What has no name but a rule: a constant factor, the batch size, a transposition, no upstream gradient."""
     names = list(dict.fromkeys(each.name for each in verdicts)) if gradient else [""]
-    sentences: list[str] = []
+    found: list[Relation] = []
     for name in names:
         own = [each for each in verdicts if not name or each.name == name]
         what = say("the gradient of {name}", name=name) if name else say("your result")
         by_batch = _factor_of_batch(student, own, gradient)
-        known = {mistake.name for mistake in op.mistakes}
-        relations = [
-            each for each in resemblances(op, own, Only(student, name) if name else student) if each not in known
-        ]
         if by_batch:
-            sentences.append(say("{what} is {relation}", what=what, relation=by_batch))
-        elif relations:
-            sentences.append(say("{what} is {relation}", what=what, relation=_put(relations[0])))
-    return sentences
+            found.append(Relation(say("{what} is {relation}", what=what, relation=by_batch), True))
+        elif gradient and (other := _of_another(student, own)):
+            found.append(Relation(say("{what} is that of {other}: gradients are returned in the order of the inputs",
+                                      what=what, other=other), False))  # fmt: skip
+        elif gradient and _ignores_upstream(student, own):
+            found.append(Relation(say("{what} is the right one for an upstream gradient of ones: it must be multiplied "
+                                      "by the upstream gradient", what=what), False))  # fmt: skip
+        elif relations := _general(student, own, name):
+            text, is_convention = _worded(relations[0])
+            found.append(Relation(say("{what} is {relation}", what=what, relation=text), is_convention))
+    return found
 
 
-def _put(relation: str) -> str:
-    """A relation as it reads after "your result is"."""
-    return {
-        "zero everywhere": say("zero everywhere"),
-        "NaN everywhere": say("not a number (NaN) everywhere"),
-        "negated": say("the right one with the other sign"),
-        "the last two axes transposed": say("the right one transposed"),
-    }.get(relation, say("{relation} (compared with the right one)", relation=relation))
+def _general(student: Student, verdicts: Sequence[Verdict], name: str) -> list[str]:
+    """The relations that hold for results of any operator; with a name, for that gradient."""
+    op = student.question.op
+    mistakes = {mistake.name for mistake in op.mistakes}
+    found = resemblances(op, verdicts, Only(student, name) if name else student)
+    return [each for each in found if each not in mistakes]
+
+
+def _worded(relation: str) -> tuple[str, bool]:
+    """A relation as it reads after "your result is", and whether a convention may differ by it."""
+    match relation:
+        case "zero everywhere":
+            return say("zero everywhere"), False
+        case "NaN everywhere":
+            return say("not a number (NaN) everywhere"), False
+        case "negated":
+            return say("the right one with the other sign"), True
+        case "the last two axes transposed":
+            return say("the right one transposed"), True
+    if relation in RELATIONS:
+        return say("{relation} (compared with the right one)", relation=relation), False
+    return relation, True  # a constant factor
+
+
+def _of_another(student: Student, verdicts: Sequence[Verdict]) -> str:
+    """The other input whose gradient was returned in the place of this one, in any orientation; empty if none."""
+    others: set[str] | None = None
+    for verdict in verdicts:
+        assert verdict.trial is not None
+        got = student.made(verdict.trial.case, verdict.trial.cotangent).gradients.get(verdict.name)
+        if not isinstance(got, np.ndarray):
+            return ""
+        check = Check(student.question.op, verdict.trial, _NOTHING)
+        alike = {
+            name
+            for name, right in check.expected_gradients.items()
+            if name != verdict.name and (_near(got, right, check.f.u) or _near(got, right.T, check.f.u))
+        }
+        others = alike if others is None else others & alike
+    return min(others or {""})
+
+
+def _ignores_upstream(student: Student, verdicts: Sequence[Verdict]) -> bool:
+    """Whether a gradient is what an upstream gradient of ones would give."""
+    for verdict in verdicts:
+        trial = verdict.trial
+        assert trial is not None
+        ones = trial.replace(cotangent={name: np.ones(each.shape) for name, each in trial.cotangent.items()})
+        check = Check(student.question.op, ones, _NOTHING)
+        got = student.made(trial.case, trial.cotangent).gradients.get(verdict.name)
+        right = check.expected_gradients.get(verdict.name)
+        if got is None or right is None or isinstance(got, Failed) or not _near(got, right, check.f.u):
+            return False
+    return True
 
 
 def _factor_of_batch(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> str:

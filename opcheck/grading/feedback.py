@@ -45,12 +45,19 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
     message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
-        outcome = Outcome.OTHER_CONVENTION if found.relations and finding.outcome is Outcome.WRONG else None
+        of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
+        outcome = Outcome.OTHER_CONVENTION if of_convention and finding.outcome is Outcome.WRONG else None
         op, convention = student.question.op, student.question.convention
-        sentences = [*(say(convention.sentence(op, mistake)) for mistake in found.mistakes[:2]), *found.relations]
+        sentences = [
+            *(say(convention.sentence(op, mistake)) for mistake in found.mistakes),
+            *(each.sentence for each in found.relations),
+        ]
         if sentences:
             message = sentences[0]
-            blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
+            if found.apart:
+                blocks += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
+            else:
+                blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
         if right := _right(finding):
             blocks.append(Prose(right, "note"))
     if assignment.shows("worked calculation"):

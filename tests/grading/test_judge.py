@@ -112,10 +112,47 @@ def test_another_convention_is_named():
     each = assignment("linear", changes={"vjp = 4": '"vjp:input" = 1'})
     halves = part(graded(LINEAR.replace("dy @ weight,", "0.5 * dy @ weight,"), each), "vjp:input")
     assert halves.outcome is Outcome.OTHER_CONVENTION
-    assert halves.message == "the gradient of input is 0.5 times the right answer (compared with the right one)"
+    assert halves.message == "the gradient of input is 0.5 times the right answer"
     batch = part(graded(LINEAR.replace("dy @ weight,", "dy @ weight / len(x),"), each), "vjp:input")
     assert batch.outcome is Outcome.OTHER_CONVENTION
     assert "divided by N, the size of the batch" in batch.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dy @ weight,", "0 * dy @ weight,", "the gradient of input is zero everywhere"),
+        ("dy @ weight,", "(0 * dy + 1) @ weight,", "the gradient of input is the right one for an upstream "
+         "gradient of ones: it must be multiplied by the upstream gradient"),
+        ("dy @ weight, dy.T @ x", "dy.T @ x, dy @ weight", "the gradient of input is that of weight: gradients are "
+         "returned in the order of the inputs"),
+    ],
+)  # fmt: skip
+def test_a_relation_that_no_convention_has_is_wrong(old, new, message):
+    assert old in LINEAR
+    check = part(graded(LINEAR.replace(old, new), linear), "vjp")
+    assert (check.outcome, check.message) == (Outcome.WRONG, message)
+
+
+def test_what_is_wrong_with_one_gradient_and_another_is_said_of_both():
+    old = "dpadded, dw = np.zeros_like(padded), np.zeros_like(w)"
+    code = solution("cs231n").replace(old, f"{old}\n    s = 1")
+    check = part(graded(code, assignment("conv2d", convention="cs231n")), "vjp")
+    assert check.mistakes == ("input_gradient_stride_ignored", "weight_gradient_stride_ignored")
+    assert "Also: The weight gradient read the input at stride 1." in render(check.detail, "text", width=80)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_single_number_is_no_constant_factor_of_the_right_one(seed):
+    code = solution("cs231n").replace(".mean(), dx", ".mean() + 0.001 * (y[0] == 0), dx")
+    result = graded(code, assignment("cross_entropy", convention="cs231n"), seed)
+    assert {check.outcome for check in result.checks} <= {Outcome.WRONG, Outcome.RIGHT}
+
+
+def test_a_wrong_shape_is_shown_by_a_case_where_the_shape_is_wrong():
+    code = LINEAR.replace("dy @ weight, dy.T @ x", "dy.T @ x, dy @ weight")
+    check = part(graded(code, linear), "shapes")
+    assert check.message.startswith("the gradient of input has shape (")
 
 
 def test_a_wrong_answer_is_shown_small_and_explained():

@@ -166,7 +166,7 @@ def _simpler_numbers(op: Op, trial: Trial) -> Iterator[Trial]:
     for field in ("cotangent", "tangents"):
         directions: dict[str, Array] = getattr(trial, field)
         for name, each in directions.items():
-            if np.count_nonzero(each) <= 1:
+            if each.sum() == np.count_nonzero(each) <= 1:  # a single one already
                 continue
             for place in np.ndindex(*each.shape) if each.size <= 16 else ():
                 one = np.zeros(each.shape)
