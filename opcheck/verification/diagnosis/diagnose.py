@@ -24,7 +24,6 @@ ROOM = 64  # roundings, as a mistaken sum of any length has no bound of its own
 def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
     """The names of all mistakes and relations that predict every one of these failures."""
     order = [*(each.name for each in op.mistakes), *RELATIONS]
-    order = [*(each.name for each in op.mistakes), *RELATIONS]
     found: set[str] | None = None
     telling: set[str] = set()
     for verdict in verdicts:
