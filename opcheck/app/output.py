@@ -17,8 +17,19 @@ from opcheck.steps import Step
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Format(click.Choice):  # type: ignore[type-arg]  # generic only since click 8.2
+    """A format of documents. Where the command also draws a graph, its notations are pointed to."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        graph = next((each.type for each in ctx.command.params if each.name == "graph"), None) if ctx else None
+        if isinstance(graph, click.Choice) and value in graph.choices and value not in self.choices:
+            self.fail(say("{value!r} is a notation of the graph alone: give --graph {value}", value=value), param, ctx)
+        return super().convert(value, param, ctx)
+
+
 OPTIONS = (
-    click.Option(["--format", "format"], type=click.Choice(FORMATS), default="text", help="What to print."),
+    click.Option(["--format", "format"], type=Format(FORMATS), default="text", help="What to print."),
     click.Option(["-o", "output"], type=click.Path(path_type=Path), help="Write to this file."),
     click.Option(["--plain"], is_flag=True, help="Words instead of drawing, for screen readers."),
     click.Option(["--ascii"], is_flag=True, help="ASCII only: no Σ, ⌊ or ·."),
