@@ -22,7 +22,8 @@ from opcheck.render.tex import TeX
 from opcheck.spec import Case, Op
 from opcheck.steps import Block, Formula, Prose, Step, Table
 from opcheck.tracing import Tape
-from tests.render.readback import Interval, Reader, WrongLine, check, formulas, point
+from tests.render.intervals import Interval, point
+from tests.render.readback import Reader, WrongLine, check, formulas
 
 OPERATORS = [op.name for op in catalog.every()]
 FEW = 24  # elements up to which a case is explained with nothing left out

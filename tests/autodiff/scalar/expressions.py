@@ -5,6 +5,9 @@ from fractions import Fraction
 import sympy
 from hypothesis import strategies as st
 
+import opcheck
+from opcheck.autodiff.scalar.expression import parse
+
 NAMES = ("x", "y", "z1")
 POINT = {"x": 1.5, "y": -0.75, "z1": 2.25}  # dyadic
 SYMBOLS = {name: sympy.Symbol(name, real=True) for name in NAMES}
@@ -112,3 +115,9 @@ def exactly(formula):
     number = formula.subs(PLACE)
     assert number.is_Rational, number
     return Fraction(int(number.p), int(number.q))
+
+
+def traced(tree, **options):
+    """The trace of an expression at POINT."""
+    spelled = text(tree)
+    return opcheck.trace(spelled, at={name: POINT[name] for name in parse(spelled).names}, **options)

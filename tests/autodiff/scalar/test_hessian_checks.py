@@ -8,7 +8,7 @@ from opcheck.autodiff.scalar import trace as scalar
 from opcheck.autodiff.scalar.hessian_checks import hessian_checks
 from opcheck.tracing.autodiff import Dual, forward_over_reverse
 from tests.autodiff.scalar import expressions
-from tests.autodiff.scalar.test_trace import traced
+from tests.autodiff.scalar.expressions import traced
 
 V = {"x1": 1, "x2": 2}
 
