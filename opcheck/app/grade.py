@@ -100,6 +100,7 @@ def run(options: dict[str, Any]) -> int:
         seed=options["seed"],
         unsafe=options["unsafe"],
         student=options["student"],
+        check=lambda submissions: formats.check_place(options["format"], submissions, options["output"]),
     ) as graded:
         formats.write(options["format"], graded.results, asked, options["output"])
         for student, reason in graded.failed:

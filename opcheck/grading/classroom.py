@@ -4,7 +4,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,12 +55,15 @@ def grade_class(
     seed: int | None = None,
     unsafe: bool = False,
     student: str = "",
+    check: Callable[[int], None] = lambda submissions: None,
 ) -> ClassResult:
     """Grade every submission at these paths (see `roster.opened`), as many at a time as there are jobs.
 
     With a journal, what it holds is not graded again, unless the submission, the assignment, the seed or opcheck has
     changed. An `executor` takes the place of our own processes; its workers must see the same files. `progress` shows
-    a bar on stderr (None: if that is a terminal). Ctrl-C ends the run; what was graded until then is in the result.
+    a bar on stderr (None: if that is a terminal). `check` is called with the number of submissions before any of them
+    is graded, and may refuse. Ctrl-C ends the run; what was graded until then is in the result.
+
     Raises Refused for paths that hold no submission and for a journal that is none, CouldNotRun without a sandbox.
 
     >>> from opcheck.grading import assignment
@@ -76,6 +79,7 @@ def grade_class(
     except NoSandbox as error:
         raise CouldNotRun(str(error)) from None
     with roster.opened(paths, student, assignment.names) as entries:
+        check(len(entries))
         kept = Journal(journal)
         try:
             run = _Run(entries, assignment, seed, unsafe, kept)

@@ -66,6 +66,18 @@ def test_a_class_by_an_assignment_that_was_scaffolded(folder):
     assert len(json.loads(done.stdout)["results"]) == 2
 
 
+def test_a_format_that_needs_a_folder_is_refused_before_anything_is_graded(folder):
+    (folder / "class").mkdir()
+    for name in ("ann", "bob"):
+        (folder / f"{name}.py").rename(folder / "class" / f"{name}.py")
+    done = run("class", "--op", "linear", "--format", "gradescope", "--journal", "journal.db", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "opcheck: gradescope is a file for each student\n  got: 2 students\n  name a folder for them (-o FOLDER)\n"
+    )
+    assert not (folder / "journal.db").exists()
+
+
 def test_an_assignment_is_checked(folder):
     (folder / "hw.toml").write_text('[[question]]\noperator = "linear"\npoints = { forward = 1 }\n')
     done = run("--check", "hw.toml", cwd=folder)

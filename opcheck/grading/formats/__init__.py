@@ -16,6 +16,7 @@ from opcheck.language import say
 if TYPE_CHECKING:
     from opcheck.grading.assignment import Assignment
 
+PER_STUDENT = ("html", "gradescope", "check50", "prairielearn", "autolab")  # a file for each, where there are several
 FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")
 
 # What the file of a format that is one text is called in a folder, where it is not results.json.
@@ -51,16 +52,21 @@ def write(name: str, results: Sequence[Result], assignment: "Assignment", output
         else:
             _save(output, rendered)
         return
-    if not results:
-        return
-    if output is None or output.is_file():
+    check_place(name, len(results), output)
+    if results:
+        assert output is not None
+        for file, text in rendered:
+            _save(output / file, text)
+
+
+def check_place(name: str, students: int, output: Path | None) -> None:
+    """Raises Refused where results of so many students cannot be written to that place."""
+    if name in PER_STUDENT and students > 1 and (output is None or output.is_file()):
         raise Refused(
             say("{format} is a file for each student", format=name),
-            got=say("{n} students", n=len(results)),
+            got=say("{n} students", n=students),
             fix=say("name a folder for them (-o FOLDER)"),
         )
-    for file, text in rendered:
-        _save(output / file, text)
 
 
 def _print(text: str) -> None:
