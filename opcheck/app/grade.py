@@ -1,5 +1,6 @@
 """`opcheck grade`: check student implementations, one file or a whole class."""
 
+import itertools
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -125,23 +126,25 @@ def check(path: Path, seed: int) -> int:
     from opcheck.grading import assignment
     from opcheck.grading.check import check as checked
 
-    worst, missed = 0, False
-    question = ""
-    for each in checked(assignment.read(path), seed):
-        if each.question != question:
-            question = each.question
-            click.echo(question)
-        if each.mistake is None:
-            worst = max(worst, int(each.caught))
-            _item(say("the right solution: {score:g} of {points:g}", score=each.score, points=each.points))
-        elif not each.caught:
-            missed = True
-            _item(say("not caught: {name} ({sentence})", name=each.mistake.name, sentence=say(each.mistake.sentence)))
-        elif not each.named:
-            _item(say("caught, but not named: {name}", name=each.mistake.name))
-    if missed:
+    worst, all_caught = 0, True
+    for question, found in itertools.groupby(checked(assignment.read(path), seed), key=lambda each: each.question):
+        click.echo(question)
+        missed: list[str] = []
+        for each in found:
+            if each.mistake is None:
+                worst = max(worst, int(each.caught))
+                _item(say("the right solution: {score:g} of {points:g}", score=each.score, points=each.points))
+            elif not each.caught:
+                missed.append(each.mistake.name)
+            elif not each.named:
+                _item(say("caught, but not named: {name}", name=each.mistake.name))
+        if missed:
+            all_caught = False
+            _item(say("not caught: {names}", names=", ".join(missed)))
+    if not all_caught:
         _line(say("A mistake that is not caught usually makes no difference to what is asked here: to catch it, ask "
-                  "for more in [question.parameters] or in points."))  # fmt: skip
+                  "for more in [question.parameters] or in points, where the convention has it. opcheck ops OP "
+                  "describes each."))  # fmt: skip
     return worst
 
 

@@ -84,10 +84,11 @@ def test_an_assignment_is_checked(folder):
     assert done.returncode == 0
     right, *missed = done.stdout.splitlines()[1:]
     assert right == "  the right solution: 1 of 1"
-    assert missed[0].startswith("  not caught: input_gradient_weight_transposed (")
-    assert missed[-2:] == [
+    assert missed[0].startswith("  not caught: input_gradient_weight_transposed,")
+    assert missed[-3:] == [
         "A mistake that is not caught usually makes no difference to what is asked here:",
-        "to catch it, ask for more in [question.parameters] or in points.",
+        "to catch it, ask for more in [question.parameters] or in points, where the",
+        "convention has it. opcheck ops OP describes each.",
     ]
     (folder / "all.toml").write_text('[[question]]\noperator = "linear"\n')
     done = run("--check", "all.toml", cwd=folder)
