@@ -1,6 +1,8 @@
 """`opcheck trace EXPR --at x1=2,x2=5`: the tables of automatic differentiation, for an expression or a program."""
 
+import contextlib
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
     'Try: opcheck trace "ln(x1)+x1*x2-sin(x2)" --at x1=2,x2=5',
 )
 @click.argument("what")
+@click.argument("more", nargs=-1, metavar="")
 @click.option("--at", "at", multiple=True, metavar="X=2,Y=5", help="The inputs; an array is given as explain takes it.")
 @click.option("--mode", type=click.Choice(MODES), default="both", help="Which sweeps to show.  [default: both]")
 @click.option("--wrt", metavar="X,Y", help="The inputs to differentiate by; the others are not tracked.")
@@ -36,14 +39,16 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
 @click.option("--graph", type=click.Choice(GRAPHS), help="The computational graph alone, in this notation.")
 @click.option("--all", "everything", is_flag=True, help="Leave nothing out.")
 @output_options
-def command(what: str, at: tuple[str, ...], wrt: str | None, **options: Any) -> None:
+def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | None, **options: Any) -> None:
     from opcheck.autodiff import load, trace
 
+    if more:
+        raise alone(what, more, at)
     program = PROGRAM.fullmatch(what)
     function = load(Path(program[1]), program[2]) if program else what
     traced = trace(
         function,
-        inputs(at),
+        inputs("--at", at, options["exact"]),
         wrt=None if wrt is None else wrt.split(","),
         **({"exact": True} if options["exact"] else {}),
     )
@@ -58,42 +63,50 @@ def command(what: str, at: tuple[str, ...], wrt: str | None, **options: Any) -> 
     }
     room = page_width(options["width"]) if options["format"] == "text" and not options["plain"] else 0
     moves = options["format"] == "html"
-    page = traced.page(**wanted, room=room, moves=moves, hvp=inputs((options["hvp"],)) if options["hvp"] else None)
+    page = traced.page(
+        **wanted, room=room, moves=moves, hvp=inputs("--hvp", (options["hvp"],)) if options["hvp"] else None
+    )
     show(page.step, options, fractions=options["exact"])
     if page.differs:
         click.get_current_context().exit(1)
 
 
-def inputs(words: tuple[str, ...]) -> dict[str, Any]:
+def alone(what: str, more: tuple[str, ...], at: tuple[str, ...]) -> Refused:
+    """What is said of words beside the expression: inputs that no comma joins, or an expression without quotes."""
+    if all("=" in word for word in more):
+        joined = ",".join([*(word.rstrip(", ") for word in at), *more])
+        return Refused(
+            say("the inputs are one word, joined by commas"),
+            got=" ".join(more),
+            fix=say("--at {joined}", joined=joined),
+        )
+    whole = " ".join([what, *more])
+    return Refused(
+        say("the expression is one word"), got=whole, fix=say('put it in quotes: opcheck trace "{whole}"', whole=whole)
+    )
+
+
+def inputs(flag: str, words: tuple[str, ...], exact: bool = False) -> dict[str, Any]:
     """The numbers and arrays of --at x1=2,x2=5 --at w=[[1,2],[3,4]]; raises Refused."""
     found: dict[str, Any] = {}
     for word in words:
         for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", word):
             name, sign, text = (piece.strip() for piece in part.partition("="))
             if not sign or not name.isidentifier():
-                raise Refused(say("--at gives each input a value: --at x1=2,x2=5"), got=repr(part))
+                raise Refused(say("{flag} gives each input a value: {flag} x1=2,x2=5", flag=flag), got=repr(part))
             if name in found:
-                raise Refused(say("--at gives {name} two values", name=name), got=", ".join(words))
-            found[name] = value(name, text)
+                raise Refused(say("{flag} gives {name} two values", flag=flag, name=name), got=", ".join(words))
+            found[name] = value(name, text, exact)
     return found
 
 
-def value(name: str, text: str) -> Any:
-    """A number, or an array as `opcheck explain` takes it."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        pass
+def value(name: str, text: str, exact: bool = False) -> Any:
+    """A number such as 2, 1/3 or pi/2, or an array as `opcheck explain` takes it. exact: 1/3 as a Fraction."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
     if not re.search(r"[\[@:]|\dx\d", text):
-        raise Refused(
-            say("{name} must be a number or an array", name=name),
-            got=repr(text),
-            fix=say("for example --at {name}=2", name=name),
-        )
+        return worked_out(name, text, exact)
     from opcheck.app import arrays
 
     array = arrays.parse(f"at {name}", text, seed=0)
@@ -102,3 +115,18 @@ def value(name: str, text: str) -> Any:
 
         return np.arange(1.0, np.prod(array) + 1).reshape(array)
     return array * 1.0
+
+
+def worked_out(name: str, text: str, exact: bool) -> int | float | Fraction:
+    """The number that an expression without variables stands for."""
+    from opcheck.autodiff import trace
+
+    try:
+        found = trace(text, exact=True).value
+    except Refused:
+        raise Refused(
+            say("{name} must be a number or an array", name=name),
+            got=repr(text),
+            fix=say("for example --at {name}=2, {name}=1/3 or {name}=pi/2", name=name),
+        ) from None
+    return found if exact and isinstance(found, Fraction) else trace(text).value

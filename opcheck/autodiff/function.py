@@ -3,6 +3,8 @@
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +56,13 @@ def _expression(text: str, at: Mapping[str, Any], wrt: Iterable[str] | None, exa
     expression = parse(text)
     unused = [name for name in at if name not in expression.names]
     if unused:
+        fix = say("its variables are {names}", names=", ".join(expression.names) or say("none"))
+        pairs = (("".join(pair), "*".join(pair)) for pair in permutations(at, 2))
+        meant = [product for word, product in pairs if word in expression.names and word not in at]
+        if meant:
+            fix += say("; if a product is meant, write the sign: {product}", product=meant[0])
         raise Refused(
-            say("{name} has a value but does not appear in the expression", name=unused[0]),
-            got=text,
-            fix=say("its variables are {names}", names=", ".join(expression.names) or say("none")),
+            say("{name} has a value but does not appear in the expression", name=unused[0]), got=text, fix=fix
         )
     graph = expression.record({name: number(name, x) for name, x in at.items()}, exact)
     return Trace(graph, expression.text.strip(), wrt=wrt, exact_numbers=exact, notes=expression.notes)
@@ -70,7 +75,7 @@ def is_array(x: Any) -> bool:
 def number(name: str, x: Any) -> Any:
     """`x` as a number to trace; raises Refused for what is none."""
     item = x.item() if hasattr(x, "item") and not is_array(x) else x
-    if isinstance(item, bool) or not isinstance(item, (int, float)):
+    if isinstance(item, bool) or not isinstance(item, (int, float, Fraction)):
         fix = say("arrays are for a function: FILE.py:NAME, or a Python function in the API") if is_array(x) else ""
         raise RefusedType(say("{name} must be a real number", name=name), got=repr(x), fix=fix)
     return item

@@ -12,7 +12,6 @@ from opcheck.render.signs import Signs
 from opcheck.steps import Block, Box, Diagram, Expression, Motion, Number, Step, Symbol, Table
 
 MOST_BOXES, MOST_FRAMES = 40, 200
-FEW = 4  # numbers that a box has room for
 VALUE, TANGENT, ADJOINT = range(3)  # the lines of a box below its title
 
 
@@ -43,8 +42,8 @@ def _frames(graph: Diagram, tables: Sequence[Table], signs: Signs) -> Iterator[S
     for table in tables:
         for k, row in enumerate(table.rows):
             event = _event(table.headers, row, signs)
-            if event.line == ADJOINT and k == 0:  # a backward sweep begins with no adjoints
-                boxes = [_with(box, ADJOINT, "") for box in boxes]
+            if k == 0 and event.line != VALUE:  # a sweep begins with no tangents, with no adjoints
+                boxes = [_with(box, event.line, "") for box in boxes]
             node, source = place[event.node], place.get(event.source)
             boxes[node] = _with(boxes[node], event.line, event.text)
             forwards = [(arg, node) for arg in boxes[node].args]
@@ -64,13 +63,13 @@ def _event(headers: Sequence[str], row: Sequence[str | Expression], signs: Signs
 
 
 def _shown(headers: Sequence[str], row: Sequence[str | Expression], signs: Signs) -> str:
-    """The numbers of a row, the first two and the last one of many directions; of an array its shape."""
+    """The numbers of a row; of an array its shape."""
     entries = dict(zip(headers, row, strict=True))
     if say("shape") in entries and entries[say("shape")] != say("number"):
         return str(entries[say("shape")])
-    wanted = (entry for header, entry in zip(headers, row, strict=True) if header in (say("value"), say("values")))
-    texts = [signs.write(each) if isinstance(each, Number) else str(each) for each in wanted]
-    return ", ".join(texts if len(texts) <= FEW else [*texts[:2], "…", texts[-1]])
+    numbers = (say("value"), say("values"))
+    wanted = (entry for header, entry in zip(headers, row, strict=True) if header in numbers or "∂" in header)
+    return ", ".join(signs.write(each) if isinstance(each, Number) else str(each) for each in wanted)
 
 
 def _name(entry: str | Expression) -> str:

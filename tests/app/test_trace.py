@@ -58,6 +58,13 @@ def test_passes_and_seeds():
     assert "v̄₁       3" in run("x*x", "--at", "x=1", "--seed", "3")
 
 
+def test_inputs_may_be_worked_out():
+    text = run("sin(x) + y", "--at", "x=pi/2,y=1/4", "--mode", "reverse")
+    assert "x ≈ 1.5708" in text
+    assert "1 + 0.25        1.25" in text
+    assert "2/21" in run("x*y", "--at", "x=1/3,y=2/7", "--exact", "--mode", "reverse")
+
+
 def test_exact():
     text = run("x^2/3", "--at", "x=0.1", "--exact")
     assert "1/300" in text
@@ -118,7 +125,13 @@ def test_a_program_of_arrays(tmp_path):
         (("x", "--at", "x=1,z=2"), "z has a value but does not appear"),
         (("x", "--at", "x"), "--at gives each input a value"),
         (("x", "--at", "x=1,x=2"), "--at gives x two values"),
-        (("x", "--at", "x=one"), "x must be a number or an array"),
+        (
+            ("x", "--at", "x=one"),
+            "x must be a number or an array\n  got: 'one'\n  for example --at x=2, x=1/3 or x=pi/2",
+        ),
+        (("x*y", "--at", "x=1", "y=2"), "the inputs are one word, joined by commas\n  got: y=2\n  --at x=1,y=2"),
+        (("sin", "x"), 'the expression is one word\n  got: sin x\n  put it in quotes: opcheck trace "sin x"'),
+        (("x", "--at", "x=1", "--hvp", "1"), "--hvp gives each input a value: --hvp x1=2,x2=5"),
         (("x", "--at", "x=1", "--wrt", "y"), "there is no input y"),
         (("missing.py:f",), "there is no file missing.py"),
         (("x", "--at", "x=1", "--graph", "png"), "is not one of"),

@@ -37,6 +37,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], float]] = {  # name -> (recorder,
 LEAST = {"pow": 2, "max": 2, "min": 2}
 CONSTANTS = {"pi": ("π", math.pi), "π": ("π", math.pi), "e": ("e", math.e)}
 SIGNS = {"−": "-", "·": "*", "×": "*", "^": "**"}  # what people paste from a lecture
+RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def _python(text: str) -> tuple[str, tuple[int, ...]]:
     start = len(text) - len(text.lstrip())
     for place in range(start, len(text)):
         letter = " " if text[place].isspace() else SIGNS.get(text[place], text[place])
+        if text[place] in RAISED:  # x²³ is x**23
+            letter = RAISED[text[place]] if place and text[place - 1] in RAISED else "**" + RAISED[text[place]]
         source += letter
         columns += [place] * len(letter.encode())
     return source, (*columns, len(text.rstrip()), len(text.rstrip()))

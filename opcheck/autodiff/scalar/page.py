@@ -27,6 +27,8 @@ class ScalarSections(Sections):
             blocks += tables.tangents_table(ahead, options.everything) if ahead else []
         outputs = range(len(trace.graph.outputs)) if options.mode != "forward" and trace.tracked else ()
         for output in outputs:
+            if not trace.lines.names[trace.graph.outputs[output]]:
+                continue  # a constant
             sweep, *_ = [trace.reverse(options.seed, output) for _ in range(options.passes)]
             if len(outputs) > 1:
                 blocks.append(Prose(say("from output {k} of {n}:", k=output + 1, n=len(outputs)), "text"))
@@ -36,7 +38,7 @@ class ScalarSections(Sections):
         return blocks
 
     def gradients(self) -> list[Block]:
-        return [tables.gradients_table(self.trace)] if len(self.trace.graph.outputs) == 1 else []
+        return tables.gradients_tables(self.trace) if len(self.trace.graph.outputs) == 1 else []
 
     def matrices(self, options: Options) -> list[Block]:
         trace, blocks = self.trace, list[Block]()

@@ -30,6 +30,8 @@ def syntax_error(
         rule = say("this parenthesis is never closed")
     elif "unmatched" in error.msg or "does not match" in error.msg:
         rule = say("this parenthesis was never opened")
+    elif text[place : place + 1] == "|":
+        fix = say("an absolute value is written abs(x)")
     elif "=" in text:
         fix = say("only the right-hand side, without a name and =")
     elif word in functions:

@@ -4,6 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from opcheck.language import say
+from opcheck.render.numbers import Style
+from opcheck.render.signs import Signs
 
 if TYPE_CHECKING:
     from opcheck.autodiff.scalar.trace import Trace
@@ -18,6 +20,11 @@ def remarks(trace: "Trace") -> list[str]:
         for name, id in trace.inputs.items()
         if id not in used
     ]
+    for k, id in enumerate(trace.graph.outputs):
+        if not lines.names[id]:
+            which = say("the result") if len(trace.graph.outputs) == 1 else say("output {k}", k=k + 1)
+            value = Signs(Style(fractions=trace.fractions)).write(lines.number(id))
+            found.append(say("{which} is the constant {value}: no input moves it", which=which, value=value))
     for id, node in enumerate(trace.graph.nodes):
         if node.args:
             args = [trace.values[arg] for arg in node.args]

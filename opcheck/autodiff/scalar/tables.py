@@ -14,6 +14,7 @@ from opcheck.tracing.arithmetic import as_fraction
 
 MOST_ROWS = 60  # longer tables show their first and last ENDS rows
 ENDS = 20
+SIDE_BY_SIDE = 2  # directions in one table of tangents
 
 Row = tuple[str | Expression, ...]
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def heading(trace: Trace) -> list[Block]:
 
 def evaluation(trace: Trace, everything: bool = False) -> Step:
     """The evaluation trace, and what is known of the gradients."""
-    return Step("", (*heading(trace), *values_table(trace, everything), gradients_table(trace)))
+    return Step("", (*heading(trace), *values_table(trace, everything), *gradients_tables(trace)))
 
 
 def tangents(sweep: Tangents) -> Step:
@@ -52,7 +53,8 @@ def values_table(trace: Trace, everything: bool = False) -> list[Block]:
         return node_name(trace, id), formula, numbers, lines.number(id)
 
     headers = (say("node"), say("formula"), say("with numbers"), say("value"))
-    return elided(headers, list(shown(lines)), row, say("evaluation trace"), everything)
+    ids = list(shown(lines))
+    return elided(headers, ids, row, say("evaluation trace"), everything) if ids else []
 
 
 def shown(lines: Lines) -> Iterable[int]:
@@ -89,15 +91,23 @@ def as_it_is(row: Row) -> Row:
 
 
 def tangents_table(sweep: Tangents, everything: bool = False) -> list[Block]:
-    """The tangent of each line: one formula, and for each direction its numbers and its value."""
+    """The tangent of each line: one formula, and for each direction its numbers and its value.
+
+    A table has at most SIDE_BY_SIDE directions, so that a page has room for it.
+    """
+    names = list(sweep.columns)
+    parts = [names[k : k + SIDE_BY_SIDE] for k in range(0, len(names), SIDE_BY_SIDE)]
+    return [block for part in parts for block in directions_table(sweep, part, len(parts) > 1, everything)]
+
+
+def directions_table(sweep: Tangents, names: Sequence[str], is_part: bool, everything: bool) -> list[Block]:
     trace = sweep.trace
-    headers = [say("node"), say("tangent")]
-    for name in sweep.columns:
-        headers += [say("with numbers, ∂/∂{name}", name=name) if name in trace.inputs else name, say("value")]
-    marked = {name: marked_tangents(trace.lines, column) for name, column in sweep.columns.items()}
+    columns = {name: sweep.columns[name] for name in names}
+    called = [f"∂/∂{name}" if name in trace.inputs else name for name in names]
+    headers = [say("node"), say("tangent"), *(each for name in called for each in (say("with numbers"), name))]
+    marked = {name: marked_tangents(trace.lines, column) for name, column in columns.items()}
 
     def row(id: int) -> Row:
-        columns = sweep.columns
         formula = tangent_formula(trace, id, columns.values())
         entries: list[str | Expression] = [trace.lines.symbol(id, tangent=True), formula]
         for name, column in columns.items():
@@ -106,7 +116,10 @@ def tangents_table(sweep: Tangents, everything: bool = False) -> list[Block]:
             entries += ["" if is_leaf else trace.lines.with_numbers(own, marked[name]), number(column[id])]
         return tuple(entries)
 
-    return elided(headers, list(shown(trace.lines)), row, say("forward mode: tangents v̇"), everything)
+    title = say("forward mode: tangents v̇")
+    if is_part:
+        title = say("{title}, {names}", title=title, names=", ".join(called))
+    return elided(headers, list(shown(trace.lines)), row, title, everything)
 
 
 def tangent_formula(trace: Trace, id: int, columns: Iterable[Sequence[Any]]) -> Expression:
@@ -162,6 +175,11 @@ def adjoint_rows(sweep: Adjoints) -> Iterable[Row]:
             numbers = lines.with_numbers(formula, {key: x for key, x in before.items() if x is not None})
             running[arg] = k.sum(running[arg], share) if arg in running else share
             yield lines.symbol(id), left, formula, numbers, number(running[arg])
+
+
+def gradients_tables(trace: Trace) -> list[Block]:
+    """What the backward passes left behind, if there are inputs."""
+    return [gradients_table(trace)] if trace.inputs else []
 
 
 def gradients_table(trace: Trace) -> Table:

@@ -68,6 +68,7 @@ def test_operations_are_numbered_level_by_level_as_in_a_lecture():
     ("text", "caret", "message"),
     [
         ("ln(x1)+", "       ^", "the expression ends too early"),
+        ("|x|", "^", "an absolute value is written abs(x)"),
         ("2x", "^", "a product needs its sign: 2*x and not 2x"),
         ("(x)(y)", " ^", "there is no function x"),
         ("x y", "  ^", "a product needs its sign"),
@@ -172,3 +173,13 @@ def test_notes():
     assert parse("x^2").notes == ("^ is read as a power (in Python it is **)",)
     assert parse("log(x)").notes == ("log is the natural logarithm, as ln",)
     assert parse("x**2 + ln(x)").notes == ()
+
+
+@pytest.mark.parametrize(("text", "value"), [("x²", 9), ("x¹⁰", 3**10), ("2·x⁻¹", 2 / 3), ("x²·x", 27)])
+def test_raised_digits_are_powers(text, value):
+    assert opcheck.trace(text, at={"x": 3}).value == value
+
+
+def test_names_that_stand_together_may_be_a_product():
+    with pytest.raises(opcheck.Refused, match=r"its variables are xy; if a product is meant, write the sign: x\*y"):
+        opcheck.trace("xy", at={"x": 1, "y": 2})

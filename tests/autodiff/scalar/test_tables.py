@@ -175,15 +175,15 @@ v₅    v₄ − v₃  10.6931 − (−0.9589)  11.6521"""
 
 TANGENTS = """\
 forward mode: tangents v̇
-node  tangent          with numbers, ∂/∂x1  value  with numbers, ∂/∂x2   value
-────  ───────────────  ───────────────────  ─────  ───────────────────  ──────
-v̇₋₁   ẋ1                                        1                            0
-v̇₀    ẋ2                                        0                            1
-v̇₁    v̇₋₁/v₋₁          1/2                    0.5  0/2                       0
-v̇₂    v̇₋₁·v₀ + v̇₀·v₋₁  1·5 + 0·2                5  0·5 + 1·2                 2
-v̇₃    v̇₀·cos(v₀)       0·cos(5)                 0  1·cos(5)             0.2837
-v̇₄    v̇₁ + v̇₂          0.5 + 5                5.5  0 + 2                     2
-v̇₅    v̇₄ − v̇₃          5.5 − 0                5.5  2 − 0.2837           1.7163"""
+node  tangent          with numbers  ∂/∂x1  with numbers   ∂/∂x2
+────  ───────────────  ────────────  ─────  ────────────  ──────
+v̇₋₁   ẋ1                                 1                     0
+v̇₀    ẋ2                                 0                     1
+v̇₁    v̇₋₁/v₋₁          1/2             0.5  0/2                0
+v̇₂    v̇₋₁·v₀ + v̇₀·v₋₁  1·5 + 0·2         5  0·5 + 1·2          2
+v̇₃    v̇₀·cos(v₀)       0·cos(5)          0  1·cos(5)      0.2837
+v̇₄    v̇₁ + v̇₂          0.5 + 5         5.5  0 + 2              2
+v̇₅    v̇₄ − v̇₃          5.5 − 0         5.5  2 − 0.2837    1.7163"""
 
 ADJOINTS = """\
 reverse mode: adjoints v̄, last line first
@@ -212,6 +212,25 @@ def test_accumulated_passes_are_shown_as_a_sum():
     trace.reverse(), trace.reverse(0.5)
     printed = " ".join(trace.render("text", width=200).split())
     assert "x 9 6 + 3 accumulated over 2 backward passes" in printed
+
+
+def test_many_directions_are_several_tables_and_each_fits_a_page():
+    trace = opcheck.trace("x*y + sin(z)*exp(w)", at={"x": 1, "y": 2, "z": 3, "w": 4})
+    blocks = tables.tangents_table(trace.forward())
+    assert [table.title for table in blocks] == [
+        "forward mode: tangents v̇, ∂/∂x, ∂/∂y", "forward mode: tangents v̇, ∂/∂z, ∂/∂w",
+    ]  # fmt: skip
+    assert [table.headers[2:] for table in blocks] == [
+        ("with numbers", "∂/∂x", "with numbers", "∂/∂y"), ("with numbers", "∂/∂z", "with numbers", "∂/∂w"),
+    ]  # fmt: skip
+    assert "node:" not in str(trace.forward())  # no table is stacked
+
+
+def test_a_constant_is_said_and_has_no_tables():
+    assert str(opcheck.trace("2*3")) == "2*3\nthe result is the constant 6: no input moves it"
+    page = render(opcheck.trace("3, 4*x", at={"x": 2}).page().step, "text")
+    assert "output 1 is the constant 3: no input moves it" in page
+    assert "from output 1" not in page
 
 
 def test_long_tables_say_what_they_leave_out():
