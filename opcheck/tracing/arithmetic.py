@@ -129,10 +129,6 @@ def whole(function: Function) -> Function:
     return evaluate
 
 
-def identity(x: Any) -> Any:
-    return x
-
-
 def first(x: Any, *others: Any) -> Any:
     return x
 
@@ -247,8 +243,7 @@ def is_zero(x: Any) -> bool:
 
 def exact_product(a: Any, b: Any) -> Any:
     """a·b, exactly 0 where one factor is, however inexact the other one: what is no float is finite."""
-    is_nothing = (is_zero(a) or is_zero(b)) and is_exact(a) and is_exact(b)
-    return Fraction(0) if is_nothing else _PRODUCT(a, b)
+    return Fraction(0) if (is_zero(a) or is_zero(b)) and is_exact(a) and is_exact(b) else _PRODUCT(a, b)
 
 
 def exact_quotient(a: Any, b: Any) -> Any:
