@@ -102,7 +102,8 @@ CLASS_MISTAKES = (
 LOGIT_MISTAKES = (  # of cross_entropy
     Mistake(
         "maximum_not_subtracted",
-        "The exponentials overflow for large logits, because the maximum of the row was not subtracted first.",
+        "The exponentials overflow for large logits, or vanish for very negative ones, because the maximum of the row "
+        "was not subtracted first.",
         forward=lambda op, p, **a: _from(op, p, lambda x: x - np.log(np.exp(x).sum(axis=1, keepdims=True)), **a),
     ),
     Mistake(

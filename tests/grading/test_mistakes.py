@@ -19,6 +19,7 @@ from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.mutation.mutants import MENDED_BY_AUTOGRAD
 from opcheck.verification.truth.bounds import one_or_dict
+from tests.grading.students import assignment, graded, solution
 
 SAMPLES = 2000
 # Right in that convention, though not in torch's layout.
@@ -192,3 +193,28 @@ def test_a_mistake_loses_the_same_marks_by_any_seed(convention, op):
     scores = {each.mistake.name: each.score for each in verdicts(asked(convention, op), seed=0)}
     for seed in range(1, 6):
         assert {each.mistake.name: each.score for each in verdicts(asked(convention, op), seed=seed)} == scores
+
+
+# --- in loops, as students write them ---
+
+WINDOW = "[n, :, i * s : i * s + HH, j * s : j * s + WW]"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [
+        ("dw[f] += padded", "dw[f] = padded", "weight_gradient_of_the_last_product"),
+        (f"dpadded{WINDOW} += w", f"dpadded{WINDOW} = w", "input_gradient_of_the_last_feature"),
+        (f"padded{WINDOW} * w[f])", "padded[n, :, i : i + HH, j : j + WW] * w[f])", "windows_side_by_side"),
+        ("for n, f, i, j in np.ndindex(*out.shape)", "for n, f, i, j in np.ndindex(1, *out.shape[1:])",
+         "first_image_only"),
+        ("(pad, pad), (pad, pad)))\n    (N", "(0, 2 * pad), (0, 2 * pad)))\n    (N", "padding_after_only"),
+        ("x - x.max(axis=1, keepdims=True)", "x", "maximum_not_subtracted"),
+    ],
+)  # fmt: skip
+def test_slips_in_loops_are_named(right, wrong, name):
+    code = solution("cs231n")
+    assert right in code
+    asked = assignment("cross_entropy" if "axis" in right else "conv2d", convention="cs231n")
+    result = graded(code.replace(right, wrong), asked)
+    assert {mistake for check in result.checks for mistake in check.mistakes} == {name}

@@ -38,6 +38,11 @@ def _last_place(op: Any, p: Params, *, cotangent: Array, **_: Any) -> dict[str, 
     return {"cotangent": last}
 
 
+def _last_product(op: Any, p: Params, *, cotangent: Array, **_: Any) -> dict[str, Any]:
+    """The last place of the last image: what loops over both leave where they write =."""
+    return _last_place(op, p, **_last_image(op, p, cotangent=cotangent))
+
+
 def _scaled(name: str, factor: Callable[..., float]) -> Callable[..., dict[str, Array]]:
     def vjp(op: Any, p: Params, cotangent: Array, **arrays: Array) -> dict[str, Array]:
         gradients: dict[str, Array] = op.vjp(p, cotangent, **arrays)
@@ -65,6 +70,16 @@ def _overwritten(op: Any, p: Params, cotangent: Array, *, input: Array, weight: 
         one[here] = cotangent[here]
         wrong[reached] = op.vjp(p, one, input=input, weight=weight)["input"][reached]
     return {**right, "input": wrong}
+
+
+def _overwritten_by_features(op: Any, p: Params, cotangent: Array, **arrays: Array) -> Any:
+    """Each output channel of a group replaces what the channels before it gave."""
+    last = batched(op, np.array(cotangent)).reshape(
+        -1, p.groups, len(arrays["weight"]) // p.groups, *cotangent.shape[-op.dims :]
+    )
+    last[:, :, :-1] = 0
+    wrong = _overwritten(op, p, last.reshape(cotangent.shape), **arrays)
+    return {**op.vjp(p, cotangent, **arrays), "input": wrong["input"]}
 
 
 def _padding_kept(op: Any, p: Params, cotangent: Array, *, input: Array, weight: Array, **rest: Array) -> Any:
@@ -108,6 +123,11 @@ GRADIENTS = (
         vjp=_overwritten,
     ),
     Mistake(
+        "input_gradient_of_the_last_feature",
+        "The input gradient was overwritten by every output channel and place: write += where you wrote =.",
+        vjp=_overwritten_by_features,
+    ),
+    Mistake(
         "padding_kept_in_input_gradient",
         "The input gradient still has the padding on it; crop it to the input.",
         vjp=_padding_kept,
@@ -126,6 +146,11 @@ GRADIENTS = (
         "weight_gradient_of_the_last_place",
         "The weight gradient was overwritten at every output place: write += where you wrote =.",
         vjp=gradients_on(_last_place, "weight"),
+    ),
+    Mistake(
+        "weight_gradient_of_the_last_product",
+        "The weight gradient was overwritten by every image and place: write += where you wrote =.",
+        vjp=gradients_on(_last_product, "weight"),
     ),
     Mistake("weight_gradient_flipped", "The weight gradient was flipped.", vjp=_weight_gradient_flipped),
     Mistake(

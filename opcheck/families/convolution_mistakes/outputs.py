@@ -23,10 +23,13 @@ def _swapped(values: Any) -> Any:
     return values if isinstance(values, str) else values[::-1]  # "same" and "valid" stay
 
 
-def _padded_before_only(op: Any, p: Params, *, input: Array, weight: Array, **_: Any) -> dict[str, Any]:
-    before, after = op.margins(p, weight.shape[2:])
-    widths = [b + a for b, a in zip(before, after, strict=True)]
-    return {"p": bare(op, p), "input": windows.pad(input, widths, (0,) * op.dims)}
+def _padded_on_one_side(before: bool) -> Callable[..., Any]:
+    def change(op: Any, p: Params, *, input: Array, weight: Array, **_: Any) -> dict[str, Any]:
+        widths, none = [sum(pair) for pair in zip(*op.margins(p, weight.shape[2:]), strict=True)], (0,) * op.dims
+        padded = windows.pad(input, widths, none) if before else windows.pad(input, none, widths)
+        return {"p": bare(op, p), "input": padded}
+
+    return on(change)
 
 
 def _odd_place_before(op: Any, p: Params, *, input: Array, weight: Array, **_: Any) -> dict[str, Any]:
@@ -61,6 +64,19 @@ def _first_channel_only(op: Any, p: Params, *, weight: Array, **_: Any) -> dict[
 
 def _bias_times(count: Callable[[Shape], int]) -> Callable[..., Any]:
     return on(lambda op, p, *, weight, bias=None, **_: {} if bias is None else {"bias": bias * count(weight.shape[1:])})
+
+
+def _windows_side_by_side(op: Any, p: Params, **arrays: Array) -> Array:
+    """The first places of the output at stride 1."""
+    dense: Array = op.forward(p.replace(stride=(1,) * op.dims), **arrays)
+    return windows.crop(dense, (0,) * op.dims, op.output_sizes(p, arrays["input"], arrays["weight"]))
+
+
+def _first_image_only(op: Any, p: Params, **arrays: Array) -> Array:
+    right: Array = op.forward(p, **arrays)
+    first = np.zeros(right.shape)
+    batched(op, first)[:1] = batched(op, right)[:1]
+    return first
 
 
 def _one_less(op: Any, p: Params, **arrays: Array) -> Array:
@@ -101,7 +117,12 @@ OUTPUTS = (
     Mistake(
         "padding_before_only",
         "All of the padding was put before the input; half of it belongs after.",
-        forward=on(_padded_before_only),
+        forward=_padded_on_one_side(before=True),
+    ),
+    Mistake(
+        "padding_after_only",
+        "All of the padding was put after the input; half of it belongs before.",
+        forward=_padded_on_one_side(before=False),
     ),
     Mistake(
         "same_padding_odd_place_before",
@@ -119,6 +140,11 @@ OUTPUTS = (
         forward=on(_edge_repeated),
     ),
     Mistake("stride_ignored", "The stride was ignored.", forward=_with_params(stride=_ones)),
+    Mistake(
+        "windows_side_by_side",
+        "The windows stand one place apart; each starts a stride after the one before.",
+        forward=_windows_side_by_side,
+    ),
     Mistake("dilation_ignored", "The dilation was ignored.", forward=_with_params(dilation=_ones)),
     Mistake(
         "groups_read_the_first_channels",
@@ -164,6 +190,11 @@ OUTPUTS = (
         "loop_ends_early",
         "The loop bound was divided by the stride once more, so that the last output places stayed zero.",
         forward=_loop_ended_early,
+    ),
+    Mistake(
+        "first_image_only",
+        "Only the first image of the batch was computed; the others stayed zero.",
+        forward=_first_image_only,
     ),
     Mistake(
         "reshaped_where_a_transpose_is_due",
