@@ -1,6 +1,5 @@
 """The computational graph as text, DOT, Mermaid and SVG, without an external program."""
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -144,15 +143,16 @@ def dot(boxes: Boxes) -> str:
     return "\n".join([*lines, "}"])
 
 
+ENTITIES = str.maketrans({"&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"})  # as Mermaid writes them
+
+
 def mermaid(boxes: Boxes) -> str:
     """For Markdown that understands ```mermaid."""
     frames = {"input": ("([", "])"), "output": ("[[", "]]"), "": ("[", "]")}
     lines = ["flowchart TD"]
     for id, box in boxes.items():
         left, right = frames[box.role]
-        label = html.escape(
-            f"{box.title} = {box.details[0]}" if box.role == "" else f"{box.title}: {box.details[0]}", quote=True
-        )
+        label = "<br/>".join(each.translate(ENTITIES) for each in (box.title, box.details[0]))
         lines.append(f'  n{id}{left}"{label}"{right}')
     lines += [f"  n{arg} --> n{id}" for id, box in boxes.items() for arg in box.args]
     return "\n".join(lines)

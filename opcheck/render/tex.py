@@ -32,23 +32,41 @@ ESCAPES = {
 }  # fmt: skip
 FUNCTIONS = {"log": r"\ln", "exp": r"\exp", "max": r"\max", "min": r"\min", "tanh": r"\tanh", "sin": r"\sin",
              "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh"}  # fmt: skip
+NAME = re.compile(
+    rf"([^\W\d_])(?=[{''.join((*ACCENTS, *SUBSCRIPTS))}])([{''.join(ACCENTS)}]*)([{''.join(SUBSCRIPTS)}]*)"
+)
 WIDE = {"bar": "overline", "hat": "widehat", "tilde": "widetilde"}  # over a word
 FENCES = {"floor": (r"\lfloor", r"\rfloor"), "ceil": (r"\lceil", r"\rceil"), "abs": ("|", "|")}
 
 
 def escaped(text: str) -> str:
-    """A sentence as LaTeX text; signs that text lacks are set as mathematics."""
+    """A sentence as LaTeX text; names with a mark or an index, and signs that text lacks, are set as mathematics.
+
+    >>> print(escaped("100% of v̄₋₁ · x"))
+    100\\% of $\\bar{v}_{-1}$ $\\cdot$ x
+    """
     result: list[str] = []
-    for c in unicodedata.normalize("NFD", text):
-        if c in ACCENTS:
-            result[-1] = rf"$\{ACCENTS[c]}{{{result[-1].strip('$')}}}$"
-        elif c in ESCAPES:
-            result.append(ESCAPES[c])
-        elif c in SUBSCRIPTS:
-            result.append(f"$_{SUBSCRIPTS[c]}$")
-        else:
-            result.append(f"${COMMANDS[c]}$" if c in COMMANDS else c)
+    letters, place = unicodedata.normalize("NFD", text), 0
+    for name in NAME.finditer(letters):
+        result += [*map(_letter, letters[place : name.start()]), _name(name)]
+        place = name.end()
+    result += map(_letter, letters[place:])
     return unicodedata.normalize("NFC", "".join(result)).replace("--", "-{}-")
+
+
+def _letter(c: str) -> str:
+    if c in SUBSCRIPTS:
+        return f"$_{_subscript(SUBSCRIPTS[c])}$"
+    return ESCAPES[c] if c in ESCAPES else f"${COMMANDS[c]}$" if c in COMMANDS else c
+
+
+def _name(found: re.Match[str]) -> str:
+    letter, marks, below = found.groups()
+    letter = COMMANDS.get(letter, letter)
+    for mark in marks:
+        letter = rf"\{ACCENTS[mark]}{{{letter}}}"
+    index = "".join(SUBSCRIPTS[c] for c in below).replace("−", "-")
+    return f"${letter}_{{{index}}}$" if index else f"${letter}$"
 
 
 class TeX(Notation):

@@ -4,10 +4,12 @@ import re
 import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 
 import opcheck
+from opcheck import reference as F  # noqa: N812
 from opcheck.autodiff.scalar.expression import parse
 from opcheck.render.layers import layers
 from tests.autodiff.scalar import expressions
@@ -108,4 +110,6 @@ def test_text_is_escaped():
     assert "<svg" in trace.draw("svg")
     quoted = opcheck.trace(lambda x: (x < 1) * x, at={"x": 0.5})
     assert ElementTree.fromstring(quoted.draw("svg")) is not None
-    assert "&lt;" in quoted.draw("mermaid")
+    assert "#lt; 1" in quoted.draw("mermaid")
+    summed = opcheck.trace(lambda x: F.mse_loss(x, [0.0], reduction="sum"), at={"x": np.ones(1)})
+    assert """["v₁ = mse_loss(v₀, [0], reduction='sum')<br/>1"]""" in summed.draw("mermaid").replace("[[", "[")

@@ -8,6 +8,8 @@ from opcheck.autodiff.scalar.lines import Lines
 from opcheck.autodiff.scalar.remarks import remarks
 from opcheck.autodiff.scalar.trace import Adjoints, Tangents, Trace
 from opcheck.language import say
+from opcheck.render.numbers import Style
+from opcheck.render.signs import Signs
 from opcheck.steps import Apply, Block, Box, Expression, Formula, Number, Prose, Step, Symbol, Table
 from opcheck.tracing import contributions
 from opcheck.tracing.arithmetic import as_fraction
@@ -15,6 +17,7 @@ from opcheck.tracing.arithmetic import as_fraction
 MOST_ROWS = 60  # longer tables show their first and last ENDS rows
 ENDS = 20
 SIDE_BY_SIDE = 2  # directions in one table of tangents
+ON_THEIR_OWN = 3  # inputs that have a line each in the heading
 
 Row = tuple[str | Expression, ...]
 T = TypeVar("T")
@@ -22,9 +25,17 @@ T = TypeVar("T")
 
 def heading(trace: Trace) -> list[Block]:
     """What is traced, at which inputs, and what it gives."""
-    at = [Formula(Symbol(name), (trace.lines.number(id),)) for name, id in trace.inputs.items()]
+    at: list[Block] = [Formula(Symbol(name), (trace.lines.number(id),)) for name, id in trace.inputs.items()]
+    if len(at) > ON_THEIR_OWN:
+        at = [Prose(", ".join(spelled(trace, name) for name in trace.inputs))]
     notes = [Prose(note, "note") for note in (*trace.notes, *remarks(trace))]
     return [Prose(trace.title, "title"), *at, *notes]
+
+
+def spelled(trace: Trace, name: str) -> str:
+    """x1 = 2"""
+    signs, number = Signs(Style(fractions=trace.fractions)), trace.lines.number(trace.inputs[name])
+    return f"{name} {signs.relation(number)} {signs.write(number)}"
 
 
 def evaluation(trace: Trace, everything: bool = False) -> Step:
@@ -266,9 +277,6 @@ def backwards_in_order(sweep: Adjoints) -> list[Block]:
 
 def boxes(trace: Trace) -> Boxes:
     """The lines of a trace as nodes of a drawing."""
-    from opcheck.render.numbers import Style
-    from opcheck.render.signs import Signs
-
     lines, write = trace.lines, Signs(Style(fractions=trace.fractions)).write
     found: Boxes = {}
     for id in shown(lines):

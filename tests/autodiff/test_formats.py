@@ -1,0 +1,64 @@
+"""Pages of traces in LaTeX: well formed, ASCII, and accepted by a compiler."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import opcheck
+from opcheck import reference as F  # noqa: N812
+from opcheck.autodiff import value_and_gradient
+from opcheck.render import render
+from opcheck.render.tex import escaped
+from opcheck.steps import Step
+from tests.render.test_formats import structure
+
+
+def network(x, w):
+    hidden = np.maximum(F.conv1d(x, w, padding=1), 0.5)
+    pooled, _ = F.max_pool1d(hidden, 2, return_indices=True)
+    loss, (by_w,) = value_and_gradient(lambda w: (w * w).sum())(w)
+    return F.mse_loss(pooled, np.zeros((1, 2, 2)), reduction="sum") + hidden[0, :, 1:].max() + loss + abs(by_w).mean()
+
+
+NUMBERS = {"a": 1, "b": 2, "c": -3, "d": 0.5, "x1": 2}
+TRACES = {
+    "numbers": lambda: opcheck.trace("max(a, b)^2/x1 - exp(c)*sqrt(d) + abs(c)", at=NUMBERS),
+    "fractions": lambda: opcheck.trace("x^3/7 + 1/x", at={"x": 0.3}, exact=True),
+    "not finite": lambda: opcheck.trace("ln(x) + 1/y", at={"x": -1, "y": 0}),
+    "arrays": lambda: opcheck.trace(
+        network, at={"x": np.arange(8.0).reshape(1, 2, 4), "w": np.full((2, 2, 3), 0.25)}, wrt=["w"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_latex_is_well_formed(name):
+    structure(render(TRACES[name]().page().step, "latex", page=True))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles(tmp_path):
+    blocks = tuple(block for make in TRACES.values() for block in make().page().step.blocks)
+    (tmp_path / "page.tex").write_text(render(Step("", blocks), "latex", page=True))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="latin-1", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("v̄₋₁ + v̄₁₀·x", r"$\bar{v}_{-1}$ + $\bar{v}_{10}$$\cdot$x"),
+        ("β₁ and ẇ1", r"$\beta_{1}$ and $\dot{w}$1"),
+        ("₂ alone", r"$_2$ alone"),
+    ],
+)
+def test_names_in_a_sentence_are_mathematics(text, tex):
+    assert escaped(text) == tex
+
+
+def test_many_inputs_share_a_line():
+    _, inputs, *_ = render(TRACES["numbers"]().page().step, "text").splitlines()
+    assert inputs == "a = 1, b = 2, x1 = 2, c = −3, d = 0.5"
