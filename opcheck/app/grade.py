@@ -37,7 +37,8 @@ TOLD = 10  # seeds that mark a right solution wrong
 @click.option(
     "--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write."
 )
-@click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Where, instead of stdout.")
+@click.option("-o", "output", type=click.Path(path_type=Path), metavar="PATH",
+              help="Where, instead of stdout; a folder, if the format has a file for each student.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: the assignment's]")
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
 def command(**options: Any) -> int:
