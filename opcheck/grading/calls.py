@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.grading.conventions import Plan, Reading
-from opcheck.grading.replies import Failed, Several, called, failure, plain_array
+from opcheck.grading.replies import Failed, Returns, called, failure, plain_array
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.sandbox import Call, Place, Set, Status, Worker
@@ -105,19 +105,19 @@ class Desk:
         if self.left <= 0:
             failed = Failed(Outcome.CRASHED, say("the time for the whole submission is used up"))
             return _nothing(job, failed, lost=True)
-        request = Request(job, "")
-        reply = self._run(request.steps, request.places, seconds)
-        return request.made(reply, lost=not self.worker.alive)
+        script = Script(job, "")
+        reply = self._run(script.steps, script.places, seconds)
+        return script.made(reply, lost=not self.worker.alive)
 
     def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> list[Made] | None:
         if self.left <= 0:
             return None
-        requests = [Request(job, f"{k}") for k, job in enumerate(jobs)]
-        places = {key: place for request in requests for key, place in request.places.items()}
-        reply = self._run([step for request in requests for step in request.steps], places, seconds)
+        scripts = [Script(job, f"{k}") for k, job in enumerate(jobs)]
+        places = {key: place for script in scripts for key, place in script.places.items()}
+        reply = self._run([step for script in scripts for step in script.steps], places, seconds)
         if reply.status is not Status.OK:
             return None
-        return [request.made(reply) for request in requests]
+        return [script.made(reply) for script in scripts]
 
     def _run(self, steps: Sequence[Call | Set], places: Mapping[str, str], seconds: float | None) -> Reply:
         began = time.monotonic()
@@ -127,7 +127,7 @@ class Desk:
         return reply
 
 
-class Request:
+class Script:
     """A job as steps whose names are its own, so that many fit into one run; its arrays are kept to be compared."""
 
     def __init__(self, job: Job, tag: str) -> None:
@@ -166,13 +166,13 @@ class Request:
                 elif reply.status is Status.OK:
                     found[name] = Failed(Outcome.CRASHED, say("there is no result"))
                 else:
-                    found[name] = failure(reply, called(full), self._several())
+                    found[name] = failure(reply, called(full), self._returns())
         if not self.job.may_change:
             back = {name: reply.values[key] for name in self.inputs if (key := f"i{self.tag}:{name}") in reply.values}
             made.changed = any(not _same(each, self.sent[name]) for name, each in back.items())
         return made
 
-    def _several(self) -> dict[str, Several]:
+    def _returns(self) -> dict[str, Returns]:
         """The functions that should return several values, by the name under which their result is kept."""
         job, found = self.job, {}
         calls = [step for plan in (job.forward, job.backward) if plan for step in plan.steps if isinstance(step, Call)]
@@ -183,7 +183,7 @@ class Request:
         for step in calls:
             places = {f"[{k}]": f"{step.keep}[{k}]" for k in range(len(read))}
             values = {part: read[place] for part, place in places.items() if place in read}
-            found[f"{step.keep}_{self.tag}"] = Several(step.function.partition(".")[2], values)
+            found[f"{step.keep}_{self.tag}"] = Returns(step.function.partition(".")[2], values)
         return found
 
     def _arrived(self, key: str, wanted: Wanted, reply: Reply) -> tuple[str, Any] | None:

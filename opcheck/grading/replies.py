@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck.backends.base import Malformed
-from opcheck.grading.results import Outcome as Grade
+from opcheck.grading.results import Outcome
 from opcheck.language import say
-from opcheck.sandbox import Opaque, Outcome, Status
+from opcheck.sandbox import Opaque, Status
+from opcheck.sandbox import Outcome as Reply
 from opcheck.spec import Array
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
@@ -20,52 +21,52 @@ _SINGLE = ("ndarray", "Tensor", "float", "int", "bool")  # and numpy's numbers: 
 class Failed(Malformed):
     """A call that gave no result, and which of the outcomes that is."""
 
-    def __init__(self, outcome: Grade, message: str) -> None:
+    def __init__(self, outcome: Outcome, message: str) -> None:
         super().__init__(message)
         self.outcome = outcome
 
 
-class Several(NamedTuple):
+class Returns(NamedTuple):
     """A function that should return several values, and what they are by their place: "[0]", "[1]"."""
 
     function: str
     values: Mapping[str, str]
 
 
-def failure(reply: Outcome, what: str, several: Mapping[str, Several]) -> Failed:
-    """Why a reply has not got what was due, in one sentence; `several` by the name under which a result is kept."""
+def failure(reply: Reply, what: str, returns: Mapping[str, Returns]) -> Failed:
+    """Why a reply has not got what was due, in one sentence; `returns` by the name under which a result is kept."""
     error = reply.failure
     assert error is not None
     where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
     if reply.status is Status.RAISED and error.type == "NotImplementedError":
-        return Failed(Grade.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
+        return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
     if reply.status is Status.ABSENT:
-        return _absent(error.message, what, several)
+        return _absent(error.message, what, returns)
     if reply.status is Status.RAISED:
         text = f"{error.type}: {error.message}" if error.message else error.type
-        return Failed(Grade.CRASHED, say("it raises {text}{where}", text=text, where=where))
+        return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
     if reply.status is Status.EXITED:
-        return Failed(Grade.CRASHED, say("it ends the program: {text}", text=error.message))
-    return Failed(Grade.CRASHED, error.message)
+        return Failed(Outcome.CRASHED, say("it ends the program: {text}", text=error.message))
+    return Failed(Outcome.CRASHED, error.message)
 
 
-def _absent(message: str, what: str, several: Mapping[str, Several]) -> Failed:
+def _absent(message: str, what: str, returns: Mapping[str, Returns]) -> Failed:
     """A place where nothing is: a template that returns nothing, or fewer values than are due."""
     gone = _GONE.search(message)
     if gone is None:
-        return Failed(Grade.CRASHED, message)
+        return Failed(Outcome.CRASHED, message)
     root, path, kind, part = gone.groups()
     if kind == "NoneType" and part.startswith("[") and "'" not in part:
-        return Failed(Grade.NOT_ATTEMPTED, say("{what} is missing: None was returned", what=what))
-    function, values = several.get(root, ("", {}))
+        return Failed(Outcome.NOT_ATTEMPTED, say("{what} is missing: None was returned", what=what))
+    function, values = returns.get(root, ("", {}))
     if path == part in values and kind.rstrip("0123456789") in _SINGLE:
         first = next(iter(values.values()))
-        return Failed(Grade.WRONG, say("{function} returns a single value; it should return several, of which "
-                                       "{first} is the first", function=function, first=first))  # fmt: skip
+        return Failed(Outcome.WRONG, say("{function} returns a single value; it should return several, of which "
+                                         "{first} is the first", function=function, first=first))  # fmt: skip
     if path == part in values and kind in ("tuple", "list"):
         missing = say("{function} returns too few values: {what} is missing", function=function, what=values[part])
-        return Failed(Grade.WRONG, missing)
-    return Failed(Grade.CRASHED, say("{what} is missing: {kind} has no {part}", what=what, kind=kind, part=part))
+        return Failed(Outcome.WRONG, missing)
+    return Failed(Outcome.CRASHED, say("{what} is missing: {kind} has no {part}", what=what, kind=kind, part=part))
 
 
 def called(name: str, place: str = "") -> str:
@@ -78,7 +79,7 @@ def called(name: str, place: str = "") -> str:
 def plain_array(value: Any, what: str) -> Array:
     """A number or an array of real numbers as an array; raises Failed for anything else."""
     if value is None:
-        raise Failed(Grade.NOT_ATTEMPTED, say("{what} is None", what=what))
+        raise Failed(Outcome.NOT_ATTEMPTED, say("{what} is None", what=what))
     if type(value) in (float, int):
         return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
@@ -89,4 +90,4 @@ def plain_array(value: Any, what: str) -> Array:
         kind = say("an array of dtype {dtype}", dtype=value.dtype)
     else:
         kind = say("a {type}", type=type(value).__name__)
-    raise Failed(Grade.WRONG, say("{what} is {kind}; it should be an array of numbers", what=what, kind=kind))
+    raise Failed(Outcome.WRONG, say("{what} is {kind}; it should be an array of numbers", what=what, kind=kind))
