@@ -55,21 +55,25 @@ def _frames(graph: Diagram, tables: Sequence[Table], signs: Signs) -> Iterator[S
 def _event(headers: Sequence[str], row: Sequence[str | Expression], signs: Signs) -> Event:
     """Read off a row: x̄ in its second column is an adjoint, ẋ in its first one a tangent, and x a value."""
     first, second = row[:2]
+    shown = _shown(headers, row, signs)
     if isinstance(second, Symbol) and second.adjoint:
-        return Event(second.name, ADJOINT, f"{signs.write(second)} = {_shown(headers, row, signs)}", _name(first))
+        return Event(second.name, ADJOINT, signs.write(second) + shown, _name(first))
     if isinstance(first, Symbol) and first.tangent:
-        return Event(first.name, TANGENT, f"{signs.write(first)} = {_shown(headers, row, signs)}")
-    return Event(_name(first), VALUE, _shown(headers, row, signs))
+        return Event(first.name, TANGENT, signs.write(first) + shown)
+    return Event(_name(first), VALUE, shown.removeprefix(EQUALS).removeprefix(IS))
+
+
+EQUALS, IS = " = ", ": "
 
 
 def _shown(headers: Sequence[str], row: Sequence[str | Expression], signs: Signs) -> str:
-    """The numbers of a row; of an array its shape."""
+    """What is said of a name: the numbers of its row, or the shape of its array."""
     entries = dict(zip(headers, row, strict=True))
     if say("shape") in entries and entries[say("shape")] != say("number"):
-        return str(entries[say("shape")])
+        return IS + say("shape {shape}", shape=entries[say("shape")])
     numbers = (say("value"), say("values"))
     wanted = (entry for header, entry in zip(headers, row, strict=True) if header in numbers or "∂" in header)
-    return ", ".join(signs.write(each) if isinstance(each, Number) else str(each) for each in wanted)
+    return EQUALS + ", ".join(signs.write(each) if isinstance(each, Number) else str(each) for each in wanted)
 
 
 def _name(entry: str | Expression) -> str:

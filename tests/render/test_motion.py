@@ -175,7 +175,7 @@ def test_a_program_of_arrays_moves_too():
     trace = opcheck.trace(loss, at={"w": [[1.0, 2.0]], "x": [[3.0], [4.0]]})
     graphs = motion.diagrams(motion_of(trace.page(moves=True).step).frames)
     assert graphs[-1].boxes[-1].details[0] == "121"
-    assert graphs[-1].boxes[0].details[2] == "v̄₋₁ = 1×2"
+    assert graphs[-1].boxes[0].details[2] == "v̄₋₁: shape 1×2"
 
 
 # --- other formats --------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def tangent(trace: ArrayTrace, id: int, tangents: Sequence[Any]) -> str:
     """The tangent of a line, in the tangents of its arguments; `tangents` are the numbers of all."""
     node = trace.nodes[id]
     if node.rule is None:
-        return write(Symbol(node.label, tangent=True))
+        return write(constant(tangents[id]))
     if node.rule is ITEM:
         (bundle,) = node.args
         text, outputs = tangent(trace, bundle, tangents), tangents[bundle]

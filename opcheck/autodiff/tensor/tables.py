@@ -190,7 +190,7 @@ def boxes(trace: ArrayTrace) -> Boxes:
         role = "input" if trace.nodes[id].label else "output" if id in trace.outputs else ""
         args = tuple(each for arg in trace.nodes[id].args for each in lines_of(trace, arg))
         value = trace.nodes[id].value
-        detail = shape(value) if value.size > 1 else number_text(value.reshape(-1)[0]) if value.size else shape(value)
+        detail = number_text(value.reshape(-1)[0]) if value.size == 1 else say("shape {shape}", shape=shape(value))
         found[id] = Box(f"{called(trace, id).name} = {computes(trace, id)}", (detail,), args, role)
     return found
 

@@ -147,7 +147,8 @@ def constant(value: Any) -> Expression:
     if np.ndim(value) == 0:
         return Number(as_fraction(float(value)))
     if np.ndim(value) == 1 and len(value) <= FEW:
-        return Symbol(f"[{', '.join(map(number_text, value))}]")
+        is_mask = np.asarray(value).dtype.kind == "b"
+        return Symbol(f"[{', '.join(map(str if is_mask else number_text, value))}]")
     sizes = shape_text(np.shape(value))
     for alike, name in ((0, "zeros"), (1, "ones")):
         if np.size(value) and (np.asarray(value) == alike).all():
