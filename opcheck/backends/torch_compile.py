@@ -3,7 +3,8 @@
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from opcheck.backends.base import NoCounterpart, Outputs
@@ -13,22 +14,33 @@ from opcheck.language import say
 from opcheck.spec import Array, Case, Op
 
 
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """torch logs a traceback of what it raises as well, of what it refuses, and of backward passes."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 class CompiledSession(TensorSession):
     """A compiled backward pass frees what it read, so each gradient is of a call of its own, and there is no second."""
 
     keeps_graph = False
 
     def attempt(self) -> None:
-        logger = logging.getLogger("torch._subclasses.fake_tensor")  # it logs a traceback of what torch refuses
-        level = logger.level
-        logger.setLevel(logging.CRITICAL)
-        try:
+        with unlogged():
             super().attempt()
-        finally:
-            logger.setLevel(level)
+
+    def results(self) -> dict[str, Any]:
+        with unlogged():
+            return super().results()
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
-        found = super().vjp(cotangent)
+        with unlogged():
+            found = super().vjp(cotangent)
         self._results = None
         return found
 

@@ -43,6 +43,7 @@ class Deviation:
     answer: str = ""
     messages: tuple[str, ...] = ()
     issue: str = ""
+    processor: str = ""
 
     def covers(self, verdict: Verdict, backend: str, version: str) -> bool:
         """Whether a failure is this deviation, unchanged: where its condition says, and with its answer."""
@@ -135,13 +136,14 @@ def page() -> str:
     ]
     for each in every():
         names = ", ".join(f"`{name}`" for name in each.operators)
+        library = f"{each.backend} {each.versions}" + (f" with {each.processor}" if each.processor else "")
         lines += [
             "",
             f"## {each.name}",
             "",
             each.summary,
             "",
-            f"- {each.backend} {each.versions}, {names}, where `{each.condition}`",
+            f"- {library}, {names}, where `{each.condition}`",
             f"- {each.element} {'must be' if each.exact == 'refused' else 'is exactly'} {each.exact}; "
             f"observed: {each.observed}; "
             + "; ".join(
