@@ -29,10 +29,7 @@ class TensorSections(Sections):
         trace = self.trace
         blocks = tables.values_table(trace, options.everything)
         if not self.is_scalar:
-            shapes = ", ".join(tables.shape(trace.nodes[id].value) for id in trace.outputs)
-            told = say("The outputs have the shapes {shapes}. (Modes and gradients are shown for one number.)",
-                       shapes=shapes)  # fmt: skip
-            return [*blocks, Prose(told, "note")]
+            return [*blocks, Prose(self.why_no_sweeps(), "note")]
         if options.mode != "reverse" and trace.tracked:
             blocks += tables.tangents_table(trace, options.everything)
         if options.mode != "forward" and trace.tracked:
@@ -41,6 +38,14 @@ class TensorSections(Sections):
             blocks += tables.adjoints_table(trace, options.seed, options.everything)
         return [*blocks, *tables.legend(blocks)]
 
+    def why_no_sweeps(self) -> str:
+        shapes = [tables.shape(self.trace.nodes[id].value) for id in self.trace.outputs]
+        if len(shapes) == 1:
+            return say("The output has the shape {shape}: modes and gradients are shown for one number, and --jacobian "
+                       "shows the derivatives of an array.", shape=shapes[0])  # fmt: skip
+        return say("The outputs have the shapes {shapes}. (Modes and gradients are shown for one number.)",
+                   shapes=", ".join(shapes))  # fmt: skip
+
     def gradients(self) -> list[Block]:
         return [tables.gradients_table(self.trace)] if self.is_scalar else []
 
@@ -48,6 +53,7 @@ class TensorSections(Sections):
         trace, blocks = self.trace, list[Block]()
         if options.jacobian:
             blocks += [self.jacobian(name) for name in trace.tracked]
+            blocks.append(self.cost())
         if options.hessian:
             blocks.append(self.hessian())
         if options.hvp is not None:
@@ -65,6 +71,14 @@ class TensorSections(Sections):
             say("Jacobian"), len(rows), len(columns), say("in Python, .jacobian({name}) returns it", name=repr(name))
         )
         return tables.matrix(say("Jacobian"), rows, columns, trace.jacobian(name))
+
+    def cost(self) -> Block:
+        """The sweeps that all Jacobians together need by either mode."""
+        into = sum(self.trace.read(self.trace.inputs[name]).size for name in self.trace.tracked)
+        out = self.trace.read(self.trace.outputs[0]).size
+        told = say("sweeps that it costs: {m} in forward mode (one an element of an input), {n} in reverse mode "
+                   "(one an element of the output)", m=into, n=out)  # fmt: skip
+        return Prose(told, "note")
 
     def hessian(self) -> Block:
         trace = self.trace

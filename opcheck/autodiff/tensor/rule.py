@@ -43,6 +43,8 @@ def fitted(g: Any, shape: Shape) -> Any:
     """`g` summed over the axes along which an argument of that shape was repeated."""
     if g.shape == shape:
         return g
+    if not shape:
+        return g.sum()
     extra = g.ndim - len(shape)
     axes = (*range(extra), *(k + extra for k, n in enumerate(shape) if n == 1 and g.shape[k + extra] != 1))
     return reshaped(g.sum(axis=axes, keepdims=not extra), shape)

@@ -9,6 +9,7 @@ import numpy as np
 from opcheck.autodiff.drawing import Boxes
 from opcheck.autodiff.scalar.tables import Row, elided
 from opcheck.autodiff.tensor.formulas import called, computes, shares, tangent, through
+from opcheck.autodiff.tensor.remarks import remarks
 from opcheck.autodiff.tensor.trace import ArrayTrace
 from opcheck.autodiff.tensor.written import FEW, number_text, shape_text, write
 from opcheck.language import say
@@ -18,7 +19,7 @@ from opcheck.tracing.arithmetic import as_fraction
 
 def heading(trace: ArrayTrace) -> list[Block]:
     inputs = ", ".join(f"{name} {shape(trace.nodes[id].value)}" for name, id in trace.inputs.items())
-    return [Prose(f"{trace.title}   {inputs}", "title")]
+    return [Prose(f"{trace.title}   {inputs}", "title"), *(Prose(each, "note") for each in remarks(trace))]
 
 
 def evaluation(trace: ArrayTrace, everything: bool = False) -> Step:

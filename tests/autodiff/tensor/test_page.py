@@ -33,6 +33,7 @@ def test_a_product_with_a_direction():
 def test_a_jacobian_names_its_rows_and_columns():
     text = printed(opcheck.trace(lambda x: x[0] * x, at={"x": np.array([2.0, 3.0])}), jacobian=True)
     assert "x[0] x[1] ──── ──── ──── f[0] 4 0 f[1] 3 2" in text
+    assert "2 in forward mode (one an element of an input), 2 in reverse mode (one an element of the output)" in text
 
 
 def test_what_is_too_large_to_be_read_is_refused():
@@ -54,3 +55,22 @@ def test_a_wrong_second_derivative_is_seen(monkeypatch):
     """An operator whose VJP is taken for constant: its Hessian is 0 instead of what torch has."""
     monkeypatch.setattr(operators, "vjp_tangent", lambda *args: {})
     assert trace().page(hvp={"x": np.ones((1, 2))}, check=True).differs
+
+
+def test_a_nan_says_where_it_was_born():
+    text = printed(opcheck.trace(lambda x: (np.log(x) * 2).sum(), at={"x": np.array([[1.0, -1.0], [0.0, 2.0]])}))
+    assert "v₁ is NaN at [0, 1], from finite numbers (2 such places in all): ln(v₀)" in text
+    assert text.count("from finite numbers") == 1  # what follows from it says nothing
+    assert "v₂ is ∞, from finite numbers: 1/v₁" in printed(
+        opcheck.trace(lambda x: 1 / x.sum(), at={"x": np.array([1.0, -1.0])})
+    )
+
+
+def test_an_input_that_is_not_used_is_told():
+    text = printed(opcheck.trace(lambda x, y: x.sum(), at={"x": np.ones(2), "y": np.ones(3)}))
+    assert "y is not used: every derivative by it is 0" in text
+
+
+def test_an_array_has_no_sweeps_but_a_jacobian():
+    text = printed(opcheck.trace(lambda x: x * 2, at={"x": np.ones(3)}))
+    assert "The output has the shape 3: modes and gradients are shown for one number, and --jacobian" in text
