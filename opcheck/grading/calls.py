@@ -211,14 +211,14 @@ class Script:
         except Failed as error:
             return error
         layout = wanted.reading.layout
-        due = layout.give(np.empty(wanted.shape)).shape
+        due = layout.give(np.zeros(wanted.shape)).shape
         if array.shape != due:
             made.misshaped[name] = say(
                 "{what} has shape {got}; it should be {due}", what=what, got=array.shape, due=due
             )
         if wanted.real and array.dtype.kind != "f":
             made.mistyped[name] = say("{what} has dtype {got}; it should hold real numbers", what=what, got=array.dtype)
-        return layout.take(array) if array.ndim == len(due) else array
+        return layout.take(array) if array.ndim == len(due) else array / layout.by
 
     def _renamed(self, step: Call | Set) -> Call | Set:
         if isinstance(step, Set):

@@ -66,7 +66,7 @@ def _absent(message: str, what: str, returns: Mapping[str, Returns]) -> Failed:
     if path == part in values and kind in ("tuple", "list"):
         missing = say("{function} returns too few values: {what} is missing", function=function, what=values[part])
         return Failed(Outcome.WRONG, missing)
-    return Failed(Outcome.CRASHED, say("{what} is missing: {kind} has no {part}", what=what, kind=kind, part=part))
+    return Failed(Outcome.WRONG, say("{what} is missing: {kind} has no {part}", what=what, kind=kind, part=part))
 
 
 def called(name: str, place: str = "") -> str:

@@ -151,3 +151,19 @@ def test_a_function_that_forgets_one_of_the_values_it_returns_is_told_so(op, old
     wrong = [check for check in result.checks if check.outcome is not Outcome.RIGHT]
     assert {(check.outcome, check.message) for check in wrong} == {(Outcome.WRONG, message)}
     assert part(result, "vjp") in wrong
+
+
+def test_a_wrong_rank_is_not_taken_for_a_wrong_scale():
+    """In this convention gradients are divided by the batch size: a bias gradient of the wrong rank is divided once."""
+    asked = assignment("linear", convention="coursera")
+    check = part(graded(solution("coursera").replace("keepdims=True) / m", "keepdims=False) / m"), asked), "vjp")
+    assert (check.outcome, check.mistakes) == (Outcome.WRONG, ())
+    assert check.message.startswith("the gradient of bias has shape (")
+
+
+def test_a_gradient_under_another_name_is_wrong_and_no_crash():
+    code = solution("cmu").replace("self.dLdW = dLdZ.T", "self.dW = dLdZ.T")
+    check = part(graded(code, assignment("linear", convention="cmu")), "vjp")
+    assert (check.outcome, check.message) == (
+        Outcome.WRONG, "the gradient of weight is missing: Linear has no .dLdW"
+    )  # fmt: skip

@@ -9,10 +9,14 @@ from opcheck.spec import Array
 
 
 class Layout(NamedTuple):
-    """A pair of inverse functions: `give` makes the convention's array, `take` makes torch's again."""
+    """A pair of inverse functions: `give` makes the convention's array, `take` makes torch's again.
+
+    `by` is what it multiplies the numbers by, which can be undone even where `take` cannot be: at another rank.
+    """
 
     give: Callable[[Array], Array]
     take: Callable[[Array], Array]
+    by: float = 1.0
 
 
 def _axes(*order: int) -> Layout:
@@ -45,4 +49,4 @@ FLATTENED = Layout(lambda a: _HALVES.give(a) if a.ndim == 2 else a, lambda a: _H
 
 def scaled(by: float, layout: Layout = SAME) -> Layout:
     """The convention's array is `by` times torch's: gradients that are divided by the batch size, say."""
-    return Layout(lambda a: layout.give(a) * by, lambda a: layout.take(a) / by)
+    return Layout(lambda a: layout.give(a) * by, lambda a: layout.take(a) / by, layout.by * by)
