@@ -5,7 +5,7 @@ from typing import Any
 
 from opcheck import catalog
 from opcheck.grading import conventions
-from opcheck.grading.assignment import FEEDBACK, Assignment, entry_of, parse, usual_points
+from opcheck.grading.assignment import FEEDBACK, PARTS, Assignment, entry_of, parse, usual_points
 from opcheck.grading.conventions import Convention
 from opcheck.grading.scope import Scope
 from opcheck.language import say
@@ -36,6 +36,7 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
         "memory = 2048  # MiB",
         "output = 64  # KiB of what is printed",
     ]
+    lines += ["", f"# points are for {', '.join(PARTS).replace('vjp', 'vjp (gradients)')}"]
     for name in ops:
         lines += _scaffolded(catalog.get(name), chosen)
     return "\n".join(lines) + "\n"

@@ -58,7 +58,7 @@ def _said(check: Check) -> object:
 def _section(checks: Sequence[Check]) -> Step:
     """What is said about one check, or about several at once."""
     check = checks[0]
-    names = ", ".join([wording.name(check), *(clean.line(each.part) for each in checks[1:])])
+    names = ", ".join([wording.name(check), *map(wording.part, checks[1:])])
     if len({each.question for each in checks}) > 1:
         names = say("{n} checks", n=len(checks))
     blocks: list[Block] = [*map(Prose, wording.paragraphs(check))]

@@ -28,8 +28,16 @@ def score(result: Result) -> str:
 
 
 def name(check: Check) -> str:
-    """ "conv2d, vjp"."""
-    return clean.line(f"{check.question}, {check.part}")
+    """ "conv2d, gradients"."""
+    return f"{clean.line(check.question)}, {part(check)}"
+
+
+def part(check: Check) -> str:
+    """The part as students call it: not all have heard of a vector-Jacobian product."""
+    kind, _, of = check.part.partition(":")
+    if kind != "vjp":
+        return clean.line(check.part)
+    return say("gradient of {name}", name=of) if of else say("gradients")
 
 
 def outcome(check: Check) -> str:

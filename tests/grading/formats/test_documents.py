@@ -151,7 +151,7 @@ def test_autolabs_last_line_is_ours_whatever_the_student_prints(result):
 def test_text_of_one_submission():
     text = one("text", examples.result())
     assert text.startswith("ada: 4.5 of 10 points\n")
-    assert "linear, vjp      2.5 of 2.5  right (hidden)" in text
+    assert "linear, gradients  2.5 of 2.5  right (hidden)" in text
     assert "conv2d, forward: wrong\n\ny[0,0] is wrong: the kernel is flipped\n" in text
     assert text.endswith("Note: it printed 3 lines\nNote: --seed 7 draws the same inputs again")
     assert max(map(len, text.splitlines())) <= 80
@@ -161,7 +161,10 @@ def test_checks_of_which_a_sentence_tells_all_are_told_together():
     absent, unread = Outcome.NOT_ATTEMPTED, Outcome.DOES_NOT_LOAD
     checks = [Check(name, each, absent, 1, 0, "output is None") for name in ("a", "b") for each in ("forward", "vjp")]
     text = one("text", Result("ada", "ada.py", tuple(checks), 1))
-    assert "a, forward, vjp: not attempted  output is None\nb, forward, vjp: not attempted  output is None\n" in text
+    assert (
+        "a, forward, gradients: not attempted  output is None\nb, forward, gradients: not attempted  output is None\n"
+        in text
+    )
     checks = [replace(check, outcome=unread, message="it is not Python") for check in checks]
     text = one("text", Result("ada", "ada.py", tuple(checks), 1))
     assert "4 checks: does not load  it is not Python" in text and text.count("it is not Python") == 1
