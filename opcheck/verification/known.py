@@ -86,6 +86,8 @@ def described(trial: Trial, claim: str) -> dict[str, Any]:
     return {
         "shapes": {**outputs, **{name: array.shape for name, array in case.arrays.items()}},
         "arrays": case.arrays,
+        "cotangent": trial.cotangent,
+        "tangents": trial.tangents,
         "params": params,
         "given": case.params,
         "dtype": trial.dtype,
