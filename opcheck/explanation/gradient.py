@@ -31,7 +31,7 @@ def gradient_steps(
     sweep = Sweep(calculation, g, shown)
     unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything)
     symbol = op.output(calculation.main_output).symbol
-    blocks: list[Block] = [Prose(_meaning(symbol, shape, default=upstream is None), "note")]
+    blocks: list[Block] = [Prose(_default_meaning(symbol, shape) if upstream is None else meaning(symbol), "note")]
     for name in names:
         blocks.append(_gradient_of(calculation, name, g, sweep, unfolded, cell, everything))
     return blocks
@@ -61,15 +61,18 @@ def differentiable(calculation: Calculation) -> list[str]:
     return names
 
 
-def _meaning(symbol: str, shape: Shape, default: bool) -> str:
+def meaning(symbol: str) -> str:
     """What the upstream gradient is, in a sentence."""
+    return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=barred(symbol), y=symbol)
+
+
+def _default_meaning(symbol: str, shape: Shape) -> str:
+    """What it is where none was given."""
     bar = barred(symbol)
-    if not shape and default:
+    if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
-    if default:
-        return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two places look alike "
-                   "(--upstream)", bar=bar, y=symbol)  # fmt: skip
-    return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=bar, y=symbol)
+    return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two places look alike "
+               "(--upstream)", bar=bar, y=symbol)  # fmt: skip
 
 
 def _shown(shape: Shape, cell: Shape | None, everything: bool) -> list[Shape]:

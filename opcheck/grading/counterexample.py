@@ -7,7 +7,9 @@ import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.explanation import explain
+from opcheck.explanation.gradient import meaning
 from opcheck.explanation.grids import draw
+from opcheck.explanation.unfold import barred
 from opcheck.grading.parts import Finding, in_reals
 from opcheck.grading.replies import Failed
 from opcheck.grading.sizes import cut, sizes
@@ -110,9 +112,11 @@ def shown(student: Student, found: Smallest) -> list[Block]:
     title = say("The smallest case that fails: {call}", call=call) if found.searched else ""
     blocks: list[Block] = [Prose(title or say("A case that fails: {call}", call=call))]
     arrays = {op.input(name).symbol: array for name, array in trial.case.arrays.items()}
-    if gradient:
-        arrays |= {op.output(name).symbol + "̄": each for name, each in trial.cotangent.items()}
+    upstream = gradient and student.question.entry.upstream
+    symbols = {name: op.output(name).symbol for name in trial.cotangent} if upstream else {}
+    arrays |= {barred(symbol): trial.cotangent[name] for name, symbol in symbols.items()}
     blocks += _row(arrays, ())
+    blocks += [Prose(meaning(symbol), "note") for symbol in symbols.values()]
     if verdict.name and verdict.claim != "repeat":
         made = student.made(trial.case, trial.cotangent if gradient else None)
         got = (made.gradients if gradient else made.outputs).get(verdict.name)
