@@ -25,7 +25,7 @@ def judge(line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple
     try:
         answer = answers.read(line)
     except Refused as error:
-        return Judged(False, f"{error}.", read=False)
+        return Judged(False, _spoken(error), read=False)
     if isinstance(answer, str) and not isinstance(wanted, str):
         return Judged(False, _form(wanted), read=False)
     match answers.compare(answer, wanted, decimals):
@@ -40,6 +40,12 @@ def judge(line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple
         case Match.ROUNDED:
             return Judged(False, _rounding(decimals))
     return Judged(False, _what_went_wrong(answer, wanted, decimals, slips))
+
+
+def _spoken(error: Refused) -> str:
+    """A refusal as sentences; its parts begin with small letters, since elsewhere they follow "opcheck:"."""
+    parts = (error.rule, error.got and say("Got {got}", got=error.got), error.fix)
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
 
 
 def making(op: Op, mistake: Mistake) -> Op:

@@ -175,7 +175,7 @@ KNOWN = "Not yet. A known mistake gives this. "
             "[[23, 36]]",
             KNOWN + "The weight was not transposed: its rows belong to the outputs, so the product is x @ w.T.",
         ),
-        ("[[21, x]]", "this is no number. Got 'x'. write 0.25, 1/4 or 2.5e-1."),
+        ("[[21, x]]", "This is no number. Got 'x'. Write 0.25, 1/4 or 2.5e-1."),
         ("h", "markdown: Row times row."),
     ],
 )
