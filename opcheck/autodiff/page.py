@@ -12,6 +12,7 @@ from opcheck.language import say
 from opcheck.steps import Block, Prose, Step
 
 NO_BREAK = "\u00a0"
+CROSSING, MOST_CROSSINGS = "┼", 6
 
 
 class Options(NamedTuple):
@@ -92,8 +93,11 @@ def untracked(trace: Traced) -> list[Block]:
 
 def drawn(trace: Traced, room: int) -> list[Block]:
     """The graph as text, where it stays readable and the page has room for it."""
-    text = text_or_none(trace.boxes()) if room else None
-    if text is None or max(map(len, text.splitlines())) > room:
+    if not room or not trace.boxes():
         return []
+    text = text_or_none(trace.boxes())
+    if text is None or max(map(len, text.splitlines())) > room or text.count(CROSSING) > MOST_CROSSINGS:
+        told = say("the computational graph is not readable in this width: --graph svg -o graph.svg draws it")
+        return [Prose(told, "hint")]
     lines = tuple(Prose(line.replace(" ", NO_BREAK), "drawing") for line in text.splitlines())
     return [Step(say("computational graph"), lines)]

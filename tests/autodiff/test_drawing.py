@@ -12,6 +12,7 @@ import opcheck
 from opcheck import reference as F  # noqa: N812
 from opcheck.autodiff.scalar.expression import parse
 from opcheck.render.layers import layers
+from opcheck.steps import Prose, Step
 from tests.autodiff.scalar import expressions
 
 LECTURE = """\
@@ -98,6 +99,17 @@ def test_what_is_too_large_for_text_says_what_to_do():
 
     with pytest.raises(opcheck.Refused, match=r"too large to be readable as text: 61 nodes.*--graph svg -o graph.svg"):
         opcheck.trace(large, at={"x": 1.0}).draw("text")
+
+
+def test_a_page_shows_no_tangle_and_says_what_draws_it():
+    def tangled(x, y):
+        return sum(x**k * y for k in range(4))
+
+    blocks = opcheck.trace(tangled, at={"x": 2.0, "y": 3.0}).page(room=80).step.blocks
+    assert [block.text for block in blocks if isinstance(block, Prose) and "--graph svg" in block.text]
+    assert not any(isinstance(block, Step) for block in blocks)
+    assert any(isinstance(block, Step) for block in lecture().page(room=80).step.blocks)
+    assert not any(isinstance(block, Step) for block in lecture().page(room=30).step.blocks)
 
 
 def test_an_unknown_notation():
