@@ -62,3 +62,11 @@ def test_names_in_a_sentence_are_mathematics(text, tex):
 def test_many_inputs_share_a_line():
     _, inputs, *_ = render(TRACES["numbers"]().page().step, "text").splitlines()
     assert inputs == "a = 1, b = 2, x1 = 2, c = −3, d = 0.5"
+
+
+def test_a_name_in_a_formula_is_spelled_as_it_is_in_its_own_column():
+    page = TRACES["arrays"]().page(mode="reverse").step
+    plain, ascii = (render(page, "text", width=300, **{style: True}) for style in ("plain", "ascii"))
+    assert "adjoint: adjoint of v2" in plain
+    assert "where(v1 is at least 0.5, adjoint of v2, 0)" in plain
+    assert "where(v1 >= 0.5, v2_bar, 0)" in ascii
