@@ -119,12 +119,15 @@ def fitted(x: Array, shape: tuple[int, ...]) -> Array:
 
 
 class MeanSquares(LossRounding):
-    """w * (x - t)^2: one rounding for the difference counts twice, one each for the square and the weight."""
+    """w * (x - t)^2: one rounding for the difference counts twice, one each for the square and the weight.
+
+    A square that underflows is multiplied by the weight afterwards, and its error with it.
+    """
 
     def each(self, op: Op, p: Params, f: Format, arrays: dict[str, Array]) -> dict[str, tuple[Array, Array]]:
         d, w = np.abs(arrays["input"] - arrays["target"]), np.abs(arrays.get("weight", np.ones(())))
         square, slope = w * d * d, 2 * w * d
-        pairs = {"": (f.relative(5) * square + f.eta, square)}
+        pairs = {"": (f.relative(5) * square + (1 + w) * f.eta, square)}
         pairs |= {name: (f.relative(4) * slope, slope) for name in ("input", "target")}
         return {**pairs, "weight": (f.relative(4) * d * d, d * d)}
 
@@ -140,7 +143,7 @@ class BinaryCrossEntropyRounding(LossRounding):
         slope = w * np.abs(x - t) / np.maximum(x * (1 - x), 1e-12)
         by_target = w * (np.abs(np.log(x)) + np.abs(np.log1p(-x)))  # the gradient is not held at 100
         return {
-            "": (w * error + f.eta, w * size),
+            "": (w * error + (1 + w) * f.eta, w * size),
             "input": (f.relative(8) * slope, slope),
             "target": (f.relative(C_LOG + 4) * by_target + w * f.relative(2), by_target),
             "weight": (error, size),

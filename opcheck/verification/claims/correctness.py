@@ -153,7 +153,7 @@ def undecided(check: Check) -> dict[str, Array]:
     free = {}
     finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
     definition = Definition(check.op, check.trial.case)
-    by_definition, overflowed = definition.outputs(), definition.overflowed(check.f.largest)
+    by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest)
     for name, expected in check.expected.items():
         other = by_definition.get(
             name, expected
@@ -162,6 +162,6 @@ def undecided(check: Check) -> dict[str, Array]:
         free[name] = (finite != np.isfinite(other)) | (
             ~finite & (expected != other) & ~(np.isnan(expected) & np.isnan(other))
         )
-        # an overflow on the way, which may meet an infinity: what comes out depends on the way
-        free[name] = free[name] | (~finite & (finite_inputs | overflowed.get(name, False)))
+        # an overflow on the way, which may meet an infinity, or padding times one: what comes out depends on the way
+        free[name] = free[name] | (~finite & (finite_inputs | by_the_way.get(name, False)))
     return free

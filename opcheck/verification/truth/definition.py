@@ -103,8 +103,10 @@ class Definition:
             for name, row in nodes.items()
         }
 
-    def overflowed(self, largest: float) -> dict[str, Array]:
-        """Which output elements depend on finite numbers that became larger than `largest`."""
+    def undecided(self, largest: float) -> dict[str, Array]:
+        """Which output elements depend on the way they are computed: on finite numbers that became larger than
+        `largest`, or on padding times a number that is not finite, which one may compute (NaN) or leave out."""
+        recorded = self.tape.nodes
 
         def leaf(node: Node) -> tuple[float, bool]:
             return float(node.value), False
@@ -112,8 +114,10 @@ class Definition:
         def apply(node: Node, args: list[tuple[float, bool]]) -> tuple[float, bool]:
             numbers = [number for number, _ in args]
             value = float(FLOATS.functions[node.op](*numbers))
-            here = not abs(value) <= largest and all(abs(number) <= largest for number in numbers)
-            return value, here or any(over for _, over in args)
+            finite = all(abs(number) <= largest for number in numbers)
+            here = not abs(value) <= largest and finite
+            here |= not finite and node.op == "mul" and any(recorded[id].op == "padding" for id in node.args)
+            return value, here or any(way for _, way in args)
 
         nodes = {
             name: [self.node(name, at) for at in places(shape)]

@@ -63,3 +63,17 @@ def test_an_overflow_that_meets_an_infinity_leaves_the_answer_open(dtype, square
 
     check = Check(op, Trial(case, dtype, "special"), backend(Unaffected(op)))
     assert [finding.verdict for finding in correctness.numbers(check)] == [None]
+
+
+def test_a_square_that_underflows_is_weighted_afterwards():
+    """In float16 the square of 6.6e-4 has three digits, and the weight multiplies what the others were."""
+
+    def mse_loss(input, target, weight, reduction):
+        difference = input - target
+        return weight * (difference * difference)
+
+    arrays = {"input": np.array([2.0**-24]), "target": np.array([11024 * 2.0**-24]), "weight": np.array([3.62305])}
+    case = Case("mse_loss", arrays, {"reduction": "none"})
+    check = Check(catalog.get("mse_loss"), Trial(case, "float16", "special"), backend(mse_loss))
+    (found,) = correctness.numbers(check)
+    assert found.verdict is None and 0 < found.ratio < 1
