@@ -25,7 +25,9 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
 )
 @click.argument("what")
 @click.argument("more", nargs=-1, metavar="")
-@click.option("--at", "at", multiple=True, metavar="X=2,Y=5", help="The inputs; an array is given as explain takes it.")
+@click.option(
+    "--at", "at", multiple=True, metavar="X=2,Y=5", help="The inputs, also 1/3 or pi/2; an array as explain takes it."
+)
 @click.option("--mode", type=click.Choice(MODES), default="both", help="Which sweeps to show.  [default: both]")
 @click.option("--wrt", metavar="X,Y", help="The inputs to differentiate by; the others are not tracked.")
 @click.option("--step", is_flag=True, help="One step a line, in the order of execution, instead of tables.")

@@ -39,11 +39,14 @@ def _frames(graph: Diagram, tables: Sequence[Table], signs: Signs) -> Iterator[S
     """One for each row: what is known so far, with the node and the edges that the row is about marked."""
     place = {box.title.partition(" = ")[0]: k for k, box in enumerate(graph.boxes)}
     boxes = [box._replace(details=("", "", "")) for box in graph.boxes]
+    sweeps = sum(_event(table.headers, table.rows[0], signs).line == TANGENT for table in tables if table.rows)
     for table in tables:
         for k, row in enumerate(table.rows):
             event = _event(table.headers, row, signs)
             if k == 0 and event.line != VALUE:  # a sweep begins with no tangents, with no adjoints
                 boxes = [_with(box, event.line, "") for box in boxes]
+            if k == 0 and event.line == ADJOINT and sweeps > 1:  # the last tangents are those of one sweep of several
+                boxes = [_with(box, TANGENT, "") for box in boxes]
             node, source = place[event.node], place.get(event.source)
             boxes[node] = _with(boxes[node], event.line, event.text)
             forwards = [(arg, node) for arg in boxes[node].args]

@@ -93,8 +93,10 @@ class _Writer:
     def entry(self, entry: str | Expression) -> str:
         return entry if isinstance(entry, str) else self.math(self.notation.write(entry))
 
-    def is_number(self, entry: object) -> bool:
-        return isinstance(entry, Number)
+    def is_numeric(self, table: Table, column: int) -> bool:
+        """Whether a column holds nothing but numbers, which then stand to the right."""
+        entries = [row[column] for row in table.rows]
+        return all(isinstance(each, Number) or not each for each in entries) and any(entries)
 
     def cell(self, cell: Cell) -> str:
         if cell.padding:

@@ -168,6 +168,13 @@ def test_a_trace_lights_up_forwards_and_then_backwards():
     assert [row[1] for row in lists[0].rows] == [str(k) for k in range(7)]
 
 
+def test_tangents_of_other_directions_do_not_stay_in_the_graph():
+    trace = opcheck.trace("x*y*z", at={"x": 2, "y": 3, "z": 5})
+    graphs = motion.diagrams(motion_of(trace.page(moves=True).step).frames)
+    shown = ["; ".join(filter(None, graph.boxes[-1].details)) for graph in graphs]
+    assert list(dict.fromkeys(shown)) == ["", "30", "30; v̇₂ = 15, 10", "30; v̇₂ = 6", "30; v̄₂ = 1"]
+
+
 def test_a_program_of_arrays_moves_too():
     def loss(w, x):
         return ((w @ x) ** 2).sum()
