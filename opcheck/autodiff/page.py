@@ -1,7 +1,7 @@
 """The whole page of a trace: evaluation, sweeps, matrices, graph and checks, as `opcheck trace` prints it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opcheck.autodiff.drawing import text_or_none
@@ -56,8 +56,8 @@ class Sections(ABC):
     def checks(self, options: Options) -> list[Check]:
         """The witnesses of what is shown."""
 
-    def hints(self) -> list[Block]:
-        """Where to read on."""
+    def hints(self, shown: Sequence[Block]) -> list[Block]:
+        """What the words of `shown` mean, and where to read on."""
         return []
 
 
@@ -77,7 +77,7 @@ def page(trace: Traced, options: Options) -> Page:
     blocks += untracked(trace) if options.mode == "forward" else sections.gradients()
     blocks += drawn(trace, options.room)
     blocks += sections.matrices(options)
-    blocks += sections.hints()
+    blocks += sections.hints(sweeps)
     found = sections.checks(options)
     blocks += [Prose(each.text, "note") for each in found]
     if found and not options.check:

@@ -1,6 +1,7 @@
 """The parts of the page of a tensor program. Its tables are in the order of execution: `step` changes nothing."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class TensorSections(Sections):
             for _ in range(options.passes):
                 trace.reverse(np.full(trace.value.shape, options.seed))
             blocks += tables.adjoints_table(trace, options.seed, options.everything)
-        return [*blocks, *tables.legend(blocks)]
+        return blocks
 
     def why_no_sweeps(self) -> str:
         shapes = [tables.shape(self.trace.nodes[id].value) for id in self.trace.outputs]
@@ -106,17 +107,17 @@ class TensorSections(Sections):
             found += hessian_checks(self.trace, v, options.check)
         return found
 
-    def hints(self) -> list[Block]:
+    def hints(self, shown: Sequence[Block]) -> list[Block]:
         operators = sorted({call.op.name for call in map(call_of, self.trace.nodes) if call})
         if not operators:
-            return []
+            return tables.legend(shown)
         names = ", ".join(f"opcheck explain {name} --grad" for name in operators)
         told = say(
             "The operators' rules ({op}.vjp is that of opcheck.reference.{op}), worked out on small numbers: {names}",
             op=operators[0],
             names=names,
         )
-        return [Prose(told, "hint")]
+        return [*tables.legend(shown), Prose(told, "hint")]
 
 
 def places(name: str, shape: tuple[int, ...]) -> list[str]:

@@ -278,9 +278,11 @@ def test_constants_and_settings_are_written_as_a_program_writes_them(function, l
     assert computes(trace, list(trace.names)[-1]) == line
 
 
-def test_words_that_no_program_uses_are_explained():
+@pytest.mark.parametrize("moves", [False, True])
+def test_words_that_no_program_uses_are_explained(moves):
     trace = opcheck.trace(lambda x: x[0] + x.max(), at={"x": np.ones(2)})
-    notes = [block.text for block in trace.page().step.blocks if isinstance(block, Prose) and block.kind == "note"]
+    blocks = trace.page(moves=moves).step.blocks
+    notes = [block.text for block in blocks if isinstance(block, Prose) and block.kind == "note"]
     assert notes[0] == "put(a, at=[…], shape=s) is an array of zeros of shape s with a added at these places."
     assert notes[1] == "first_max(a) is true at the maximum of a, at the first one of equals."
 
