@@ -3,6 +3,7 @@
 Exit codes: 0 all agree; 1 something differs; 2 wrong usage or bad input; 3 could not run; 4 internal error.
 """
 
+import contextlib
 import errno
 import importlib
 import importlib.util
@@ -111,7 +112,8 @@ def invoke(arguments: list[str]) -> int:
 
 
 def fail(message: str, code: int) -> int:
-    click.echo(say("opcheck: {message}", message=message), err=True)
+    with contextlib.suppress(BrokenPipeError):  # who does not read the message has the exit code
+        click.echo(say("opcheck: {message}", message=message), err=True)
     return code
 
 

@@ -58,6 +58,11 @@ def test_a_reader_who_has_seen_enough_is_no_error(arguments, reader, tmp_path):
     assert ran.stdout.count("\n") == (reader != "true")
 
 
+def test_an_error_that_nobody_reads_is_an_error_all_the_same():
+    ran = run("explain", "nonsense", redirected="2>&1 | true; exit ${PIPESTATUS[0]}")
+    assert (ran.returncode, ran.stderr) == (2, "")
+
+
 @pytest.mark.parametrize("arguments", [("learn",), ("learn", "3"), ("practice", "conv2d")])
 def test_where_there_is_no_home_nothing_is_kept_and_all_works(arguments, tmp_path):
     (tmp_path / "file").write_text("")
