@@ -75,6 +75,7 @@ def operator_command(op: Op) -> click.Command:
         params=[*own, *shared],
         callback=run,
         help=f"{op.summary}\n\n{op.formula}",
+        epilog=f"An ARRAY is {arrays.FORMS}. A VALUE of several numbers is 2,1.",
         context_settings={"token_normalize_func": lambda flag: flag.replace("_", "-")},  # --kernel_size is torch's name
     )
 

@@ -138,3 +138,9 @@ def test_a_flag_may_be_spelled_as_torch_spells_it():
     as_torch, as_unix = (run("explain", "max_pool2d", f"--{flag}", "2") for flag in ("kernel_size", "kernel-size"))
     assert as_torch.code == 0
     assert as_torch == as_unix
+
+
+def test_the_help_of_an_operator_says_how_values_are_written():
+    shown = " ".join(run("explain", "conv2d", "--help").out.split())
+    assert "An ARRAY is 4x4, [[1,2],[3,4]], @x.npy" in shown and shown.endswith("A VALUE of several numbers is 2,1.")
+    assert run("explain", "conv2d", "--input", "5x5", "--stride", "2,1").code == 0
