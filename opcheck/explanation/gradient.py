@@ -121,8 +121,9 @@ class Sweep:
         self.complete = small
 
     def read_by(self, symbol: str, at: Shape) -> set[tuple[str, Shape]]:
-        """The elements that the gradient of this one is computed from, or else those that decide where it goes: that of
-        a maximum is not computed from what is compared."""
+        """The elements that the gradient of this one is computed from, and those that decide where it goes: that of a
+        maximum is not computed from what is compared. Where there are none, itself: it decides that nothing goes there.
+        """
         adjoint = self.adjoints.get((symbol, at))
         read = leaves(self.tape, [adjoint.id]) if adjoint is not None else set()
         if any(label == symbol for label, _ in read):
@@ -131,7 +132,8 @@ class Sweep:
         reached_outputs = [t.id for (_, place), t in self.outputs.items() if not upstream or place in upstream]
         pieces = (id for id in reached(self.tape, reached_outputs) if _is_piecewise(self.tape.nodes[id]))
         compared = (leaves(self.tape, [id]) for id in pieces)
-        return read.union(*(each for each in compared if (symbol, at) in each))
+        found = read.union(*(each for each in compared if (symbol, at) in each))
+        return found or {(symbol, at)}
 
     def _name(self, adjoint: Tracer, label: str, at: Shape) -> None:
         node = self.tape.nodes[adjoint.id]

@@ -135,6 +135,7 @@ def test_a_gradient_shows_the_window_whose_maximum_takes_it():
 
 def test_a_gradient_shows_what_it_depends_on_and_nothing_else():
     assert marked("relu", np.array([-1.0, 0.0, 2.0]), cell=(0,))["x"] == {(0, 0)}
+    assert marked("relu", -np.ones((200, 200)), cell=(3, 2))["x"] == {(1, 1)}  # of the part that is drawn
     loss = marked("cross_entropy", np.ones((2, 3)), np.array([2, 0]))
     assert (loss["x"], loss["t"]) == ({(0, 0), (0, 1), (0, 2)}, set())
     assert list(marked("linear", np.ones((2, 3)), np.ones((4, 3)), np.ones(4))) == [barred("y"), "w", barred("x")]
