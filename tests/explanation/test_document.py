@@ -119,7 +119,9 @@ def marked(op, *args, **kwargs):
     first = next(block for block in explain(op, *args, grad=True, **kwargs).step.blocks if isinstance(block, Step))
     (grids,) = (block for block in first.blocks if isinstance(block, Grids))
     return {
-        grid.title: {(i, j) for i, row in enumerate(grid.rows) for j, cell in enumerate(row) if cell.marked}
+        grid.title.partition("  ")[0]: {
+            (i, j) for i, row in enumerate(grid.rows) for j, cell in enumerate(row) if cell.marked
+        }
         for grid in grids.grids
     }
 
