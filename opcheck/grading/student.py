@@ -42,7 +42,7 @@ class Student(Backend):
         """Make the calls of all these trials, in one round trip if all goes well.
 
         With gradients, backward is also called twice on what the first trial's forward call leaves, where the
-        convention says that this gives the same. Inputs come as float64 and as float32 in turns.
+        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns.
         """
         jobs = []
         for index, trial in enumerate(trials):
@@ -51,7 +51,8 @@ class Student(Backend):
             if jobs[-1].undecided:  # which of the places that courses use this file has, the first case tells
                 self.desk.carry_out(jobs, seconds)
                 self._places |= jobs[-1].decided
-        if gradients and trials and self.question.convention.repeats and (twice := self._twice(trials[0])):
+        repeats = gradients and trials and seconds is None and self.question.convention.repeats
+        if repeats and (twice := self._twice(trials[0])):
             self._again = trials[0], twice
             jobs.append(twice)
         self.desk.carry_out(jobs, seconds)

@@ -149,6 +149,14 @@ def test_a_single_number_is_no_constant_factor_of_the_right_one(seed):
     assert {check.outcome for check in result.checks} <= {Outcome.WRONG, Outcome.RIGHT}
 
 
+def test_a_slow_solution_loses_the_points_for_its_speed_and_no_others():
+    usual = "points = { forward = 4, shapes = 1, vjp = 4 }"
+    timed = 'seconds = 0.001\npoints = { forward = 4, efficiency = 2, "vjp:input" = 2, "vjp:weight" = 2 }'
+    asked = assignment("conv2d", convention="cs231n", changes={usual: timed})
+    result = graded(solution("cs231n"), asked)
+    assert [check.part for check in result.checks if check.score != check.points] == ["efficiency"]
+
+
 def test_a_wrong_shape_is_shown_by_a_case_where_the_shape_is_wrong():
     code = LINEAR.replace("dy @ weight, dy.T @ x", "dy.T @ x, dy @ weight")
     check = part(graded(code, linear), "shapes")
