@@ -106,6 +106,8 @@ def shown(student: Student, found: Smallest) -> list[Block]:
     """The call, its arrays, and what was expected beside what came."""
     verdict, trial = found.verdict, found.verdict.trial
     assert trial is not None
+    if verdict.claim == "efficiency":  # the sentence names the sizes, and no number is wrong
+        return []
     op = student.question.op
     gradient = verdict.claim.startswith("vjp")
     call = _call(trial)
