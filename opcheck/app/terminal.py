@@ -1,6 +1,7 @@
 """The terminal as a screen for lessons and problems; on a pipe it pauses nowhere and reads the answers line by line."""
 
 import contextlib
+import os
 import re
 import shlex
 import sys
@@ -109,13 +110,17 @@ class Terminal:
         self.last = kind
 
     def command(self, line: str, directory: Path) -> None:
-        """In this process: it starts at once, and the terminal's width and colour are its own."""
+        """In this process: it starts at once. A refusal is part of the lesson."""
         from opcheck.app import run
 
         reading = shelf.reading.set(True)
+        environ = dict(os.environ)
+        os.environ |= {"COLUMNS": str(self.console.width), "NO_COLOR": "" if self.color else "1", "FORCE_COLOR": "1"}
         try:
-            with contextlib.chdir(directory), contextlib.redirect_stderr(sys.stdout):  # a refusal is part of the lesson
+            with contextlib.chdir(directory), contextlib.redirect_stderr(sys.stdout):
                 run(shlex.split(line)[1:])
         finally:
+            os.environ.clear()
+            os.environ.update(environ)
             shelf.reading.reset(reading)
         self.last = "output"

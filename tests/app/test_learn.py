@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import sys
 
@@ -142,6 +143,15 @@ def test_progress_that_cannot_be_kept_is_told_once_and_stops_nothing(learn, tmp_
 def test_colour_when_it_is_wanted_and_never_under_no_color(learn):
     assert "\x1b[1m" in learn("3", "--color=always").out
     assert "\x1b" not in learn("3", env={"NO_COLOR": "1"}, tty=True).out
+
+
+def test_what_a_command_prints_has_the_width_and_the_colour_of_the_lesson(learn):
+    before = dict(os.environ)
+    narrow = learn("8", "--width=40", "--color=never", env={"FORCE_COLOR": "1"}).out
+    assert "(at 0 the derivative is taken to be 0,\nas torch does)" in narrow and "\x1b" not in narrow
+    _, _, printed = learn("8", "--color=always").out.partition("$ opcheck explain relu")
+    assert "\x1b" in printed.partition("gradient of input")[0].partition("\n")[2]
+    assert dict(os.environ) == before
 
 
 def test_a_stream_that_is_not_unicode_gets_ascii(learn):
