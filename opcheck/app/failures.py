@@ -15,8 +15,9 @@ from opcheck.verification.verdict import Verdict
 if TYPE_CHECKING:
     from opcheck.explanation import Explanation
 
-# the claim that tells most about a bug comes first; the others usually follow from it
-TELLING = ("answers", "shape", "dtype", "exact", "rounding", "special", "vjp", "jvp")
+# the claim that tells most about a bug comes first; the others usually follow from it (but where a call raises, others
+# may return wrong numbers)
+TELLING = ("shape", "dtype", "exact", "rounding", "special", "vjp", "jvp", "answers")
 FEW = 8  # numbers of an array that are printed
 LONGEST = 25  # lines of a calculation that is shown
 
@@ -56,6 +57,7 @@ def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80) -> st
     lines += [f"  {line}" for line in str(verdict.details.get("printed", "")).splitlines()]
     if path is not None:
         lines.append("  " + say("again: opcheck replay {path}{how}", path=path, how=how))
+        lines.append("  " + say("(--snippet prints it as Python)"))
     return "\n".join(lines) + "\n"
 
 

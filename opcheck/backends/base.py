@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Shape
+from opcheck.spec import Array, Case, Input, Op, Shape
 
 Outputs = dict[str, Array]
 
@@ -100,20 +100,37 @@ def named_outputs(op: Op, result: Any, shapes: Mapping[str, Shape]) -> dict[str,
     return dict(zip(shapes, result, strict=True))
 
 
-def arguments(op: Op, tensors: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """How a candidate is called: differentiable and required inputs by position as far as they were all given, the
-    rest by torch's names; parameters only where they differ from the default."""
+def arguments(
+    op: Op, tensors: Mapping[str, Any], params: Mapping[str, Any], function: Callable[..., Any] | None = None
+) -> tuple[list[Any], dict[str, Any]]:
+    """How a candidate is called: differentiable and required inputs by position as far as they were all given and
+    torch has no parameter before them, the rest by torch's names; parameters only where they differ from the default,
+    or where the signature of `function` demands them."""
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
     by_position = True
-    for argument in op.inputs:
+    for argument in op.arguments:
+        if not isinstance(argument, Input):
+            by_position = False
+            continue
         by_position = by_position and argument.name in tensors and (argument.differentiable or not argument.optional)
         if argument.name in tensors:
             if by_position:
                 positional.append(tensors[argument.name])
             else:
                 keywords[argument.name] = tensors[argument.name]
-    return positional, {**keywords, **given(op, params)}
+    demanded = {each.name: each.default for each in op.params if each.name in required(function)}
+    return positional, {**keywords, **demanded, **given(op, params)}
+
+
+def required(function: Callable[..., Any] | None) -> list[str]:
+    """The names of a function's arguments that have no default."""
+    try:
+        accepted = inspect.signature(function).parameters.values() if function is not None else ()
+    except (TypeError, ValueError):  # a built-in without a signature
+        return []
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each.name for each in accepted if each.default is inspect.Parameter.empty and each.kind not in several]
 
 
 def given(op: Op, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,15 +144,19 @@ def given(op: Op, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
-    """The first argument of this case that the signature of `function` does not take; empty if it takes all."""
+    """The first argument of this case that the signature of `function` does not take, or that it demands and the case
+    does not have; empty if the call fits."""
     try:
         accepted = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a built-in without a signature takes what it takes
         return ""
     kinds = [each.kind for each in accepted.values()]
+    positional, keywords = arguments(op, case.arrays, case.params, function)
+    absent = [name for name in required(function)[len(positional) :] if name not in keywords]
+    if absent:
+        return say("calls without {name}", name=absent[0])
     if inspect.Parameter.VAR_KEYWORD in kinds:
         return ""
-    positional, keywords = arguments(op, case.arrays, case.params)
     places = sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
     if len(positional) > places and inspect.Parameter.VAR_POSITIONAL not in kinds:
         return [each.name for each in op.inputs][places]

@@ -58,7 +58,7 @@ class TorchFunction(TensorBackend):
         )
 
     def _call(self, op: Op, case: Case, tensors: dict[str, Any]) -> Any:
-        positional, keywords = arguments(op, tensors, case.params)
+        positional, keywords = arguments(op, tensors, case.params, self.candidate)
         if not self.is_function_class:
             return self.candidate(*positional, **keywords)
         values = {**tensors, **case.params}
@@ -110,7 +110,7 @@ class NumpySession(Session):
         return array.astype(self.number if array.dtype.kind == "f" else array.dtype)
 
     def _call(self, function: Callable[..., Any], *first: Any) -> Any:
-        positional, keywords = arguments(self.op, self.arrays, self.case.params)
+        positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)
         with np.errstate(all="ignore"):
             return function(*first, *positional, **keywords)
 

@@ -9,7 +9,7 @@ from opcheck.choosers import ExactValues
 from opcheck.grading import sampling
 from opcheck.grading.scope import Scope
 from opcheck.spec import Array, Case, Op, Shape
-from opcheck.verification.streams import Real
+from opcheck.verification.draws import Real
 from opcheck.verification.truth.formats import format_of
 
 

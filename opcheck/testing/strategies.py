@@ -9,7 +9,8 @@ from opcheck import catalog
 from opcheck.choosers import Values
 from opcheck.spec import Case, Op
 from opcheck.verification.casefile import Trial
-from opcheck.verification.streams import VALUES, in_format, with_directions
+from opcheck.verification.draws import VALUES
+from opcheck.verification.streams import in_format, with_directions
 from opcheck.verification.truth.formats import format_of
 
 T = TypeVar("T")

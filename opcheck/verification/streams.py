@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from opcheck.choosers import ExactValues, RealValues, Values
+from opcheck.choosers import ExactValues, Values
+from opcheck.params import Whole
 from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
+from opcheck.verification.draws import VALUES, Exact, Real
 from opcheck.verification.truth.formats import Format, format_of
 
 T = TypeVar("T")
@@ -31,68 +33,13 @@ POLICIES = (
     "exact scope", "real", "exact", "real", "special", "exact wide", "real scope", "real large",
 )  # fmt: skip
 WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
+WIDE_PARAMETERS = (3, 4, 5, 7)
 LARGE = (48, 64, 96, 127, 128, 129, 200, 256)
 SCOPES = sum(each.endswith("scope") for each in POLICIES)  # of one period
 SCOPED = [
     sum(each.endswith("scope") for each in POLICIES[:k]) for k in range(len(POLICIES))
 ]  # before each of its trials
 MOST_OUTPUTS, MOST_TRACED = 100_000, 300  # of a wide case; the second where bounds are traced one by one
-LARGEST_WHOLE = {"float64": 64, "float32": 64, "float16": 8, "bfloat16": 3}
-
-
-class Exact(ExactValues):
-    """Whole numbers small enough for the format: the sum of a few dozen products is representable."""
-
-    def __init__(self, rng: np.random.Generator, f: Format) -> None:
-        super().__init__(rng, LARGEST_WHOLE[f.name])
-
-
-class Real(RealValues):
-    """Numbers of the format on several scales; float16 keeps away from its overflow."""
-
-    def __init__(self, rng: np.random.Generator, f: Format) -> None:
-        super().__init__(rng)
-        self.f = f
-        if f.highest < 100:
-            self.scales = (1.0, 1.0, 1.0, 0.125, 8.0)
-
-    def array(self, *shape: int) -> Array:
-        return self.f.round(super().array(*shape))
-
-    def unit(self, *shape: int) -> Array:
-        most = 1 - 2.0**-self.f.digits  # the largest number of the format below one
-        return np.clip(self.f.round(super().unit(*shape)), 2.0**-10, most)
-
-    def positive(self, *shape: int) -> Array:
-        return self.f.round(super().positive(*shape))
-
-
-class Special(Real):
-    """Real numbers of which some are special, in one of the arrays that are asked for."""
-
-    def __init__(self, rng: np.random.Generator, f: Format) -> None:
-        super().__init__(rng, f)
-        self.turn = int(rng.choice([0, 0, 1, 2]))  # which of the arrays that are asked for has them
-        subnormal = () if f.name == "bfloat16" else (f.smallest, -f.smallest)  # see Format.eta
-        extreme = (*subnormal, f.largest, -f.largest, f.largest / 2, 2.0**f.lowest, 0.0, -0.0)
-        infinite = (np.nan, np.nan, np.inf, -np.inf, 0.0)
-        # not both in one case: where an overflow meets an infinity, the order of summation decides
-        self.numbers = infinite if rng.integers(2) else extreme
-
-    def array(self, *shape: int) -> Array:
-        x = super().array(*shape)
-        self.turn -= 1
-        if self.turn != -1 or not x.size:
-            return x
-        how_many = int(self.rng.integers(1, 3, endpoint=True))
-        places = self.rng.integers(x.size, size=how_many)
-        x.flat[places] = self.rng.choice(np.asarray(self.numbers), size=how_many)
-        if x.ndim and self.rng.integers(4) == 0:
-            x[0] = self.rng.choice(np.asarray(self.numbers))  # a whole row: all -inf, all NaN, all equal
-        return x
-
-
-VALUES = {"exact": Exact, "real": Real, "special": Special}
 
 
 class NotingChooser:
@@ -201,6 +148,8 @@ def noted_trial(
         changes: dict[str, list[Sequence[int]]] = {"wide": [WIDE], "large": [LARGE, LARGE, WIDE]}
         for sizes in changes.get(kind, []):
             case = widened_sizes(op, case, rng, sizes)
+        if kind in changes:
+            case = widened_parameter(op, case, np.random.default_rng([*seeds, 3]))
     address = (op.name, dtype, seed, index)
     return with_directions(op, Trial(case, dtype, policy, address=address), rng), chooser.taken
 
@@ -251,7 +200,9 @@ def differentiable(op: Op, case: Case) -> list[str]:
 def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[int] = WIDE) -> Case:
     """The case with one of its sizes (a letter of the declared shapes) near a vector width, if that is legal."""
     letters = {
-        each.name: _letters(each.letters, case.arrays[each.name].ndim) for each in op.inputs if each.name in case.arrays
+        each.name: letters_of(each.letters, case.arrays[each.name].ndim)
+        for each in op.inputs
+        if each.name in case.arrays
     }
     names = sorted({letter for row in letters.values() for letter in row if letter.isalnum()})
     if not names:
@@ -276,7 +227,30 @@ def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[
     return wide if many < (MOST_OUTPUTS if op.rounding else MOST_TRACED) else case
 
 
-def _letters(declared: str, dimensions: int) -> list[str]:
+def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
+    """The case with one whole-number parameter (a stride, a dilation) larger than samplers draw it, if that is legal.
+
+    A dilated window may lie in the padding altogether: then it has no maximum, and torch's backward pass writes beyond
+    the input, where it would have been. Such a case is left as it was.
+    """
+    names = [each.name for each in op.params if isinstance(each.kind, Whole) and each.name in case.params]
+    if not names:
+        return case
+    name, number = names[int(rng.integers(len(names)))], int(rng.choice(WIDE_PARAMETERS))
+    changed = Case(op.name, case.arrays, {**case.params, name: number})
+    try:
+        _, shapes = op.checked(changed)
+    except Refused:
+        return case
+    if sum(int(np.prod(shape)) for shape in shapes.values()) >= MOST_OUTPUTS:
+        return case
+    ones = {each: np.ones_like(array) if array.dtype.kind == "f" else array for each, array in case.arrays.items()}
+    with np.errstate(all="ignore"):
+        found = op.run(Case(op.name, ones, changed.params))
+    return changed if all(np.isfinite(each).all() for each in found.values()) else case
+
+
+def letters_of(declared: str, dimensions: int) -> list[str]:
     """One word for each dimension, from the right; what `*` stands for is counted from the left: d0, d1, ..."""
     words = [word for word in declared.split() if word != "*"]
     leading = [f"d{k}" for k in range(dimensions - len(words))]

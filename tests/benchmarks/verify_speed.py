@@ -20,9 +20,10 @@ from opcheck.backends.torch_eager import TorchEager
 from opcheck.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import chosen
+from opcheck.verification.draws import Real
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_trial
-from opcheck.verification.streams import Real, with_directions
+from opcheck.verification.streams import with_directions
 from opcheck.verification.truth.formats import format_of
 
 OP = catalog.get("conv2d")

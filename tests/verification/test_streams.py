@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+import opcheck
 from opcheck import catalog, verify
 from opcheck.choosers import ExactValues, every_case
+from opcheck.verification.draws import Special
 from opcheck.verification.streams import (
     LARGE,
     POLICIES,
     WIDE,
     NotingChooser,
-    Special,
     every_trial,
     scope_place,
     scope_size,
@@ -97,3 +98,27 @@ def test_special_numbers_come_in_any_of_the_first_arrays():
         arrays = [values.array(4) for _ in range(4)]
         places |= {k for k, each in enumerate(arrays) if not np.isfinite(each).all()}
     assert places == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("name", "param"), [("conv1d", "dilation"), ("conv2d", "stride"), ("max_pool2d", "dilation")])
+def test_parameters_are_larger_in_some_wide_cases_than_samplers_draw_them(name, param):
+    op = catalog.get(name)
+    values = [trial(op, "float32", 5, index).case.params.get(param) for index in range(320)]
+    assert max(max(each) if isinstance(each, tuple) else each for each in values if each) >= 4
+
+
+def test_no_window_lies_in_the_padding_altogether():
+    op = catalog.get("max_pool1d")
+    for index in range(5, 4000, 16):
+        case = trial(op, "float32", 3, index).case
+        assert np.isfinite(op.run(case)["output"]).all()
+
+
+def clipped(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """A convolution that takes dilations for 2 at most."""
+    dilation = tuple(min(each, 2) for each in (dilation if isinstance(dilation, tuple) else (dilation,)))
+    return opcheck.reference.conv1d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def test_a_parameter_that_is_right_up_to_2_is_found():
+    assert not verify("conv1d", clipped, arrays="numpy", cases=300, seed=1, claims=["exact", "rounding"]).agrees

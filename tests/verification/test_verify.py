@@ -50,7 +50,7 @@ def test_the_exact_value_is_quoted():
 
     found = verify("relu", off_by_one, arrays="numpy", cases=CASES).counterexample
     assert found is not None and found.got == found.expected + 1
-    assert "elements are wrong" in sentence(found)
+    assert sentence(found) == "output[0, 0] is 2.0 but should be 1.0"  # the smallest matrix
 
 
 def test_a_parameter_that_is_not_taken_is_left_out_and_counted():
@@ -153,3 +153,24 @@ def test_the_counterexample_is_the_failure_that_tells_most():
     assert Report(failures=[refused, missing, wrong]).counterexample is wrong
     assert Report(failures=[refused, missing]).counterexample is missing
     assert Report().counterexample is None
+
+
+def test_calls_that_raise_do_not_hide_wrong_numbers():
+    """It raises without a dim, which is torch's default, and normalises what has more than four numbers wrongly."""
+
+    def softmax(input, dim=None):
+        if dim is None:
+            raise TypeError("no dim")
+        e = np.exp(input - input.max(dim, keepdims=True))
+        return e / e.take(range(min(4, e.shape[dim])), dim).sum(dim, keepdims=True)
+
+    report = verify("softmax", softmax, arrays="numpy", cases=300, seed=1)
+    assert report.row("softmax", "float32", "answers").failed > 8
+    assert report.counterexample.claim in ("exact", "rounding") and report.counterexample.got is not None
+
+
+def test_what_never_answers_ends_the_run_early():
+    def relu(x):
+        raise TypeError("never")
+
+    assert verify("relu", relu, arrays="numpy", cases=300, seed=1).trials < 20

@@ -17,10 +17,11 @@ from opcheck.verification.known import recognised
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import findings
-from opcheck.verification.streams import noted_trial
+from opcheck.verification.streams import letters_of, noted_trial, with_directions
 from opcheck.verification.verdict import Status, Verdict
 
 ATTEMPTS = 300  # trials that one minimisation may run
+SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried, and those beside a block's
 TIME = 20.0  # seconds, for implementations that are slow
 
 
@@ -52,7 +53,7 @@ def minimal(op: Op, verdict: Verdict, backend: Backend) -> Verdict:
     assert verdict.trial is not None
     search = Search(op, verdict, backend)
     search.fewer_decisions()
-    for simpler in (_without_params, _simpler_numbers):
+    for simpler in (_smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
         search.steps(simpler)
     return search.best
 
@@ -143,6 +144,28 @@ class Search:
 
 def _size(trial: Trial) -> int:
     return sum(array.size for array in trial.case.arrays.values())
+
+
+def _smaller_sizes(op: Op, trial: Trial) -> Iterator[Trial]:
+    """One size (a letter of the declared shapes) less: that of a wide case is no decision of the sampler."""
+    arrays = trial.case.arrays
+    letters = {
+        each.name: [word.partition("/")[0] for word in letters_of(each.letters, arrays[each.name].ndim)]
+        for each in op.inputs
+        if each.name in arrays
+    }
+    sizes = {letter: n for name, row in letters.items() for letter, n in zip(row, arrays[name].shape, strict=True)}
+    for letter, size in sizes.items():
+        for smaller in sorted({n for n in (*SIZES, size // 2, size - 1) if 0 < n < size}):
+            cut = {
+                name: array[tuple(slice(smaller if each == letter else None) for each in letters[name])]
+                for name, array in arrays.items()
+            }
+            try:
+                made = trial.replace(case=Case(op.name, cut, trial.case.params))
+                yield with_directions(op, made, np.random.default_rng(0))
+            except Refused:
+                continue
 
 
 def _without_params(op: Op, trial: Trial) -> Iterator[Trial]:

@@ -84,7 +84,7 @@ def _own_call(op: Op, trial: Trial, place: str, backend: Any) -> tuple[list[str]
         values = {**{each.name: each.default for each in op.params}, **params}
         words = [each if each in trial.case.arrays else repr(values.get(each)) for each in backend.places(op)]
         return imports, f"{name}.apply", words
-    positional, keywords = arguments(op, {each: each for each in trial.case.arrays}, params)
+    positional, keywords = arguments(op, {each: each for each in trial.case.arrays}, params, backend.candidate)
     keywords = {k: v if k in trial.case.arrays else repr(v) for k, v in keywords.items()}
     return imports, name, [*positional, *(f"{k}={v}" for k, v in keywords.items())]
 

@@ -5,6 +5,7 @@ The trials before the one that a worker died of are run again, that one is repor
 
 import multiprocessing
 import os
+import pickle
 import signal
 import tempfile
 import time
@@ -20,6 +21,7 @@ import opcheck
 from opcheck import catalog
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
+from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
@@ -43,9 +45,20 @@ class Worker:
         self.since = context.Value("d", 0.0, lock=False)
         self.stopping = context.Value("b", 0, lock=False)
         self.printed = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".txt")  # noqa: SIM115  closed by stop()
+        self.running = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".trial")  # noqa: SIM115  the same
         self.process = context.Process(
             target=work,
-            args=(other, target, dict(options), self.index, self.since, self.stopping, self.printed.name, share),
+            args=(
+                other,
+                target,
+                dict(options),
+                self.index,
+                self.since,
+                self.stopping,
+                self.printed.name,
+                self.running.name,
+                share,
+            ),
             daemon=True,
         )
         with unbroken():
@@ -74,12 +87,21 @@ class Worker:
         shown = [line[:300] for line in lines if line.strip() and not any(each in line for each in NOT_THEIRS)]
         return "\n".join(shown[-LAST_WORDS:])
 
+    def trial(self) -> Trial | None:
+        """The trial that it runs, without what the implementation does not take; None if it has not come to that."""
+        try:
+            found: Trial = pickle.loads(Path(self.running.name).read_bytes())
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+        return found
+
     def stop(self) -> None:
         if self.process.is_alive():
             self.process.kill()
         self.process.join()
         self.connection.close()
         self.printed.close()
+        self.running.close()
 
 
 class Crew:
@@ -157,7 +179,7 @@ class Crew:
 
     def _replace(self, worker: Worker, status: Status, how: str) -> None:
         """Report the trial that a worker died of, and put the rest of its task back."""
-        task, index, words = worker.task, int(worker.index.value), worker.last_words()
+        task, index, words, ran = worker.task, int(worker.index.value), worker.last_words(), worker.trial()
         assert task is not None
         worker.stop()
         self.workers[self.workers.index(worker)] = self._hire()
@@ -168,6 +190,7 @@ class Crew:
         alone = replace(task, first=index, last=index + 1)
         _, made = next(trials(catalog.get(task.op), alone, bool(self.options.get("exhaustive"))))
         part = Report(trials=1)
+        made = ran if ran is not None and ran.address == made.address else made
         verdict = Verdict(status, "answers", made, message=how, details={"printed": words} if words else {})
         part.add(task.op, task.dtype, Finding("answers", verdict=verdict))
         self.found.append((alone, part))

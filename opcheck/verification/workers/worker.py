@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import pickle
 import signal
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from opcheck import backends, catalog
 from opcheck.errors import CouldNotRun, Refused
+from opcheck.verification.casefile import Trial
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.run import DeviceLost, run_shard
 
@@ -33,12 +35,13 @@ class Target:
 
 def work(
     connection: Connection, target: Target, options: dict[str, Any], index: Any, since: Any, stopping: Any,
-    printed: str, share: float,
+    printed: str, running: str, share: float,
 ) -> None:  # fmt: skip
     """Answer each task with its report and then with the same failures, made minimal and named.
 
     `index` and `since` tell which trial runs since when; `stopping` asks to end early. What the implementation prints
-    goes to the file `printed`, which has what the present trial printed only. `share`: of the machine's memory.
+    goes to the file `printed`, which has what the present trial printed only; the trial itself to the file `running`.
+    `share`: of the machine's memory.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     if target.device == "cpu":  # CUDA maps more than any limit on data foresees
@@ -53,6 +56,9 @@ def work(
         index.value, since.value = trial, time.time()
         return not stopping.value
 
+    def runs(trial: Trial) -> None:
+        Path(running).write_bytes(pickle.dumps(trial))
+
     backend = None
     while True:
         try:
@@ -61,7 +67,7 @@ def work(
             return
         try:
             backend = backend or target.load()
-            report = run_shard(catalog.get(task.op), task, backend, about_to=about_to, **options)
+            report = run_shard(catalog.get(task.op), task, backend, about_to=about_to, runs=runs, **options)
             connection.send(report)
             since.value = time.time() + EXPLAINING_TIME
             explain_failures(report, backend)

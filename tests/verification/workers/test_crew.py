@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import opcheck
-from opcheck import verify
+from opcheck import catalog, verify
+from opcheck.backends.base import given
 from opcheck.verification.verdict import Status
 
 COMMAND = [sys.executable, "-c", "from opcheck.app import main; main()"]
@@ -64,6 +65,9 @@ def exhausts_memory():
 def prints():
     while True:
         print("gigabytes " * 1000)
+
+def pool(x, kernel_size):
+    os.abort()
 
 def unprintable(x):
     class Mute(Exception):
@@ -139,6 +143,12 @@ def test_a_fault_tells_the_line_of_the_kernel(crashes):
     crashed = next(each for each in report.failures if each.status is Status.CRASHED)
     assert "Segmentation fault" in crashed.details["printed"]
     assert 'crashes.py", line 17 in segmentation_fault' in crashed.details["printed"]
+
+
+def test_the_case_of_a_crash_is_the_one_that_ran(crashes):
+    report = verify("max_pool2d", f"{crashes}:pool", cases=16, jobs=1, seed=1)
+    crashed = [each.trial.case for each in report.failures if each.status is Status.CRASHED]
+    assert crashed and all(set(given(catalog.get("max_pool2d"), case.params)) == {"kernel_size"} for case in crashed)
 
 
 def test_an_error_without_a_message_is_survived(crashes):

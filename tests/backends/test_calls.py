@@ -1,0 +1,45 @@
+"""How somebody's function is called: what torch gives by position, what a signature demands, what it does not take."""
+
+import numpy as np
+
+from opcheck import catalog, reference, verify
+from opcheck.backends.base import arguments
+
+
+def called(op, *arrays, function=None, **params):
+    case = catalog.get(op).case(*arrays, **params)
+    return arguments(catalog.get(op), {name: name for name in case.arrays}, case.params, function)
+
+
+def test_inputs_are_given_by_position_up_to_torchs_first_parameter():
+    x = np.ones((2, 3))
+    assert called("mse_loss", x, x, weight=x, reduction="sum") == (
+        ["input", "target"],
+        {"weight": "weight", "reduction": "sum"},
+    )
+    assert called("linear", x, x, np.ones(2)) == (["input", "weight", "bias"], {})
+
+
+def test_a_parameter_without_a_default_is_always_given():
+    x, weight = np.ones((1, 1, 4)), np.ones((1, 1, 2))
+    demanding = lambda x, weight, bias=None, *, stride, padding: None  # noqa: E731  a signature is all that counts
+    assert called("conv1d", x, weight, function=demanding)[1] == {"stride": 1, "padding": 0}
+    assert called("conv1d", x, weight, function=demanding, stride=2)[1] == {"stride": 2, "padding": 0}
+
+
+def conv1d(x, weight, bias, stride, padding):
+    """All that a kernel takes, and no defaults."""
+    return reference.conv1d(x, weight, bias, stride, padding)
+
+
+def test_cases_without_an_array_that_is_demanded_are_left_out_and_counted():
+    report = verify("conv1d", conv1d, arrays="numpy", cases=60, seed=1)
+    assert report.agrees and report.checked
+    assert report.left_out["conv1d", "calls without bias"] > 0
+
+
+def test_a_signature_that_fits_no_case_is_said():
+    from opcheck.verification.run import nothing_checked
+
+    report = verify("relu", lambda x, y, z: x, arrays="numpy", cases=5, seed=1)
+    assert "calls without y" in nothing_checked(report)
