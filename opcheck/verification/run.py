@@ -12,10 +12,11 @@ from opcheck.language import say
 from opcheck.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, first_words, is_ours, malformed
+from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims import behaviour
 from opcheck.verification.diagnosis.precision import explanation, lower_sums
 from opcheck.verification.known import recognised
+from opcheck.verification.raised import asked_to_stop, first_words, is_ours, malformed
 from opcheck.verification.reach import within_reach
 from opcheck.verification.report import KEPT, Report, key_of
 from opcheck.verification.streams import every_trial

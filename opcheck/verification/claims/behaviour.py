@@ -10,8 +10,9 @@ from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check, FalseAlarm, Finding, asked_to_stop, malformed
+from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims.correctness import undecided
+from opcheck.verification.raised import asked_to_stop, malformed
 from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 

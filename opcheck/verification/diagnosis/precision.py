@@ -18,10 +18,11 @@ import numpy as np
 from opcheck.families.roundoff import Multilinear
 from opcheck.language import say
 from opcheck.spec import Array
-from opcheck.verification.check import Check, is_ours
+from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
 from opcheck.verification.diagnosis import probes
 from opcheck.verification.diagnosis.replay import REPLAYED, Model, left, ratio_of, replayed, replayed_claim
+from opcheck.verification.raised import is_ours
 from opcheck.verification.verdict import Verdict
 
 TRANSFORM = 64.0  # units of the largest sum of products: F(4x4,3x3) loses five to six digits
