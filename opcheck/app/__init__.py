@@ -3,13 +3,13 @@
 Exit codes: 0 all agree; 1 something differs; 2 wrong usage or bad input; 3 could not run; 4 internal error.
 """
 
-import contextlib
 import errno
 import importlib
 import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -60,8 +60,8 @@ def cli() -> None:
 def main() -> None:
     """The program: the exit code of its command line."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us (>&-)
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  until the process ends
+        stream = getattr(sys, name) or Path(os.devnull).open("w")  # noqa: SIM115  None: whoever started us closed it
+        setattr(sys, name, Unread(stream))
     if instruction := os.environ.get(COMPLETION):
         from click.shell_completion import shell_complete
 
@@ -69,31 +69,44 @@ def main() -> None:
     sys.exit(run())
 
 
+class Unread:
+    """A stream whose reader may leave (`| head -1`): the rest goes nowhere, and the command ends as it would have.
+
+    A closed pipe would end it in the middle, and click and rich would make an exit code of that.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except BrokenPipeError:
+            self._leave()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def _leave(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Runs a command line; bad input is one message on stderr and exit code 2, never a traceback."""
     try:
-        code = invoke(sys.argv[1:] if arguments is None else arguments)
-    except BrokenPipeError:
-        code = 0  # whoever read us has seen enough (`| head -1`)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python complains at its end
-    return code
-
-
-def invoke(arguments: list[str]) -> int:
-    """The exit code of a command line. (click's own `main` ends the process with 1 where a pipe is closed.)"""
-    try:
-        with cli.make_context("opcheck", list(arguments)) as context:
+        with cli.make_context("opcheck", list(sys.argv[1:] if arguments is None else arguments)) as context:
             code = cli.invoke(context)
     except click.exceptions.Exit as ended:  # after --help or --version
         code = ended.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = 130
-    except BrokenPipeError:
-        raise
     except click.ClickException as error:
         called_with_nothing = error.format_message().startswith("Usage:")
         code = show_help(error) if called_with_nothing else fail(usage_message(error), 2)
@@ -112,8 +125,7 @@ def invoke(arguments: list[str]) -> int:
 
 
 def fail(message: str, code: int) -> int:
-    with contextlib.suppress(BrokenPipeError):  # who does not read the message has the exit code
-        click.echo(say("opcheck: {message}", message=message), err=True)
+    click.echo(say("opcheck: {message}", message=message), err=True)
     return code
 
 

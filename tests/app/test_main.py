@@ -58,6 +58,28 @@ def test_a_reader_who_has_seen_enough_is_no_error(arguments, reader, tmp_path):
     assert ran.stdout.count("\n") == (reader != "true")
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
+@pytest.mark.parametrize("reader", ["head -n 1", "true"])
+@pytest.mark.parametrize(("name", "code"), [("maximum", 0), ("absolute", 1)])
+def test_whether_something_differs_does_not_depend_on_the_reader(name, code, reader, options, tmp_path):
+    (tmp_path / "ours.py").write_text(
+        f"from numpy import {name}\ndef relu(input): return {name}(input, *[0.0] * {1 - code})\n"
+    )
+    command = [
+        "verify",
+        "relu",
+        "--impl",
+        f"{tmp_path}/ours.py:relu",
+        "--cases",
+        "5",
+        "--claims",
+        "exact",
+        "--in-process",
+    ]
+    ran = run(*command, *options, "--save", str(tmp_path), redirected=f"| {reader}; exit ${{PIPESTATUS[0]}}")
+    assert (ran.returncode, ran.stderr) == (code, "")
+
+
 def test_an_error_that_nobody_reads_is_an_error_all_the_same():
     ran = run("explain", "nonsense", redirected="2>&1 | true; exit ${PIPESTATUS[0]}")
     assert (ran.returncode, ran.stderr) == (2, "")
