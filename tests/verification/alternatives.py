@@ -5,6 +5,7 @@ inputs, one rounding an operation, outputs, gradients and tangents, with the sum
 gives the forms that libraries compute convolutions, products and means in.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -68,11 +69,14 @@ class Alternative(NamedTuple):
 
 
 class InOrder(Reference):
-    """An operator's definition in the type of its inputs: every operation is rounded, sums are in one order."""
+    """An operator's definition in the type of its inputs: every operation is rounded, sums are in one order.
 
-    def __init__(self, op: Op, order: Sum) -> None:
+    Calls of more than `most` nodes are left out (and counted): the few largest would take nearly all of the time.
+    """
+
+    def __init__(self, op: Op, order: Sum, most: float = math.inf) -> None:
         super().__init__(op)
-        self.order = order
+        self.order, self.most = order, most
         self.__name__ = self.__qualname__ = f"{op.name}_{order.__name__}"
 
     def __call__(self, *args, **options):
@@ -114,7 +118,10 @@ class InOrder(Reference):
         _, arrays, dtype, _ = self._arguments(args, options)
         names = {each.name for each in self.op.params}
         case = self.op.case(**{**arrays, **{n: v for n, v in options.items() if n in names}})
-        return Definition(self.op, case), np.dtype(dtype)
+        definition = Definition(self.op, case)
+        if definition.size() > self.most:
+            raise NotImplementedError("calls of so many operations")
+        return definition, np.dtype(dtype)
 
     def _nodes(self, definition):
         """The node of each element of each real output."""
@@ -148,10 +155,11 @@ class InOrder(Reference):
             return graph.fold(lambda node: float(dtype.type(node.value)), apply)
 
 
-def orders_of(op: Op) -> Iterator[Alternative]:
-    """Its definition in every order of summation; each operation is rounded to the type of the inputs."""
+def orders_of(op: Op, most: float = math.inf) -> Iterator[Alternative]:
+    """Its definition in every order of summation; each operation is rounded to the type of the inputs. `most`: of
+    InOrder."""
     for order in ORDERS:
-        yield Alternative(op.name, order.__name__, InOrder(op, order), ("values", "vjp", "jvp"))
+        yield Alternative(op.name, order.__name__, InOrder(op, order, most), ("values", "vjp", "jvp"))
 
 
 # --- other forms ------------------------------------------------------------------------------------------------------
