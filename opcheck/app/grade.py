@@ -64,7 +64,7 @@ def command(**options: Any) -> int:
 
 
 def init(options: dict[str, Any]) -> int:
-    from opcheck.grading.scaffold import scaffold
+    from opcheck.grading.assignments.scaffold import scaffold
 
     write(scaffold(options["paths"], options["convention"]).rstrip("\n"), options["output"])
     return 0
@@ -83,8 +83,9 @@ def bundle(options: dict[str, Any]) -> int:
 
 def run(options: dict[str, Any]) -> int:
     """Grade, write the results, and say by the exit code: 0 full marks for all, 1 not, 4 some could not be graded."""
-    from opcheck.grading import assignment, formats, scaffold
-    from opcheck.grading.classroom import grade_class
+    from opcheck.grading import formats
+    from opcheck.grading.assignments import assignment, scaffold
+    from opcheck.grading.classes.classroom import grade_class
 
     if (options["assignment"] is None) == (options["op"] is None):
         raise Refused(say("what is asked of the students?"), fix=say("give --assignment FILE or --op OP, one of them"))
@@ -124,8 +125,8 @@ def _executor(address: str | None) -> Any:
 
 def check(path: Path, seed: int) -> int:
     """The right solution and every mistake of the catalogue, graded; 1 if the right one does not get full marks."""
-    from opcheck.grading import assignment
-    from opcheck.grading.check import check as checked
+    from opcheck.grading.assignments import assignment
+    from opcheck.grading.assignments.check import check as checked
 
     worst, all_caught = 0, True
     for question, found in itertools.groupby(checked(assignment.read(path), seed), key=lambda each: each.question):
@@ -151,9 +152,9 @@ def check(path: Path, seed: int) -> int:
 
 def repeat(path: Path, seeds: int, first: int, jobs: int) -> int:
     """The right solution by many seeds; 1 if it was ever marked wrong."""
-    from opcheck.grading import assignment
-    from opcheck.grading import check as checks
-    from opcheck.grading.progress import bar
+    from opcheck.grading.assignments import assignment
+    from opcheck.grading.assignments import check as checks
+    from opcheck.grading.classes.progress import bar
 
     asked = assignment.read(path)
     failures: list[tuple[int, checks.Caught]] = []

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from opcheck.grading import assignment as assignments
 from opcheck.grading import formats
-from opcheck.grading.assignment import Assignment
-from opcheck.grading.classroom import grade_class
+from opcheck.grading.assignments import assignment as assignments
+from opcheck.grading.assignments.assignment import Assignment
+from opcheck.grading.classes.classroom import grade_class
 from opcheck.grading.results import Result
 
 
@@ -52,8 +52,9 @@ def grade(
 ) -> Grade:
     """Grade what students handed in: a file, a folder of them, or an export of Gradescope, Moodle or Canvas.
 
-    assignment: a TOML file, or what `opcheck.grading.assignment` reads from one. The code runs in a sandbox; `unsafe`
-    lets it run where this machine has none. seed: repeats a run; by default it is drawn after each file was read.
+    assignment: a TOML file, or what `opcheck.grading.assignments.assignment` reads from one. The code runs in a
+    sandbox; `unsafe` lets it run where this machine has none. seed: repeats a run; by default it is drawn after each
+    file was read.
 
     Raises opcheck.Refused for a bad assignment or path, CouldNotRun where code cannot be isolated.
 

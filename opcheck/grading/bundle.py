@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 
 from opcheck.errors import CouldNotRun, Refused
-from opcheck.grading import assignment
+from opcheck.grading.assignments import assignment
 from opcheck.language import say
 
 PLATFORMS = ("gradescope",)

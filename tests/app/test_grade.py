@@ -11,7 +11,7 @@ import pytest
 import opcheck
 from opcheck import catalog
 from opcheck.app import grade
-from opcheck.grading import check
+from opcheck.grading.assignments import check
 from tests.grading.students import solution
 
 ROOT = str(Path(opcheck.__file__).parents[1])

@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from opcheck.grading import assignment, classroom, scaffold
-from opcheck.grading.journal import Journal, Key
+from opcheck.grading.assignments import assignment, scaffold
+from opcheck.grading.classes import classroom
+from opcheck.grading.classes.journal import Journal, Key
 from opcheck.grading.results import Result
 from tests.benchmarks.processor import credit_sandboxes, used
 

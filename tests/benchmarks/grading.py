@@ -12,14 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-from opcheck.grading.assignment import parse
-from opcheck.grading.judge import grade_source
-from opcheck.grading.scaffold import scaffold
-from opcheck.grading.submission import Submission
+from opcheck.grading.assignments.assignment import parse
+from opcheck.grading.assignments.scaffold import scaffold
+from opcheck.grading.judging.judge import grade_source
+from opcheck.grading.submissions.submission import Submission
 from opcheck.sandbox import Source, choose
 from tests.benchmarks.processor import credit_sandboxes, used
 
-SOLUTION = Path(__file__).parents[1] / "grading" / "submissions" / "cs231n.py"
+SOLUTION = Path(__file__).parents[1] / "grading" / "student_code" / "cs231n.py"
 OPS = ("linear", "conv2d", "max_pool2d", "cross_entropy")
 BUG = ("dx[n, c, i * s + a, j * s + b] += ", "dx[n, c, i * s + a, j * s + b] = ")
 

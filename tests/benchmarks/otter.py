@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from opcheck import reference
-from opcheck.grading.assignment import parse
-from opcheck.grading.judge import grade_source
-from opcheck.grading.scaffold import scaffold
-from opcheck.grading.submission import Submission
+from opcheck.grading.assignments.assignment import parse
+from opcheck.grading.assignments.scaffold import scaffold
+from opcheck.grading.judging.judge import grade_source
+from opcheck.grading.submissions.submission import Submission
 from opcheck.sandbox import File, choose
 from tests.benchmarks.grading import BUG, OPS, SOLUTION
 

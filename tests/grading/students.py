@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from opcheck.grading.assignment import Assignment, parse
-from opcheck.grading.judge import grade_source
+from opcheck.grading.assignments.assignment import Assignment, parse
+from opcheck.grading.assignments.scaffold import scaffold
+from opcheck.grading.judging.judge import grade_source
 from opcheck.grading.results import Check, Outcome, Result
-from opcheck.grading.scaffold import scaffold
-from opcheck.grading.submission import Submission
+from opcheck.grading.submissions.submission import Submission
 from opcheck.sandbox import Source
 
-FOLDER = Path(__file__).parent / "submissions"
+FOLDER = Path(__file__).parent / "student_code"
 
 
 def solution(convention: str) -> str:

@@ -14,7 +14,7 @@ from opcheck.grading.results import Result
 from opcheck.language import say
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 PER_STUDENT = ("html", "gradescope", "check50", "prairielearn", "autolab")  # a file for each, where there are several
 FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")

@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from opcheck.grading.classes.summary import by_question, score_of
 from opcheck.grading.formats import Files, text, wording
 from opcheck.grading.results import Result
-from opcheck.grading.summary import by_question, score_of
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 
 def render(results: Sequence[Result], assignment: "Assignment") -> str | Files:

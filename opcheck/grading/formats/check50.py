@@ -9,7 +9,7 @@ from opcheck.grading.formats import Files, wording
 from opcheck.grading.results import Check, Outcome, Result
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 VERSION = "3.3.11"  # of check50, whose structure this is
 

@@ -5,12 +5,12 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opcheck.grading.exports import people
 from opcheck.grading.formats import clean, wording
 from opcheck.grading.results import Result
+from opcheck.grading.submissions.exports import people
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 COLUMNS = (
     "assignment",

@@ -11,7 +11,7 @@ from opcheck.grading.results import Check, Result
 from opcheck.language import say
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 LARGEST = 1_000_000  # bytes; it shows the whole file in one page
 

@@ -9,9 +9,9 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from opcheck.grading.classes.summary import Standing, Summary, by_question, points_of, score_of, standing, summary
 from opcheck.grading.formats import Files, clean, text, wording
 from opcheck.grading.results import Check, Outcome, Result, total
-from opcheck.grading.summary import Standing, Summary, by_question, points_of, score_of, standing, summary
 from opcheck.language import say
 from opcheck.render import render as render_steps
 from opcheck.steps import Step
@@ -19,7 +19,7 @@ from opcheck.steps import Step
 if TYPE_CHECKING:
     import jinja2
 
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 MARKS = {
     Outcome.RIGHT: "✓",

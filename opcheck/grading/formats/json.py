@@ -10,7 +10,7 @@ from opcheck.language import say
 from opcheck.render import json as steps
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 SCHEMA = "opcheck.grades/1"
 

@@ -9,7 +9,7 @@ from opcheck.grading.formats import clean, wording
 from opcheck.grading.results import Check, Outcome, Result
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 _ERRORS = (Outcome.CRASHED, Outcome.DOES_NOT_LOAD)
 

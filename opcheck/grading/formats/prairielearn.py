@@ -10,7 +10,7 @@ from opcheck.grading.results import Check, Outcome, Result, total
 from opcheck.language import say
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 LARGEST = 1_000_000  # bytes that it reads
 

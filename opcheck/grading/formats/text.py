@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from opcheck.grading.classes.summary import Standing, Summary, by_question, score_of, summary
 from opcheck.grading.formats import clean, wording
 from opcheck.grading.results import Check, Outcome, Result
-from opcheck.grading.summary import Standing, Summary, by_question, score_of, summary
 from opcheck.language import say
 from opcheck.render import render as render_steps
 from opcheck.steps import Block, Prose, Step, Table
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 BAR = 40  # columns of the longest bar of the histogram
 

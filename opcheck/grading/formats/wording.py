@@ -9,7 +9,7 @@ from opcheck.language import say
 from opcheck.render import render
 
 if TYPE_CHECKING:
-    from opcheck.grading.assignment import Assignment
+    from opcheck.grading.assignments.assignment import Assignment
 
 LONGEST = 20_000  # characters of one check's detail, where a platform shows it
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from opcheck.grading import formats
-from opcheck.grading.classroom import grade_class
+from opcheck.grading.classes.classroom import grade_class
 from opcheck.grading.formats import json as json_format
 from tests.grading.formats import documented
+from tests.grading.judging.test_judge import LINEAR, RELU
 from tests.grading.students import assignment
-from tests.grading.test_judge import LINEAR, RELU
 
 ASKED = assignment("linear", "relu", changes={"seconds = 10": "seconds = 1"})
 SUBMISSIONS = {

@@ -1,0 +1,266 @@
+"""An assignment: what is asked, for how many points, within which limits. One TOML file, checked field by field."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opcheck import catalog
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.grading import conventions
+from opcheck.grading.assignments.reader import Reader
+from opcheck.grading.assignments.scope import Scope, is_optimiser, names
+from opcheck.grading.conventions import Convention, Entry
+from opcheck.grading.drawing.cases import EXTREME, draw
+from opcheck.language import CATALOGUES, say
+from opcheck.sandbox import Limits
+from opcheck.spec import Op
+
+PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
+FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
+DTYPES = ("float32", "float64")
+MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """One operator that students write."""
+
+    name: str
+    op: Op
+    convention: Convention
+    entry: Entry  # the names to look for
+    points: Mapping[str, float]  # by part, or by one gradient of it ("vjp:weight")
+    scope: Scope
+    dtype: str = "float32"
+    arrays: str = "numpy"
+    hidden: bool = False
+    depends_on: tuple[str, ...] = ()
+    seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a class is graded by. `digest` changes whenever a result might."""
+
+    title: str
+    questions: tuple[Question, ...]
+    limits: Limits = field(default_factory=lambda: Limits(total_seconds=60.0))
+    forbidden: tuple[str, ...] = ()
+    seed: int | None = None  # None: drawn after each submission was read
+    feedback: str = "worked calculation"
+    language: str = "en"
+    digest: str = ""
+    origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled, questions are names: they are partly code, and another process reads them from the text again."""
+        names = tuple(question.name for question in self.questions)
+        return {**self.__dict__, "questions": names} if self.origin else self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["origin"]:
+            read_again = parse(*state["origin"]).questions
+            state = {**state, "questions": tuple(each for each in read_again if each.name in state["questions"])}
+        self.__dict__.update(state)
+
+    @property
+    def points(self) -> float:
+        return sum(sum(question.points.values()) for question in self.questions)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of functions and classes that the questions look for."""
+        found = [name for question in self.questions for name in (*question.entry.forward, *question.entry.backward)]
+        return tuple(dict.fromkeys(found))
+
+    def shows(self, level: str) -> bool:
+        """Whether the feedback level includes `level`."""
+        return FEEDBACK.index(self.feedback) >= FEEDBACK.index(level)
+
+
+def read(path: Path) -> Assignment:
+    """The assignment in a TOML file; raises Refused with the line and the field of what is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Refused(say("cannot read the assignment"), got=f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Refused(say("an assignment is a text file in UTF-8"), got=str(path)) from None
+    return parse(text, str(path), path.parent)
+
+
+def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) -> Assignment:
+    """The assignment that a TOML text describes; files that it names are looked up in `folder`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(say("{file} is not TOML", file=name), got=str(error)) from None
+    reader = Reader(data, name, text)
+    folder = folder or Path()
+    title = reader.text("title", default=Path(name).stem)
+    shared = {
+        "convention": reader.text("convention", default="functional"),
+        "dtype": reader.word("dtype", DTYPES, default="float32"),
+        "arrays": reader.text("arrays", default=""),
+    }
+    _convention(reader, shared["convention"], folder)
+    seed = reader.seed("seed")
+    forbidden = tuple(reader.texts("forbidden"))
+    for module in forbidden:
+        if not module.isidentifier() or module == "numpy":
+            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
+    language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
+    limits = _limits(reader.table("limits"))
+    parts = reader.tables("question")
+    if not parts:
+        raise reader.refuse("question", say("an assignment has at least one [[question]]"), say("none"))
+    questions: list[Question] = []
+    digest = hashlib.sha256(text.encode())
+    for part in parts:
+        questions.append(_question(part, shared, folder, [each.name for each in questions]))
+        used = part.text("convention", default=shared["convention"])
+        if used.endswith(".py"):
+            digest.update((folder / used).read_bytes())
+    reader.finish()
+    return Assignment(
+        title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
+        (text, name, folder.absolute()),
+    )  # fmt: skip
+
+
+def _limits(reader: Reader) -> Limits:
+    seconds = reader.positive("seconds", default=10.0)
+    total = reader.positive("total_seconds", default=60.0)
+    memory = reader.positive("memory", default=2048)
+    output = reader.positive("output", default=64)
+    processes = reader.positive("processes", default=1)
+    if processes != 1:
+        raise reader.refuse("processes", say("a submission gets one process"), f"{processes:g}")
+    reader.finish()
+    return Limits(
+        seconds=seconds, total_seconds=total, memory=int(memory * MEBIBYTE), output=int(output * KIBIBYTE)
+    )  # fmt: skip
+
+
+def usual_points(op: Op) -> dict[str, float]:
+    """The parts that an assignment asks for if it says nothing."""
+    points: dict[str, float] = {"forward": 4, "shapes": 1}
+    if not is_optimiser(op):
+        points["vjp"] = 4
+    if op.name in EXTREME:
+        points["special values"] = 1
+    return points
+
+
+def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: Sequence[str]) -> Question:
+    try:
+        op = catalog.get(reader.text("operator"))
+    except Refused as error:
+        raise reader.refuse("operator", error.rule, fix=error.fix) from None
+    name = reader.text("name", default=op.name)
+    if name in before:
+        raise reader.refuse("name", say("two questions are called {name}", name=name), fix=say("give one a `name`"))
+    convention, entry = _called(reader, op, shared["convention"], folder)
+    depends_on = tuple(reader.texts("depends_on"))
+    for other in depends_on:
+        if other not in before:
+            known = ", ".join(before) or say("none")
+            raise reader.refuse(
+                "depends_on", say("a question depends on earlier ones: {known}", known=known), repr(other)
+            )
+    points = _points(reader.table("points"), op, entry)
+    ranges = _ranges(reader.table("parameters"), op)
+    try:
+        scope = Scope.of(op, ranges, entry.allows)
+        draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
+    except (Refused, CouldNotRun) as error:
+        raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None
+    arrays = reader.word("arrays", ("numpy", "torch"), default=shared["arrays"] or convention.arrays)
+    if arrays == "torch" and convention.autograd:
+        entry = entry._replace(backward=())
+    question = Question(
+        name, op, convention, entry, points, scope,
+        dtype=reader.word("dtype", DTYPES, default=shared["dtype"]),
+        arrays=arrays,
+        hidden=reader.flag("hidden", default=False),
+        depends_on=depends_on,
+        seconds=reader.positive("seconds", default=2.0),
+    )  # fmt: skip
+    reader.finish()
+    return question
+
+
+def _called(reader: Reader, op: Op, usual: str, folder: Path) -> tuple[Convention, Entry]:
+    """The convention of a question, and its entry with the names that the assignment gives."""
+    convention = _convention(reader, reader.text("convention", default=usual), folder)
+    forward, backward = reader.text("entry", default=""), reader.text("backward", default="")
+    try:
+        entry = entry_of(convention, op, forward)
+    except Refused as error:
+        raise reader.refuse("operator", error.rule, fix=error.fix) from None
+    if forward:
+        entry = entry._replace(forward=(forward,))
+    if backward:
+        entry = entry._replace(backward=(backward,))
+    return convention, entry
+
+
+def _convention(reader: Reader, name: str, folder: Path) -> Convention:
+    try:
+        return conventions.get(name, folder)
+    except Refused as error:
+        raise reader.refuse("convention", error.rule, error.got, error.fix) from None
+
+
+def entry_of(convention: Convention, op: Op, name: str = "") -> Entry:
+    """Where a convention looks for an operator; raises Refused if it has none."""
+    if op.name not in convention.entries:
+        raise Refused(
+            say("convention {name} has no {op}", name=convention.name, op=op.name),
+            fix=say("it has {names}", names=", ".join(sorted(convention.entries))),
+        )
+    return convention.entry(op.name, name)
+
+
+def _points(reader: Reader, op: Op, entry: Entry) -> dict[str, float]:
+    gradients = [f"vjp:{each.name}" for each in op.inputs if each.differentiable]
+    points = {part: reader.positive(part) for part in (*PARTS, *gradients) if reader.has(part)}
+    reader.finish(say("parts are {parts}", parts=", ".join((*PARTS, *gradients))))
+    return points or usual_points(op)
+
+
+def _ranges(reader: Reader, op: Op) -> dict[str, tuple[Any, ...]]:
+    known = names(op)
+    ranges: dict[str, tuple[Any, ...]] = {}
+    for name in known:
+        if not reader.has(name):
+            continue
+        unset = any(each.name == name and each.default is None for each in op.params)  # TOML has no word for it
+        values = tuple(
+            None if unset and each == "none" else tuple(each) if isinstance(each, list) else each
+            for each in reader.values(name)
+        )
+        for value in values:
+            _check_value(reader, op, name, value)
+        ranges[name] = values
+    reader.finish(say("{op} has {names}", op=op.name, names=", ".join(known) or say("none")))
+    return ranges
+
+
+def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
+    for each in op.params:
+        if each.name == name:
+            try:
+                each.kind.check(name, value)
+            except Refused as error:
+                raise reader.refuse(name, error.rule, error.got) from None
+            return
+    if name in ("kernel_size", "batch"):
+        if not all(isinstance(k, int) and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
+            raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
+    elif not isinstance(value, bool):
+        raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))

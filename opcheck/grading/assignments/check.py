@@ -1,0 +1,113 @@
+"""Grades an assignment itself: the right solution must get full marks, and every mistake of the catalogue must not."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.grading import conventions
+from opcheck.grading.assignments.assignment import Assignment, Question
+from opcheck.grading.classes.processes import pool
+from opcheck.grading.judging.calls import Desk
+from opcheck.grading.judging.judge import ask
+from opcheck.grading.results import Check, total
+from opcheck.grading.submissions.loading import Loaded
+from opcheck.language import say
+from opcheck.sandbox import Call, Isolation, Limits, Module, Status, Worker
+from opcheck.spec import Mistake
+
+SEEDS = 250  # that a process takes at a time
+
+_ENGINE = "opcheck.grading.solutions.engine.choose"
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """What became of one mistake (none: the right solution) in one question."""
+
+    question: str
+    mistake: Mistake | None
+    checks: tuple[Check, ...]
+
+    @property
+    def score(self) -> float:
+        return total(check.score for check in self.checks)
+
+    @property
+    def points(self) -> float:
+        return total(check.points for check in self.checks)
+
+    @property
+    def caught(self) -> bool:
+        """Whether it lost marks."""
+        return self.score < self.points
+
+    @property
+    def named(self) -> bool:
+        """Whether the student would read its name first or second."""
+        return self.mistake is not None and any(self.mistake.name in check.mistakes[:2] for check in self.checks)
+
+
+def check(assignment: Assignment, seed: int = 0) -> Iterator[Caught]:
+    """Each question with the right solution and with every mistake; raises Refused where there are no solutions."""
+    assignment = replace(assignment, feedback="worked calculation")
+    for question in assignment.questions:
+        with _solution(question) as loaded:
+            for mistake in (None, *question.op.mistakes):
+                yield one(question, assignment, loaded, mistake, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A question by some seeds, and those by which its right solution does not get full marks: there should be none."""
+
+    seeds: range
+    wrong: tuple[tuple[int, Caught], ...]
+
+
+def repeat(assignment: Assignment, seeds: int, first: int = 0, jobs: int = 1) -> Iterator[Repeated]:
+    """The right solution of each question by so many seeds from the first on, some after the other."""
+    parts = [range(k, min(k + SEEDS, first + seeds)) for k in range(first, first + seeds, SEEDS)]
+    tasks = [(assignment, place, part) for place in range(len(assignment.questions)) for part in parts]
+    with ExitStack() as stack:
+        jobs = min(jobs, len(tasks))
+        each = map if jobs == 1 else stack.enter_context(pool(jobs, assignment.language)).map
+        yield from each(_repeated, *zip(*tasks, strict=True))
+
+
+def _repeated(assignment: Assignment, place: int, seeds: range) -> Repeated:
+    question = assignment.questions[place]
+    with _solution(question) as loaded:
+        graded = ((seed, one(question, assignment, loaded, None, seed)) for seed in seeds)
+        return Repeated(seeds, tuple((seed, found) for seed, found in graded if found.caught))
+
+
+def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mistake | None, seed: int) -> Caught:
+    """One question with one mistake."""
+    loaded.worker.run([Call(_ENGINE, (question.op.name, mistake.name if mistake else ""))], {})
+    alone = replace(question, depends_on=())
+    desk = Desk(loaded.worker, 60.0, None)
+    return Caught(question.name, mistake, tuple(ask(alone, assignment, loaded, desk, seed, {})))
+
+
+@contextmanager
+def _solution(question: Question) -> Iterator[Loaded]:
+    """The solutions of a question's convention, in a trusted process of their own."""
+    name = question.convention.name
+    if name not in conventions.NAMES or question.arrays != question.convention.arrays:
+        raise Refused(
+            say(
+                "there are no solutions to check {question} by in the convention {name}",
+                question=question.name,
+                name=name,
+            ),
+            fix=say("write one and grade it like a student's"),
+        )
+    with Worker(
+        Module(f"opcheck.grading.solutions.{name}"), Isolation.TRUSTED, Limits(seconds=60, memory=None)
+    ) as worker:
+        outcome = worker.load()
+        if outcome.status is not Status.OK:
+            reason = outcome.failure.message if outcome.failure else str(outcome.status)
+            raise CouldNotRun(say("the solutions do not load: {reason}", reason=reason))
+        yield Loaded(worker, outcome.definitions)

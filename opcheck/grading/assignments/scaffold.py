@@ -1,0 +1,76 @@
+"""Assignments to begin with: `opcheck grade --init` prints one, and `--op` asks for one operator without a file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from opcheck import catalog
+from opcheck.grading import conventions
+from opcheck.grading.assignments.assignment import FEEDBACK, PARTS, Assignment, entry_of, parse, usual_points
+from opcheck.grading.assignments.scope import Scope
+from opcheck.grading.conventions import Convention
+from opcheck.language import say
+from opcheck.spec import Op
+
+
+def single(op: str, convention: str = "functional") -> Assignment:
+    """The assignment that asks for one operator and nothing else: `opcheck grade --op conv2d`."""
+    return parse(scaffold([op], convention), "assignment")
+
+
+def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
+    """A TOML file that asks for these operators, to be edited by a teacher; raises Refused for unknown names."""
+    chosen = conventions.get(convention)
+    lines = [
+        f'title = "{_title(ops)}"',
+        f"# {', '.join(conventions.NAMES)}, or a .py file here",
+        f'convention = "{convention}"',
+        'dtype = "float32"  # the precision that is asked; inputs are float64 and float32',
+        f"# from less to more: {', '.join(FEEDBACK)}",
+        f'feedback = "{FEEDBACK[-1]}"',
+        'seed = "fresh"  # drawn after a submission is read; a number repeats a run',
+        'forbidden = ["torch", "scipy"]' if chosen.arrays == "numpy" else "forbidden = []",
+        "",
+        "[limits]",
+        "seconds = 10  # for each question",
+        "total_seconds = 60  # for a whole submission",
+        "memory = 2048  # MiB",
+        "output = 64  # KiB of what is printed",
+    ]
+    lines += ["", f"# points are for {', '.join(PARTS).replace('vjp', 'vjp (gradients)')}"]
+    for name in ops:
+        lines += _scaffolded(catalog.get(name), chosen)
+    return "\n".join(lines) + "\n"
+
+
+def _title(ops: Sequence[str]) -> str:
+    names = [catalog.get(name).name for name in ops]
+    return ", ".join(names) if len(names) <= 4 else say("{first} and {n} more", first=names[0], n=len(names) - 1)
+
+
+def _scaffolded(op: Op, convention: Convention) -> list[str]:
+    entry = entry_of(convention, op)
+    scope = Scope.of(op, {}, entry.allows)
+    lines = ["", "[[question]]", f'operator = "{op.name}"', f'entry = "{entry.forward[0]}"']
+    if entry.backward:
+        lines.append(f'backward = "{entry.backward[0]}"')
+    points = usual_points(op)
+    lines += ["points = { " + ", ".join(f"{_key(part)} = {n:g}" for part, n in points.items()) + " }"]
+    taught = {name: values for name, values in scope.ranges.items() if len(values) > 1}
+    if taught:
+        lines.append("[question.parameters]  # what the course has taught")
+        lines += [f"{name} = {_toml([each for each in values if each is not None])}" for name, values in taught.items()]
+    return lines
+
+
+def _key(part: str) -> str:
+    return part if part.isidentifier() else f'"{part}"'
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return repr(value)

@@ -1,0 +1,1 @@
+"""A whole class: in processes, with a journal, progress and a summary."""

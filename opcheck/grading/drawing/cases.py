@@ -1,0 +1,114 @@
+"""The cases of a question: few, each after a kind of bug that students really make, with numbers drawn afresh.
+
+Sizes differ from each other where a bug would hide in equal ones, and are equal where it would raise; strides leave
+places over; pools overlap, hold ties and negative numbers only; batches have one row and several. Numbers are small
+whole ones where the operator allows it, so that any order of summation is exact; then some real ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from opcheck.grading.assignments.scope import Scope
+from opcheck.grading.drawing.families import Drawing, family
+from opcheck.grading.drawing.sizes import enlarged
+from opcheck.spec import Array, Case, Op
+from opcheck.verification import streams
+from opcheck.verification.casefile import Trial
+from opcheck.verification.truth.formats import format_of
+
+LARGE = 24  # the sizes of a case that is timed
+SPECIAL = 3  # cases of special values
+# Operators whose exponentials overflow for large inputs.
+LOGITS = ("softmax", "log_softmax", "cross_entropy", "binary_cross_entropy_with_logits", "sigmoid", "tanh")
+EXTREME = (*LOGITS, "binary_cross_entropy")  # and the one whose logarithms meet a zero
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The trials of one question for one submission."""
+
+    ordinary: tuple[Trial, ...]
+    special: tuple[Trial, ...] = ()
+    whole: tuple[Trial, ...] = ()  # whose first array has whole numbers in an integer type
+
+
+def draw(
+    scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream: bool = True, whole: bool = False
+) -> Drawn:
+    """The trials of a question: the aims of its family on exact and real numbers, then, if wanted, special values and
+    an input of an integer type.
+
+    Without `upstream` the cotangents are ones, for code that takes none.
+    """
+    aims, make = family(scope.op)
+    trials, extreme = [], []
+    for index, (aim, kind) in enumerate([*((aim, "exact") for aim in aims), *((aim, "real") for aim in aims[:3])]):
+        rng = np.random.default_rng([*seed, index])
+        case = make(Drawing(scope, rng, kind, dtype, index), aim)
+        trials.append(_trial(scope.op, case, dtype, kind, rng))
+    if special:
+        for index in range(SPECIAL):
+            rng = np.random.default_rng([*seed, 1000 + index])
+            extreme.append(_special(scope, dtype, rng, index))
+    if not upstream:
+        trials, extreme = [[_of_itself(each) for each in found] for found in (trials, extreme)]
+    integers = whole and True in scope.options("integers")
+    return Drawn(tuple(trials), tuple(extreme), (_whole(scope, dtype, seed),) if integers else ())
+
+
+def _of_itself(trial: Trial) -> Trial:
+    return trial.replace(cotangent={name: np.ones(each.shape) for name, each in trial.cotangent.items()})
+
+
+def large(scope: Scope, dtype: str, seed: Sequence[int]) -> Trial:
+    """A case of the size of a small training step, for the time that it takes."""
+    rng = np.random.default_rng([*seed, 2000])
+    aims, make = family(scope.op)
+    trial = _trial(scope.op, make(Drawing(scope, rng, "exact", dtype), aims[0]), dtype, "exact", rng)
+    return _trial(scope.op, enlarged(scope.op, trial.case, LARGE, rng), dtype, "exact", rng)
+
+
+def _trial(op: Op, case: Case, dtype: str, policy: str, rng: np.random.Generator) -> Trial:
+    """The case in the numbers of its format, with directions for the gradients."""
+    case = streams.in_format(case, format_of(dtype), keep_infinities=policy == "special")
+    return streams.with_directions(op, Trial(case, dtype, policy), rng)
+
+
+def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> Trial:
+    """Logits of ±1000, probabilities of 0 and 1; for other operators NaN and infinities."""
+    aims, make = family(scope.op)
+    case = make(Drawing(scope, rng, "exact", dtype), aims[0])
+    name = next(iter(case.arrays))
+    x, policy = case.arrays[name].copy(), "real"
+    if scope.op.name in LOGITS:
+        x = _logits(x, rng, one_row_below=index > 0)
+        target = case.arrays.get("target")
+        if target is not None and target.dtype.kind == "i":  # the right class of a row lies far below another one
+            x[0] = np.abs(x[0])
+            x[0, target[0]] *= -1
+    elif scope.op.name in EXTREME:
+        x = np.asarray(rng.integers(2, size=x.shape), dtype=np.float64)
+    else:
+        x.flat[rng.integers(x.size, size=2)] = (np.nan, np.inf, -np.inf)[index]
+        policy = "special"
+    return _trial(scope.op, Case(case.op, {**case.arrays, name: x}, case.params), dtype, policy, rng)
+
+
+def _whole(scope: Scope, dtype: str, seed: Sequence[int]) -> Trial:
+    """The first array of an integer type, the others with fractions: an array made like the first cannot hold the
+    result. Forward only: an array of integers has no gradient."""
+    rng = np.random.default_rng([*seed, 3000])
+    aims, make = family(scope.op)
+    case = make(Drawing(scope, rng, "exact", dtype), aims[0])
+    first, *others = case.arrays
+    arrays = {first: case.arrays[first].astype(np.int64), **{name: case.arrays[name] / 2 for name in others}}
+    return Trial(Case(case.op, arrays, case.params), dtype, "exact")
+
+
+def _logits(x: Array, rng: np.random.Generator, one_row_below: bool) -> Array:
+    large = np.asarray(rng.choice([-1.0, 1.0], size=x.shape) * rng.integers(800, 1000, size=x.shape))
+    if large.ndim > 1 and one_row_below:  # it underflows if the maximum of the whole array is subtracted
+        large[0], large[-1] = np.abs(large[0]), -np.abs(large[-1])
+    return large

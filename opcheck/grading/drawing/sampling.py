@@ -1,0 +1,84 @@
+"""Cases from an operator's own sampler that are within an assignment's ranges: of optimisers, whose state and options
+belong together, and of operators that have no family of cases here."""
+
+import numpy as np
+
+from opcheck.choosers import RandomChooser, Values
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.grading.assignments.scope import Scope
+from opcheck.language import say
+from opcheck.spec import Case, Op
+
+LOOK = 100  # samples among which the best is taken
+ATTEMPTS = 4000  # samples until one is within the ranges
+
+# What the cases of an optimiser aim at: see `sampled`.
+SGD = (
+    "momentum nesterov momentum_buffer",
+    "momentum dampening -momentum_buffer",
+    "momentum momentum_buffer",
+    "weight_decay",
+    "maximize momentum nesterov momentum_buffer",
+    "",
+    "momentum dampening -momentum_buffer",
+)
+ADAM = (
+    "exp_avg exp_avg_sq step=2 eps=1",
+    "amsgrad max_exp_avg_sq -exp_avg_sq eps=1",
+    "amsgrad max_exp_avg_sq -exp_avg_sq",
+    "weight_decay exp_avg step=2 eps=1",
+    "-exp_avg -exp_avg_sq step=1",
+    "maximize weight_decay",
+    "step=1000 exp_avg exp_avg_sq",
+)
+RMSPROP = (
+    "square_avg eps=1",
+    "centered square_avg grad_avg eps=1",
+    "momentum momentum_buffer square_avg",
+    "weight_decay square_avg eps=1",
+    "centered",
+    "maximize",
+    "momentum",
+)
+
+
+def sampled(scope: Scope, rng: np.random.Generator, values: Values, aim: str) -> Case:
+    """A case that is within the ranges and not empty; raises CouldNotRun if none is found.
+
+    The aim names what is to be given, or not to be its default (with "=" the value), or with a minus not to be given.
+    The first case that grants it all is taken, else the one that grants most.
+    """
+    chooser = RandomChooser([int(rng.integers(2**63)), 1], lambda rng: values)
+    words = [word for word in aim.split() if word[0] == "-" or any(scope.options(word.partition("=")[0], (0.5, True)))]
+    best: tuple[int, Case] | None = None
+    for attempt in range(ATTEMPTS):
+        case = scope.narrowed(scope.op.sample(chooser))
+        if scope.holds(case) and _is_legal(scope.op, case) and all(a.size and a.ndim for a in case.arrays.values()):
+            granted = sum(_grants(scope.op, case, word) for word in words)
+            if granted == len(words):
+                return case
+            if best is None or granted > best[0]:
+                best = granted, case
+        if best is not None and attempt > LOOK:
+            return best[1]
+    if best is not None:
+        return best[1]
+    raise CouldNotRun(
+        say("no case of {op} is within the ranges of the assignment: {ranges}", op=scope.op.name, ranges=scope.ranges)
+    )
+
+
+def _is_legal(op: Op, case: Case) -> bool:
+    try:
+        op.checked(case)
+    except Refused:
+        return False
+    return True
+
+
+def _grants(op: Op, case: Case, word: str) -> bool:
+    name, _, value = word.removeprefix("-").partition("=")
+    default = next((each.default for each in op.params if each.name == name), None)
+    if value:
+        return bool(case.params.get(name, default) == float(value))
+    return (name in case.arrays or case.params.get(name, default) != default) != word.startswith("-")

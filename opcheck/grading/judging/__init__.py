@@ -1,0 +1,1 @@
+"""One submission against one assignment: calls in the sandbox, comparison, diagnosis, and what the student reads."""

@@ -1,0 +1,255 @@
+"""What a wrong answer looks like: mistakes of the catalogue, and relations, that explain everything that came."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from opcheck.backends.base import Backend, Outputs, Session
+from opcheck.grading.judging.replies import Failed
+from opcheck.grading.judging.student import Student
+from opcheck.language import say
+from opcheck.spec import Array, Case, Mistake, Op, Shape
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.diagnosis.diagnose import RELATIONS, resemblances
+from opcheck.verification.truth.bounds import one_or_dict
+from opcheck.verification.verdict import Status, Verdict
+
+
+class Relation(NamedTuple):
+    """A rule between what came and the right answer; another course may ask for that (`is_convention`) or not."""
+
+    sentence: str
+    is_convention: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Named mistakes, and where no mistake has a name, the relations that hold.
+
+    Each of several mistakes explains everything, the likeliest first; or else, `apart`, each explains another gradient,
+    as relations do.
+    """
+
+    mistakes: tuple[Mistake, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    apart: bool = False
+
+
+def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial]) -> Diagnosis:
+    """What explains all of these failures and, for mistakes, why the other trials were right.
+
+    Where nothing explains all gradients together, each wrong one is explained by itself.
+    """
+    differing = [each for each in verdicts if each.status is Status.DIFFERS and each.claim not in ("pure", "repeat")]
+    if not differing:
+        return Diagnosis()
+    gradient = differing[0].claim.startswith("vjp")
+    if named := _named(student, differing, trials, gradient, ""):
+        return Diagnosis(tuple(named))
+    apart: list[Mistake] = []
+    for name in dict.fromkeys(each.name for each in differing) if gradient else ():
+        apart += _named(student, [each for each in differing if each.name == name], trials, True, name)[:1]
+    if apart:
+        return Diagnosis(tuple(dict.fromkeys(apart)), apart=True)
+    return Diagnosis((), tuple(_relations(student, differing, gradient)), apart=True)
+
+
+def _named(
+    student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool, only: str
+) -> list[Mistake]:  # fmt: skip
+    """The mistakes that predict what came on every trial; with `only`, of that gradient alone."""
+    op = student.question.op
+    names = resemblances(op, verdicts, Only(student, only) if only else student)
+    wrong = {id(each.trial) for each in verdicts}
+    right = [trial for trial in trials if id(trial) not in wrong]
+    found = [each for each in op.mistakes if each.name in names]
+    return [each for each in found if all(_harmless(op, each, trial, gradient, only) for trial in right)]
+
+
+class Only(Backend):
+    """A submission of which one gradient is looked at."""
+
+    def __init__(self, student: Student, name: str) -> None:
+        self.student, self.name = student, name
+
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> Session:
+        return _OnlySession(self.student.open(op, case, dtype), self.name)
+
+
+class _OnlySession(Session):
+    def __init__(self, session: Session, name: str) -> None:
+        self._session, self._name = session, name
+        self.dtypes = {}
+
+    def attempt(self) -> None:
+        self._session.attempt()
+
+    def outputs(self) -> Outputs:
+        return self._session.outputs()
+
+    def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        return {self._name: self._session.vjp(cotangent)[self._name]}
+
+
+def _harmless(op: Op, mistake: Mistake, trial: Trial, gradient: bool, only: str) -> bool:
+    """Whether the mistake makes no difference, beyond the bound, on a trial that came out right."""
+    check, kind = Check(op, trial, _NOTHING), "gradient" if gradient else "output"
+    with np.errstate(all="ignore"):
+        try:
+            predicted, expected = _predicted(check, mistake, gradient), check.expected_of(kind)
+        except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError):  # the variant has no answer here
+            return False
+        arrays = {
+            name: _without_ones(np.asarray(each), expected[name].shape)
+            for name, each in predicted.items()
+            if name in expected and only in ("", name)
+        }
+        if all(np.array_equal(each, expected[name], equal_nan=True) for name, each in arrays.items()):
+            return True
+        if any(each.shape != expected[name].shape for name, each in arrays.items()):
+            return False
+        return check.compare("rounding", kind, arrays).verdict is None
+
+
+def _without_ones(array: Array, shape: Shape) -> Array:
+    """In that shape if only sizes of one tell them apart: a layout such as a column for a bias does not show these."""
+    spread = [[n for n in each if n != 1] for each in (array.shape, shape)]
+    return array.reshape(shape) if spread[0] == spread[1] else array
+
+
+def _predicted(check: Check, mistake: Mistake, gradient: bool) -> Mapping[str, Any]:
+    if gradient and mistake.vjp is not None:
+        return mistake.vjp(check.op, check.p, one_or_dict(check.op, check.trial.cotangent), **check.arrays)
+    if not gradient and mistake.forward is not None:
+        return check.op.by_name(mistake.forward(check.op, check.p, **check.arrays), check.shapes)
+    return check.expected_of("gradient" if gradient else "output")
+
+
+def _near(a: Any, b: Array, u: float) -> bool:
+    """Whether two arrays are equal up to the rounding of a few operations."""
+    a = np.asarray(a)
+    if a.shape != b.shape:
+        return False
+    room = 64 * u * float(np.max(np.abs(b), initial=0.0))
+    return bool(np.all((np.abs(a - b) <= room) | (a == b) | (np.isnan(a) & np.isnan(b))))
+
+
+class _Nothing(Backend):
+    """For what needs no answers."""
+
+    name = ""
+
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> Session:
+        raise NotImplementedError
+
+
+_NOTHING = _Nothing()
+
+
+# --- relations ------------------------------------------------------------------------------------------------------
+
+
+def _relations(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> list[Relation]:
+    """What has no name but a rule: a constant factor, the batch size, a transposition, no upstream gradient."""
+    names = list(dict.fromkeys(each.name for each in verdicts)) if gradient else [""]
+    found: list[Relation] = []
+    for name in names:
+        own = [each for each in verdicts if not name or each.name == name]
+        what = say("the gradient of {name}", name=name) if name else say("your result")
+        by_batch = _factor_of_batch(student, own, gradient)
+        if by_batch:
+            found.append(Relation(say("{what} is {relation}", what=what, relation=by_batch), True))
+        elif gradient and (other := _of_another(student, own)):
+            found.append(Relation(say("{what} is that of {other}: gradients are returned in the order of the inputs",
+                                      what=what, other=other), False))  # fmt: skip
+        elif gradient and _ignores_upstream(student, own):
+            found.append(Relation(say("{what} is the right one for an upstream gradient of ones: it must be multiplied "
+                                      "by the upstream gradient", what=what), False))  # fmt: skip
+        elif relations := _general(student, own, name):
+            text, is_convention = _worded(relations[0])
+            found.append(Relation(say("{what} is {relation}", what=what, relation=text), is_convention))
+    return found
+
+
+def _general(student: Student, verdicts: Sequence[Verdict], name: str) -> list[str]:
+    """The relations that hold for results of any operator; with a name, for that gradient."""
+    op = student.question.op
+    mistakes = {mistake.name for mistake in op.mistakes}
+    found = resemblances(op, verdicts, Only(student, name) if name else student)
+    return [each for each in found if each not in mistakes]
+
+
+def _worded(relation: str) -> tuple[str, bool]:
+    """A relation as it reads after "your result is", and whether a convention may differ by it."""
+    match relation:
+        case "zero everywhere":
+            return say("zero everywhere"), False
+        case "NaN everywhere":
+            return say("not a number (NaN) everywhere"), False
+        case "negated":
+            return say("the right one with the other sign"), True
+        case "the last two axes transposed":
+            return say("the right one transposed"), True
+    if relation in RELATIONS:
+        return say("{relation} (compared with the right one)", relation=relation), False
+    return relation, True  # a constant factor
+
+
+def _of_another(student: Student, verdicts: Sequence[Verdict]) -> str:
+    """The other input whose gradient was returned in the place of this one, in any orientation; empty if none."""
+    others: set[str] | None = None
+    for verdict in verdicts:
+        assert verdict.trial is not None
+        got = student.made(verdict.trial.case, verdict.trial.cotangent).gradients.get(verdict.name)
+        if not isinstance(got, np.ndarray):
+            return ""
+        check = Check(student.question.op, verdict.trial, _NOTHING)
+        alike = {
+            name
+            for name, right in check.expected_gradients.items()
+            if name != verdict.name and (_near(got, right, check.f.u) or _near(got, right.T, check.f.u))
+        }
+        others = alike if others is None else others & alike
+    return min(others or {""})
+
+
+def _ignores_upstream(student: Student, verdicts: Sequence[Verdict]) -> bool:
+    """Whether a gradient is what an upstream gradient of ones would give."""
+    for verdict in verdicts:
+        trial = verdict.trial
+        assert trial is not None
+        ones = trial.replace(cotangent={name: np.ones(each.shape) for name, each in trial.cotangent.items()})
+        check = Check(student.question.op, ones, _NOTHING)
+        got = student.made(trial.case, trial.cotangent).gradients.get(verdict.name)
+        right = check.expected_gradients.get(verdict.name)
+        if got is None or right is None or isinstance(got, Failed) or not _near(got, right, check.f.u):
+            return False
+    return True
+
+
+def _factor_of_batch(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> str:
+    """Whether everything is N times the right answer, or 1/N times, where N is the size of the batch."""
+    factors = set()
+    for verdict in verdicts:
+        assert verdict.trial is not None
+        trial, made = verdict.trial, student.made(verdict.trial.case, verdict.trial.cotangent if gradient else None)
+        batch = next(iter(trial.case.arrays.values())).shape[:1]
+        check = Check(student.question.op, trial, _NOTHING)
+        name = verdict.name or next(iter(check.expected))
+        got = (made.gradients if gradient else made.outputs).get(name)
+        right = check.expected_of("gradient" if gradient else "output").get(name)
+        if got is None or right is None or isinstance(got, Failed) or not batch or batch[0] < 2:
+            return ""
+        u = check.f.u
+        times, by = _near(got, right * batch[0], u), _near(got, right / batch[0], u)
+        factors.add(1 if times else -1 if by else 0)
+    if factors == {1}:
+        return say("exactly N times the right one, N the size of the batch: a sum where the mean belongs?")
+    return (
+        say("the right one divided by N, the size of the batch: a mean where the sum belongs?")
+        if factors == {-1}
+        else ""
+    )

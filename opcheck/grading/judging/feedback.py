@@ -1,0 +1,129 @@
+"""What a student reads about a part that is not right, as much of it as the assignment's feedback level allows."""
+
+import builtins
+import re
+from dataclasses import dataclass
+
+from opcheck.grading.assignments.assignment import Assignment
+from opcheck.grading.drawing.cases import Drawn
+from opcheck.grading.judging import counterexample
+from opcheck.grading.judging.diagnosis import Diagnosis, diagnose
+from opcheck.grading.judging.parts import Finding, told_apart
+from opcheck.grading.judging.student import Student
+from opcheck.grading.results import Outcome
+from opcheck.language import say
+from opcheck.steps import Block, Prose, Step
+from opcheck.verification.verdict import Status, Verdict
+
+_RAISED = re.compile(r"it raises (\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The sentence, the details, and the mistakes that explain everything that is wrong (for the teacher)."""
+
+    message: str
+    detail: Step | None = None
+    mistakes: tuple[str, ...] = ()
+    outcome: Outcome | None = None  # where the diagnosis knows better: another convention
+
+
+def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignment: Assignment) -> Text:
+    """The feedback on one part. Inputs and numbers appear from the level "counterexample" on, and no sooner."""
+    verdicts = [each.verdict for each in finding.wrongs]
+    trials = drawn.special if part == "special values" else drawn.ordinary
+    values = part.startswith("vjp") or part in ("forward", "special values")
+    found = diagnose(student, verdicts, trials) if values else Diagnosis()
+    names = tuple(mistake.name for mistake in found.mistakes)
+    if not assignment.shows("part"):
+        return Text("", None, names)
+    if not assignment.shows("counterexample"):
+        return Text(_brief(student, part, finding), None, names)
+    if finding.outcome is Outcome.NOT_ATTEMPTED:
+        return Text(finding.wrongs[0].verdict.message, None, names)
+    smallest = counterexample.smallest(student, finding)
+    blocks: list[Block] = [*counterexample.shown(student, smallest)]
+    message, outcome = _sentence(student, smallest.verdict), None
+    if assignment.shows("diagnosis"):
+        of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
+        outcome = Outcome.OTHER_CONVENTION if of_convention and finding.outcome is Outcome.WRONG else None
+        op, convention = student.question.op, student.question.convention
+        sentences = [
+            *(say(convention.sentence(op, mistake)) for mistake in found.mistakes),
+            *(each.sentence for each in found.relations),
+        ]
+        if sentences:
+            message = sentences[0]
+            if found.apart:
+                blocks += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
+            else:
+                blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
+        if right := _right(finding):
+            blocks.append(Prose(right, "note"))
+    if assignment.shows("worked calculation"):
+        blocks += counterexample.worked(student, smallest.verdict)
+    return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
+
+
+def _brief(student: Student, part: str, finding: Finding) -> str:
+    """That a part is not right, and nothing that was computed: a message of the student's own code may hold inputs, and
+    so may the file and the line that it makes up for its exception."""
+    message, trial = finding.wrongs[0].verdict.message, finding.wrongs[0].verdict.trial
+    assert trial is not None
+    if finding.outcome is Outcome.NOT_ATTEMPTED:
+        return say("it raises {kind}", kind="NotImplementedError") if "NotImplementedError" in message else message
+    if finding.outcome is Outcome.CRASHED and (raised := _RAISED.search(message)):
+        known = isinstance(getattr(builtins, raised[1], None), type)  # any other name may hold inputs
+        return say("it raises {kind}", kind=raised[1]) if known else say("it raises an exception")
+    if finding.outcome is Outcome.CRASHED and student.made(trial.case, trial.cotangent).lost:
+        return say("it does not come to an end on every case")
+    return say("{part} is not right yet", part=_called(part))
+
+
+def _sentence(student: Student, verdict: Verdict) -> str:
+    """What is wrong, in one line: the first wrong number, or the message of the failure."""
+    if verdict.status is not Status.DIFFERS or verdict.claim == "whole":
+        return verdict.message
+    gradient = verdict.claim.startswith("vjp")
+    if verdict.expected is None:
+        assert verdict.trial is not None
+        made = student.made(verdict.trial.case, verdict.trial.cotangent if gradient else None)
+        return made.misshaped.get(f"vjp:{verdict.name}" if gradient else verdict.name, verdict.message)
+    what = say("the gradient of {name}", name=verdict.name) if gradient else verdict.name
+    place = f"[{', '.join(map(str, verdict.at))}]" if verdict.at else ""
+    got, right = told_apart(verdict)
+    line = say("{what}{at} is {got}; it should be {right}", what=what, at=place, got=got, right=right)
+    if verdict.wrong < verdict.elements:
+        line += say(" ({wrong} of {n} numbers are wrong)", wrong=verdict.wrong, n=verdict.elements)
+    return line
+
+
+def _called(part: str) -> str:
+    kind, _, name = part.partition(":")
+    if name:
+        return say("the gradient of {name}", name=name)
+    return {
+        "forward": say("the forward pass"),
+        "vjp": say("the backward pass"),
+        "shapes": say("a shape or a type"),
+        "special values": say("the handling of special values"),
+        "efficiency": say("the running time"),
+    }[kind]
+
+
+def _right(finding: Finding) -> str:
+    """What was right, so that nobody looks for the bug there."""
+    if finding.wrongs[0].verdict.claim == "repeat":
+        return say("What was right: the first call of backward.")
+    wrong, trials = len({id(each.verdict.trial) for each in finding.wrongs}), finding.trials
+    parts = []
+    if wrong < trials:
+        parts.append(say("{n} of {all} cases", n=trials - wrong, all=trials))
+    names = {each.verdict.name for each in finding.wrongs}
+    if all(each.verdict.claim.startswith("vjp:") for each in finding.wrongs):
+        trial = finding.wrongs[0].verdict.trial
+        assert trial is not None
+        others = [name for name in trial.tangents if name not in names]
+        if others:
+            parts.append(say("the gradients: {names}", names=", ".join(others)))
+    return say("What was right: {parts}.", parts="; ".join(parts)) if parts else ""

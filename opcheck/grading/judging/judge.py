@@ -1,0 +1,132 @@
+"""One submission against one assignment: loads it, asks each question, and compares on this side of the pipe."""
+
+import secrets
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+
+from opcheck.grading.assignments.assignment import Assignment, Question
+from opcheck.grading.drawing.cases import draw
+from opcheck.grading.judging import feedback
+from opcheck.grading.judging.calls import Desk
+from opcheck.grading.judging.parts import Finding, examine
+from opcheck.grading.judging.student import Student
+from opcheck.grading.results import Check, Outcome, Result, total
+from opcheck.grading.submissions.loading import Loaded, load
+from opcheck.grading.submissions.locate import Missing, locate
+from opcheck.grading.submissions.submission import Submission
+from opcheck.language import say
+from opcheck.sandbox import choose
+
+
+def grade_source(source: Submission, assignment: Assignment, seed: int | None = None, unsafe: bool = False) -> Result:
+    """Grade one submission. The seed is drawn after its code was read, unless the call or the assignment gives one.
+
+    Raises NoSandbox where strangers' code cannot be isolated and `unsafe` does not allow it to run all the same.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        loaded = load(source, assignment, choose(unsafe), stack)
+        seed = next((each for each in (seed, assignment.seed) if each is not None), None)
+        seed = secrets.randbelow(2**63) if seed is None else seed
+        desk = Desk(loaded.worker, assignment.limits.seconds, assignment.limits.total_seconds)
+        checks: dict[str, list[Check]] = {}
+        for question in assignment.questions:
+            checks[question.name] = ask(question, assignment, loaded, desk, seed, checks)
+    told = shown(checks.values(), assignment)
+    return Result(source.student, str(source.path), told, seed, time.monotonic() - began, loaded.notes)
+
+
+def unreadable(problem: str, assignment: Assignment) -> tuple[Check, ...]:
+    """The checks of a submission whose code cannot be read."""
+    return shown([_all(each, Outcome.DOES_NOT_LOAD, problem) for each in assignment.questions], assignment)
+
+
+def shown(checks: Iterable[list[Check]], assignment: Assignment) -> tuple[Check, ...]:
+    """The checks of all questions; those of a question are one where the assignment shows scores and nothing else."""
+    told = (each if assignment.shows("part") else [_whole(each)] for each in checks)
+    return tuple(check for each in told for check in each)
+
+
+def ask(
+    question: Question, assignment: Assignment, loaded: Loaded, desk: Desk, seed: int, before: Mapping[str, list[Check]]
+) -> list[Check]:
+    """One question, part by part."""
+    for other in question.depends_on:
+        if not _passed(before[other]):
+            return _all(
+                question, Outcome.SKIPPED, say("skipped: {other} comes first, and is not right yet", other=other)
+            )
+    try:
+        found = locate(loaded.definitions, question.entry, assignment.names)
+    except Missing as missing:
+        if loaded.problem:
+            return _all(question, Outcome.DOES_NOT_LOAD, loaded.problem)
+        return _all(question, Outcome.NOT_ATTEMPTED, str(missing))
+    student = Student(desk, question, found)
+    needs_gradients = any(part.startswith("vjp") for part in question.points)
+    seeds = [seed, zlib.crc32(question.name.encode())]
+    special = "special values" in question.points
+    whole = "shapes" in question.points and question.arrays == "numpy"  # torch does not mix types
+    drawn = draw(question.scope, question.dtype, seeds, special, question.entry.upstream, whole)
+    student.prefetch([*drawn.ordinary, *drawn.special, *drawn.whole], needs_gradients)
+    checks: list[Check] = []
+    for part, points in question.points.items():
+        spent = time.monotonic()
+        finding = examine(part, student, drawn, seeds)
+        if finding.outcome is Outcome.RIGHT:
+            text = feedback.Text(say("right"))
+        else:
+            text = feedback.write(student, part, finding, drawn, assignment)
+        message = _with_problem(text.message, finding, loaded.problem)
+        told = any(check.message == message for check in checks)  # an earlier part has shown its case
+        checks.append(
+            Check(
+                question.name,
+                part,
+                text.outcome or finding.outcome,
+                points,
+                points if finding.outcome is Outcome.RIGHT else 0.0,
+                message,
+                None if told else text.detail,
+                text.mistakes,
+                question.hidden,
+                time.monotonic() - spent,
+            )
+        )
+    return checks
+
+
+def _with_problem(message: str, finding: Finding, problem: str) -> str:
+    """A crash may come of what the file did not get to, such as an import that fails."""
+    if finding.outcome is not Outcome.CRASHED or not problem or not message:
+        return message
+    return say("{message}; not all of the file runs: {problem}", message=message, problem=problem)
+
+
+def _whole(checks: list[Check]) -> Check:
+    """The parts of a question as one, which ends as the first that is not right."""
+    worst = next((check for check in checks if check.outcome is not Outcome.RIGHT), checks[0])
+    return replace(
+        worst,
+        part=say("all parts"),
+        points=total(check.points for check in checks),
+        score=total(check.score for check in checks),
+        mistakes=tuple(dict.fromkeys(name for check in checks for name in check.mistakes)),
+        seconds=sum(check.seconds for check in checks),
+    )
+
+
+def _all(question: Question, outcome: Outcome, message: str) -> list[Check]:
+    return [
+        Check(question.name, part, outcome, points, 0.0, message, hidden=question.hidden)
+        for part, points in question.points.items()
+    ]
+
+
+def _passed(checks: list[Check]) -> bool:
+    """Whether what depends on these may be asked: the forward pass is right, or where none was asked, everything."""
+    forward = [check for check in checks if check.part == "forward"]
+    return all(check.outcome is Outcome.RIGHT for check in forward or checks)

@@ -1,0 +1,242 @@
+"""The parts of a question: for each, on which of the cases the submission is not right, and how."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from opcheck.backends.base import Outputs
+from opcheck.grading.drawing.cases import Drawn, large
+from opcheck.grading.judging.calls import Made
+from opcheck.grading.judging.replies import Failed
+from opcheck.grading.judging.student import Student
+from opcheck.grading.results import Outcome
+from opcheck.language import say
+from opcheck.spec import Array
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.claims import correctness
+from opcheck.verification.verdict import Status, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One trial on which a part is not right."""
+
+    outcome: Outcome
+    verdict: Verdict  # its trial is there
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of a part: its outcome, where it is not right, and on how many trials it was."""
+
+    outcome: Outcome
+    wrongs: tuple[Wrong, ...] = ()
+    trials: int = 0
+
+
+def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> Finding:
+    """One part of a question on all of its trials."""
+    kind, _, name = part.partition(":")
+    if kind == "vjp" and not student.found.can_differentiate:
+        return _missing(drawn, student.found.missing)
+    if kind == "efficiency":
+        trial = large(student.question.scope, student.question.dtype, seeds)
+        wrongs = list(_slow(student, trial))
+        return _finding(wrongs, 1)
+    everything = (*drawn.ordinary, *drawn.special, *drawn.whole)
+    trials = {"special values": drawn.special, "shapes": everything}.get(kind, drawn.ordinary)
+    look = {"forward": _forward, "special values": _forward, "shapes": _shapes, "vjp": _vjp}[kind]
+    wrongs = []
+    for trial in trials:
+        found = [each for each in look(student, trial) if not name or each.verdict.name in ("", name)]
+        wrongs += found[:1] if kind != "vjp" else found
+    if kind == "vjp" and not wrongs:
+        wrongs = [each for each in _repeated(student) if not name or each.verdict.name in ("", name)]
+    return _finding(wrongs, len(trials), len(drawn.whole) if kind == "shapes" else 0)
+
+
+def _finding(wrongs: Sequence[Wrong], trials: int, forward_only: int = 0) -> Finding:
+    """All not attempted is one outcome; a wrong answer weighs more than a crash on some inputs."""
+    if not wrongs:
+        return Finding(Outcome.RIGHT, (), trials)
+    outcomes = {each.outcome for each in wrongs}
+    failing = {id(each.verdict.trial) for each in wrongs}
+    if outcomes == {Outcome.NOT_ATTEMPTED} and len(failing) >= trials - forward_only:
+        return Finding(Outcome.NOT_ATTEMPTED, tuple(wrongs), trials)
+    outcome = Outcome.WRONG if Outcome.WRONG in outcomes else Outcome.CRASHED
+    return Finding(outcome, tuple(wrongs), trials)
+
+
+def _missing(drawn: Drawn, message: str) -> Finding:
+    trial = drawn.ordinary[0]
+    wrong = Wrong(Outcome.NOT_ATTEMPTED, Verdict(Status.MALFORMED, "answers", trial, message=message))
+    return Finding(Outcome.NOT_ATTEMPTED, (wrong,), len(drawn.ordinary))
+
+
+def _forward(student: Student, trial: Trial) -> Iterator[Wrong]:
+    made = student.made(trial.case)
+    if failed := _first_failure(made.outputs):
+        yield _without(failed, "answers", trial)
+        return
+    yield from (each for each in _misshapen(made, trial, gradients=False))
+    check = Check(student.question.op, trial, student)
+    if not _equal(check.got, check.expected):
+        for finding in correctness.numbers(check):
+            if finding.verdict is not None:
+                yield Wrong(Outcome.WRONG, finding.verdict)
+    if made.changed:
+        message = say("it changes its input, which the caller still needs")
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "pure", trial, message=message))
+
+
+def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
+    made = student.made(trial.case, trial.cotangent)
+    if failed := _first_failure(made.outputs) or _first_failure(made.gradients):
+        yield _without(failed, "vjp", trial)
+        return
+    yield from (each for each in _misshapen(made, trial, gradients=True))
+    check = Check(student.question.op, trial, student)
+    expected = check.expected_gradients
+    got = student.open(check.op, trial.case, trial.dtype).vjp(trial.cotangent)
+    if _equal(got, {name: expected[name] for name in got}):
+        return
+    for name, gradient in got.items():
+        if not _equal({name: gradient}, expected):
+            verdict = check.compare(f"vjp:{name}", "gradient", {name: gradient}).verdict
+            if verdict is not None:
+                yield Wrong(Outcome.WRONG, replace(verdict, name=name))
+
+
+def _repeated(student: Student) -> Iterator[Wrong]:
+    """Backward called a second time on what one forward call left: it must neither add up nor use it up."""
+    found = student.again()
+    if found is None:
+        return
+    trial, made = found
+    if failed := _first_failure(made.outputs) or _first_failure(made.gradients):
+        message = say("called a second time after one forward pass, backward fails: {reason}", reason=str(failed))
+        yield Wrong(Outcome.CRASHED, Verdict(Status.MALFORMED, "repeat", trial, message=message))
+        return
+    check = Check(student.question.op, trial, student)
+    for name, expected in check.expected_gradients.items():
+        got = made.gradients.get(name)
+        if not isinstance(got, np.ndarray) or check.compare(f"vjp:{name}", "gradient", {name: got}).verdict is None:
+            continue
+        if np.array_equal(got, 3 * expected):  # the upstream gradient of the first call was twice that of the second
+            message = say(
+                "a second call of backward adds to the gradient of {name} of the first: start anew", name=name
+            )
+        else:
+            message = say("called a second time after one forward pass, backward gives another gradient of {name}: "
+                          "something that forward kept was changed", name=name)  # fmt: skip
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message))
+
+
+def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
+    """The first array in an integer type: the results have fractions all the same.
+
+    What is as wrong for the same numbers in a real type is the matter of another part."""
+    made = student.made(trial.case)
+    given = say("given {name} as integers", name=next(iter(trial.case.arrays)))
+    if failed := _first_failure(made.outputs):
+        message = say("{given}: {message}", given=given, message=str(failed))
+        yield Wrong(failed.outcome, Verdict(Status.MALFORMED, "whole", trial, message=message))
+        return
+    for name, message in {**made.misshaped, **made.mistyped}.items():
+        message = say("{given}: {message}", given=given, message=message)
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "whole", trial, name, message=message))
+        return
+    check = Check(student.question.op, in_reals(trial), student)
+    verdict = check.compare("whole", "output", made.outputs).verdict  # type: ignore[arg-type]  # no failure among them
+    if verdict is not None and not _same(made.outputs, student.made(check.trial.case).outputs):
+        got, right = told_apart(verdict)
+        message = say("{given}: {name} is {got}; it should be {right}: was it cut to whole numbers?", given=given,
+                      name=_place(verdict), got=got, right=right)  # fmt: skip
+        yield Wrong(Outcome.WRONG, replace(verdict, trial=trial, message=message))
+
+
+def _same(got: "dict[str, Array | Failed]", other: "dict[str, Array | Failed]") -> bool:
+    return all(np.array_equal(np.asarray(got[name]), np.asarray(other.get(name))) for name in got)
+
+
+def in_reals(trial: Trial) -> Trial:
+    """The trial with its first array as real numbers again."""
+    first, *_ = arrays = trial.case.arrays
+    return trial.replace(case=replace(trial.case, arrays={**arrays, first: arrays[first].astype(np.float64)}))
+
+
+def told_apart(verdict: Verdict) -> tuple[str, str]:
+    """What came and what was expected, with as many digits as it takes to tell them apart: six at least."""
+    assert verdict.got is not None and verdict.expected is not None
+    for digits in range(6, 18):
+        got, right = (f"{number:.{digits}g}" for number in (verdict.got, verdict.expected))
+        if got != right:
+            break
+    return got, right
+
+
+def _place(verdict: Verdict) -> str:
+    return f"{verdict.name}[{', '.join(map(str, verdict.at))}]" if verdict.at else verdict.name
+
+
+def _shapes(student: Student, trial: Trial) -> Iterator[Wrong]:
+    if trial.case.arrays[student.question.op.inputs[0].name].dtype.kind == "i":
+        yield from _whole(student, trial)
+        return
+    made = student.made(trial.case, trial.cotangent if _differentiates(student) else None)
+    if failed := _first_failure(made.outputs):
+        yield _without(failed, "answers", trial)
+        return
+    if failed := _first_failure(made.gradients):
+        yield _without(failed, "vjp", trial)
+        return
+    yield from _misshapen(made, trial, gradients=False)
+    yield from _misshapen(made, trial, gradients=True)
+    for name, message in made.mistyped.items():
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "type", trial, name.removeprefix("vjp:"), message=message))
+
+
+def _slow(student: Student, trial: Trial) -> Iterator[Wrong]:
+    """A larger case, within the seconds that the question allows."""
+    student.prefetch([trial], gradients=_differentiates(student), seconds=student.question.seconds)
+    made = student.made(trial.case)
+    if made.lost:
+        message = say("it needs more than {seconds:g} seconds for {sizes}", seconds=student.question.seconds,
+                      sizes=_sizes(trial))  # fmt: skip
+        yield Wrong(Outcome.WRONG, Verdict(Status.TIMED_OUT, "efficiency", trial, message=message))
+        return
+    yield from _forward(student, trial)
+
+
+def _sizes(trial: Trial) -> str:
+    return ", ".join(f"{name} {'×'.join(map(str, array.shape))}" for name, array in trial.case.arrays.items())
+
+
+def _differentiates(student: Student) -> bool:
+    return any(part.startswith("vjp") for part in student.question.points) and student.found.can_differentiate
+
+
+def _misshapen(made: Made, trial: Trial, gradients: bool) -> Iterator[Wrong]:
+    for name, message in made.misshaped.items():
+        if name.startswith("vjp:") == gradients:
+            name = name.removeprefix("vjp:")
+            claim = f"vjp:{name}" if gradients else "shape"
+            yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, claim, trial, name, message=message))
+
+
+def _without(failed: Failed, claim: str, trial: Trial) -> Wrong:
+    return Wrong(failed.outcome, Verdict(Status.MALFORMED, claim, trial, message=str(failed)))
+
+
+def _first_failure(results: "dict[str, Array | Failed]") -> Failed | None:
+    return next((each for each in results.values() if isinstance(each, Failed)), None)
+
+
+def _equal(got: Outputs, expected: Outputs) -> bool:
+    """Whether all arrays are the reference's, bit for bit (NaN for NaN): then no bound has to be computed."""
+    return all(
+        each.shape == expected[name].shape and np.array_equal(each, expected[name], equal_nan=True)
+        for name, each in got.items()
+    )

@@ -1,0 +1,147 @@
+"""A submission as something that can be verified: its calls run in the sandbox, its results are plain arrays here.
+
+It is a backend like torch or a kernel, so the verifier's comparison, shrinking and diagnosis serve the grader too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session
+from opcheck.grading.assignments.assignment import Question
+from opcheck.grading.conventions import Reading, Request
+from opcheck.grading.judging.calls import Desk, Job, Made, Wanted
+from opcheck.grading.judging.replies import Failed
+from opcheck.grading.submissions.locate import Found
+from opcheck.language import say
+from opcheck.sandbox import Call
+from opcheck.spec import Array, Case, Op
+from opcheck.verification.casefile import Trial
+
+Cotangent = Mapping[str, Array]
+NUMBERS = ("float64", "float32")
+
+
+class Student(Backend):
+    """One question's functions in one submission."""
+
+    def __init__(self, desk: Desk, question: Question, found: Found) -> None:
+        self.desk, self.question, self.found = desk, question, found
+        self.name = found.forward
+        self._kept: dict[int, tuple[Case, Cotangent, Job]] = {}
+        self._again: tuple[Trial, Job] | None = None
+        self._places: dict[tuple[str, ...], str] = {}
+
+    def lacks(self, op: Op, case: Case) -> str:
+        """Not empty for a case that the assignment does not ask: shrinking stays within what was taught."""
+        within = self.question.scope.holds(case) and all(array.size for array in case.arrays.values())
+        return "" if within else "range"
+
+    def prefetch(self, trials: Sequence[Trial], gradients: bool, seconds: float | None = None) -> None:
+        """Make the calls of all these trials, in one round trip if all goes well.
+
+        With gradients, backward is also called twice on what the first trial's forward call leaves, where the
+        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns.
+        """
+        jobs = []
+        for index, trial in enumerate(trials):
+            jobs.append(self._job(trial.case, trial.cotangent if gradients else {}, number=NUMBERS[index % 2]))
+            self._kept[id(trial.case)] = trial.case, trial.cotangent, jobs[-1]
+            if jobs[-1].undecided:  # which of the places that courses use this file has, the first case tells
+                self.desk.carry_out(jobs, seconds)
+                self._places |= jobs[-1].decided
+        repeats = gradients and trials and seconds is None and self.question.convention.repeats
+        if repeats and (twice := self._twice(trials[0])):
+            self._again = trials[0], twice
+            jobs.append(twice)
+        self.desk.carry_out(jobs, seconds)
+
+    def again(self) -> tuple[Trial, Made] | None:
+        """The trial whose backward was called twice, and what the second call gave; None where it was not."""
+        return None if self._again is None or self._again[1].made is None else (self._again[0], self._again[1].made)
+
+    def made(self, case: Case, cotangent: Cotangent | None = None) -> Made:
+        """What came of one case, with gradients if there is a cotangent."""
+        if id(case) in self._kept:
+            _, earlier, job = self._kept[id(case)]
+            if job.made is not None and (cotangent is None or cotangent is earlier):
+                return job.made
+        return self.desk.one(self._job(case, cotangent or {}))
+
+    def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> Session:
+        return Answers(self, case)
+
+    def _job(self, case: Case, cotangent: Cotangent, number: str = "") -> Job:
+        op, question = self.question.op, self.question
+        r, shapes = self._request(case, number), op.checked(case)[1]
+        plan = question.convention.call(r)
+        real = {each.name: each.differentiable for each in op.outputs}
+        outputs = {name: Wanted(self._known(each), shapes[name], real[name]) for name, each in plan.readings.items()}
+        job = Job(plan, outputs, may_change=question.entry.in_place,
+                  tensors=question.arrays == "torch" and not question.convention.autograd)  # fmt: skip
+        if cotangent and self.found.can_differentiate:
+            job.backward = question.convention.gradients(r, cotangent)
+            job.gradients = {
+                name: Wanted(self._known(each), case.arrays[name].shape)
+                for name, each in job.backward.readings.items()
+                if name in case.arrays
+            }
+        return job
+
+    def _twice(self, trial: Trial) -> Job | None:
+        """The first trial's job with its backward steps done before for another upstream gradient."""
+        job = self._job(trial.case, trial.cotangent)
+        if job.backward is None or not job.backward.steps:
+            return None
+        doubled = {name: each * 2 if self.question.entry.upstream else each for name, each in trial.cotangent.items()}
+        before = self.question.convention.gradients(self._request(trial.case), doubled)
+        # what the first call returns is not kept, so that nothing is read of it where the second one fails
+        first = [replace(step, keep="") if isinstance(step, Call) else step for step in before.steps]
+        job.backward = job.backward._replace(steps=[*first, *job.backward.steps])
+        return job
+
+    def _request(self, case: Case, number: str = "") -> Request:
+        question, found = self.question, self.found
+        return Request(question.op, case, question.op.checked(case)[0], self._number(case, number), found.forward,
+                       found.backward, found.definition, question.arrays, question.convention.name)  # fmt: skip
+
+    def _known(self, reading: Reading) -> Reading:
+        """The reading with its one place, where an earlier case has shown which that is."""
+        places = reading.place
+        return reading if isinstance(places, str) else reading._replace(place=self._places.get(places, places))
+
+    def _number(self, case: Case, number: str) -> str:
+        """The number type of real arrays: float64 and float32 occur where float32's precision is asked."""
+        if self.question.dtype != "float32":
+            return "float64"
+        return number or NUMBERS[sum(array.size for array in case.arrays.values()) % 2]
+
+
+class Answers(Session):
+    """The results of one case, as the verifier reads them."""
+
+    def __init__(self, student: Student, case: Case) -> None:
+        self._student, self._case = student, case
+        self.dtypes = {}
+
+    def attempt(self) -> None:
+        self._student.made(self._case)
+
+    def outputs(self) -> Outputs:
+        return _arrays(self._student.made(self._case).outputs)
+
+    def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        if not self._student.question.entry.upstream and any((each != 1).any() for each in cotangent.values()):
+            raise NoCounterpart(say("it takes no upstream gradient"))
+        return _arrays(self._student.made(self._case, cotangent).gradients)
+
+
+def _arrays(found: Mapping[str, Array | Failed]) -> dict[str, Array]:
+    """Arrays in the verifier's two types; raises the first failure."""
+    arrays: dict[str, Array] = {}
+    for name, each in found.items():
+        if isinstance(each, Failed):
+            raise each
+        arrays[name] = each.astype(np.int64 if each.dtype.kind in "iu" else np.float64)
+    return arrays
