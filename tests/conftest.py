@@ -5,7 +5,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy or torch is imported: parallel tests share the cores
 
 import importlib.util
+import random
 import signal
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +24,14 @@ settings.register_profile("nightly", COMMON, max_examples=2000, derandomize=Fals
 
 PROFILE = os.environ.get("OPCHECK_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "dev")
 settings.load_profile(PROFILE)
+
+
+@pytest.fixture(autouse=True)
+def same_seeds_in_ci(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeds that `verify` draws where none is given follow from the test's name there, as hypothesis' cases do."""
+    if PROFILE == "ci":
+        draws = SimpleNamespace(randbelow=random.Random(request.node.nodeid).randrange)
+        monkeypatch.setattr("opcheck.verification.api.secrets", draws)
 
 
 def pytest_report_header() -> str:

@@ -1,5 +1,6 @@
 """The shared set-up of the tests, seen from outside: pytest run on a small file with this conftest."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ def run_pytest(tmp_path, monkeypatch):
         monkeypatch.delenv(variable, raising=False)
 
     def run(text: str, *arguments: str) -> str:
-        (tmp_path / "tests").mkdir()
+        (tmp_path / "tests").mkdir(exist_ok=True)
         (tmp_path / "pyproject.toml").write_text(PYPROJECT.read_text())
         (tmp_path / "tests" / "conftest.py").write_text(CONFTEST.read_text())
         (tmp_path / "tests" / "test_it.py").write_text(text)
@@ -50,6 +51,16 @@ def test_a_ci_failure_prints_the_blob_that_repeats_it(run_pytest, monkeypatch):
     monkeypatch.setenv("CI", "true")
     text = "from hypothesis import given, strategies\n@given(strategies.integers())\ndef test(n): assert n < 9\n"
     assert "@reproduce_failure(" in run_pytest(text)
+
+
+SEED = "from opcheck import verify\ndef test(): assert 0, f'seed {verify('relu', cases=1, seed=None).seed}.'\n"
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("profile", "seeds"), [("ci", 1), ("dev", 2)])
+def test_only_ci_draws_the_same_seeds(run_pytest, monkeypatch, profile, seeds):
+    monkeypatch.setenv("OPCHECK_PROFILE", profile)
+    assert len({re.search(r"seed \d+\.", run_pytest(SEED))[0] for _ in range(2)}) == seeds
 
 
 MARKED = """
