@@ -53,7 +53,12 @@ def test_a_ci_failure_prints_the_blob_that_repeats_it(run_pytest, monkeypatch):
     assert "@reproduce_failure(" in run_pytest(text)
 
 
-SEED = "from opcheck import verify\ndef test(): assert 0, f'seed {verify('relu', cases=1, seed=None).seed}.'\n"
+SEED = """
+from opcheck import verify
+def test():
+    found = verify("relu", cases=1, seed=None).seed
+    assert 0, f"seed {found}."
+"""
 
 
 @pytest.mark.torch
