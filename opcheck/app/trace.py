@@ -30,7 +30,11 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
 )
 @click.option("--mode", type=click.Choice(MODES), default="both", help="Which sweeps to show.  [default: both]")
 @click.option("--wrt", metavar="X,Y", help="The inputs to differentiate by; the others are not tracked.")
-@click.option("--step", is_flag=True, help="One step a line, in the order of execution, instead of tables.")
+@click.option(
+    "--step",
+    is_flag=True,
+    help="One step a line, in the order of execution, instead of tables (those of arrays have it already).",
+)
 @click.option("--exact", is_flag=True, help="Fractions where there are any, and sympy's derivative as a formula.")
 @click.option("--check", is_flag=True, help="Ask sympy and torch as well.")
 @click.option("--passes", type=click.IntRange(1, 9), default=1, help="Backward passes, whose gradients accumulate.")
