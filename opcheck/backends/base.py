@@ -119,7 +119,8 @@ def arguments(
                 positional.append(tensors[argument.name])
             else:
                 keywords[argument.name] = tensors[argument.name]
-    demanded = {each.name: each.default for each in op.params if each.name in required(function)}
+    names = required(function)
+    demanded = {each.name: each.default for each in op.params if each.name in names} if names else {}
     return positional, {**keywords, **demanded, **given(op, params)}
 
 
