@@ -120,7 +120,7 @@ def arguments(
             else:
                 keywords[argument.name] = tensors[argument.name]
     names = required(function)
-    demanded = {each.name: each.default for each in op.params if each.name in names} if names else {}
+    demanded = {each.name: each.default for each in op.params if each.name in names}
     return positional, {**keywords, **demanded, **given(op, params)}
 
 

@@ -67,7 +67,7 @@ def run_shard(
     exhaustive: bool = False,
 ) -> Report:
     """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which it is, and
-    says whether to go on; `runs(trial)` tells what is left of it for this implementation."""
+    says whether to go on; `runs(trial)` tells what is left of it, where this implementation does not take all of it."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
     reason = backend.unavailable(op, shard.dtype)
     if reason:
@@ -87,7 +87,7 @@ def run_shard(
             possible = within_reach(op, made, backend, report)
             if possible is None:
                 continue
-            if runs is not None:
+            if runs is not None and possible is not made:
                 runs(possible)
             check_trial(op, possible, backend, report, chosen, index, known, strict_precision)
             if hopeless(report, op.name, shard.dtype):

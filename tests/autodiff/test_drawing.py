@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 import opcheck
-from opcheck import reference as F  # noqa: N812
+from opcheck import reference as F
 from opcheck.autodiff.scalar.expression import parse
 from opcheck.render.layers import layers
 from opcheck.steps import Prose, Step

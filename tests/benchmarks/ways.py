@@ -84,7 +84,7 @@ def smallest(samples: list[Sample], most: int) -> list[Sample]:
 def answers(op: Op, function: Function, sample: Sample) -> bool:
     try:
         function(**sample.tensors, **given(op, sample.params))
-    except Exception:
+    except Exception:  # whatever it raises, this sample is none of its calls
         return False
     return True
 
@@ -124,7 +124,7 @@ def refused_by_assert_close(op: Op, function: Function, sample: Sample) -> bool:
     right = outputs_and_gradients(op, of_torch(op), sample, ones=False)
     try:
         torch.testing.assert_close(outputs_and_gradients(op, function, sample, ones=False), right, equal_nan=True)
-    except Exception:
+    except Exception:  # whatever a wrong implementation raises, it is refused
         return True
     return False
 
@@ -134,7 +134,7 @@ def refused_by_allclose(op: Op, function: Function, sample: Sample) -> bool:
     try:
         got = outputs_and_gradients(op, function, sample, ones=True)
         return not all(torch.allclose(a.to(b.dtype), b, rtol=1e-2, atol=1e-2) for a, b in zip(got, right, strict=True))
-    except Exception:
+    except Exception:  # whatever a wrong implementation raises, it is refused
         return True
 
 
@@ -154,7 +154,7 @@ def refused_by_gradcheck(fast: bool) -> Callable[[Op, Function, Sample], bool]:
         leaves = [sample.tensors[name].detach().clone().requires_grad_() for name in names]
         try:
             return not torch.autograd.gradcheck(called, leaves, fast_mode=fast, raise_exception=False)
-        except Exception:
+        except Exception:  # whatever a wrong implementation raises, it is refused
             return True
 
     return refused

@@ -21,7 +21,7 @@ from opcheck.verification.streams import letters_of, noted_trial, with_direction
 from opcheck.verification.verdict import Status, Verdict
 
 ATTEMPTS = 300  # trials that one minimisation may run
-SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried, and those beside a block's
+SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried: small ones, and the first beyond a block of 8, 16 or 32
 TIME = 20.0  # seconds, for implementations that are slow
 
 

@@ -88,7 +88,7 @@ class Worker:
         return "\n".join(shown[-LAST_WORDS:])
 
     def trial(self) -> Trial | None:
-        """The trial that it runs, without what the implementation does not take; None if it has not come to that."""
+        """The last trial of which the implementation does not take all, as it ran; None if there was none."""
         try:
             found: Trial = pickle.loads(Path(self.running.name).read_bytes())
         except (EOFError, OSError, pickle.UnpicklingError):

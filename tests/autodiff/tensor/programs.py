@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from opcheck import reference as F  # noqa: N812
+from opcheck import reference as F
 
 EXACT = {
     "add": lambda a, b: a + b,

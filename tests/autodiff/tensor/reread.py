@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from opcheck import reference as F  # noqa: N812
+from opcheck import reference as F
 from opcheck.autodiff.tensor import tables
 from tests.autodiff.printed import rows_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import opcheck
-from opcheck import reference as F  # noqa: N812
+from opcheck import reference as F
 from opcheck.autodiff.tensor import operators
 from tests.autodiff.tensor.test_trace import printed
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import opcheck
 from opcheck import catalog
-from opcheck import reference as F  # noqa: N812
+from opcheck import reference as F
 from opcheck.autodiff import load, value_and_gradient
 from opcheck.autodiff.tensor.checks import hessian_checks
 from opcheck.autodiff.tensor.second_derivatives import by_definition, vjp_tangent

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 import opcheck
-from opcheck import reference as F  # noqa: N812
+from opcheck import reference as F
 from opcheck.autodiff import value_and_gradient
 from opcheck.autodiff.scalar.lines import TEXT
 from opcheck.autodiff.tensor import tables

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 import opcheck
-from opcheck import reference as F  # noqa: N812
+from opcheck import reference as F
 from opcheck.autodiff import value_and_gradient
 from opcheck.autodiff.tensor.checks import torch_functions, torch_gradient
 from opcheck.autodiff.tensor.rules import RULES
