@@ -16,6 +16,9 @@ from opcheck.verification.diagnosis.snippet import snippet
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_again
 from opcheck.verification.verdict import Status
+from opcheck.verification.workers.alone import Alone
+from opcheck.verification.workers.sweep import PATIENCE
+from opcheck.verification.workers.worker import Target
 
 
 @click.command()
@@ -38,14 +41,17 @@ def command(
         backend = backends.load(impl, arrays or "", device) if impl != "torch" else None
         click.echo(snippet(op, trial, data, impl, backend))
         return 0
-    if data.get("status") in (Status.CRASHED.value, Status.TIMED_OUT.value):
-        click.echo(say("this case ended the process that ran it; now it runs in this one"), err=True)
     backend = backends.load(impl, arrays or "", device)
     lacks = backend.lacks(op, trial.case)
     if lacks:
         raise Refused(say("{impl} does not take {name}", impl=impl, name=lacks), got=str(case))
-    report = Report(backend=backend.name, version=backend.version(), trials=1)
-    check_again(op, trial, backend, report, str(data.get("claim", "")))
+    claim = str(data.get("claim", ""))
+    if data.get("status") in (Status.CRASHED.value, Status.TIMED_OUT.value):
+        with Alone(Target(impl, arrays or "", device), PATIENCE) as process:
+            report = process.check(trial, claim)
+    else:
+        report = Report(backend=backend.name, version=backend.version(), trials=1)
+        check_again(op, trial, backend, report, claim)
     findings.show(report, "", {})
     return 0 if report.agrees else 1
 

@@ -20,6 +20,7 @@ from opcheck.verification.truth.bounds import Bounds, one_or_dict
 from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.watcher import NOBODY, Watcher
 
 MOST_NODES = 60_000  # that are traced for one exact gradient: about a second
 
@@ -44,8 +45,8 @@ class Finding:
 class Check:
     """A trial and an implementation, with everything that several claims need computed once."""
 
-    def __init__(self, op: Op, trial: Trial, backend: Backend) -> None:
-        self.op, self.trial, self.backend = op, trial, backend
+    def __init__(self, op: Op, trial: Trial, backend: Backend, watcher: Watcher = NOBODY) -> None:
+        self.op, self.trial, self.backend, self.watcher = op, trial, backend, watcher
         self.f: Format = format_of(trial.dtype)
         self.p, self.shapes = op.checked(trial.case)
         self.arrays = widened(trial.case.arrays)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from opcheck import catalog
+from opcheck.backends.base import Backend
 from opcheck.spec import Refused
 from opcheck.verification.casefile import Trial, from_json
 from opcheck.verification.verdict import Status, Verdict
@@ -44,16 +45,22 @@ class Deviation:
     messages: tuple[str, ...] = ()
     issue: str = ""
     processor: str = ""
+    fatal: bool = False
 
     def covers(self, verdict: Verdict, backend: str, version: str) -> bool:
         """Whether a failure is this deviation, unchanged: where its condition says, and with its answer."""
-        trial = verdict.trial
-        if trial is None or trial.case.op not in self.operators or verdict.claim not in self.claims:
+        crashed = verdict.status is Status.CRASHED
+        if verdict.trial is None or verdict.claim not in self.claims or crashed is not self.fatal:
             return False
-        if not self.concerns(backend, version):
-            return False
-        names = described(trial, verdict.claim)
-        return bool(evaluate(self.condition, names)) and self.answers(verdict, names)
+        names = self.where(verdict.trial, verdict.claim, backend, version)
+        return names is not None and self.answers(verdict, names)
+
+    def where(self, trial: Trial, claim: str, backend: str, version: str) -> dict[str, Any] | None:
+        """What its condition speaks of, if a trial is one of those that it describes."""
+        if trial.case.op not in self.operators or not self.concerns(backend, version):
+            return None
+        names = described(trial, claim)
+        return names if evaluate(self.condition, names) else None
 
     def concerns(self, backend: str, version: str) -> bool:
         """Whether it was found in this backend (torch's also in torch:func) and in this version of its library."""
@@ -125,6 +132,14 @@ def recognised(verdict: Verdict, backend: str, version: str) -> Verdict:
         if deviation.covers(verdict, backend, version):
             return replace(verdict, status=Status.KNOWN, details={"known": deviation.name})
     return verdict
+
+
+def fatal(trial: Trial, backend: Backend) -> str | None:
+    """The name of a known deviation that would end the process which runs this trial."""
+    for each in every():
+        if each.fatal and each.where(trial, "", backend.name, backend.version()) is not None:
+            return each.name
+    return None
 
 
 def page() -> str:

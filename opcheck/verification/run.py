@@ -22,6 +22,7 @@ from opcheck.verification.report import KEPT, Report, key_of
 from opcheck.verification.streams import every_trial
 from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.watcher import NOBODY, Watcher
 
 DEFAULT_CASES = 300
 WRONG_KEPT = 64  # wrong elements that stay with a verdict, once a known deviation had to explain every one of them
@@ -59,15 +60,13 @@ def run_shard(
     *,
     seconds: float | None = None,
     wanted: Iterable[str] | None = None,
-    about_to: Callable[[int], bool] | None = None,
-    runs: Callable[[Trial], None] | None = None,
+    watcher: Watcher = NOBODY,
     progress: Progress = quiet,
     known: bool = True,
     strict_precision: bool = False,
     exhaustive: bool = False,
 ) -> Report:
-    """Check every trial of a shard. `about_to(index)` is called before each, so that a watcher knows which it is, and
-    says whether to go on; `runs(trial)` tells what is left of it, where this implementation does not take all of it."""
+    """Check every trial of a shard; the watcher is told before each, and says whether to go on."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
     reason = backend.unavailable(op, shard.dtype)
     if reason:
@@ -79,7 +78,7 @@ def run_shard(
         for index, made in trials(op, shard, exhaustive):
             if seconds is not None and time.perf_counter() - start > seconds:
                 break
-            if about_to is not None and not about_to(index):
+            if not watcher.about_to(index):
                 report.interrupted = True
                 break
             progress(op.name, shard.dtype, index)
@@ -87,15 +86,15 @@ def run_shard(
             possible = within_reach(op, made, backend, report)
             if possible is None:
                 continue
-            if runs is not None and possible is not made:
-                runs(possible)
-            check_trial(op, possible, backend, report, chosen, index, known, strict_precision)
+            if possible is not made:
+                watcher.runs(possible)
+            check_trial(op, possible, backend, report, chosen, index, known, strict_precision, watcher)
             if hopeless(report, op.name, shard.dtype):
                 break
     except KeyboardInterrupt:
         report.interrupted = True
     except DeviceLost as error:
-        if about_to is not None:  # a worker process ends of it, and another one goes on
+        if watcher.replaces:  # a worker process ends of it, and another one goes on
             raise
         lost = Verdict(Status.CRASHED, "answers", possible, message=say("the device is lost: {error}", error=error))
         report.add(op.name, shard.dtype, Finding("answers", verdict=lost))
@@ -117,16 +116,17 @@ def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int
 def check_trial(
     op: Op, made: Trial, backend: Backend, report: Report, chosen: Iterable[claims.Claim],
     index: int | None = None, known: bool = True,
-    strict_precision: bool = False,
+    strict_precision: bool = False, watcher: Watcher = NOBODY,
 ) -> None:  # fmt: skip
     """Every claim on one trial; with no index all of them, else those whose turn it is."""
-    check = Check(op, made, backend)
+    check = Check(op, made, backend, watcher)
     stop = False
     for claim in chosen:
         if index is not None and claim.every > 1 and index % claim.every:
             continue
         if stop and claim.needs_right_values:
             continue
+        watcher.asks(claim.name, made.layout)
         began = time.perf_counter()
         for finding in findings(claim, check):
             now = time.perf_counter()
@@ -142,11 +142,15 @@ def check_trial(
             return
 
 
-def check_again(op: Op, saved: Trial, backend: Backend, report: Report, claim: str = "", known: bool = False) -> None:
+def check_again(
+    op: Op, saved: Trial, backend: Backend, report: Report, claim: str = "", known: bool = False,
+    watcher: Watcher = NOBODY,
+) -> None:  # fmt: skip
     """Every claim on a saved trial; of a call that must be refused, whether it is: there is nothing else to ask."""
     if claim != "refuses":
-        check_trial(op, saved, backend, report, claims.EVERY, known=known)
+        check_trial(op, saved, backend, report, claims.EVERY, known=known, watcher=watcher)
         return
+    watcher.asks(claim, saved.layout)
     for finding in answered(claim, saved, backend, lambda: behaviour.refusal(op, saved, backend)):
         if finding.verdict is not None and known:
             finding.verdict = recognised(finding.verdict, backend.name, report.version)

@@ -15,6 +15,7 @@ from opcheck.errors import CouldNotRun, Refused
 from opcheck.verification.report import Report
 from opcheck.verification.run import DeviceLost, Shard, run_shard
 from opcheck.verification.verdict import Status
+from opcheck.verification.watcher import Watcher
 
 
 def gpu(count=1, healthy=True, **more):
@@ -159,9 +160,13 @@ def test_a_lost_device_is_a_crash_of_one_case_and_ends_the_run_in_this_process()
     assert report.failures[0].trial.case.arrays["input"].ndim == 2
 
 
+class Replacing(Watcher):
+    replaces = True
+
+
 def test_in_a_worker_process_it_is_the_workers_end():
     with pytest.raises(DeviceLost, match="illegal memory access"):
-        run_shard(catalog.get("relu"), Shard("relu", "float32", 0, 0, 40), Fragile(), about_to=lambda index: True)
+        run_shard(catalog.get("relu"), Shard("relu", "float32", 0, 0, 40), Fragile(), watcher=Replacing())
 
 
 WORKER = """

@@ -18,6 +18,8 @@ from opcheck.verification.report import Report
 from opcheck.verification.run import check_again
 from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.workers.alone import Alone
+from opcheck.verification.workers.worker import Target
 
 ENTRIES = pytest.mark.parametrize("entry", known.every(), ids=lambda each: each.name)
 
@@ -72,15 +74,19 @@ def test_every_known_deviation_still_deviates_as_described(entry):
     found = [each for each in checked(entry, backend, known=False).failures if each.claim in entry.claims]
     assert found and all(entry.covers(each, backend.name, backend.version()) for each in found)
     if re.fullmatch(r"-?(nan|inf|\d.*)", entry.observed):
-        wrong = [got for each in found for got, *_ in each.details.get("wrong", [(each.got,)])]
+        numbers = [each for each in found if each.got is not None]  # what was raised has none
+        wrong = [got for each in numbers for got, *_ in each.details.get("wrong", [(each.got,)])]
         assert entry.observed in [str(float(got)) for got in wrong]
     assert checked(entry, backend, known=True).known_counts()[entry.name]
 
 
 def checked(entry, backend, known):
     trial = entry.trial().replace(layout="contiguous")  # the claim "layout" tries them all
-    report = Report(backend=backend.name, version=backend.version())
     claim = json.loads(entry.case).get("claim", "")
+    if entry.fatal:
+        with Alone(Target(entry.backend), 60) as process:
+            return process.check(trial, claim, known=known)
+    report = Report(backend=backend.name, version=backend.version())
     check_again(catalog.get(trial.case.op), trial, backend, report, claim, known=known)
     return report
 
@@ -137,3 +143,38 @@ def test_an_entry_is_of_its_versions(version, covered):
 def test_a_case_outside_of_the_condition_is_not_covered():
     case = catalog.get("adam").case([1.0], [2.0], exp_avg=[3.0])
     assert not ENTRY.covers(verdict(trial=ENTRY.trial().replace(case=case)), "torch", "torch 2.13.0")
+
+
+# --- what ends the process --------------------------------------------------------------------------------------------
+
+
+FATAL = known.find("torch-convolution-crash-where-no-column-reads-the-input")
+
+
+def test_what_would_end_this_process_is_left_out_here():
+    torch = pytest.importorskip("torch")
+    if not FATAL.concerns("torch", f"torch {torch.__version__}"):
+        pytest.skip(f"described for version {FATAL.versions}")
+    report = Report(backend="torch", version=f"torch {torch.__version__}")
+    trial = FATAL.trial().replace(layout="contiguous")
+    check_again(catalog.get("conv2d"), trial, backends.load("torch"), report)
+    row = report.rows["conv2d", "float32", "layout"]
+    assert report.agrees and row.cases and row.left_out == {f"known deviation {FATAL.name} would end this process": 1}
+
+
+def test_an_answer_is_no_crash_and_a_crash_no_answer():
+    crash = Verdict(Status.CRASHED, "layout", FATAL.trial(), message="the process was killed by SIGSEGV")
+    assert FATAL.covers(crash, "torch", "torch 2.13.0")
+    for other in (Status.DIFFERS, Status.TIMED_OUT):
+        assert not FATAL.covers(dataclasses.replace(crash, status=other), "torch", "torch 2.13.0")
+    aborted = dataclasses.replace(crash, message="the process was killed by SIGABRT")
+    assert not FATAL.covers(aborted, "torch", "torch 2.13.0")
+    assert not ENTRY.covers(verdict(status=Status.CRASHED), "torch", "torch 2.13.0")
+
+
+def test_a_crash_outside_of_the_condition_is_not_covered():
+    trial = FATAL.trial()
+    reads = dataclasses.replace(trial.case, params={**trial.case.params, "stride": 1})
+    for other in (trial.replace(layout="contiguous"), trial.replace(case=reads), trial.replace(dtype="float64")):
+        crash = Verdict(Status.CRASHED, "layout", other, message="the process was killed by SIGSEGV")
+        assert not FATAL.covers(crash, "torch", "torch 2.13.0")

@@ -19,7 +19,7 @@ from opcheck.spec import Array, Case, Op, widened
 from opcheck.steps import Block, Grid, Grids, Prose, Step
 from opcheck.tracing.arithmetic import as_fraction
 from opcheck.verification.casefile import Trial
-from opcheck.verification.diagnosis.shrink import Search, minimal
+from opcheck.verification.diagnosis.shrink import SameFailure, Search, minimal
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
@@ -47,7 +47,7 @@ def smallest(student: Student, finding: Finding) -> Smallest:
         or finding.wrongs[0].outcome is not finding.outcome
     ):
         return Smallest(verdict, False)  # each attempt would cost the time limit again
-    search = Search(op, verdict, student)
+    search = Search(op, verdict, SameFailure(op, verdict, student))
     search.left = ATTEMPTS
     search.steps(_smaller)
     search.steps(_simpler)

@@ -9,6 +9,7 @@ import numpy as np
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op, Refused
+from opcheck.verification import known
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims.correctness import undecided
@@ -24,6 +25,11 @@ def layout(check: Check) -> Iterator[Finding]:
     layouts = check.backend.layouts if check.trial.layout == "contiguous" else (check.trial.layout,)
     for each in layouts:
         if each == "contiguous":
+            continue
+        check.watcher.asks("layout", each)
+        deviation = None if check.watcher.replaces else known.fatal(check.trial.replace(layout=each), check.backend)
+        if deviation is not None:
+            yield Finding("layout", left_out=say("known deviation {name} would end this process", name=deviation))
             continue
         try:
             finding = _from_memory(check, each)

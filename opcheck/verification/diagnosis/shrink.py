@@ -51,27 +51,24 @@ def explain_failures(report: Report, backend: Backend) -> None:
 def minimal(op: Op, verdict: Verdict, backend: Backend) -> Verdict:
     """The verdict of the smallest trial found that fails the same claim."""
     assert verdict.trial is not None
-    search = Search(op, verdict, backend)
-    search.fewer_decisions()
-    for simpler in (_smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
-        search.steps(simpler)
-    return search.best
+    return Search(op, verdict, SameFailure(op, verdict, backend)).run()
 
 
 class Search:
-    """Greedy: a change that still fails the claim is kept."""
+    """Greedy: a change with which it still fails is kept. `fails(trial)`: the verdict, if it is the same failure."""
 
-    def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
-        self.op, self.best, self.backend = op, verdict, backend
-        self.version = backend.version()
-        self.left, self.end = ATTEMPTS, time.monotonic() + TIME
-        self.precision = verdict.details.get("precision", ())
-        self.known = self._is_known(verdict)
-        self.claim = next(
-            claim for claim in claims.EVERY
-            if claim.name == verdict.claim.partition(":")[0]
-            or (claim.name == "values" and verdict.claim in ("exact", "rounding", "special"))
-        )  # fmt: skip
+    def __init__(
+        self, op: Op, verdict: Verdict, fails: Callable[[Trial], Verdict | None], seconds: float = TIME
+    ) -> None:
+        self.op, self.best, self.fails = op, verdict, fails
+        self.left, self.end = ATTEMPTS, time.monotonic() + seconds
+
+    def run(self) -> Verdict:
+        """The verdict of the smallest trial found."""
+        self.fewer_decisions()
+        for simpler in (_smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
+            self.steps(simpler)
+        return self.best
 
     @property
     def trial(self) -> Trial:
@@ -79,45 +76,16 @@ class Search:
         return self.best.trial
 
     def attempt(self, trial: Trial) -> bool:
-        """Whether `trial` fails the claim too; then it is the best so far."""
+        """Whether `trial` fails too; then it is the best so far."""
         if self.left <= 0 or time.monotonic() > self.end:
             return False
         self.left -= 1
         try:
-            possible = without(self.op, trial, self.backend, set())
-            if possible is None:
-                return False
-            trial = possible
-            _, shapes = self.op.checked(trial.case)  # another case may have other outputs
-            kept = {n: g for n, g in trial.cotangent.items() if shapes.get(n) == g.shape}
-            if not kept and self.claim.name in ("vjp", "adjoint", "second"):
-                return False
-            trial = trial.replace(cotangent=kept)
-            check = Check(self.op, trial, self.backend)
-            for finding in findings(self.claim, check):
-                found = finding.verdict
-                if found is not None and found.claim == self.best.claim and found.status is self.best.status:
-                    return self._is_alike(check, found)
+            found = self.fails(trial)
         except (Refused, AssertionError):
-            pass
-        return False
-
-    def _is_alike(self, check: Check, found: Verdict) -> bool:
-        """A bug stays a bug while it gets smaller, and a known deviation or a lower precision one that is named."""
-        if self._is_known(found) != self.known:
             return False
-        why = explanation(check, found)
-        names = () if why is None else why.names
-        if bool(names) != bool(self.precision) or (names and not set(names) & set(self.precision)):
-            return False
-        self.best = found
-        if why is not None:
-            details = {**found.details, "precision": names}
-            self.best = replace(found, message=f"{found.message} {why.sentence()}".strip(), details=details)
-        return True
-
-    def _is_known(self, verdict: Verdict) -> bool:
-        return recognised(verdict, self.backend.name, self.version).status is Status.KNOWN
+        self.best = found or self.best
+        return found is not None
 
     def fewer_decisions(self) -> None:
         """Take every decision of the sampler back to its first option, or half-way there."""
@@ -140,6 +108,53 @@ class Search:
         improved = True
         while improved and self.left > 0:
             improved = any(self.attempt(trial) for trial in simpler(self.op, self.trial))
+
+
+class SameFailure:
+    """Whether an implementation fails a trial as it failed another: a bug stays a bug while it gets smaller, and a
+    known deviation or a lower precision one that is named."""
+
+    def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
+        self.op, self.status, self.name, self.backend = op, verdict.status, verdict.claim, backend
+        self.version = backend.version()
+        self.precision = verdict.details.get("precision", ())
+        self.known = self._is_known(verdict)
+        self.claim = next(
+            claim for claim in claims.EVERY
+            if claim.name == verdict.claim.partition(":")[0]
+            or (claim.name == "values" and verdict.claim in ("exact", "rounding", "special"))
+        )  # fmt: skip
+
+    def __call__(self, trial: Trial) -> Verdict | None:
+        possible = without(self.op, trial, self.backend, set())
+        if possible is None:
+            return None
+        _, shapes = self.op.checked(possible.case)  # another case may have other outputs
+        kept = {n: g for n, g in possible.cotangent.items() if shapes.get(n) == g.shape}
+        if not kept and self.claim.name in ("vjp", "adjoint", "second"):
+            return None
+        check = Check(self.op, possible.replace(cotangent=kept), self.backend)
+        for finding in findings(self.claim, check):
+            found = finding.verdict
+            if found is not None and found.claim == self.name and found.status is self.status:
+                return self._alike(check, found)
+        return None
+
+    def _alike(self, check: Check, found: Verdict) -> Verdict | None:
+        """The verdict with the lower precision that explains it, if one did before."""
+        if self._is_known(found) != self.known:
+            return None
+        why = explanation(check, found)
+        names = () if why is None else why.names
+        if bool(names) != bool(self.precision) or (names and not set(names) & set(self.precision)):
+            return None
+        if why is None:
+            return found
+        details = {**found.details, "precision": names}
+        return replace(found, message=f"{found.message} {why.sentence()}".strip(), details=details)
+
+    def _is_known(self, verdict: Verdict) -> bool:
+        return recognised(verdict, self.backend.name, self.version).status is Status.KNOWN
 
 
 def _size(trial: Trial) -> int:

@@ -5,6 +5,7 @@ A trial is a function of its address, so the same seed finds the same wherever a
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from opcheck.errors import CouldNotRun, Refused
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.run import Found, Progress, Shard, hopeless, quiet, run_shard
+from opcheck.verification.workers.alone import minimise_crashes
 from opcheck.verification.workers.crew import Crew
 from opcheck.verification.workers.worker import Target
 
@@ -46,6 +48,9 @@ def run(
     except KeyboardInterrupt:
         report.interrupted = True
     assemble(report, found, shards)
+    if jobs and not report.interrupted:
+        with suppress(KeyboardInterrupt):
+            minimise_crashes(report, target, patience)
     return report
 
 

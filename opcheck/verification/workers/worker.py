@@ -1,5 +1,6 @@
 """What a worker process does: tasks in, reports out. It may die of the implementation that it runs."""
 
+import ctypes
 import faulthandler
 import os
 import pickle
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from opcheck import backends, catalog
+from opcheck.backends.base import Backend
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.diagnosis.shrink import explain_failures
-from opcheck.verification.run import DeviceLost, run_shard
+from opcheck.verification.reach import without
+from opcheck.verification.report import Report
+from opcheck.verification.run import DeviceLost, check_again, run_shard
+from opcheck.verification.watcher import Watcher
 
 STARTING = -1  # in place of a trial's index: none runs yet
 EXPLAINING = -2  # in place of a trial's index: the worker makes what it found minimal
@@ -33,16 +38,60 @@ class Target:
         return backends.load(self.candidate, self.arrays, self.device)
 
 
-def work(
-    connection: Connection, target: Target, options: dict[str, Any], index: Any, since: Any, stopping: Any,
-    printed: str, running: str, share: float,
-) -> None:  # fmt: skip
-    """Answer each task with its report and then with the same failures, made minimal and named.
+@dataclass(frozen=True)
+class Again:
+    """A task: every claim on one saved trial (or whether it is refused, of a claim that says so)."""
 
-    `index` and `since` tell which trial runs since when; `stopping` asks to end early. What the implementation prints
-    goes to the file `printed`, which has what the present trial printed only; the trial itself to the file `running`.
-    `share`: of the machine's memory.
-    """
+    trial: Trial
+    claim: str = ""
+    known: bool = False
+
+
+class Marks(ctypes.Structure):
+    """What the two processes tell each other while a task runs, in memory that they share."""
+
+    _fields_ = (
+        ("index", ctypes.c_longlong),  # which trial runs
+        ("since", ctypes.c_double),  # and since when
+        ("claim", ctypes.c_char * 16),  # what it is asked about
+        ("layout", ctypes.c_char * 16),  # in which memory
+        ("backend", ctypes.c_char * 64),  # what was loaded: names that are longer are of files, and no list knows these
+        ("version", ctypes.c_char * 256),
+        ("stopping", ctypes.c_bool),  # the parent asks to end early
+    )
+
+
+class Reporting(Watcher):
+    """Tells the parent process which trial runs, and as what. What the implementation prints goes to a file that has
+    what the present trial printed only; what it does not take all of, to another one."""
+
+    replaces = True
+
+    def __init__(self, marks: Any, output: int, running: str) -> None:
+        self.marks, self.output, self.running = marks, output, Path(running)
+
+    def about_to(self, index: int) -> bool:
+        os.ftruncate(self.output, 0)
+        self.asks("", "")
+        self.marks.index, self.marks.since = index, time.time()
+        return not self.marks.stopping
+
+    def runs(self, trial: Trial) -> None:
+        self.running.write_bytes(pickle.dumps(trial))
+
+    def asks(self, claim: str, layout: str) -> None:
+        self.marks.claim, self.marks.layout = claim.encode(), layout.encode()
+
+    def loaded(self, backend: Backend) -> None:
+        self.marks.backend, self.marks.version = backend.name.encode()[:63], backend.version().encode()[:255]
+
+
+def work(
+    connection: Connection, target: Target, options: dict[str, Any], marks: Any, printed: str, running: str,
+    share: float,
+) -> None:  # fmt: skip
+    """Answer each task with its report; a shard also with its failures, made minimal and named. `share`: of the
+    machine's memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     if target.device == "cpu":  # CUDA maps more than any limit on data foresees
         limit_memory(share)
@@ -50,26 +99,22 @@ def work(
     os.dup2(output, 1)
     os.dup2(output, 2)
     faulthandler.enable()  # of a crash, tell where it was
-
-    def about_to(trial: int) -> bool:
-        os.ftruncate(output, 0)
-        index.value, since.value = trial, time.time()
-        return not stopping.value
-
-    def runs(trial: Trial) -> None:
-        Path(running).write_bytes(pickle.dumps(trial))
-
-    backend = None
+    watcher, backend = Reporting(marks, output, running), None
     while True:
         try:
             task = connection.recv()
         except (EOFError, OSError):
             return
         try:
-            backend = backend or target.load()
-            report = run_shard(catalog.get(task.op), task, backend, about_to=about_to, runs=runs, **options)
+            if backend is None:
+                backend = target.load()
+                watcher.loaded(backend)
+            if isinstance(task, Again):
+                connection.send(again(task, backend, watcher))
+                continue
+            report = run_shard(catalog.get(task.op), task, backend, watcher=watcher, **options)
             connection.send(report)
-            since.value = time.time() + EXPLAINING_TIME
+            marks.since = time.time() + EXPLAINING_TIME
             explain_failures(report, backend)
             connection.send(report.failures)
         except (Refused, CouldNotRun) as error:
@@ -79,6 +124,19 @@ def work(
             os._exit(1)
         except Exception as error:
             connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def again(task: Again, backend: Backend, watcher: Watcher) -> Report:
+    """What is found of one saved trial; nothing where the implementation does not take it."""
+    report = Report(backend=backend.name, version=backend.version())
+    trial, op = task.trial, catalog.get(task.trial.case.op)
+    watcher.about_to(0)
+    possible = trial if task.claim == "refuses" else without(op, trial, backend, set())
+    if possible is not None:
+        report.trials = 1
+        watcher.runs(possible)
+        check_again(op, possible, backend, report, task.claim, task.known, watcher)
+    return report
 
 
 def limit_memory(share: float) -> None:
