@@ -66,6 +66,7 @@ def operator_command(op: Op) -> click.Command:
     """The subcommand of one operator."""
 
     def run(**options: Any) -> None:
+        refuse_words(op, click.get_current_context().args)
         explain(op, options)
 
     own = [_option(argument) for argument in op.arguments if argument.name not in NAMES]
@@ -76,7 +77,25 @@ def operator_command(op: Op) -> click.Command:
         callback=run,
         help=f"{op.summary}\n\n{op.formula}",
         epilog=f"An ARRAY is {arrays.FORMS}. A VALUE of several numbers is 2,1.",
-        context_settings={"token_normalize_func": lambda flag: flag.replace("_", "-")},  # --kernel_size is torch's name
+        context_settings={
+            "token_normalize_func": lambda flag: flag.replace("_", "-"),  # --kernel_size is torch's name
+            "allow_extra_args": True,
+        },
+    )
+
+
+def refuse_words(op: Op, words: list[str]) -> None:
+    """Raises Refused for words that belong to no option."""
+    if not words:
+        return
+    first = next((each for each in op.inputs if not each.optional), op.inputs[0]).name
+    flags = [f"--{each.name.replace('_', '-')}" for each in op.arguments]
+    likely = next((flag for flag in flags if flag.startswith("--grad")), f"--{first}")
+    torn = any("]" in word for word in words)
+    raise Refused(
+        say("every value follows its option; --grad, --all and --exact take none"),
+        got=" ".join(words),
+        fix=say("quote a literal: '[1, 2]'") if torn else say("{flag} {word}?", flag=likely, word=words[0]),
     )
 
 

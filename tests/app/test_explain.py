@@ -56,6 +56,18 @@ BAD_INPUT = [
         "--got is a number, or an array of the output's shape: [[1,2],[3,4]], @y.npy\n  got: '2x2'",
     ),
     (
+        ("conv2d", "4x4"),
+        "every value follows its option; --grad, --all and --exact take none\n  got: 4x4\n  --input 4x4?",
+    ),
+    (
+        ("adam", "--grad", "2"),
+        "every value follows its option; --grad, --all and --exact take none\n  got: 2\n  --gradient 2?",
+    ),
+    (
+        ("softmax", "--input", "[1,", "2]"),
+        "every value follows its option; --grad, --all and --exact take none\n  got: 2]\n  quote a literal: '[1, 2]'",
+    ),
+    (
         ("conv2d", "-o", "/no/such/place/x.txt"),
         "cannot write to /no/such/place/x.txt: No such file or directory",
     ),
