@@ -24,6 +24,7 @@ TAKES = {
     "softmax": {"input", "dim"},
     "log_softmax": {"input", "dim"},
 }
+KEPT = 500  # calls of which jax keeps what it compiled: each shape costs it megabytes
 
 
 class Jax(Backend):
@@ -39,6 +40,7 @@ class Jax(Backend):
             raise CouldNotRun(say("jax is not installed: pip install 'opcheck[jax]'")) from None
         jax.config.update("jax_enable_x64", True)
         self.jax = jax
+        self.opened = 0
 
     def version(self) -> str:
         return f"jax {self.jax.__version__} on {self.jax.default_backend()}"
@@ -54,6 +56,9 @@ class Jax(Backend):
         return next((name for name in wanted if name not in TAKES[op.name]), "")
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> "JaxSession":
+        self.opened += 1
+        if self.opened % KEPT == 0:
+            self.jax.clear_caches()
         return JaxSession(self.jax, op, case, dtype, layout)
 
 
