@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.families.roundoff.base import C_EXP, C_LOG, Bound, Format, Rounding
+from opcheck.families.roundoff.elementwise import PRODUCTS, beyond_one
 from opcheck.spec import Array, Op, Params
 
 
@@ -115,7 +116,8 @@ class ClassRounding(Rounding):
         n, classes = q.shape[0] * q.shape[2], q.shape[1]
         known = q != 0
         size = np.where(known, q * np.abs(log_p), 0.0).sum(axis=1)
-        error = np.where(known, q * log_error, 0.0).sum(axis=1) + f.relative(6, classes + 2) * size + f.eta
+        error = np.where(known, q * log_error, 0.0).sum(axis=1) + f.relative(6, classes + 2) * size
+        error += f.eta + np.where(known, self._lost(f, arrays, log_p), 0.0).sum(axis=1)
         # the smoothed part may be formed as one sum over all classes of all rows, scaled afterwards
         largest = np.abs(log_p).sum() * np.max(np.abs(arrays.get("weight", np.ones(1))), initial=1.0)
         bound = self._reduced(op, p, f, arrays, error, size, n * (classes + 1))
@@ -133,12 +135,15 @@ class ClassRounding(Rounding):
             error = p_error * total + f.relative(6, 2 * q.shape[1]) * slope
         else:
             slope, error = q, f.relative(4) * q
-        found = {"input": Bound((g * error + g_error * (slope + error) + f.eta).reshape(x.shape))}
+        lost = self._lost(f, arrays, np.ones(())) * beyond_one(g)
+        if p.reduction == "mean":
+            lost = lost * beyond_one(1 / np.abs(self._divisor(op, p, arrays)))
+        found = {"input": Bound((g * error + g_error * (slope + error) + lost).reshape(x.shape))}
         if arrays["target"].dtype.kind == "f":
             log_p, log_error = self._rows(x, f)
             w = np.abs(arrays["weight"]).reshape(1, -1, 1) if "weight" in arrays else 1.0
-            by_target = (g * (log_error + f.relative(5) * np.abs(log_p)) + g_error * np.abs(log_p)) * w + f.eta
-            found["target"] = Bound(by_target.reshape(x.shape))
+            by_target = (g * (log_error + f.relative(5) * np.abs(log_p)) + g_error * np.abs(log_p)) * w
+            found["target"] = Bound((by_target + lost * beyond_one(np.abs(log_p))).reshape(x.shape))
         return found
 
     def jvp(self, op: Any, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
@@ -159,8 +164,15 @@ class ClassRounding(Rounding):
             size, error = size + t * np.abs(log_p), error + t * log_error
         classes = q.shape[1]
         rows = size.sum(axis=1)
-        error = error.sum(axis=1) + f.relative(8, 2 * classes + 2) * rows + f.eta
+        lost = np.where(size != 0, self._lost(f, arrays, log_p), 0.0).sum(axis=1)
+        lost = lost * np.max([np.max(np.abs(t), initial=1.0) for t in tangents.values()], initial=1.0)
+        error = error.sum(axis=1) + f.relative(8, 2 * classes + 2) * rows + f.eta + lost
         return self._reduced(op, p, f, arrays, error, rows, q.shape[0] * q.shape[2] * (classes + 1))
+
+    def _lost(self, f: Format, arrays: dict[str, Array], log_p: Array) -> Array:
+        """What is lost of products that are subnormal before the other factors come: a logarithm, a class weight."""
+        largest = np.max(np.abs(arrays.get("weight", np.ones(1))), initial=1.0)
+        return np.asarray(PRODUCTS * f.eta * largest * beyond_one(np.abs(log_p)))
 
     def _rows(self, x: Array, f: Format) -> tuple[Array, Array]:
         """log p and its error, as (N, C, D)."""
@@ -193,7 +205,7 @@ class ClassRounding(Rounding):
         total = error.sum() + f.gamma(terms) * (size + error).sum()
         if p.reduction == "mean":
             d = np.abs(self._divisor(op, p, arrays))
-            total = total / d + f.relative(4, size.size + 2) * size.sum() / d
+            total = total / d + f.relative(4, size.size + 2) * size.sum() / d + f.eta
         return Bound(np.asarray(total), np.asarray(size.sum()))
 
     def _divisor(self, op: Any, p: Params, arrays: dict[str, Array]) -> Any:

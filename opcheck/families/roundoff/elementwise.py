@@ -7,6 +7,8 @@ import numpy as np
 from opcheck.families.roundoff.base import C_LOG, Bound, Format, Rounding
 from opcheck.spec import Array, Op, Params
 
+PRODUCTS = 4  # of a cotangent with the factors of a derivative, each of which may be subnormal
+
 
 class SigmoidRounding(Rounding):
     """8u * y, which holds for the exponential and the tanh form wherever y is a normal number.
@@ -49,11 +51,15 @@ class LossRounding(Rounding):
     """A reduction of one loss for each element. A subclass bounds each loss and each derivative.
 
     `each` returns, for a cotangent of one at every loss, (error, size) pairs of the losses and of the derivative by
-    each input, with `size` at least the absolute value of every number that is summed. Means divide by a number that is
-    itself a sum (of the weights, or of ones) of n positive terms.
+    each input, with `size` at least the absolute value of every number that is summed; `steep` what the factors of a
+    derivative have beyond one, as a product that is subnormal may be multiplied by these afterwards. Means divide by a
+    number that is itself a sum (of the weights, or of ones) of n positive terms.
     """
 
     def each(self, op: Op, p: Params, f: Format, arrays: dict[str, Array]) -> dict[str, tuple[Array, Array]]:
+        raise NotImplementedError
+
+    def steep(self, arrays: dict[str, Array]) -> dict[str, Array]:
         raise NotImplementedError
 
     def forward(self, op: Any, p: Params, f: Format, **arrays: Array) -> Any:
@@ -65,49 +71,63 @@ class LossRounding(Rounding):
         if p.reduction == "sum":
             return Bound(np.asarray(total), np.asarray(size.sum()))
         d = np.abs(self._divisor(op, p, arrays, size.shape))
-        return Bound(np.asarray(total / d + f.relative(2, n) * size.sum() / d), np.asarray(size.sum()))
+        return Bound(np.asarray(total / d + f.relative(2, n) * size.sum() / d + f.eta), np.asarray(size.sum()))
 
     def vjp(self, op: Any, p: Params, f: Format, cotangent: Array, **arrays: Array) -> dict[str, Bound]:
-        pairs = self.each(op, p, f, arrays)
+        pairs, steep = self.each(op, p, f, arrays), self.steep(arrays)
         _, size = pairs[""]
         n = size.size
         g = np.broadcast_to(np.abs(cotangent), size.shape)
+        lost = PRODUCTS * f.eta * beyond_one(g)
         if p.reduction == "mean":
-            g = g / np.abs(self._divisor(op, p, arrays, size.shape))
+            d = np.abs(self._divisor(op, p, arrays, size.shape))
+            g, lost = g / d, lost * beyond_one(1 / d)
         found = {}
         for name, (error, slope) in pairs.items():
             if not name or name not in arrays:
                 continue
             shape = arrays[name].shape
-            e, m = fitted(g * error, shape), fitted(g * slope, shape)
+            e, m = fitted(g * error + lost * steep[name], shape), fitted(g * slope, shape)
             if name == "weight" and p.reduction == "mean":  # the divisor is made of the weights
-                share = (g * size).sum() / np.abs(self._divisor(op, p, arrays, size.shape))
-                e, m = e + f.relative(6, 2 * n) * share, m + share
+                share = (g * size).sum() / d
+                e, m = e + f.relative(6, 2 * n) * share + lost.sum() * (1 + size.sum() / d), m + share
             found[name] = Bound(e + f.relative(4, 2 * n) * (m + e) + (n + 4) * f.eta)
         return found
 
     def jvp(self, op: Any, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
-        pairs = self.each(op, p, f, arrays)
+        pairs, steep = self.each(op, p, f, arrays), self.steep(arrays)
         _, losses = pairs[""]
         n = losses.size
         error, size = np.zeros(losses.shape), np.zeros(losses.shape)
         for name, tangent in tangents.items():
             e, m = pairs[name]
-            error, size = error + np.abs(tangent) * e, size + np.abs(tangent) * m
+            error = error + np.abs(tangent) * e + PRODUCTS * f.eta * steep[name] * beyond_one(np.abs(tangent))
+            size = size + np.abs(tangent) * m
         error = error + f.relative(4) * (size + error) + f.eta
         if p.reduction == "none":
             return Bound(error, size)
         total = error.sum() + f.gamma(n) * (size + error).sum() + n * f.eta
         if p.reduction == "mean":
             d = np.abs(self._divisor(op, p, arrays, losses.shape))
-            total = total / d + f.relative(2, n) * size.sum() / d
+            total = total / d + f.relative(2, n) * size.sum() / d + f.eta
             if "weight" in tangents and "weight" in arrays:
                 share = losses.sum() / d * np.abs(tangents["weight"]).sum() / d
-                total = total + f.relative(8, 4 * n) * share
+                lost = PRODUCTS * f.eta * (1 + np.abs(tangents["weight"])).sum()
+                total = total + f.relative(8, 4 * n) * share + lost * (1 + losses.sum() / d) * beyond_one(1 / d)
         return Bound(np.asarray(total), np.asarray(size.sum()))
 
     def _divisor(self, op: Any, p: Params, arrays: dict[str, Array], shape: tuple[int, ...]) -> Any:
         return op.losses_divisor(p, shape, **arrays)
+
+
+def size_of(arrays: dict[str, Array], name: str) -> Array:
+    """The absolute values of weights; one where there are none."""
+    return np.abs(arrays.get(name, np.ones(())))
+
+
+def beyond_one(x: Any) -> Any:
+    """By how much a factor may enlarge what was lost before it."""
+    return np.maximum(x, 1.0)
 
 
 def fitted(x: Array, shape: tuple[int, ...]) -> Array:
@@ -125,18 +145,23 @@ class MeanSquares(LossRounding):
     """
 
     def each(self, op: Op, p: Params, f: Format, arrays: dict[str, Array]) -> dict[str, tuple[Array, Array]]:
-        d, w = np.abs(arrays["input"] - arrays["target"]), np.abs(arrays.get("weight", np.ones(())))
+        d, w = np.abs(arrays["input"] - arrays["target"]), size_of(arrays, "weight")
         square, slope = w * d * d, 2 * w * d
         pairs = {"": (f.relative(5) * square + (1 + w) * f.eta, square)}
         pairs |= {name: (f.relative(4) * slope, slope) for name in ("input", "target")}
         return {**pairs, "weight": (f.relative(4) * d * d, d * d)}
+
+    def steep(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        d = beyond_one(np.abs(arrays["input"] - arrays["target"]))
+        slope = 2 * d * beyond_one(size_of(arrays, "weight"))
+        return {"input": slope, "target": slope, "weight": d * d}
 
 
 class BinaryCrossEntropyRounding(LossRounding):
     """-w * (t * ln x + (1 - t) * ln(1 - x)); forming 1 - x rounds once, which moves its logarithm by u."""
 
     def each(self, op: Op, p: Params, f: Format, arrays: dict[str, Array]) -> dict[str, tuple[Array, Array]]:
-        x, t, w = arrays["input"], arrays["target"], np.abs(arrays.get("weight", np.ones(())))
+        x, t, w = arrays["input"], arrays["target"], size_of(arrays, "weight")
         yes, no = np.minimum(np.abs(np.log(x)), 100.0), np.minimum(np.abs(np.log1p(-x)), 100.0)
         size = np.abs(t) * yes + np.abs(1 - t) * no
         error = f.relative(C_LOG + 4) * size + f.relative(2) * np.abs(1 - t)
@@ -149,6 +174,15 @@ class BinaryCrossEntropyRounding(LossRounding):
             "weight": (error, size),
         }
 
+    def steep(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        x, t, w = arrays["input"], arrays["target"], beyond_one(size_of(arrays, "weight"))
+        yes, no = beyond_one(np.abs(np.log(x))), beyond_one(np.abs(np.log1p(-x)))
+        return {
+            "input": w * beyond_one(np.abs(x - t)) / np.maximum(x * (1 - x), 1e-12),
+            "target": w * (yes + no),
+            "weight": np.minimum(yes, 100.0) + np.minimum(no, 100.0),
+        }
+
 
 class LogitsRounding(LossRounding):
     """Binary cross-entropy of logits, (1 - t)*x + c*(log1p(exp(-abs x)) + max(-x, 0)) with c = 1 + (pos_weight - 1)*t.
@@ -157,8 +191,8 @@ class LogitsRounding(LossRounding):
     """
 
     def each(self, op: Op, p: Params, f: Format, arrays: dict[str, Array]) -> dict[str, tuple[Array, Array]]:
-        x, t, w = arrays["input"], arrays["target"], np.abs(arrays.get("weight", np.ones(())))
-        positive = np.abs(arrays.get("pos_weight", np.ones(())))
+        x, t, w = arrays["input"], arrays["target"], size_of(arrays, "weight")
+        positive = size_of(arrays, "pos_weight")
         t_size, soft = np.abs(t), np.log1p(np.exp(-np.abs(x)))
         c = 1 + (positive + 1) * t_size
         size = (np.abs(1 - t) + c) * np.abs(x) + c * soft
@@ -166,9 +200,19 @@ class LogitsRounding(LossRounding):
         loss = np.maximum(np.abs(x) + soft, soft)
         by_target = (1 + positive + 1) * loss + np.abs(x)
         return {
-            "": (w * f.relative(10) * size + f.tiny, w * size),
-            "input": (w * f.relative(16) * slope + f.tiny, w * slope),
+            "": (w * f.relative(10) * size + (1 + w * c) * f.tiny, w * size),
+            "input": (w * f.relative(16) * slope + (1 + w * c) * f.tiny, w * slope),
             "target": (w * f.relative(12) * by_target, w * by_target),
             "weight": (f.relative(10) * size + f.tiny, size),
-            "pos_weight": (w * f.relative(12) * t_size * loss + f.tiny, w * t_size * loss),
+            "pos_weight": (w * f.relative(12) * t_size * loss + (1 + w * t_size) * f.tiny, w * t_size * loss),
+        }
+
+    def steep(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        x, t, w = np.abs(arrays["input"]), np.abs(arrays["target"]), beyond_one(size_of(arrays, "weight"))
+        c = 1 + (size_of(arrays, "pos_weight") + 1) * beyond_one(t)
+        return {
+            "input": w * (t + c),
+            "target": w * c * (2 + x),
+            "weight": (t + c) * (2 + x),
+            "pos_weight": w * beyond_one(t) * (2 + x),
         }
