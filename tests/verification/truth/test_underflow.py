@@ -13,6 +13,7 @@ from opcheck.verification.run import findings
 from opcheck.verification.streams import Chance, NotingChooser, in_format, with_directions
 from opcheck.verification.truth.formats import FORMATS
 
+# their bounds are of the definition's order; torch multiplies by the learning rate before it divides by the root
 OPTIMISERS = ("adam", "adamw", "rmsprop", "sgd")
 F32 = FORMATS["float32"]
 CLAIMS = [claim for claim in chosen(["values", "vjp", "jvp"]) if claim.name in ("values", "vjp", "jvp")]
