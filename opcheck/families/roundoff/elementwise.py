@@ -63,15 +63,18 @@ class LossRounding(Rounding):
         raise NotImplementedError
 
     def forward(self, op: Any, p: Params, f: Format, **arrays: Array) -> Any:
-        error, size = self.each(op, p, f, arrays)[""]
+        pairs = self.each(op, p, f, arrays)
+        error, size = pairs[""]
+        _, unweighted = pairs["weight"]  # what overflows before it is weighted stays infinite
         if p.reduction == "none":
-            return Bound(error, size)
+            return Bound(error, np.maximum(size, unweighted))
         n = size.size
         total = error.sum() + f.gamma(n) * (size + error).sum() + n * f.eta
+        largest = np.maximum(size.sum(), np.max(unweighted, initial=0.0))
         if p.reduction == "sum":
-            return Bound(np.asarray(total), np.asarray(size.sum()))
+            return Bound(np.asarray(total), np.asarray(largest))
         d = np.abs(self._divisor(op, p, arrays, size.shape))
-        return Bound(np.asarray(total / d + f.relative(2, n) * size.sum() / d + f.eta), np.asarray(size.sum()))
+        return Bound(np.asarray(total / d + f.relative(2, n) * size.sum() / d + f.eta), np.asarray(largest))
 
     def vjp(self, op: Any, p: Params, f: Format, cotangent: Array, **arrays: Array) -> dict[str, Bound]:
         pairs, steep = self.each(op, p, f, arrays), self.steep(arrays)

@@ -63,3 +63,12 @@ def test_the_division_of_a_mean_may_lose_half_of_the_smallest_number():
     check = Check(op, Trial(Case(op.name, arrays, {})), backend=None)
     bound = check.tolerance("output", F32, ["output"])["output"]
     assert F32.smallest / 2 <= bound <= 8 * F32.smallest
+
+
+def test_a_loss_that_overflows_before_it_is_weighted_may_stay_infinite():
+    op = catalog.get("binary_cross_entropy_with_logits")
+    arrays = {"input": [-F32.largest], "target": [0.5], "weight": [0.25], "pos_weight": [2.5]}
+    case = Case(op.name, {name: F32.round(x) for name, x in arrays.items()}, {})
+    check = Check(op, Trial(case), backend=None)
+    assert check.expected["output"] < F32.largest
+    assert check.tolerance("output", F32, ["output"])["output"] == np.inf
