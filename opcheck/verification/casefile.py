@@ -29,6 +29,7 @@ class Trial:
     cotangent: dict[str, Array] = field(default_factory=dict)  # by output
     tangents: dict[str, Array] = field(default_factory=dict)  # by input
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
+    frozen: tuple[str, ...] = ()  # inputs that need no gradient
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis prints beside a message that has the numbers already."""
@@ -47,6 +48,7 @@ def to_json(trial: Trial, **more: Any) -> dict[str, Any]:
         "policy": trial.policy,
         "layout": trial.layout,
         "address": list(trial.address),
+        "frozen": list(trial.frozen),
         "params": {name: _plain(value) for name, value in trial.case.params.items()},
         "arrays": _arrays(trial.case.arrays),
         "cotangent": _arrays(trial.cotangent),
@@ -73,6 +75,7 @@ def from_json(data: Any) -> Trial:
             cotangent=_read(data.get("cotangent", {})),
             tangents=_read(data.get("tangents", {})),
             address=tuple(data.get("address", ())),
+            frozen=tuple(data.get("frozen", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(say("this case file is damaged"), got=f"{type(error).__name__}: {error}") from None

@@ -46,7 +46,8 @@ class Special(Real):
         extreme = (*subnormal, f.largest, -f.largest, f.largest / 2, 2.0**f.lowest, 0.0, -0.0)
         infinite = (np.nan, np.nan, np.inf, -np.inf, 0.0)
         # not both in one case: where an overflow meets an infinity, the order of summation decides
-        self.numbers = infinite if rng.integers(2) else extreme
+        self.infinite = bool(rng.integers(2))
+        self.numbers = infinite if self.infinite else extreme
 
     def array(self, *shape: int) -> Array:
         x = super().array(*shape)
@@ -56,8 +57,10 @@ class Special(Real):
         how_many = int(self.rng.integers(1, 3, endpoint=True))
         places = self.rng.integers(x.size, size=how_many)
         x.flat[places] = self.rng.choice(np.asarray(self.numbers), size=how_many)
-        if x.ndim and self.rng.integers(4) == 0:
-            x[0] = self.rng.choice(np.asarray(self.numbers))  # a whole row: all -inf, all NaN, all equal
+        if x.ndim and self.rng.integers(2):  # a whole row: all -inf as what is masked away, all NaN, all equal
+            masked = -np.inf if self.infinite else 0.0
+            row = np.moveaxis(x, int(self.rng.integers(x.ndim)), 0)
+            row[:1] = masked if self.rng.integers(2) else self.rng.choice(np.asarray(self.numbers))
         return x
 
 

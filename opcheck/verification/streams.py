@@ -13,33 +13,29 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from math import gcd
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from opcheck.choosers import ExactValues, Values
-from opcheck.params import Whole
-from opcheck.spec import Array, Case, Op, Refused
+from opcheck.spec import Case, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.draws import VALUES, Exact, Real
 from opcheck.verification.truth.formats import Format, format_of
+from opcheck.verification.widening import LARGE, WIDE, widened_parameter, widened_sizes
 
 T = TypeVar("T")
 
 # One period of the stream. Scope: the next combination of the small scope; wide: one size near a vector width or a
-# block size; large: several sizes, up to a few hundred.
+# block size; large: several sizes, some of them beyond 1024.
 POLICIES = (
-    "exact scope", "real", "exact", "real", "special", "exact wide", "real scope", "real wide",
+    "exact scope", "real", "exact", "real", "special", "exact wide", "real scope", "real large",
     "exact scope", "real", "exact", "real", "special", "exact wide", "real scope", "real large",
 )  # fmt: skip
-WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
-WIDE_PARAMETERS = (3, 4, 5, 7)
-LARGE = (48, 64, 96, 127, 128, 129, 200, 256)
 SCOPES = sum(each.endswith("scope") for each in POLICIES)  # of one period
 SCOPED = [
     sum(each.endswith("scope") for each in POLICIES[:k]) for k in range(len(POLICIES))
 ]  # before each of its trials
-MOST_OUTPUTS, MOST_TRACED = 100_000, 300  # of a wide case; the second where bounds are traced one by one
 
 
 class NotingChooser:
@@ -145,7 +141,7 @@ def noted_trial(
         case = in_format(op.sample(chooser), f, keep_infinities=policy == "special")
     rng = np.random.default_rng([*seeds, 2])
     if rest == "random" and not decisions:
-        changes: dict[str, list[Sequence[int]]] = {"wide": [WIDE], "large": [LARGE, LARGE, WIDE]}
+        changes: dict[str, list[Sequence[int]]] = {"wide": [WIDE], "large": [WIDE, LARGE, LARGE]}
         for sizes in changes.get(kind, []):
             case = widened_sizes(op, case, rng, sizes)
         if kind in changes:
@@ -195,70 +191,3 @@ def differentiable(op: Op, case: Case) -> list[str]:
         for each in op.inputs
         if each.differentiable and each.name in case.arrays and case.arrays[each.name].dtype.kind == "f"
     ]
-
-
-def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[int] = WIDE) -> Case:
-    """The case with one of its sizes (a letter of the declared shapes) near a vector width, if that is legal."""
-    letters = {
-        each.name: letters_of(each.letters, case.arrays[each.name].ndim)
-        for each in op.inputs
-        if each.name in case.arrays
-    }
-    names = sorted({letter for row in letters.values() for letter in row if letter.isalnum()})
-    if not names:
-        return case
-    chosen, size = names[int(rng.integers(len(names)))], int(rng.choice(sizes))
-    drawn: dict[Any, Array] = {}  # arrays of one shape stay together: a variance belongs to its mean
-    arrays: dict[str, Array] = {}
-    for name, array in case.arrays.items():
-        shape = tuple(size if letter == chosen else n for letter, n in zip(letters[name], array.shape, strict=True))
-        if not array.size and np.prod(shape):
-            return case  # there are no numbers to draw from
-        both = (array.shape, shape)
-        if shape != array.shape and both not in drawn:
-            drawn[both] = rng.integers(max(array.size, 1), size=shape)
-        arrays[name] = array if shape == array.shape else _refilled(array, drawn[both], rng)
-    wide = Case(case.op, arrays, case.params)
-    try:
-        _, shapes = op.checked(wide)
-    except Refused:
-        return case
-    many = sum(int(np.prod(shape)) for shape in shapes.values())
-    return wide if many < (MOST_OUTPUTS if op.rounding else MOST_TRACED) else case
-
-
-def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
-    """The case with one whole-number parameter (a stride, a dilation) larger than samplers draw it, if that is legal.
-
-    A dilated window may lie in the padding altogether: then it has no maximum, and torch's backward pass writes beyond
-    the input, where it would have been. Such a case is left as it was.
-    """
-    names = [each.name for each in op.params if isinstance(each.kind, Whole) and each.name in case.params]
-    if not names:
-        return case
-    name, number = names[int(rng.integers(len(names)))], int(rng.choice(WIDE_PARAMETERS))
-    changed = Case(op.name, case.arrays, {**case.params, name: number})
-    try:
-        _, shapes = op.checked(changed)
-    except Refused:
-        return case
-    if sum(int(np.prod(shape)) for shape in shapes.values()) >= MOST_OUTPUTS:
-        return case
-    ones = {each: np.ones_like(array) if array.dtype.kind == "f" else array for each, array in case.arrays.items()}
-    with np.errstate(all="ignore"):
-        found = op.run(Case(op.name, ones, changed.params))
-    return changed if all(np.isfinite(each).all() for each in found.values()) else case
-
-
-def letters_of(declared: str, dimensions: int) -> list[str]:
-    """One word for each dimension, from the right; what `*` stands for is counted from the left: d0, d1, ..."""
-    words = [word for word in declared.split() if word != "*"]
-    leading = [f"d{k}" for k in range(dimensions - len(words))]
-    return [*leading, *words[max(0, len(words) - dimensions) :]]
-
-
-def _refilled(array: Array, places: Array, rng: np.random.Generator) -> Array:
-    """An array of another shape with the same kind of numbers: those at these places of the flat array."""
-    taken = array.ravel()[places]
-    signed = array.dtype.kind == "f" and (array < 0).any()
-    return np.asarray(taken * rng.choice([1.0, -1.0], size=places.shape)) if signed else np.asarray(taken)

@@ -17,8 +17,9 @@ from opcheck.verification.known import recognised
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import findings
-from opcheck.verification.streams import letters_of, noted_trial, with_directions
+from opcheck.verification.streams import noted_trial, with_directions
 from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.widening import letters_of
 
 ATTEMPTS = 300  # trials that one minimisation may run
 SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried: small ones, and the first beyond a block of 8, 16 or 32
@@ -97,7 +98,7 @@ class Search:
         while k < len(taken):
             for value in sorted({0, taken[k] // 2, max(0, taken[k] - 1)} - {taken[k]}):
                 trial, noted = noted_trial(self.op, dtype, seed, index, [*taken[:k], value, *taken[k + 1 :]], "first")
-                trial = trial.replace(layout=self.trial.layout)
+                trial = trial.replace(layout=self.trial.layout, frozen=self.trial.frozen)
                 if (_size(trial), noted) < (_size(self.trial), taken) and self.attempt(trial):
                     taken, k = noted, -1  # what was tried before may fail now
                     break

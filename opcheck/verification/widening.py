@@ -1,0 +1,160 @@
+"""Larger cases: sizes near a vector width or a block size, of an input or of an output, and larger parameters.
+
+A kernel that is right for small sizes may be wrong in its last, incomplete block, or beyond what one block holds.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from opcheck.params import Whole
+from opcheck.spec import Array, Case, Op, Refused, Shape
+
+WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
+WIDE_PARAMETERS = (3, 4, 5, 7)
+LARGE = (47, 64, 97, 127, 128, 129, 201, 256, 1025, 1501)
+MOST_OUTPUTS, MOST_TRACED = 100_000, 300  # of a wide case; the second where bounds are traced one by one
+
+
+def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[int] = WIDE) -> Case:
+    """The case with one of its sizes (a letter of the declared shapes) near a vector width, if that is legal."""
+    sized = Sized(op, case)
+    names = sized.letters()
+    if not names:
+        return case
+    chosen = names[int(rng.integers(len(names)))]
+    for size in (int(rng.choice(sizes)), int(rng.choice(WIDE))):  # the second if the first is too large
+        shapes = sized.giving(chosen, size) if rng.integers(2) else sized.grown(chosen, size)
+        if sized.is_moderate(shapes):
+            return _resized(op, case, shapes, rng)
+    return case
+
+
+def _resized(op: Op, case: Case, shapes: dict[str, Shape], rng: np.random.Generator) -> Case:
+    """The case with arrays of these shapes, filled with its own numbers; itself where that is not legal."""
+    drawn: dict[Any, Array] = {}  # arrays of one shape stay together: a variance belongs to its mean
+    arrays: dict[str, Array] = {}
+    for name, array in case.arrays.items():
+        shape = shapes[name]
+        if not array.size and np.prod(shape):
+            return case  # there are no numbers to draw from
+        both = (array.shape, shape)
+        if shape != array.shape and both not in drawn:
+            drawn[both] = rng.integers(max(array.size, 1), size=shape)
+        arrays[name] = array if shape == array.shape else _refilled(array, drawn[both], rng)
+    wide = Case(case.op, arrays, case.params)
+    try:
+        op.checked(wide)
+    except Refused:
+        return case
+    return wide
+
+
+class Sized:
+    """The shapes of a case with one of its sizes changed, by its letter in the declared shapes."""
+
+    def __init__(self, op: Op, case: Case) -> None:
+        self.op, self.case = op, case
+        self.shapes = {name: array.shape for name, array in case.arrays.items()}
+        self.rows = {
+            each.name: letters_of(each.letters, len(self.shapes[each.name]))
+            for each in op.inputs
+            if each.name in self.shapes
+        }
+        sizes = {word: n for name, row in self.rows.items() for word, n in zip(row, self.shapes[name], strict=True)}
+        # a word such as Cin/groups: how many times it goes into its letter
+        self.parts = {word: sizes.get(word.partition("/")[0], 0) // n for word, n in sizes.items() if "/" in word and n}
+        self.groups = max(self.parts.values(), default=1) or 1
+
+    def is_moderate(self, shapes: dict[str, Shape]) -> bool:
+        """Whether a case of these shapes takes no long time."""
+        outputs = self._outputs(shapes) or {}
+        many = sum(math.prod(shape) for shape in outputs.values())
+        given = sum(math.prod(shape) for shape in shapes.values())
+        return given < 2 * MOST_OUTPUTS and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
+
+    def letters(self) -> list[str]:
+        return sorted({word for row in self.rows.values() for word in row if word.isalnum()})
+
+    def grown(self, letter: str, size: int) -> dict[str, Shape]:
+        """With `size` for the letter, or in each group where that is what the operator takes."""
+        in_groups = any(word.partition("/")[0] == letter for word in self.parts)
+        whole = self._with(letter, size * self.groups if in_groups else size)
+        legal = in_groups or self._outputs(whole) is not None
+        return whole if legal else self._with(letter, size * self.groups)
+
+    def giving(self, letter: str, size: int) -> dict[str, Shape]:
+        """With the smallest size for the letter that gives an output of `size` there, where the two differ."""
+        low, high = 1, 8 * size
+        if not self._reaches(letter, high, size):
+            return self.grown(letter, size)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._reaches(letter, middle, size) else (middle + 1, high)
+        return self.grown(letter, low)
+
+    def _reaches(self, letter: str, n: int, size: int) -> bool:
+        outputs = self._outputs(self.grown(letter, n)) or {}
+        return any(
+            m >= size
+            for each in self.op.outputs
+            if each.name in outputs
+            for word, m in zip(letters_of(each.letters, len(outputs[each.name])), outputs[each.name], strict=True)
+            if word == letter
+        )
+
+    def _with(self, letter: str, n: int) -> dict[str, Shape]:
+        sizes = {
+            letter: n,
+            **{word: n // k for word, k in self.parts.items() if word.partition("/")[0] == letter and k},
+        }
+        return {
+            name: tuple(sizes.get(word, m) for word, m in zip(row, self.shapes[name], strict=True))
+            for name, row in self.rows.items()
+        }
+
+    def _outputs(self, shapes: dict[str, Shape]) -> dict[str, Shape] | None:
+        """The shapes of the outputs, or None where the operator refuses these."""
+        try:
+            return self.op.shape(self.op.settle(self.op.parameters(self.case.params), shapes), shapes)
+        except Refused:
+            return None
+
+
+def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
+    """The case with one whole-number parameter (a stride, a dilation) larger than samplers draw it, if that is legal.
+
+    A dilated window may lie in the padding altogether: then it has no maximum, and torch's backward pass writes beyond
+    the input, where it would have been. Such a case is left as it was.
+    """
+    names = [each.name for each in op.params if isinstance(each.kind, Whole) and each.name in case.params]
+    if not names:
+        return case
+    name, number = names[int(rng.integers(len(names)))], int(rng.choice(WIDE_PARAMETERS))
+    changed = Case(op.name, case.arrays, {**case.params, name: number})
+    try:
+        _, shapes = op.checked(changed)
+    except Refused:
+        return case
+    if sum(int(np.prod(shape)) for shape in shapes.values()) >= MOST_OUTPUTS:
+        return case
+    ones = {each: np.ones_like(array) if array.dtype.kind == "f" else array for each, array in case.arrays.items()}
+    with np.errstate(all="ignore"):
+        found = op.run(Case(op.name, ones, changed.params))
+    return changed if all(np.isfinite(each).all() for each in found.values()) else case
+
+
+def letters_of(declared: str, dimensions: int) -> list[str]:
+    """One word for each dimension, from the right; what `*` stands for is counted from the left: d0, d1, ..."""
+    words = [word for word in declared.split() if word != "*"]
+    leading = [f"d{k}" for k in range(dimensions - len(words))]
+    return [*leading, *words[max(0, len(words) - dimensions) :]]
+
+
+def _refilled(array: Array, places: Array, rng: np.random.Generator) -> Array:
+    """An array of another shape with the same kind of numbers: those at these places of the flat array."""
+    taken = array.ravel()[places]
+    signed = array.dtype.kind == "f" and (array < 0).any()
+    return np.asarray(taken * rng.choice([1.0, -1.0], size=places.shape)) if signed else np.asarray(taken)

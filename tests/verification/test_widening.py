@@ -1,0 +1,58 @@
+"""Larger cases: channels in groups, outputs beside a block size, single dimensions beyond 1024."""
+
+import numpy as np
+import pytest
+
+from opcheck import catalog
+from opcheck.spec import Case
+from opcheck.verification.streams import trial
+from opcheck.verification.widening import MOST_OUTPUTS, WIDE, Sized
+
+
+def convolution(groups, stride):
+    shapes = {"input": (1, 2 * groups, 4, 5), "weight": (groups, 2, 2, 2)}
+    arrays = {name: np.ones(shape) for name, shape in shapes.items()}
+    return Case("conv2d", arrays, {"stride": stride, "groups": groups})
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_channels_grow_in_each_group(groups):
+    shapes = Sized(catalog.get("conv2d"), convolution(groups, 1)).grown("Cin", 33)
+    assert shapes["input"][1] == 33 * groups and shapes["weight"][1] == 33
+
+
+def test_features_that_do_not_divide_into_groups_are_taken_in_each():
+    shapes = Sized(catalog.get("conv2d"), convolution(2, 1)).grown("Cout", 33)
+    assert shapes["weight"][0] == 66
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", WIDE)
+def test_an_output_can_have_the_size(stride, size):
+    op, case = catalog.get("conv2d"), convolution(1, stride)
+    shapes = Sized(op, case).giving("W", size)
+    assert shapes["input"][3] == (size - 1) * stride + 2
+
+
+def sizes(name, inputs=("input",)):
+    op, found = catalog.get(name), set()
+    for index in range(480):
+        arrays = trial(op, "float32", 5, index).case.arrays
+        found |= {(each, k - arrays[each].ndim, n) for each in inputs for k, n in enumerate(arrays[each].shape)}
+    return found
+
+
+def test_the_stream_has_many_channels_in_convolutions():
+    assert {n for name, axis, n in sizes("conv2d", ["weight"]) if axis == -3} & {63, 64, 65, 127, 128, 129}
+
+
+@pytest.mark.parametrize("name", ["softmax", "cross_entropy", "linear", "relu"])
+def test_the_stream_has_rows_beyond_1024(name):
+    assert max(n for _, _, n in sizes(name)) > 1024
+
+
+def test_what_is_large_stays_moderate():
+    for op in catalog.every():
+        for index in range(15, 480, 16):
+            arrays = trial(op, "float32", 5, index).case.arrays
+            assert sum(each.size for each in arrays.values()) < 2 * MOST_OUTPUTS
