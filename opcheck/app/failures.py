@@ -77,11 +77,12 @@ def facts(verdict: Verdict, calculated: bool) -> list[str]:
     """The case (small arrays with their numbers, where no calculation shows them) and what the failure looks like."""
     trial = verdict.trial
     assert trial is not None
-    with_numbers = verdict.claim.startswith("vjp") or not calculated  # a gradient's calculation leaves the inputs out
+    with_numbers = verdict.of_gradient or not calculated  # a gradient's calculation leaves the inputs out
     words = [written(name, array, with_numbers) for name, array in trial.case.arrays.items()]
     words += [f"{name}={value!r}" for name, value in trial.case.params.items()]
     words += [] if trial.layout == "contiguous" else [f"layout={trial.layout}"]
-    if verdict.claim.startswith("vjp"):
+    words += [say("{names} needs no gradient", names=", ".join(trial.frozen))] if trial.frozen else []
+    if verdict.of_gradient:
         words += [written(say("cotangent"), array, True) for array in trial.cotangent.values()]
     if verdict.claim == "jvp":
         words += [written(say("tangent of {name}", name=name), array, True) for name, array in trial.tangents.items()]
@@ -121,7 +122,7 @@ def worked(verdict: Verdict) -> "Explanation | None":
     """How the first wrong element of an output is computed, or of a gradient for the case's cotangent."""
     from opcheck.explanation import Explanation, explain
 
-    trial, gradient = verdict.trial, verdict.claim.startswith("vjp:")
+    trial, gradient = verdict.trial, verdict.of_gradient
     if trial is None or verdict.expected is None or not (gradient or verdict.claim in ("exact", "rounding", "special")):
         return None
     call: dict[str, Any] = {**trial.case.arrays, **trial.case.params, "cell": verdict.at}

@@ -17,6 +17,10 @@ from opcheck.verification.casefile import number_to_json, to_json
 from opcheck.verification.report import Report, Row, key_of, number_of_cases
 from opcheck.verification.run import hopeless
 
+REST = (
+    "answers", "shape", "dtype", "adjoint", "second", "layout", "frozen", "batch", "refuses", "pure", "repeat",
+    "state",
+)  # fmt: skip
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (
     ("exact", ("exact",)),
@@ -24,10 +28,7 @@ COLUMNS = (
     ("special", ("special",)),
     ("vjp", ("vjp",)),
     ("jvp", ("jvp",)),
-    (
-        "rest",
-        ("answers", "shape", "dtype", "adjoint", "second", "layout", "pure", "repeat", "threads", "batch", "refuses"),
-    ),
+    ("rest", REST),
 )
 OPENED = 5  # operators whose failures are shown
 
@@ -73,7 +74,8 @@ def save(report: Report, folder: Path) -> dict[int, Path]:
         path = folder / f"{op}-{dtype}-{verdict.claim.replace(':', '-')}.json"
         numbers = {n: None if x is None else number_to_json(x) for n, x in
                    (("expected", verdict.expected), ("got", verdict.got), ("bound", verdict.bound))}  # fmt: skip
-        more = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at)}
+        more = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at),
+                "of": verdict.details.get("of", "")}  # fmt: skip
         path.write_text(json.dumps(to_json(verdict.trial, **more, **numbers), indent=1) + "\n", encoding="utf-8")
         saved[k] = path
     return saved

@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ class Session(ABC):
     """One call of an implementation. `outputs` runs it; the others may run it again."""
 
     changed: tuple[str, ...] = ()  # inputs that the call modified, known after it ran
+    changed_cotangent = False  # whether `vjp` modified what it was given
     dtypes: Mapping[str, str]  # dtype of each output, known after it ran
 
     @abstractmethod
@@ -38,6 +39,10 @@ class Session(ABC):
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         """The gradient of each differentiable input; raises NoCounterpart where there is none."""
         raise NoCounterpart(say("no gradients"))
+
+    def freeze(self, names: Collection[str]) -> None:
+        """Before the call: these inputs need no gradient."""
+        raise NoCounterpart(say("gradients are not asked for one by one"))
 
     def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
         """The tangent of each differentiable output; raises NoCounterpart."""
@@ -58,6 +63,8 @@ class Backend(ABC):
     name: str
     layouts: tuple[str, ...] = ("contiguous",)
     concurrent = True  # whether two threads may call it at once
+    compiles = False  # whether a new choice of parameters takes a compilation, which is slow
+    freezes = False  # whether its sessions can be asked for the gradients of some inputs only
 
     def version(self) -> str:
         """Library and version, for the report."""
@@ -158,9 +165,14 @@ def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
         return say("calls without {name}", name=absent[0])
     if inspect.Parameter.VAR_KEYWORD in kinds:
         return ""
+    ours = [each.name for each in op.inputs]
+    params = {each.name for each in op.params}
+    for own, place in zip(ours[: len(positional)], accepted, strict=False):
+        if place in params:  # f(input, weight, stride) has no place for a bias
+            return own
     places = sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
     if len(positional) > places and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        return [each.name for each in op.inputs][places]
+        return ours[places]
     return next((name for name in keywords if name not in accepted), "")
 
 

@@ -135,9 +135,10 @@ class NumpySession(Session):
         function = getattr(self.candidate, "vjp", None)
         if function is None:
             raise NoCounterpart(say("a numpy function without .vjp"))
-        first = {name: self._cast(each) for name, each in cotangent.items()}
+        first = {name: laid_out(self._cast(each), self.layout) for name, each in cotangent.items()}
         smooth = [each for each in self.op.outputs if each.differentiable]
         found = self._call(function, first if len(smooth) > 1 else next(iter(first.values())))
+        self.changed_cotangent = not all(np.array_equal(each, self._cast(cotangent[n])) for n, each in first.items())
         if not isinstance(found, Mapping):
             raise Malformed(say("vjp returns a dict of gradients by input name, not {type}", type=type(found).__name__))
         return {name: numbers(each, name) for name, each in found.items()}

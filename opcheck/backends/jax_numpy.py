@@ -31,6 +31,7 @@ class Jax(Backend):
     """jax on the CPU (or its default device), in the dtype of the arrays; float64 needs jax_enable_x64, set here."""
 
     name = "jax"
+    compiles = True
     layouts = ("contiguous", "transposed", "strided")
 
     def __init__(self, device: str = "cpu") -> None:

@@ -1,6 +1,6 @@
 """A call of anything that takes and returns torch tensors: torch itself, a function, a module."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ class TensorBackend(Backend):
     """What all torch backends share: the device, the layouts, torch's switches."""
 
     layouts: tuple[str, ...] = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
+    freezes = True
 
     def __init__(self, device: str = "cpu") -> None:
         self.torch = require_torch()
@@ -64,6 +65,7 @@ class TensorSession(Session):
         self.torch, self.op, self.case, self.device, self.layout = torch, op, case, device, layout
         self.call = call
         self.dtype = getattr(torch, dtype)
+        self.records = gradients
         self.dtypes: dict[str, str] = {}
         self.tensors = {name: self.tensor(array) for name, array in case.arrays.items()}
         self.leaves = {
@@ -88,7 +90,8 @@ class TensorSession(Session):
         if self._results is None:
             for leaf in self.leaves.values():
                 leaf.requires_grad_(True)
-            results = named_outputs(self.op, self.call(dict(self.tensors)), self.shapes)
+            with self.torch.set_grad_enabled(self.records):
+                results = named_outputs(self.op, self.call(dict(self.tensors)), self.shapes)
             for name, each in results.items():
                 if not isinstance(each, self.torch.Tensor):
                     raise Malformed(say("{name} is not a tensor but {type}", name=name, type=type(each).__name__))
@@ -108,18 +111,25 @@ class TensorSession(Session):
     def outputs(self) -> Outputs:
         return {name: to_numpy(self.torch, each) for name, each in self.results().items()}
 
+    def freeze(self, names: Collection[str]) -> None:
+        self.leaves = {name: leaf for name, leaf in self.leaves.items() if name not in names}
+
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        """The cotangent has the memory layout of the inputs, as what comes from the next layer would."""
         results = self.results()
         used = [name for name in cotangent if name in results and results[name].requires_grad]
         if not used or not self.leaves:
             raise NoCounterpart(say("the output is not connected to its inputs (no autograd)"))
+        given = [self.tensor(cotangent[name]).to(results[name].dtype) for name in used]
+        before = [each.clone() for each in given]
         gradients = self.torch.autograd.grad(
             [results[name] for name in used],
             list(self.leaves.values()),
-            [self.tensor(cotangent[name], "contiguous").to(results[name].dtype) for name in used],
+            given,
             retain_graph=self.keeps_graph,
             allow_unused=True,
         )
+        self.changed_cotangent = not all(map(self.torch.equal, given, before))
         return {
             name: np.zeros(leaf.shape) if gradient is None else to_numpy(self.torch, gradient)
             for (name, leaf), gradient in zip(self.leaves.items(), gradients, strict=True)
@@ -150,12 +160,10 @@ class TensorSession(Session):
         torch, results = self.torch, self.results()
         names = [name for name in cotangent if name in results and results[name].requires_grad]
         leaves = list(self.leaves.values())
+        # a gradient that is a function of the cotangent, and of no input, would be taken for twice differentiable
+        given = [self.tensor(cotangent[name], "contiguous").requires_grad_() for name in names]
         first = torch.autograd.grad(
-            [results[name] for name in names],
-            leaves,
-            [self.tensor(cotangent[name], "contiguous") for name in names],
-            create_graph=True,
-            allow_unused=True,
+            [results[name] for name in names], leaves, given, create_graph=True, allow_unused=True
         )
         pairs = [
             (gradient * self.tensor(directions[name], "contiguous")).sum()
@@ -164,7 +172,15 @@ class TensorSession(Session):
         ]
         if not pairs:
             raise NoCounterpart(say("the gradient is not connected to the inputs (once differentiable)"))
-        second = torch.autograd.grad(sum(pairs), leaves, allow_unused=True)
+        try:  # through the whole graph: autograd.grad would pass by a node that says that it goes no further
+            torch.autograd.backward(sum(pairs))
+        except RuntimeError as error:
+            if "once_differentiable" not in str(error):
+                raise
+            raise NoCounterpart(say("the gradient is marked as once differentiable")) from None
+        second = [leaf.grad for leaf in leaves]
+        for leaf in leaves:
+            leaf.grad = None
         return {
             name: np.zeros(leaf.shape) if each is None else to_numpy(torch, each)
             for (name, leaf), each in zip(self.leaves.items(), second, strict=True)
@@ -206,6 +222,8 @@ def laid_out(torch: Any, tensor: Any, layout: str) -> Any:
         return room[3:].view(tensor.shape)
     if layout == "channels_last" and tensor.ndim == 4:
         return tensor.contiguous(memory_format=torch.channels_last)
+    if layout == "expanded" and tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
+        return tensor.flatten()[0].expand(tensor.shape)  # as the gradient of a sum comes
     if layout == "expanded" and tensor.ndim and tensor.shape[0] == 1:
         return tensor[0].expand(1, *tensor.shape[1:])
     return tensor

@@ -30,6 +30,7 @@ class Tinygrad(Backend):
     """tinygrad's Tensor methods."""
 
     name = "tinygrad"
+    compiles = True
     concurrent = False
 
     def __init__(self, device: str = "cpu") -> None:

@@ -59,6 +59,8 @@ class TorchCompile(TensorBackend):
     name = "torch:compile"
     layouts: tuple[str, ...] = ("contiguous", "transposed")
     concurrent = False  # compilation holds one lock
+    compiles = True
+    freezes = False  # every choice of inputs would be compiled anew
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

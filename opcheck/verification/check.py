@@ -102,7 +102,11 @@ class Check:
 
     @cached_property
     def session(self) -> Session:
-        return self.open(self.trial.layout)
+        frozen = set(self.trial.frozen)
+        session = self.open(self.trial.layout, gradients=not frozen or frozen != set(self.trial.tangents))
+        if frozen:
+            session.freeze(frozen)
+        return session
 
     @cached_property
     def got(self) -> Outputs:
@@ -205,7 +209,7 @@ class Check:
             reference=float(expected[name][at]),
         )  # fmt: skip
         rows = [np.stack([got[n][m], expected[n][m], tolerance[n][m]], axis=-1) for n, m in wrong.items()]
-        return replace(verdict, details={"wrong": np.concatenate(rows)})
+        return replace(verdict, details={"wrong": np.concatenate(rows), "of": kind})
 
     def confirmed(
         self, claim: str, name: str, at: tuple[int, ...], exact: float, number: float, bound: float, wrong: int,

@@ -259,6 +259,7 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "message": sentence(verdict),
         "resembles": list(verdict.resembles),
         "precision": list(verdict.details.get("precision", ())),
+        "of": verdict.details.get("of", ""),
         "wrong": verdict.wrong,
         "elements": verdict.elements,
         **{name: None if x is None else number_to_json(x) for name, x in numbers.items()},
@@ -270,7 +271,7 @@ def sentence(verdict: Verdict) -> str:
     """What a verdict says in one line."""
     if verdict.expected is None or not verdict.name:
         return verdict.message
-    what = verdict.name if not verdict.claim.startswith("vjp") else say("the gradient of {name}", name=verdict.name)
+    what = say("the gradient of {name}", name=verdict.name) if verdict.of_gradient else verdict.name
     what = say("the tangent of {name}", name=verdict.name) if verdict.claim == "jvp" else what
     line = say(
         "{what}{at} is {got} but should be {expected}",

@@ -43,6 +43,11 @@ class Verdict:
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def of_gradient(self) -> bool:
+        """Whether the wrong element is one of a gradient."""
+        return self.claim.startswith("vjp") or self.details.get("of") == "gradient"
+
+    @property
     def error_in_bounds(self) -> float:
         """abs(got - expected) as a multiple of the bound; infinite for a zero bound or a NaN."""
         if self.got is None or self.expected is None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from opcheck import catalog, reference, verify
-from opcheck.backends.base import arguments
+from opcheck.backends.base import arguments, lacking
 
 
 def called(op, *arrays, function=None, **params):
@@ -43,3 +43,10 @@ def test_a_signature_that_fits_no_case_is_said():
 
     report = verify("relu", lambda x, y, z: x, arrays="numpy", cases=5, seed=1)
     assert "calls without y" in nothing_checked(report)
+
+
+def test_a_parameter_takes_no_input():
+    """f(input, weight, stride) is called without a bias, which would come in the place of the stride."""
+    case = catalog.get("conv1d").case(np.ones((1, 1, 4)), np.ones((1, 1, 2)), np.ones(1), stride=2)
+    assert lacking(catalog.get("conv1d"), case, lambda x, weight, stride=1: None) == "bias"
+    assert lacking(catalog.get("conv1d"), case, lambda x, weight, b, stride=1: None) == ""

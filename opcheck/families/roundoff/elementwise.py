@@ -89,12 +89,14 @@ class LossRounding(Rounding):
         for name, (error, slope) in pairs.items():
             if not name or name not in arrays:
                 continue
+            partial = None
             shape = arrays[name].shape
             e, m = fitted(g * error + lost * steep[name], shape), fitted(g * slope, shape)
             if name == "weight" and p.reduction == "mean":  # the divisor is made of the weights
                 share = (g * size).sum() / d
                 e, m = e + f.relative(6, 2 * n) * share + lost.sum() * (1 + size.sum() / d), m + share
-            found[name] = Bound(e + f.relative(4, 2 * n) * (m + e) + (n + 4) * f.eta)
+                partial = np.maximum(m, size.sum())  # a difference of two numbers, each of which may overflow
+            found[name] = Bound(e + f.relative(4, 2 * n) * (m + e) + (n + 4) * f.eta, partial)
         return found
 
     def jvp(self, op: Any, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:

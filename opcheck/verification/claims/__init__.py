@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from opcheck.language import say
 from opcheck.spec import Refused
 from opcheck.verification.check import Check, Finding
-from opcheck.verification.claims import behaviour, correctness
+from opcheck.verification.claims import behaviour, correctness, repetition
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,15 @@ EVERY = (
           every=9, needs_right_values=True),
     Claim("layout", "the same from transposed, strided, offset, channels-last and expanded memory", behaviour.layout,
           every=5, needs_right_values=True),
+    Claim("frozen", "the same gradients where some inputs need none, and the same outputs where none does",
+          behaviour.frozen, every=5, needs_right_values=True),
     Claim("batch", "the first and the last of a batch alone give what they give in the batch", behaviour.batch, every=5,
           needs_right_values=True),
     Claim("refuses", "arguments that do not fit each other raise", behaviour.refuses, every=11),
-    Claim("pure", "inputs unchanged; outputs in memory of their own", behaviour.pure, every=7),
-    Claim("repeat", "the same bits again: at once, after another shape, from two threads", behaviour.repeat, every=5),
+    Claim("pure", "inputs and cotangents unchanged; outputs in memory of their own", repetition.pure, every=7),
+    Claim("repeat", "the same bits again: at once, after another shape, from two threads", repetition.repeat, every=5),
+    Claim("state", "right too after a call with other parameters, and in a second backward pass", repetition.state,
+          every=5, needs_right_values=True),
 )  # fmt: skip
 
 

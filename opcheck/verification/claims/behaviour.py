@@ -1,23 +1,19 @@
-"""Claims about behaviour: memory layouts, purity, repetition, batches, refusals."""
+"""Claims about behaviour: memory layouts, inputs that need no gradient, batches, refusals."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Refused
+from opcheck.spec import Case, Op, Refused
 from opcheck.verification import known
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims.correctness import undecided
-from opcheck.verification.raised import asked_to_stop, malformed
-from opcheck.verification.streams import trial as trial_at
+from opcheck.verification.raised import malformed
 from opcheck.verification.verdict import Status, Verdict
-
-AGAIN = 6  # calls that must give the same bits
 
 
 def layout(check: Check) -> Iterator[Finding]:
@@ -40,8 +36,11 @@ def layout(check: Check) -> Iterator[Finding]:
         if finding.verdict is not None:
             message = finding.verdict.message
             only = say("for {layout} memory only", layout=each)
+            if each == "expanded" and finding.verdict.of_gradient:
+                only = say("where the cotangent is one number in memory, as that of a sum is")
+            judged = finding.verdict.trial or check.trial
             finding.verdict = replace(
-                finding.verdict, trial=check.trial.replace(layout=each), message=f"{message} {only}".strip()
+                finding.verdict, trial=judged.replace(layout=each), message=f"{message} {only}".strip()
             )
         yield finding
 
@@ -53,6 +52,8 @@ def _from_memory(check: Check, layout: str) -> Finding:
         return check.compare("layout", "output", outputs, free=undecided(check))
     finding = check.compare("layout", "output", outputs)
     if finding.verdict is None and check.trial.tangents:
+        if layout == "expanded":
+            check = _of_a_sum(check)
         try:
             gradients = session.vjp(check.trial.cotangent)
         except NoCounterpart:
@@ -61,57 +62,42 @@ def _from_memory(check: Check, layout: str) -> Finding:
     return finding
 
 
-def pure(check: Check) -> Iterator[Finding]:
-    """The inputs are as they were, and no output lies in an input's memory."""
-    session = check.open(gradients=False)
-    before = session.outputs()
-    finding = Finding("pure", elements=len(check.trial.case.arrays))
-    changed, shared = session.changed, session.shares_memory()
-    message = ""
-    if changed:
-        message = say("the call changed its input {name}", name=changed[0])
-    elif shared:
-        message = say("the output {name} lies in the memory of an input", name=shared[0])
-    else:
-        check.open(gradients=False).outputs()
-        again = session.outputs()
-        spoiled = [name for name in before if not same_bits(before[name], again[name])]
-        if spoiled:
-            message = say("a second call changed the output {name} of the first", name=spoiled[0])
-    if message:
-        finding.verdict = Verdict(Status.DIFFERS, "pure", check.trial, (*changed, *shared, "")[0], message=message)
-    yield finding
+def _of_a_sum(check: Check) -> Check:
+    """The check with equal numbers in each cotangent, which then lie in one place of memory: so comes the gradient of
+    a sum, which is what most tests of a kernel call backward() on."""
+    equal = {name: np.full(g.shape, g.flat[0] if g.size else 1.0) for name, g in check.trial.cotangent.items()}
+    return Check(check.op, check.trial.replace(cotangent=equal), check.backend, check.watcher)
 
 
-def repeat(check: Check) -> Iterator[Finding]:
-    """The same call gives the same bits again: at once, after a call of another shape, and from two threads."""
-    finding = Finding("repeat", elements=sum(each.size for each in check.got.values()))
-    _call_another_shape(check)
-    expected, *answers = [check.open(check.trial.layout, gradients=False).outputs() for _ in range(AGAIN)]
-    when = say("the next time")
-    if check.backend.concurrent and all(same_answer(expected, each) for each in answers):
-        with ThreadPoolExecutor(2) as threads:
-            calls = [threads.submit(check.open(check.trial.layout, gradients=False).outputs) for _ in range(4)]
-            answers, when = [call.result() for call in calls], say("in another thread")
-    for again in answers:
-        for name, first in expected.items():
-            if not same_bits(first, again[name]):
-                message = say("the same call gave another {name} {when}", name=name, when=when)
-                finding.verdict = Verdict(Status.DIFFERS, "repeat", check.trial, name, message=message)
-    yield finding
-
-
-def _call_another_shape(check: Check) -> None:
-    """A call that may leave something behind: a cache, a buffer of another size."""
-    if len(check.trial.address) == 4:
-        _, dtype, seed, index = check.trial.address
-        other = trial_at(check.op, dtype, seed, index + 1)
-        if not check.backend.lacks(check.op, other.case):
+def frozen(check: Check) -> Iterator[Finding]:
+    """The same gradients where not all inputs need one, and the same outputs where none does."""
+    trial = check.trial
+    if trial.policy == "special" or not check.backend.freezes or not trial.tangents:
+        return
+    for names in [trial.frozen] if trial.frozen else choices_to_freeze(list(trial.tangents)):
+        needed = [name for name in trial.tangents if name not in names]
+        session = check.open(trial.layout, gradients=bool(needed))
+        if needed:
+            session.freeze(names)
             try:
-                check.backend.open(check.op, other.case, dtype, gradients=False).outputs()
-            except BaseException as error:  # if it fails, it fails in its own trial
-                if asked_to_stop(error):
-                    raise
+                finding = check.compare("frozen", "gradient", session.vjp(trial.cotangent))
+            except NoCounterpart:  # no gradient at all of these: `vjp` says so
+                continue
+            when = say("where {names} needs no gradient", names=", ".join(names))
+        else:
+            finding = check.compare("frozen", "output", session.outputs())
+            when = say("where no input needs a gradient")
+        if finding.verdict is not None:
+            message = f"{finding.verdict.message} {when}".strip()
+            finding.verdict = replace(finding.verdict, trial=trial.replace(frozen=names), message=message)
+        yield finding
+
+
+def choices_to_freeze(names: list[str]) -> list[tuple[str, ...]]:
+    """Each input alone, all but each of them, and all."""
+    alone = [(name,) for name in names]
+    rest = [tuple(each for each in names if each != name) for name in names]
+    return [each for each in dict.fromkeys([*alone, *rest, tuple(names)]) if each]
 
 
 def batch(check: Check) -> Iterator[Finding]:
@@ -168,12 +154,3 @@ def refusal(op: Op, trial: Trial, backend: Backend) -> Iterator[Finding]:
     message = say("computed something, although {rule}", rule=rule)
     finding.verdict = Verdict(Status.DIFFERS, "refuses", trial, message=message)
     yield finding
-
-
-def same_answer(a: dict[str, Array], b: dict[str, Array]) -> bool:
-    return all(same_bits(each, b[name]) for name, each in a.items())
-
-
-def same_bits(a: Array, b: Array) -> bool:
-    """Equal, NaN with NaN."""
-    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=True))

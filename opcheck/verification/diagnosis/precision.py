@@ -25,6 +25,8 @@ from opcheck.verification.diagnosis.replay import REPLAYED, Model, left, ratio_o
 from opcheck.verification.raised import is_ours
 from opcheck.verification.verdict import Verdict
 
+ASKED_AGAIN = ("layout", "batch", "frozen", "state")  # claims about outputs and gradients
+
 TRANSFORM = 64.0  # units of the largest sum of products: F(4x4,3x3) loses five to six digits
 TRANSFORMS = "Winograd or FFT"
 
@@ -122,7 +124,7 @@ def _second(check: Check) -> Explanation | None:
 def kind_of(check: Check, claim: str, name: str = "") -> str:
     """Whether a claim is about an "output", a "gradient" or a "tangent"; empty for what no rounding explains."""
     claim = claim.partition(":")[0]
-    if claim in ("layout", "batch"):
+    if claim in ASKED_AGAIN:
         return "output" if name in check.shapes else "gradient"
     return {"vjp": "gradient", "jvp": "tangent", "exact": "output", "rounding": "output", "special": "output"}.get(
         claim, ""
@@ -149,7 +151,7 @@ def summed(check: Check, kind: str, name: str) -> tuple[Model, str] | None:
 
 def lower_sums(check: Check, claim: str) -> Explanation | None:
     """For float16 and bfloat16 answers that need the loosest tier: the ladder's name for how sums are kept."""
-    kind = kind_of(check, claim) if claim not in ("layout", "batch") else ""
+    kind = kind_of(check, claim) if claim not in ASKED_AGAIN else ""
     if not kind or not isinstance(check.bounds.rounding, Multilinear) or check.trial.policy == "special":
         return None
     return _asked(lambda: _lower_sums(check, kind, claim.partition(":")[2] or next(iter(check.got_of(kind)))))

@@ -19,6 +19,7 @@ LAYOUTS = {
     "channels_last": "{x}.contiguous(memory_format=torch.channels_last)",
     "expanded": "{x}[0].expand({x}.shape)",
 }
+ONE_NUMBER = "{x}.flatten()[0].expand({x}.shape)"  # expanded, where all numbers are equal
 
 
 def snippet(
@@ -40,26 +41,35 @@ def snippet(
              "import torch\nfrom torch import inf, nan", *preamble, ""]  # fmt: skip
     for name, array in trial.case.arrays.items():
         lines.append(f"{name} = {write(array, trial.dtype)}")
-        if write is written_torch and fits(array, trial.layout):
-            lines.append(f"{name} = {LAYOUTS[trial.layout].format(x=name)}  # {trial.layout}")
+        lines += laid_out(name, array, trial.layout) if write is written_torch else []
     claim, name, at = str(found.get("claim", "")), str(found.get("name", "")), tuple(found.get("at", ()))
-    lines, got = _result(op, trial, claim, name, lines, function, words, write)
+    gradient = claim.startswith("vjp:") or found.get("of") == "gradient"
+    lines, got = _result(op, trial, claim, name, gradient, lines, function, words, write)
     index = f"[{', '.join(map(str, at))}]" if at else ""
     printed = f"{got}{index}.item()" if found.get("expected") is not None and (at or name) else got
     return "\n".join([*lines, f"print({printed}){_comment(found)}"])
 
 
 def _result(
-    op: Op, trial: Trial, claim: str, name: str, lines: list[str], function: str, words: list[str], write: Any
-) -> tuple[list[str], str]:
+    op: Op, trial: Trial, claim: str, name: str, gradient: bool, lines: list[str], function: str, words: list[str],
+    write: Any,
+) -> tuple[list[str], str]:  # fmt: skip
     """The lines that compute what is wrong, and what it is called."""
-    call, leaf = f"{function}({', '.join(words)})", claim.removeprefix("vjp:")
+    call = f"{function}({', '.join(words)})"
     directions = {n: write(array, trial.dtype) for n, array in trial.tangents.items()}
-    if claim.startswith("vjp:") and trial.cotangent:
-        cotangent = write(next(iter(trial.cotangent.values())), trial.dtype)
+    if gradient and trial.cotangent:
+        array = next(iter(trial.cotangent.values()))
+        cotangent = write(array, trial.dtype)
         if write is written_numpy:
-            return [*lines, f"gradients = {function}.vjp({', '.join([cotangent, *words])})"], f"gradients[{leaf!r}]"
-        return [*lines, f"{leaf}.requires_grad_()", f"y = {call}", f"y.backward({cotangent})"], f"{leaf}.grad"
+            return [*lines, f"gradients = {function}.vjp({', '.join([cotangent, *words])})"], f"gradients[{name!r}]"
+        laid = laid_out("g", array, trial.layout)
+        lines += [f"g = {cotangent}", *laid] if laid else []
+        lines += [f"{each}.requires_grad_()" for each in trial.tangents if each not in trial.frozen]
+        lines.append(f"y = {call}")
+        given = "g" if laid else cotangent
+        if claim == "state":
+            lines += [f"y.backward({given}, retain_graph=True)", f"{name}.grad = None  # a second backward pass"]
+        return [*lines, f"y.backward({given})"], f"{name}.grad"
     if claim == "jvp" and directions:
         if write is written_numpy:
             along = ", ".join(f"{n!r}: {each}" for n, each in directions.items())
@@ -99,12 +109,25 @@ def _torch_call(op: Op, trial: Trial) -> tuple[list[str], str, list[str]]:
     return [], f"torch.nn.functional.{op.name}", words
 
 
+def laid_out(name: str, array: Array, layout: str) -> list[str]:
+    """The line that brings a tensor into a memory layout, where that means something for it."""
+    if not fits(array, layout):
+        return []
+    way = ONE_NUMBER if layout == "expanded" and equal(array) else LAYOUTS[layout]
+    return [f"{name} = {way.format(x=name)}  # {layout}"]
+
+
+def equal(array: Array) -> bool:
+    """Whether all its numbers are one."""
+    return array.size > 0 and bool((array == array.flat[0]).all())
+
+
 def fits(array: Array, layout: str) -> bool:
     """Whether a layout means something for this array."""
     if layout == "channels_last":
         return array.ndim == 4
     if layout == "expanded":
-        return array.ndim > 0 and array.shape[0] == 1
+        return array.ndim > 0 and (array.shape[0] == 1 or equal(array))
     return layout in LAYOUTS and array.ndim > (1 if layout == "transposed" else 0)
 
 

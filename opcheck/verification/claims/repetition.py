@@ -1,0 +1,176 @@
+"""Claims about calls in a row: what one leaves behind in its arguments, in memory that is kept, in other threads."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from opcheck.backends.base import NoCounterpart, Session
+from opcheck.language import say
+from opcheck.spec import Array, Case, Op, Param, Refused
+from opcheck.verification.check import Check, Finding
+from opcheck.verification.raised import asked_to_stop
+from opcheck.verification.streams import trial as trial_at
+from opcheck.verification.verdict import Status, Verdict
+
+AGAIN = 7  # calls that must give the same bits
+FEW = 2000  # numbers of a call that is made again with other parameters
+
+
+def pure(check: Check) -> Iterator[Finding]:
+    """The inputs are as they were, and no output lies in an input's memory; the backward pass changes no cotangent."""
+    session = check.open(gradients=False)
+    before = session.outputs()
+    finding = Finding("pure", elements=len(check.trial.case.arrays))
+    changed, shared = session.changed, session.shares_memory()
+    message = ""
+    if changed:
+        message = say("the call changed its input {name}", name=changed[0])
+    elif shared:
+        message = say("the output {name} lies in the memory of an input", name=shared[0])
+    else:
+        _other_numbers(check).outputs()
+        again = session.outputs()
+        spoiled = [name for name in before if not same_bits(before[name], again[name])]
+        if spoiled:
+            message = say("a second call changed the output {name} of the first", name=spoiled[0])
+        elif _changes_cotangent(check):
+            message = say("the backward pass changed the cotangent that it was given")
+    if message:
+        finding.verdict = Verdict(Status.DIFFERS, "pure", check.trial, (*changed, *shared, "")[0], message=message)
+    yield finding
+
+
+def _changes_cotangent(check: Check) -> bool:
+    if check.trial.policy == "special" or not check.trial.tangents:
+        return False
+    session = check.open()
+    try:
+        session.vjp(check.trial.cotangent)
+    except (NoCounterpart, NotImplementedError):
+        return False
+    return session.changed_cotangent
+
+
+def repeat(check: Check) -> Iterator[Finding]:
+    """The same call gives the same bits again: at once, after a call of another shape, and from two threads."""
+    finding = Finding("repeat", elements=sum(each.size for each in check.got.values()))
+    _call_another_shape(check)
+    first, *answers = [check.open(check.trial.layout, gradients=False).outputs() for _ in range(AGAIN)]
+    pairs, when = [(first, each) for each in answers], say("the next time")
+    if check.backend.concurrent and all(same_answer(*pair) for pair in pairs):
+        with ThreadPoolExecutor(2) as threads:  # calls with other numbers run beside them
+            sessions = [(check.open(check.trial.layout, gradients=False), _other_numbers(check)) for _ in range(4)]
+            calls = [[threads.submit(each.outputs) for each in pair] for pair in sessions]
+            answers, others = zip(*[[call.result() for call in pair] for pair in calls], strict=True)
+        pairs = [(first, each) for each in answers] + [(others[0], each) for each in others]
+        when = say("in another thread")
+    for one, again in pairs:
+        for name, before in one.items():
+            if not same_bits(before, again[name]):
+                message = say("the same call gave another {name} {when}", name=name, when=when)
+                finding.verdict = Verdict(Status.DIFFERS, "repeat", check.trial, name, message=message)
+    yield finding
+
+
+def state(check: Check) -> Iterator[Finding]:
+    """What a call keeps does no harm: to a call of the same shapes with another parameter, to a second backward pass.
+
+    A wrong number after another call is a wrong number: if it is wrong without that call too, its case gets small.
+    """
+    if check.trial.policy == "special":
+        return
+    yield from _other_parameters(check)
+    yield from _backward_again(check) if check.trial.tangents else ()
+
+
+def _other_numbers(check: Check) -> Session:
+    """A call of the same shapes with the same numbers in the opposite order."""
+    trial = check.trial
+    arrays = {name: array.ravel()[::-1].reshape(array.shape) for name, array in trial.case.arrays.items()}
+    case = Case(check.op.name, arrays, trial.case.params)
+    return check.backend.open(check.op, case, trial.dtype, gradients=False)
+
+
+def _other_parameters(check: Check) -> Iterator[Finding]:
+    """The same arrays with one parameter changed: what was kept for these shapes must not be taken for it."""
+    if check.backend.compiles or sum(array.size for array in check.arrays.values()) > FEW:
+        return
+    for name, case in neighbours(check.op, check.trial.case):
+        if check.backend.lacks(check.op, case):
+            continue
+        other = Check(check.op, check.trial.replace(case=case), check.backend)
+        finding = other.compare("state", "output", other.open(gradients=False).outputs())
+        if finding.verdict is not None:
+            finding.claim = "exact" if check.trial.policy == "exact" else "rounding"
+            message = say("after a call of the same shapes with another {name}", name=name)
+            finding.verdict = replace(finding.verdict, claim=finding.claim, message=message)
+        yield finding
+
+
+def neighbours(op: Op, case: Case) -> Iterator[tuple[str, Case]]:
+    """The call with one parameter changed, for each parameter for which that is legal."""
+    for param in op.params:
+        value = case.params.get(param.name, param.default)
+        other = _another(param, value)
+        if other is None:
+            continue
+        changed = Case(op.name, case.arrays, {**case.params, param.name: other})
+        try:
+            op.checked(changed)
+        except Refused:
+            continue
+        yield param.name, changed
+
+
+def _another(param: Param, value: Any) -> Any:
+    """Another value of a parameter: its default, or the next one; None where there is none that is plain."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return param.default if isinstance(param.default, int) and value != param.default else value + 1
+        case float():
+            return value / 2 or None
+        case (*first, int(last)):
+            return (*first, last + 1)
+    return None
+
+
+def _backward_again(check: Check) -> Iterator[Finding]:
+    """The gradients of a second backward pass through one call: what the call saved must still be there."""
+    session = check.open(check.trial.layout)
+    try:
+        first = check.compare("state", "gradient", session.vjp(check.trial.cotangent))
+        finding = check.compare("state", "gradient", session.vjp(check.trial.cotangent))
+    except (NoCounterpart, NotImplementedError):
+        return
+    if finding.verdict is not None and first.verdict is None:  # else `vjp` says so
+        message = say("in a second backward pass")
+        yield Finding("state", finding.elements, verdict=replace(finding.verdict, message=message))
+    elif finding.verdict is None:
+        yield finding
+
+
+def _call_another_shape(check: Check) -> None:
+    """A call that may leave something behind: a cache, a buffer of another size."""
+    if len(check.trial.address) == 4:
+        _, dtype, seed, index = check.trial.address
+        other = trial_at(check.op, dtype, seed, index + 1)
+        if not check.backend.lacks(check.op, other.case):
+            try:
+                check.backend.open(check.op, other.case, dtype, gradients=False).outputs()
+            except BaseException as error:  # if it fails, it fails in its own trial
+                if asked_to_stop(error):
+                    raise
+
+
+def same_answer(a: dict[str, Array], b: dict[str, Array]) -> bool:
+    return all(same_bits(each, b[name]) for name, each in a.items())
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """Equal, NaN with NaN."""
+    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=True))

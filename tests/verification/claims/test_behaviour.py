@@ -1,0 +1,102 @@
+"""Claims about memory layouts and about inputs that need no gradient: kernels that are wrong there are found."""
+
+import pytest
+
+from opcheck import catalog, verify
+from opcheck.backends import load
+from opcheck.verification.casefile import from_json, to_json
+from opcheck.verification.claims.behaviour import choices_to_freeze
+from opcheck.verification.report import Report
+from opcheck.verification.run import check_again
+
+torch = pytest.importorskip("torch")
+CASES = 45
+
+
+def product(backward):
+    """x @ w.T with a backward pass of its own."""
+
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return x @ w.t()
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = ctx.saved_tensors
+            return backward(ctx, g, x, w)
+
+    def linear(input, weight):
+        return Product.apply(input, weight) if weight.ndim == 2 else input @ weight
+
+    return linear
+
+
+def right(ctx, g, x, w):
+    return g @ w, g.reshape(-1, w.shape[0]).t() @ x.reshape(-1, w.shape[1])
+
+
+def of_sums_as_dense(ctx, g, x, w):
+    """A gradient that is one number in memory, as that of a sum is, is read as if all its numbers were there."""
+    return right(ctx, g * 0 if g.numel() > 1 and set(g.stride()) == {0} else g, x, w)
+
+
+def of_rows_only(ctx, g, x, w):
+    """A transposed gradient is read row by row."""
+    return right(ctx, g if g.is_contiguous() or g.ndim != 2 else g.t().reshape(g.shape), x, w)
+
+
+def weight_with_input_only(ctx, g, x, w):
+    """The first layer of a network has an input that needs no gradient; its weight gets none either."""
+    of_x, of_w = right(ctx, g, x, w)
+    return of_x, of_w if ctx.needs_input_grad[0] else of_w * 0
+
+
+def failed(candidate, op="linear"):
+    """The claims of which a candidate fails a run."""
+    return {each.claim for each in verify(op, candidate, cases=CASES, seed=4).failures}
+
+
+def test_a_right_product_agrees():
+    assert failed(product(right)) == set()
+
+
+@pytest.mark.parametrize("backward", [of_sums_as_dense, of_rows_only])
+def test_the_gradient_comes_in_other_memory_too(backward):
+    assert failed(product(backward)) == {"layout"}
+
+
+def test_each_input_is_frozen_in_turn():
+    report = verify("linear", product(weight_with_input_only), cases=CASES, seed=4)
+    first = report.failures[0]
+    assert {each.claim for each in report.failures} == {"frozen"}
+    assert first.trial.frozen == ("input",) and first.message == "where input needs no gradient"
+
+
+def test_a_wrong_path_without_gradients_is_found():
+    def linear(input, weight, bias=None):
+        y = torch.nn.functional.linear(input, weight, bias)
+        return y if torch.is_grad_enabled() else y + 1
+
+    report = verify("linear", linear, cases=CASES, seed=4)
+    assert {each.claim for each in report.failures} == {"frozen"}
+    assert report.failures[0].message == "where no input needs a gradient"
+
+
+@pytest.mark.parametrize("backward", [of_sums_as_dense, weight_with_input_only])
+def test_a_saved_case_keeps_what_was_frozen_and_how_memory_lay(backward):
+    """So that the gradient itself is wrong when the case runs again."""
+    candidate = product(backward)
+    trial = verify("linear", candidate, cases=CASES, seed=4).failures[0].trial
+    report = Report()
+    check_again(catalog.get("linear"), from_json(to_json(trial)), load(candidate), report)
+    assert "vjp:weight" in {each.claim for each in report.failures}
+
+
+def test_what_is_frozen():
+    assert choices_to_freeze(["x"]) == [("x",)]
+    assert choices_to_freeze(["x", "w"]) == [("x",), ("w",), ("x", "w")]
+    assert choices_to_freeze(["x", "w", "b"]) == [
+        ("x",), ("w",), ("b",), ("w", "b"), ("x", "b"), ("x", "w"), ("x", "w", "b"),
+    ]  # fmt: skip

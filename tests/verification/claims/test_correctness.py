@@ -1,0 +1,58 @@
+"""Claims about numbers: second derivatives of gradients that forget an input, and sums that overflow in float16."""
+
+import numpy as np
+import pytest
+
+from opcheck import catalog, verify
+from opcheck.backends import load
+from opcheck.spec import Case
+from opcheck.verification.casefile import Trial
+from opcheck.verification.report import Report
+from opcheck.verification.run import check_again
+
+torch = pytest.importorskip("torch")
+
+
+class Constant(torch.autograd.Function):
+    """What the backward pass uses is a constant in it: its own derivative passes by the input."""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = torch.sigmoid(x)
+        ctx.y = y.detach()
+        return y
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.y * (1 - ctx.y)
+
+
+class Once(Constant):
+    """It says so."""
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        return g * ctx.y * (1 - ctx.y)
+
+
+def test_a_gradient_that_is_no_function_of_the_input_is_found():
+    report = verify("sigmoid", lambda input: Constant.apply(input), cases=45, seed=4)
+    assert {each.claim for each in report.failures} == {"second"}
+
+
+def test_a_gradient_that_is_marked_as_once_differentiable_has_no_second():
+    report = verify("sigmoid", lambda input: Once.apply(input), cases=45, seed=4)
+    assert report.agrees
+    (why,) = report.rows["sigmoid", "float32", "second"].left_out
+    assert why == "the gradient is marked as once differentiable"
+
+
+def test_the_gradient_of_a_weight_may_overflow_before_its_two_parts_cancel():
+    """One weight leaves a mean as it is: its gradient is s - w·s/w = 0, where s is 69160, too much for float16."""
+    arrays = {"input": np.array(1.0), "target": np.arange(1.0, 21.0), "weight": np.array(0.25)}
+    tangents = {name: np.ones(array.shape) for name, array in arrays.items()}
+    trial = Trial(Case("mse_loss", arrays, {}), "float16", "exact", "contiguous", {"output": np.array(7.0)}, tangents)
+    report = Report()
+    check_again(catalog.get("mse_loss"), trial, load("torch"), report)
+    assert report.agrees

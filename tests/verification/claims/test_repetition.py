@@ -1,0 +1,99 @@
+"""Claims about calls in a row: kernels that keep what they should not are found."""
+
+import time
+
+import pytest
+
+from opcheck import catalog, verify
+from opcheck.verification.claims.repetition import neighbours
+from opcheck.verification.streams import trial
+
+torch = pytest.importorskip("torch")
+CASES = 45
+
+
+def failures(op, candidate):
+    return verify(op, candidate, cases=CASES, seed=4).failures
+
+
+def test_one_buffer_for_all_outputs_is_found():
+    kept = {}
+
+    def relu(input):
+        if input.requires_grad:
+            return torch.relu(input)
+        out = kept.setdefault((input.shape, input.dtype), torch.empty_like(input))
+        return out.copy_(torch.relu(input))
+
+    first = failures("relu", relu)[0]
+    assert (first.claim, first.message) == ("pure", "a second call changed the output output of the first")
+
+
+def test_a_buffer_that_threads_share_is_found():
+    kept = {}
+
+    def relu(input):
+        room = kept.setdefault((input.shape, input.dtype), torch.empty_like(input))
+        room.copy_(input.detach())
+        time.sleep(0.001)
+        return torch.where(room > 0, input, torch.zeros_like(input)) if input.requires_grad else room.clamp(min=0)
+
+    found = failures("relu", relu)
+    assert "repeat" in {each.claim for each in found}
+    assert "the same call gave another output in another thread" in {each.message for each in found}
+
+
+def test_a_cache_that_forgets_a_parameter_is_found():
+    kept = {}
+
+    def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        key = (input.shape, weight.shape, stride, padding, groups)
+        dilation = kept.setdefault(key, dilation)
+        return torch.nn.functional.conv1d(input, weight, bias, stride, padding, dilation, groups)
+
+    found = failures("conv1d", conv1d)
+    assert found and {each.message for each in found} & {"after a call of the same shapes with another dilation"}
+
+
+class Relu(torch.autograd.Function):
+    """Its backward pass writes where it should not: into the cotangent, or into what the forward pass saved."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mask = (x > 0).to(x.dtype)
+        return torch.relu(x)
+
+
+class IntoCotangent(Relu):
+    @staticmethod
+    def backward(ctx, g):
+        return g.mul_(ctx.mask)
+
+
+class IntoSaved(Relu):
+    @staticmethod
+    def backward(ctx, g):
+        found = g * ctx.mask
+        ctx.mask.zero_()
+        return found
+
+
+def test_a_backward_pass_that_writes_into_its_cotangent_is_found():
+    messages = {
+        each.message for each in failures("relu", lambda input: IntoCotangent.apply(input)) if each.claim == "pure"
+    }
+    assert messages == {"the backward pass changed the cotangent that it was given"}
+
+
+def test_a_backward_pass_that_spoils_what_was_saved_is_found():
+    found = failures("relu", lambda input: IntoSaved.apply(input))
+    assert "in a second backward pass" in {each.message for each in found if each.claim == "state"}
+
+
+def test_neighbours_differ_in_one_legal_parameter():
+    op = catalog.get("conv2d")
+    for index in range(32):
+        case = trial(op, "float32", 3, index).case
+        for name, other in neighbours(op, case):
+            op.checked(other)
+            assert [each for each in other.params if other.params[each] != case.params.get(each)] == [name]
