@@ -14,6 +14,7 @@ from opcheck.verification.check import Check, Finding
 from opcheck.verification.raised import asked_to_stop
 from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.widening import sees_its_input
 
 AGAIN = 7  # calls that must give the same bits
 FEW = 2000  # numbers of a call that is made again with other parameters
@@ -122,7 +123,8 @@ def neighbours(op: Op, case: Case) -> Iterator[tuple[str, Case]]:
             op.checked(changed)
         except Refused:
             continue
-        yield param.name, changed
+        if sees_its_input(op, changed):
+            yield param.name, changed
 
 
 def _another(param: Param, value: Any) -> Any:

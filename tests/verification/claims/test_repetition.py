@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from opcheck import catalog, verify
@@ -97,3 +98,11 @@ def test_neighbours_differ_in_one_legal_parameter():
         for name, other in neighbours(op, case):
             op.checked(other)
             assert [each for each in other.params if other.params[each] != case.params.get(each)] == [name]
+
+
+def test_no_neighbour_has_a_window_in_the_padding_altogether():
+    """Where torch's index lies beyond the input."""
+    params = {"kernel_size": (4, 2), "padding": (1, 1), "ceil_mode": True}
+    case = catalog.get("max_pool2d").case(np.ones((1, 2, 1)), **params)
+    found = {name for name, _ in neighbours(catalog.get("max_pool2d"), case)}
+    assert "dilation" not in found and "ceil_mode" in found
