@@ -16,6 +16,7 @@ WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
 WIDE_PARAMETERS = (3, 4, 5, 7)
 LARGE = (47, 64, 97, 127, 128, 129, 201, 256, 1025, 1501)
 MOST_OUTPUTS, MOST_TRACED = 100_000, 300  # of a wide case; the second where bounds are traced one by one
+MOST_PRODUCTS = 10_000_000
 
 
 def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[int] = WIDE) -> Case:
@@ -73,7 +74,9 @@ class Sized:
         outputs = self._outputs(shapes) or {}
         many = sum(math.prod(shape) for shape in outputs.values())
         given = sum(math.prod(shape) for shape in shapes.values())
-        return given < 2 * MOST_OUTPUTS and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
+        products = many * math.prod(shapes.get("weight", ())[1:])  # of a layer: a kernel for each output
+        moderate = given < 2 * MOST_OUTPUTS and products < MOST_PRODUCTS
+        return moderate and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
 
     def letters(self) -> list[str]:
         return sorted({word for row in self.rows.values() for word in row if word.isalnum()})

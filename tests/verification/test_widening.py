@@ -56,3 +56,10 @@ def test_what_is_large_stays_moderate():
         for index in range(15, 480, 16):
             arrays = trial(op, "float32", 5, index).case.arrays
             assert sum(each.size for each in arrays.values()) < 2 * MOST_OUTPUTS
+
+
+def test_a_large_kernel_is_taken_with_few_outputs_only():
+    sized = Sized(catalog.get("conv2d"), convolution(1, 1))
+    shapes = {"input": (3, 6, 1025, 2), "weight": (3, 6, 3, 2)}
+    assert sized.is_moderate(shapes)
+    assert not sized.is_moderate({"input": (3, 6, 1025, 64), "weight": (3, 6, 63, 33)})

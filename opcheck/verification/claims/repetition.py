@@ -11,7 +11,7 @@ from opcheck.backends.base import NoCounterpart, Session
 from opcheck.language import say
 from opcheck.spec import Array, Case, Op, Param, Refused
 from opcheck.verification.check import Check, Finding
-from opcheck.verification.raised import asked_to_stop
+from opcheck.verification.raised import asked_to_stop, is_ours, malformed
 from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.widening import sees_its_input
@@ -102,13 +102,28 @@ def _other_parameters(check: Check) -> Iterator[Finding]:
     for name, case in neighbours(check.op, check.trial.case):
         if check.backend.lacks(check.op, case):
             continue
-        other = Check(check.op, check.trial.replace(case=case), check.backend)
-        finding = other.compare("state", "output", other.open(gradients=False).outputs())
+        finding = _neighbour(Check(check.op, check.trial.replace(case=case), check.backend))
         if finding.verdict is not None:
-            finding.claim = "exact" if check.trial.policy == "exact" else "rounding"
-            message = say("after a call of the same shapes with another {name}", name=name)
+            after = say("after a call of the same shapes with another {name}", name=name)
+            message = f"{finding.verdict.message} {after}".strip()
             finding.verdict = replace(finding.verdict, claim=finding.claim, message=message)
         yield finding
+
+
+def _neighbour(check: Check) -> Finding:
+    """What is found of another call: what it raises and returns is its own, and so is the claim that it fails."""
+    try:
+        finding = check.compare("state", "output", check.open(gradients=False).outputs())
+    except (NoCounterpart, NotImplementedError) as error:
+        return Finding("state", left_out=str(error))
+    except Exception as error:
+        if is_ours(error):
+            raise
+        return Finding("answers", verdict=malformed("answers", check.trial, error))
+    if finding.verdict is not None:
+        values = "exact" if check.trial.policy == "exact" else "rounding"
+        finding.claim = values if finding.verdict.expected is not None else "shape"
+    return finding
 
 
 def neighbours(op: Op, case: Case) -> Iterator[tuple[str, Case]]:

@@ -5,8 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from opcheck import catalog, verify
-from opcheck.verification.claims.repetition import neighbours
+from opcheck import backends, catalog, verify
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.claims.repetition import neighbours, state
 from opcheck.verification.streams import trial
 
 torch = pytest.importorskip("torch")
@@ -53,7 +55,31 @@ def test_a_cache_that_forgets_a_parameter_is_found():
         return torch.nn.functional.conv1d(input, weight, bias, stride, padding, dilation, groups)
 
     found = failures("conv1d", conv1d)
-    assert found and {each.message for each in found} & {"after a call of the same shapes with another dilation"}
+    after = "after a call of the same shapes with another dilation"
+    assert found and any(each.message.endswith(after) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("harm", "claim", "says"),
+    [
+        ("raises", "answers", "raised ValueError: no dilation after a call of the same shapes with another dilation"),
+        ("cuts", "shape", "it should be (1, 1, 1) after a call of the same shapes with another dilation"),
+    ],
+)
+def test_what_another_call_raises_or_returns_is_its_own_failure(harm, claim, says):
+    def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        if dilation not in (1, (1,)):
+            if harm == "raises":
+                raise ValueError("no dilation")
+            return torch.zeros(1, 1, 7)
+        return torch.nn.functional.conv1d(input, weight, bias, stride, padding, dilation, groups)
+
+    op = catalog.get("conv1d")
+    case = op.case(np.arange(3.0).reshape(1, 1, 3), np.ones((1, 1, 2)))
+    check = Check(op, Trial(case, policy="exact"), backends.load(conv1d, "torch"))
+    found = [each.verdict for each in state(check) if each.verdict]
+    (verdict,) = [each for each in found if each.trial.case.params.get("dilation") not in (None, 1, (1,))]
+    assert verdict.claim == claim and says in verdict.message
 
 
 class Relu(torch.autograd.Function):
