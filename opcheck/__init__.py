@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opcheck import reference
-    from opcheck.autodiff import trace as trace
     from opcheck.errors import CouldNotRun, Refused
     from opcheck.explanation import Explanation, explain
     from opcheck.grading.api import Grade, grade
+    from opcheck.traces import trace as trace
     from opcheck.verification.api import verify as verify
     from opcheck.verification.audit import audit
     from opcheck.verification.report import Report
@@ -42,7 +42,7 @@ _HOMES = {
     "explain": "opcheck.explanation",
     "Grade": "opcheck.grading.api",
     "grade": "opcheck.grading.api",
-    "trace": "opcheck.autodiff",
+    "trace": "opcheck.traces",
     "verify": "opcheck.verification.api",
 }
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import catalog
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Output, Params, Refused, as_array, widened
+from opcheck.operators import catalog
+from opcheck.operators.spec import Array, Case, Op, Output, Params, Refused, as_array, widened
 
 
 class Reference:
@@ -37,7 +37,9 @@ class Reference:
         """The output; a tuple if there are several."""
         traced = _traced(args, kwargs)
         if traced is not None:
-            return traced.__opcheck_record__(self.op, args, kwargs)
+            from opcheck.operators.recorded import record
+
+            return record(traced.tape, self.op, args, kwargs)
         case = self.op.bind(*args, **kwargs)
         p, shapes = self.op.checked(case)
         results = self.op.by_name(self.op.forward(p, **widened(case.arrays)), shapes)
@@ -125,7 +127,7 @@ def result_dtype(case: Case) -> Any:
 def _traced(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The first argument that wants to record the call instead (a traced array), if there is one."""
     for each in (*args, *kwargs.values()):
-        if hasattr(each, "__opcheck_record__"):
+        if getattr(each, "is_traced", False):
             return each
     return None
 

@@ -1,5 +1,6 @@
 """The project as a whole: its pins, its light import, its import rules, the size of its files, and its README."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -142,21 +143,63 @@ def test_the_import_rules_hold():
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("tracing/bad.py", "import opcheck.spec"),
+        ("tracing/bad.py", "import opcheck.operators.spec"),
         ("tracing/bad.py", "import numpy"),
-        ("ops/bad.py", "import opcheck.catalog"),
-        ("render/bad.py", "import opcheck.ops"),
+        ("operators/spec.py", "import opcheck.operators.catalog"),
+        ("render/bad.py", "import opcheck.operators"),
         ("sandbox/inside/bad.py", "import opcheck.language"),
-        ("ops/bad.py", "import opcheck.ops.linear"),
     ],
 )
 def test_a_broken_import_rule_would_be_seen(tmp_path, file, line):
     shutil.copytree(ROOT / "opcheck", tmp_path / "opcheck", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "opcheck" / file).write_text(line + "\n")
+    with (tmp_path / "opcheck" / file).open("a") as module:
+        module.write(line + "\n")
     done = lint_imports(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"[1-9] broken", done.stdout), done.stdout
+
+
+ABOVE = {"opcheck.operators.catalog", "opcheck.operators.recorded"}
+
+
+def operators_imported_by_operators(package: Path) -> set[tuple[str, str]]:
+    """Pairs: a module of operators (it has `OPS`), and what it imports though that has or finds operators as well."""
+    root = package / "operators"
+    trees = {
+        ".".join(("opcheck", "operators", *path.relative_to(root).with_suffix("").parts)): ast.parse(path.read_text())
+        for path in root.rglob("*.py")
+    }
+    declares = {
+        module for module, tree in trees.items() for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "OPS"
+    }  # fmt: skip
+    assert len(declares) >= 10, "the operators were not found"
+    found = set()
+    for module in declares:
+        for node in ast.walk(trees[module]):
+            if isinstance(node, ast.ImportFrom):
+                named = {node.module or "", *(f"{node.module}.{each.name}" for each in node.names)}
+                found |= {(module, each) for each in named & (declares | ABOVE) - {module}}
+            elif isinstance(node, ast.Import):
+                found |= {(module, each.name) for each in node.names if each.name in (declares | ABOVE) - {module}}
+    return found
+
+
+def test_operators_never_import_each_other():
+    assert operators_imported_by_operators(ROOT / "opcheck") == set()
+
+
+@pytest.mark.parametrize(
+    "line", ["import opcheck.operators.linear", "import opcheck.operators.catalog",
+             "from opcheck.operators import linear",
+             "from opcheck.operators.losses.nll_loss import OPS as others"]
+)  # fmt: skip
+def test_an_operator_that_imports_another_would_be_seen(tmp_path, line):
+    shutil.copytree(ROOT / "opcheck", tmp_path / "opcheck", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "opcheck" / "operators" / "losses" / "mse_loss.py").open("a") as module:
+        module.write(line + "\n")
+    assert operators_imported_by_operators(tmp_path / "opcheck")
 
 
 # --- files ---

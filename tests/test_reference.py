@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opcheck import catalog, reference
-from opcheck.choosers import ExactValues
-from opcheck.spec import Array, Case, Op, Refused
-from tests.ops.support import cases, cotangents_of, differentiable, tangents_of
+from opcheck import reference
+from opcheck.operators import catalog
+from opcheck.operators.choosers import ExactValues
+from opcheck.operators.spec import Array, Case, Op, Refused
+from tests.operators.support import cases, cotangents_of, differentiable, tangents_of
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 

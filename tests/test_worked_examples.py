@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import opcheck
-from opcheck import catalog
 from opcheck.explanation import explain
+from opcheck.operators import catalog
+from opcheck.operators.spec import Array, Case, Op
 from opcheck.render.numbers import digits
-from opcheck.spec import Array, Case, Op
 from opcheck.tracing import Tape, View, exact
 from opcheck.tracing.arithmetic import as_fraction
 

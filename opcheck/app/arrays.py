@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array, Refused, Shape
+from opcheck.operators.spec import Array, Refused, Shape
 
 LARGEST = 10**8  # elements
 FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4 or 0..15:4x4"

@@ -5,12 +5,12 @@ from typing import Any
 import click
 import numpy as np
 
-from opcheck import catalog
 from opcheck.app import arrays
 from opcheck.app.output import NAMES, OPTIONS, show
 from opcheck.language import say
 from opcheck.learning import shelf
-from opcheck.spec import Input, Op, Param, Refused, Shape
+from opcheck.operators import catalog
+from opcheck.operators.spec import Input, Op, Param, Refused, Shape
 from opcheck.steps import Prose, Step
 from opcheck.tracing.rounding import UNIT_ROUNDOFF
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array, Refused
+from opcheck.operators.spec import Array, Refused
 from opcheck.steps import Step
 from opcheck.verification.report import Report, key_of, sentence
 from opcheck.verification.verdict import Verdict
@@ -106,7 +106,7 @@ def _short(x: float) -> str:
 
 def spoken(op: str, name: str) -> str:
     """A mistake's name with the sentence for the person who made it."""
-    from opcheck import catalog
+    from opcheck.operators import catalog
 
     sentences = {each.name: each.sentence for each in catalog.get(op).mistakes}
     return f"{name} ({sentences[name]})" if name in sentences else name

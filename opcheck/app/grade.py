@@ -9,7 +9,7 @@ import click
 
 from opcheck.app.output import page_width, write
 from opcheck.language import say, use
-from opcheck.spec import Refused
+from opcheck.operators.spec import Refused
 
 # as in grading.formats and grading.bundle, which are not imported for a --help
 FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")

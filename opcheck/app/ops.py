@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 
-from opcheck import catalog
 from opcheck.app.output import output_options, show
 from opcheck.language import say
-from opcheck.params import REQUIRED
-from opcheck.spec import Op
+from opcheck.operators import catalog
+from opcheck.operators.params import REQUIRED
+from opcheck.operators.spec import Op
 from opcheck.steps import Block, Prose, Step, Table
 
 

@@ -4,12 +4,12 @@ import secrets
 
 import click
 
-from opcheck import catalog
 from opcheck.app.output import page_width, speaks_unicode
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.learning.drawing import LEVELS
 from opcheck.learning.progress import default_path
+from opcheck.operators import catalog
 from opcheck.render import render
 from opcheck.steps import Prose, Step, Table
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from opcheck import backends, catalog
+from opcheck import backends
 from opcheck.app import findings
 from opcheck.language import say
-from opcheck.spec import Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Refused
 from opcheck.verification import casefile
 from opcheck.verification import known as deviations
 from opcheck.verification.diagnosis.snippet import snippet

@@ -46,7 +46,7 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
 @click.option("--all", "everything", is_flag=True, help="Leave nothing out.")
 @output_options
 def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | None, **options: Any) -> None:
-    from opcheck.autodiff import load, trace
+    from opcheck.traces import load, trace
 
     if more:
         raise alone(what, more, at)
@@ -125,7 +125,7 @@ def value(name: str, text: str, exact: bool = False) -> Any:
 
 def worked_out(name: str, text: str, exact: bool) -> int | float | Fraction:
     """The number that an expression without variables stands for."""
-    from opcheck.autodiff import trace
+    from opcheck.traces import trace
 
     try:
         found = trace(text, exact=True).value

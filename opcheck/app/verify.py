@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from opcheck import catalog
 from opcheck.app import failures, findings, page, reports
 from opcheck.app.output import write
 from opcheck.language import say
-from opcheck.spec import Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Refused
 
 INTERRUPTED = 130  # as a shell has it
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array, Case, Input, Op, Shape
+from opcheck.operators.spec import Array, Case, Input, Op, Shape
 
 Outputs = dict[str, Array]
 

@@ -21,7 +21,7 @@ from opcheck.backends.base import (
 from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Shape
+from opcheck.operators.spec import Array, Case, Op, Shape
 
 
 class TorchFunction(TensorBackend):

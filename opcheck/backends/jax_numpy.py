@@ -9,7 +9,7 @@ import numpy as np
 from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session, given, laid_out, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Params
+from opcheck.operators.spec import Array, Case, Op, Params
 
 # operator: the arguments that have a counterpart in jax
 TAKES = {

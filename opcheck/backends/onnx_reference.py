@@ -9,7 +9,7 @@ from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session, give
 from opcheck.backends.function import numbers, numpy_dtype
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Params
+from opcheck.operators.spec import Array, Case, Op, Params
 
 OPSET = 20
 

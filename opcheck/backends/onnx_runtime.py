@@ -6,7 +6,7 @@ from typing import Any
 from opcheck.backends.onnx_reference import OnnxReference
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Op
+from opcheck.operators.spec import Array, Op
 
 DOUBLES = {"linear", "relu", "sigmoid", "tanh", "softmax", "log_softmax", "max_pool1d", "max_pool2d"}
 

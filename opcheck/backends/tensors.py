@@ -10,7 +10,7 @@ from opcheck.backends import device as devices
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Shape
+from opcheck.operators.spec import Array, Case, Op, Shape
 
 Call = Callable[[dict[str, Any]], Any]  # tensors by name -> whatever the implementation returns
 

@@ -9,7 +9,7 @@ from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session, give
 from opcheck.backends.function import numpy_dtype
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Op
 
 # operator: the arguments that have a counterpart in tinygrad
 TAKES = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.language import say
-from opcheck.spec import Case, Op
+from opcheck.operators.spec import Case, Op
 
 
 class TorchAutocast(TensorBackend):

@@ -11,7 +11,7 @@ from opcheck.backends.base import NoCounterpart, Outputs
 from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Op
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from opcheck.backends.base import NoCounterpart, Outputs
 from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Op
 
 
 class ForwardOnly(TensorSession):

@@ -8,7 +8,7 @@ import numpy as np
 from opcheck.backends.base import NoCounterpart, Outputs, named_outputs
 from opcheck.backends.tensors import TensorBackend, TensorSession, to_numpy
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Op
 
 
 class TorchFunc(TensorBackend):

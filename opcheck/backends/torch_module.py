@@ -8,7 +8,7 @@ from opcheck.backends.function import described
 from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.errors import Refused
 from opcheck.language import say
-from opcheck.spec import Case, Op
+from opcheck.operators.spec import Case, Op
 
 
 class TorchModule(TensorBackend):

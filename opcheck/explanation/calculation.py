@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Op, Params, Refused, Shape
 from opcheck.tracing import Node, Tape, Tracer, View
 from opcheck.tracing.arithmetic import as_fraction, exactly
 

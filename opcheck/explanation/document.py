@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opcheck import catalog
 from opcheck.explanation import worked
 from opcheck.explanation.calculation import Calculation, default_array, lifted
 from opcheck.explanation.gradient import gradient_steps
 from opcheck.language import say
-from opcheck.params import REQUIRED
-from opcheck.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
+from opcheck.operators import catalog
+from opcheck.operators.params import REQUIRED
+from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.steps import Block, Step
 
 

@@ -10,7 +10,7 @@ from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, leav
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
-from opcheck.spec import Array, Refused, Shape, widened
+from opcheck.operators.spec import Array, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
 from opcheck.tracing import TRACED, Node, Tracer, exact, reverse
 from opcheck.tracing.arithmetic import as_fraction

@@ -13,7 +13,7 @@ from opcheck.explanation.gradient import Sweep, differentiable, upstream_gradien
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred
 from opcheck.language import say
-from opcheck.spec import Array, Shape
+from opcheck.operators.spec import Array, Shape
 from opcheck.steps import Block, Grid, Grids, Motion, Prose, Step, Symbol
 from opcheck.tracing import Node, Tape, Tracer, exact
 from opcheck.tracing.arithmetic import as_fraction

@@ -8,7 +8,7 @@ import numpy as np
 
 from opcheck.explanation.calculation import Calculation, Pages
 from opcheck.language import say
-from opcheck.spec import Array, Mistake, Refused, Shape, widened
+from opcheck.operators.spec import Array, Mistake, Refused, Shape, widened
 from opcheck.steps import Block, Expression, Number, Prose, Table
 from opcheck.tracing import Graph, Node, exact, values
 from opcheck.tracing.arithmetic import as_fraction, exactly

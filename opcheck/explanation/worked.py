@@ -11,7 +11,7 @@ from opcheck.explanation.calculation import Calculation, Pages, leaves, reader
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import Unfolded
 from opcheck.language import say
-from opcheck.spec import Shape
+from opcheck.operators.spec import Shape
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
 from opcheck.tracing import Tape, Tracer, exact
 from opcheck.tracing.arithmetic import as_fraction

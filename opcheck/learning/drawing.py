@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.choosers import ExactValues, RandomChooser, ScopeChooser
 from opcheck.errors import Refused
 from opcheck.explanation.calculation import Calculation, Pages, lifted
 from opcheck.explanation.document import prepare
-from opcheck.spec import Array, Input, Op, Param, Shape
+from opcheck.operators.choosers import ExactValues, RandomChooser, ScopeChooser
+from opcheck.operators.spec import Array, Input, Op, Param, Shape
 from opcheck.tracing import exact
 
 LEVELS = 5

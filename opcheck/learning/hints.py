@@ -11,7 +11,7 @@ from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import barred
 from opcheck.language import say
 from opcheck.learning.problems import Kind, Problem
-from opcheck.spec import Shape
+from opcheck.operators.spec import Shape
 from opcheck.steps import Block, Formula, Grid, Grids, Prose, Step
 
 Hint = tuple[Block, ...]

@@ -9,7 +9,7 @@ from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.learning import answers
 from opcheck.learning.answers import Answer, Match
-from opcheck.spec import Mistake, Op
+from opcheck.operators.spec import Mistake, Op
 
 
 class Judged(NamedTuple):

@@ -11,7 +11,7 @@ from opcheck.learning.hints import hints, setting
 from opcheck.learning.judging import Judged
 from opcheck.learning.problems import Kind, Problem
 from opcheck.learning.screen import HINT, QUIT, SKIP, Quit, Screen, prompt
-from opcheck.spec import Op
+from opcheck.operators.spec import Op
 from opcheck.steps import Prose
 
 TRIES = 3

@@ -21,8 +21,8 @@ from opcheck.explanation.unfold import as_number
 from opcheck.language import say
 from opcheck.learning import answers, drawing
 from opcheck.learning.judging import Judged, judge, making
+from opcheck.operators.spec import Array, Mistake, Op, Shape, widened
 from opcheck.render.signs import Signs
-from opcheck.spec import Array, Mistake, Op, Shape, widened
 from opcheck.steps import Number, Symbol
 from opcheck.tracing import exact
 

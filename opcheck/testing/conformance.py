@@ -4,9 +4,10 @@ import unittest
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opcheck import backends, catalog
+from opcheck import backends
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
+from opcheck.operators import catalog
 from opcheck.testing.strategies import trials
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import chosen

@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from opcheck import catalog
-from opcheck.choosers import Values
-from opcheck.spec import Case, Op
+from opcheck.operators import catalog
+from opcheck.operators.choosers import Values
+from opcheck.operators.spec import Case, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.draws import VALUES
 from opcheck.verification.streams import in_format, with_directions
@@ -58,9 +58,9 @@ def trials(op: str | Op, dtype: str = "float32", policies: Sequence[str] = ("exa
 def cases(op: str | Op, dtype: str = "float32", policies: Sequence[str] = ("exact", "real")) -> Any:
     """A hypothesis strategy of legal calls of an operator, built without rejecting any.
 
-    Each is an `opcheck.spec.Case`: `case.arrays` by torch's argument names (float64 arrays of numbers that `dtype` has;
-    class numbers in int64) and `case.params` as a caller writes them. policies: "exact" (small whole numbers), "real",
-    "special" (NaN, infinities, subnormals). Raises Refused for an unknown operator or dtype.
+    Each is an `opcheck.operators.spec.Case`: `case.arrays` by torch's argument names (float64 arrays of numbers that
+    `dtype` has; class numbers in int64) and `case.params` as a caller writes them. policies: "exact" (small whole
+    numbers), "real", "special" (NaN, infinities, subnormals). Raises Refused for an unknown operator or dtype.
 
     >>> from hypothesis import find
     >>> from opcheck.testing import cases

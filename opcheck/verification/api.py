@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
-from opcheck import catalog
 from opcheck.language import say
-from opcheck.spec import Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Refused
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
 from opcheck.verification.streams import scope_size

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import catalog
 from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.backends.tensors import TensorSession, require_torch, to_numpy
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims.correctness import numbers, shape, vjp

@@ -7,7 +7,7 @@ import numpy as np
 
 from opcheck.backends.base import arguments
 from opcheck.backends.tensors import require_torch
-from opcheck.spec import Op
+from opcheck.operators.spec import Op
 
 
 def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array, Case, Refused
+from opcheck.operators.spec import Array, Case, Refused
 
 SCHEMA = "opcheck.case/1"
 LAYOUTS = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from opcheck.backends.base import Backend, Outputs, Session
-from opcheck.families.roundoff import Bound
 from opcheck.language import say
-from opcheck.spec import Array, Op, widened
+from opcheck.operators.shared.roundoff import Bound
+from opcheck.operators.spec import Array, Op, widened
 from opcheck.verification.casefile import Trial
 from opcheck.verification.truth.bounds import Bounds, one_or_dict
 from opcheck.verification.truth.definition import Definition, as_float

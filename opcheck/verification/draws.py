@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from opcheck.choosers import ExactValues, RealValues
-from opcheck.spec import Array
+from opcheck.operators.choosers import ExactValues, RealValues
+from opcheck.operators.spec import Array
 from opcheck.verification.truth.formats import Format
 
 LARGEST_WHOLE = {"float64": 64, "float32": 64, "float16": 8, "bfloat16": 3}

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import catalog
 from opcheck.backends.base import Backend
-from opcheck.spec import Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Refused
 from opcheck.verification.casefile import Trial, from_json
 from opcheck.verification.verdict import Status, Verdict
 

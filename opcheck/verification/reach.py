@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from opcheck.backends.base import Backend
-from opcheck.spec import Case, Op, Refused
+from opcheck.operators.spec import Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.report import Report
 from opcheck.verification.streams import noted_trial, with_directions

@@ -9,7 +9,7 @@ import numpy as np
 
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Op
+from opcheck.operators.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding

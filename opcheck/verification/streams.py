@@ -17,8 +17,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from opcheck.choosers import ExactValues, Values
-from opcheck.spec import Case, Op
+from opcheck.operators.choosers import ExactValues, Values
+from opcheck.operators.spec import Case, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.draws import VALUES, Exact, Real
 from opcheck.verification.truth.formats import Format, format_of

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.params import Whole
-from opcheck.spec import Array, Case, Op, Refused, Shape
+from opcheck.operators.params import Whole
+from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 
 WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
 WIDE_PARAMETERS = (3, 4, 5, 7)

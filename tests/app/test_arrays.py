@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from opcheck.app.arrays import parse
-from opcheck.spec import Refused
+from opcheck.operators.spec import Refused
 
 
 @pytest.mark.parametrize(

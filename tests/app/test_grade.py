@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import opcheck
-from opcheck import catalog
 from opcheck.app import grade
 from opcheck.grading.assignments import check
+from opcheck.operators import catalog
 from tests.grading.students import solution
 
 ROOT = str(Path(opcheck.__file__).parents[1])

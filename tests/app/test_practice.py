@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from opcheck import catalog
 from opcheck.learning.practice import Practice
+from opcheck.operators import catalog
 from tests.app.support import run
 from tests.learning.test_practice import Learner, right
 from tests.learning.test_problems import typed

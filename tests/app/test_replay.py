@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from opcheck import backends
 from opcheck.app.replay import command
-from opcheck.spec import Case
+from opcheck.operators.spec import Case
 from opcheck.verification import casefile, known
 
 ENTRY = known.find("onnx-nll-loss-counts-what-ignore-index-minus-1-ignores")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from opcheck import backends, catalog, verify
+from opcheck import backends, verify
 from opcheck.errors import CouldNotRun
+from opcheck.operators import catalog
 from opcheck.verification.report import sentence
 
 # backend, type: how many cases of every operator

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from opcheck import catalog, reference, verify
+from opcheck import reference, verify
 from opcheck.backends.base import arguments, lacking
+from opcheck.operators import catalog
 
 
 def called(op, *arrays, function=None, **params):

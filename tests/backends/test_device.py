@@ -8,10 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from opcheck import backends, catalog, verify
+from opcheck import backends, verify
 from opcheck.backends import device
 from opcheck.backends.function import NumpyFunction
 from opcheck.errors import CouldNotRun, Refused
+from opcheck.operators import catalog
 from opcheck.verification.report import Report
 from opcheck.verification.run import DeviceLost, Shard, run_shard
 from opcheck.verification.verdict import Status

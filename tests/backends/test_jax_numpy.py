@@ -2,8 +2,9 @@
 
 import pytest
 
-from opcheck import backends, catalog
+from opcheck import backends
 from opcheck.backends import jax_numpy
+from opcheck.operators import catalog
 
 
 def test_what_jax_compiled_is_let_go_of(monkeypatch):

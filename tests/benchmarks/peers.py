@@ -26,9 +26,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from opcheck import catalog, verify
-from opcheck.choosers import RandomChooser
-from opcheck.spec import Op
+from opcheck import verify
+from opcheck.operators import catalog
+from opcheck.operators.choosers import RandomChooser
+from opcheck.operators.spec import Op
 from opcheck.verification.bridge import torch_form
 from opcheck.verification.mutation.mutants import torch_mutants
 from opcheck.verification.mutation.score import kill
@@ -85,7 +86,7 @@ def plus(count: tuple[int, int], wrong: int, total: int) -> tuple[int, int]:
 
 def long_sums(inputs: int = 10) -> dict[int, dict[str, tuple[int, int]]]:
     """The same of `linear`, 16 rows by 16, as the dot products grow: right answers refused, of all."""
-    from opcheck.spec import Case
+    from opcheck.operators.spec import Case
     from opcheck.verification.casefile import Trial
     from opcheck.verification.check import Check
     from opcheck.verification.claims.correctness import numbers

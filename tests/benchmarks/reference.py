@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 from torch.autograd import forward_ad
 
-from opcheck import catalog, reference
-from opcheck.spec import Array, widened
+from opcheck import reference
+from opcheck.operators import catalog
+from opcheck.operators.spec import Array, widened
 from tests.benchmarks.measure import Run, medians
 from tests.benchmarks.onnx_models import evaluator
 from tests.benchmarks.workloads import LARGE, SMALL, Workload

@@ -15,9 +15,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from opcheck import catalog
 from opcheck.backends.torch_eager import TorchEager
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import chosen
 from opcheck.verification.draws import Real

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from opcheck.backends.base import given
-from opcheck.choosers import RandomChooser
-from opcheck.spec import Op
+from opcheck.operators.choosers import RandomChooser
+from opcheck.operators.spec import Op
 from opcheck.verification.bridge import torch_form
 from opcheck.verification.mutation.mutants import Reference
 

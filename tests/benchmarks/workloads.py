@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from opcheck import catalog
-from opcheck.spec import Array
+from opcheck.operators import catalog
+from opcheck.operators.spec import Array
 
 LOSSES = ("mse_loss", "nll_loss", "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits")
 STANDARD = {"forward": 2.0, "vjp": 2.0, "jvp": 2.0}

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from opcheck import catalog
 from opcheck.learning import scores
 from opcheck.learning.practice import Practice, Score
+from opcheck.operators import catalog
 from opcheck.render import render
 from opcheck.steps import Step
 from tests.learning.test_problems import typed

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opcheck import catalog
 from opcheck.explanation.unfold import barred
 from opcheck.learning import answers, drawing, problems
 from opcheck.learning.answers import Match
 from opcheck.learning.hints import hints, setting
 from opcheck.learning.problems import Kind, Problem
+from opcheck.operators import catalog
 from opcheck.render import render
 from opcheck.render.numbers import Style, digits
 from opcheck.steps import Grids, Step

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from opcheck import catalog
 from opcheck.learning import answers, lesson, shelf
 from opcheck.learning.answers import Match
 from opcheck.learning.lesson import Code, Prose, Question
 from opcheck.learning.progress import Progress
 from opcheck.learning.session import Session
 from opcheck.learning.tutor import Tutor, shown
+from opcheck.operators import catalog
 from tests import snippets
 from tests.lessons.sums import agree, sums
 

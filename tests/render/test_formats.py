@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from opcheck import catalog, explain
+from opcheck import explain
 from opcheck.app.ops import describe, listing
+from opcheck.operators import catalog
 from opcheck.render import FORMATS, json, latex, render, text
 from opcheck.render.layout import width
 from opcheck.render.numbers import Style, digits

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import opcheck
-from opcheck import catalog, explain
+from opcheck import explain
+from opcheck.operators import catalog
 from opcheck.render import json, motion, render, still
 from opcheck.render.motion import Sheet, spans
 from opcheck.steps import Block, Cell, Formula, Grid, Grids, Motion, Number, Prose, Step

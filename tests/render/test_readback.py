@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opcheck import catalog, explain
-from opcheck.choosers import ExactValues, RandomChooser, RealValues
+from opcheck import explain
 from opcheck.explanation.calculation import Calculation
+from opcheck.operators import catalog
+from opcheck.operators.choosers import ExactValues, RandomChooser, RealValues
+from opcheck.operators.spec import Case, Op
 from opcheck.render import render
 from opcheck.render.numbers import Style
 from opcheck.render.signs import Signs
 from opcheck.render.tex import TeX
-from opcheck.spec import Case, Op
 from opcheck.steps import Block, Formula, Prose, Step, Table
 from opcheck.tracing import Tape
 from tests.render.intervals import Interval, point

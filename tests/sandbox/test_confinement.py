@@ -75,7 +75,7 @@ def test_nothing_of_opcheck_can_be_imported_or_read(submit):
         + """
     def imported():
         sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "Hidden"]
-        return [tried(lambda: __import__("opcheck.spec")), tried(lambda: __import__("opcheck").spec)]
+        return [tried(lambda: __import__("opcheck.operators.spec")), tried(lambda: __import__("opcheck").spec)]
     def read(path): return tried(lambda: open(path).read())
     """
     )

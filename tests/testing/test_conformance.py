@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from opcheck import catalog
-from opcheck.spec import Case, Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case, Refused
 from opcheck.testing import cases, conforms
 
 REPEATABLE = settings(derandomize=True, database=None, deadline=None)

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opcheck import catalog, verify
+from opcheck import verify
+from opcheck.operators import catalog
 from opcheck.verification.report import Report, sentence
 from opcheck.verification.streams import scope_size
 from tests.verification.alternatives import Alternative, forms, orders_of

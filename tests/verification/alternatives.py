@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from opcheck import catalog
-from opcheck.spec import Op
+from opcheck.operators import catalog
+from opcheck.operators.spec import Op
 from opcheck.tracing import FLOATS, TRACED, Tracer, View, forward, reverse, values
 from opcheck.verification.mutation.reference_form import Reference
 from opcheck.verification.truth.definition import Definition, places

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import catalog
+from opcheck.operators import catalog
 from opcheck.verification.truth.formats import FORMATS, rounded
 
 Product = Callable[[Any, Any], Any]  # (rows, K), (K, columns) -> (rows, columns), in float64

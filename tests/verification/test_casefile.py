@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from opcheck.spec import Case, Refused
+from opcheck.operators.spec import Case, Refused
 from opcheck.verification import casefile
 from opcheck.verification.casefile import Trial
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from opcheck import catalog
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.mutation.mutants import Reference, backend

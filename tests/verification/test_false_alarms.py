@@ -8,7 +8,8 @@ import itertools
 import pytest
 from click.testing import CliRunner
 
-from opcheck import catalog, verify
+from opcheck import verify
+from opcheck.operators import catalog
 from opcheck.verification.report import sentence
 from tests.verification import alarms
 from tests.verification.alternatives import forms, linear, orders_of, widened

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opcheck import backends, catalog
+from opcheck import backends
 from opcheck.errors import CouldNotRun
-from opcheck.spec import Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Refused
 from opcheck.verification import known
 from opcheck.verification.check import Check
 from opcheck.verification.report import Report

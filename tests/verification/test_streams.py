@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import opcheck
-from opcheck import catalog, verify
-from opcheck.choosers import ExactValues, every_case
+from opcheck import verify
+from opcheck.operators import catalog
+from opcheck.operators.choosers import ExactValues, every_case
 from opcheck.verification.draws import Special
 from opcheck.verification.streams import (
     LARGE,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from opcheck import catalog, verify
+from opcheck import verify
+from opcheck.operators import catalog
 from opcheck.verification.mutation.mutants import Reference, backend, in_torch, torch_mutants
 from opcheck.verification.mutation.score import kill
 from opcheck.verification.report import sentence

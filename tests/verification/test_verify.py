@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import opcheck
-from opcheck import catalog, verify
-from opcheck.spec import Refused
+from opcheck import verify
+from opcheck.operators import catalog
+from opcheck.operators.spec import Refused
 from opcheck.verification.mutation.mutants import Reference, numpy_mutants
 from opcheck.verification.mutation.score import kill
 from opcheck.verification.report import Report, sentence

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from opcheck import catalog
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification.streams import trial
 from opcheck.verification.widening import MOST_OUTPUTS, WIDE, Sized
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opcheck import catalog
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
 from opcheck.grading.assignments.reader import Reader
@@ -15,8 +14,9 @@ from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
 from opcheck.grading.drawing.cases import EXTREME, draw
 from opcheck.language import CATALOGUES, say
+from opcheck.operators import catalog
+from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
-from opcheck.spec import Op
 
 PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does

@@ -13,8 +13,8 @@ from opcheck.grading.judging.judge import ask
 from opcheck.grading.results import Check, total
 from opcheck.grading.submissions.loading import Loaded
 from opcheck.language import say
+from opcheck.operators.spec import Mistake
 from opcheck.sandbox import Call, Isolation, Limits, Module, Status, Worker
-from opcheck.spec import Mistake
 
 SEEDS = 250  # that a process takes at a time
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from opcheck import catalog
 from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import FEEDBACK, PARTS, Assignment, entry_of, parse, usual_points
 from opcheck.grading.assignments.scope import Scope
 from opcheck.grading.conventions import Convention
 from opcheck.language import say
-from opcheck.spec import Op
+from opcheck.operators import catalog
+from opcheck.operators.spec import Op
 
 
 def single(op: str, convention: str = "functional") -> Assignment:

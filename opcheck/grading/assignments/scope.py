@@ -7,8 +7,8 @@ from typing import Any
 from opcheck.errors import Refused
 from opcheck.grading.conventions.base import Allowed
 from opcheck.language import say
-from opcheck.params import REQUIRED
-from opcheck.spec import Case, Op
+from opcheck.operators.params import REQUIRED
+from opcheck.operators.spec import Case, Op
 
 BATCH = (1, 2, 3, 4)
 BOTH = (True, False)

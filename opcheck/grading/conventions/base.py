@@ -21,8 +21,8 @@ import numpy as np
 
 from opcheck.grading.conventions.layouts import SAME, Layout
 from opcheck.grading.conventions.sentences import Sentences
+from opcheck.operators.spec import Array, Case, Mistake, Op, Params
 from opcheck.sandbox import Call, Definition, Set
-from opcheck.spec import Array, Case, Mistake, Op, Params
 
 Allowed = Callable[[Any], bool]
 

@@ -10,10 +10,10 @@ gets the same arguments after the upstream gradient and returns the gradients in
 
 from typing import Any
 
-from opcheck import catalog
 from opcheck.backends.base import arguments
 from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request
+from opcheck.operators import catalog
 from opcheck.sandbox import Call, Place
 
 

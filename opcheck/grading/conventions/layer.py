@@ -13,8 +13,8 @@ from dataclasses import replace
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only, whole
 from opcheck.grading.conventions.layouts import SAME, TRANSPOSED, Layout
 from opcheck.grading.conventions.sentences import IN_OUT
+from opcheck.operators.spec import Array
 from opcheck.sandbox import Call
-from opcheck.spec import Array
 
 _RATE = 2.0**20  # so large that rounding the updated weight does not hide the gradient in it
 _LEARNING_RATES = ("lr", "learning_rate", "eta", "alpha")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from opcheck.spec import Array
+from opcheck.operators.spec import Array
 
 
 class Layout(NamedTuple):

@@ -8,10 +8,10 @@ Gradients come from autograd.
 
 from typing import Any
 
-from opcheck import catalog
 from opcheck.backends.base import given
 from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only
+from opcheck.operators import catalog
 from opcheck.sandbox import Call, Place
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from opcheck.grading.assignments.scope import Scope
 from opcheck.grading.drawing.families import Drawing, family
 from opcheck.grading.drawing.sizes import enlarged
-from opcheck.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Op
 from opcheck.verification import streams
 from opcheck.verification.casefile import Trial
 from opcheck.verification.truth.formats import format_of

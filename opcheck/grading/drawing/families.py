@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.choosers import ExactValues
 from opcheck.grading.assignments.scope import Scope
 from opcheck.grading.drawing import sampling
-from opcheck.spec import Array, Case, Op, Shape
+from opcheck.operators.choosers import ExactValues
+from opcheck.operators.spec import Array, Case, Op, Shape
 from opcheck.verification.draws import Real
 from opcheck.verification.truth.formats import format_of
 

@@ -3,11 +3,11 @@ belong together, and of operators that have no family of cases here."""
 
 import numpy as np
 
-from opcheck.choosers import RandomChooser, Values
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading.assignments.scope import Scope
 from opcheck.language import say
-from opcheck.spec import Case, Op
+from opcheck.operators.choosers import RandomChooser, Values
+from opcheck.operators.spec import Case, Op
 
 LOOK = 100  # samples among which the best is taken
 ATTEMPTS = 4000  # samples until one is within the ranges

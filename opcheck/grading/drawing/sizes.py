@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from opcheck.errors import Refused
-from opcheck.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Op
 
 
 def sizes(op: Op, case: Case) -> dict[str, int]:

@@ -12,9 +12,9 @@ from opcheck.grading.conventions import Plan, Reading
 from opcheck.grading.judging.replies import Failed, Returns, called, failure, plain_array
 from opcheck.grading.results import Outcome
 from opcheck.language import say
+from opcheck.operators.spec import Array, Shape
 from opcheck.sandbox import Call, Place, Set, Status, Worker
 from opcheck.sandbox import Outcome as Reply
-from opcheck.spec import Array, Shape
 
 _ROOT = re.compile(r"[A-Za-z_]\w*")
 

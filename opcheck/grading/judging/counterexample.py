@@ -15,7 +15,7 @@ from opcheck.grading.judging.parts import Finding, in_reals
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, widened
+from opcheck.operators.spec import Array, Case, Op, widened
 from opcheck.steps import Block, Grid, Grids, Prose, Step
 from opcheck.tracing.arithmetic import as_fraction
 from opcheck.verification.casefile import Trial

@@ -10,7 +10,7 @@ from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.language import say
-from opcheck.spec import Array, Case, Mistake, Op, Shape
+from opcheck.operators.spec import Array, Case, Mistake, Op, Shape
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.diagnosis.diagnose import RELATIONS, resemblances

@@ -12,7 +12,7 @@ from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
-from opcheck.spec import Array
+from opcheck.operators.spec import Array
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness

@@ -9,9 +9,9 @@ import numpy as np
 from opcheck.backends.base import Malformed
 from opcheck.grading.results import Outcome
 from opcheck.language import say
+from opcheck.operators.spec import Array
 from opcheck.sandbox import Opaque, Status
 from opcheck.sandbox import Outcome as Reply
-from opcheck.spec import Array
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
 _GONE = re.compile(r"there is no (\w+)(\S*): (\w+) has no (\S+)$")  # as a worker says it of a place

@@ -15,8 +15,8 @@ from opcheck.grading.judging.calls import Desk, Job, Made, Wanted
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.submissions.locate import Found
 from opcheck.language import say
+from opcheck.operators.spec import Array, Case, Op
 from opcheck.sandbox import Call
-from opcheck.spec import Array, Case, Op
 from opcheck.verification.casefile import Trial
 
 Cotangent = Mapping[str, Array]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.grading.solutions.engine import forward, vjp
-from opcheck.spec import Array
+from opcheck.operators.spec import Array
 
 
 class Linear:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from opcheck.grading.solutions import cmu
-from opcheck.spec import Array
+from opcheck.operators.spec import Array
 
 Conv1d, Conv1d_stride1, Conv2d, Conv2d_stride1 = cmu.Conv1d, cmu.Conv1d_stride1, cmu.Conv2d, cmu.Conv2d_stride1
 MaxPool2d, MeanPool2d = cmu.MaxPool2d, cmu.MeanPool2d

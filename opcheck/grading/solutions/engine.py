@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from opcheck import catalog
-from opcheck.spec import Array
+from opcheck.operators import catalog
+from opcheck.operators.spec import Array
 from opcheck.verification.mutation.mutants import Mistaken
 from opcheck.verification.mutation.reference_form import Reference
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from opcheck import catalog
 from opcheck.grading.solutions import engine
-from opcheck.spec import Op
+from opcheck.operators import catalog
+from opcheck.operators.spec import Op
 
 
 def _forward(op: Op) -> Callable[..., Any]:

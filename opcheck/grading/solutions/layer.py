@@ -3,7 +3,7 @@
 from typing import Any
 
 from opcheck.grading.solutions.engine import forward, vjp
-from opcheck.spec import Array
+from opcheck.operators.spec import Array
 
 
 class Affine:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from opcheck import catalog
 from opcheck.backends.tensors import require_torch
 from opcheck.grading.solutions import engine
+from opcheck.operators import catalog
 from opcheck.verification.bridge import torch_form
 
 _torch = require_torch()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from opcheck.language import say
-from opcheck.spec import Refused
+from opcheck.operators.spec import Refused
 from opcheck.verification.check import Check, Finding
 from opcheck.verification.claims import behaviour, correctness, repetition
 

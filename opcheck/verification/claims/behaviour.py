@@ -7,7 +7,7 @@ import numpy as np
 
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Case, Op, Refused
+from opcheck.operators.spec import Case, Op, Refused
 from opcheck.verification import known
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding

@@ -6,7 +6,7 @@ import numpy as np
 
 from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
-from opcheck.spec import Array
+from opcheck.operators.spec import Array
 from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.truth.rearrangement import magnitudes

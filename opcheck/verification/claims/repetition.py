@@ -9,7 +9,7 @@ import numpy as np
 
 from opcheck.backends.base import NoCounterpart, Session
 from opcheck.language import say
-from opcheck.spec import Array, Case, Op, Param, Refused
+from opcheck.operators.spec import Array, Case, Op, Param, Refused
 from opcheck.verification.check import Check, Finding
 from opcheck.verification.raised import asked_to_stop, is_ours, malformed
 from opcheck.verification.streams import trial as trial_at

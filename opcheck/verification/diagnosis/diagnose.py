@@ -13,7 +13,7 @@ import numpy as np
 
 from opcheck.backends.base import Backend
 from opcheck.language import say
-from opcheck.spec import Array, Op
+from opcheck.operators.spec import Array, Op
 from opcheck.verification.check import Check
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict

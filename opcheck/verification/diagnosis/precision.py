@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opcheck.families.roundoff import Multilinear
 from opcheck.language import say
-from opcheck.spec import Array
+from opcheck.operators.shared.roundoff import Multilinear
+from opcheck.operators.spec import Array
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
 from opcheck.verification.diagnosis import probes

@@ -12,7 +12,7 @@ import numpy as np
 
 from opcheck.backends.base import Malformed, Outputs
 from opcheck.language import say
-from opcheck.spec import Array, Case, Refused
+from opcheck.operators.spec import Array, Case, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.truth.bounds import one_or_dict

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from opcheck.spec import Array, Case
+from opcheck.operators.spec import Array, Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, differs
 from opcheck.verification.claims import correctness

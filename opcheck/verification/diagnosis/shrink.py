@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from opcheck import catalog
 from opcheck.backends.base import Backend
-from opcheck.spec import Array, Case, Op, Refused
+from opcheck.operators import catalog
+from opcheck.operators.spec import Array, Case, Op, Refused
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check

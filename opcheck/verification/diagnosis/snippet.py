@@ -8,7 +8,7 @@ from opcheck.backends import KNOWN as BACKENDS
 from opcheck.backends.base import Backend, arguments
 from opcheck.backends.function import NumpyFunction, TorchFunction
 from opcheck.language import say
-from opcheck.spec import Array, Op, Refused
+from opcheck.operators.spec import Array, Op, Refused
 from opcheck.verification.casefile import Trial
 
 # how a tensor gets into another memory layout, the numbers unchanged
@@ -104,7 +104,7 @@ def _torch_call(op: Op, trial: Trial) -> tuple[list[str], str, list[str]]:
     params, words = trial.case.params, [f"{name}={name}" for name in trial.case.arrays]
     if not op.torch_forward_mode or params.get("padding_mode", "zeros") != "zeros":
         function = f"catalog.get({op.name!r}).torch"
-        return ["from opcheck import catalog"], function, ["torch", repr(params), *words]
+        return ["from opcheck.operators import catalog"], function, ["torch", repr(params), *words]
     words += [f"{name}={value!r}" for name, value in params.items() if name != "padding_mode"]
     return [], f"torch.nn.functional.{op.name}", words
 

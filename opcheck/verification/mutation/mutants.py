@@ -11,7 +11,7 @@ from typing import Any
 
 from opcheck.backends.base import Backend
 from opcheck.backends.function import NumpyFunction
-from opcheck.spec import Array, Mistake, Op, Params
+from opcheck.operators.spec import Array, Mistake, Op, Params
 from opcheck.verification.mutation.mutations import GENERAL, General
 from opcheck.verification.mutation.reference_form import Reference
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.spec import Array, Op, Params
+from opcheck.operators.spec import Array, Op, Params
 
 
 class Reference:

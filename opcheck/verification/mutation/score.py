@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from opcheck import catalog
 from opcheck.language import say
-from opcheck.spec import Op
+from opcheck.operators import catalog
+from opcheck.operators.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.mutation.mutants import Mutant, numpy_mutants, torch_mutants
 from opcheck.verification.reach import within_reach

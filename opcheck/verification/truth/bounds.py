@@ -1,7 +1,8 @@
 """How far each number may be from the exact one: the operator's own bound, or its graph's.
 
-An operator's `rounding` (opcheck.families.roundoff) is vectorised and fast. Where it says nothing, the definition is
-traced and each node's local error weighed by its adjoint (opcheck.tracing.bound): slower, and always there.
+An operator's `rounding` (`opcheck.operators.shared.roundoff`) is vectorised and fast. Where it says nothing, the
+definition is traced and each node's local error weighed by its adjoint (opcheck.tracing.bound): slower, and always
+there.
 """
 
 import math
@@ -10,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.families.roundoff import Bound, Rounding
-from opcheck.spec import Array, Op, Params, Shape
+from opcheck.operators.shared.roundoff import Bound, Rounding
+from opcheck.operators.spec import Array, Op, Params, Shape
 from opcheck.tracing import FLOATS, TRACED, Graph, Node, Tracer, bound, forward, reverse, values
 from opcheck.verification.truth.definition import Definition, places
 from opcheck.verification.truth.formats import Format

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.spec import Array, Case, Op, Shape, widened
+from opcheck.operators.spec import Array, Case, Op, Shape, widened
 from opcheck.tracing import (
     EXACT,
     FLOATS,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
-from opcheck.spec import Array, Refused
+from opcheck.operators.spec import Array, Refused
 
 
 @dataclass(frozen=True, slots=True)

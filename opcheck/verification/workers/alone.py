@@ -6,8 +6,8 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from types import TracebackType
 
-from opcheck import catalog
 from opcheck.errors import CouldNotRun
+from opcheck.operators import catalog
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Finding
 from opcheck.verification.diagnosis.shrink import Search

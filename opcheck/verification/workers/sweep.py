@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from opcheck import catalog
 from opcheck.errors import CouldNotRun, Refused
+from opcheck.operators import catalog
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.run import Found, Progress, Shard, hopeless, quiet, run_shard

@@ -11,9 +11,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from opcheck import backends, catalog
+from opcheck import backends
 from opcheck.backends.base import Backend
 from opcheck.errors import CouldNotRun, Refused
+from opcheck.operators import catalog
 from opcheck.verification.casefile import Trial
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.reach import without

@@ -2,12 +2,12 @@
 
 import pytest
 
-from opcheck import catalog
 from opcheck.errors import Refused
 from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import FEEDBACK, parse, read
 from opcheck.grading.assignments.scaffold import scaffold, single
 from opcheck.grading.assignments.toml_lines import line_of, lines
+from opcheck.operators import catalog
 
 FULL = """\
 title = "Homework 2"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from opcheck import catalog
 from opcheck.errors import Refused
 from opcheck.grading.assignments import check as grading_check
 from opcheck.grading.assignments.assignment import parse
 from opcheck.grading.assignments.check import check, repeat
+from opcheck.operators import catalog
 
 
 def asked(convention, op):

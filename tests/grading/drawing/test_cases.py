@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opcheck import catalog
 from opcheck.errors import Refused
 from opcheck.grading import conventions
 from opcheck.grading.assignments.scope import Scope
 from opcheck.grading.drawing.cases import draw, large
 from opcheck.grading.drawing.sizes import cut, sizes
+from opcheck.operators import catalog
 
 SCOPES = [(name, op) for name in conventions.NAMES for op in sorted(conventions.get(name).entries)]
 

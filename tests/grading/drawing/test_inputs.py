@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from opcheck import catalog
 from opcheck.grading import conventions
 from opcheck.grading.assignments.scope import Scope
 from opcheck.grading.drawing.cases import draw
+from opcheck.operators import catalog
 from opcheck.render import render
 from tests.grading.students import assignment, graded, part, solution
 

@@ -72,7 +72,7 @@ def test_a_page_holds_nothing_that_runs_or_loads(result):
 
 
 def test_a_mistake_is_told_by_the_catalogues_sentence():
-    from opcheck import catalog
+    from opcheck.operators import catalog
 
     conv = catalog.get("conv2d")
     asked = examples.Titled(questions=(examples.Asked("conv2d", conv),))

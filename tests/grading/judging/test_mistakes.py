@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from opcheck.choosers import ExactValues, RandomChooser
 from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import Question, parse
 from opcheck.grading.assignments.check import Caught, check
 from opcheck.grading.conventions.base import Entry
 from opcheck.grading.drawing.cases import draw
-from opcheck.spec import Case, Mistake
+from opcheck.operators.choosers import ExactValues, RandomChooser
+from opcheck.operators.spec import Case, Mistake
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.mutation.mutants import MENDED_BY_AUTOGRAD

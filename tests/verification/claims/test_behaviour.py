@@ -2,8 +2,9 @@
 
 import pytest
 
-from opcheck import catalog, verify
+from opcheck import verify
 from opcheck.backends import load
+from opcheck.operators import catalog
 from opcheck.verification.casefile import from_json, to_json
 from opcheck.verification.claims.behaviour import choices_to_freeze
 from opcheck.verification.report import Report

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from opcheck import catalog, verify
+from opcheck import verify
 from opcheck.backends import load
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_again

@@ -5,7 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from opcheck import backends, catalog, verify
+from opcheck import backends, verify
+from opcheck.operators import catalog
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims.repetition import neighbours, state

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from opcheck import catalog, verify
+from opcheck import verify
 from opcheck.app import findings, page, reports
+from opcheck.operators import catalog
 from opcheck.verification.diagnosis.precision import TRANSFORMS
 from opcheck.verification.mutation.mutants import MENDED_BY_AUTOGRAD, Mistaken, Mutant, backend
 from opcheck.verification.mutation.mutations import GENERAL

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from opcheck import catalog, reference
+from opcheck import reference
 from opcheck.backends.base import Malformed
 from opcheck.backends.function import NumpyFunction
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness

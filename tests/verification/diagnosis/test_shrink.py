@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from opcheck import catalog, verify
+from opcheck import verify
 from opcheck.backends.function import NumpyFunction
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification import known
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check

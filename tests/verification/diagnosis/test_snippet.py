@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import opcheck
-from opcheck import backends, catalog, verify
-from opcheck.spec import Refused
+from opcheck import backends, verify
+from opcheck.operators import catalog
+from opcheck.operators.spec import Refused
 from opcheck.verification.casefile import number_to_json
 from opcheck.verification.diagnosis.snippet import snippet
 

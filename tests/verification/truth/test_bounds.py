@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from opcheck import catalog
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.tracing import Tape, total
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from opcheck import catalog
+from opcheck.operators import catalog
 from opcheck.verification.truth.definition import Definition
 
 LARGEST = 3.0e38

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from opcheck import backends, catalog
-from opcheck.choosers import RealValues
-from opcheck.spec import Case
+from opcheck import backends
+from opcheck.operators import catalog
+from opcheck.operators.choosers import RealValues
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import chosen

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from opcheck import catalog, verify
+from opcheck import verify
 from opcheck.errors import CouldNotRun
-from opcheck.spec import Case
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.streams import with_directions
 from opcheck.verification.verdict import Status

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import opcheck
-from opcheck import catalog, verify
+from opcheck import verify
 from opcheck.backends.base import given
+from opcheck.operators import catalog
 from opcheck.verification.verdict import Status
 
 COMMAND = [sys.executable, "-c", "from opcheck.app import main; main()"]

@@ -1,0 +1,167 @@
+"""binary_cross_entropy: how improbable the right answer of a yes-or-no question is, for probabilities.
+
+Where torch's gradient is not that of what torch computes (near 0 and 1, where it holds the logarithms at −100), the
+definition declares torch's: the divisor x·(1−x) held at 1e-12 for the input, and for the target no bound at all.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.operators.choosers import Chooser
+from opcheck.operators.losses.base import (
+    REDUCE,
+    REDUCTION,
+    REDUCTION_MISTAKES,
+    REDUCTIONS,
+    SIZE_AVERAGE,
+    broadcast_place,
+)
+from opcheck.operators.losses.binary import (
+    SHAPES,
+    TARGET,
+    WEIGHT,
+    WEIGHT_MISTAKES,
+    BinaryLoss,
+    sampled_target,
+    sampled_weights,
+)
+from opcheck.operators.params import Params
+from opcheck.operators.shared.roundoff import BinaryCrossEntropyRounding
+from opcheck.operators.spec import Array, Case, Input, Mistake, Refused, Shape
+from opcheck.tracing import detach, log, maximum, named, with_slope
+
+LOWEST_LOG = -100.0
+SMALLEST_DIVISOR = float(np.float32(1e-12))  # torch holds it in float32, also for float64
+
+
+class BinaryCrossEntropy(BinaryLoss):
+    name = "binary_cross_entropy"
+    aliases = ("bce", "BCELoss", "nn.BCELoss")
+    second_derivative = False  # torch adds 1e-12 to the divisor there, where the gradient holds it at 1e-12
+    summary = "mean of −log of the probability that was given to the right answer, yes or no"
+    rounding = BinaryCrossEntropyRounding()
+    formula = "L = (1/n)·Σ_i −w[i]·( t[i]·log x[i] + (1 − t[i])·log(1 − x[i]) )"
+    example = "binary_cross_entropy([0.5, 0.25], [1, 0])", "array(0.49041463)"
+    source = "Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90; torch.nn.functional"
+    arguments = (
+        Input("input", "x", "*", "probabilities of yes", default="unit"),
+        TARGET,
+        WEIGHT,
+        SIZE_AVERAGE,
+        REDUCE,
+        REDUCTION,
+    )
+
+    def check(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> None:
+        for name, array in (("input", input), ("target", target)):
+            wrong = array[~((array >= 0) & (array <= 1))]
+            if wrong.size:
+                raise Refused(
+                    say("every number of {name} must be from 0 to 1", name=name),
+                    got=f"{wrong[0]}",
+                    fix=say("binary_cross_entropy_with_logits takes any input") if name == "input" else "",
+                )
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        return (
+            say("a logarithm counts as −100 at least, and x·(1−x) in the gradient as 1e-12 at least, so that 0 and 1 "
+                "stay finite"),
+        )  # fmt: skip
+
+    # --- definition -------------------------------------------------------------------------------------------
+
+    def loss(self, p: Params, at: Shape, *, input: Any, target: Any, weight: Any = None) -> Any:
+        x, t = input[at], target[at]
+        held_x, held_t = detach(x), detach(t)  # the loss itself has no slopes but those declared
+        log_p = named("logp", maximum(log(held_x), LOWEST_LOG), at)
+        log_q = named("logq", maximum(log(1 - held_x), LOWEST_LOG), at)
+        loss = -(held_t * log_p + (1 - held_t) * log_q)
+        loss = with_slope(loss, x, (x - t) / maximum(x * (1 - x), SMALLEST_DIVISOR))
+        loss = with_slope(loss, t, log(1 - x) - log(x))
+        return loss if weight is None else weight[broadcast_place(at, weight.shape)] * loss
+
+    # --- fast reference ---------------------------------------------------------------------------------------
+
+    def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
+        yes, no = np.maximum(np.log(input), LOWEST_LOG), np.maximum(np.log1p(-input), LOWEST_LOG)
+        losses = (target - 1.0) * no - target * yes
+        return np.asarray(losses if weight is None else losses * weight)
+
+    def slopes(self, input: Array, target: Array) -> tuple[Array, Array]:
+        """torch's."""
+        by_input = (input - target) / np.maximum((1.0 - input) * input, SMALLEST_DIVISOR)
+        return by_input, np.log1p(-input) - np.log(input)
+
+    # --- cases ------------------------------------------------------------------------------------------------
+
+    def sample(self, chooser: Chooser) -> Case:
+        shape = chooser.choice(SHAPES)
+        x, t = chooser.unit(*shape), sampled_target(chooser, shape)
+        if chooser.choice([False, True]):  # inputs that a sigmoid rounded to 0 and 1
+            ends = chooser.classes(shape, (0, 1, 2))
+            x = np.where(ends == 2, x, ends.astype(float))
+        arrays = {"input": x, "target": t, **sampled_weights(chooser, shape, "weight")}
+        return Case(self.name, arrays, dict(chooser.choice(REDUCTIONS)))
+
+    mistakes = (
+        *REDUCTION_MISTAKES,
+        *WEIGHT_MISTAKES,
+        Mistake(
+            "logarithm_of_zero",
+            "The logarithm of 0 is −∞, and 0·(−∞) is not a number: torch takes no logarithm below −100.",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -(t * np.log(x) + (1 - t) * np.log(1 - x)), **a),
+        ),
+        Mistake(
+            "same_logarithm_twice",
+            "The second term has log x again; it is (1 − t)·log(1 − x).",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -(t * _log(x) + (1 - t) * _log(x)), **a),
+        ),
+        Mistake(
+            "minus_on_first_term_only",
+            "The minus sign stands before the first term only; it belongs to the sum of both.",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -t * _log(x) + (1 - t) * _log(1 - x), **a),
+        ),
+        Mistake(
+            "first_term_only",
+            "The term (1 − t)·log(1 − x) is missing: that is the loss for yes only.",
+            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -t * _log(x), **a),
+        ),
+        Mistake(
+            "sigmoid_taken_again",
+            "The input holds probabilities already, and went through a sigmoid.",
+            forward=lambda op, p, input, **a: op.forward(p, input=1 / (1 + np.exp(-input)), **a),
+        ),
+        Mistake(
+            "gradient_not_clipped",
+            "The loss is clipped near 0 and 1, but its gradient divides by x·(1 − x) = 0.",
+            vjp=lambda op, p, g, **a: _unclipped(op, p, g, **a),
+        ),
+        Mistake(
+            "gradient_sign_flipped",
+            "The gradient has the wrong sign: by the input it is (x − t) / (x·(1 − x)).",
+            vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
+        ),
+    )
+
+
+def _log(x: Array) -> Array:
+    return np.maximum(np.log(x), LOWEST_LOG)
+
+
+def _variant(op: Any, p: Params, loss: Any, input: Array, target: Array, weight: Any = None) -> Array:
+    with np.errstate(all="ignore"):
+        losses = loss(input, target) * (1.0 if weight is None else weight)
+    return np.asarray(op.reduced(p, losses, {"input": input, "target": target}))
+
+
+def _unclipped(op: Any, p: Params, g: Any, input: Array, target: Array, **weight: Array) -> dict[str, Array]:
+    right: dict[str, Array] = op.vjp(p, g, input=input, target=target, **weight)
+    divisor = input * (1.0 - input)
+    with np.errstate(all="ignore"):
+        return {**right, "input": np.asarray(right["input"] * np.maximum(divisor, SMALLEST_DIVISOR) / divisor)}
+
+
+OPS = (BinaryCrossEntropy(),)

@@ -1,0 +1,133 @@
+"""Operators of the catalogue in a tensor program: their own fast reference, VJP and JVP are the rule.
+
+A recorded VJP is a node like any other, so it has a rule as well: that is the operator's second derivative.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.operators.second_derivatives import vjp_tangent
+from opcheck.operators.spec import Case, Op, Params
+from opcheck.programs.arrays import ArrayTape, TracedArray
+from opcheck.programs.rule import Rule, plus
+
+
+class Call:
+    """One call of an operator: which of its arguments are given, its checked parameters, and its outputs."""
+
+    def __init__(self, op: Op, case: Case, p: Params, outputs: Sequence[str]) -> None:
+        self.op, self.case, self.p, self.outputs = op, case, p, tuple(outputs)
+        self.names = tuple(case.arrays)
+        self.differentiable = [name for name in self.outputs if op.output(name).differentiable]
+        self.takes_dicts = sum(output.differentiable for output in op.outputs) > 1
+
+    def arrays(self, args: Sequence[Any]) -> dict[str, Any]:
+        return dict(zip(self.names, args, strict=True))
+
+    def forward(self, *args: Any) -> Any:
+        return self.op.forward(self.p, **self.arrays(args))
+
+    def pulled(self, *args: Any, given: tuple[str, ...]) -> dict[str, Any]:
+        """The cotangents of the inputs; `args` are the cotangents of the outputs `given`, then the inputs."""
+        cotangents, inputs = args[: len(given)], args[len(given) :]
+        g = dict(zip(given, cotangents, strict=True)) if self.takes_dicts else cotangents[0]
+        found: dict[str, Any] = self.op.vjp(self.p, g, **self.arrays(inputs))
+        return found
+
+    def vjp(self, g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+        by_output = g if isinstance(g, dict) else {self.outputs[0]: g}
+        given = tuple(by_output)
+        operands = (*by_output.values(), *args)
+        traced = next((x for x in operands if isinstance(x, TracedArray)), None)
+        wanted = [name if need else "" for name, need in zip(self.names, needed, strict=True)]
+        if traced is None:
+            found = self.pulled(*operands, given=given)
+            return [found.get(name) for name in wanted]
+        bundle = traced.tape.record(self.backward, operands, given=given)
+        return [item(bundle, name) if name in bundle.value else None for name in wanted]
+
+    def jvp(self, tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
+        given = {name: t for name, t in zip(self.names, tangents, strict=True) if t is not None}
+        result = self.op.jvp(self.p, given, **self.arrays(args))
+        return self.op.by_name(result, self.differentiable) if isinstance(out, dict) else result
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(self.op.name, self.forward, self.vjp, self.jvp)
+
+    # --- second derivatives: the rule of a recorded VJP -----------------------------------------------------------
+
+    @property
+    def backward(self) -> Rule:
+        return Rule(f"{self.op.name} (VJP)", self.pulled, self.pulled_vjp, self.pulled_jvp)
+
+    def pulled_jvp(self, tangents: Sequence[Any], out: Any, args: Sequence[Any], given: tuple[str, ...]) -> Any:
+        """How the VJP moves: linearly with the cotangents, and as `vjp_tangent` says with the inputs."""
+        cotangents, inputs = args[: len(given)], args[len(given) :]
+        moved: dict[str, Any] = {}
+        if any(t is not None for t in tangents[: len(given)]):
+            steps = [np.zeros(np.shape(g)) if t is None else t for t, g in zip(tangents, cotangents, strict=False)]
+            moved = self.pulled(*steps, *inputs, given=given)
+        along = {name: t for name, t in zip(self.names, tangents[len(given) :], strict=True) if t is not None}
+        if along:
+            moved = plus(moved, self.vjp_tangent(dict(zip(given, cotangents, strict=True)), inputs, along))
+        return moved
+
+    def pulled_vjp(
+        self, g: dict[str, Any], out: Any, args: Sequence[Any], needed: Sequence[bool], given: tuple[str, ...]
+    ) -> list[Any]:
+        """⟨g, VJP(c; x)⟩ is ⟨c, JVP(g; x)⟩: by c it is that JVP, and by x the tangent of
+        the VJP along g, for a Hessian is symmetric."""
+        cotangents, inputs = args[: len(given)], args[len(given) :]
+        if any(isinstance(x, TracedArray) for x in (*g.values(), *args)):
+            raise Refused(
+                say("{op} has first and second derivatives, and this program asks for a third", op=self.op.name),
+                fix=say("write that part with array arithmetic (@, +, np.exp, ...), which has all of them"),
+            )
+        pushed: dict[str, Any] = {}
+        if any(needed[: len(given)]):
+            pushed = self.op.by_name(self.op.jvp(self.p, g, **self.arrays(inputs)), self.differentiable)
+        found: dict[str, Any] = {}
+        if any(needed[len(given) :]):
+            found = self.vjp_tangent(dict(zip(given, cotangents, strict=True)), inputs, g)
+        return [*(pushed.get(name) for name in given), *(found.get(name) for name in self.names)]
+
+    def vjp_tangent(self, cotangents: dict[str, Any], inputs: Sequence[Any], along: dict[str, Any]) -> dict[str, Any]:
+        case = Case(self.op.name, self.arrays(inputs), self.case.params)
+        return vjp_tangent(self.op, self.p, case, cotangents, along)
+
+
+def _item_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], name: str) -> list[Any]:
+    return [{name: g}]
+
+
+ITEM = Rule(
+    "item", lambda outputs, name: outputs[name], _item_vjp, lambda tangents, out, args, name: tangents[0].get(name)
+)
+
+
+def item(bundle: TracedArray, name: str) -> TracedArray:
+    """One output of a node that has several."""
+    return bundle.tape.record(ITEM, (bundle,), name=name)
+
+
+def record(tape: ArrayTape, op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """A call of `opcheck.reference.<op>` with traced arrays among its arguments: one node, and one for each output."""
+    try:
+        bound = op.signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        bound = {}  # op.case says what is wrong
+    plain = {name: x.value if isinstance(x, TracedArray) else x for name, x in bound.items()}
+    case = op.case(**plain) if bound else op.case(*args, **kwargs)
+    p, shapes = op.checked(case)
+    call = Call(op, case, p, list(shapes))
+    operands = (bound[name] if isinstance(bound[name], TracedArray) else array for name, array in case.arrays.items())
+    result = tape.record(call.rule, operands)
+    if isinstance(result.value, dict):
+        outputs = tuple(item(result, name) for name in shapes)
+        return outputs if len(outputs) > 1 else outputs[0]
+    return result

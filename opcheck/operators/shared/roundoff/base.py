@@ -1,0 +1,70 @@
+"""Bounds on abs(computed - exact), elementwise and vectorised: what an operator declares as its `rounding`.
+
+Each class is one row of the table in Higham's manner (Accuracy and Stability of Numerical Algorithms, chapters 2 to 4):
+it holds for every order of summation, with or without fused multiply-add. `f` is the number format: `f.u` (a stored
+result), `f.gamma(n)` (n accumulated roundings), `f.relative(k, n)` (k stored results and then n accumulated roundings),
+`f.eta` (the smallest subnormal) and `f.tiny` (the smallest normal number, below which exp may be flushed to
+zero). An operator that declares nothing
+gets its bound from its graph, one element at a time (`opcheck.tracing.bound`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from opcheck.operators.spec import Array, Op, Params
+
+C_EXP, C_LOG, C_TANH = 5, 3, 5  # errors in units of u: what CUDA documents (2, 1 and 2 ulp; k ulp = (2k+1) u)
+
+
+class Format(Protocol):
+    """What a bound needs to know about the number format."""
+
+    @property
+    def u(self) -> float: ...
+    @property
+    def eta(self) -> float: ...
+    @property
+    def tiny(self) -> float: ...
+    def gamma(self, n: Any) -> Any: ...
+    def relative(self, stored: Any, summed: Any = 0) -> Any: ...
+
+
+class Bound(NamedTuple):
+    """For each element: how far it may be from the exact value, and the largest partial sum that may be met on the way
+    (beyond the format's largest number anything may come out; None where no sum is larger than its result). A result
+    that is not `computed` but picked out of the inputs is not rounded when it is stored either."""
+
+    error: Array
+    partial: Array | None = None
+    computed: bool = True
+
+
+class Rounding:
+    """The bounds of an operator's outputs, gradients and tangents; None where only the graph knows.
+
+    Each method returns what `op.forward`, `op.vjp` and `op.jvp` return, with a Bound in place of each array.
+    `whole`: whole numbers in, whole partial sums out, so that up to 2**digits every order of summation is exact.
+    """
+
+    whole = False
+
+    def forward(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> Any:
+        return None
+
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Bound] | None:
+        return None
+
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
+        return None
+
+
+def absolute(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Absolute values of the real arrays."""
+    return {name: np.abs(each) if each.dtype.kind == "f" else each for name, each in arrays.items()}
+
+
+def ones(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Ones in place of the real arrays."""
+    return {name: np.ones_like(each) if each.dtype.kind == "f" else each for name, each in arrays.items()}

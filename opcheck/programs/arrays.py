@@ -1,0 +1,251 @@
+"""Traced arrays: numpy's functions and `opcheck.reference` record what is done to them, with its value.
+
+A traced array has a shape and can be computed with like numpy's; Python cannot decide on its values. Each node's rule
+is a row of `rules.RULES`, or an operator of the catalogue with its own VJP and JVP (`operators`).
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.programs.rule import Rule
+from opcheck.programs.rules import RULES
+from opcheck.tracing import TracedControlFlowError
+
+
+class ArrayNode(NamedTuple):
+    """One line of a tensor program. `rule` is None for inputs (which have a label) and constants."""
+
+    rule: Rule | None
+    args: tuple[int, ...]
+    params: dict[str, Any]
+    value: Any  # an array, or a dict of them by output name
+    label: str = ""
+
+
+class ArrayTape:
+    """The list that traced arrays write on."""
+
+    __slots__ = ("nodes",)
+
+    def __init__(self) -> None:
+        self.nodes: list[ArrayNode] = []
+
+    def input(self, label: str, value: Any) -> "TracedArray":
+        return self._append(ArrayNode(None, (), {}, as_float(value), label))
+
+    def constant(self, value: Any) -> "TracedArray":
+        return self._append(ArrayNode(None, (), {}, as_float(value)))
+
+    def record(self, rule: Rule, args: Iterable[Any], **params: Any) -> "TracedArray":
+        """One more line, computed at once; arguments that are not traced become constants."""
+        traced = [self.lifted(arg) for arg in args]
+        with np.errstate(all="ignore"):
+            value = rule.forward(*[arg.value for arg in traced], **params)
+        ids = tuple(arg.id for arg in traced)
+        return self._append(ArrayNode(rule, ids, params, value if isinstance(value, dict) else np.asarray(value)))
+
+    def lifted(self, x: Any) -> "TracedArray":
+        if not isinstance(x, TracedArray):
+            return self.constant(x)
+        if x.tape is not self:
+            raise TypeError(say("two arrays from different traces cannot meet: trace the whole function at once"))
+        return x
+
+    def _append(self, node: ArrayNode) -> "TracedArray":
+        self.nodes.append(node)
+        return TracedArray(self, len(self.nodes) - 1)
+
+
+def as_float(value: Any) -> Any:
+    """Real numbers in float64, Python's too; whole-number and boolean arrays (classes, masks) stay as they are."""
+    array = np.asarray(value)
+    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" or not hasattr(value, "dtype") else array
+
+
+class TracedArray:
+    """An array on a tape."""
+
+    __slots__ = ("id", "tape")
+    is_traced = True
+
+    def __init__(self, tape: ArrayTape, id: int) -> None:
+        self.tape = tape
+        self.id = id
+
+    # --- what is known of it ------------------------------------------------------------------------------------
+
+    @property
+    def value(self) -> Any:
+        """Its numbers; for the rules, not for programs: what depends on it is not traced."""
+        return self.tape.nodes[self.id].value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self.value.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def dtype(self) -> Any:
+        return self.value.dtype
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(say("a traced number has no length"))
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[k] for k in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"TracedArray(shape={self.shape})"
+
+    # --- numpy records through these ------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
+        from opcheck.programs.numpy_functions import apply
+
+        return apply(self.tape, ufunc, method, args, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from opcheck.programs.numpy_functions import call
+
+        return call(function, args, kwargs)
+
+    # --- arithmetic -------------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Any:
+        return np.add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return np.add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return np.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return np.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return np.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return np.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return np.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return np.divide(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return np.power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return np.power(other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return np.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return np.matmul(other, self)
+
+    def __neg__(self) -> Any:
+        return np.negative(self)
+
+    def __abs__(self) -> Any:
+        return np.absolute(self)
+
+    def __lt__(self, other: Any) -> Any:
+        return np.less(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return np.greater(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return np.less_equal(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return np.greater_equal(self, other)
+
+    # --- shapes and reductions --------------------------------------------------------------------------------------
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self.tape.record(RULES["total"], (self,), axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self.tape.record(RULES["mean"], (self,), axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self.tape.record(RULES["largest"], (self,), axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return self.tape.record(RULES["smallest"], (self,), axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Any:
+        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        return self.tape.record(RULES["reshape"], (self,), shape=self.value.reshape(wanted).shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        wanted = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list, np.ndarray)) else axes
+        order = tuple(int(k) % self.ndim for k in wanted) if len(wanted) else tuple(range(self.ndim))[::-1]
+        return self.tape.record(RULES["transpose"], (self,), axes=order)
+
+    @property
+    def T(self) -> Any:  # noqa: N802  # numpy's name
+        return self.transpose()
+
+    def swapaxes(self, a: int, b: int) -> Any:
+        order = list(range(self.ndim))
+        order[a], order[b] = order[b], order[a]
+        return self.transpose(*order)
+
+    def clip(self, min: float | None = None, max: float | None = None) -> Any:
+        """Bounded values; at the bounds themselves the gradient passes, as torch.clamp has it."""
+        low = -np.inf if min is None else float(min)
+        return self.tape.record(RULES["clip"], (self,), low=low, high=np.inf if max is None else float(max))
+
+    clamp = clip
+
+    def detach(self) -> Any:
+        """The same numbers, held constant by differentiation."""
+        return self.tape.record(RULES["detach"], (self,))
+
+    def astype(self, dtype: Any) -> Any:
+        """Class numbers or a mask, through which nothing is differentiated; real numbers stay in float64."""
+        wanted = np.dtype(dtype)
+        return self if wanted.kind == "f" else self.tape.record(RULES["astype"], (self,), dtype=wanted.name)
+
+    def __getitem__(self, index: Any) -> Any:
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, TracedArray) for part in parts):
+            raise TracedControlFlowError(say("a traced array cannot choose elements: use np.where(mask, a, b)"))
+        return self.tape.record(RULES["getitem"], (self,), index=index)
+
+    # --- what is refused --------------------------------------------------------------------------------------------
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(say("a traced array is not changed in place: build a new one with np.where or np.concatenate"))
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TracedControlFlowError(
+            say(
+                "Python asked for the values of a traced array (if, while, ==, float(), int(), print), but a trace "
+                "records what is computed. Use np.where (a select) or np.maximum for a choice, and return what you "
+                "want to look at"
+            )
+        )
+
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = item = tolist = _refuse
+    __eq__ = __ne__ = _refuse
+    __hash__ = object.__hash__

@@ -1,0 +1,189 @@
+"""`opcheck.trace`: an expression or a Python function becomes a trace."""
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+from opcheck.errors import Refused, RefusedType
+from opcheck.language import say
+from opcheck.traces.scalar.expression import parse
+from opcheck.traces.scalar.trace import Trace
+from opcheck.tracing import Tape, TracedControlFlowError, Tracer
+
+
+def trace(
+    function: str | Callable[..., Any],
+    at: Mapping[str, Any] | None = None,
+    *,
+    wrt: Iterable[str] | None = None,
+    exact: bool = False,
+) -> Any:
+    """The trace of an expression or of a Python function at the inputs `at`.
+
+    function: text such as "ln(x1) + x1*x2 - sin(x2)" (several outputs are separated by commas), or a Python function
+        of numbers or of numpy arrays; loops and helper functions are fine, decisions on traced values are not.
+    at: each input's number or array, by name. Parameters of a function that are left out keep their defaults: floats
+        and arrays of floats become inputs, anything else (n=3) is passed as it is.
+    wrt: the inputs to differentiate by (default: all). exact: fractions where the function is rational, 50 digits where
+        it is not (functions of numbers only).
+
+    Returns a `Trace` (numbers) or an `ArrayTrace` (arrays). Raises opcheck.Refused for what cannot be traced.
+    """
+    at = dict(at or {})
+    if isinstance(function, str):
+        return _expression(function, at, wrt, exact)
+    if not callable(function):
+        raise RefusedType(say("a trace is of an expression (text) or of a function"), got=type(function).__name__)
+    inputs, fixed = bound(function, at)
+    name = getattr(function, "__name__", "f")
+    if any(is_array(x) for x in (*inputs.values(), *fixed.values())):
+        from opcheck.traces.tensor.trace import trace_arrays
+
+        if exact:
+            raise Refused(say("exact numbers are for functions of numbers, and this one takes arrays"))
+        return trace_arrays(function, inputs, fixed, name, wrt)
+    tape = Tape()
+    leaves = {each: tape.input(each, number(each, x)) for each, x in inputs.items()}
+    outputs = [out if isinstance(out, Tracer) else tape.constant(out) for out in returned(function, leaves | fixed)]
+    return Trace(tape.graph(*outputs), f"{name}({', '.join(leaves)})", wrt=wrt, exact_numbers=exact)
+
+
+def _expression(text: str, at: Mapping[str, Any], wrt: Iterable[str] | None, exact: bool) -> Trace:
+    expression = parse(text)
+    unused = [name for name in at if name not in expression.names]
+    if unused:
+        fix = say("its variables are {names}", names=", ".join(expression.names) or say("none"))
+        pairs = (("".join(pair), "*".join(pair)) for pair in permutations(at, 2))
+        meant = [product for word, product in pairs if word in expression.names and word not in at]
+        if meant:
+            fix += say("; if a product is meant, write the sign: {product}", product=meant[0])
+        raise Refused(
+            say("{name} has a value but does not appear in the expression", name=unused[0]), got=text, fix=fix
+        )
+    graph = expression.record({name: number(name, x) for name, x in at.items()}, exact)
+    return Trace(graph, expression.text.strip(), wrt=wrt, exact_numbers=exact, notes=expression.notes)
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, list) or getattr(x, "ndim", 0) > 0
+
+
+def number(name: str, x: Any) -> Any:
+    """`x` as a number to trace; raises Refused for what is none."""
+    item = x.item() if hasattr(x, "item") and not is_array(x) else x
+    if isinstance(item, bool) or not isinstance(item, (int, float, Fraction)):
+        fix = say("arrays are for a function: FILE.py:NAME, or a Python function in the API") if is_array(x) else ""
+        raise RefusedType(say("{name} must be a real number", name=name), got=repr(x), fix=fix)
+    return item
+
+
+def bound(function: Callable[..., Any], at: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The inputs of a function by name, and what is passed as it is; raises Refused for a name without a value."""
+    name = getattr(function, "__name__", "f")
+    parameters = inspect.signature(function).parameters
+    if any(each.kind is each.VAR_POSITIONAL or each.kind is each.POSITIONAL_ONLY for each in parameters.values()):
+        raise Refused(
+            say("{name} must name its parameters: *args and positional-only ones cannot be given by name", name=name)
+        )
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    for each in at:
+        if each not in parameters and not open_ended:
+            known = ", ".join(parameters) or say("none")
+            raise Refused(
+                say("{name} has no parameter {each}", name=name, each=each),
+                fix=say("its parameters are {known}", known=known),
+            )
+    inputs, fixed = dict[str, Any](), dict[str, Any]()
+    for each, parameter in parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        if each in at:
+            inputs[each] = at[each]
+        elif parameter.default is inspect.Parameter.empty:
+            raise Refused(
+                say("{each} of {name} has no value", each=each, name=name),
+                fix=say("give it one: --at {each}=2 (in Python: at={{{quoted}: 2}})", each=each, quoted=repr(each)),
+            )
+        else:
+            real = (
+                isinstance(parameter.default, float)
+                or getattr(getattr(parameter.default, "dtype", None), "kind", "") == "f"
+            )
+            (inputs if real else fixed)[each] = parameter.default
+    return inputs | {each: x for each, x in at.items() if each not in inputs}, fixed
+
+
+def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Any]:
+    """What the function returned, as a list; what it raised becomes a Refused that names the line."""
+    name = getattr(function, "__name__", "f")
+    try:
+        result = function(**arguments)
+    except TracedControlFlowError as error:
+        raise RefusedType(str(error), got=_where(error)) from None
+    except Refused as error:
+        raise type(error)(error.rule, got=error.got, fix="; ".join(filter(None, (error.fix, _where(error))))) from None
+    except Exception as error:
+        raise Refused(
+            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error), got=_where(error)
+        ) from error
+    if result is None:
+        raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
+    results = list(result.values()) if isinstance(result, dict) else result
+    results = list(results) if isinstance(results, (tuple, list)) else [results]
+    if not results:
+        raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
+    for each in results:
+        if isinstance(each, str | bytes) or each is None:
+            raise RefusedType(say("{name} must return numbers or arrays", name=name), got=repr(each))
+    return results
+
+
+HOME = Path(__file__).parents[1]
+
+
+def _where(error: BaseException) -> str:
+    """The line of the user's program that led to the error."""
+    if isinstance(error, SyntaxError) and error.filename:
+        line = (error.text or "").strip()
+        return say("{file} line {n}: {line}", file=Path(error.filename).name, n=error.lineno, line=line)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if HOME not in Path(frame.filename).parents]
+    if not frames:
+        return ""
+    last = frames[-1]
+    return say("{file} line {n}: {line}", file=Path(last.filename).name, n=last.lineno, line=last.line or "")
+
+
+def load(path: Path, name: str) -> Callable[..., Any]:
+    """The function `name` of a Python file; raises Refused where there is none."""
+    import importlib.util
+
+    if not path.is_file():
+        raise Refused(say("there is no file {path}", path=path))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Refused:
+        raise
+    except Exception as error:
+        told = error.msg if isinstance(error, SyntaxError) else error
+        raise Refused(
+            say("{path} cannot be run: {kind}: {told}", path=path, kind=type(error).__name__, told=told),
+            got=_where(error),
+        ) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        found = [
+            key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == path.stem
+        ]
+        raise Refused(
+            say("{path} has no function {name}", path=path, name=name),
+            fix=say("it has {found}", found=", ".join(found) or say("no functions")),
+        )
+    result: Callable[..., Any] = function
+    return result

@@ -1,0 +1,77 @@
+"""What a reader should be told about a trace: where a NaN or an infinity was born, kinks, inputs that are not used."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from opcheck.language import say
+from opcheck.render.numbers import Style
+from opcheck.render.signs import Signs
+
+if TYPE_CHECKING:
+    from opcheck.traces.scalar.trace import Trace
+
+
+def remarks(trace: "Trace") -> list[str]:
+    """Sentences, in the order of evaluation."""
+    lines = trace.lines
+    used = {arg for node in trace.graph.nodes for arg in node.args} | set(trace.graph.outputs)
+    found = [
+        say("{name} is not used: every derivative by it is 0", name=name)
+        for name, id in trace.inputs.items()
+        if id not in used
+    ]
+    for k, id in enumerate(trace.graph.outputs):
+        if not lines.names[id]:
+            which = say("the result") if len(trace.graph.outputs) == 1 else say("output {k}", k=k + 1)
+            value = Signs(Style(fractions=trace.fractions)).write(lines.number(id))
+            found.append(say("{which} is the constant {value}: no input moves it", which=which, value=value))
+    for id, node in enumerate(trace.graph.nodes):
+        if node.args:
+            args = [trace.values[arg] for arg in node.args]
+            name = lines.symbol(id).name or say("a constant")
+            said = born(name, node.op, args, trace.values[id]) or kink(name, node.op, args)
+            if said:
+                found.append(said)
+    return found
+
+
+def finite(x: Any) -> bool:
+    return not isinstance(x, float) or math.isfinite(x)
+
+
+def born(name: str, op: str, args: list[Any], value: Any) -> str:
+    """Why a line is the first that is NaN or infinite; "" if it is finite or an argument was not."""
+    if finite(value) or not all(map(finite, args)):
+        return ""
+    x = args[0]
+    match op:
+        case "div" if x == 0:
+            return say("{name} is NaN: 0/0 is not defined", name=name)
+        case "div" if args[1] == 0:
+            return say("{name} is infinite: it divides by 0", name=name)
+        case "log" | "log1p" if value != value:
+            return say("{name} is NaN: the logarithm of a negative number is not real", name=name)
+        case "log" | "log1p":
+            return say("{name} is −∞: it is the logarithm of 0", name=name)
+        case "sqrt":
+            return say("{name} is NaN: the square root of a negative number is not real", name=name)
+        case "power" if value != value:
+            return say("{name} is NaN: a negative number to a power that is not whole is not real", name=name)
+        case "power" if x == 0:
+            return say("{name} is infinite: it divides by 0 (a negative power of 0)", name=name)
+    return say("{name} overflows: it is larger than float64's largest number, 1.8e308", name=name)
+
+
+def kink(name: str, op: str, args: list[Any]) -> str:
+    """Which convention holds where the derivative is not defined; "" where it is."""
+    if op == "abs" and args[0] == 0:
+        return say("{name} is abs at 0, a kink: its derivative is taken as 0, as in torch", name=name)
+    if op == "sqrt" and args[0] == 0:
+        return say("{name} is a square root at 0: its derivative is infinite", name=name)
+    if op in ("max", "min") and all(x == x for x in args):
+        best = max(args) if op == "max" else min(args)
+        if sum(x == best for x in args) > 1:
+            word = say("maximum") if op == "max" else say("minimum")
+            return say("{name} is a {word} of equals, a kink: the first of them takes the derivative (relu′(0) = 0)",
+                       name=name, word=word)  # fmt: skip
+    return ""

@@ -1,0 +1,47 @@
+"""What a reader should be told about a tensor program: inputs that are not used, and where a NaN or an infinity was
+born."""
+
+from typing import Any
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.traces.tensor.formulas import called, computes
+from opcheck.traces.tensor.trace import ArrayTrace
+from opcheck.traces.tensor.written import number_text
+
+
+def remarks(trace: ArrayTrace) -> list[str]:
+    """Sentences, in the order of evaluation."""
+    used = {arg for node in trace.nodes for arg in node.args} | set(trace.outputs)
+    found = [
+        say("{name} is not used: every derivative by it is 0", name=name)
+        for name, id in trace.inputs.items()
+        if id not in used
+    ]
+    return found + [born(trace, id) for id in trace.names if is_born(trace, id)]
+
+
+def is_born(trace: ArrayTrace, id: int) -> bool:
+    """Whether a line is not finite although all that goes into it is."""
+    node = trace.nodes[id]
+    return bool(node.args) and not is_finite(node.value) and all(is_finite(trace.nodes[arg].value) for arg in node.args)
+
+
+def born(trace: ArrayTrace, id: int) -> str:
+    """What is not finite and where; the first of several places."""
+    name, formula, value = called(trace, id).name, computes(trace, id), np.asarray(trace.nodes[id].value)
+    places = np.argwhere(~np.isfinite(value))
+    place = tuple(int(k) for k in places[0])
+    shown = number_text(value[place])
+    if not place:
+        return say("{name} is {value}, from finite numbers: {formula}", name=name, value=shown, formula=formula)
+    return say(
+        "{name} is {value} at [{place}], from finite numbers ({n} such places in all): {formula}",
+        name=name, value=shown, place=", ".join(map(str, place)), n=len(places), formula=formula,
+    )  # fmt: skip
+
+
+def is_finite(value: Any) -> bool:
+    arrays = value.values() if isinstance(value, dict) else (value,)
+    return all(np.isfinite(each).all() for each in arrays)
