@@ -4,6 +4,7 @@ A recorded VJP is a node like any other, so it has a rule as well: that is the o
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from opcheck.language import say
 from opcheck.operators.second_derivatives import vjp_tangent
 from opcheck.operators.spec import Case, Op, Params
 from opcheck.programs.arrays import ArrayTape, TracedArray
+from opcheck.programs.bound import running
+from opcheck.programs.elements import ElementView
 from opcheck.programs.rule import Rule, plus
+from opcheck.programs.running import Format, Running
 
 
 class Call:
@@ -55,15 +59,36 @@ class Call:
         result = self.op.jvp(self.p, given, **self.arrays(args))
         return self.op.by_name(result, self.differentiable) if isinstance(out, dict) else result
 
+    def running(self, f: Format, out: Any, *args: Running) -> Any:
+        """By the operator's own program, whose inputs come with errors."""
+        tape = ArrayTape(expanded=True)
+        inputs = [tape.input(name, arg.value) for name, arg in zip(self.names, args, strict=True)]
+        results = self.op.by_name(self.op.program(self.p, **self.arrays(inputs)), self.outputs)
+        found = running(tape.nodes, f, {x.id: arg for x, arg in zip(inputs, args, strict=True)})
+        by_name = {name: found[tape.lifted(result).id] for name, result in results.items()}
+        return by_name if isinstance(out, dict) else by_name[self.outputs[0]]
+
+    def element(self, read: Any, at: Any, shapes: Sequence[Any]) -> Any:
+        """By the operator's definition; of several outputs, `at` begins with the name of one."""
+        views: dict[str, Any] = {}
+        for k, name in enumerate(self.names):
+            array = self.case.arrays[name]
+            reader = partial(read, k)
+            views[name] = ElementView(array, reader, read.made) if array.dtype.kind == "f" else array
+        output, place = (at[0], at[1:]) if at and isinstance(at[0], str) else (self.outputs[0], at)
+        return self.op.by_name(self.op.element(self.p, place, **views), self.outputs)[output]
+
     @property
     def rule(self) -> Rule:
-        return Rule(self.op.name, self.forward, self.vjp, self.jvp)
+        return Rule(self.op.name, self.forward, self.vjp, self.jvp, self.running, self.element)
 
     # --- second derivatives: the rule of a recorded VJP -----------------------------------------------------------
 
     @property
     def backward(self) -> Rule:
-        return Rule(f"{self.op.name} (VJP)", self.pulled, self.pulled_vjp, self.pulled_jvp)
+        return Rule(
+            f"{self.op.name} (VJP)", self.pulled, self.pulled_vjp, self.pulled_jvp, _only_expanded, _only_expanded
+        )
 
     def pulled_jvp(self, tangents: Sequence[Any], out: Any, args: Sequence[Any], given: tuple[str, ...]) -> Any:
         """How the VJP moves: linearly with the cotangents, and as `vjp_tangent` says with the inputs."""
@@ -101,12 +126,21 @@ class Call:
         return vjp_tangent(self.op, self.p, case, cotangents, along)
 
 
+def _only_expanded(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError("a recorded VJP has no bound and no elements: those are read from an expanded program")
+
+
 def _item_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], name: str) -> list[Any]:
     return [{name: g}]
 
 
 ITEM = Rule(
-    "item", lambda outputs, name: outputs[name], _item_vjp, lambda tangents, out, args, name: tangents[0].get(name)
+    "item",
+    lambda outputs, name: outputs[name],
+    _item_vjp,
+    lambda tangents, out, args, name: tangents[0].get(name),
+    lambda f, out, bundle, name: bundle[name],
+    lambda read, at, shapes, name: read(0, (name, *at)),
 )
 
 
@@ -124,6 +158,13 @@ def record(tape: ArrayTape, op: Op, args: tuple[Any, ...], kwargs: Mapping[str, 
     plain = {name: x.value if isinstance(x, TracedArray) else x for name, x in bound.items()}
     case = op.case(**plain) if bound else op.case(*args, **kwargs)
     p, shapes = op.checked(case)
+    if tape.expanded:
+        given = {
+            name: bound[name] if isinstance(bound.get(name), TracedArray) else x for name, x in case.arrays.items()
+        }
+        results = op.by_name(op.program(p, **given), shapes)
+        found = tuple(tape.lifted(results[name]) for name in shapes)
+        return found if len(found) > 1 else found[0]
     call = Call(op, case, p, list(shapes))
     operands = (bound[name] if isinstance(bound[name], TracedArray) else array for name, array in case.arrays.items())
     result = tape.record(call.rule, operands)

@@ -113,6 +113,10 @@ class Op(ABC):
     def sample(self, chooser: "Chooser") -> Case:
         """Any legal case, built without ever being rejected."""
 
+    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        """The same over arrays that record (`opcheck.programs`): bounds inside of larger programs are read from it."""
+        raise NotImplementedError(say("{op} is not declared as a program", op=self.name))
+
     def check(self, p: Params, *args: Any, **arrays: Any) -> None:
         """Refuse values (not shapes) that torch refuses, such as a class that does not exist."""
 

@@ -26,12 +26,14 @@ class ArrayNode(NamedTuple):
 
 
 class ArrayTape:
-    """The list that traced arrays write on."""
+    """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
+    lines of its own program."""
 
-    __slots__ = ("nodes",)
+    __slots__ = ("expanded", "nodes")
 
-    def __init__(self) -> None:
+    def __init__(self, expanded: bool = False) -> None:
         self.nodes: list[ArrayNode] = []
+        self.expanded = expanded
 
     def input(self, label: str, value: Any) -> "TracedArray":
         return self._append(ArrayNode(None, (), {}, as_float(value), label))

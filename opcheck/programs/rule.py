@@ -7,21 +7,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from opcheck.programs.running import Format, Running
+
 Value = Any  # a numpy array, a traced array, or a dict of them by output name
 Shape = tuple[int, ...]
+Read = Callable[[int, Shape], Any]  # (which argument, which element) -> the number that stands for it
 
 
 class Rule(NamedTuple):
-    """One operation: `forward(*args, **params)`, what a cotangent becomes, and what tangents become.
+    """One array operation, one row: what it computes, how it is differentiated, how it is rounded, one element of it.
 
-    vjp(g, out, args, needed, **params) returns a cotangent for each argument that is needed (None for the others);
-    jvp(tangents, out, args, **params) gets None for the arguments that do not move.
+    forward(*args, **params) computes. vjp(g, out, args, needed, **params) returns a cotangent for each argument that is
+    needed (None for the others); jvp(tangents, out, args, **params) gets None for the arguments that do not move.
+    running(f, out, args, **params) is the result as computed in the format `f`, from arguments that were computed in
+    it as well. element(read, at, shapes, **params) is one element of the result over numbers that remember.
     """
 
     name: str
     forward: Callable[..., Value]
     vjp: Callable[..., Sequence[Value | None]]
     jvp: Callable[..., Value]
+    running: Callable[..., Running]
+    element: Callable[..., Any]
 
 
 def applied(rule: Rule, *args: Any, **params: Any) -> Any:
@@ -74,13 +81,43 @@ def plus(a: Any, b: Any) -> Any:
     return a + b
 
 
+def axes_of(shape: Shape, axis: Any) -> tuple[int, ...]:
+    """The axes that a reduction goes over, counted from 0."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    return tuple(int(k) % len(shape) for k in axes) if shape else ()
+
+
 def kept(shape: Shape, axis: Any) -> Shape:
     """The shape of a reduction with keepdims=True."""
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    lost = {k % len(shape) for k in axes} if shape else set()
+    lost = axes_of(shape, axis)
     return tuple(1 if k in lost else n for k, n in enumerate(shape))
 
 
 def count(shape: Shape, axis: Any) -> int:
     """How many elements one result of a reduction is made of."""
     return math.prod(shape) // max(1, math.prod(kept(shape, axis)))
+
+
+# --- one element ----------------------------------------------------------------------------------------------------
+
+
+def broadcast_place(at: Shape, shape: Shape) -> Shape:
+    """The element of an argument of that shape that broadcasting reads for `at`."""
+    return tuple(k if n > 1 else 0 for k, n in zip(at[len(at) - len(shape) :], shape, strict=True))
+
+
+def reduced_places(at: Shape, shape: Shape, axis: Any, keepdims: bool) -> list[Shape]:
+    """The elements of an array of that shape that a reduction over `axis` makes the element `at` of."""
+    lost = axes_of(shape, axis)
+    rest = iter([k for d, k in enumerate(at) if d not in lost] if keepdims else at)
+    ranges = [range(shape[d]) if d in lost else (next(rest),) for d in range(len(shape))]
+    places: list[Shape] = [()]
+    for each in ranges:
+        places = [(*place, k) for place in places for k in each]
+    return places
+
+
+__all__ = [
+    "Format", "Read", "Rule", "Running", "Shape", "Value", "added", "applied", "axes_of", "broadcast_place", "count",
+    "fitted", "kept", "number", "plus", "reduced_places", "reshaped", "spread", "spread_back",
+]  # fmt: skip

@@ -15,7 +15,9 @@ from opcheck.tracing.recorder import (
     cosh,
     detach,
     divide,
+    erf,
     exp,
+    expm1,
     floor,
     log,
     log1p,
@@ -35,9 +37,10 @@ from opcheck.tracing.recorder import (
 from opcheck.tracing.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
 
 __all__ = [
-    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Dual", "Graph",
-    "Node", "Primitive", "Tape", "TracedControlFlowError", "Tracer", "View", "bound", "ceil", "contributions", "cos",
-    "cosh", "detach", "divide", "exact", "exp", "floor", "forward", "forward_over_reverse", "is_rational", "log",
-    "log1p", "maximum", "minimum", "named", "reading_error", "reverse", "select", "sigmoid", "sin", "sinh", "sqrt",
-    "symbolic", "tan", "tanh", "total", "values", "with_slope",
+    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Dual",
+    "Graph", "Node", "Primitive", "Tape", "TracedControlFlowError", "Tracer", "View", "bound", "ceil",
+    "contributions", "cos", "cosh", "detach", "divide", "erf", "exact", "exp", "expm1", "floor", "forward",
+    "forward_over_reverse", "is_rational", "log", "log1p", "maximum", "minimum", "named", "reading_error",
+    "reverse", "select", "sigmoid", "sin", "sinh", "sqrt", "symbolic", "tan", "tanh", "total", "values",
+    "with_slope",
 ]  # fmt: skip

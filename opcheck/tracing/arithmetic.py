@@ -65,6 +65,18 @@ def logarithm_of_one_plus(x: Any) -> Any:
     return -math.inf if x == -1 else math.nan
 
 
+def exponential_minus_one(x: Any) -> Any:
+    try:
+        return math.expm1(x)
+    except OverflowError:
+        return math.inf
+
+
+def slope_of_erf(x: Any) -> Any:
+    """2/√π·exp(−x²), the derivative of the error function."""
+    return 2 / math.sqrt(math.pi) * math.exp(-x * x)
+
+
 def hyperbolic_sine(x: Any) -> Any:
     try:
         return math.sinh(x)
@@ -224,6 +236,15 @@ def exact_sigmoid(x: Any) -> Any:
     with mpmath.workdps(EXACT_DIGITS):
         small = _MPMATH_EXP(-abs(x))
         return 1 / (1 + small) if x > 0 else small / (1 + small)
+
+
+def exact_slope_of_erf(x: Any) -> Any:
+    if not is_exact(x):
+        return slope_of_erf(as_float(x))
+    import mpmath
+
+    with mpmath.workdps(EXACT_DIGITS):
+        return 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-(high_precision(x) ** 2))
 
 
 def exact_power(a: Any, b: Any) -> Any:

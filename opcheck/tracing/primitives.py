@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opcheck.tracing import arithmetic as on
 
-C_EXP, C_LOG, C_TANH, C_SIGMOID, C_TRIGONOMETRIC = 5, 3, 5, 8, 5
+C_EXP, C_LOG, C_TANH, C_SIGMOID, C_ERF, C_TRIGONOMETRIC = 5, 3, 5, 8, 5, 5
 
 
 class Primitive(NamedTuple):
@@ -154,6 +154,23 @@ _TABLE = (
     ),
     _row("power", on.power, _power_partials, exact=on.exact_power, symbol=lambda sympy, a, b: a**b, error=_library(5)),
     _smooth("exp", on.ieee(math.exp), lambda k, out, x: out, c=C_EXP, known={0: 1}),
+    _smooth(
+        "expm1",
+        on.exponential_minus_one,
+        lambda k, out, x: k.sum(out, 1),
+        c=C_EXP,
+        known={0: 0},
+        symbol=lambda sympy, x: sympy.exp(x) - 1,
+    ),
+    _smooth("erf", math.erf, lambda k, out, x: k.erf_slope(x), c=C_ERF, known={0: 0}),
+    _row(
+        "erf_slope",  # 2/√π·exp(−x²)
+        on.slope_of_erf,
+        lambda k, out, x: (k.mul(-2, k.mul(x, out)),),
+        exact=on.exact_slope_of_erf,
+        symbol=lambda sympy, x: 2 * sympy.exp(-(x**2)) / sympy.sqrt(sympy.pi),
+        error=lambda out, x: float(abs(out)) * (C_EXP + 3 + x * x),
+    ),
     _smooth("log", on.logarithm, lambda k, out, x: k.div(1, x), c=C_LOG, known={1: 0}),
     _smooth(
         "log1p",

@@ -177,6 +177,8 @@ def _recording(op: str, summary: str) -> Callable[..., Any]:
 TRACED = Arithmetic({op: _recording(op, f"{op} of tracers or plain numbers") for op in FLOATS.functions})
 
 exp = TRACED.exp
+expm1 = TRACED.expm1
+erf = TRACED.erf
 log = TRACED.log
 log1p = TRACED.log1p
 sqrt = TRACED.sqrt
@@ -221,13 +223,13 @@ class View:
     no padding was declared, an IndexError: a definition never wraps around by accident.
     """
 
-    __slots__ = ("_array", "_leaves", "_made", "_padding", "label", "shape", "tape")
+    __slots__ = ("_leaves", "_made", "_padding", "array", "label", "shape", "tape")
 
     def __init__(self, tape: Tape, label: str, array: Any, padding: Any = None) -> None:
         self.tape = tape
         self.label = label
         self.shape: tuple[int, ...] = tuple(array.shape)
-        self._array = array
+        self.array = array
         self._padding = padding
         self._leaves: dict[tuple[int, ...], Tracer] = {}
         self._made: dict[Hashable, Any] = {}
@@ -240,7 +242,7 @@ class View:
 
     def padded(self, value: Any) -> "View":
         """The same leaves, in an infinite plane of `value`."""
-        other = View(self.tape, self.label, self._array, value)
+        other = View(self.tape, self.label, self.array, value)
         other._leaves = self._leaves
         return other
 
@@ -251,7 +253,7 @@ class View:
             if len(place) != len(self.shape):
                 raise IndexError(f"{self.label} has {len(self.shape)} dimensions, not {len(place)}")
             if all(0 <= i < n for i, n in zip(place, self.shape, strict=True)):
-                number = self._array[place]
+                number = self.array[place]
                 leaf = self.tape.input(self.label, number.item() if hasattr(number, "item") else number, place)
             elif self._padding is not None:
                 leaf = self.tape.padding(self.label, self._padding, place)

@@ -185,13 +185,15 @@ class Check:
                 if name not in bounds:
                     found[name] = np.zeros(expected[name].shape)
                     continue
-                error, partial, computed = bounds[name]
+                error, partial, computed, exact = bounds[name]
                 tolerance = f.stored(expected[name], error) if computed else np.zeros(expected[name].shape) + error
                 if partial is not None and partial.size:
                     if exact_inputs:
                         tolerance = np.where(partial <= f.exact_up_to, 0.0, tolerance)
                     if partial.max() > f.largest:
                         tolerance = np.where(partial > f.largest, np.inf, tolerance)
+                if exact is not None:
+                    tolerance = np.where(exact, 0.0, tolerance)
                 found[name] = np.where(np.isnan(tolerance), np.inf, tolerance)
         return found
 

@@ -9,7 +9,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.recorded import ITEM, Call
 from opcheck.programs.arrays import ArrayNode
-from opcheck.programs.rules import UFUNCS
+from opcheck.programs.elementwise import UFUNCS
 from opcheck.render.notation import ATOM
 from opcheck.render.numbers import digits
 from opcheck.render.signs import Signs

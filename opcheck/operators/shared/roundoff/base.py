@@ -9,36 +9,26 @@ gets its bound from its graph, one element at a time (`opcheck.tracing.bound`).
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from opcheck.operators.spec import Array, Op, Params
+from opcheck.programs.running import Format
 
 C_EXP, C_LOG, C_TANH = 5, 3, 5  # errors in units of u: what CUDA documents (2, 1 and 2 ulp; k ulp = (2k+1) u)
-
-
-class Format(Protocol):
-    """What a bound needs to know about the number format."""
-
-    @property
-    def u(self) -> float: ...
-    @property
-    def eta(self) -> float: ...
-    @property
-    def tiny(self) -> float: ...
-    def gamma(self, n: Any) -> Any: ...
-    def relative(self, stored: Any, summed: Any = 0) -> Any: ...
 
 
 class Bound(NamedTuple):
     """For each element: how far it may be from the exact value, and the largest partial sum that may be met on the way
     (beyond the format's largest number anything may come out; None where no sum is larger than its result). A result
-    that is not `computed` but picked out of the inputs is not rounded when it is stored either."""
+    that is not `computed` but picked out of the inputs is not rounded when it is stored either. Where it is known to be
+    `exact`, nothing is rounded at all."""
 
     error: Array
     partial: Array | None = None
     computed: bool = True
+    exact: Array | None = None
 
 
 class Rounding:

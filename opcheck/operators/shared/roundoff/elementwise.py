@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators.shared.roundoff.base import C_LOG, Bound, Format, Rounding
+from opcheck.operators.shared.roundoff.base import C_LOG, Bound, Rounding
 from opcheck.operators.spec import Array, Op, Params
+from opcheck.programs.running import Format
 
 PRODUCTS = 4  # of a cotangent with the factors of a derivative, each of which may be subnormal
 

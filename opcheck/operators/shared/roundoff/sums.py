@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators.shared.roundoff.base import Bound, Format, Rounding, absolute, ones
+from opcheck.operators.shared.roundoff.base import Bound, Rounding, absolute, ones
 from opcheck.operators.spec import Array, Op, Params
+from opcheck.programs.running import Format
 
 
 class Multilinear(Rounding):

@@ -1,0 +1,179 @@
+"""Operators that are declared by a program: everything else is a reading of it.
+
+A `Program` says with numpy's functions what its outputs are; its element, gradients, tangents and error bounds follow.
+An operator may still write any of these itself: an element that reads better, a VJP that is faster.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.operators.shared.roundoff.base import Bound, Rounding
+from opcheck.operators.spec import Array, Op, Params, Shape
+from opcheck.programs.arrays import ArrayTape, TracedArray
+from opcheck.programs.bound import running
+from opcheck.programs.elements import Elements
+from opcheck.programs.running import Format, Running
+from opcheck.programs.sweeps import forward as pushed
+from opcheck.programs.sweeps import reverse as pulled
+
+MOST_KEPT = 512  # shapes of calls that are remembered
+
+
+class Recording:
+    """A program recorded on the arrays of one call."""
+
+    def __init__(self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False) -> None:
+        self.op, self.tape = op, ArrayTape(expanded)
+        self.inputs = {
+            name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
+        }
+        results = results_of(op, op.program(p, **self.inputs))
+        self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
+
+    @property
+    def leaves(self) -> dict[str, int]:
+        """The nodes of the inputs that can be differentiated."""
+        smooth = {each.name for each in self.op.inputs if each.differentiable}
+        return {name: x.id for name, x in self.inputs.items() if isinstance(x, TracedArray) and name in smooth}
+
+    def value(self, id: int) -> Any:
+        return self.tape.nodes[id].value
+
+    def gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        seeds = {self.outputs[name].id: g for name, g in cotangent.items()}
+        found = pulled(self.tape.nodes, seeds, self.leaves.values(), self.value)
+        return {name: self._full(found[id], id) for name, id in self.leaves.items()}
+
+    def tangents(self, tangents: Mapping[str, Array]) -> dict[str, Array]:
+        found = pushed(self.tape.nodes, {self.leaves[name]: t for name, t in tangents.items()}, self.value)
+        return {name: self._full(found[y.id], y.id) for name, y in self.outputs.items() if self._is_smooth(name)}
+
+    def traced_gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Any]:
+        """The gradients with the reverse sweep recorded behind the program; None where nothing reaches."""
+        seeds = {self.outputs[name].id: self.tape.input(f"cotangent of {name}", g) for name, g in cotangent.items()}
+        nodes = tuple(self.tape.nodes)
+        found = pulled(nodes, seeds, self.leaves.values(), lambda id: TracedArray(self.tape, id))
+        return {name: found[id] for name, id in self.leaves.items()}
+
+    def traced_tangents(self, tangents: Mapping[str, Array]) -> dict[str, Any]:
+        """The tangents with the forward sweep recorded behind the program; None where nothing reaches."""
+        seeds = {self.leaves[name]: self.tape.input(f"tangent of {name}", t) for name, t in tangents.items()}
+        nodes = tuple(self.tape.nodes)
+        found = pushed(nodes, seeds, lambda id: TracedArray(self.tape, id))
+        return {name: found[y.id] for name, y in self.outputs.items() if self._is_smooth(name)}
+
+    def _is_smooth(self, name: str) -> bool:
+        return self.op.output(name).differentiable
+
+    def _full(self, found: Any, id: int) -> Array:
+        shape = self.value(id).shape
+        return np.zeros(shape) if found is None else np.asarray(np.broadcast_to(found, shape), dtype=np.float64)
+
+
+def results_of(op: Op, result: Any) -> dict[str, Any]:
+    """What a program returned, by output name: a dict, a tuple in the order of the outputs, or the one output."""
+    if isinstance(result, Mapping):
+        return dict(result)
+    results = result if isinstance(result, tuple) else (result,)
+    return dict(zip((each.name for each in op.outputs), results, strict=False))
+
+
+class Derived(Rounding):
+    """The bounds of a program by running error analysis (`opcheck.programs.bound`)."""
+
+    def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
+        recording = Recording(op, p, arrays, expanded=True)
+        smooth = {each.name for each in op.outputs if each.differentiable}
+        return self._bounds(recording, f, {name: y for name, y in recording.outputs.items() if name in smooth})
+
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
+        recording = Recording(op, p, arrays, expanded=True)
+        gradients = recording.traced_gradients(results_of(op, cotangent))
+        return self._bounds(recording, f, gradients, {name: arrays[name].shape for name in gradients})
+
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
+        recording = Recording(op, p, arrays, expanded=True)
+        found = recording.traced_tangents(tangents)
+        return self._bounds(recording, f, found, {name: recording.outputs[name].shape for name in found})
+
+    def _bounds(
+        self, recording: Recording, f: Format, results: Mapping[str, Any], shapes: Mapping[str, Shape] | None = None
+    ) -> dict[str, Bound]:
+        found = running(recording.tape.nodes, f)
+        return {
+            name: Bound(np.zeros(shapes[name] if shapes else ()))
+            if result is None
+            else bound_of(f, found[result.id], result.shape)
+            for name, result in results.items()
+        }
+
+
+def bound_of(f: Format, result: Running, shape: Shape) -> Bound:
+    """The bound of a result that is stored."""
+    with np.errstate(all="ignore"):
+        error = np.array(np.broadcast_to(result.error(f), shape), dtype=np.float64)
+        error[np.isnan(error)] = np.inf
+        exact = np.broadcast_to(np.asarray(result.exact(f)) & (error == 0), shape)
+        return Bound(error, np.broadcast_to(result.terms, shape), exact=exact)
+
+
+class Program(Op):
+    """An operator that is a short program over arrays: see `normalisation.py`."""
+
+    rounding: Rounding | None = Derived()
+
+    @abstractmethod
+    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        """The outputs (several: a tuple in order, or a dict by name), with numpy's functions over arrays that record.
+
+        Real arrays may be traced; arrays of whole numbers (classes) are plain.
+        """
+
+    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        """By running the program on ones, once for each shape."""
+        key = (repr(p), *sorted(shapes.items()))
+        known = self.__dict__.setdefault("_shapes", {})
+        if key not in known:
+            if len(known) > MOST_KEPT:
+                known.clear()
+            known[key] = self._shape(p, shapes)
+        return dict(known[key])
+
+    def _shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        ones = {
+            name: np.zeros(shape, np.int64) if self.input(name).default == "classes" else np.ones(shape)
+            for name, shape in shapes.items()
+        }
+        with np.errstate(all="ignore"):
+            return {name: np.shape(y) for name, y in results_of(self, self.program(p, **ones)).items()}
+
+    def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
+        first = next(view for view in views.values() if hasattr(view, "once"))
+        elements, outputs = first.once(("program", id(self), repr(p)), lambda: self._elements(p, views))
+        found = {name: elements.read(id, at) for name, id in outputs.items()}
+        return found if len(self.outputs) > 1 else next(iter(found.values()))
+
+    def _elements(self, p: Params, views: Mapping[str, Any]) -> tuple[Elements, dict[str, int]]:
+        arrays = {name: view.array if hasattr(view, "once") else view for name, view in views.items()}
+        recording = Recording(self, p, arrays)
+        leaves: dict[int, Callable[[Shape], Any]] = {
+            x.id: views[name].__getitem__ for name, x in recording.inputs.items() if isinstance(x, TracedArray)
+        }
+        return Elements(recording.tape.nodes, leaves, {}), {name: y.id for name, y in recording.outputs.items()}
+
+    def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        with np.errstate(all="ignore"):
+            found = results_of(self, self.program(p, **arrays))
+        return (
+            {name: np.asarray(y) for name, y in found.items()} if len(self.outputs) > 1 else next(iter(found.values()))
+        )
+
+    def vjp(self, p: Params, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Array]:
+        return Recording(self, p, arrays).gradients(results_of(self, cotangent))
+
+    def jvp(self, p: Params, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
+        found = Recording(self, p, arrays).tangents(tangents)
+        return found if len(self.outputs) > 1 else next(iter(found.values()))

@@ -1,0 +1,256 @@
+"""Elementwise operations: the scalar primitives (`opcheck.tracing.PRIMITIVES`) over arrays that broadcast.
+
+Their derivatives are the scalar table's; how an error of an argument grows is said here, as a bound on the slope over
+all that the argument may be.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
+from opcheck.programs.running import Format, Running, computed, summed, times
+from opcheck.tracing import PRIMITIVES, TRACED, Arithmetic
+from opcheck.tracing.primitives import C_ERF, C_EXP, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
+
+
+def erf(x: Any) -> Any:
+    """The error function, of a number, an array or a traced array."""
+    if getattr(x, "is_traced", False):
+        return x.tape.record(ERF, (x,))
+    return np.asarray(_erf(x), dtype=np.float64)
+
+
+def erf_slope(x: Any) -> Any:
+    """2/√π·exp(−x²), of a number, an array or a traced array."""
+    if getattr(x, "is_traced", False):
+        return x.tape.record(ERF_SLOPE, (x,))
+    return 2 / np.sqrt(np.pi) * np.exp(-np.square(x))
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)) without overflow, of a number, an array or a traced array."""
+    if getattr(x, "is_traced", False):
+        return x.tape.record(SIGMOID, (x,))
+    e = np.exp(-np.abs(x))
+    return np.where(np.asarray(x) >= 0, 1.0, e) / (1 + e)
+
+
+UFUNCS: dict[str, Callable[..., Any]] = {
+    "sum": np.add, "mul": np.multiply, "div": np.divide, "sub": np.subtract, "neg": np.negative,
+    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos,
+    "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "erf": erf,
+    "erf_slope": erf_slope, "sigmoid": sigmoid,
+}  # fmt: skip
+ARRAYS = Arithmetic({**UFUNCS, "sum": lambda *terms: reduce(np.add, terms)})
+_erf = np.frompyfunc(PRIMITIVES["erf"].value, 1, 1)
+
+
+def scaled(partial: Any, x: Any) -> Any:
+    if type(partial) is int:
+        return None if partial == 0 else x if partial == 1 else -x
+    return x * partial
+
+
+# --- how errors grow ------------------------------------------------------------------------------------------------
+
+
+def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
+    unit = min(a.unit, b.unit)
+    stored = (a.stored if a.absolute is not None else 0) + (b.stored if b.absolute is not None else 0) + 1
+    return summed(f, out, a.base + b.base, a.terms + b.terms, a.summands + b.summands, unit, stored)
+
+
+def _mul(f: Format, out: Any, a: Running, b: Running) -> Running:
+    ea, eb = a.error(f), b.error(f)
+    inherited = times(np.abs(a.value), eb) + times(np.abs(b.value) + eb, ea)
+    return computed(f, out, inherited, f.u * (np.abs(out) + inherited) + f.eta / 2, _times_unit(a.unit, b.unit))
+
+
+def _times_unit(a: float, b: float) -> float:
+    return float(np.inf) if np.inf in (a, b) and 0.0 not in (a, b) else a * b if np.isfinite(a * b) else 0.0
+
+
+def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
+    """Also where it is computed as a product with the reciprocal."""
+    ea, eb = a.error(f), b.error(f)
+    away = np.abs(b.value) - eb
+    inherited = np.where((away > 0) | (np.asarray(eb) == 0), (ea + times(np.abs(out), eb)) / np.abs(away), np.inf)
+    size = np.abs(out) + inherited
+    divisor = float(np.abs(b.value)) if b.value.ndim == 0 else 0.0
+    power_of_two = divisor > 0 and np.ndim(eb) == 0 and eb == 0 and np.frexp(divisor)[0] == 0.5
+    return computed(f, out, inherited, 2 * f.u * size + f.eta, a.unit / divisor if power_of_two else 0.0)
+
+
+def _neg(f: Format, out: Any, x: Running) -> Running:
+    return x._replace(value=out)
+
+
+def smooth(slope: Callable[[Any, Any, Any], Any], c: float) -> Callable[..., Running]:
+    """A function whose slope is at most slope(out, x, e) within e of x, rounded by c units."""
+
+    def running(f: Format, out: Any, x: Running) -> Running:
+        e = x.error(f)
+        inherited = times(slope(out, x.value, e), e)
+        return computed(f, out, inherited, c * f.u * (np.abs(out) + inherited) + f.eta)
+
+    return running
+
+
+def _nearest(x: Any, e: Any) -> Any:
+    """The smallest size that x may have."""
+    return np.maximum(np.abs(x) - e, 0.0)
+
+
+def _flushed(f: Format, out: Any) -> Any:
+    """What is lost where a subnormal result becomes zero, or where exp(-x) overflows in 1/(1 + exp(-x))."""
+    return np.where(out < f.tiny, out, 0.0)
+
+
+def _exp(f: Format, out: Any, x: Running) -> Running:
+    e = x.error(f)
+    inherited = times(out, np.expm1(e))
+    lost = _flushed(f, out)
+    return computed(f, out, inherited, C_EXP * f.u * (out + inherited) + lost + f.eta)
+
+
+def _sqrt(f: Format, out: Any, x: Running) -> Running:
+    e = x.error(f)
+    lowest = x.value - e
+    inherited = np.where(lowest < 0, np.inf, e / np.maximum(out + np.sqrt(np.maximum(lowest, 0.0)), f.eta))
+    inherited = np.where(np.asarray(e) == 0, 0.0, inherited)
+    return computed(f, out, inherited, f.u * (out + inherited))
+
+
+def _logarithm(shift: float) -> Callable[..., Running]:
+    """The logarithm of x + shift."""
+
+    def running(f: Format, out: Any, x: Running) -> Running:
+        e = x.error(f)
+        at = x.value + shift
+        inherited = np.where(np.asarray(e) == 0, 0.0, np.where(e < at, -np.log1p(-e / at), np.inf))
+        return computed(f, out, inherited, C_LOG * f.u * (np.abs(out) + inherited) + f.eta)
+
+    return running
+
+
+def _expm1(f: Format, out: Any, x: Running) -> Running:
+    e = x.error(f)
+    inherited = times(out + 1.0, np.expm1(e))
+    return computed(f, out, inherited, C_EXP * f.u * (np.abs(out) + inherited) + f.eta)
+
+
+def _tan_slope(out: Any, x: Any, e: Any) -> Any:
+    room = np.abs(np.cos(x)) - e
+    return np.where(room > 0, 1 / room**2, np.inf)
+
+
+def _erf_slope(f: Format, out: Any, x: Running) -> Running:
+    """Its slope is 2·|x| times itself; the square of x is rounded as well."""
+    e = x.error(f)
+    inherited = times(2 * (np.abs(x.value) + e) * erf_slope(_nearest(x.value, e)), e)
+    return computed(f, out, inherited, (C_EXP + 3 + x.value**2) * f.u * (out + inherited) + f.eta)
+
+
+def _sigmoid(f: Format, out: Any, x: Running) -> Running:
+    e = x.error(f)
+    near = _nearest(x.value, e)
+    inherited = times(sigmoid(near) * sigmoid(-near), e)
+    return computed(f, out, inherited, C_SIGMOID * f.u * (out + inherited) + _flushed(f, out) + f.eta)
+
+
+RUNNING: dict[str, Callable[..., Running]] = {
+    "sum": _add, "sub": _add, "mul": _mul, "div": _div, "neg": _neg, "exp": _exp, "expm1": _expm1, "sqrt": _sqrt,
+    "log": _logarithm(0.0), "log1p": _logarithm(1.0),
+    "sin": smooth(lambda out, x, e: np.minimum(np.abs(np.cos(x)) + e, 1.0), C_TRIGONOMETRIC),
+    "cos": smooth(lambda out, x, e: np.minimum(np.abs(np.sin(x)) + e, 1.0), C_TRIGONOMETRIC),
+    "tan": smooth(_tan_slope, C_TRIGONOMETRIC),
+    "sinh": smooth(lambda out, x, e: np.cosh(np.abs(x) + e), C_TRIGONOMETRIC),
+    "cosh": smooth(lambda out, x, e: np.sinh(np.abs(x) + e), C_TRIGONOMETRIC),
+    "tanh": smooth(lambda out, x, e: 1 - np.tanh(_nearest(x, e)) ** 2, C_TANH),
+    "erf": smooth(lambda out, x, e: erf_slope(_nearest(x, e)), C_ERF),
+    "erf_slope": _erf_slope,
+    "sigmoid": _sigmoid,
+}  # fmt: skip
+
+
+def elementwise(op: str) -> Rule:
+    """A row of the scalar table over arrays that broadcast."""
+    partials = PRIMITIVES[op].partials
+
+    def vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+        shares = (scaled(partial, g) for partial in partials(ARRAYS, out, *args))
+        return [fitted(share, np.shape(arg)) if need and share is not None else None
+                for share, arg, need in zip(shares, args, needed, strict=True)]  # fmt: skip
+
+    def jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
+        pairs = zip(partials(ARRAYS, out, *args), tangents, strict=True)
+        moved = [scaled(partial, t) for partial, t in pairs if t is not None]
+        kept = [share for share in moved if share is not None]
+        return spread(added(kept), np.shape(out)) if kept else None
+
+    return Rule(op, UFUNCS[op], vjp, jvp, RUNNING[op], broadcasting(TRACED.functions[op]))
+
+
+def broadcasting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One element of a function that works element by element."""
+
+    def element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
+        return function(*[read(k, broadcast_place(at, shape)) for k, shape in enumerate(shapes)])
+
+    return element
+
+
+# --- powers ---------------------------------------------------------------------------------------------------------
+
+
+def _power_partials(out: Any, a: Any, b: Any, needed: Sequence[bool]) -> list[Any]:
+    """Those of the scalar table where they are asked for; at the edges torch's: x^0 is constant, and so is 0^y."""
+    result: list[Any] = [None, None]
+    if needed[0]:
+        result[0] = b * a ** (b - 1)
+        if (number(b) == 0).any():
+            result[0] = np.where(np.equal(b, 0.0), 0.0, result[0])
+    if needed[1]:
+        result[1] = out * np.log(a)
+        if ((number(a) == 0) & (number(b) >= 0)).any():
+            result[1] = np.where(np.equal(a, 0.0) * (b >= 0), 0.0, result[1])
+    return result
+
+
+def _power_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+    found = zip(_power_partials(out, args[0], args[1], needed), args, strict=True)
+    return [None if partial is None else fitted(g * partial, np.shape(arg)) for partial, arg in found]
+
+
+def _power_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
+    needed = [t is not None for t in tangents]
+    found = zip(_power_partials(out, args[0], args[1], needed), tangents, strict=True)
+    return added([spread(t * partial, np.shape(out)) for partial, t in found if partial is not None])
+
+
+def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
+    """A small whole exponent is a product, any other one exp(b log a): its argument moves by relative errors."""
+    ea, eb = a.error(f), b.error(f)
+    exponent = float(b.value) if b.value.ndim == 0 and np.ndim(eb) == 0 and eb == 0 else None
+    if exponent is not None and exponent.is_integer() and 0 <= exponent <= 4:
+        size = np.abs(a.value) + ea
+        inherited = size**exponent - np.abs(a.value) ** exponent
+        inherited = times(exponent * size ** max(exponent - 1, 0), ea) if exponent else 0.0 * size
+        rounded = (exponent - 1) * f.u * (np.abs(out) + inherited) + f.eta if exponent > 1 else 0.0
+        return computed(f, out, inherited, rounded, a.unit**exponent if np.isfinite(a.unit) else a.unit)
+    near = np.where(ea < np.abs(a.value), -np.log1p(-ea / np.abs(a.value)), np.inf)
+    moved = times(np.abs(b.value) + eb, np.where(np.asarray(ea) == 0, 0.0, near))
+    moved = moved + times(np.abs(np.log(np.abs(a.value))), eb)
+    inherited = times(np.abs(out), np.expm1(moved))
+    return computed(f, out, inherited, 8 * f.u * (np.abs(out) + inherited) + f.eta)
+
+
+BY_NAME = {name: elementwise(name) for name in UFUNCS}
+ERF, ERF_SLOPE, SIGMOID = BY_NAME["erf"], BY_NAME["erf_slope"], BY_NAME["sigmoid"]
+ELEMENTWISE = (
+    *BY_NAME.values(),
+    Rule("power", np.power, _power_vjp, _power_jvp, _power_running, broadcasting(TRACED.functions["power"])),
+)
