@@ -106,9 +106,9 @@ def _short(x: float) -> str:
 
 def spoken(op: str, name: str) -> str:
     """A mistake's name with the sentence for the person who made it."""
-    from opcheck.operators import catalog
+    from opcheck import specs
 
-    sentences = {each.name: each.sentence for each in catalog.get(op).mistakes}
+    sentences = {each.name: each.sentence for each in specs.get(op).mistakes}
     return f"{name} ({sentences[name]})" if name in sentences else name
 
 

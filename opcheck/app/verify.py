@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from opcheck import specs
 from opcheck.app import failures, findings, page, reports
 from opcheck.app.output import write
 from opcheck.language import say
@@ -90,9 +91,7 @@ def run(options: dict[str, Any]) -> int:
     from opcheck.verification import run as runner
 
     names = (
-        [op.name for op in catalog.every()]
-        if options["everything"]
-        else [catalog.get(op).name for op in options["ops"]]
+        [op.name for op in catalog.every()] if options["everything"] else [specs.get(op).name for op in options["ops"]]
     )
     if not names:
         raise Refused(say("which operators?"), fix=say("name some, or --all (opcheck ops lists them)"))

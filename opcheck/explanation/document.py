@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from opcheck import specs
 from opcheck.explanation import worked
 from opcheck.explanation.calculation import Calculation, default_array, lifted
 from opcheck.explanation.gradient import gradient_steps
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.steps import Block, Step
@@ -94,7 +94,7 @@ def explain(
     <BLANKLINE>
       y[0] = x[0]·w[0,0] + x[1]·w[0,1] = 1·3 + 2·4 = 3 + 8 = 11
     """
-    operator = catalog.get(op)
+    operator = specs.get(op)
     try:
         given = dict(operator.signature.bind_partial(*args, **kwargs).arguments)
     except TypeError as error:

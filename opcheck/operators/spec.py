@@ -81,8 +81,10 @@ class Op(ABC):
     example: tuple[str, str]  # a call of the reference function, and what Python shows of its result
     arguments: tuple[Input | Param, ...]  # in torch's order
     outputs: tuple[Output, ...]
+    title: str = ""  # what a person calls it, where `name` is the place of a file
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    refuses = True  # whether implementations must refuse what this one does
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     second_derivative = True  # whether the definition fixes the gradient's own gradient
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph
@@ -116,6 +118,11 @@ class Op(ABC):
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
         """The same over arrays that record (`opcheck.programs`): bounds inside of larger programs are read from it."""
         raise NotImplementedError(say("{op} is not declared as a program", op=self.name))
+
+    @property
+    def code(self) -> Any:
+        """The code of `program`, whose variables name the arrays of a worked calculation."""
+        return getattr(self.program, "__code__", None)
 
     def check(self, p: Params, *args: Any, **arrays: Any) -> None:
         """Refuse values (not shapes) that torch refuses, such as a class that does not exist."""

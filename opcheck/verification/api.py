@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+from opcheck import specs
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
@@ -58,7 +58,7 @@ def verify(
     >>> report.agrees, sorted(report.left_out)
     (True, [('linear', 'bias')])
     """
-    ops = [catalog.get(name) for name in ([op] if isinstance(op, str) else op)]
+    ops = [specs.get(name) for name in ([op] if isinstance(op, str) else op)]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)
