@@ -147,6 +147,11 @@ class Op(ABC):
         """The shape that `explain` gives to a required array that the user left out."""
         return next(iter(shapes.values()), (3,))
 
+    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
+        """How many classes an array of classes has numbers of, by the shapes of the others."""
+        of = shapes["input"]
+        return of[0] if len(of) == 1 else of[1]
+
     # --- what follows from it ---------------------------------------------------------------------------------
 
     @cached_property

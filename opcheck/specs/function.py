@@ -38,7 +38,7 @@ class Function(Program):
         self.summary = (inspect.getdoc(function) or say("a program")).partition("\n")[0].rstrip(".")
         self.source = say("the function {name}", name=self.title)
         self.arguments = tuple(_arguments(function, self.title))
-        self.letters = {each.name: Letters.parse(each.letters) for each in self.inputs}
+        self.letters = {each.name: Letters.parse(each.help) for each in self.inputs}
         self.example = ("", "")
         if not self.inputs:
             raise Refused(
@@ -106,6 +106,10 @@ class Function(Program):
             sizes.of.setdefault(letter, (2, 3, 4, 5)[k % 4])
         sizes.leading = sizes.leading if sizes.leading is not None else (2,)
         return sizes.shape(self.letters[name])
+
+    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
+        below = self.letters[name].below
+        return int(below) if below.isdigit() else Sizes.match(self.letters, shapes).of.get(below, 3)
 
     def _names(self) -> list[str]:
         return [each.name for each in self.inputs]
