@@ -84,6 +84,7 @@ class Op(ABC):
     title: str = ""  # what a person calls it, where `name` is the place of a file
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    elsewhere = True  # whether torch and other libraries have a counterpart
     refuses = True  # whether implementations must refuse what this one does
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     second_derivative = True  # whether the definition fixes the gradient's own gradient

@@ -66,7 +66,15 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
 def _mul(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
     inherited = times(np.abs(a.value), eb) + times(np.abs(b.value) + eb, ea)
-    return computed(f, out, inherited, f.u * (np.abs(out) + inherited) + f.eta / 2, _times_unit(a.unit, b.unit))
+    local = f.u * (np.abs(out) + inherited) + f.eta / 2
+    local = local + _distributed(f, a, np.abs(b.value) + eb) + _distributed(f, b, np.abs(a.value) + ea)
+    return computed(f, out, inherited, local, _times_unit(a.unit, b.unit))
+
+
+def _distributed(f: Format, x: Running, factor: Any) -> Any:
+    """The rounding of x·factor where x is a sum and each of its terms is multiplied: (x − m)·r as x·r − m·r, which is
+    how normalisation is computed at times."""
+    return 0.0 if x.absolute is None else times(f.u * factor, x.absolute)
 
 
 def _times_unit(a: float, b: float) -> float:
@@ -81,7 +89,10 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     size = np.abs(out) + inherited
     divisor = float(np.abs(b.value)) if b.value.ndim == 0 else 0.0
     power_of_two = divisor > 0 and np.ndim(eb) == 0 and eb == 0 and np.frexp(divisor)[0] == 0.5
-    return computed(f, out, inherited, 2 * f.u * size + f.eta, a.unit / divisor if power_of_two else 0.0)
+    local = 2 * f.u * size + f.eta
+    if a.absolute is not None:
+        local = local + _distributed(f, a, 1 / np.where(away > 0, away, np.inf))
+    return computed(f, out, inherited, local, a.unit / divisor if power_of_two else 0.0)
 
 
 def _neg(f: Format, out: Any, x: Running) -> Running:

@@ -7,11 +7,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from opcheck import loading
 from opcheck.errors import RefusedType
 from opcheck.language import say
 from opcheck.operators import catalog
 from opcheck.operators.spec import Op
-from opcheck.specs import files
 from opcheck.specs.function import Function
 
 Spec = str | Op | Callable[..., Any]
@@ -28,8 +28,13 @@ def get(spec: Spec) -> Op:
     if isinstance(spec, str):
         if spec in _LOADED:
             return _LOADED[spec]
-        return _kept(made(files.load(spec), spec)) if files.is_place(spec) else catalog.get(spec)
+        return _kept(made(loading.find(spec), spec)) if loading.is_place(spec) else catalog.get(spec)
     return _kept(made(spec))
+
+
+def title(name: str) -> str:
+    """What a person calls the spec of that name: without the file that it is in."""
+    return name.rpartition(":")[2]
 
 
 def made(found: Any, name: str = "") -> Op:
@@ -52,4 +57,4 @@ def _kept(op: Op) -> Op:
     return op
 
 
-__all__ = ["Function", "Spec", "get"]
+__all__ = ["Function", "Spec", "get", "title"]

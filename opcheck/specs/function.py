@@ -29,6 +29,7 @@ LEADING = ((2,), (), (3, 2), (1,))
 class Function(Program):
     """A function over arrays, seen as an operator."""
 
+    elsewhere = False
     refuses = False  # its shapes say what its cases are, not what a kernel has to check
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
