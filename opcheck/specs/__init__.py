@@ -4,6 +4,7 @@
 `Op`.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -45,11 +46,21 @@ def made(found: Any, name: str = "") -> Op:
         if name:
             found.name, found.title = name, name.rpartition(":")[2]
         return found
+    if _is_module(found):
+        from opcheck.specs.captured import captured
+
+        return captured(found, name)
     if callable(found):
         return Function(found, name)
     raise RefusedType(
         say("a spec is an operator's name, FILE.py:NAME, or a Python function over arrays"), got=type(found).__name__
     )
+
+
+def _is_module(found: Any) -> bool:
+    """Whether this is a class of torch.nn.Module; torch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(found, type) and issubclass(found, torch.nn.Module)
 
 
 def _kept(op: Op) -> Op:
