@@ -31,7 +31,7 @@ class Recording:
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
-        result, self.names = with_names(op.code, lambda: op.program(p, **self.inputs))
+        result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs))
         results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
@@ -174,7 +174,7 @@ class Program(Op):
         outputs = {y.id for y in recording.outputs.values()}
         return {
             id: name + "′" if name in taken else name
-            for id, name in recording.names.items()
+            for id, name in recording.tape.names.items()
             if recording.tape.nodes[id].rule is not None and id not in outputs
         }
 

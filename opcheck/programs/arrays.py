@@ -29,11 +29,12 @@ class ArrayTape:
     """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
     lines of its own program."""
 
-    __slots__ = ("expanded", "nodes")
+    __slots__ = ("expanded", "names", "nodes")
 
     def __init__(self, expanded: bool = False) -> None:
         self.nodes: list[ArrayNode] = []
         self.expanded = expanded
+        self.names: dict[int, str] = {}  # of nodes that a person has a name for
 
     def input(self, label: str, value: Any) -> "TracedArray":
         return self._append(ArrayNode(None, (), {}, as_float(value), label))

@@ -5,23 +5,21 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from opcheck.programs.arrays import TracedArray
+from opcheck.programs.arrays import ArrayTape, TracedArray
 
 
-def with_names(code: CodeType | None, call: Callable[[], Any]) -> tuple[Any, dict[int, str]]:
-    """What a call returns, and for each node that a local variable of `code` held at the end, that variable's name."""
-    found: dict[int, str] = {}
+def with_names(tape: ArrayTape, code: CodeType | None, call: Callable[[], Any]) -> Any:
+    """What a call returns; arrays that a local variable of `code` holds at the end have its name on the tape."""
 
     def look(frame: FrameType, event: str, _: Any) -> None:
         if event == "return" and frame.f_code is code:
             for name, value in frame.f_locals.items():
                 if isinstance(value, TracedArray):
-                    found.setdefault(value.id, name)
+                    tape.names.setdefault(value.id, name)
 
     before = sys.getprofile()
     sys.setprofile(look)
     try:
-        result = call()
+        return call()
     finally:
         sys.setprofile(before)
-    return result, found

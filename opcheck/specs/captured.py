@@ -4,13 +4,14 @@
     def get_inputs(): return [torch.randn(4, 16)]
     def get_init_inputs(): return [16]
 
-The inputs of `forward` keep their names, the parameters and buffers of the module are inputs as well (`linear.weight` is
-`linear_weight`). Python runs once for each shape; what it decides on sizes is decided again, what it decides on values
-torch refuses to capture.
+The inputs of `forward` keep their names, the parameters and buffers of the module are inputs as well (`linear.weight`
+is `linear_weight`). Python runs once for each shape; what it decides on sizes is decided again, what it decides on
+values torch refuses to capture.
 """
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Output, Params, Shape
+from opcheck.programs.arrays import TracedArray
 from opcheck.specs.aten import ATEN
 
 BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried beside the one that is given
@@ -58,7 +60,7 @@ class Captured(Program):
     @cached_property
     def names(self) -> list[str]:
         """The names of what `forward` takes."""
-        found = [each for each in inspect.signature(self.module.forward).parameters]
+        found = list(inspect.signature(self.module.forward).parameters)
         return [*found[: len(self.given)], *(f"input{k}" for k in range(len(found), len(self.given)))]
 
     def _arguments(self) -> Iterator[Input]:
@@ -142,7 +144,8 @@ class Captured(Program):
                 return torch.func.functional_call(self.module, state, tuple(inputs))
 
         try:
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 graph = make_fx(call, decomposition_table=core_aten_decompositions())(*examples.values()).graph
         except Exception as error:
             raise Refused(
@@ -217,18 +220,15 @@ def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
             found[node] = constant.detach().double().numpy() if constant.is_floating_point() else constant.numpy()
         elif node.op == "output":
             result = value(node.args[0])
-            return (
-                tuple(result)
-                if isinstance(result, list) and len(result) > 1
-                else result[0]
-                if isinstance(result, list)
-                else result
-            )
+            several = isinstance(result, list) and len(result) > 1
+            return tuple(result) if several else result[0] if isinstance(result, list) else result
         elif _operation(node) == "getitem":
             found[node] = found[node.args[0]][node.args[1]]
         else:
             words = {key: value(x) for key, x in node.kwargs.items() if key not in _LAYOUT}
             found[node] = ATEN[_operation(node)](*map(value, node.args), **words)
+            if isinstance(found[node], TracedArray):  # a worked calculation calls it as torch does
+                found[node].tape.names.setdefault(found[node].id, node.name)
     raise AssertionError("a graph ends with its output")
 
 
