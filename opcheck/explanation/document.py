@@ -10,6 +10,7 @@ from opcheck.explanation.gradient import gradient_steps
 from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
+from opcheck.specs import Spec
 from opcheck.steps import Block, Step
 
 
@@ -59,7 +60,7 @@ class Explanation:
 
 
 def explain(
-    op: str,
+    op: Spec,
     *args: Any,
     cell: Shape | None = None,
     grad: bool = False,
@@ -99,7 +100,8 @@ def explain(
         given = dict(operator.signature.bind_partial(*args, **kwargs).arguments)
     except TypeError as error:
         raise RefusedType(
-            say("{op} is called as {op}{signature}", op=op, signature=operator.signature), got=str(error)
+            say("{op} is called as {op}{signature}", op=operator.title or operator.name, signature=operator.signature),
+            got=str(error),
         ) from None
     calculation = prepare(operator, given, shapes or {}, seed)
     place = None if grad else calculation_cell(calculation, cell)

@@ -16,6 +16,7 @@ import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.loading import line_of
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Choice, Flag, Kind, Maybe, Real, Whole
 from opcheck.operators.program import Program, results_of
@@ -24,6 +25,7 @@ from opcheck.operators.spec import Array, Case, Input, Output, Param, Params, Sh
 
 SIZES = (2, 3, 1, 4, 5)  # of a letter; the first is the simplest
 LEADING = ((2,), (), (3, 2), (1,))
+TRIED = ((2, 3, 4, 5), (4,), (1,), (6, 4), (8,))  # sizes of the letters, when it is run for the first time
 
 
 class Function(Program):
@@ -63,11 +65,7 @@ class Function(Program):
         except Refused:
             raise
         except Exception as error:
-            raise Refused(
-                say("{name} raised {kind}: {error}", name=self.title, kind=type(error).__name__, error=error),
-                got=", ".join(f"{name} {shape}" for name, shape in shapes.items()),
-                fix=say("say the shapes that it takes by its letters, or draw its cases in cases(chooser) beside it"),
-            ) from error
+            raise self._raised(error, shapes) from error
 
     def check(self, p: Params, *args: Any, **arrays: Any) -> None:
         sizes = Sizes.match(self.letters, {name: array.shape for name, array in arrays.items()})
@@ -117,16 +115,7 @@ class Function(Program):
 
     def _outputs(self) -> Iterator[Output]:
         """The outputs, by running it once."""
-        p = self.parameters({each.name: _values(each)[0] for each in self.params if each.default is REQUIRED})
-        shapes: dict[str, Shape] = {}
-        for each in self.inputs:
-            shapes[each.name] = self.default_shape(each.name, {}, shapes)
-        ones = {
-            name: np.zeros(shape, np.int64) if self.letters[name].below else np.ones(shape)
-            for name, shape in shapes.items()
-        }
-        with np.errstate(all="ignore"):
-            result = self.program(p, **ones)
+        result = self._tried()
         if isinstance(result, Mapping):
             named = {str(name): y for name, y in result.items()}
         else:
@@ -136,6 +125,36 @@ class Function(Program):
         for k, (name, y) in enumerate(named.items()):
             symbol = "y" if len(named) == 1 else f"y{k}" if name.startswith("output") else name
             yield Output(name, symbol, " ".join(f"d{d}" for d in range(np.ndim(y))), np.asarray(y).dtype.kind == "f")
+
+    def _tried(self) -> Any:
+        """What it returns for ones of some shapes that it takes; raises Refused where it takes none of those tried."""
+        p = self.parameters({each.name: _values(each)[0] for each in self.params if each.default is REQUIRED})
+        letters = letters_in(self.letters.values())
+        refused: Refused | None = None
+        for tried in TRIED:
+            sizes = Sizes({letter: tried[k % len(tried)] for k, letter in enumerate(letters)}, (2,))
+            shapes = {each.name: sizes.shape(self.letters[each.name]) for each in self.inputs}
+            ones = {
+                name: np.zeros(shape, np.int64) if self.letters[name].below else np.ones(shape)
+                for name, shape in shapes.items()
+            }
+            try:
+                with np.errstate(all="ignore"):
+                    return self.program(p, **ones)
+            except Refused as error:
+                refused = refused or error
+            except Exception as error:
+                refused = refused or self._raised(error, shapes)
+        assert refused is not None
+        raise refused
+
+    def _raised(self, error: Exception, shapes: Mapping[str, Shape]) -> Refused:
+        line = line_of(error)
+        return Refused(
+            say("{name} raised {kind}: {error}", name=self.title, kind=type(error).__name__, error=error),
+            got=", ".join([*(f"{name} {shape}" for name, shape in shapes.items()), *([line] if line else [])]),
+            fix=say("say the shapes that it takes by its letters, or draw its cases in cases(chooser) beside it"),
+        )
 
 
 def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Param]:
