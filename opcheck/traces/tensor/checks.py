@@ -125,7 +125,8 @@ def bending(trace: ArrayTrace, u: dict[str, Any], v: dict[str, Any], product: di
 def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     """Each rule of `rules.RULES` in torch."""
     names = {"sum": "add", "mul": "mul", "div": "div", "sub": "sub", "neg": "neg", "power": "pow"}
-    same = ("exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "abs", "matmul")
+    same = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "erf", "abs",
+            "matmul")  # fmt: skip
     functions = {key: getattr(torch, name) for key, name in (names | {name: name for name in same}).items()}
 
     def flat(x: Any, axis: Any, keepdims: bool, method: str) -> Any:
@@ -156,6 +157,7 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "min": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).min(dim=0).values,
         "where": lambda condition, a, b: torch.where(condition.bool(), a, b),
         "clip": lambda x, low, high: torch.clamp(x, low, high),
+        "erf_slope": lambda x: 2 / np.sqrt(np.pi) * torch.exp(-x * x),
         "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
         "equal": torch.eq, "sign": torch.sign,
         "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),

@@ -18,7 +18,7 @@ from opcheck.tracing.arithmetic import as_fraction
 
 COMPARISONS = {"less": "<", "greater": ">", "less_equal": "≤", "greater_equal": "≥", "equal": "=="}
 BETWEEN = {**COMPARISONS, "matmul": "@"}
-ELEMENTWISE = frozenset((*UFUNCS, "power", "abs", "max", "min"))
+ELEMENTWISE = frozenset((*UFUNCS, "power", "abs", "max", "min")) - {"expm1"}  # it is not exp(x) - 1 to the last digit
 SPELLED = {"total": "sum", "largest": "max", "smallest": "min", "first_largest": "first_max",
            "first_smallest": "first_min"}  # fmt: skip
 FEW = 4  # an array of at most so many numbers is written out

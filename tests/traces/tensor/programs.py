@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from opcheck import reference as F
+from opcheck.programs.elementwise import erf, sigmoid
 
 EXACT = {
     "add": lambda a, b: a + b,
@@ -53,7 +54,8 @@ SMOOTH = {
     "tanh": lambda a, b: np.tanh(a), "sin": lambda a, b: np.sin(a) * np.cos(b), "div": lambda a, b: a / (b * b + 1),
     "log1p": lambda a, b: np.log1p(a * a), "sinh": lambda a, b: np.sinh(np.cos(a)) + np.cosh(np.sin(b)),
     "tan": lambda a, b: np.tan(np.sin(a)), "power": lambda a, b: (a * a + 1) ** (b / 8),
-    "sigmoid": lambda a, b: F.sigmoid(a),
+    "sigmoid": lambda a, b: F.sigmoid(a), "expm1": lambda a, b: np.expm1(a / 8) * b,
+    "erf": lambda a, b: erf(a / 2), "sigmoid_function": lambda a, b: sigmoid(a) * b,
     "softmax": lambda a, b: F.softmax(a, dim=1) * b,
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from opcheck import reference as F
+from opcheck.programs.elementwise import erf
 from opcheck.traces.tensor import tables
 from tests.traces.printed import rows_of
 
@@ -66,10 +67,10 @@ def first(best):
 
 NUMPY = {
     each: getattr(np, each)
-    for each in ("abs", "broadcast_to", "clip", "cos", "cosh", "exp", "log1p", "mean", "ones", "reshape", "sign", "sin",
+    for each in ("abs", "broadcast_to", "clip", "cos", "cosh", "exp", "expm1", "log1p", "mean", "ones", "reshape", "sign", "sin",
                  "sinh", "sqrt", "sum", "tan", "tanh", "transpose", "where", "zeros")
 } | {
-    "array": lambda values: np.array(values), "astype": np.ndarray.astype, "int64": np.int64, "bool": np.bool_,
+    "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype, "int64": np.int64, "bool": np.bool_,
     "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis), "detach": lambda x: x, "ln": np.log,
     "chosen": lambda x, places: x[places], "max": largest, "min": smallest, "put": put,
     "first_max": first(np.argmax), "first_min": first(np.argmin),
@@ -107,12 +108,12 @@ def torch_library(torch):
 
     return {
         each: getattr(torch, each)
-        for each in ("abs", "cos", "cosh", "exp", "log1p", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan",
+        for each in ("abs", "cos", "cosh", "erf", "exp", "expm1", "log1p", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan",
                      "tanh")
     } | {
         each: getattr(functional, each) for each in OPERATORS if each != "sigmoid"
     } | {
-        "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64, "bool": torch.bool,
+        "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64, "bool": torch.bool,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis), "detach": lambda x: x.detach(),
         "ln": torch.log, "sum": reduced(torch.sum), "mean": reduced(torch.mean), "chosen": chosen,
         "where": lambda condition, a, b: torch.where(condition.bool(), tensor(a), tensor(b)),
