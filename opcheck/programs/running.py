@@ -46,7 +46,7 @@ class Running(NamedTuple):
     value: Array
     base: Any = 0.0
     absolute: Any = None
-    summands: int = 1
+    summands: Any = 1
     stored: int = 1
     unit: float = 0.0
 
@@ -57,7 +57,9 @@ class Running(NamedTuple):
 
     def exact(self, f: Format) -> Any:
         """Where the sum is taken without rounding, in any order."""
-        if not f.eta <= self.unit < np.inf:
+        if self.unit == np.inf:
+            return True
+        if self.unit < f.eta:
             return False
         return self.terms <= self.unit * f.exact_up_to
 
