@@ -4,6 +4,7 @@ At ties the first maximum takes the gradient, and abs'(0) = 0, as torch has it. 
 otherwise, the result may be that of either branch.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,6 @@ from opcheck.programs.rule import (
     applied,
     axes_of,
     broadcast_place,
-    count,
     fitted,
     number,
     reduced_places,
@@ -160,7 +160,8 @@ def _extreme(
     def mask(numbers: Any, axis: Any) -> Any:
         axes = axes_of(numbers.shape, axis)
         rest = [k for k in range(numbers.ndim) if k not in axes]
-        rows = numbers.transpose(*rest, *axes).reshape(*(numbers.shape[k] for k in rest), count(numbers.shape, axes))
+        row = math.prod(numbers.shape[k] for k in axes)
+        rows = numbers.transpose(*rest, *axes).reshape(*(numbers.shape[k] for k in rest), row)
         first = np.arange(rows.shape[-1]) == np.expand_dims(best(rows, axis=-1), -1)
         there = first.reshape([numbers.shape[k] for k in (*rest, *axes)])
         return there.transpose(np.argsort([*rest, *axes]))
