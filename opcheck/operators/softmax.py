@@ -11,6 +11,8 @@ from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Maybe, Whole
 from opcheck.operators.shared.roundoff import LogSoftmaxRounding, SoftmaxRounding
 from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.programs import kinks
+from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
 
 
@@ -154,6 +156,13 @@ class Softmax(AlongDim):
     def push(self, p: Params, t: Array, x: Array) -> Array:
         return self.pull(p, t, x)  # the Jacobian diag(y) - y y' is symmetric
 
+    def program(self, p: Params, *, input: Any) -> Any:
+        x = np.reshape(input, input.shape or (1,))
+        if not x.size:
+            return input
+        e = np.exp(x - kinks.detach(x.max(axis=p.dim, keepdims=True)))
+        return np.reshape(e / e.sum(axis=p.dim, keepdims=True), input.shape)
+
     mistakes = (
         Mistake(
             "maximum_not_subtracted",
@@ -231,6 +240,10 @@ class LogSoftmax(AlongDim):
 
     def push(self, p: Params, t: Array, x: Array) -> Array:
         return np.asarray(t - _sum(_softmax(x, p.dim) * t, p.dim))
+
+    def program(self, p: Params, *, input: Any) -> Any:
+        x = np.reshape(input, input.shape or (1,))
+        return np.reshape(x - log_sum_exp(x, p.dim), input.shape)
 
     mistakes = (
         Mistake(

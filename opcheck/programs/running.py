@@ -73,11 +73,11 @@ class Running(NamedTuple):
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
-        return self._replace(
-            value=function(self.value),
-            base=function(self.base) if np.ndim(self.base) else self.base,
-            absolute=None if self.absolute is None else function(self.absolute),
+        base, absolute = (
+            function(np.broadcast_to(each, self.value.shape)) if np.ndim(each) else each
+            for each in (self.base, self.absolute)
         )
+        return self._replace(value=function(self.value), base=base, absolute=absolute)
 
 
 def given(f: Format, value: Any, constant: bool = False) -> Running:

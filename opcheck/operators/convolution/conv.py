@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -206,6 +207,25 @@ class Conv(Op):
         """The padded images, with a batch dimension."""
         x = input if input.ndim == self.dims + 2 else input[None]
         return windows.pad(x, *self.margins(p, weight.shape[2:]), mode=p.padding_mode)
+
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def program(self, p: Params, *, input: Any, weight: Any, bias: Any = None) -> Any:
+        """The windows, gathered by their places, times the kernels: one product for each group."""
+        (features, channels, *kernel), lead = weight.shape, input.shape[: -self.dims - 1]
+        sizes, out = input.shape[-self.dims :], self.output_sizes(p, input, weight)
+        before, _ = self.margins(p, weight.shape[2:])
+        places = [windows.met(*each) for each in zip(out, kernel, p.stride, p.dilation, before, strict=True)]
+        mode = "replicate" if p.padding_mode == "zeros" else p.padding_mode
+        x = windows.gathered(input, [windows.source(at, n, mode) for at, n in zip(places, sizes, strict=True)])
+        if p.padding_mode == "zeros" and any(((at < 0) | (at >= n)).any() for at, n in zip(places, sizes, strict=True)):
+            inside = [(at >= 0) & (at < n) for at, n in zip(places, sizes, strict=True)]
+            x = np.where(reduce(np.logical_and, windows.along_axes(inside)), x, 0.0)
+        x = x.reshape(*lead, p.groups, channels, math.prod(out), math.prod(kernel)).swapaxes(-3, -2)
+        x = x.reshape(*x.shape[:-2], channels * math.prod(kernel))
+        y = weight.reshape(p.groups, features // p.groups, x.shape[-1]) @ x.swapaxes(-2, -1)
+        y = y.reshape(*lead, features, *out)
+        return y if bias is None else y + bias.reshape(-1, *[1] * self.dims)
 
     # --- torch and cases --------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from opcheck.operators.losses.binary import (
 from opcheck.operators.params import Params
 from opcheck.operators.shared.roundoff import BinaryCrossEntropyRounding
 from opcheck.operators.spec import Array, Case, Input, Mistake, Refused, Shape
+from opcheck.programs import kinks
 from opcheck.tracing import detach, log, maximum, named, with_slope
 
 LOWEST_LOG = -100.0
@@ -94,6 +95,13 @@ class BinaryCrossEntropy(BinaryLoss):
         """torch's."""
         by_input = (input - target) / np.maximum((1.0 - input) * input, SMALLEST_DIVISOR)
         return by_input, np.log1p(-input) - np.log(input)
+
+    def unweighted(self, input: Any, target: Any) -> Any:
+        x, t = kinks.detach(input), kinks.detach(target)
+        loss = -(t * np.maximum(np.log(x), LOWEST_LOG) + (1 - t) * np.maximum(np.log(1 - x), LOWEST_LOG))
+        by_input = (input - target) / np.maximum(input * (1 - input), SMALLEST_DIVISOR)
+        by_target = np.log(1 - input) - np.log(input)
+        return kinks.with_slope(kinks.with_slope(loss, input, by_input), target, by_target)
 
     # --- cases ------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ from opcheck.operators.params import Params
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import LogitsRounding
 from opcheck.operators.spec import Array, Case, Input, Mistake, Shape
+from opcheck.programs import elementwise as arrays
+from opcheck.programs import kinks
 from opcheck.tracing import detach, exp, log1p, minimum, named, sigmoid, with_slope
 
 
@@ -94,6 +96,17 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
         by_target = np.minimum(-input, 0.0) - rest - pos_weight * (np.minimum(input, 0.0) - rest)
         return (yes + 1.0 - target) * elementwise.sigmoid(input) - yes, by_target
 
+    def unweighted(self, input: Any, target: Any, pos_weight: Any = None) -> Any:
+        x, t = kinks.detach(input), kinks.detach(target)
+        if pos_weight is None:
+            loss = (1 - t) * x - _log_sigma_of(x)
+            by_input, by_target = arrays.sigmoid(input) - target, -input
+        else:
+            loss = (1 - t) * x - (pos_weight * t + 1 - t) * _log_sigma_of(x)
+            by_input = (pos_weight * target + 1 - target) * arrays.sigmoid(input) - pos_weight * target
+            by_target = _log_sigma_of(-input) - pos_weight * _log_sigma_of(input)
+        return kinks.with_slope(kinks.with_slope(loss, input, by_input), target, by_target)
+
     # --- cases ------------------------------------------------------------------------------------------------
 
     def sample(self, chooser: Chooser) -> Case:
@@ -146,6 +159,11 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
 def _log_sigma(x: Any) -> Any:
     """The definition's logarithm of σ(x), whose exponential cannot overflow."""
     return minimum(x, 0) - log1p(exp(-abs(x)))
+
+
+def _log_sigma_of(x: Any) -> Any:
+    """The same over arrays that record."""
+    return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
 def _variant(op: Any, p: Params, probability: Any, input: Array, target: Array, **weights: Array) -> Array:

@@ -121,6 +121,10 @@ class MSELoss(Loss):
             share = tangents["weight"].sum() / arrays["weight"].sum()
             return np.asarray(tangent - self.forward(p, **arrays) * share)
 
+    def losses_program(self, p: Params, *, input: Any, target: Any, weight: Any = None) -> Any:
+        squared = (input - target) ** 2
+        return squared if weight is None else weight * squared
+
     # --- cases ------------------------------------------------------------------------------------------------
 
     def sample(self, chooser: Chooser) -> Case:

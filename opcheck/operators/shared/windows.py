@@ -37,7 +37,7 @@ def pad(x: Array, before: Sequence[int], after: Sequence[int], value: float = 0.
         crop(padded, before, sizes)[...] = x
         return padded
     for axis, b, a in zip(range(-len(before), 0), before, after, strict=True):
-        x = np.take(x, _sources(x.shape[axis], b, a, mode), axis)
+        x = np.take(x, source(np.arange(-b, x.shape[axis] + a), x.shape[axis], mode), axis)
     return x
 
 
@@ -48,16 +48,15 @@ def pad_adjoint(x: Array, before: Sequence[int], sizes: Sequence[int], mode: str
     for axis, b, n in zip(range(-len(before), 0), before, sizes, strict=True):
         x = np.moveaxis(x, axis, -1)
         inner = x[..., b : b + n].copy()
-        for place, source in enumerate(_sources(n, b, x.shape[-1] - b - n, mode)):
+        for place, read in enumerate(source(np.arange(-b, x.shape[-1] - b), n, mode)):
             if not b <= place < b + n:
-                inner[..., source] += x[..., place]
+                inner[..., read] += x[..., place]
         x = np.moveaxis(inner, -1, axis)
     return x
 
 
-def _sources(n: int, before: int, after: int, mode: str) -> Array:
-    """Which of the places 0..n-1 each place of the padded dimension is read from."""
-    place = np.arange(-before, n + after)
+def source(place: Array, n: int, mode: str) -> Array:
+    """Which of the places 0..n-1 each place of a padded dimension, counted from the first of these, is read from."""
     if mode == "reflect":
         return np.asarray((n - 1) - abs((n - 1) - abs(place)))
     return place % n if mode == "circular" else place.clip(0, n - 1)
@@ -86,6 +85,25 @@ def windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape)
         ),
         writeable=False,
     )
+
+
+def met(out: int, kernel: int, stride: int, dilation: int, before: int) -> Array:
+    """The places along a dimension that each window meets, (out, kernel), counted from the first behind the padding."""
+    return np.asarray(np.arange(out)[:, None] * stride + np.arange(kernel) * dilation - before)
+
+
+def gathered(x: Any, places: Sequence[Array]) -> Any:
+    """The windows (... out... kernel...) of an array that may record; `places` (out, kernel) for each dimension."""
+    return x[(..., *along_axes(places))]
+
+
+def along_axes(tables: Sequence[Array]) -> list[Array]:
+    """Tables (out, kernel), one for each dimension, as arrays that broadcast to (out... kernel...)."""
+    dims = len(tables)
+    return [
+        table.reshape([table.shape[d // dims] if d % dims == k else 1 for d in range(2 * dims)])
+        for k, table in enumerate(tables)
+    ]
 
 
 def tap(x: Array, at: Shape, stride: Shape, dilation: Shape, out: Shape) -> Array:
@@ -130,5 +148,5 @@ def columns_adjoint(matrices: Array, x: Array, kernel: Shape, stride: Shape, dil
     taps = matrices.reshape(x.shape[1], *kernel, len(x), *out)
     for at in itertools.product(*map(range, kernel)):
         here: Places = (slice(None), *at)
-        met = tap(x, at, stride, dilation, out)
-        met += taps[here].swapaxes(0, 1)
+        there = tap(x, at, stride, dilation, out)
+        there += taps[here].swapaxes(0, 1)
