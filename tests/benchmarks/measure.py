@@ -4,6 +4,7 @@ Times are by the clock, as a user waits. A machine that is shared slows everybod
 two contenders within a round, the median over many rounds; the milliseconds beside it are the least that were seen.
 """
 
+import ctypes
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,18 +13,23 @@ Run = Callable[[], object]
 
 
 def taken(
-    contenders: Mapping[str, Run], rounds: int = 15, at_least: float = 0.01, at_most: float = 6.0
+    contenders: Mapping[str, Run],
+    rounds: int = 15,
+    at_least: float = 0.01,
+    at_most: float = 6.0,
+    before: Run | None = None,
 ) -> dict[str, list[float]]:
     """Seconds that a call of each contender took in each round, of as many calls as take `at_least` seconds.
 
-    A contender that has had `at_most` seconds takes part in no more rounds.
+    A contender that has had `at_most` seconds takes part in no more rounds. `before` runs before each call, off the
+    clock.
     """
-    calls = {name: _calls(run, at_least) for name, run in contenders.items()}
+    calls = {name: _calls(run, at_least, before) for name, run in contenders.items()}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
             if sum(times[name]) * calls[name] < at_most:
-                times[name].append(_seconds(run, calls[name]) / calls[name])
+                times[name].append(_seconds(run, calls[name], before) / calls[name])
     return times
 
 
@@ -32,13 +38,23 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=False))
 
 
-def _calls(run: Run, at_least: float) -> int:
+def give_memory_back() -> None:
+    """What this process has freed goes to the kernel: the next call works in fresh memory, as a process's first does."""
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def _calls(run: Run, at_least: float, before: Run | None) -> int:
     run()  # the first call pays for imports and caches
-    return max(1, round(at_least / max(_seconds(run, 1), 1e-9)))
+    return max(1, round(at_least / max(_seconds(run, 1, before), 1e-9)))
 
 
-def _seconds(run: Run, calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return time.perf_counter() - start
+def _seconds(run: Run, calls: int, before: Run | None) -> float:
+    spent = 0.0
+    for _ in range(1 if before is None else calls):
+        if before is not None:
+            before()
+        start = time.perf_counter()
+        for _ in range(calls if before is None else 1):
+            run()
+        spent += time.perf_counter() - start
+    return spent
