@@ -15,7 +15,7 @@ from opcheck.spec import Array, Shape
 
 Places = tuple[Any, ...]  # an index of slices
 
-BLOCK = 2**18  # numbers gathered at a time, 2 MiB: about what a core caches, and no large input blows up memory
+BLOCK = 2**17  # numbers gathered at a time, 1 MiB: what a core caches, and no large input blows up memory
 FEWEST = 256  # windows gathered at a time: each time the whole weight is read
 
 

@@ -1,10 +1,12 @@
 """Times side by side: every contender runs in every round, so that a noisy machine disturbs all of them alike.
 
-Times are by the clock, as a user waits. A machine that is shared slows everybody, so that what is said is the ratio of
-two contenders within a round, the median over many rounds; the milliseconds beside it are the least that were seen.
+Times are by the clock, as a user waits. On a machine that others use as well a call is interrupted now and then, so that
+a round takes the least of several calls; what is said is the ratio of two contenders within a round, the median over many
+rounds. The milliseconds beside it are the least that were seen.
 """
 
 import ctypes
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +21,7 @@ def taken(
     at_most: float = 6.0,
     before: Run | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds that a call of each contender took in each round, of as many calls as take `at_least` seconds.
+    """Seconds that a call of each contender took in each round: the least of as many calls as take `at_least` seconds.
 
     A contender that has had `at_most` seconds takes part in no more rounds. `before` runs before each call, off the
     clock.
@@ -29,7 +31,7 @@ def taken(
     for _ in range(rounds):
         for name, run in contenders.items():
             if sum(times[name]) * calls[name] < at_most:
-                times[name].append(_seconds(run, calls[name], before) / calls[name])
+                times[name].append(_least(run, calls[name], before))
     return times
 
 
@@ -45,16 +47,15 @@ def give_memory_back() -> None:
 
 def _calls(run: Run, at_least: float, before: Run | None) -> int:
     run()  # the first call pays for imports and caches
-    return max(1, round(at_least / max(_seconds(run, 1, before), 1e-9)))
+    return max(1, round(at_least / max(_least(run, 1, before), 1e-9)))
 
 
-def _seconds(run: Run, calls: int, before: Run | None) -> float:
-    spent = 0.0
-    for _ in range(1 if before is None else calls):
+def _least(run: Run, calls: int, before: Run | None) -> float:
+    found = math.inf
+    for _ in range(calls):
         if before is not None:
             before()
         start = time.perf_counter()
-        for _ in range(calls if before is None else 1):
-            run()
-        spent += time.perf_counter() - start
-    return spent
+        run()
+        found = min(found, time.perf_counter() - start)
+    return found

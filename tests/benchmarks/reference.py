@@ -113,7 +113,7 @@ def _ratio(times: dict[str, list[float]], peer: str, limit: float = math.inf) ->
     if peer not in times:
         return ""
     found = ratio(times["opcheck"], times[peer])
-    return f"{found:.2f}" + (" !" if found > limit else "")
+    return f"{found:.2g}" + (" !" if found > limit else "")
 
 
 def small_calls(names: list[str]) -> Table:
