@@ -127,8 +127,8 @@ def test_explaining_an_operator_with_exp_log_or_a_root_needs_mpmath_at_most(oper
 # may import some of them. (tests/benchmarks/startup.py has the time.)
 SLOW = {
     "bz2", "dataclasses", "jinja2", "json", "lzma", "pygments", "rich", "shutil",
-    "opcheck.explanation.gradient", "opcheck.explanation.motion", "opcheck.explanation.observed", "opcheck.verification",
-    "opcheck.grading", "opcheck.learning.lesson", "opcheck.render.html", "opcheck.render.json", "opcheck.render.tex",
+    "opcheck.explanation.gradient", "opcheck.explanation.motion", "opcheck.explanation.observed",
+    "opcheck.verification", "opcheck.grading", "opcheck.learning.lesson", "opcheck.render.html", "opcheck.render.json", "opcheck.render.tex",
 }  # fmt: skip
 
 
@@ -145,7 +145,9 @@ def test_help_imports_no_numpy_and_no_operator():
 
 def test_a_command_ends_without_a_last_search_for_garbage():
     script = "import atexit, gc, opcheck.app; atexit.register(lambda: print(gc.get_freeze_count())); opcheck.app.main()"
-    done = subprocess.run([sys.executable, "-c", script, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert int(done.stdout.split()[-1]) > 10_000
 
 

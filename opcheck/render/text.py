@@ -37,7 +37,10 @@ class Options(NamedTuple):
         return kind(Style(self.precision, self.fractions))
 
 
-def render(step: Step, options: Options = Options()) -> str:
+DEFAULT_OPTIONS = Options()
+
+
+def render(step: Step, options: Options = DEFAULT_OPTIONS) -> str:
     """The whole document as text."""
     page = _Page(options)
     lines = [*page.heading(step.title), *page.blocks(step.blocks)]

@@ -1,8 +1,8 @@
 """Times side by side: every contender runs in every round, so that a noisy machine disturbs all of them alike.
 
-Times are by the clock, as a user waits. On a machine that others use as well a call is interrupted now and then, so that
-a round takes the least of several calls; what is said is the ratio of two contenders within a round, the median over many
-rounds. The milliseconds beside it are the least that were seen.
+Times are by the clock, as a user waits. On a machine that others use as well a call is interrupted now and then, so
+that a round takes the least of several calls; what is said is the ratio of two contenders within a round, the median
+over many rounds. The milliseconds beside it are the least that were seen.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def give_memory_back() -> None:
-    """What this process has freed goes to the kernel: the next call works in fresh memory, as a process's first does."""
+    """What this process has freed goes to the kernel: the next call works in fresh memory, as the first one does."""
     ctypes.CDLL(None).malloc_trim(0)
 
 

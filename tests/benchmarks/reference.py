@@ -1,10 +1,11 @@
 """The fast references against torch: python -m tests.benchmarks.reference [OPERATOR ...]
 
-float64, one thread, by the clock; all contenders take turns, a ratio is the median over these rounds, and milliseconds are
-the least. "fresh": the same where before each call all free memory has gone back to the kernel, so that the call pays for
-every page that it touches, as the first call of a process does. The reference is called as a user calls it, checks included; so its VJP starts from the inputs, and is compared with torch's forward and backward
-pass together, its JVP with torch's forward mode, and the forward pass also with onnx's ReferenceEvaluator. A step of
-torch's optimisers is taken on copies of parameters and state, since ours leaves its arguments as they are.
+float64, one thread, by the clock; all contenders take turns, a ratio is the median over these rounds, and milliseconds
+are the least. "fresh": the same where before each call all free memory has gone back to the kernel, so that the call
+pays for every page that it touches, as the first call of a process does. The reference is called as a user calls it,
+checks included; so its VJP starts from the inputs, and is compared with torch's forward and backward pass together, its
+JVP with torch's forward mode, and the forward pass also with onnx's ReferenceEvaluator. A step of torch's optimisers is
+taken on copies of parameters and state, since ours leaves its arguments as they are.
 
 Small calls are all overhead: the second table says how much of a call is spent around the operator's own arithmetic.
 """
@@ -91,7 +92,18 @@ KINDS = {"forward": forward, "vjp": vjp, "jvp": jvp}
 def against_torch(names: list[str]) -> Table:
     """Milliseconds, and the ratio to torch's; a ratio that is over its limit is marked."""
     table = Table("", title=f"reference, float64, 1 thread, torch {torch.__version__}, numpy {np.__version__}")
-    for column in ("forward ms", "/ torch", "fresh", "/ onnx", "VJP ms", "/ torch", "fresh", "JVP ms", "/ torch", "fresh"):
+    for column in (
+        "forward ms",
+        "/ torch",
+        "fresh",
+        "/ onnx",
+        "VJP ms",
+        "/ torch",
+        "fresh",
+        "JVP ms",
+        "/ torch",
+        "fresh",
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for make in LARGE:
         work = make()
