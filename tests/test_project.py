@@ -126,9 +126,9 @@ def test_explaining_an_operator_with_exp_log_or_a_root_needs_mpmath_at_most(oper
 # What a worked calculation does without, each a hundredth or more of the time that a user waits for it; numpy and click
 # may import some of them. (tests/benchmarks/startup.py has the time.)
 SLOW = {
-    "bz2", "dataclasses", "jinja2", "json", "lzma", "pygments", "rich", "shutil",
-    "opcheck.explanation.gradient", "opcheck.explanation.motion", "opcheck.explanation.observed",
-    "opcheck.verification", "opcheck.grading", "opcheck.learning.lesson", "opcheck.render.html", "opcheck.render.json", "opcheck.render.tex",
+    "bz2", "dataclasses", "jinja2", "json", "lzma", "pygments", "rich", "shutil", "opcheck.explanation.gradient",
+    "opcheck.explanation.motion", "opcheck.explanation.observed", "opcheck.grading", "opcheck.learning.lesson",
+    "opcheck.render.html", "opcheck.render.json", "opcheck.render.tex", "opcheck.verification",
 }  # fmt: skip
 
 
