@@ -82,15 +82,20 @@ def test_pre_commit_uses_the_pinned_versions():
 HEAVY = {"hypothesis", "jax", "mpmath", "onnx", "onnxruntime", "pytest", "scipy", "sympy", "torch"}
 
 
-def heavy_imports(*arguments: str) -> set[str]:
-    """The heavy packages that `python ARGUMENTS` imports, by Python's own account of it."""
+def imports(*arguments: str) -> set[str]:
+    """The modules that `python ARGUMENTS` imports, by Python's own account of it."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, re.sub(r"^import time:.*\n", "", done.stderr, flags=re.MULTILINE)
     names = re.findall(r"^import time: +\d+ \| +\d+ \| *([\w.]+)$", done.stderr, re.MULTILINE)
     assert "site" in names, "the table of imports was not understood"
-    return {name.partition(".")[0] for name in names} & HEAVY
+    return set(names)
+
+
+def heavy_imports(*arguments: str) -> set[str]:
+    """The heavy packages among them."""
+    return {name.partition(".")[0] for name in imports(*arguments)} & HEAVY
 
 
 def test_import_opcheck_is_light():
@@ -117,6 +122,34 @@ def test_what_only_lists_is_light(words):
 @pytest.mark.parametrize("operator", ["softmax", "cross_entropy", "adam"])
 def test_explaining_an_operator_with_exp_log_or_a_root_needs_mpmath_at_most(operator):
     assert heavy_imports("cli.py", "explain", operator) <= {"mpmath"}
+
+
+# What a worked calculation does without, each a hundredth or more of the time that a user waits for it; numpy and click
+# may import some of them. (tests/benchmarks/startup.py has the time.)
+SLOW = {
+    "bz2", "dataclasses", "jinja2", "json", "lzma", "pygments", "rich", "shutil", "opcheck.explanation.gradient",
+    "opcheck.explanation.motion", "opcheck.explanation.observed", "opcheck.grading", "opcheck.learning.lesson",
+    "opcheck.render.html", "opcheck.render.json", "opcheck.render.tex", "opcheck.verification",
+}  # fmt: skip
+
+
+def test_a_worked_calculation_imports_nothing_that_it_does_not_need():
+    needed = imports("-c", "import numpy, click")
+    assert imports("cli.py", "explain", "conv2d", "--input", "4x4") & SLOW <= needed
+    assert imports("cli.py", "explain", "linear", "--grad") & SLOW <= needed | {"opcheck.explanation.gradient"}
+
+
+def test_help_imports_no_numpy_and_no_operator():
+    found = imports("cli.py", "--help")
+    assert "click" in found and not {"numpy", "opcheck.operators.spec", "opcheck.operators.catalog"} & found
+
+
+def test_a_command_ends_without_a_last_search_for_garbage():
+    script = "import atexit, gc, opcheck.app; atexit.register(lambda: print(gc.get_freeze_count())); opcheck.app.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout.split()[-1]) > 10_000
 
 
 def test_a_heavy_import_would_be_seen():

@@ -4,6 +4,7 @@ Exit codes: 0 all agree; 1 something differs; 2 wrong usage or bad input; 3 coul
 """
 
 import errno
+import gc
 import importlib
 import importlib.util
 import os
@@ -28,6 +29,7 @@ COMMANDS = {
     "doctor": "what this machine can do",
 }
 COMPLETION = "_OPCHECK_COMPLETE"  # a shell that completes our command line sets it
+GARBAGE = 10_000  # objects that may pile up before a search: an import makes as many, and hardly any is garbage
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no bug of ours
 
 
@@ -66,7 +68,10 @@ def main() -> None:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(cli, {}, "opcheck", COMPLETION, instruction))
-    sys.exit(run())
+    gc.set_threshold(GARBAGE)
+    code = run()
+    gc.freeze()  # the process ends: no last search for garbage
+    sys.exit(code)
 
 
 class Unread:

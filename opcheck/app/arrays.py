@@ -1,6 +1,5 @@
 """Arrays on the command line: a shape (4x4), a literal ([[1,2],[3,4]]), a file (@x.npy) or a filling (ones:4x4)."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -66,6 +65,8 @@ def fill(filling: str, size: Shape, seed: int) -> Array | None:
 
 def numbers(name: str, text: str) -> Array:
     """A JSON list of numbers, with nan, inf and -inf allowed; raises Refused where it is ragged or broken."""
+    import json
+
     spelled = re.sub(r"(?i)\bnan\b", "NaN", re.sub(r"(?i)\binf(inity)?\b", "Infinity", text))
     try:
         value: Any = json.loads(spelled)
@@ -80,6 +81,8 @@ def numbers(name: str, text: str) -> Array:
 
 def rectangular(name: str, value: Any) -> Array:
     """Nested lists as an array; raises Refused with the first place whose length differs."""
+    import json
+
     lengths: dict[int, tuple[int, str]] = {}
     waiting: list[tuple[Any, tuple[int, ...]]] = [(value, ())]
     while waiting:
@@ -109,6 +112,8 @@ def _length(size: int) -> str:
 
 def load(name: str, path: Path) -> Array:
     """An array from a .npy, .csv or .json file; raises Refused where it is missing, broken or not numeric."""
+    import json
+
     if path.is_dir():
         raise Refused(say("--{name}: {path} is a directory", name=name, path=path), fix=say("give a file in it"))
     if not path.is_file():

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +68,15 @@ def page_width(width: int | None) -> int:
         return width
     if os.environ.get("COLUMNS", "").isdigit():
         return max(20, int(os.environ["COLUMNS"]))
-    return max(20, shutil.get_terminal_size((80, 24)).columns) if sys.stdout.isatty() else 80
+    return max(20, _terminal_width()) if sys.stdout.isatty() else 80
+
+
+def _terminal_width() -> int:
+    """As shutil says it, which imports four ways of compressing files first."""
+    try:
+        return os.get_terminal_size().columns or 80
+    except OSError:
+        return 80
 
 
 def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:

@@ -1,7 +1,6 @@
 """A case with what is shown of it: hidden leading dimensions, names, and the definition recorded on a tape."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -30,17 +29,16 @@ class Pages(Tape):
         return super()._append(node)
 
 
-@dataclass
 class Calculation:
-    """One call of an operator, ready to be recorded."""
+    """One call of an operator, ready to be recorded.
 
-    op: Op
-    case: Case
-    hidden: Mapping[str, int] = field(default_factory=dict)  # by symbol: leading dimensions that the user did not write
+    `hidden` says for a symbol how many leading dimensions the user did not write.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, op: Op, case: Case, hidden: Mapping[str, int] | None = None) -> None:
+        self.op, self.case, self.hidden = op, case, hidden or {}
         self.p: Params
-        self.p, self.shapes = self.op.checked(self.case)
+        self.p, self.shapes = op.checked(case)
 
     def views(self, tape: Tape) -> dict[str, Any]:
         """The arrays as labelled leaves; whole-number arrays (classes) are not traced."""

@@ -6,7 +6,6 @@ from typing import Any
 from opcheck import specs
 from opcheck.explanation import worked
 from opcheck.explanation.calculation import Calculation, default_array, lifted
-from opcheck.explanation.gradient import gradient_steps
 from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
@@ -108,6 +107,8 @@ def explain(
     head = worked.heading(calculation)
     given_upstream = None if upstream is None else as_array(upstream, "upstream") * 1.0
     if grad:
+        from opcheck.explanation.gradient import gradient_steps
+
         blocks = gradient_steps(calculation, given_upstream, cell, all)
     else:
         blocks = worked.forward_steps(calculation, place, all, decimal=True)

@@ -122,8 +122,11 @@ def _softmax(x: Array, dim: int | None, shift: bool = True) -> Array:
 
 def _log_softmax(x: Array, dim: int) -> Array:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        y = np.asarray(x - _largest(x, dim))
-        y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
+        largest = _largest(x, dim)
+        y = np.asarray(x - largest)
+        sums = np.exp(y, out=y).sum(axis=dim, keepdims=True)
+        np.subtract(x, largest, out=y)  # once more, rather than in memory of its own
+        y -= np.log(sums)
         return y
 
 

@@ -7,7 +7,6 @@ explanation, gradients, bounds, verification, grading, practice) is generic code
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,8 +58,7 @@ class Mistake(NamedTuple):
     vjp: Callable[..., dict[str, Array]] | None = None
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """One call of an operator: arrays by argument name (those given) and parameters as a caller writes them."""
 
     op: str

@@ -19,9 +19,7 @@ Leaf = Callable[[Shape], Any]  # one element of an input
 class Reading:
     """How the rule of a node reads elements of its arguments."""
 
-    def __init__(
-        self, read: Callable[[int, Shape], Any], whole: Callable[[int], Any], facts: dict[str, Any]
-    ) -> None:
+    def __init__(self, read: Callable[[int, Shape], Any], whole: Callable[[int], Any], facts: dict[str, Any]) -> None:
         self.read, self.whole, self.facts, self.made = read, whole, facts, dict[Hashable, Any]()
 
     def __call__(self, argument: int, at: Shape) -> Any:

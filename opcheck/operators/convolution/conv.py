@@ -159,10 +159,13 @@ class Conv(Op):
     def forward(self, p: Params, *, input: Array, weight: Array, bias: Array | None = None) -> Array:
         """One matrix product a group: the kernels are the rows, the windows are the columns."""
         x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
-        y = np.empty((len(x), len(weight), *self.output_sizes(p, input, weight)))
+        y, scratch = np.empty((len(x), len(weight), *self.output_sizes(p, input, weight))), windows.Scratch()
         for here, there, out in windows.blocks(x, *window, y.shape[2:]):
-            columns = windows.columns(x[here], *window, out, p.groups)
-            y[there] = (w @ columns).reshape(len(weight), -1, *out).swapaxes(0, 1)
+            columns, part = windows.columns(x[here], *window, out, p.groups, scratch), y[there]
+            if len(part) == 1:  # in place; the rows of several images do not stand behind each other
+                np.matmul(w, columns, out=part.reshape(*w.shape[:2], -1))
+            else:
+                part[...] = (w @ columns).reshape(len(weight), -1, *out).swapaxes(0, 1)
         if bias is not None:
             y += bias.reshape(-1, *[1] * self.dims)
         return y.reshape(*input.shape[: -self.dims - 1], *y.shape[1:])
@@ -173,12 +176,13 @@ class Conv(Op):
         """The same product transposed: by the columns for the weight, by the rows for the input."""
         x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
         dy = cotangent.reshape(len(x), *cotangent.shape[-self.dims - 1 :])
-        dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+        dx, dw, product, scratch = np.zeros(x.shape), np.zeros(w.shape), np.empty(w.shape), windows.Scratch()
         for here, there, out in windows.blocks(x, *window, dy.shape[2:]):
-            columns = windows.columns(x[here], *window, out, p.groups)
+            columns = windows.columns(x[here], *window, out, p.groups, scratch)
             g = dy[there].swapaxes(0, 1).reshape(p.groups, w.shape[1], -1)
-            dw += g @ columns.swapaxes(1, 2)
-            windows.columns_adjoint(w.swapaxes(1, 2) @ g, dx[here], *window, out)
+            dw += np.matmul(g, columns.swapaxes(1, 2), out=product)
+            by_column = np.matmul(w.swapaxes(1, 2), g, out=scratch.array(*columns.shape))
+            windows.columns_adjoint(by_column, dx[here], *window, out)
         before, _ = self.margins(p, weight.shape[2:])
         dx = windows.pad_adjoint(dx, before, input.shape[-self.dims :], p.padding_mode)
         gradients = {"input": dx.reshape(input.shape), "weight": dw.reshape(weight.shape)}

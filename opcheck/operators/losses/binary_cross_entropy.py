@@ -87,8 +87,11 @@ class BinaryCrossEntropy(BinaryLoss):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
-        yes, no = np.maximum(np.log(input), LOWEST_LOG), np.maximum(np.log1p(-input), LOWEST_LOG)
-        losses = (target - 1.0) * no - target * yes
+        yes, no, losses = np.asarray(np.log(input)), np.asarray(np.negative(input)), np.asarray(target - 1.0)
+        np.maximum(yes, LOWEST_LOG, out=yes)
+        np.maximum(np.log1p(no, out=no), LOWEST_LOG, out=no)
+        losses *= no  # (t - 1)·no - t·yes, in place
+        losses -= np.multiply(target, yes, out=yes)
         return np.asarray(losses if weight is None else losses * weight)
 
     def slopes(self, input: Array, target: Array) -> tuple[Array, Array]:

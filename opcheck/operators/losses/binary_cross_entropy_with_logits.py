@@ -83,10 +83,14 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
     def losses(
         self, p: Params, *, input: Array, target: Array, weight: Array | None = None, pos_weight: Array | None = None
     ) -> Array:
-        log_sigma = np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
+        log_sigma, rest = np.asarray(np.minimum(input, 0.0)), np.asarray(np.abs(input))
+        np.exp(np.negative(rest, out=rest), out=rest)
+        log_sigma -= np.log1p(rest, out=rest)
         if pos_weight is not None:
             log_sigma = log_sigma * (1.0 + (pos_weight - 1.0) * target)
-        losses = (1.0 - target) * input - log_sigma
+        losses = np.subtract(1.0, target, out=rest)  # in memory that is used already
+        losses *= input
+        losses -= log_sigma
         return np.asarray(losses if weight is None else losses * weight)
 
     def slopes(self, input: Array, target: Array, pos_weight: Array | None = None) -> tuple[Array, Array]:

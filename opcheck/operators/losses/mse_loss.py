@@ -89,8 +89,11 @@ class MSELoss(Loss):
     def losses_vjp(
         self, p: Params, cotangent: Any, *, input: Array, target: Array, weight: Array | None = None
     ) -> dict[str, Array]:
-        difference = input - target
-        slope = 2.0 * cotangent * difference if weight is None else 2.0 * cotangent * weight * difference
+        difference = np.asarray(input - target)
+        if weight is None:
+            slope = np.multiply(2.0 * cotangent, difference, out=difference)
+        else:
+            slope = 2.0 * cotangent * weight * difference
         gradients = {"input": summed_to(slope, input.shape), "target": summed_to(-slope, target.shape)}
         if weight is not None:
             by_weight = summed_to(cotangent * difference**2, weight.shape)

@@ -15,7 +15,7 @@ from opcheck.operators.spec import Array, Shape
 
 Places = tuple[Any, ...]  # an index of slices
 
-BLOCK = 2**18  # numbers gathered at a time, 2 MiB: about what a core caches, and no large input blows up memory
+BLOCK = 2**17  # numbers gathered at a time, 1 MiB: what a core caches, and no large input blows up memory
 FEWEST = 256  # windows gathered at a time: each time the whole weight is read
 
 
@@ -33,7 +33,8 @@ def pad(x: Array, before: Sequence[int], after: Sequence[int], value: float = 0.
         return x
     if mode == "zeros":
         lead, sizes = x.shape[: -len(before)], x.shape[-len(before) :]
-        padded = np.full((*lead, *(b + n + a for b, n, a in zip(before, sizes, after, strict=True))), value)
+        shape = (*lead, *(b + n + a for b, n, a in zip(before, sizes, after, strict=True)))
+        padded = np.full(shape, value) if value else np.zeros(shape)  # the kernel has zeros ready
         crop(padded, before, sizes)[...] = x
         return padded
     for axis, b, a in zip(range(-len(before), 0), before, after, strict=True):
@@ -135,11 +136,33 @@ def blocks(
         yield (image, slice(None), read), (image, slice(None), slice(first, last + 1)), (last + 1 - first, *out[1:])
 
 
-def columns(x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape, groups: int = 1) -> Array:
+class Scratch:
+    """Memory that the blocks of one call use one after the other: touching a fresh page costs more than the arithmetic
+    on it, and used pages are in the cache."""
+
+    def __init__(self) -> None:
+        self._numbers = np.empty(0)
+
+    def array(self, *shape: int) -> Array:
+        """An array of any numbers; it ends the use of the one before."""
+        size = math.prod(shape)
+        if size > self._numbers.size:
+            self._numbers = np.empty(size)
+        return self._numbers[:size].reshape(shape)
+
+
+def columns(
+    x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape, groups: int = 1, scratch: Scratch | None = None
+) -> Array:
     """The windows of images `x` (N, C, ...) as columns: (groups, C / groups * kernel places, N * out places)."""
     dims = len(kernel)
     view = windows(x, kernel, stride, dilation, out)  # (N, C, out..., kernel...)
     view = view.transpose(1, *range(2 + dims, 2 + 2 * dims), 0, *range(2, 2 + dims))
+    gathers = len(x) * math.prod(kernel) > 1  # else the image itself is the matrix
+    if scratch is not None and gathers:
+        gathered = scratch.array(*view.shape)
+        gathered[...] = view
+        view = gathered
     return view.reshape(groups, x.shape[1] // groups * math.prod(kernel), len(x) * math.prod(out))
 
 
