@@ -13,7 +13,6 @@ from opcheck.errors import RefusedType
 from opcheck.language import say
 from opcheck.operators import catalog
 from opcheck.operators.spec import Op
-from opcheck.specs.function import Function
 
 Spec = str | Op | Callable[..., Any]
 
@@ -51,6 +50,8 @@ def made(found: Any, name: str = "") -> Op:
 
         return captured(found, name)
     if callable(found):
+        from opcheck.specs.function import Function
+
         return Function(found, name)
     raise RefusedType(
         say("a spec is an operator's name, FILE.py:NAME, or a Python function over arrays"), got=type(found).__name__
@@ -68,4 +69,4 @@ def _kept(op: Op) -> Op:
     return op
 
 
-__all__ = ["Function", "Spec", "get", "title"]
+__all__ = ["Spec", "get", "title"]
