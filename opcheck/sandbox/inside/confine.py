@@ -1,7 +1,8 @@
 """The first program inside the sandbox: gives up what the process could do, for good, and then becomes the worker.
 
 Run as a file with one argument, the descriptor of a file that holds a JSON object:
-{"limits": {"RLIMIT_AS": bytes, ...}, "parent": pid or 0, "unprivileged": true, "filter": true,
+{"group": null or a descriptor, "limits": {"RLIMIT_AS": bytes, ...}, "files": how many in /tmp or 0,
+"user": number or 0, "parent": pid or 0, "unprivileged": true, "filter": true,
 "landlock": null or {"read": [...], "list": [...], "write": [...]}, "path": [folders for sys.path],
 "worker": {worker.main's arguments}}.
 Where a step is not possible, it ends with exit status 70 and says why on stderr. Trusted code has the steps left out.
@@ -27,6 +28,7 @@ CANNOT = 70
 
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SIGKILL = 9
+_MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 2, 4, 32
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # the same on every architecture
 _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 1, 1 << 2, 1 << 3
 _LANDLOCK_ACCESS = {"read": _READ_FILE | _READ_FOLDER, "list": _READ_FOLDER, "write": _READ_FILE | _WRITE_FILE}
@@ -49,6 +51,26 @@ def limit(limits: dict[str, int]) -> None:
         # At the soft limit of processor time comes a signal that tells why, at the hard one the end.
         soft = value - 1 if name == "RLIMIT_CPU" else value
         resource.setrlimit(number, (soft, value))
+
+
+def enter(group: int) -> None:
+    """Become a member of the control group whose file of members is open here."""
+    os.write(group, b"0")
+    os.close(group)
+
+
+def few_files(most: int) -> None:
+    """Let the file system of /tmp hold `most` files: its size does not count empty ones."""
+    flags = _MS_REMOUNT | _MS_NOSUID | _MS_NODEV
+    _check(_libc.mount(None, b"/tmp", None, flags, f"nr_inodes={most}".encode()), "a limit of the files in /tmp")
+    os.chmod("/tmp", 0o1777)  # for whomever we become
+
+
+def become(user: int) -> None:
+    """Be a user, and a group, of this number only."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
 
 
 def die_with(parent: int) -> None:
@@ -102,8 +124,14 @@ def _check(result: int, what: str) -> int:
 
 def main(policy: dict[str, Any]) -> None:
     try:
+        if policy["group"] is not None:
+            enter(policy["group"])
         limit(policy["limits"])
-        if policy["parent"]:
+        if policy["files"]:
+            few_files(policy["files"])
+        if policy["user"]:
+            become(policy["user"])
+        if policy["parent"]:  # not before: a process that becomes another user forgets it
             die_with(policy["parent"])
         if policy["unprivileged"]:
             drop_privileges()
