@@ -222,6 +222,9 @@ def _bubblewrap(code: File | Source | Module, limits: Limits, user: int, hidden:
     if not _is_setuid():  # `confine` gives it up when it has limited the files in /tmp
         command += ["--cap-add", "CAP_SYS_ADMIN"]
     command += ["--size", str(limits.disk), "--tmpfs", "/tmp"]  # first: the interpreter itself may live beneath it
+    places = [*map(Path, (*_readable(), *_PROCESSOR, *_DEVICES)), Path("/submission/file")]
+    for folder in sorted({parent for path in places for parent in path.parents}):
+        command += ["--dir", str(folder)]  # bubblewrap's own way of making it would close it to other users
     for path in (*_readable(), *_PROCESSOR):
         if Path(path).is_symlink():  # /lib64 -> usr/lib64
             command += ["--symlink", str(Path(path).readlink()), path]
