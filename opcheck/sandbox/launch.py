@@ -180,7 +180,7 @@ def _plan(
     policy: dict[str, object] = {
         "group": allotted.entry if allotted is not None else None,
         "limits": _rlimits(limits, allotted),
-        "files": limits.files if bubblewrap and not _is_setuid() else 0,
+        "files": [limits.files, Path("/tmp").stat().st_dev] if bubblewrap and not _is_setuid() else None,
         "user": user,
         "parent": 0 if bubblewrap or sys.platform != "linux" else os.getpid(),  # bubblewrap sees to it itself
         "unprivileged": isolation in CONFINED,

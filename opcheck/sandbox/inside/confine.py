@@ -1,7 +1,8 @@
 """The first program inside the sandbox: gives up what the process could do, for good, and then becomes the worker.
 
 Run as a file with one argument, the descriptor of a file that holds a JSON object:
-{"group": null or a descriptor, "limits": {"RLIMIT_AS": bytes, ...}, "files": how many in /tmp or 0,
+{"group": null or a descriptor, "limits": {"RLIMIT_AS": bytes, ...}, "files": null or
+[how many in /tmp, the device that /tmp is outside],
 "user": number or 0, "parent": pid or 0, "unprivileged": true, "filter": true,
 "landlock": null or {"read": [...], "list": [...], "write": [...]}, "path": [folders for sys.path],
 "worker": {worker.main's arguments}}.
@@ -59,8 +60,13 @@ def enter(group: int) -> None:
     os.close(group)
 
 
-def few_files(most: int) -> None:
-    """Let the file system of /tmp hold `most` files: its size does not count empty ones."""
+def few_files(most: int, outside: int) -> None:
+    """Let the file system of /tmp hold `most` files: its size does not count empty ones.
+
+    Not where it is the one outside: whatever started us made no /tmp for us, and the host's is left alone.
+    """
+    if os.stat("/tmp").st_dev == outside:
+        return
     flags = _MS_REMOUNT | _MS_NOSUID | _MS_NODEV
     _check(_libc.mount(None, b"/tmp", None, flags, f"nr_inodes={most}".encode()), "a limit of the files in /tmp")
     os.chmod("/tmp", 0o1777)  # for whomever we become
@@ -127,8 +133,8 @@ def main(policy: dict[str, Any]) -> None:
         if policy["group"] is not None:
             enter(policy["group"])
         limit(policy["limits"])
-        if policy["files"]:
-            few_files(policy["files"])
+        if policy["files"] is not None:
+            few_files(*policy["files"])
         if policy["user"]:
             become(policy["user"])
         if policy["parent"]:  # not before: a process that becomes another user forgets it
