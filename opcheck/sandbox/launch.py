@@ -146,10 +146,15 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
 
 def _tasks(code: File | Source | Module, isolation: Isolation, limits: Limits) -> tasks.Tasks:
     files = [(code.root or code.path).resolve()] if isinstance(code, File) else []
-    return tasks.allotted(limits.tasks, isolation in CONFINED, isolation is Isolation.BUBBLEWRAP, files, readers())
+    return tasks.allotted(limits.tasks, isolation in CONFINED, isolation is Isolation.BUBBLEWRAP, files, _readers())
 
 
-def readers() -> tuple[str, ...]:
+def counting(isolation: Isolation) -> tasks.Way:
+    """Who counts the threads of a worker under this isolation, where everybody may read the submission."""
+    return tasks.way(True, isolation is Isolation.BUBBLEWRAP, tasks.can_switch(_readers()))
+
+
+def _readers() -> tuple[str, ...]:
     """What a worker reads first of all, whoever it is."""
     return str(INSIDE / "confine.py"), os.__file__, np.__file__
 

@@ -21,7 +21,6 @@ from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _LIMITING = ("memory.max", "memory.high", "memory.swap.max", "cpu.max")
-_ABANDONED = 3600.0  # seconds after which an empty group is one whose grader was killed
 _USERS = range(61184, 65520)  # where systemd, too, takes users for a while
 _SETGID, _SETUID = 1 << 6, 1 << 7  # the capabilities, as bits
 _MANY = 5_000  # files of one submission
@@ -88,25 +87,28 @@ def allotted(most: int, isolated: bool, namespace: bool, files: Sequence[Path], 
     # Where no namespace hides the rest of the machine, a user of its own cannot even ask about other people's files.
     switch = isolated and not (namespace and parent) and can_switch(tuple(readers)) and _open_to_all(files, namespace)
     user = _unused_user() if switch else 0
-    if parent is not None:
-        group = parent / f"opcheck-{os.getpid()}-{next(_numbers)}"
-        group.mkdir()
-        (group / "pids.max").write_text(str(most))
-        return Tasks(most, Way.GROUP, user, group, os.open(group / "cgroup.procs", os.O_WRONLY))
-    counted = bool(user) or (isolated and namespace and has_own_namespace())
-    return Tasks(most, Way.USER if counted else Way.WATCH, user)
+    if parent is None:
+        return Tasks(most, way(isolated, namespace, switch), user)
+    group = parent / _name(next(_numbers))
+    group.mkdir()
+    (group / "pids.max").write_text(str(most))
+    return Tasks(most, Way.GROUP, user, group, os.open(group / "cgroup.procs", os.O_WRONLY))
+
+
+def way(isolated: bool, namespace: bool, switched: bool) -> Way:
+    """Who counts the tasks of a worker, `switched` if it becomes a user of its own."""
+    if group_parent() is not None:
+        return Way.GROUP
+    return Way.USER if switched or (isolated and namespace and has_own_namespace()) else Way.WATCH
 
 
 @functools.cache
 def group_parent() -> Path | None:
     """The control group in which we may make groups that limit their tasks, found out by making one."""
     for parent in _candidates(Path("/proc/self/cgroup"), _CGROUPS):
-        trial = parent / f"opcheck-{os.getpid()}-trial"
+        trial = parent / _name("trial")
         try:
-            for abandoned in parent.glob("opcheck-*"):
-                if time.time() - abandoned.stat().st_mtime > _ABANDONED:
-                    with suppress(OSError):  # it has tasks
-                        abandoned.rmdir()
+            _sweep(parent)
             trial.mkdir()
         except OSError:
             continue
@@ -121,6 +123,23 @@ def group_parent() -> Path | None:
         if _may_enter(parent):
             return parent
     return None
+
+
+def _prefix() -> str:
+    """Of the groups of graders that see each other's processes."""
+    return f"opcheck-{Path('/proc/self/ns/pid').stat().st_ino}-"
+
+
+def _name(number: int | str) -> str:
+    return f"{_prefix()}{os.getpid()}-{number}"
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the groups of graders that were killed."""
+    for group in parent.glob(f"{_prefix()}*"):
+        if not Path("/proc", group.name.removeprefix(_prefix()).split("-")[0]).exists():
+            with suppress(OSError):  # it still has tasks
+                group.rmdir()
 
 
 def _candidates(own: Path, mounted: Path) -> list[Path]:
@@ -153,7 +172,7 @@ def _unlimited(limit: Path) -> bool:
 
 def _may_enter(parent: Path) -> bool:
     """Whether a process that we start may enter a group there: being allowed to write the file is not all it takes."""
-    group = parent / f"opcheck-{os.getpid()}-trial"
+    group = parent / _name("trial")
     tasks = Tasks(1, Way.GROUP, group=group)
     group.mkdir()
     with subprocess.Popen(["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE, start_new_session=True) as process:

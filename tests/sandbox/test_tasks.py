@@ -86,6 +86,18 @@ def test_no_group_is_left_behind(isolation):
     assert group is None or not group.exists()
 
 
+def test_groups_of_a_grader_that_was_killed_are_removed_by_the_next(tmp_path):
+    ours = tmp_path / tasks._name(0)
+    with subprocess.Popen(["/bin/sh", "-c", "exit"]) as ended:
+        ended.wait()
+    abandoned = tmp_path / ours.name.replace(str(os.getpid()), str(ended.pid))
+    elsewhere = tmp_path / f"opcheck-1-{ended.pid}-0"  # numbered in another namespace
+    for group in (ours, abandoned, elsewhere):
+        group.mkdir()
+    tasks._sweep(tmp_path)
+    assert ours.exists() and elsewhere.exists() and not abandoned.exists()
+
+
 def control_groups(folder: Path, text: str, **files: str) -> list[str]:
     (folder / "own").write_text(text)
     for name, content in files.items():
