@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +17,11 @@ from shutil import which
 import numpy as np
 
 from opcheck.language import say
-from opcheck.sandbox import tasks
+from opcheck.sandbox import tasks, visible
 from opcheck.sandbox.protocol import File, Module, Source
 
 INSIDE = Path(__file__).parent / "inside"
 MEBIBYTE = 1 << 20
-_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
-_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch asks to choose its kernels
 _ENVIRONMENT = {
     "PATH": "/usr/bin",
     "LANG": "C.UTF-8",
@@ -191,14 +187,14 @@ def _plan(
         "unprivileged": isolation in CONFINED,
         "filter": isolation in CONFINED,
         "landlock": _landlock(code, hidden) if isolation is Isolation.LANDLOCK else None,
-        "path": [str(Path(entry).absolute()) for entry in sys.path] if trusted else _packages(),
+        "path": [str(Path(entry).absolute()) for entry in sys.path] if trusted else visible.packages(),
         "worker": worker,
     }
     program = f"{'/worker' if bubblewrap else INSIDE}/confine.py"
     if trusted:
         return policy, [sys.executable, program]
     # -S -s -P: no site-packages but those we name, nothing of the user's, not the current folder
-    isolated = [_python(), "-S", "-s", "-P", "-B", program]
+    isolated = [visible.python(), "-S", "-s", "-P", "-B", program]
     return policy, [*_bubblewrap(code, limits, user, hidden), *isolated] if bubblewrap else isolated
 
 
@@ -224,20 +220,20 @@ def _bubblewrap(code: File | Source | Module, limits: Limits, user: int, hidden:
     if user:  # not in a namespace of users: one that root makes knows no other user
         command[1:2] = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         command += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    if not _is_setuid():  # `confine` gives it up when it has limited the files in /tmp
-        command += ["--cap-add", "CAP_SYS_ADMIN"]
+    if not _is_setuid():  # `confine` gives them up when it has limited the files in /tmp
+        command += ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP"]
     command += ["--size", str(limits.disk), "--tmpfs", "/tmp"]  # first: the interpreter itself may live beneath it
-    places = [*map(Path, (*_readable(), *_PROCESSOR, *_DEVICES)), Path("/submission/file")]
+    places = [*map(Path, (*visible.readable(), *visible.PROCESSOR, *visible.DEVICES)), Path("/submission/file")]
     for folder in sorted({parent for path in places for parent in path.parents}):
         command += ["--dir", str(folder)]  # bubblewrap's own way of making it would close it to other users
-    for path in (*_readable(), *_PROCESSOR):
+    for path in (*visible.readable(), *visible.PROCESSOR):
         if Path(path).is_symlink():  # /lib64 -> usr/lib64
             command += ["--symlink", str(Path(path).readlink()), path]
         else:
             command += ["--ro-bind-try", path, path]
-    for path in _hiding(hidden):
+    for path in visible.hiding(hidden):
         command += ["--tmpfs", path, "--remount-ro", path] if Path(path).is_dir() else ["--ro-bind", "/dev/null", path]
-    for device in _DEVICES:
+    for device in visible.DEVICES:
         command += ["--dev-bind", device, device]
     command += ["--ro-bind", str(INSIDE), "/worker"]
     if isinstance(code, File):
@@ -256,10 +252,10 @@ def _is_setuid() -> bool:
 
 
 def _landlock(code: File | Source | Module, hidden: tuple[str, ...]) -> dict[str, list[str]]:
-    readable = [*_readable(), *_PROCESSOR, *_DEVICES, str(INSIDE)]
+    readable = [*visible.readable(), *visible.PROCESSOR, *visible.DEVICES, str(INSIDE)]
     if isinstance(code, File):
         readable.append(str((code.root or code.path).resolve()))
-    masked = [Path(path) for path in _hiding(hidden)]
+    masked = [Path(path) for path in visible.hiding(hidden)]
     split = {parent for path in masked for parent in path.parents}
     allowed: dict[str, list[str]] = {"read": [], "list": [], "write": ["/dev/null"]}
     # Landlock can allow but not take back: a folder that holds something masked is listed, and its other parts read.
@@ -279,41 +275,3 @@ def _compiled() -> None:
     """Keep bytecode of what every worker runs where Python itself would, if it had imported that and may."""
     if not sys.dont_write_bytecode:
         compileall.compile_dir(INSIDE, quiet=2)
-
-
-@functools.cache
-def _hiding(hidden: tuple[str, ...]) -> list[str]:
-    """The files and folders beneath the readable paths that are, or belong to, the hidden modules."""
-    folders = {*_packages(), *(str(each) for path in _readable() for each in Path(path).glob("python*/*-packages"))}
-    return sorted(
-        str(found)
-        for folder in folders
-        for name in hidden
-        for pattern in (name, f"{name}.py", f"{name}.*.so", f"{name}.libs")
-        for found in Path(folder).glob(pattern)
-    )
-
-
-@functools.cache
-def _readable() -> list[str]:
-    """What an interpreter with numpy needs to read, without repetitions or paths inside one another."""
-    base = Path(sys.base_prefix)
-    wanted = [Path(path) for path in _SYSTEM_LIBRARIES]
-    wanted += [base / "lib", base / "lib64", Path(_python()), Path(sysconfig.get_path("stdlib"))]
-    wanted += [Path(path) for path in _packages()]
-    kept: list[Path] = []
-    for path in sorted({path for path in wanted if path.exists()}):
-        if not any(path.is_relative_to(other) for other in kept):
-            kept.append(path)
-    return [str(path) for path in kept]
-
-
-@functools.cache
-def _packages() -> list[str]:
-    """The folders from which a submission may import: where pip installs, and where numpy was found."""
-    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(np.__file__).parent.parent)]
-    return [folder for folder in dict.fromkeys(folders) if Path(folder).is_dir()]
-
-
-def _python() -> str:
-    return str(Path(sys.executable).resolve())

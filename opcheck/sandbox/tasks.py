@@ -65,7 +65,7 @@ class Tasks:
         if self.entry is not None:
             os.close(self.entry)
             self.entry = None
-        for _ in range(200):
+        for _ in range(1000):
             if self.group is None:
                 return
             try:
@@ -73,7 +73,7 @@ class Tasks:
             except FileNotFoundError:
                 self.group = None
             except OSError:
-                time.sleep(0.005)
+                time.sleep(0.001)
             else:
                 self.group = None
 

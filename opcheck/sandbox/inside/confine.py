@@ -86,10 +86,14 @@ def die_with(parent: int) -> None:
         sys.exit(0)
 
 
-def drop_privileges() -> None:
-    """No capability is left, even for root, and none can be gained by running another program."""
+def bound() -> None:
+    """No capability can be gained by running another program."""
     for capability in range(64):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for those that the kernel or we do not have
+
+
+def drop_privileges() -> None:
+    """No capability is left, even for root, and none can be gained."""
     header, none = struct.pack("<II", 0x20080522, 0), bytes(24)
     _check(_libc.capset(header, none), "dropping capabilities")
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
@@ -135,6 +139,8 @@ def main(policy: dict[str, Any]) -> None:
         limit(policy["limits"])
         if policy["files"] is not None:
             few_files(*policy["files"])
+        if policy["unprivileged"]:
+            bound()  # while we still may
         if policy["user"]:
             become(policy["user"])
         if policy["parent"]:  # not before: a process that becomes another user forgets it
