@@ -150,9 +150,11 @@ def counting(isolation: Isolation) -> tasks.Way:
     return tasks.way(True, isolation is Isolation.BUBBLEWRAP, tasks.can_switch(_readers()))
 
 
+@functools.cache
 def _readers() -> tuple[str, ...]:
-    """What a worker reads first of all, whoever it is."""
-    return str(INSIDE / "confine.py"), os.__file__, np.__file__
+    """What a worker reads, whoever it is: our own program, Python and the packages."""
+    packages = [str(each) for folder in visible.packages() for each in sorted(Path(folder).iterdir())]
+    return str(INSIDE / "confine.py"), os.__file__, np.__file__, *packages
 
 
 def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[str, str]:

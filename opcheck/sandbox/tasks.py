@@ -172,18 +172,19 @@ def _unlimited(limit: Path) -> bool:
 
 def _may_enter(parent: Path) -> bool:
     """Whether a process that we start may enter a group there: being allowed to write the file is not all it takes."""
-    group = parent / _name("trial")
-    tasks = Tasks(1, Way.GROUP, group=group)
-    group.mkdir()
-    with subprocess.Popen(["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE, start_new_session=True) as process:
-        try:
-            (group / "cgroup.procs").write_text(str(process.pid))
-        except OSError:
-            return False
-        finally:
-            process.kill()
-            process.wait()
-            tasks.release()
+    trial = Tasks(1, Way.GROUP, group=parent / _name("trial"))
+    try:
+        (parent / _name("trial")).mkdir()
+        with subprocess.Popen(["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE, start_new_session=True) as process:
+            try:
+                (parent / _name("trial") / "cgroup.procs").write_text(str(process.pid))
+            finally:
+                process.kill()
+                process.wait()
+    except OSError:
+        return False
+    finally:
+        trial.release()
     return True
 
 
@@ -249,14 +250,18 @@ class Watcher:
     """Ends workers that have too many tasks, where nobody else counts."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: a fork takes neither threads along nor what they were about to unlock."""
         self._watched: dict[subprocess.Popen[bytes], Tasks] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a worker that is collected as garbage closes itself, in whichever thread
         self._thread: threading.Thread | None = None
 
     def add(self, process: subprocess.Popen[bytes], tasks: Tasks) -> None:
         with self._lock:
             self._watched[process] = tasks
-            if self._thread is None or not self._thread.is_alive():  # also after a fork, which takes no threads along
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._look, name="opcheck's watcher", daemon=True)
                 self._thread.start()
 
@@ -271,13 +276,15 @@ class Watcher:
                 if not self._watched:
                     self._thread = None
                     return
-                for process, tasks in self._watched.items():
+                for process, tasks in list(self._watched.items()):
                     if count(process.pid) > tasks.most:
                         tasks.exceeded = True
                         process.kill()
 
 
 WATCHER = Watcher()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WATCHER.reset)
 
 
 def count(pid: int) -> int:
