@@ -218,10 +218,13 @@ def _bubblewrap(code: File | Source | Module, limits: Limits, user: int, hidden:
     program = which("bwrap")
     if program is None:
         raise NoSandbox(say("bubblewrap (bwrap) is not installed"))
-    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    # All namespaces but that of cgroups, from which Linux before 5.16 lets nobody enter a group beside it.
+    command = [program, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+    command += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     if user:  # not in a namespace of users: one that root makes knows no other user
-        command[1:2] = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         command += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    else:
+        command += ["--unshare-user-try"]
     if not _is_setuid():  # `confine` gives them up when it has limited the files in /tmp
         command += ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP"]
     command += ["--size", str(limits.disk), "--tmpfs", "/tmp"]  # first: the interpreter itself may live beneath it

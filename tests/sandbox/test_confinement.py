@@ -65,17 +65,31 @@ def test_a_forbidden_module_cannot_be_imported_even_past_the_finder(submit):
     assert value(submit(source.replace("sys.meta_path.pop(0)", "")), "around") == 1.0
 
 
-def test_processes_are_numbered_afresh_under_bubblewrap(submit, isolation):
-    pid = value(submit("import os\ndef f(): return os.getpid()"), "f")
-    assert pid < 10 if isolation is Isolation.BUBBLEWRAP else isinstance(pid, int)
+def innermost(worker: Worker) -> Path:
+    """What the kernel tells of the process in which the submission runs."""
+    outer = worker._launched.process.pid
+    (inner,) = [pid for pid in {outer, *children(outer)} if not children(pid)]
+    return Path(f"/proc/{inner}")
+
+
+def test_namespaces_are_of_its_own_under_bubblewrap(submit, isolation):
+    worker = submit("import os\ndef f(): return os.getpid()")
+    pid = value(worker, "f")
+    apart = {
+        kind
+        for kind in ("user", "ipc", "pid", "net", "uts", "mnt")
+        if (innermost(worker) / "ns" / kind).readlink() != Path("/proc/self/ns", kind).readlink()
+    }
+    if isolation is Isolation.BUBBLEWRAP:  # user: unless root lets it become another user of the machine's
+        assert apart | {"user"} == {"user", "ipc", "pid", "net", "uts", "mnt"} and pid < 10
+    else:
+        assert apart == set()
 
 
 def test_no_privilege_is_left(submit):
     worker = submit("import ctypes\ndef no_new_privileges(): return ctypes.CDLL(None).prctl(39, 0, 0, 0, 0)\n")
     assert value(worker, "no_new_privileges") == 1
-    outer = worker._launched.process.pid
-    (inner,) = [pid for pid in {outer, *children(outer)} if not children(pid)]
-    status = dict(line.split(":\t") for line in Path(f"/proc/{inner}/status").read_text().splitlines())
+    status = dict(line.split(":\t") for line in (innermost(worker) / "status").read_text().splitlines())
     sets = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
     assert {name: int(status[name], 16) for name in sets} == dict.fromkeys(sets, 0)
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
