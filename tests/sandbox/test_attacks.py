@@ -2,7 +2,7 @@
 
 An attack is an expression. It has failed if it raises one of the errors by which a kernel refuses, and the host's
 things are as they were. What a kind is known not to hold back is in `KNOWN`: there the attack must work, so that what
-`opcheck doctor` says stays true.
+`opcheck doctor` says stays true. And what honest code asks for must work (`HONEST`, `WRITES`).
 """
 
 import ctypes
@@ -26,7 +26,11 @@ from .calls import ARCHITECTURES, FAMILIES
 from .support import value
 
 SUBMISSION = """
-import ctypes, errno, fcntl, mmap, os, resource, signal, socket, struct, subprocess, sys, threading, time
+import ctypes, errno, fcntl, hashlib, locale, mmap, os, platform, resource, select, shutil, signal, socket, struct
+import subprocess, sys, tempfile, time, uuid
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+
 libc = ctypes.CDLL(None, use_errno=True)
 HOST = {}
 
@@ -210,6 +214,27 @@ KNOWN: dict[Isolation, list[str]] = {
         "os.stat('/proc/1').st_uid",
     ],
 }
+HONEST = [
+    "[time.time(), time.perf_counter(), time.process_time(), time.thread_time(), time.sleep(0.001), os.times()]",
+    "[os.cpu_count(), os.sched_getaffinity(0), os.uname().machine, os.getpid(), os.getppid(), os.getpgrp()]",
+    "[os.urandom(3), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]",
+    "[resource.getrlimit(resource.RLIMIT_AS), resource.setrlimit(resource.RLIMIT_CORE, (0, 0))]",
+    "sum(ThreadPoolExecutor(4).map(abs, range(9)))",
+    "[signal.setitimer(signal.ITIMER_REAL, 0), signal.alarm(0), signal.pthread_sigmask(signal.SIG_BLOCK, ())]",
+    "os.kill(os.getpid(), 0)",
+    "mmap.mmap(-1, 4096).write(b'x')",
+    "np.memmap('{shared}', mode='r')[0]",
+    "[os.stat(__file__).st_size, len(open(__file__).read()), os.path.realpath(__file__), os.getcwd()]",
+    "[os.isatty(1), shutil.get_terminal_size(), os.get_blocking(1), select.select([], [], [], 0)]",
+    "[np.linalg.svd(np.ones((200, 200)))[1][0], np.fft.fft(np.ones(64))[0], np.random.default_rng().random()]",
+    "[locale.getlocale(), platform.platform(), uuid.uuid4(), hashlib.sha256(b'x').hexdigest()]",
+    "print('x', file=sys.stderr, flush=True)",
+]
+WRITES = [
+    "np.save('/tmp/x.npy', np.ones(9)) or np.load('/tmp/x.npy', mmap_mode='r').sum()",
+    "[shutil.copyfile('/tmp/x.npy', '/tmp/y.npy'), os.rename('/tmp/y.npy', '/tmp/z.npy'), os.remove('/tmp/z.npy')]",
+    "tempfile.TemporaryDirectory().__exit__(None, None, None)",
+]
 REFUSALS = {"EPERM", "EACCES", "ENOENT", "EROFS", "ENOSYS", "ESRCH", "EXDEV", "not allowed to raise maximum limit"}
 
 
@@ -239,9 +264,10 @@ class Host:
         self.victim = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(1000)"])
         self.before = self.state()
 
-    def facts(self) -> dict[str, object]:
+    def facts(self, isolation: Isolation) -> dict[str, object]:
+        shared = f"/submission/{self.shared.name}" if isolation is Isolation.BUBBLEWRAP else self.shared
         return {
-            "folder": self.secret.parent, "secret": self.secret, "shared": self.shared, "memory": self.memory,
+            "folder": self.secret.parent, "secret": self.secret, "shared": shared, "memory": self.memory,
             "messages": self.messages, "semaphores": self.semaphores, "queue": self.queue,
             "victim": self.victim.pid, "grader": os.getpid(),
         }  # fmt: skip
@@ -287,16 +313,26 @@ def host() -> Iterator[Host]:
             found.close()
 
 
+def honest(isolation: Isolation) -> list[str]:
+    return HONEST + (WRITES if isolation is Isolation.BUBBLEWRAP else [])
+
+
 @functools.cache
 def attacked(isolation: Isolation) -> dict[str, list[str]]:
     """What became of each attack, by its text; and that the host is as it was before."""
-    attacks = [attack for family in (*ATTACKS.values(), KNOWN[isolation]) for attack in family]
+    families = (honest(isolation), *ATTACKS.values(), KNOWN[isolation])
+    attacks = [attack for family in families for attack in family]
     with host() as there:
-        filled = [attack.format(**there.facts()) for attack in attacks]
+        filled = [attack.format(**there.facts(isolation)) for attack in attacks]
         with Worker(File(there.submission, root=there.submission.parent), isolation, Limits(seconds=60.0)) as worker:
             became = value(worker, "attacked", {}, filled)
         assert there.state() == there.before
     return dict(zip(attacks, became, strict=True))
+
+
+def test_what_honest_code_asks_of_the_system_is_allowed(isolation):
+    became = {attack: attacked(isolation)[attack] for attack in honest(isolation)}
+    assert {attack: said for attack, said in became.items() if said[0] != "possible"} == {}
 
 
 @pytest.mark.parametrize("family", ATTACKS)
