@@ -259,7 +259,7 @@ class Worker:
             time.sleep(0.001)
         tasks = self._launched.tasks
         if tasks is not None and tasks.exceeded:
-            message = say("more than {most} threads and processes at the same time", most=tasks.most)
+            message = say("the process was ended: it had more than {most} threads", most=tasks.most)
             return _ended(Status.CRASHED, message)
         if code is None:
             return _ended(Status.MALFORMED, say("the process closed the pipe of its results"))

@@ -32,7 +32,7 @@ def test_of_2000_threads_few_start_and_blas_has_its_own(who):
         for asked, (way, user, status, said, honest) in ways.items():
             assert honest, (isolation, asked)
             if way == Way.WATCH:
-                assert (status, said) == ("crashed", "more than 256 threads and processes at the same time")
+                assert (status, said) == ("crashed", "the process was ended: it had more than 256 threads")
             else:
                 assert status == "ok" and 200 < said < 256, (isolation, asked, said)
             if asked == Way.USER:  # when there is no group
@@ -59,7 +59,7 @@ def f(n):
 """
     with Worker(Source(source), isolation, Limits(tasks=12)) as worker:
         assert value(worker, "f", 8) == 8
-        assert call(worker, "f", 30).failure.message == "more than 12 threads and processes at the same time"
+        assert call(worker, "f", 30).failure.message == "the process was ended: it had more than 12 threads"
         assert value(worker, "f", 3) == 3
     assert tasks.WATCHER._watched == {}
 
