@@ -27,7 +27,7 @@ from opcheck.sandbox.protocol import (
     decoded,
     printable,
 )
-from opcheck.sandbox.tasks import WATCHER
+from opcheck.sandbox.watcher import WATCHER, end
 
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
 _CHUNK = 1 << 20
@@ -129,9 +129,7 @@ class Worker:
         if launched is None:
             return
         WATCHER.remove(launched.process)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(launched.process.pid, signal.SIGKILL)
-        launched.process.kill()
+        end(launched.process)
         launched.process.wait()
         for descriptor in (launched.requests, launched.replies, launched.output):
             os.close(descriptor)

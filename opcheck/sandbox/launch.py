@@ -19,6 +19,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.sandbox import tasks, visible
 from opcheck.sandbox.protocol import File, Module, Source
+from opcheck.sandbox.watcher import WATCHER
 
 INSIDE = Path(__file__).parent / "inside"
 MEBIBYTE = 1 << 20
@@ -136,7 +137,9 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
     for descriptor in (ours_out, ours_in, output):
         os.set_blocking(descriptor, False)
     if allotted is not None:
-        allotted.started(process)
+        allotted.started()
+        if allotted.way is tasks.Way.WATCH:
+            WATCHER.add(process, allotted)
     return Launched(process, ours_out, ours_in, output, allotted, file, root)
 
 

@@ -11,7 +11,6 @@ import re
 import secrets
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +23,6 @@ _LIMITING = ("memory.max", "memory.high", "memory.swap.max", "cpu.max")
 _USERS = range(61184, 65520)  # where systemd, too, takes users for a while
 _SETGID, _SETUID = 1 << 6, 1 << 7  # the capabilities, as bits
 _MANY = 5_000  # files of one submission
-_PAUSE = 0.02  # seconds between two looks
 _numbers = itertools.count()
 
 
@@ -52,19 +50,15 @@ class Tasks:
         """Whether RLIMIT_NPROC counts this worker's tasks and no others."""
         return bool(self.user) or self.way is Way.USER
 
-    def started(self, process: subprocess.Popen[bytes]) -> None:
-        """Close what only the start needed, and watch where nobody else counts."""
+    def started(self) -> None:
+        """Close what only the start needed."""
         if self.entry is not None:
             os.close(self.entry)
             self.entry = None
-        if self.way is Way.WATCH:
-            WATCHER.add(process, self)
 
     def release(self) -> None:
         """Remove the group, which takes a moment after the last of its tasks was killed."""
-        if self.entry is not None:
-            os.close(self.entry)
-            self.entry = None
+        self.started()
         for _ in range(1000):
             if self.group is None:
                 return
@@ -244,54 +238,3 @@ def _unused_user() -> int:
         except KeyError:
             if number not in taken:
                 return number
-
-
-class Watcher:
-    """Ends workers that have too many tasks, where nobody else counts."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin anew: a fork takes neither threads along nor what they were about to unlock."""
-        self._watched: dict[subprocess.Popen[bytes], Tasks] = {}
-        self._lock = threading.RLock()  # a worker that is collected as garbage closes itself, in whichever thread
-        self._thread: threading.Thread | None = None
-
-    def add(self, process: subprocess.Popen[bytes], tasks: Tasks) -> None:
-        with self._lock:
-            self._watched[process] = tasks
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="opcheck's watcher", daemon=True)
-                self._thread.start()
-
-    def remove(self, process: subprocess.Popen[bytes]) -> None:
-        with self._lock:
-            self._watched.pop(process, None)
-
-    def _look(self) -> None:
-        while True:
-            time.sleep(_PAUSE)
-            with self._lock:
-                if not self._watched:
-                    self._thread = None
-                    return
-                for process, tasks in list(self._watched.items()):
-                    if count(process.pid) > tasks.most:
-                        tasks.exceeded = True
-                        process.kill()
-
-
-WATCHER = Watcher()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WATCHER.reset)
-
-
-def count(pid: int) -> int:
-    """The threads of a process and of the processes that its first thread started; 0 where there is none."""
-    try:
-        threads = Path(f"/proc/{pid}/task").stat().st_nlink - 2  # no listing: there may be thousands
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return 0
-    return threads + sum(count(int(child)) for child in children)

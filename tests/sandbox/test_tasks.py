@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -43,39 +42,10 @@ def test_of_2000_threads_few_start_and_blas_has_its_own(who):
                 assert (user in tasks._USERS) == (asked != Way.WATCH)
 
 
-def test_the_watcher_says_why_it_ended_a_worker_and_the_next_one_starts(isolation, monkeypatch):
-    monkeypatch.setattr(tasks, "group_parent", lambda: None)
-    monkeypatch.setattr(tasks, "can_switch", lambda readers: False)
-    monkeypatch.setattr(tasks, "has_own_namespace", lambda: False)
-    source = """
-import threading
-def f(n):
-    enough = threading.Event()
-    for _ in range(n):
-        threading.Thread(target=enough.wait, daemon=True).start()
-    threading.Event().wait(0.3 if n < 9 else 60)
-    enough.set()
-    return n
-"""
-    with Worker(Source(source), isolation, Limits(tasks=12)) as worker:
-        assert value(worker, "f", 8) == 8
-        assert call(worker, "f", 30).failure.message == "the process was ended: it had more than 12 threads"
-        assert value(worker, "f", 3) == 3
-    assert tasks.WATCHER._watched == {}
-
-
-def test_a_fork_of_the_grader_watches_its_own_workers(monkeypatch):
-    watcher = tasks.Watcher()
-    with watcher._lock, subprocess.Popen(["/bin/sh", "-c", "exit"]) as process:
-        watcher.add(process, tasks.Tasks(1, Way.WATCH))
-        watcher.reset()  # as the child does, where nobody unlocks that lock
-        process.wait()
-    assert watcher._watched == {}
-    with watcher._lock:
-        watcher.remove(process)  # and again by the same thread, when garbage is collected meanwhile
-
-
-def test_processes_count_where_they_can_be_started():
+@pytest.mark.parametrize("group", [True, False])
+def test_processes_count_where_they_can_be_started(group, monkeypatch):
+    if not group:
+        monkeypatch.setattr(tasks, "group_parent", lambda: None)
     source = """
 import os, time
 def f(n):
@@ -151,22 +121,3 @@ def test_a_user_of_its_own_must_be_able_to_read_everything(tmp_path):
 def test_only_root_becomes_another_user_and_only_one_that_reads_what_it_must(tmp_path):
     (tmp_path / "secret").touch(mode=0o600)
     assert not tasks.can_switch((str(tmp_path / "secret"),))
-
-
-def test_the_threads_of_a_process_and_of_its_children_are_counted():
-    assert tasks.count(2**22 + 1) == 0
-    source = """
-import threading, time
-for _ in range(4):
-    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-time.sleep(60)
-"""
-    command = ["/bin/sh", "-c", '"$0" -c "$1"; true', sys.executable, source]
-    with subprocess.Popen(command, start_new_session=True) as shell:
-        try:
-            deadline = time.monotonic() + 30
-            while tasks.count(shell.pid) != 6 and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert tasks.count(shell.pid) == 6
-        finally:
-            os.killpg(shell.pid, 9)
