@@ -27,6 +27,7 @@ from opcheck.sandbox.protocol import (
     decoded,
     printable,
 )
+from opcheck.sandbox.watcher import WATCHER, end
 
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
 _CHUNK = 1 << 20
@@ -127,12 +128,13 @@ class Worker:
         launched, self._launched, self._loaded = self._launched, None, None
         if launched is None:
             return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(launched.process.pid, signal.SIGKILL)
-        launched.process.kill()
+        WATCHER.remove(launched.process)
+        end(launched.process)
         launched.process.wait()
         for descriptor in (launched.requests, launched.replies, launched.output):
             os.close(descriptor)
+        if launched.tasks is not None:
+            launched.tasks.release()
 
     def __enter__(self) -> Self:
         return self
@@ -253,6 +255,10 @@ class Worker:
         deadline = time.monotonic() + 1.0
         while (code := self._launched.process.poll()) is None and time.monotonic() < deadline:
             time.sleep(0.001)
+        tasks = self._launched.tasks
+        if tasks is not None and tasks.exceeded:
+            message = say("the process was ended: it had more than {most} threads", most=tasks.most)
+            return _ended(Status.CRASHED, message)
         if code is None:
             return _ended(Status.MALFORMED, say("the process closed the pipe of its results"))
         number = -code if code < 0 else code - 128 if self._isolation is Isolation.BUBBLEWRAP else 0

@@ -103,7 +103,7 @@ class Session:
                 module = types.ModuleType("submission")
                 module.__file__ = request["file"]
                 sys.modules["submission"] = module
-                sys.path.insert(0, self._root)
+                sys.path.insert(_behind_the_standard_library(), self._root)
                 source = request["source"] if "source" in request else _bytes(request["file"])
                 failure = loading.execute(source, request["file"], module, request["definitions_only"])
         except BaseException as error:
@@ -179,6 +179,21 @@ class Session:
         return file[len(self._root) :].lstrip("/") if self._root and file.startswith(self._root) else file
 
 
+def _behind_the_standard_library() -> int:
+    """Where a submission's folder goes in sys.path: a random.py in it must not be what numpy takes for Python's own."""
+    standard = os.path.dirname(os.__file__)
+    folders = (standard, os.path.join(standard, "lib-dynload"))
+    return max((index for index, folder in enumerate(sys.path) if folder in folders), default=-1) + 1
+
+
+def _forget(folder: str) -> None:
+    """Take our own modules out of sight: a submission may have a helper of the same name, such as loading.py."""
+    sys.path[:] = [entry for entry in sys.path if entry != folder]
+    for name, module in list(sys.modules.items()):
+        if name != "__main__" and os.path.dirname(getattr(module, "__file__", None) or "") == folder:
+            del sys.modules[name]
+
+
 def _bytes(file: str) -> bytes:
     with open(file, "rb") as opened:
         return opened.read()
@@ -219,7 +234,7 @@ def main(requests: int, replies: int, hidden: list[str]) -> None:
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     channel = Channel(requests, replies)
-    sys.path.remove(os.path.dirname(__file__))
+    _forget(os.path.dirname(__file__))
     sys.argv = ["submission"]
     if hidden:
         sys.meta_path.insert(0, Hidden(hidden))
