@@ -10,7 +10,7 @@ disk and output. What each request must obey is in `Limits`; what this machine c
 """
 
 from opcheck.sandbox.client import Worker
-from opcheck.sandbox.inside.wire import Opaque, Place, WireError
+from opcheck.sandbox.inside.wire import Opaque, Outsized, Place, WireError
 from opcheck.sandbox.launch import Capability, Isolation, Limits, NoSandbox
 from opcheck.sandbox.probe import capabilities, choose
 from opcheck.sandbox.protocol import (
@@ -22,6 +22,7 @@ from opcheck.sandbox.protocol import (
     Outcome,
     Parameter,
     Set,
+    Skipped,
     Source,
     Status,
 )
@@ -38,9 +39,11 @@ __all__ = [
     "NoSandbox",
     "Opaque",
     "Outcome",
+    "Outsized",
     "Parameter",
     "Place",
     "Set",
+    "Skipped",
     "Source",
     "Status",
     "WireError",

@@ -11,6 +11,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from opcheck.language import say
 from opcheck.sandbox.inside import wire
 from opcheck.sandbox.launch import Isolation, Launched, Limits, NoSandbox, launch
@@ -29,6 +31,7 @@ from opcheck.sandbox.protocol import (
 )
 
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
+NO_ARRAYS = 0  # bytes of them, in an answer to anything but a run
 _CHUNK = 1 << 20
 
 
@@ -84,13 +87,14 @@ class Worker:
         if self._launched is not None and self._loaded is not None:
             return self._loaded
         launched = self._start()
-        request: dict[str, wire.Value] = {"do": "load", "root": launched.root}
+        request: dict[str, wire.Value] = {"do": "load", "root": _sent(os.fsencode(launched.root))}
         if isinstance(self._code, Module):
             request["module"] = self._code.name
         else:
-            request |= {"file": launched.file, "definitions_only": self._definitions_only}
+            request |= {"file": _sent(os.fsencode(launched.file)), "definitions_only": self._definitions_only}
             if isinstance(self._code, Source):
-                request["source"] = self._code.text
+                text = _sent(self._code.text.encode("utf-8", "replace"))
+                request |= {"source": text, "notebook": self._code.notebook}
         self._loaded = self._ask(request, self._limits.seconds)
         if self._launched is None:
             self._fatal = self._loaded
@@ -102,12 +106,15 @@ class Worker:
         want: Mapping[str, str],
         fresh: bool = True,
         seconds: float | None = None,
+        largest: int | None = None,
+        reply: int | None = None,
     ) -> Outcome:
         """Carry out the steps and bring back the values at the wanted places.
 
         Values are kept in the worker under the names that steps give them; `fresh` forgets those of earlier runs. If
-        the module could not be loaded at all, the outcome is that of `load`. Raises WireError if a step holds anything
-        but plain values, arrays and places.
+        the module could not be loaded at all, the outcome is that of `load`. An array of more than `largest` bytes comes
+        back as `Outsized`, and arrays of more than `reply` bytes together not at all. Raises WireError if a step holds
+        anything but plain values, arrays and places.
         """
         loaded = self.load()
         if self._launched is None or (loaded.status is not Status.OK and not loaded.definitions):
@@ -115,7 +122,9 @@ class Worker:
         places: dict[str, wire.Value] = {name: Place(place) for name, place in want.items()}
         encoded: list[wire.Value] = [step.encoded() for step in steps]
         request: dict[str, wire.Value] = {"do": "run", "steps": encoded, "want": places, "fresh": fresh}
-        return self._ask(request, self._limits.seconds if seconds is None else seconds, want.keys())
+        request["largest"] = 1 << 62 if largest is None else largest
+        allowed = self._limits.seconds if seconds is None else seconds
+        return self._ask(request, allowed, want.keys(), min(self._limits.reply, reply or self._limits.reply))
 
     @property
     def alive(self) -> bool:
@@ -162,7 +171,9 @@ class Worker:
         self._spent = 0.0
         return launched
 
-    def _ask(self, request: dict[str, wire.Value], seconds: float, wanted: Collection[str] = ()) -> Outcome:
+    def _ask(
+        self, request: dict[str, wire.Value], seconds: float, wanted: Collection[str] = (), most: int = NO_ARRAYS
+    ) -> Outcome:
         """One request and its outcome; a worker from which no valid reply came is ended."""
         self._printed.clear()
         started = time.monotonic()
@@ -171,10 +182,10 @@ class Worker:
             allowed = min(allowed, max(self._limits.total_seconds - self._spent, 0.0))
         # A fresh nonce with each request: no reply can be written before its request has been read.
         self._nonce = secrets.token_hex(16)
-        self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": self._limits.reply}, 1 << 62))
+        self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": most}, 1 << 62))
         alive = False
         try:
-            reply = wire.receive(lambda size: self._read(size, started + allowed), self._limits.reply)
+            reply = wire.receive(lambda size: self._read(size, started + allowed), most)
             if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce:
                 raise wire.WireError("a reply that is not the answer to this request")
             outcome = decoded(reply, wanted)
@@ -262,6 +273,11 @@ class Worker:
             name = signal.Signals(number).name
             return _ended(Status.CRASHED, say("the process was ended by {signal}", signal=name), name)
         return _ended(Status.EXITED, say("the process ended itself with exit code {code}", code=code))
+
+
+def _sent(data: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """Bytes as they travel: a notebook may be larger than a message beside its arrays, and a path is no text."""
+    return np.frombuffer(data, np.uint8)
 
 
 def _ended(status: Status, message: str, kind: str = "") -> Outcome:

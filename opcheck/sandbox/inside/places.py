@@ -10,7 +10,14 @@ _ROOT = re.compile(r"[A-Za-z_]\w*")
 
 
 class Absent(Exception):
-    """A place that leads nowhere: the module has no such name, say."""
+    """A place that leads nowhere: the module has no such name, say.
+
+    `way` is the place, the type of the last value on the way to it, and what that value lacks.
+    """
+
+    def __init__(self, message: str, way: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.way = way
 
 
 class Part(NamedTuple):
@@ -87,4 +94,5 @@ def _follow(value: Any, path: list[Part], text: str) -> Any:
 
 
 def _nothing(text: str, holder: Any, part: Part) -> Absent:
-    return Absent(f"there is no {text}: {type(holder).__name__} has no {part}")
+    kind = type(holder).__name__
+    return Absent(f"there is no {text}: {kind} has no {part}", (text, kind, str(part)))
