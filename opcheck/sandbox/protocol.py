@@ -32,6 +32,7 @@ Kind = TypeVar("Kind")
 MESSAGE, NAME = 2_000, 200  # characters of a message and of a name that are believed
 DEFINITIONS = 500  # names that are believed
 LAST_LINE = 1 << 31
+REFUSED = "result"  # the type of failure where the worker itself could not send what the code returned
 
 # Control characters but tab and newline, separators of lines and paragraphs, letters that turn the direction of writing
 # around, and letters that nobody sees (but those that join others, which Persian and families of emoji need).
@@ -200,8 +201,9 @@ def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
             raise WireError("a result without all of its values")
         return told
     error = _typed(reply.get("error"), dict)
+    kind = _typed(error.get("type"), str)
     failure = Failure(
-        one_line(_typed(error.get("type"), str), NAME),
+        REFUSED if status is Status.MALFORMED else one_line(kind, NAME),
         one_line(_typed(error.get("message"), str), MESSAGE),
         one_line(_typed(error.get("file"), str), NAME),
         _number(error.get("line")),

@@ -75,7 +75,9 @@ def test_thousands_of_commands_are_read_a_few_times(monkeypatch):
     assert len(parsed) <= cells.MOST_COMMANDS + 2
 
 
-@pytest.mark.parametrize("line", [" " * 1_000_000 + "x y", "x" + " " * 1_000_000 + "?y", "a," * 500_000 + "(", "?" * 500_000])
+@pytest.mark.parametrize(
+    "line", [" " * 1_000_000 + "x y", "x" + " " * 1_000_000 + "?y", "a," * 500_000 + "(", "?" * 500_000]
+)
 def test_a_long_line_is_looked_at_a_few_times(line):
     """Quadratic in the length, each of these takes hours."""
     module(notebook(line))

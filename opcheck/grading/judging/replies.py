@@ -12,7 +12,7 @@ from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.sandbox import Failure, Opaque, Status
 from opcheck.sandbox import Outcome as Reply
-from opcheck.sandbox.protocol import NAME, one_line
+from opcheck.sandbox.protocol import NAME, REFUSED, one_line
 from opcheck.spec import Array
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
@@ -49,13 +49,16 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns]) -> Failed:
         return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
     if reply.status is Status.EXITED:
         return Failed(Outcome.CRASHED, say("it ends the program: {text}", text=error.message))
+    if reply.status is Status.MALFORMED and error.type == REFUSED:
+        return Failed(Outcome.CRASHED, say("its result cannot be sent: {text}", text=error.message))
     return Failed(Outcome.CRASHED, error.message)
 
 
 def _absent(error: Failure, what: str, returns: Mapping[str, Returns]) -> Failed:
     """A place where nothing is: a template that returns nothing, or fewer values than are due."""
     if len(error.way) != 3:
-        return Failed(Outcome.CRASHED, error.message)
+        unknown = say("there is no {name}", name=error.way[0]) if error.way else say("{what} is missing", what=what)
+        return Failed(Outcome.CRASHED, unknown)
     place, kind, part = error.way
     root = _ROOT.match(place)[0]  # type: ignore[index]  # it matches everything
     path = place[len(root) :]

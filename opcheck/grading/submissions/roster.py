@@ -70,7 +70,9 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
         if not path.exists():
             raise Refused(say("{path} does not exist", path=path))
         if not (path.is_dir() or path.is_file()):
-            raise Refused(say("{path} is neither a file nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder"))
+            raise Refused(
+                say("{path} is neither a file nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
+            )
         if student:
             yield (
                 path,
@@ -112,7 +114,7 @@ def _once_each(found: list[Entry]) -> list[Entry]:
             submission = submission._replace(student=str(submission.path))
         told.append(replace(entry, submission=submission))
     if doubled := [name for name, number in Counter(each.submission.student for each in told).items() if number > 1]:
-        raise Refused(say("{path} is given twice", path=doubled[0]))
+        raise Refused(say("{path} is given twice", path=one_line(doubled[0], MESSAGE)))
     return told
 
 

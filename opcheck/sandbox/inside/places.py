@@ -12,7 +12,8 @@ _ROOT = re.compile(r"[A-Za-z_]\w*")
 class Absent(Exception):
     """A place that leads nowhere: the module has no such name, say.
 
-    `way` is the place, the type of the last value on the way to it, and what that value lacks.
+    `way` is the place, the type of the last value on the way to it, and what that value lacks; or the name that nothing
+    has.
     """
 
     def __init__(self, message: str, way: tuple[str, ...] = ()) -> None:
@@ -64,7 +65,7 @@ def _root(name: str, kept: dict[str, Any]) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise Absent(f"there is no {name}") from None
+        raise Absent(f"there is no {name}", (name,)) from None
 
 
 def _parsed(text: str) -> tuple[str, list[Part]]:
