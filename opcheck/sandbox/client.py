@@ -112,9 +112,9 @@ class Worker:
         """Carry out the steps and bring back the values at the wanted places.
 
         Values are kept in the worker under the names that steps give them; `fresh` forgets those of earlier runs. If
-        the module could not be loaded at all, the outcome is that of `load`. An array of more than `largest` bytes comes
-        back as `Outsized`, and arrays of more than `reply` bytes together not at all. Raises WireError if a step holds
-        anything but plain values, arrays and places.
+        the module could not be loaded at all, the outcome is that of `load`. An array of more than `largest` bytes
+        comes back as `Outsized`, and arrays of more than `reply` bytes together not at all. Raises WireError if a step
+        holds anything but plain values, arrays and places.
         """
         loaded = self.load()
         if self._launched is None or (loaded.status is not Status.OK and not loaded.definitions):

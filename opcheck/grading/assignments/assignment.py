@@ -96,7 +96,7 @@ def read(path: Path) -> Assignment:
 
 def _read(path: Path) -> bytes:
     """What is in the file, or comes out of a pipe; a FIFO into which nobody writes is empty, and not waited for."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  a Path knows no such flag
         os.set_blocking(file.fileno(), True)
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:

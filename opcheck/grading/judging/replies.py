@@ -105,5 +105,5 @@ def _number(value: float) -> Array:
         try:
             value = float(value)
         except OverflowError:
-            value = math.copysign(math.inf, value)
+            value = math.inf if value > 0 else -math.inf
     return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)

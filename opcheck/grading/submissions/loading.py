@@ -9,7 +9,6 @@ from opcheck.grading.submissions import notebook
 from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import Definition, Isolation, Outcome, Status, Worker
-from opcheck.sandbox.protocol import one_line
 
 _REMOVED = re.compile(r"module 'numpy' has no attribute '(\w+)'")
 PRINTED = 400  # characters of what the file printed that a teacher gets to see
@@ -76,5 +75,4 @@ def problem_of(outcome: Outcome) -> str:
 
 
 def _shortened(text: str) -> str:
-    shown = one_line(text, PRINTED)
-    return shown if len(text) <= PRINTED else shown + " …"
+    return text if len(text) <= PRINTED else text[:PRINTED] + " …"

@@ -23,7 +23,7 @@ class NotANotebook(ValueError):
 
 
 class Skipped(NamedTuple):
-    """A code cell that was left out: its number, why ("magic", "commands" or "error"), the text and the line of that."""
+    """A code cell that was left out: its number, why ("magic", "commands", "error"), the text and the line of that."""
 
     number: int
     why: str
