@@ -166,12 +166,12 @@ def test_a_file_that_cannot_be_read(tmp_path):
 
 
 def test_a_device_a_fifo_or_a_deep_text_is_no_assignment(tmp_path):
-    with pytest.raises(Refused, match="an assignment is a text file of at most 4 MiB. Got /dev/zero"):
+    with pytest.raises(Refused, match=r"at most 4 MiB. Got /dev/zero"):
         read(Path("/dev/zero"))
     os.mkfifo(tmp_path / "hw.toml")
     with pytest.raises(Refused, match="an assignment has at least one"):
         read(tmp_path / "hw.toml")  # into which nobody writes
-    with pytest.raises(Refused, match="hw.toml is not TOML. Got values nested too deeply"):
+    with pytest.raises(Refused, match=r"hw.toml is not TOML. Got values nested too deeply"):
         parse("a = " + "[" * 5000, "hw.toml")
 
 
