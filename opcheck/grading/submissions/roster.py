@@ -67,8 +67,8 @@ def opened(paths: Iterable[Path], student: str = "", wanted: Sequence[str] = ())
 def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tuple[Path, Handed]]:
     """(the path to show, what was handed in) over all paths."""
     for path in paths:
-        if not path.exists():
-            raise Refused(say("{path} does not exist", path=path))
+        if not _exists(path):
+            raise Refused(say("{path} does not exist", path=one_line(str(path), NAME)))
         if not (path.is_dir() or path.is_file()):
             raise Refused(
                 say("{path} is neither a file nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
@@ -97,6 +97,13 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
             raise Refused(
                 say("{path} is neither code nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
             )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _shown(given: Path, handed: Handed, top: Path) -> Path:

@@ -373,6 +373,8 @@ def test_links_are_nobodys_work(tmp_path):
 def test_paths_that_hold_no_submission_are_refused(tmp_path):
     with pytest.raises(Refused, match=re.escape(f"{tmp_path / 'no'} does not exist")):
         students(tmp_path / "no")
+    with pytest.raises(Refused, match=r" does not exist"):
+        students(tmp_path / ("a" * 5000))
     with pytest.raises(Refused, match=r"there are no submissions.*give .py or .ipynb files, a folder of them"):
         students(tmp_path)
     place(tmp_path, {"hw.pdf": "pdf", "ada.py": CODE, "bad.zip": "no zip"})
