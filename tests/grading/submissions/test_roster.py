@@ -248,7 +248,7 @@ def hostile_zips(folder: Path) -> Path:
     changed(folder / "dictionary.zip", header + 1, b"\xff" * 4)  # of 4 GiB
     zipped({"hw.py": CODE, "Q": "x"}, folder / "nul.zip")
     (folder / "nul.zip").write_bytes((folder / "nul.zip").read_bytes().replace(b"Q", b"\0"))
-    zipped({"hw.py": CODE, "x" * 300: ""}, folder / "long.zip")
+    zipped({"hw.py": CODE, "x" * 300: ""}, folder / "endless.zip")
     return folder
 
 
@@ -258,7 +258,7 @@ def test_a_zip_that_cannot_be_unpacked_is_its_students_problem(tmp_path):
     with roster.opened([folder]) as entries:
         told = {entry.submission.student: entry.problem for entry in entries}
     assert told.pop("ada") == ""
-    assert sorted(told) == ["corrupt", "dictionary", "long", "nul"]
+    assert sorted(told) == ["corrupt", "dictionary", "endless", "nul"]
     assert all(re.fullmatch(rf"{name}.zip is not a zip that can be read \(.+\)", text) for name, text in told.items())
     with pytest.raises(Refused, match=r"corrupt.zip cannot be unpacked"):
         students(folder / "corrupt.zip")
