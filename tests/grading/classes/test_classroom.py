@@ -114,6 +114,16 @@ def test_code_that_cannot_be_read_is_graded_as_what_does_not_load(tmp_path, home
     assert bob.checks[0].message.startswith("the notebook is not valid JSON")
 
 
+# From within the sandbox it says of a place what only we say; that took a regular expression half a minute.
+ABSENT = """
+import gc
+def linear(*a):
+    (channel,) = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
+    error = {"type": "absent", "message": "there is no " + "a" * 20_000, "file": "", "line": 0}
+    channel.send({"status": "absent", "error": error}, 1 << 20)
+"""
+
+
 def test_what_strangers_hand_in_is_their_problem_and_no_defect_of_the_judge(tmp_path, homework):
     folder = hostile_zips(tmp_path / "class")
     hand_in(
@@ -121,7 +131,7 @@ def test_what_strangers_hand_in_is_their_problem_and_no_defect_of_the_judge(tmp_
         ada=RIGHT,
         huge="def linear(*a): return 2**64",
         large="import numpy as np\ndef linear(*a): return np.zeros((24, 1 << 20), np.int8)",
-        absent=f"{RIGHT}import sys\ndef linear(*a): raise sys.modules['places'].Absent('there is no ' + 'a' * 20_000)",
+        absent=ABSENT,
     )
     for name, cell in {"magics": "%a\n" * 4000, "blank": " " * 16_000 + "x", "long": "#" * (1 << 21)}.items():
         cells = [{"cell_type": "code", "source": source} for source in (RIGHT, cell)]
