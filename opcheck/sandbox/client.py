@@ -11,8 +11,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from opcheck.language import say
 from opcheck.sandbox.inside import wire
 from opcheck.sandbox.launch import Isolation, Launched, Limits, NoSandbox, launch
@@ -87,14 +85,16 @@ class Worker:
         if self._launched is not None and self._loaded is not None:
             return self._loaded
         launched = self._start()
-        request: dict[str, wire.Value] = {"do": "load", "root": _sent(os.fsencode(launched.root))}
+        request: dict[str, wire.Value] = {"do": "load", "root": wire.octets(os.fsencode(launched.root))}
         if isinstance(self._code, Module):
             request["module"] = self._code.name
         else:
-            request |= {"file": _sent(os.fsencode(launched.file)), "definitions_only": self._definitions_only}
+            request |= {"file": wire.octets(os.fsencode(launched.file)), "definitions_only": self._definitions_only}
             if isinstance(self._code, Source):
-                text = _sent(self._code.text.encode("utf-8", "replace"))
-                request |= {"source": text, "notebook": self._code.notebook}
+                request |= {
+                    "source": wire.octets(self._code.text.encode("utf-8", "replace")),
+                    "notebook": self._code.notebook,
+                }
         self._loaded = self._ask(request, self._limits.seconds)
         if self._launched is None:
             self._fatal = self._loaded
@@ -123,8 +123,8 @@ class Worker:
         encoded: list[wire.Value] = [step.encoded() for step in steps]
         request: dict[str, wire.Value] = {"do": "run", "steps": encoded, "want": places, "fresh": fresh}
         request["largest"] = 1 << 62 if largest is None else largest
-        allowed = self._limits.seconds if seconds is None else seconds
-        return self._ask(request, allowed, want.keys(), min(self._limits.reply, reply or self._limits.reply))
+        most = self._limits.reply if reply is None else min(reply, self._limits.reply)
+        return self._ask(request, self._limits.seconds if seconds is None else seconds, want.keys(), most)
 
     @property
     def alive(self) -> bool:
@@ -273,11 +273,6 @@ class Worker:
             name = signal.Signals(number).name
             return _ended(Status.CRASHED, say("the process was ended by {signal}", signal=name), name)
         return _ended(Status.EXITED, say("the process ended itself with exit code {code}", code=code))
-
-
-def _sent(data: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """Bytes as they travel: a notebook may be larger than a message beside its arrays, and a path is no text."""
-    return np.frombuffer(data, np.uint8)
 
 
 def _ended(status: Status, message: str, kind: str = "") -> Outcome:

@@ -70,6 +70,11 @@ Value: TypeAlias = Union[  # noqa: UP007  a string in it has no operator |
 ]
 
 
+def octets(data: bytes) -> Array:
+    """Bytes as they travel: a notebook may be larger than a message beside its arrays, and a path need not be text."""
+    return np.frombuffer(data, np.uint8)
+
+
 def encode(value: Value, limit: int = MESSAGE_LIMIT) -> bytes:
     """The bytes of one message; raises WireError for what is no plain value and for arrays of more than `limit` bytes.
 
