@@ -86,6 +86,7 @@ def run(options: dict[str, Any]) -> int:
     from opcheck.grading import formats
     from opcheck.grading.assignments import assignment, scaffold
     from opcheck.grading.classes.classroom import grade_class
+    from opcheck.grading.formats import clean
 
     if (options["assignment"] is None) == (options["op"] is None):
         raise Refused(say("what is asked of the students?"), fix=say("give --assignment FILE or --op OP, one of them"))
@@ -107,7 +108,8 @@ def run(options: dict[str, Any]) -> int:
     ) as graded:
         formats.write(options["format"], graded.results, asked, options["output"])
         for student, reason in graded.failed:
-            click.echo(say("{student} could not be graded: {reason}", student=student, reason=reason), err=True)
+            told = say("{student} could not be graded: {reason}", student=student, reason=reason)
+            click.echo(clean.line(told), err=True)
         if graded.interrupted:
             return 130
         if graded.failed:

@@ -31,7 +31,9 @@ def write(platform: str, path: Path, output: Path, unsafe: bool = False) -> None
             say("there is no bundle for {name!r}", name=platform), fix=say("one of {names}", names=", ".join(PLATFORMS))
         )
     asked = assignment.read(path)
-    members = dict(_members(platform, path))
+    assert asked.origin is not None
+    text, _, folder = asked.origin
+    members = dict(_members(platform, text, folder))
     members["requirements.txt"] = _requirements(any(question.arrays == "torch" for question in asked.questions))
     if unsafe:
         members["unsafe"] = b""
@@ -48,20 +50,20 @@ def write(platform: str, path: Path, output: Path, unsafe: bool = False) -> None
         raise CouldNotRun(say("cannot write {path}: {reason}", path=output, reason=error.strerror)) from None
 
 
-def _members(platform: str, path: Path) -> Iterator[tuple[str, bytes]]:
+def _members(platform: str, text: str, folder: Path) -> Iterator[tuple[str, bytes]]:
     for script in sorted((_SCRIPTS / platform).iterdir()):
         yield script.name, script.read_bytes()
-    yield "assignment.toml", path.read_bytes()
-    for name in _conventions(path):
-        yield name, (path.parent / name).read_bytes()
+    yield "assignment.toml", text.encode()
+    for name in _conventions(text):
+        yield name, (folder / name).read_bytes()
     for file in sorted(_PACKAGE.rglob("*")):
         if file.is_file() and "__pycache__" not in file.parts and file.suffix in _KINDS:
             yield f"opcheck/{file.relative_to(_PACKAGE).as_posix()}", file.read_bytes()
 
 
-def _conventions(path: Path) -> list[str]:
+def _conventions(text: str) -> list[str]:
     """The teacher's own conventions that an assignment names, relative to it."""
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    data = tomllib.loads(text)
     named = [table.get("convention", "") for table in (data, *data.get("question", []))]
     found = sorted({name for name in named if name.endswith(".py")})
     for name in found:

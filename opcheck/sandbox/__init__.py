@@ -14,7 +14,7 @@ name, load and clock can be asked for. Under Landlock, the names, sizes, dates a
 """
 
 from opcheck.sandbox.client import Worker
-from opcheck.sandbox.inside.wire import Opaque, Place, WireError
+from opcheck.sandbox.inside.wire import Opaque, Outsized, Place, WireError
 from opcheck.sandbox.launch import Capability, Isolation, Limits, NoSandbox, counting
 from opcheck.sandbox.probe import capabilities, choose
 from opcheck.sandbox.protocol import (
@@ -26,6 +26,7 @@ from opcheck.sandbox.protocol import (
     Outcome,
     Parameter,
     Set,
+    Skipped,
     Source,
     Status,
 )
@@ -43,9 +44,11 @@ __all__ = [
     "NoSandbox",
     "Opaque",
     "Outcome",
+    "Outsized",
     "Parameter",
     "Place",
     "Set",
+    "Skipped",
     "Source",
     "Status",
     "Way",

@@ -30,6 +30,7 @@ from opcheck.sandbox.protocol import (
 from opcheck.sandbox.watcher import WATCHER, end
 
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
+NO_ARRAYS = 0  # bytes of them, in an answer to anything but a run
 _CHUNK = 1 << 20
 
 
@@ -85,13 +86,16 @@ class Worker:
         if self._launched is not None and self._loaded is not None:
             return self._loaded
         launched = self._start()
-        request: dict[str, wire.Value] = {"do": "load", "root": launched.root}
+        request: dict[str, wire.Value] = {"do": "load", "root": wire.octets(os.fsencode(launched.root))}
         if isinstance(self._code, Module):
             request["module"] = self._code.name
         else:
-            request |= {"file": launched.file, "definitions_only": self._definitions_only}
+            request |= {"file": wire.octets(os.fsencode(launched.file)), "definitions_only": self._definitions_only}
             if isinstance(self._code, Source):
-                request["source"] = self._code.text
+                request |= {
+                    "source": wire.octets(self._code.text.encode("utf-8", "replace")),
+                    "notebook": self._code.notebook,
+                }
         self._loaded = self._ask(request, self._limits.seconds)
         if self._launched is None:
             self._fatal = self._loaded
@@ -103,12 +107,15 @@ class Worker:
         want: Mapping[str, str],
         fresh: bool = True,
         seconds: float | None = None,
+        largest: int | None = None,
+        reply: int | None = None,
     ) -> Outcome:
         """Carry out the steps and bring back the values at the wanted places.
 
         Values are kept in the worker under the names that steps give them; `fresh` forgets those of earlier runs. If
-        the module could not be loaded at all, the outcome is that of `load`. Raises WireError if a step holds anything
-        but plain values, arrays and places.
+        the module could not be loaded at all, the outcome is that of `load`. An array of more than `largest` bytes
+        comes back as `Outsized`, and arrays of more than `reply` bytes together not at all. Raises WireError if a step
+        holds anything but plain values, arrays and places.
         """
         loaded = self.load()
         if self._launched is None or (loaded.status is not Status.OK and not loaded.definitions):
@@ -116,7 +123,9 @@ class Worker:
         places: dict[str, wire.Value] = {name: Place(place) for name, place in want.items()}
         encoded: list[wire.Value] = [step.encoded() for step in steps]
         request: dict[str, wire.Value] = {"do": "run", "steps": encoded, "want": places, "fresh": fresh}
-        return self._ask(request, self._limits.seconds if seconds is None else seconds, want.keys())
+        request["largest"] = 1 << 62 if largest is None else largest
+        most = self._limits.reply if reply is None else min(reply, self._limits.reply)
+        return self._ask(request, self._limits.seconds if seconds is None else seconds, want.keys(), most)
 
     @property
     def alive(self) -> bool:
@@ -164,7 +173,9 @@ class Worker:
         self._spent = 0.0
         return launched
 
-    def _ask(self, request: dict[str, wire.Value], seconds: float, wanted: Collection[str] = ()) -> Outcome:
+    def _ask(
+        self, request: dict[str, wire.Value], seconds: float, wanted: Collection[str] = (), most: int = NO_ARRAYS
+    ) -> Outcome:
         """One request and its outcome; a worker from which no valid reply came is ended."""
         self._printed.clear()
         started = time.monotonic()
@@ -173,10 +184,10 @@ class Worker:
             allowed = min(allowed, max(self._limits.total_seconds - self._spent, 0.0))
         # A fresh nonce with each request: no reply can be written before its request has been read.
         self._nonce = secrets.token_hex(16)
-        self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": self._limits.reply}, 1 << 62))
+        self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": most}, 1 << 62))
         alive = False
         try:
-            reply = wire.receive(lambda size: self._read(size, started + allowed), self._limits.reply)
+            reply = wire.receive(lambda size: self._read(size, started + allowed), most)
             if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce:
                 raise wire.WireError("a reply that is not the answer to this request")
             outcome = decoded(reply, wanted)

@@ -1,6 +1,7 @@
 """An assignment: what is asked, for how many points, within which limits. One TOML file, checked field by field."""
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
 DTYPES = ("float32", "float64")
 MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
+LARGEST = 4 * MEBIBYTE  # of an assignment
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,24 @@ class Assignment:
 def read(path: Path) -> Assignment:
     """The assignment in a TOML file; raises Refused with the line and the field of what is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _read(path).decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         raise Refused(say("cannot read the assignment"), got=f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Refused(say("an assignment is a text file in UTF-8"), got=str(path)) from None
     return parse(text, str(path), path.parent)
+
+
+def _read(path: Path) -> bytes:
+    """What is in the file, or comes out of a pipe; a FIFO into which nobody writes is empty, and not waited for."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  a Path knows no such flag
+        os.set_blocking(file.fileno(), True)
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Refused(
+            say("an assignment is a text file of at most {most} MiB", most=LARGEST // MEBIBYTE), got=str(path)
+        )
+    return data
 
 
 def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) -> Assignment:
@@ -98,6 +112,8 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Refused(say("{file} is not TOML", file=name), got=str(error)) from None
+    except RecursionError:
+        raise Refused(say("{file} is not TOML", file=name), got=say("values nested too deeply")) from None
     reader = Reader(data, name, text)
     folder = folder or Path()
     title = reader.text("title", default=Path(name).stem)
