@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from opcheck.app.interruption import heard, interruption
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
 
@@ -61,12 +62,16 @@ def main() -> None:
     """The program: the exit code of its command line."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name) or Path(os.devnull).open("w")  # noqa: SIM115  None: whoever started us closed it
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # half of a character cannot be written, but shown
         setattr(sys, name, Unread(stream))
     if instruction := os.environ.get(COMPLETION):
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(cli, {}, "opcheck", COMPLETION, instruction))
-    sys.exit(run())
+    with heard():
+        code = run()
+    sys.exit(code)
 
 
 class Unread:
@@ -106,7 +111,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as ended:  # after --help or --version
         code = ended.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
-        code = 130
+        code = interruption.code
     except click.ClickException as error:
         called_with_nothing = error.format_message().startswith("Usage:")
         code = show_help(error) if called_with_nothing else fail(usage_message(error), 2)

@@ -17,7 +17,7 @@ from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
 from opcheck.verification.verdict import Status
-from opcheck.verification.workers.process import Worker
+from opcheck.verification.workers.process import Worker, unbroken
 from opcheck.verification.workers.worker import EXPLAINING, Target
 
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
@@ -34,9 +34,17 @@ class Crew:
         self.share = 1 / max(1, count)
         self.waiting: list[Shard] = []
         self.started: dict[tuple[str, str], float] = {}
-        self.workers = [self._hire() for _ in range(count)]
+        self.workers: list[Worker] = []
+        self.count = count
 
     def __enter__(self) -> "Crew":
+        try:
+            while len(self.workers) < self.count:
+                with unbroken():  # no worker is left out of the list that is stopped in the end
+                    self.workers.append(self._hire())
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(
@@ -46,8 +54,11 @@ class Crew:
             if kind is KeyboardInterrupt:
                 self._hand_over()
         finally:
-            for worker in self.workers:
-                worker.stop()
+            self._stop()
+
+    def _stop(self) -> None:
+        for worker in self.workers:
+            worker.stop()
 
     def _hire(self) -> Worker:
         return Worker(self.context, self.target, self.options, self.share)
@@ -106,7 +117,8 @@ class Crew:
             self.waiting += [replace(task, first=index + 1), replace(task, last=index)]
         finally:
             worker.stop()
-            self.workers[self.workers.index(worker)] = self._hire()
+            with unbroken():
+                self.workers[self.workers.index(worker)] = self._hire()
 
     def _dropped(self, task: Shard) -> bool:
         """Whether a task is empty, out of time, or of an operator that has failed often enough before it."""

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Worker:
         )
         with unbroken():
             self.process.start()
+            # it ignores SIGTERM, by which multiprocessing ends what is left over before it waits for it
+            Finalize(self, self.process.kill, exitpriority=10)
         other.close()
         self.task: Any = None
 
@@ -129,11 +132,11 @@ class Worker:
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Keeps Ctrl-C back for a moment: a process that is started meanwhile never gets it."""
+    """Keeps Ctrl-C and SIGTERM back for a moment: a process that is started meanwhile never gets them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
