@@ -10,7 +10,7 @@ from typing import Any
 
 from opcheck.autodiff.scalar.expression import parse
 from opcheck.autodiff.scalar.trace import Trace
-from opcheck.errors import Refused, RefusedType
+from opcheck.errors import Refused, RefusedType, told
 from opcheck.language import say
 from opcheck.tracing import Tape, TracedControlFlowError, Tracer
 
@@ -48,7 +48,10 @@ def trace(
         return trace_arrays(function, inputs, fixed, name, wrt)
     tape = Tape()
     leaves = {each: tape.input(each, number(each, x)) for each, x in inputs.items()}
-    outputs = [out if isinstance(out, Tracer) else tape.constant(out) for out in returned(function, leaves | fixed)]
+    outputs = [
+        out if isinstance(out, Tracer) else tape.constant(result_of(name, out))
+        for out in returned(function, leaves | fixed)
+    ]
     return Trace(tape.graph(*outputs), f"{name}({', '.join(leaves)})", wrt=wrt, exact_numbers=exact)
 
 
@@ -126,9 +129,10 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
         raise RefusedType(str(error), got=_where(error)) from None
     except Refused as error:
         raise type(error)(error.rule, got=error.got, fix="; ".join(filter(None, (error.fix, _where(error))))) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Refused(
-            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error), got=_where(error)
+            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=told(error)),
+            got=_where(error),
         ) from error
     if result is None:
         raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
@@ -138,8 +142,30 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
         raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
     for each in results:
         if isinstance(each, str | bytes) or each is None:
-            raise RefusedType(say("{name} must return numbers or arrays", name=name), got=repr(each))
+            raise not_numbers(name, each)
     return results
+
+
+def result_of(name: str, x: Any) -> Any:
+    """A number that a function returned and that was not traced; raises RefusedType for anything else."""
+    item = x.item() if hasattr(x, "item") and getattr(x, "size", 1) == 1 else x
+    if not isinstance(item, (int, float, Fraction)):
+        raise not_numbers(name, x)
+    try:
+        float(item)
+    except OverflowError:
+        raise RefusedType(
+            say("{name} returned a number that is too large for float64 (1.8e308 at most)", name=name)
+        ) from None
+    return item
+
+
+def not_numbers(name: str, x: Any) -> RefusedType:
+    """What is said of a result that is neither a number nor an array."""
+    kind = getattr(x, "dtype", None)
+    got = repr(x) if isinstance(x, str | bytes) or x is None else type(x).__name__
+    got = got if kind is None else say("{type} of {dtype}", type=got, dtype=kind)
+    return RefusedType(say("{name} must return numbers or arrays", name=name), got=got)
 
 
 HOME = Path(__file__).parents[1]
@@ -170,10 +196,10 @@ def load(path: Path, name: str) -> Callable[..., Any]:
         spec.loader.exec_module(module)
     except Refused:
         raise
-    except Exception as error:
-        told = error.msg if isinstance(error, SyntaxError) else error
+    except (Exception, SystemExit) as error:
+        words = error.msg if isinstance(error, SyntaxError) else told(error)
         raise Refused(
-            say("{path} cannot be run: {kind}: {told}", path=path, kind=type(error).__name__, told=told),
+            say("{path} cannot be run: {kind}: {words}", path=path, kind=type(error).__name__, words=words),
             got=_where(error),
         ) from error
     function = getattr(module, name, None)

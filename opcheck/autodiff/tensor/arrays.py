@@ -37,6 +37,8 @@ class ArrayTape:
         return self._append(ArrayNode(None, (), {}, as_float(value), label))
 
     def constant(self, value: Any) -> "TracedArray":
+        if np.iscomplexobj(value):
+            raise TypeError(say("complex numbers cannot be traced"))
         return self._append(ArrayNode(None, (), {}, as_float(value)))
 
     def record(self, rule: Rule, args: Iterable[Any], **params: Any) -> "TracedArray":
