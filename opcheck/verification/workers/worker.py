@@ -150,8 +150,10 @@ def limit_memory(share: float) -> None:
     except (ImportError, ValueError, OSError):
         return
     most = min(physical, *container_limit()) * 3 // 4
+    wanted = min(most, max(2**32, int(most * share)))
+    limits = [each for each in resource.getrlimit(resource.RLIMIT_DATA) if each != resource.RLIM_INFINITY]
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (min(most, max(2**32, int(most * share))), hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (min(wanted, *limits), hard))  # who started us may allow less
 
 
 def container_limit() -> list[int]:
