@@ -37,6 +37,7 @@ def command(
     impl = impl or (deviation.backend if deviation else "torch")
     trial = casefile.from_json(data)
     op = catalog.get(trial.case.op)
+    casefile.check(op, trial, data)
     if as_snippet:
         backend = backends.load(impl, arrays or "", device) if impl != "torch" else None
         click.echo(snippet(op, trial, data, impl, backend))

@@ -28,11 +28,15 @@ def generator(x):
 number = 3
 """
 RETURNED = (
-    "x*2", "x*y", "1j", "x*1j", "float('nan')", "float('inf')*x", "None", "...", "'s'", "b'x'", "object()", "(x for _ in x)",
+    "x*2", "x*y", "1j", "x*1j", "float('nan')", "float('inf')*x", "None", "...", "'s'", "b'x'", "object()",
+    "(x for _ in x)",
     "[x, [x]]", "[]", "{'a': x}", "{1}", "()", "x, 1.0", "10**400", "True", "lambda: 0", "type", "x if x > 0 else y",
-    "int(x)", "float(x)", "str(x)", "np.asarray(x)", "np.array([1j])", "np.array(['a'])", "np.array([None])", "np.zeros(0)",
-    "np.zeros((2, 0))", "np.float32(3)", "np.int8(3)", "x @ x", "x[100]", "x['a']", "x[None]", "x[..., 0]", "x.foo", "x()",
-    "np.sum(x, axis=9)", "x.reshape(99, 99)", "x.sum()", "x.mean(axis=0)", "x**10**6", "x/0", "x**-1", "exit(3)", "f(x)",
+    "int(x)", "float(x)", "str(x)", "np.asarray(x)", "np.array([1j])", "np.array(['a'])", "np.array([None])",
+    "np.zeros(0)",
+    "np.zeros((2, 0))", "np.float32(3)", "np.int8(3)", "x @ x", "x[100]", "x['a']", "x[None]", "x[..., 0]",
+    "x.foo", "x()",
+    "np.sum(x, axis=9)", "x.reshape(99, 99)", "x.sum()", "x.mean(axis=0)", "x**10**6", "x/0", "x**-1", "exit(3)",
+    "f(x)",
     "np.linalg.inv(x)", "np.maximum(x, y)", "x.astype(int)", "x.astype('U')", "np.exp(x)", "x.T", "len(x)", "list(x)",
     "sum(x)", "hash(x)", "repr(x)", "chr(0xd800)", "globals()", "open('missing')", "1/0", "raises(x)", "quits(x)",
 )  # fmt: skip
@@ -49,16 +53,22 @@ def f(x, y=2.0):
     return {}
 """
 HEADERS = (
-    "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }", "{'descr': '<c16', 'fortran_order': False, 'shape': %s, }",
-    "{'descr': '|O', 'fortran_order': False, 'shape': %s, }", "{'descr': '<U9', 'fortran_order': True, 'shape': %s, }",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': %s, }",
+    "{'descr': '<c16', 'fortran_order': False, 'shape': %s, }",
+    "{'descr': '|O', 'fortran_order': False, 'shape': %s, }",
+    "{'descr': '<U9', 'fortran_order': True, 'shape': %s, }",
     "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': %s, }", "{'descr': 3, 'shape': %s}", "%s", "[" * 5000,
 )  # fmt: skip
-SHAPES = ("(3,)", "()", "(0,)", "(2, 2)", "(10**9,)", "(99999999999999999999,)", "(1000000000000,)", "(-1,)", "(1.5,)",
+SHAPES = ("(3,)", "()", "(0,)", "(2, 2)", "(10**9,)", "(99999999999999999999,)", "(1000000000000,)", "(-1,)",
+          "(1.5,)",
           "'a'", "None", str((1,) * 40), "(True,)")  # fmt: skip
 
-LITERALS = (None, True, -1, 0, 1, 2**31, 2**63, 2**64, 10**30, 10**400, 0.5, float("nan"), float("inf"), "", "a", "0x1p3",
-            "0x1p99999", "nan", "\ud800", "\x00", [], {}, [[]], [None], [1], [1.5], ["a"], {"hex": "0x1p0"}, {"hex": 3},
-            {"a": {}}, "9" * 5000, "float32", "float64", "int64", "complex64", "object", "relu", "refuses", "CRASHED")  # fmt: skip
+LITERALS = (None, True, -1, 0, 1, 2**31, 2**63, 2**64, 10**30, 10**400, 0.5, float("nan"), float("inf"), "", "a",
+            "0x1p3",
+            "0x1p99999", "nan", "\ud800", "\x00", [], {}, [[]], [None], [1], [1.5], ["a"], {"hex": "0x1p0"},
+            {"hex": 3},
+            {"a": {}}, "9" * 5000, "float32", "float64", "int64", "complex64", "object", "relu", "refuses",
+            "CRASHED")  # fmt: skip
 
 
 def places(data: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -131,7 +141,8 @@ def cases() -> tuple[Any, ...]:
     made = [trial(catalog.get(op), "float32", 1, k) for op in ("relu", "conv2d", "nll_loss", "adam") for k in (1, 2)]
     plain = Trial(Case("relu", {"input": np.array([1.0, -2.0])}, {}))
     made.append(with_directions(catalog.get("relu"), plain, np.random.default_rng(0)))
-    found = [to_json(each, claim="rounding", status="DIFFERS", name="", at=[0], of="output", expected="0x1p0", got="nan",
+    found = [to_json(each, claim="rounding", status="DIFFERS", name="", at=[0], of="output", expected="0x1p0",
+                     got="nan",
                      bound="0x1p-20") for each in made]  # fmt: skip
     return tuple(each for each in found if len(json.dumps(each)) < 20_000)
 
@@ -155,8 +166,10 @@ def assignment() -> str:
 def assignments(draw: st.DrawFn) -> bytes:
     """Assignments of which some lines have other values."""
     lines = assignment().split("\n")
-    values = ("true", "-1", "1e400", "nan", '""', '"\\ud800"', "[1000000]", "[[1]]", "{}", "[" * 5000 + "]" * 5000, "9" * 5000,
-              "[]", "{a = {b = 1}}", "9999999999999999999", "1979-05-27", '"x"', "[0]", "[true]", '["a"]', "[99999999999]",
+    values = ("true", "-1", "1e400", "nan", '""', '"\\ud800"', "[1000000]", "[[1]]", "{}", "[" * 5000 + "]" * 5000,
+              "9" * 5000,
+              "[]", "{a = {b = 1}}", "9999999999999999999", "1979-05-27", '"x"', "[0]", "[true]", '["a"]',
+              "[99999999999]",
               "a" * 4096, '"' + "a" * 4096 + '.py"', "{" + "a={" * 2000)  # fmt: skip
     for _ in range(draw(st.integers(1, 3))):
         k = draw(st.integers(0, len(lines) - 1))

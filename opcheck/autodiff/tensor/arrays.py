@@ -37,8 +37,9 @@ class ArrayTape:
         return self._append(ArrayNode(None, (), {}, as_float(value), label))
 
     def constant(self, value: Any) -> "TracedArray":
-        if np.iscomplexobj(value):
-            raise TypeError(say("complex numbers cannot be traced"))
+        kind = np.asarray(value).dtype
+        if kind.kind not in "fiubO":  # objects may be numbers: Fractions
+            raise TypeError(say("numbers of dtype {dtype} cannot be traced", dtype=kind))
         return self._append(ArrayNode(None, (), {}, as_float(value)))
 
     def record(self, rule: Rule, args: Iterable[Any], **params: Any) -> "TracedArray":

@@ -153,7 +153,7 @@ def limit_memory(share: float) -> None:
     wanted = min(most, max(2**32, int(most * share)))
     limits = [each for each in resource.getrlimit(resource.RLIMIT_DATA) if each != resource.RLIM_INFINITY]
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (min(wanted, *limits), hard))  # who started us may allow less
+    resource.setrlimit(resource.RLIMIT_DATA, (min([wanted, *limits]), hard))  # who started us may allow less
 
 
 def container_limit() -> list[int]:
