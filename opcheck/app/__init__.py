@@ -134,6 +134,8 @@ def outside(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.filename:
         name, reason = files.shown(str(error.filename)), error.strerror
         return say("cannot use {name}: {reason}", name=name, reason=reason), 2
+    if isinstance(error, UnicodeEncodeError):
+        return say("half of a character cannot be used: {text}", text=shortened(repr(error.object))), 2
     if isinstance(error, MemoryError):
         return say("there is not enough memory for numbers of this size"), 2
     if isinstance(error, RecursionError):

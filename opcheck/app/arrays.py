@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.errors import pointed
+from opcheck.errors import pointed, told
 from opcheck.files import shown
 from opcheck.language import say
 from opcheck.spec import Array, Refused, Shape
@@ -202,7 +202,10 @@ def _loaded(name: str, path: Path) -> Array:
 
 def _npy(name: str, path: Path) -> Array:
     """Mapped and not read: a header that promises more than the file holds costs nothing."""
-    header = np.lib.format.open_memmap(path, mode="r")
+    try:
+        header = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a header is Python: what its parser raises has many names
+        raise ValueError(told(error)) from None
     limited(name, header.shape, say("{path}, whose shape is {shape}", path=path, shape=header.shape))
     if header.dtype.kind not in "fiu":
         raise Refused(say("--{name}: {path} must hold real numbers", name=name, path=path), got=str(header.dtype))

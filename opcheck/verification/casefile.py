@@ -97,21 +97,24 @@ def _word(data: Mapping[str, Any], field: str, default: str | None = None, allow
 
 
 def _address(data: Any) -> tuple[Any, ...]:
-    """(operator, dtype, seed, index), (operator, dtype, index) or nothing; what is drawn later depends on the numbers."""
+    """(operator, dtype, seed, index), the same without a seed, or nothing: what is drawn later depends on them."""
     kinds = [type(each) for each in data]
     if kinds not in ([], [str, str, int], [str, str, int, int]) or any(each < 0 for each in data[2:]):
         raise ValueError(say("address cannot be {data!r}", data=data))
     return tuple(data)
 
 
-def check(op: Op, trial: Trial, data: Mapping[str, Any]) -> None:
-    """Raises Refused where a trial is no call of the operator, or where `data` says of it what cannot be."""
+def check(op: Op, trial: Trial, data: Mapping[str, Any], fatal: bool = False) -> None:
+    """Raises Refused where a trial is no call of the operator, or where `data` says of it what cannot be.
+
+    fatal: the call ends its process before it is asked for anything else.
+    """
     arrays, inputs = trial.case.arrays, {each.name: each for each in op.inputs}
     for name, each in inputs.items():
         if name not in arrays and not each.optional:
             raise _damaged(say("{op} needs {name}", op=op.name, name=name))
     for name, array in arrays.items():
-        if name not in inputs or (inputs[name].differentiable and array.dtype.kind != "f"):
+        if name not in inputs or (inputs[name].default != "classes" and array.dtype.kind != "f"):
             raise _damaged(say("{name} is no input of {op}", name=name, op=op.name))
     outputs: Mapping[str, Shape] = {}
     if data.get("claim") != "refuses":  # of such a call nothing else is asked
@@ -119,8 +122,12 @@ def check(op: Op, trial: Trial, data: Mapping[str, Any]) -> None:
             outputs = op.checked(trial.case)[1]
         except (TypeError, ValueError, LookupError, ArithmeticError) as error:
             raise _damaged(told(error)) from None
-        _alike("cotangent", trial.cotangent, outputs)
-        _alike("tangents", trial.tangents, {name: array.shape for name, array in arrays.items()})
+    if outputs and not fatal:
+        moving = [
+            k for k, each in inputs.items() if each.differentiable and k in arrays and arrays[k].dtype.kind == "f"
+        ]
+        _alike("cotangent", trial.cotangent, {k: v for k, v in outputs.items() if op.output(k).differentiable})
+        _alike("tangents", trial.tangents, {k: arrays[k].shape for k in moving})
     known = ("", *inputs, *(each.name for each in op.outputs))
     if not all(name in arrays for name in trial.frozen) or data.get("name", "") not in known:
         raise _damaged(say("it names no array of {op}", op=op.name))
@@ -129,15 +136,17 @@ def check(op: Op, trial: Trial, data: Mapping[str, Any]) -> None:
         raise _damaged(say("at is a list of whole numbers"))
     for number in ("expected", "got", "bound"):
         try:
-            float.fromhex(data.get(number) or "0")
+            if data.get(number) is not None:
+                float.fromhex(data[number])
         except (TypeError, ValueError, OverflowError):
             raise _damaged(say("{field} is a number in hexadecimal, or null", field=number)) from None
 
 
 def _alike(what: str, given: Mapping[str, Array], shapes: Mapping[str, Shape]) -> None:
-    for name, array in given.items():
-        if shapes.get(name) != array.shape or array.dtype.kind != "f":
-            raise _damaged(say("{what} of {name}: {shape}", what=what, name=name, shape=array.shape))
+    """A direction for each array that moves, or for none."""
+    found = {name: array.shape for name, array in given.items()}
+    if found and (found != shapes or any(array.dtype.kind != "f" for array in given.values())):
+        raise _damaged(say("{what}: {found}, and not {shapes}", what=what, found=found, shapes=shapes))
 
 
 def load(path: str | Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 HOSTILE = (
     "", " ", "-", "--", "-1", "0", "1", "2", "3", "nan", "inf", "-inf", "1e400", "-0.0", "1e-400", "0x1F", "0b1",
     "1_0",
-    "1,2", "1,2,3,4", ",", "1,", "2x2", "x", "½", "١٢", "²", "\ud800", "\udcff", "\x00", "\n", "a\nb", "\x1b[31m",
+    "1,2", "1,2,3,4", ",", "1,", "2x2", "x", "½", "١٢", "²", "\ud800", "\udcff", "\n", "a\nb", "\x1b[31m",
     "é",
     "{}", "{name}", "%s", "None", "True", "[]", "[[]]", "[1]", "[nan]", "[1e999]", "[1,[2]]", "[[1,2],[3]]",
     "[1000000]",
@@ -31,9 +31,11 @@ TOKENS = (
     "√", "=",
     "<", " if ", "[0]", "'s'", "True", "1j", "lambda: 0", "\ud800", "9" * 400, "0x99999999999999999999",
 )  # fmt: skip
-OUTPUTS = ("out", "out.html", "folder", "missing-folder-out", "a" * 4096, "", ".", "..", "link", "\ud800", "out\x00")
+OUTPUTS = ("out", "out.html", "folder", "missing-folder-out", "a" * 4096, "", ".", "..", "link", "\ud800")
 
-hostile = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_characters="/", exclude_categories=()), max_size=12)
+hostile = st.sampled_from(HOSTILE) | st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=()), max_size=12
+)
 arrays = st.sampled_from(ARRAYS) | hostile
 expressions = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=9).map("".join) | st.sampled_from(
     ("x*x", "exp(x)*y", "(x+y)**2, x/y", "x**x**x", "+".join(["x"] * 3000), "(" * 90 + "x" + ")" * 90, "-" * 3000 + "x")

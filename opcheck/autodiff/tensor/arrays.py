@@ -231,6 +231,8 @@ class TracedArray:
     def astype(self, dtype: Any) -> Any:
         """Class numbers or a mask, through which nothing is differentiated; real numbers stay in float64."""
         wanted = np.dtype(dtype)
+        if wanted.kind not in "fiub":
+            raise TypeError(say("numbers of dtype {dtype} cannot be traced", dtype=wanted))
         return self if wanted.kind == "f" else self.tape.record(RULES["astype"], (self,), dtype=wanted.name)
 
     def __getitem__(self, index: Any) -> Any:

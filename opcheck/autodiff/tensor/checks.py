@@ -28,6 +28,8 @@ def checks(trace: ArrayTrace, everything: bool = False) -> list[Check]:
 
 def digits_alike(a: float, b: float, size: float) -> int:
     """To how many digits two numbers agree that are sums of terms of that total size."""
+    if not math.isfinite(a - b):  # two infinities, or NaN, which any check of numbers shows by itself
+        return 16 if a == b or (a != a and b != b) else 0
     return 16 if a == b else min(16, max(0, int(-np.log10(abs(a - b) / max(size, 1e-300)))))
 
 

@@ -18,7 +18,7 @@ from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
 from opcheck.verification.verdict import Status
 from opcheck.verification.workers.process import Worker, unbroken
-from opcheck.verification.workers.worker import EXPLAINING, Target
+from opcheck.verification.workers.worker import EXPLAINING, STARTING, Target
 
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
 
@@ -33,6 +33,8 @@ class Crew:
         self.target, self.options, self.patience, self.found = target, options, patience, found
         self.share = 1 / max(1, count)
         self.waiting: list[Shard] = []
+        self.begun = False  # whether any of them has come to a case
+        self.tried: set[Shard] = set()  # tasks of which a worker died before it came to a case
         self.started: dict[tuple[str, str], float] = {}
         self.workers: list[Worker] = []
         self.count = count
@@ -84,6 +86,7 @@ class Crew:
         task = worker.task
         assert task is not None
         progress(task.op, task.dtype, worker.index)
+        self.begun |= worker.index != STARTING
         answer = worker.answer()
         if isinstance(answer, Exception):
             raise answer
@@ -108,9 +111,14 @@ class Crew:
         try:
             if index == EXPLAINING:  # it died of a smaller case than those that it had found: they stay as they are
                 return
-            alone = replace(task, first=max(0, index), last=max(0, index) + 1)
+            if worker.is_stillborn and task not in self.tried:  # perhaps it was killed from outside
+                self.tried.add(task)
+                self.waiting.append(task)
+                return
+            index = max(task.first, index)
+            alone = replace(task, first=index, last=index + 1)
             _, made = next(trials(catalog.get(task.op), alone, bool(self.options.get("exhaustive"))))
-            verdict = worker.verdict(made, status, how, bool(self.options.get("known", True)))
+            verdict = worker.verdict(made, status, how, bool(self.options.get("known", True)), self.begun)
             part = Report(trials=1)
             part.add(task.op, task.dtype, Finding(verdict.claim, verdict=verdict))
             self.found.append((alone, part))

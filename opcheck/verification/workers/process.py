@@ -17,6 +17,7 @@ from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.verification.casefile import Trial
 from opcheck.verification.known import recognised
+from opcheck.verification.raised import is_exhaustion
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.workers.worker import EXPLAINING, STARTING, Marks, Target, work
 
@@ -55,6 +56,11 @@ class Worker:
         return int(self.marks.index)
 
     @property
+    def is_stillborn(self) -> bool:
+        """Whether it is gone before it came to a case."""
+        return self.index == STARTING and not self.process.is_alive()
+
+    @property
     def loaded(self) -> tuple[str, str]:
         """The name and the version of what it runs."""
         return self.marks.backend.decode(errors="replace"), self.marks.version.decode(errors="replace")
@@ -77,7 +83,8 @@ class Worker:
     def ended(self, patience: float) -> tuple[Status, str] | None:
         """How it is gone, silent for too long or printing without end; None while it works."""
         if not self.process.is_alive():
-            return Status.CRASHED, _death(self.process.exitcode)
+            status = Status.MEMORY if is_exhaustion(self.last_words()) else Status.CRASHED
+            return status, _death(self.process.exitcode)
         if self._size_of_printed() > MOST_PRINTED:
             return Status.CRASHED, say("it printed more than {n} MB", n=MOST_PRINTED // 10**6)
         patience = max(patience, START) if self.index == STARTING else patience
@@ -85,12 +92,12 @@ class Worker:
             return Status.TIMED_OUT, say("no answer after {n} s", n=f"{patience:g}")
         return None
 
-    def verdict(self, made: Trial, status: Status, how: str, known: bool) -> Verdict:
+    def verdict(self, made: Trial, status: Status, how: str, known: bool, begun: bool = False) -> Verdict:
         """The verdict on the trial that it died of; the claim and the memory are those that it was asked about.
 
-        Raises CouldNotRun where there was no trial yet.
+        Raises CouldNotRun where there was no trial yet, of no process that has `begun`.
         """
-        if self.index == STARTING:
+        if self.index == STARTING and not begun:
             words = f"{how}\n{self.last_words()}"
             raise CouldNotRun(say("the worker process ended before its first case: {how}", how=words))
         claim, layout = self.marks.claim.decode(), self.marks.layout.decode()
