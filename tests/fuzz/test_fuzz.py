@@ -14,17 +14,20 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from opcheck.app import COMMANDS, cli
+from tests.conftest import PROFILE
 from tests.fuzz import inputs, words
 from tests.fuzz.runner import MEMORY, SECONDS, Runner
 
-TESTS = 7
+TESTS = 8
 TIME = float(os.environ.get("OPCHECK_FUZZ_SECONDS") or 0) / TESTS
 FILES = {"kernels.py": inputs.KERNELS, "relu.py": inputs.SUBMISSION}
 
 fuzz = settings(
-    max_examples=200 if TIME else 25, suppress_health_check=list(HealthCheck), deadline=None,
+    settings.get_profile("nightly" if TIME else PROFILE),
+    max_examples=200 if TIME else 25,
+    suppress_health_check=list(HealthCheck),
     phases=[each for each in Phase if each is not Phase.explain],
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,24 @@ def test_any_words(runner: Runner) -> None:
     def one(name: str, more: list[str]) -> None:
         bounded = {"verify": ["--in-process", "--cases", "1"], "practice": ["--count", "1"]}.get(name, [])
         ends_well(runner, [name, *more, *bounded], {}, "1\nq\n")
+
+    again_and_again(one)
+
+
+def test_small_commands(runner: Runner) -> None:
+    names = st.sampled_from(("ops", "doctor", "practice", "learn"))
+    typed = st.lists(
+        words.hostile | st.sampled_from(("1", "1/0", "9**9**9", "exp(800)", "[1,", "yes", "?")), max_size=4
+    )
+
+    @fuzz
+    @given(st.data(), names, words.hostile, typed)
+    def one(data: st.DataObject, name: str, word: str, answers: list[str]) -> None:
+        first = data.draw(st.sampled_from(operators()) if name in ("ops", "practice") else st.just(word))
+        first = first if first not in ("1", "2", "3", "1_0", "१२") else "99"  # a lesson takes longer than a command may
+        more = data.draw(words.options(command(name), 3, without=("count",)))
+        count = ["--count", "2"] if name == "practice" else []
+        ends_well(runner, [name, *data.draw(st.sampled_from(([], [first]))), *more, *count], {}, "\n".join(answers))
 
     again_and_again(one)
 
