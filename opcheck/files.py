@@ -25,15 +25,15 @@ def check_file(path: Path) -> None:
         if _descriptor(path) is not None:
             return
         if not path.exists():  # a link to nothing is a file to be made where it points to
-            _check_folder(_target(path).parent, path)
+            _check_folder(_target(path).parent)
             return
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise Refused(say("{path} is a folder", path=shown(path)), fix=say("name a file in it"))
+            raise _refusal(errno.EISDIR)
         if stat.S_ISSOCK(mode):
             raise Refused(say("{path} is a socket, and nothing can be written to it", path=shown(path)))
         if not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            raise _refusal(errno.EACCES)
 
 
 def check_regular(path: Path) -> None:
@@ -48,24 +48,28 @@ def check_folder(path: Path) -> None:
     """Raises Refused where `path` is no folder that can be written to, and cannot be made one with its parents."""
     with _told(path):
         target = _target(path)
-        _check_folder(next(each for each in (target, *target.parents) if each.exists()), path)
+        _check_folder(next(each for each in (target, *target.parents) if each.exists()))
 
 
 def check_place(path: Path) -> None:
     """As `check_file` where there is a file, else as `check_folder`: the folder of a file that is new is made, too."""
     with _told(path):
-        is_file = path.exists() and not path.is_dir()
-    (check_file if is_file or _descriptor(path) is not None else check_folder)(path)
+        is_file = _descriptor(path) is not None or (path.exists() and not path.is_dir())
+    (check_file if is_file else check_folder)(path)
 
 
-def _check_folder(folder: Path, path: Path) -> None:
+def _check_folder(folder: Path) -> None:
     if not folder.exists():
-        fix = say("make it first: mkdir -p {folder}", folder=shown(folder))
-        raise Refused(say("cannot write to {path}: its folder does not exist", path=shown(path)), fix=fix)
+        raise _refusal(errno.ENOENT)
     if not folder.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, say("{folder} is not a folder", folder=shown(folder)))
+        raise _refusal(errno.ENOTDIR)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise _refusal(errno.EACCES)
+
+
+def _refusal(number: int) -> OSError:
+    """What the system would say if it were tried."""
+    return OSError(number, os.strerror(number))
 
 
 def make_folder(path: Path) -> None:
@@ -94,7 +98,7 @@ def _target(path: Path) -> Path:
     """The place that links lead to."""
     target = Path(os.path.realpath(path))
     if target.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        raise _refusal(errno.ELOOP)
     return target
 
 

@@ -128,9 +128,9 @@ def test_half_a_character_is_written_so_that_it_can_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("", "is a folder"),
-        ("missing/out", "its folder does not exist"),
-        ("file/out", "Not a directory|is not a folder"),
+        ("", "Is a directory"),
+        ("missing/out", "No such file or directory"),
+        ("file/out", "Not a directory"),
         ("x" * 4096, "File name too long"),
         ("a\0b", "null byte"),
         ("\ud800", "surrogates not allowed"),
@@ -148,9 +148,16 @@ def test_a_folder_is_found_or_can_be_made(tmp_path):
     files.check_folder(tmp_path)
     (tmp_path / "file").write_text("")
     for name in ("file", "file/below"):
-        with pytest.raises(Refused, match="is not a folder"):
+        with pytest.raises(Refused, match="Not a directory"):
             files.check_folder(tmp_path / name)
     assert names(tmp_path) == ["file"]
+
+
+def test_a_place_is_a_file_that_is_there_or_a_folder_to_be_made(tmp_path):
+    for place in (tmp_path, tmp_path / "new" / "grades.csv", files.Path("/dev/null"), files.Path("/dev/stdout")):
+        files.check_place(place)
+    with pytest.raises(Refused, match="Bad file descriptor"):
+        files.check_place(files.Path("/dev/fd/9999"))
 
 
 def test_no_permission_is_known_before(tmp_path, monkeypatch):

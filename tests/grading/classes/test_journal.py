@@ -115,7 +115,7 @@ def test_a_record_that_was_tampered_with_is_refused(tmp_path):
 
 
 def test_a_place_where_nothing_can_be_written_is_told(tmp_path):
-    with pytest.raises(Refused, match="its folder does not exist"):
+    with pytest.raises(Refused, match="No such file or directory"):
         Journal(tmp_path / "missing" / "j.db")
 
 
