@@ -14,7 +14,7 @@ from typing import Any
 from opcheck.autodiff.scalar.refusals import ExpressionRefused, syntax_error
 from opcheck.language import say
 from opcheck.tracing import TRACED, Graph, Node, Tape, Tracer
-from opcheck.tracing.arithmetic import EXACT_DIGITS
+from opcheck.tracing.magnitude import EXACT_DIGITS
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
