@@ -1,11 +1,13 @@
 """An autograder to upload: opcheck itself, the assignment, and the scripts that a platform runs, in one zip."""
 
+import io
 import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 
+from opcheck import files
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading.assignments import assignment
 from opcheck.language import say
@@ -37,17 +39,18 @@ def write(platform: str, path: Path, output: Path, unsafe: bool = False) -> None
     members["requirements.txt"] = _requirements(any(question.arrays == "torch" for question in asked.questions))
     if unsafe:
         members["unsafe"] = b""
-    partial = output.with_name(output.name + ".partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in sorted(members):
-                entry = zipfile.ZipInfo(name, _DATE)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = (0o755 if name in ("setup.sh", "run_autograder") else 0o644) << 16
-                archive.writestr(entry, members[name])
-        partial.replace(output)
-    except OSError as error:
-        raise CouldNotRun(say("cannot write {path}: {reason}", path=output, reason=error.strerror)) from None
+    files.write(output, _zipped(members))
+
+
+def _zipped(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o755 if name in ("setup.sh", "run_autograder") else 0o644) << 16
+            archive.writestr(entry, members[name])
+    return packed.getvalue()
 
 
 def _members(platform: str, text: str, folder: Path) -> Iterator[tuple[str, bytes]]:

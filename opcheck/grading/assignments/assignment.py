@@ -1,6 +1,7 @@
 """An assignment: what is asked, for how many points, within which limits. One TOML file, checked field by field."""
 
 import hashlib
+import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -110,10 +111,10 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     """The assignment that a TOML text describes; files that it names are looked up in `folder`."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(say("{file} is not TOML", file=name), got=str(error)) from None
     except RecursionError:
-        raise Refused(say("{file} is not TOML", file=name), got=say("values nested too deeply")) from None
+        raise Refused(say("{file} is nested too deeply", file=name)) from None
+    except ValueError as error:  # besides what TOML does not allow, numbers of thousands of digits
+        raise Refused(say("{file} is not TOML", file=name), got=str(error)) from None
     reader = Reader(data, name, text)
     folder = folder or Path()
     title = reader.text("title", default=Path(name).stem)
@@ -274,9 +275,21 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
                 each.kind.check(name, value)
             except Refused as error:
                 raise reader.refuse(name, error.rule, error.got) from None
+            _check_size(reader, name, value)
             return
     if name in ("kernel_size", "batch"):
-        if not all(isinstance(k, int) and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
+        if not all(type(k) is int and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
             raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
+        _check_size(reader, name, value)
     elif not isinstance(value, bool):
         raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))
+
+
+LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000}
+
+
+def _check_size(reader: Reader, name: str, value: Any) -> None:
+    """Refuses what would make the arrays of a case too large: a window spans kernel_size times dilation."""
+    largest = LARGEST_VALUES.get(name, math.inf)
+    if any(isinstance(k, int) and k > largest for k in (value if isinstance(value, tuple) else (value,))):
+        raise reader.refuse(name, say("{name} can be {n} at most", name=name, n=largest), repr(value))

@@ -37,8 +37,8 @@ class Alone:
 
     def check(self, trial: Trial, claim: str = "", known: bool = False) -> Report:
         """What is found of a saved trial, which may be that the process died of it."""
-        worker = self.worker = self.worker or Worker(self.context, self.target, {}, 1.0)
-        worker.give(Again(trial, claim, known))
+        worker = self._given(Again(trial, claim, known))
+        once_more = True  # what dies before its case may have been killed from outside
         while True:
             wait([worker.connection, worker.process.sentinel], timeout=0.25)
             answer = worker.answer()
@@ -47,8 +47,17 @@ class Alone:
             if answer is not None:
                 report: Report = answer
                 return report
-            if ended := worker.ended(self.patience):
+            ended = worker.ended(self.patience)
+            if ended and worker.is_stillborn and once_more:
+                self._stop()
+                worker, once_more = self._given(Again(trial, claim, known)), False
+            elif ended:
                 return self._death(worker, trial, *ended, known)
+
+    def _given(self, task: Again) -> Worker:
+        worker = self.worker = self.worker or Worker(self.context, self.target, {}, 1.0)
+        worker.give(task)
+        return worker
 
     def _death(self, worker: Worker, trial: Trial, status: Status, how: str, known: bool) -> Report:
         verdict = worker.verdict(trial, status, how, known)
@@ -68,7 +77,7 @@ def minimise_crashes(report: Report, target: Target, patience: float) -> None:
     end, seen = time.monotonic() + TIME, set()
     with Alone(target, patience) as process:
         for k, verdict in enumerate(list(report.failures)):
-            if verdict.status is Status.CRASHED and key_of(verdict) not in seen:
+            if verdict.status in (Status.CRASHED, Status.MEMORY) and key_of(verdict) not in seen:
                 seen.add(key_of(verdict))
                 report.failures[k] = smaller(verdict, process, end - time.monotonic())
 

@@ -92,7 +92,8 @@ def work(
 ) -> None:  # fmt: skip
     """Answer each task with its report; a shard also with its failures, made minimal and named. `share`: of the
     machine's memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    for each in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is the parent's to answer, and so is what ends its group
+        signal.signal(each, signal.SIG_IGN)
     if target.device == "cpu":  # CUDA maps more than any limit on data foresees
         limit_memory(share)
     output = os.open(printed, os.O_WRONLY | os.O_APPEND)
@@ -149,8 +150,10 @@ def limit_memory(share: float) -> None:
     except (ImportError, ValueError, OSError):
         return
     most = min(physical, *container_limit()) * 3 // 4
+    wanted = min(most, max(2**32, int(most * share)))
+    limits = [each for each in resource.getrlimit(resource.RLIMIT_DATA) if each != resource.RLIM_INFINITY]
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (min(most, max(2**32, int(most * share))), hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (min([wanted, *limits]), hard))  # who started us may allow less
 
 
 def container_limit() -> list[int]:
