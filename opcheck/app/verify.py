@@ -87,20 +87,23 @@ def list_claims() -> int:
     return 0
 
 
+def asked(options: dict[str, Any]) -> list[str]:
+    """The names of the operators and specs that are to be verified; raises Refused where there are none."""
+    if options["everything"]:
+        return [op.name for op in catalog.every()]
+    names = [specs.get(op).name for op in (*options["ops"], *options["specs_"])]
+    if not names:
+        fix = say("name some, --all (opcheck ops lists them), or --spec FILE.py:NAME")
+        raise Refused(say("which operators?"), fix=fix)
+    return names
+
+
 def run(options: dict[str, Any]) -> int:
     """Verify, show what was found, and say by the exit code: 0 all agree, 1 something differs, 3 nothing could run."""
     from opcheck.verification import api
     from opcheck.verification import run as runner
 
-    names = (
-        [op.name for op in catalog.every()]
-        if options["everything"]
-        else [specs.get(op).name for op in (*options["ops"], *options["specs_"])]
-    )
-    if not names:
-        raise Refused(
-            say("which operators?"), fix=say("name some, --all (opcheck ops lists them), or --spec FILE.py:NAME")
-        )
+    names = asked(options)
     start = time.time()
     # stdout is the report's; workers keep what an implementation prints to themselves
     aside = redirect_stdout(sys.stderr)

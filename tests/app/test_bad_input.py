@@ -108,7 +108,7 @@ def test_a_traced_function_that_returns_a_constant(tmp_path, x):
 
 def test_a_file_that_exits(tmp_path):
     (tmp_path / "f.py").write_text("raise SystemExit(3)\n")
-    assert "cannot be run: SystemExit: 3" in refused("trace", f"{tmp_path / 'f.py'}:f", "--at", "x=2")
+    assert "cannot be run\n  got: SystemExit: 3" in refused("trace", f"{tmp_path / 'f.py'}:f", "--at", "x=2")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,6 @@ def test_an_assignment_that_asks_for_too_much(tmp_path, line, told):
         ("trace", LONG + ".py:f"),
         ("replay", LONG),
         ("verify", "relu", "--impl", LONG + ".py:f", "--in-process"),
-        ("grade", LONG, "--op", "relu"),
         ("grade", "nowhere", "--assignment", LONG),
         ("grade", "--check", LONG),
         ("grade", LONG, "--bundle", "gradescope", "-o", "x.zip"),
@@ -204,3 +203,8 @@ def test_an_assignment_that_asks_for_too_much(tmp_path, line, told):
 )
 def test_a_path_that_is_too_long(command):
     assert "File name too long" in refused(*command)
+
+
+def test_a_submission_whose_path_is_too_long():
+    assert "does not exist" in (told := refused("grade", LONG, "--op", "relu"))
+    assert len(told) < 300

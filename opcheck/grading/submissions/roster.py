@@ -16,6 +16,7 @@ from opcheck.errors import Refused
 from opcheck.grading.submissions.exports import CODE, Handed, handed_in, is_code, is_zip
 from opcheck.grading.submissions.submission import Submission
 from opcheck.grading.submissions.unpack import is_noise, unpack
+from opcheck.files import shown
 from opcheck.language import say
 from opcheck.sandbox import File, Source
 from opcheck.sandbox.protocol import MESSAGE, NAME, one_line
@@ -68,7 +69,7 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
     """(the path to show, what was handed in) over all paths."""
     for path in paths:
         if not _exists(path):
-            raise Refused(say("{path} does not exist", path=one_line(str(path), NAME)))
+            raise Refused(say("{path} does not exist", path=one_line(shown(path), NAME)))
         if not (path.is_dir() or path.is_file()):
             raise Refused(
                 say("{path} is neither a file nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
