@@ -34,6 +34,12 @@ def same_seeds_in_ci(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr("opcheck.verification.api.secrets", draws)
 
 
+@pytest.fixture
+def nightly() -> bool:
+    """Whether to draw all that there is; tests that ask for less in CI are marked so, and the nightly run has them."""
+    return PROFILE == "nightly"
+
+
 def pytest_report_header() -> str:
     return f"opcheck: hypothesis profile {PROFILE} (OPCHECK_PROFILE=dev, ci or nightly)"
 

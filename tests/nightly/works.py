@@ -46,12 +46,13 @@ def every() -> list[Work]:
         found += [Work(f"alarms {kind}", op.name, ALTERNATIVES, 100) for kind in kinds_of]
         found.append(Work("grade", op.name, SEEDS, 20))
         found.append(Work("mutation", op.name, SCORES, 1, most=1))
-    return found + [Work("properties", room, EXAMPLES, 50) for room in rooms()]
+    found += [Work("properties", room, EXAMPLES, 50) for room in rooms("@given")]
+    return found + [Work("thorough", room, 1, 1, most=1) for room in rooms("@pytest.mark.nightly")]
 
 
-def rooms() -> list[str]:
-    """The rooms of tests that have properties."""
-    files = [path for path in (ROOT / "tests").rglob("test_*.py") if "@given" in path.read_text(encoding="utf-8")]
+def rooms(word: str) -> list[str]:
+    """The rooms of tests that have this in a file."""
+    files = [path for path in (ROOT / "tests").rglob("test_*.py") if f"\n{word}" in path.read_text(encoding="utf-8")]
     return sorted({path.relative_to(ROOT / "tests").parts[0] for path in files} - {"fuzz"})
 
 
@@ -71,7 +72,8 @@ def command(work: Work, cases: int, seed: int, folder: Path) -> list[str]:
     if kind == "mutation":
         return [*PYTHON, "opcheck.verification.mutation", work.of, "--form", "numpy", "--form", "torch",
                 "--cases", "3000", "--seed", str(seed)]  # fmt: skip
-    tests = ["tests/fuzz"] if kind == "fuzz" else ["-m", "hypothesis", f"tests/{work.of}"]
+    tests = {"fuzz": ["tests/fuzz"], "properties": ["-m", "hypothesis", f"tests/{work.of}"],
+             "thorough": ["-m", "nightly", f"tests/{work.of}"]}[kind]  # fmt: skip
     return [*PYTHON, "pytest", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *tests]
 
 
