@@ -19,7 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # there is the change and not the day; `dev` and `nightly` draw fresh ones; a failure prints the blob that repeats it.
 COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", COMMON, max_examples=25)
-settings.register_profile("ci", COMMON, max_examples=100, derandomize=True, database=None)
+settings.register_profile("ci", COMMON, max_examples=50, derandomize=True, database=None)
 settings.register_profile("nightly", COMMON, max_examples=int(os.environ.get("OPCHECK_EXAMPLES") or 2000))
 
 PROFILE = os.environ.get("OPCHECK_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "dev")

@@ -14,7 +14,14 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 @pytest.fixture
 def run_pytest(tmp_path, monkeypatch):
     """Runs pytest on a file with the given text, with our conftest and settings; returns what it printed."""
-    for variable in ("OPCHECK_PROFILE", "CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "OMP_NUM_THREADS"):
+    for variable in (
+        "OPCHECK_PROFILE",
+        "OPCHECK_EXAMPLES",
+        "CI",
+        "PYTEST_ADDOPTS",
+        "PYTEST_XDIST_WORKER",
+        "OMP_NUM_THREADS",
+    ):
         monkeypatch.delenv(variable, raising=False)
 
     def run(text: str, *arguments: str) -> str:
@@ -36,8 +43,9 @@ PROFILE = "from hypothesis import settings\ndef test(): assert 0, f'profile of {
     ("environment", "examples"),
     [
         ({}, 25),
-        ({"CI": "true"}, 100),
+        ({"CI": "true"}, 50),
         ({"OPCHECK_PROFILE": "nightly"}, 2000),
+        ({"OPCHECK_PROFILE": "nightly", "OPCHECK_EXAMPLES": "70"}, 70),
         ({"OPCHECK_PROFILE": "dev", "CI": "true"}, 25),
     ],
 )

@@ -1,6 +1,7 @@
 """A worker process as its parent sees it: the tasks that it is given, what it answers, how it ended."""
 
 import itertools
+import multiprocessing
 import os
 import pickle
 import signal
@@ -26,6 +27,18 @@ LAST_WORDS = 12  # lines of them that a report shows
 NOT_THEIRS = (
     str(Path(opcheck.__file__).parent), "/multiprocessing/", "/functools.py", 'File "<string>"', "Extension modules:"
 )  # fmt: skip
+
+
+def context() -> Any:
+    """How worker processes begin: as copies of one that has imported what each of them needs, where there is such.
+
+    A worker that replaces another one begins at once; nothing of the implementation was imported before it.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["opcheck.verification.workers.worker"])
+    return found
 
 
 class Worker:
