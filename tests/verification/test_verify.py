@@ -1,5 +1,7 @@
 """What verification finds and what it lets pass, on functions that are right and wrong on purpose."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,12 @@ def test_every_mutant_is_refused(name):
     op = catalog.get(name)
     lived = [mutant.name for mutant in numpy_mutants(op) if not kill(op, mutant).cases]
     assert lived == []
+
+
+def test_the_readme_tells_how_many_mutants_there_are():
+    many = sum(1 for op in catalog.every() for _ in numpy_mutants(op))
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"{many} of {many} wrong implementations are refused" in readme
 
 
 def test_a_missing_bias_is_named():
