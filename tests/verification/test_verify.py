@@ -145,6 +145,7 @@ def test_the_package_is_the_function():
         ({"candidate": "no_such_module:f"}, "cannot import no_such_module"),
         ({"candidate": "numpy:no_such_function"}, "numpy has no no_such_function"),
         ({"claims": ["speed"]}, "there is no claim 'speed'"),
+        ({"candidate": "no_such_module:f", "claims": ["speed"]}, "there is no claim 'speed'"),  # before it is loaded
     ],
 )
 def test_bad_arguments_are_refused(options, message):

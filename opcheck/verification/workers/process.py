@@ -51,7 +51,16 @@ class Worker:
         self.running = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".trial")  # noqa: SIM115  the same
         self.process = context.Process(
             target=work,
-            args=(other, target, dict(options), self.marks, self.printed.name, self.running.name, share),
+            args=(
+                other,
+                target,
+                dict(options),
+                self.marks,
+                self.printed.name,
+                self.running.name,
+                share,
+                dict(os.environ),
+            ),
             daemon=True,
         )
         with unbroken():

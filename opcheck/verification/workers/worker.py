@@ -88,10 +88,13 @@ class Reporting(Watcher):
 
 def work(
     connection: Connection, target: Target, options: dict[str, Any], marks: Any, printed: str, running: str,
-    share: float,
+    share: float, environment: dict[str, str],
 ) -> None:  # fmt: skip
     """Answer each task with its report; a shard also with its failures, made minimal and named. `share`: of the
-    machine's memory."""
+    machine's memory; `environment`: of the parent now, which the process that this one is a copy of may be older than.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     if target.device == "cpu":  # CUDA maps more than any limit on data foresees
         limit_memory(share)

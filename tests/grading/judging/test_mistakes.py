@@ -146,11 +146,12 @@ def differs(question: Question, mistake: Mistake, trial: Trial) -> bool:
 
 
 def a_share(convention: str, op: str, entry: str) -> set[str]:
-    """In CI each mistake is tried with torch's own names, and in one of any three others: the rest is for the night."""
+    """In CI each mistake is tried with torch's own names (in all its parameters, for what is in WIDE), and in one of
+    any three others: the rest is for the night."""
     names = [mistake.name for mistake in catalog.get(op).mistakes]
-    if convention == "functional":
+    if convention == "functional" and op not in WIDE:
         return set(names)
-    others = [each for each in ALL if each[1] == op and each[0] != "functional"]
+    others = [each for each in ALL if each[1] == op and (each[0] != "functional" or op in WIDE)]
     return set(names[others.index((convention, op, entry)) % 3 :: 3])
 
 
