@@ -48,7 +48,7 @@ class Process:
         seed = secrets.randbelow(2**31)
         printed = tempfile.TemporaryFile()  # noqa: SIM115  # it is read when the process has ended
         process = subprocess.Popen(
-            works.command(work, cases, seed, folder), cwd=works.ROOT, env=os.environ | works.environment(cases),
+            works.command(work, cases, seed, folder), cwd=works.ROOT, env=os.environ | works.environment(work, cases),
             stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         return cls(work, seed, cases, process, printed, time.monotonic())

@@ -138,10 +138,17 @@ def test_every_floor_of_a_release_is_here():
 def test_a_real_command_does_what_it_is_asked_for(tmp_path, kind, of, done):
     work = next(each for each in works.every() if (each.kind, each.of) == (kind, of))
     command = works.command(work, 1, 5, tmp_path)
-    environment = os.environ | works.environment(1)
+    environment = os.environ | works.environment(work, 1)
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     run = works.outcome(work, 5, 1, ended.returncode, 1.0, ended.stdout + ended.stderr, shlex.join(command))
     assert not run.failed and not run.unavailable and run.done >= done - 1
+
+
+def test_the_fuzzer_counts_in_seconds_and_properties_in_examples():
+    fuzz, properties = works.every()[0], Work("properties", "ops", 9, 9)
+    assert (fuzz.kind, fuzz.floor) == ("fuzz", 1200)
+    assert works.environment(fuzz, 60)["OPCHECK_FUZZ_SECONDS"] == "60"
+    assert works.environment(properties, 60)["OPCHECK_EXAMPLES"] == "60"
 
 
 def test_a_failure_tells_its_command_and_its_findings_in_words():

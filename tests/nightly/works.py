@@ -27,6 +27,7 @@ PEERS = {  # implementation: (floor, cases to begin with) for an operator, over 
 ALTERNATIVES = 10_000  # cases of right implementations that sum in other orders and compute in other forms
 SEEDS = 10_000  # by which a right solution is graded
 EXAMPLES = 2_000  # of hypothesis for each property
+FUZZ = 1_200  # seconds of bad input: the fuzzer counts in them
 SCORES = 10  # mutation scores with other seeds
 TOLD = 4000  # characters that are kept of what a failing run printed
 
@@ -39,7 +40,7 @@ UNAVAILABLE = {"verify": 3, "properties": 5, "fuzz": 4}  # exit codes: no such l
 
 def every() -> list[Work]:
     """All works, operator by operator: the first minutes try every kind."""
-    found = [Work("fuzz", "command line and files", EXAMPLES, 20)]
+    found = [Work("fuzz", "seconds", FUZZ, 60)]
     for op in catalog.every():
         found += [Work(f"verify {peer}", op.name, *numbers) for peer, numbers in PEERS.items()]
         kinds_of = ("orders", "forms") if any(each.op == op.name for each in forms()) else ("orders",)
@@ -77,9 +78,10 @@ def command(work: Work, cases: int, seed: int, folder: Path) -> list[str]:
     return [*PYTHON, "pytest", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *tests]
 
 
-def environment(cases: int) -> dict[str, str]:
-    """What the tests' conftest reads: the profile, and how many examples each property has."""
-    return {"OPCHECK_PROFILE": "nightly", "OPCHECK_EXAMPLES": str(cases), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+def environment(work: Work, cases: int) -> dict[str, str]:
+    """What tests read: the profile, and how many examples each property has, or how many seconds the fuzzer."""
+    how_many = "OPCHECK_FUZZ_SECONDS" if work.kind == "fuzz" else "OPCHECK_EXAMPLES"
+    return {"OPCHECK_PROFILE": "nightly", how_many: str(cases), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
 def assignment(op: str, folder: Path) -> Path:
