@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import pytest_collection_modifyitems
+
 CONFTEST = Path(__file__).with_name("conftest.py")
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
@@ -98,6 +100,30 @@ def test_with_torch_its_tests_run(run_pytest):
 
 def test_a_warning_is_an_error(run_pytest):
     assert "1 failed" in run_pytest("import warnings\ndef test(): warnings.warn('look')\n")
+
+
+def test_a_failure_is_named_as_it_happens(run_pytest):
+    printed = run_pytest("def test_first(): assert 0\ndef test_second(): pass\n")
+    assert "\nFAILED tests/test_it.py::test_first\n" in printed.partition("= FAILURES =")[0]
+
+
+def test_fast_rooms_are_first_and_slow_tests_never_the_last_of_a_room():
+    class Item:
+        def __init__(self, nodeid, slow=False):
+            self.nodeid, self.slow = nodeid, slow
+
+        def get_closest_marker(self, name):
+            return name == "slow" and self.slow or None
+
+    items = [Item("tests/verification/a/test_x.py::test"), Item("tests/ops/test_x.py::test"),
+             Item("tests/ops/test_x.py::test_slow", slow=True), Item("tests/tracing/test_x.py::test"),
+             Item("tests/test_project.py::test")]  # fmt: skip
+    pytest_collection_modifyitems(items)
+    assert [each.nodeid.split("::")[0] for each in items] == [
+        "tests/tracing/test_x.py", "tests/test_project.py", "tests/ops/test_x.py", "tests/ops/test_x.py",
+        "tests/verification/a/test_x.py",
+    ]  # fmt: skip
+    assert items[2].slow
 
 
 THREADS = """
