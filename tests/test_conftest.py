@@ -113,7 +113,7 @@ def test_fast_rooms_are_first_and_slow_tests_never_the_last_of_a_room():
             self.nodeid, self.slow = nodeid, slow
 
         def get_closest_marker(self, name):
-            return name == "slow" and self.slow or None
+            return (name == "slow" and self.slow) or None
 
     items = [Item("tests/verification/a/test_x.py::test"), Item("tests/ops/test_x.py::test"),
              Item("tests/ops/test_x.py::test_slow", slow=True), Item("tests/tracing/test_x.py::test"),
