@@ -147,7 +147,7 @@ class Journal:
     def begin(self) -> None:
         """Start from nothing; what was there is kept beside it."""
         if self.path.exists():
-            self.path.replace(self.path.with_suffix(".before.jsonl"))
+            self.path.replace(self.path.with_name(f"{self.path.name}.before"))
 
     def add(self, run: Run) -> None:
         self.runs.append(run)

@@ -140,7 +140,7 @@ def test_a_run_that_begins_keeps_what_was_there(tmp_path):
     journal = Journal(path)
     journal.begin()
     assert journal.runs == resumed(path).runs == []
-    assert resumed(tmp_path / "part-1-of-1.before.jsonl").runs == RUNS
+    assert resumed(tmp_path / "part-1-of-1.jsonl.before").runs == RUNS
 
 
 def test_a_resumed_run_does_what_is_furthest_behind():
