@@ -300,5 +300,6 @@ def test_ci_sets_up_with_the_commands_of_the_readme():
     assert len(set_up) == 2
     script = (ROOT / ".ci" / "run").read_text().replace('"$venv/bin/', ".venv/bin/").replace('"$venv"', ".venv")
     script = re.sub(r'(\.venv/bin/\w+)"', r"\1", script)
+    lines = [line.strip() for line in script.splitlines()]
     for command in " && ".join(set_up).replace("\n", "").split(" && "):
-        assert f"\n{command}\n" in script, f".ci/run lacks the README's `{command}`"
+        assert command in lines, f".ci/run lacks the README's `{command}`"

@@ -1,6 +1,5 @@
 """Single trials in a process of their own: those that end processes are run again, and made smaller."""
 
-import multiprocessing
 import time
 from dataclasses import replace
 from multiprocessing.connection import wait
@@ -13,7 +12,7 @@ from opcheck.verification.check import Finding
 from opcheck.verification.diagnosis.shrink import Search
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.verdict import Status, Verdict
-from opcheck.verification.workers.process import Worker
+from opcheck.verification.workers.process import Worker, context
 from opcheck.verification.workers.worker import Again, Target
 
 TIME = 30.0  # seconds in which the crashes of a run are made smaller: each smaller one costs a new process
@@ -24,7 +23,7 @@ class Alone:
 
     def __init__(self, target: Target, patience: float) -> None:
         self.target, self.patience = target, patience
-        self.context = multiprocessing.get_context("spawn")
+        self.context = context()
         self.worker: Worker | None = None
 
     def __enter__(self) -> "Alone":

@@ -3,7 +3,6 @@
 The trials before the one that a worker died of are run again, that one is reported, and the run goes on behind it.
 """
 
-import multiprocessing
 import os
 import time
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
 from opcheck.verification.verdict import Status
-from opcheck.verification.workers.process import Worker, unbroken
+from opcheck.verification.workers.process import Worker, context, unbroken
 from opcheck.verification.workers.worker import EXPLAINING, STARTING, Target
 
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
@@ -27,7 +26,7 @@ class Crew:
     """Some workers, replaced when they die; what they find is appended to `found` as it comes."""
 
     def __init__(self, target: Target, options: Mapping[str, Any], count: int, patience: float, found: Found) -> None:
-        self.context = multiprocessing.get_context("spawn")
+        self.context = context()
         # cases are small and workers share the cores: more threads only wait for each other
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         self.target, self.options, self.patience, self.found = target, options, patience, found

@@ -1,6 +1,7 @@
 """A worker process as its parent sees it: the tasks that it is given, what it answers, how it ended."""
 
 import itertools
+import multiprocessing
 import os
 import pickle
 import signal
@@ -30,6 +31,18 @@ NOT_THEIRS = (
 )  # fmt: skip
 
 
+def context() -> Any:
+    """How worker processes begin: as copies of one that has imported what each of them needs, where there is such.
+
+    A worker that replaces another one begins at once; nothing of the implementation was imported before it.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["opcheck.verification.workers.worker"])
+    return found
+
+
 class Worker:
     """A process, the pipe to it, the task that it has, which trial it said it would run, and what that one printed."""
 
@@ -40,7 +53,16 @@ class Worker:
         self.running = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".trial")  # noqa: SIM115  the same
         self.process = context.Process(
             target=work,
-            args=(other, target, dict(options), self.marks, self.printed.name, self.running.name, share),
+            args=(
+                other,
+                target,
+                dict(options),
+                self.marks,
+                self.printed.name,
+                self.running.name,
+                share,
+                dict(os.environ),
+            ),
             daemon=True,
         )
         with unbroken():

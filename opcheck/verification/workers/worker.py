@@ -88,10 +88,13 @@ class Reporting(Watcher):
 
 def work(
     connection: Connection, target: Target, options: dict[str, Any], marks: Any, printed: str, running: str,
-    share: float,
+    share: float, environment: dict[str, str],
 ) -> None:  # fmt: skip
     """Answer each task with its report; a shard also with its failures, made minimal and named. `share`: of the
-    machine's memory."""
+    machine's memory; `environment`: of the parent now, which the process that this one is a copy of may be older than.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     for each in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is the parent's to answer, and so is what ends its group
         signal.signal(each, signal.SIG_IGN)
     if target.device == "cpu":  # CUDA maps more than any limit on data foresees

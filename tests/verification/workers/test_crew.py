@@ -88,6 +88,9 @@ def talks(x):
 
 def wrong(x):
     return np.abs(x)
+
+def by_the_environment(x):
+    return right(x) if os.environ.get("OPCHECK_TEST_KERNEL") == "right" else wrong(x)
 """
 
 
@@ -96,6 +99,14 @@ def crashes(tmp_path):
     path = tmp_path / "crashes.py"
     path.write_text(CRASHES)
     return path
+
+
+def test_workers_have_the_environment_of_the_moment(crashes, monkeypatch):
+    """Though the process that they are copies of began before it was changed."""
+    for kernel in ("wrong", "right"):
+        monkeypatch.setenv("OPCHECK_TEST_KERNEL", kernel)
+        report = verify("relu", f"{crashes}:by_the_environment", cases=6, jobs=1, seed=1)
+        assert report.agrees is (kernel == "right")
 
 
 @pytest.mark.parametrize(
