@@ -162,7 +162,10 @@ class Program(Op):
         leaves: dict[int, Callable[[Shape], Any]] = {
             x.id: views[name].__getitem__ for name, x in recording.inputs.items() if isinstance(x, TracedArray)
         }
-        return Elements(recording.tape.nodes, leaves, {}), {name: y.id for name, y in recording.outputs.items()}
+        constant = next((view.tape.constant for view in views.values() if hasattr(view, "tape")), float)
+        return Elements(recording.tape.nodes, leaves, {}, constant), {
+            name: y.id for name, y in recording.outputs.items()
+        }
 
     def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
         with np.errstate(all="ignore"):

@@ -126,7 +126,9 @@ def variance(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof:
              where: Any = None, mean: Any = None, correction: Any = None) -> Any:  # fmt: skip
     """The mean of squared distances from the mean, of n - ddof."""
     lost = ddof if correction is None else correction
-    middle = np.mean(x, axis=axis, keepdims=True, **({} if where is None else {"where": where})) if mean is None else mean
+    middle = (
+        np.mean(x, axis=axis, keepdims=True, **({} if where is None else {"where": where})) if mean is None else mean
+    )
     distance = x - middle
     squares = distance * distance
     if where is None and lost == 0:
@@ -458,7 +460,9 @@ def at_least(function: Callable[..., Any]) -> Callable[..., Any]:
 # --- joining and splitting ------------------------------------------------------------------------------------------
 
 
-def concatenate(arrays: Sequence[Any], axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
+def concatenate(
+    arrays: Sequence[Any], axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None
+) -> Any:
     if axis is None:
         arrays, axis = [np.reshape(x, -1) for x in arrays], 0
     return taped(*arrays).record(RULES["concatenate"], arrays, axis=axis)

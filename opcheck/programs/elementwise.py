@@ -5,7 +5,7 @@ all that the argument may be.
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -79,9 +79,9 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     away = np.abs(b.value) - eb
     inherited = np.where((away > 0) | (np.asarray(eb) == 0), (ea + times(np.abs(out), eb)) / np.abs(away), np.inf)
     size = np.abs(out) + inherited
-    divisor = float(np.abs(b.value)) if b.value.ndim == 0 else 0.0
-    power_of_two = divisor > 0 and np.ndim(eb) == 0 and eb == 0 and np.frexp(divisor)[0] == 0.5
-    return computed(f, out, inherited, 2 * f.u * size + f.eta, a.unit / divisor if power_of_two else 0.0)
+    exact = not np.any(eb) and b.value.size > 0 and bool(np.all(np.frexp(np.abs(b.value))[0] == 0.5))  # powers of two
+    unit = a.unit / float(np.max(np.abs(b.value))) if exact else 0.0
+    return computed(f, out, inherited, 2 * f.u * size + f.eta, unit)
 
 
 def _neg(f: Format, out: Any, x: Running) -> Running:
@@ -109,9 +109,15 @@ def _flushed(f: Format, out: Any) -> Any:
     return np.where(out < f.tiny, out, 0.0)
 
 
+def _exp_moved(out: Any, x: Any, e: Any) -> Any:
+    """How far exp moves when x moves by e; of a far negative x hardly, even if e is large."""
+    moved = times(out, np.expm1(np.minimum(e, 1.0)))
+    return moved if np.all(e <= 1.0) else np.where(e <= 1.0, moved, np.exp(x + e) - out)
+
+
 def _exp(f: Format, out: Any, x: Running) -> Running:
     e = x.error(f)
-    inherited = times(out, np.expm1(e))
+    inherited = _exp_moved(out, x.value, e)
     lost = _flushed(f, out)
     return computed(f, out, inherited, C_EXP * f.u * (out + inherited) + lost + f.eta)
 
@@ -138,7 +144,7 @@ def _logarithm(shift: float) -> Callable[..., Running]:
 
 def _expm1(f: Format, out: Any, x: Running) -> Running:
     e = x.error(f)
-    inherited = times(out + 1.0, np.expm1(e))
+    inherited = _exp_moved(out + 1.0, x.value, e)
     return computed(f, out, inherited, C_EXP * f.u * (np.abs(out) + inherited) + f.eta)
 
 
@@ -272,10 +278,10 @@ def _logaddexp_running(f: Format, out: Any, a: Running, b: Running) -> Running:
     return computed(f, out, inherited, local + f.u * inherited + np.where(np.abs(out) < f.tiny, np.abs(out), 0.0))
 
 
-def _logaddexp(a: Any, b: Any) -> Any:
-    """Of equals one is the larger and the other the smaller, so that each has half of the slope."""
-    larger, smaller = TRACED.max(a, b), TRACED.min(b, a)
-    return larger + TRACED.log1p(TRACED.exp(smaller - larger))
+def larger_and_more(k: Arithmetic, a: Any, b: Any) -> Any:
+    """log(exp(a) + exp(b)). Of equals one is the larger and the other the smaller: so each has half of the slope."""
+    larger, smaller = k.max(a, b), k.min(b, a)
+    return k.sum(larger, k.log1p(k.exp(k.sub(smaller, larger))))
 
 
 BY_NAME = {name: elementwise(name) for name in UFUNCS}
@@ -283,5 +289,12 @@ ERF, ERF_SLOPE, SIGMOID = BY_NAME["erf"], BY_NAME["erf_slope"], BY_NAME["sigmoid
 ELEMENTWISE = (
     *BY_NAME.values(),
     Rule("power", np.power, _power_vjp, _power_jvp, _power_running, broadcasting(TRACED.functions["power"])),
-    Rule("logaddexp", np.logaddexp, _logaddexp_vjp, _logaddexp_jvp, _logaddexp_running, broadcasting(_logaddexp)),
+    Rule(
+        "logaddexp",
+        np.logaddexp,
+        _logaddexp_vjp,
+        _logaddexp_jvp,
+        _logaddexp_running,
+        broadcasting(partial(larger_and_more, TRACED)),
+    ),
 )

@@ -68,7 +68,8 @@ class Running(NamedTuple):
         if self.absolute is None:
             return self.base
         rate = f.relative(self.stored, self.summands - 1) if f.u > f.accumulate else f.gamma(self.summands - 1)
-        local = rate * self.absolute
+        one = np.ndim(self.summands) == 0 and self.summands == 2  # a single addition is rounded by its result
+        local = rate * (np.fmin(np.abs(self.value) + self.base, self.absolute) if one else self.absolute)
         return self.base + np.where(self.exact(f), 0.0, local)
 
     def over_all(self, function: Any) -> "Running":
@@ -124,13 +125,14 @@ def settled(f: Format, result: Running, size: Any) -> Running:
     """Without an error where the result is no finite number, and with an infinite one where anything may come out."""
     with np.errstate(all="ignore"):
         finite = np.isfinite(result.value)
-        base = result.base
-        over = np.any(size > f.largest) or not np.all(np.isfinite(base))
-        if finite.all() and not over:
+        fits = np.all(size <= f.largest) and np.all(np.isfinite(result.base))  # NaN does not fit
+        if fits and finite.all():
             return result
-        base = np.where((size > f.largest) | np.isnan(base), np.inf, base)
-        base = np.where(finite, base, 0.0)
-        absolute = None if result.absolute is None else np.where(finite, result.absolute, 0.0)
+        free = ~(np.asarray(size) <= f.largest) | ~np.isfinite(result.base)
+        base = np.where(finite, np.where(free, np.inf, result.base), 0.0)
+        absolute = result.absolute
+        if absolute is not None:
+            absolute = np.where(finite & ~free, absolute, np.where(finite, np.abs(result.value), 0.0))
         return result._replace(base=base, absolute=absolute)
 
 

@@ -127,6 +127,8 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
     except Refused as error:
         raise type(error)(error.rule, got=error.got, fix="; ".join(filter(None, (error.fix, _where(error))))) from None
     except Exception as error:
+        if isinstance(error.__cause__, TracedControlFlowError):  # out[i] = x: numpy puts its own error in front
+            raise RefusedType(str(error.__cause__), got=_where(error)) from None
         raise Refused(
             say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error), got=_where(error)
         ) from error

@@ -15,7 +15,9 @@ def add_up(terms, order, add):
         terms = terms[::-1]
     if order == "pairwise":
         while len(terms) > 1:
-            terms = [add(*terms[k : k + 2]) if len(terms[k : k + 2]) == 2 else terms[k] for k in range(0, len(terms), 2)]
+            terms = [
+                add(*terms[k : k + 2]) if len(terms[k : k + 2]) == 2 else terms[k] for k in range(0, len(terms), 2)
+            ]
         return terms[0]
     if order == "chunked":
         chunks = [add_up(terms[k::3], "plain", add) for k in range(min(3, len(terms)))]
@@ -96,7 +98,9 @@ def einsum(args, params, order, compute, accumulate):
     parts, out = _split(params["spec"])
     letters = "".join(dict.fromkeys("".join(parts)))
     inner = [each for each in letters if each not in out]
-    full = [np.einsum(f"{part}->{''.join(each for each in letters if each in part)}", x) for part, x in zip(parts, args)]
+    full = [
+        np.einsum(f"{part}->{''.join(each for each in letters if each in part)}", x) for part, x in zip(parts, args)
+    ]
     spread = []
     for part, x in zip(parts, full, strict=True):
         kept = "".join(each for each in letters if each in part)

@@ -195,7 +195,9 @@ def test_the_bound_holds_in_every_tier_of_bfloat16(name, tier):
 
 
 @pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
-@pytest.mark.parametrize("name", ["softmax", "layer_norm", "sum_axis", "matmul", "max", "sort", "var", "cumsum", "sigmoid"])
+@pytest.mark.parametrize(
+    "name", ["softmax", "layer_norm", "sum_axis", "matmul", "max", "sort", "var", "cumsum", "sigmoid"]
+)
 def test_a_special_value_frees_nothing_else(name, special):
     """Elements that it does not reach are as sure as without it, and no bound is NaN."""
     rng = np.random.default_rng(7)

@@ -64,7 +64,11 @@ class Writer:
         if call is not None:
             return Symbol(call_text(node, call, list(map(write, args))))
         if name in BETWEEN:
-            return Symbol(f" {BETWEEN[name]} ".join(write(self.enclosed(*each), ATOM) for each in zip(node.args, args, strict=True)))
+            return Symbol(
+                f" {BETWEEN[name]} ".join(
+                    write(self.enclosed(*each), ATOM) for each in zip(node.args, args, strict=True)
+                )
+            )
         if name == "logical_not":
             return Symbol(f"~{write(self.enclosed(node.args[0], args[0]), ATOM)}")
         if name in ELEMENTWISE:

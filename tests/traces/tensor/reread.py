@@ -35,7 +35,11 @@ def again(text, known, library):
     text = text.replace("at=[", "at=places[")
     text = re.sub(r"(?<![\w\]])(\[[\d, −]+\])", r"array(\1)", text)  # a list that is no index of something
     if whole := re.fullmatch(r"(\w+)\[(.*)\]", name(text)):  # torch has no negative steps
-        numbers = {key: np.asarray(getattr(value, "detach", lambda value=value: value)()) for key, value in known.items() if not isinstance(value, dict)}
+        numbers = {
+            key: np.asarray(getattr(value, "detach", lambda value=value: value)())
+            for key, value in known.items()
+            if not isinstance(value, dict)
+        }
         places = eval(f"places[{whole[2]}]", library | {"places": np.s_, "array": np.array} | numbers)
         return library["chosen"](known[whole[1]], places)
     return eval(name(text), {"__builtins__": {}, "places": np.s_, "inf": np.inf, "number": ()}, library | known)
