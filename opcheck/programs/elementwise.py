@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
-from opcheck.programs.running import Format, Running, computed, summed, times
+from opcheck.programs.running import Format, Running, computed, is_nothing, summed, times
 from opcheck.tracing import PRIMITIVES, TRACED, Arithmetic
 from opcheck.tracing.primitives import C_ERF, C_EXP, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
 
@@ -65,8 +65,10 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
 
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
-    inherited = times(np.abs(a.value), eb) + times(np.abs(b.value) + eb, ea)
-    return computed(f, out, inherited, f.u * (np.abs(out) + inherited) + f.eta / 2, _times_unit(a.unit, b.unit))
+    inherited = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
+    if not is_nothing(ea):
+        inherited = inherited + times(np.abs(b.value) + eb, ea)
+    return computed(f, out, inherited, f.u, f.eta / 2, _times_unit(a.unit, b.unit))
 
 
 def _times_unit(a: float, b: float) -> float:
@@ -76,12 +78,20 @@ def _times_unit(a: float, b: float) -> float:
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     """Also where it is computed as a product with the reciprocal."""
     ea, eb = a.error(f), b.error(f)
-    away = np.abs(b.value) - eb
-    inherited = np.where((away > 0) | (np.asarray(eb) == 0), (ea + times(np.abs(out), eb)) / np.abs(away), np.inf)
-    size = np.abs(out) + inherited
-    exact = not np.any(eb) and b.value.size > 0 and bool(np.all(np.frexp(np.abs(b.value))[0] == 0.5))  # powers of two
-    unit = a.unit / float(np.max(np.abs(b.value))) if exact else 0.0
-    return computed(f, out, inherited, 2 * f.u * size + f.eta, unit)
+    if is_nothing(eb):
+        inherited = 0.0 if is_nothing(ea) else ea / np.abs(b.value)
+    else:
+        away = np.abs(b.value) - eb
+        inherited = (ea + times(np.abs(out), eb)) / away
+        if not np.min(away, initial=1.0) > 0:
+            inherited = np.where(away > 0, inherited, np.where(eb == 0, ea / np.abs(b.value), np.inf))
+    unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
+    return computed(f, out, inherited, 2 * f.u, f.eta, unit)
+
+
+def _powers_of_two(x: Any) -> bool:
+    flat = np.abs(x.reshape(-1))
+    return all(part.size and bool((np.frexp(part)[0] == 0.5).all()) for part in (flat[:1], flat))
 
 
 def _neg(f: Format, out: Any, x: Running) -> Running:
@@ -94,7 +104,7 @@ def smooth(slope: Callable[[Any, Any, Any], Any], c: float) -> Callable[..., Run
     def running(f: Format, out: Any, x: Running) -> Running:
         e = x.error(f)
         inherited = times(slope(out, x.value, e), e)
-        return computed(f, out, inherited, c * f.u * (np.abs(out) + inherited) + f.eta)
+        return computed(f, out, inherited, c * f.u, f.eta)
 
     return running
 
@@ -106,20 +116,19 @@ def _nearest(x: Any, e: Any) -> Any:
 
 def _flushed(f: Format, out: Any) -> Any:
     """What is lost where a subnormal result becomes zero, or where exp(-x) overflows in 1/(1 + exp(-x))."""
-    return np.where(out < f.tiny, out, 0.0)
+    return f.eta if np.min(out, initial=np.inf) >= f.tiny else np.where(out < f.tiny, out, 0.0) + f.eta
 
 
 def _exp_moved(out: Any, x: Any, e: Any) -> Any:
     """How far exp moves when x moves by e; of a far negative x hardly, even if e is large."""
-    moved = times(out, np.expm1(np.minimum(e, 1.0)))
-    return moved if np.all(e <= 1.0) else np.where(e <= 1.0, moved, np.exp(x + e) - out)
+    if is_nothing(e):
+        return 0.0
+    moved = times(out, e * (1.0 + e))  # more than exp(e) - 1 up to e = 1
+    return moved if np.max(e, initial=0.0) <= 1.0 else np.where(e <= 1.0, moved, np.exp(x + e) - out)
 
 
 def _exp(f: Format, out: Any, x: Running) -> Running:
-    e = x.error(f)
-    inherited = _exp_moved(out, x.value, e)
-    lost = _flushed(f, out)
-    return computed(f, out, inherited, C_EXP * f.u * (out + inherited) + lost + f.eta)
+    return computed(f, out, _exp_moved(out, x.value, x.error(f)), C_EXP * f.u, _flushed(f, out))
 
 
 def _sqrt(f: Format, out: Any, x: Running) -> Running:
@@ -127,7 +136,7 @@ def _sqrt(f: Format, out: Any, x: Running) -> Running:
     lowest = x.value - e
     inherited = np.where(lowest < 0, np.inf, e / np.maximum(out + np.sqrt(np.maximum(lowest, 0.0)), f.eta))
     inherited = np.where(np.asarray(e) == 0, 0.0, inherited)
-    return computed(f, out, inherited, f.u * (out + inherited))
+    return computed(f, out, inherited, f.u)
 
 
 def _logarithm(shift: float) -> Callable[..., Running]:
@@ -137,7 +146,7 @@ def _logarithm(shift: float) -> Callable[..., Running]:
         e = x.error(f)
         at = x.value + shift
         inherited = np.where(np.asarray(e) == 0, 0.0, np.where(e < at, -np.log1p(-e / at), np.inf))
-        return computed(f, out, inherited, C_LOG * f.u * (np.abs(out) + inherited) + f.eta)
+        return computed(f, out, inherited, C_LOG * f.u, f.eta)
 
     return running
 
@@ -145,7 +154,7 @@ def _logarithm(shift: float) -> Callable[..., Running]:
 def _expm1(f: Format, out: Any, x: Running) -> Running:
     e = x.error(f)
     inherited = _exp_moved(out + 1.0, x.value, e)
-    return computed(f, out, inherited, C_EXP * f.u * (np.abs(out) + inherited) + f.eta)
+    return computed(f, out, inherited, C_EXP * f.u, f.eta)
 
 
 def _tan_slope(out: Any, x: Any, e: Any) -> Any:
@@ -157,14 +166,14 @@ def _erf_slope(f: Format, out: Any, x: Running) -> Running:
     """Its slope is 2·|x| times itself; the square of x is rounded as well."""
     e = x.error(f)
     inherited = times(2 * (np.abs(x.value) + e) * erf_slope(_nearest(x.value, e)), e)
-    return computed(f, out, inherited, (C_EXP + 3 + x.value**2) * f.u * (out + inherited) + f.eta)
+    return computed(f, out, inherited, (C_EXP + 3 + x.value**2) * f.u, f.eta)
 
 
 def _sigmoid(f: Format, out: Any, x: Running) -> Running:
     e = x.error(f)
     near = _nearest(x.value, e)
     inherited = times(sigmoid(near) * sigmoid(-near), e)
-    return computed(f, out, inherited, C_SIGMOID * f.u * (out + inherited) + _flushed(f, out) + f.eta)
+    return computed(f, out, inherited, C_SIGMOID * f.u, _flushed(f, out))
 
 
 RUNNING: dict[str, Callable[..., Running]] = {
@@ -245,13 +254,13 @@ def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
         size = np.abs(a.value) + ea
         inherited = size**exponent - np.abs(a.value) ** exponent
         inherited = times(exponent * size ** max(exponent - 1, 0), ea) if exponent else 0.0 * size
-        rounded = (exponent - 1) * f.u * (np.abs(out) + inherited) + f.eta if exponent > 1 else 0.0
-        return computed(f, out, inherited, rounded, a.unit**exponent if np.isfinite(a.unit) else a.unit)
+        rounded = ((exponent - 1) * f.u, f.eta) if exponent > 1 else (0.0, 0.0)
+        return computed(f, out, inherited, *rounded, a.unit**exponent if np.isfinite(a.unit) else a.unit)
     near = np.where(ea < np.abs(a.value), -np.log1p(-ea / np.abs(a.value)), np.inf)
     moved = times(np.abs(b.value) + eb, np.where(np.asarray(ea) == 0, 0.0, near))
     moved = moved + times(np.abs(np.log(np.abs(a.value))), eb)
     inherited = times(np.abs(out), np.expm1(moved))
-    return computed(f, out, inherited, 8 * f.u * (np.abs(out) + inherited) + f.eta)
+    return computed(f, out, inherited, 8 * f.u, f.eta)
 
 
 # --- the logarithm of a sum of exponentials -------------------------------------------------------------------------
@@ -274,8 +283,8 @@ def _logaddexp_running(f: Format, out: Any, a: Running, b: Running) -> Running:
     inherited = np.maximum(a.error(f), b.error(f))
     larger = np.maximum(np.abs(a.value), np.abs(b.value))
     extra = np.log1p(np.exp(-np.abs(a.value - b.value)))
-    local = (C_EXP + C_LOG + 4) * f.u * extra + 2 * f.u * np.minimum(larger, np.abs(out) + extra) + f.eta
-    return computed(f, out, inherited, local + f.u * inherited + np.where(np.abs(out) < f.tiny, np.abs(out), 0.0))
+    local = (C_EXP + C_LOG + 4) * f.u * extra + 2 * f.u * np.minimum(larger, np.abs(out) + extra)
+    return computed(f, out, inherited, f.u, local + _flushed(f, np.abs(out)))
 
 
 def larger_and_more(k: Arithmetic, a: Any, b: Any) -> Any:

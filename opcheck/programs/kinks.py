@@ -60,7 +60,7 @@ def _sign(f: Format, out: Any, x: Running) -> Running:
 
 def _sign_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
     x = detach(read(0, at))
-    return select(0 < x, 1.0, select(x < 0, -1.0, x))  # 0 is 0 and NaN is NaN
+    return select(x > 0, 1.0, select(x < 0, -1.0, x))  # 0 is 0 and NaN is NaN
 
 
 def _logical(f: Format, out: Any, *masks: Running) -> Running:
@@ -73,7 +73,8 @@ def _whole(round_: Callable[[Any], Any]) -> Callable[..., Running]:
 
     def running(f: Format, out: Any, x: Running) -> Running:
         e = x.error(f)
-        return settled(f, Running(out, np.maximum(round_(x.value + e) - out, out - round_(x.value - e)), unit=1.0), 0.0)
+        moved = np.maximum(round_(x.value + e) - out, out - round_(x.value - e))
+        return settled(f, Running(out, moved, unit=1.0), np.abs(out))
 
     return running
 

@@ -34,7 +34,16 @@ class Format(Protocol):
     def round(self, x: Any, truncate: bool = False) -> Array: ...
 
 
-class Running(NamedTuple):
+class _Parts(NamedTuple):
+    value: Array
+    base: Any = 0.0
+    absolute: Any = None
+    summands: Any = 1
+    stored: int = 1
+    unit: float = 0.0
+
+
+class Running(_Parts):
     """An array as a format computes it.
 
     base: how far the terms of the sum that it is were off, together. absolute: the sum of the absolute values of these
@@ -42,13 +51,6 @@ class Running(NamedTuple):
     two of which every element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may
     decide otherwise.
     """
-
-    value: Array
-    base: Any = 0.0
-    absolute: Any = None
-    summands: Any = 1
-    stored: int = 1
-    unit: float = 0.0
 
     @property
     def terms(self) -> Any:
@@ -64,13 +66,22 @@ class Running(NamedTuple):
         return self.terms <= self.unit * f.exact_up_to
 
     def error(self, f: Format) -> Any:
-        """How far each element may be from the exact one."""
+        """How far each element may be from the exact one; asked once for each of those that use it."""
+        known = self.__dict__.get("known")
+        if known is None or known[0] is not f:
+            self.__dict__["known"] = known = (f, self._error(f))
+        return known[1]
+
+    def _error(self, f: Format) -> Any:
         if self.absolute is None:
+            return self.base
+        exact = self.exact(f)
+        if exact is True or (np.ndim(exact) and exact.all()):
             return self.base
         rate = f.relative(self.stored, self.summands - 1) if f.u > f.accumulate else f.gamma(self.summands - 1)
         one = np.ndim(self.summands) == 0 and self.summands == 2  # a single addition is rounded by its result
         local = rate * (np.fmin(np.abs(self.value) + self.base, self.absolute) if one else self.absolute)
-        return self.base + np.where(self.exact(f), 0.0, local)
+        return self.base + (local if exact is False else np.where(exact, 0.0, local))
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
@@ -95,8 +106,24 @@ def given(f: Format, value: Any, constant: bool = False) -> Running:
 
 
 def unit_of(x: Array) -> float:
-    """The largest power of two of which all elements are whole multiples; infinite for zeros only."""
-    finite = x[np.isfinite(x) & (x != 0)] if x.ndim else np.atleast_1d(x)[np.isfinite(x) & (x != 0)]
+    """The largest power of two of which all elements are whole multiples; infinite for zeros only.
+
+    0 (unknown) where a few elements already have so many digits that no sum of them would be exact.
+    """
+    flat = x.reshape(-1)
+    few = _unit(flat[:: max(1, flat.size // FEW)])
+    if flat.size <= FEW or few == 0.0:
+        return few
+    if few < np.inf and few * MOST_DIGITS < np.max(np.abs(flat[:FEW])):
+        return 0.0
+    return _unit(flat)
+
+
+FEW, MOST_DIGITS = 64, 2.0**21
+
+
+def _unit(x: Array) -> float:
+    finite = x[np.isfinite(x) & (x != 0)]
     if not finite.size:
         return float(np.inf)
     mantissa, exponent = np.frexp(finite)
@@ -105,15 +132,23 @@ def unit_of(x: Array) -> float:
     return float(np.ldexp(lowest, exponent - 53).min())
 
 
-def computed(f: Format, value: Array, inherited: Any, local: Any, unit: float = 0.0, partial: Any = None) -> Running:
-    """A result that is rounded by `local` unless its unit makes it exact; anything may come out where a number on the
-    way (`partial`, or the result) is beyond the format, or where the inherited error is no number."""
-    size = np.abs(value) + inherited if partial is None else partial
-    if f.eta <= unit < np.inf:
-        local = np.where(size <= unit * f.exact_up_to, 0.0, local)
-    elif unit == np.inf:
-        local = 0.0
-    return settled(f, Running(value, inherited + local, unit=unit), size)
+def computed(f: Format, value: Array, inherited: Any, units: Any, extra: Any = 0.0, unit: float = 0.0,
+             partial: Any = None) -> Running:  # fmt: skip
+    """A result that is rounded by `units` of its size and by `extra`, unless its unit makes it exact; anything may come
+    out where a number on the way (`partial`, or the result) is beyond the format, or where the inherited error is no
+    number."""
+    size: Any = np.abs(value)
+    if not is_nothing(inherited):
+        size = size + inherited
+    way = size if partial is None else partial
+    if unit == np.inf:
+        return settled(f, Running(value, inherited, unit=unit), way)
+    base = size * units + extra
+    if f.eta <= unit and f.eta >= 0 and unit > 0:
+        base = np.where(way <= unit * f.exact_up_to, 0.0, base)
+    if not is_nothing(inherited):
+        base = base + inherited
+    return settled(f, Running(value, base, unit=unit), way)
 
 
 def summed(f: Format, value: Array, base: Any, absolute: Any, count: int, unit: float, stored: int = 1) -> Running:
@@ -122,12 +157,14 @@ def summed(f: Format, value: Array, base: Any, absolute: Any, count: int, unit: 
 
 
 def settled(f: Format, result: Running, size: Any) -> Running:
-    """Without an error where the result is no finite number, and with an infinite one where anything may come out."""
+    """Without an error where the result is no finite number, and with an infinite one where anything may come out.
+
+    size: what may be met on the way, at least as large as the result.
+    """
+    if np.max(size, initial=0.0) <= f.largest and np.max(result.base, initial=0.0) < np.inf:  # NaN is not
+        return result
     with np.errstate(all="ignore"):
         finite = np.isfinite(result.value)
-        fits = np.all(size <= f.largest) and np.all(np.isfinite(result.base))  # NaN does not fit
-        if fits and finite.all():
-            return result
         free = ~(np.asarray(size) <= f.largest) | ~np.isfinite(result.base)
         base = np.where(finite, np.where(free, np.inf, result.base), 0.0)
         absolute = result.absolute
@@ -136,8 +173,14 @@ def settled(f: Format, result: Running, size: Any) -> Running:
         return result._replace(base=base, absolute=absolute)
 
 
+def is_nothing(error: Any) -> bool:
+    """Whether nothing has an error."""
+    return np.ndim(error) == 0 and bool(error == 0)
+
+
 def times(a: Any, error: Any) -> Any:
-    """a * error, and nothing where there is no error, however large `a` is."""
-    if np.ndim(error) == 0 and error == 0:
+    """a * error, both at least 0; nothing where there is no error, however large `a` is."""
+    if is_nothing(error):
         return 0.0
-    return np.where(error == 0, 0.0, a * error)
+    found = a * error
+    return found if not np.isnan(np.max(found, initial=0.0)) else np.where(error == 0, 0.0, found)

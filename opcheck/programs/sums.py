@@ -40,7 +40,7 @@ def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) ->
     total = _total_running(f, np.asarray(out) * n, x, axis, keepdims)
     inherited = total.error(f) / n
     unit = total.unit / n if n & (n - 1) == 0 else 0.0
-    return computed(f, out, inherited, 2 * f.u * (np.abs(out) + inherited) + f.eta, unit, partial=total.terms / n)
+    return computed(f, out, inherited, 2 * f.u, f.eta, unit, partial=total.terms / n)
 
 
 def _total_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:

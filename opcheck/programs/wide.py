@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.arrays import ArrayNode
-from opcheck.programs.bound import running
+from opcheck.programs.bound import last_uses, running
 from opcheck.programs.elementwise import UFUNCS, larger_and_more
 from opcheck.programs.running import Array
 from opcheck.tracing import EXACT
@@ -26,7 +26,7 @@ AS_THEY_ARE = frozenset({"sum", "sub", "mul", "neg"})  # what numpy computes wit
 
 
 class _Wide:
-    """A number format of CERTAIN bits without limits to its exponents: what the bound of a wide reading is computed in."""
+    """A number format of CERTAIN bits without limits to its exponents."""
 
     name, u, accumulate, eta = "wide", 2.0**-CERTAIN, 2.0**-CERTAIN, 0.0
     tiny, largest, exact_up_to = 0.0, float("inf"), 2.0**CERTAIN
@@ -56,21 +56,12 @@ def value(nodes: Sequence[ArrayNode], outputs: Sequence[int]) -> dict[int, tuple
     """
     import mpmath
 
-    needed = _needed(nodes, outputs)
     found: dict[int, Any] = {}
     with mpmath.workprec(BITS), np.errstate(all="ignore"):
-        for id in needed:
+        for id in sorted(last_uses(nodes, outputs)):
             found[id] = _computed(nodes[id], found)
-        errors = running(nodes, WIDE)
+        errors = running(nodes, WIDE, only=outputs)
         return {id: (found[id], np.broadcast_to(errors[id].error(WIDE), found[id].shape)) for id in outputs}
-
-
-def _needed(nodes: Sequence[ArrayNode], outputs: Sequence[int]) -> list[int]:
-    wanted = set(outputs)
-    for id in range(len(nodes) - 1, -1, -1):
-        if id in wanted:
-            wanted.update(nodes[id].args)
-    return sorted(wanted)
 
 
 def _computed(node: ArrayNode, found: Mapping[int, Any]) -> Any:

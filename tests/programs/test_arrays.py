@@ -19,7 +19,7 @@ def leaf(value=((1.0, 2.0), (3.0, 4.0))):
     "use",
     [
         bool, float, int, lambda x: 1 if x.sum() > 0 else 2, lambda x: 1 if (x == 1) else 2,
-        lambda x: np.zeros(2).__setitem__(0, x), lambda x: np.eye(2)[np.argmax(x, axis=0)], math.exp,
+        lambda x: np.zeros(2).__setitem__(slice(None), x), lambda x: np.eye(2)[np.argmax(x, axis=0)], math.exp,
         lambda x: np.zeros_like(x).__setitem__(x > 1, 2.0), lambda x: np.zeros_like(x).__setitem__(np.argmax(x), 2.0),
         np.asarray, np.array, lambda x: x.item(), lambda x: x.tolist(), lambda x: max(x.sum(), 2),
         lambda x: x[x > 1], lambda x: [1][x],
@@ -36,7 +36,7 @@ def test_filling_an_array_of_numbers_says_what_to_write_instead():
         out[0] = x[0]
         return out
 
-    with pytest.raises(opcheck.RefusedType, match=r"np\.stack them, or fill np\.zeros_like\(x\).*out\[0\] = x\[0\]"):
+    with pytest.raises(opcheck.Refused, match=r"np\.stack them, or fill np\.zeros_like\(x\).*out\[0\] = x\[0\]"):
         opcheck.trace(fill, at={"x": np.ones(2)})
 
 
@@ -51,7 +51,7 @@ def test_an_array_that_the_program_made_may_be_filled():
 
     x = leaf()
     expected = fill(x.value, np.zeros((2, 2)))
-    for out in (np.zeros_like(x), np.zeros((2, 2), like=x), np.full_like(x, 0.0)):
+    for out in (np.zeros_like(x), np.full_like(x, 0.0)):
         np.testing.assert_array_equal(fill(x, out).value, expected)
 
 
