@@ -187,9 +187,7 @@ class Program(Op):
             x.id: views[name].__getitem__ for name, x in made.inputs.items() if isinstance(x, TracedArray)
         }
         constant = next((view.tape.constant for view in views.values() if hasattr(view, "tape")), float)
-        return Elements(made.tape.nodes, leaves, {}, constant), {
-            name: y.id for name, y in made.outputs.items()
-        }
+        return Elements(made.tape.nodes, leaves, {}, constant), {name: y.id for name, y in made.outputs.items()}
 
     def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
         with np.errstate(all="ignore"):

@@ -10,7 +10,10 @@ from opcheck.programs.running import Format, Running, given
 
 
 def running(
-    nodes: Sequence[ArrayNode], f: Format, inputs: Mapping[int, Running] | None = None, only: Iterable[int] | None = None
+    nodes: Sequence[ArrayNode],
+    f: Format,
+    inputs: Mapping[int, Running] | None = None,
+    only: Iterable[int] | None = None,
 ) -> dict[int, Any]:
     """Every node as `f` computes it, or those of `only`; `inputs` that come with errors of their own by node.
 

@@ -1,6 +1,7 @@
 """`opcheck.trace`: an expression or a Python function becomes a trace."""
 
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
@@ -178,6 +179,10 @@ def load(path: Path, name: str) -> Callable[..., Any]:
             say("{path} cannot be run: {kind}: {told}", path=path, kind=type(error).__name__, told=told),
             got=_where(error),
         ) from error
+    if "numpy" in sys.modules:
+        from opcheck.programs.numpy_module import open_to_traces
+
+        open_to_traces(vars(module))
     function = getattr(module, name, None)
     if not callable(function):
         found = [

@@ -137,3 +137,48 @@ def test_whole_numbers_may_be_classes():
     np.testing.assert_array_equal(gradient["t"], [0.0])
     with pytest.raises(opcheck.Refused, match=r"use target\.astype\(np\.int64\) if they are class numbers"):
         opcheck.trace(lambda x, t: reference.cross_entropy(x, t), at={"x": x, "t": [1]})
+
+
+# --- programs of files ----------------------------------------------------------------------------------------------
+
+LOOPS = """
+import numpy as np
+from numpy import zeros
+
+
+def recurrent(x, w):
+    x = np.asarray(x, dtype=np.float64)
+    h, out = zeros(2), np.empty((3, 2))
+    for t in range(3):
+        h = np.tanh(x[t] @ w + h)
+        out[t] = h
+    total = np.zeros(())
+    for row in out:
+        total += row.sum()
+    table = np.array([[total, out[0, 0]], [out[2, 1], 1.0]])
+    copied = table.copy()
+    copied[0, 0] = 2 * np.ones(1)[0]
+    return (copied * table).sum()
+"""
+
+
+def test_programs_of_files_fill_arrays_in_loops(tmp_path):
+    from opcheck.autodiff import load
+
+    path = tmp_path / "loops.py"
+    path.write_text(LOOPS)
+    function = load(path, "recurrent")
+    x, w = np.arange(6.0).reshape(3, 2) / 8, np.array([[1.0, -0.5], [0.25, 1.0]])
+    plain = function(x, w)
+    assert isinstance(plain, float)
+    trace = opcheck.trace(function, at={"x": x, "w": w})
+    assert trace.value == plain
+    step = 2.0**-20
+    for name in ("x", "w"):
+        gradient = trace.gradient()[name]
+        for at in np.ndindex(*gradient.shape):
+            values = {"x": x.copy(), "w": w.copy()}
+            values[name][at] += step
+            up = function(**values)
+            values[name][at] -= 2 * step
+            assert gradient[at] == pytest.approx((up - function(**values)) / (2 * step), abs=1e-8)
