@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
-from opcheck.programs.running import Format, Running, computed, is_nothing, summed, times
+from opcheck.programs.running import Format, Running, computed, is_nothing, product_unit, summed, times
 from opcheck.tracing import PRIMITIVES, TRACED, Arithmetic
 from opcheck.tracing.primitives import C_ERF, C_EXP, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
 
@@ -68,11 +68,7 @@ def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     inherited = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
         inherited = inherited + times(np.abs(b.value) + eb, ea)
-    return computed(f, out, inherited, f.u, f.eta / 2, _times_unit(a.unit, b.unit))
-
-
-def _times_unit(a: float, b: float) -> float:
-    return float(np.inf) if np.inf in (a, b) and 0.0 not in (a, b) else a * b if np.isfinite(a * b) else 0.0
+    return computed(f, out, inherited, f.u, f.eta / 2, product_unit(a.unit, b.unit))
 
 
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:

@@ -119,6 +119,14 @@ def unit_of(x: Array) -> float:
     return _unit(flat)
 
 
+def product_unit(*units: float) -> float:
+    """That of a product: nothing times anything is nothing."""
+    found = 1.0
+    for unit in units:
+        found = float(np.inf) if np.inf in (found, unit) else found * unit
+    return found
+
+
 FEW, MOST_DIGITS = 64, 2.0**21
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, count, fitted, reduced_places, reshaped, spread_back
-from opcheck.programs.running import Format, Running, computed, summed
+from opcheck.programs.running import Format, Running, computed, product_unit, summed
 from opcheck.tracing import divide
 from opcheck.tracing import total as sum_of
 
@@ -85,7 +85,7 @@ def product_running(f: Format, out: Any, a: Running, b: Running, product: Callab
     if np.ndim(ea) or ea:
         base = base + product(np.broadcast_to(ea, a.value.shape), sizes[1])
         sizes = sizes[0] + ea, sizes[1]
-    unit = a.unit * b.unit if np.isfinite(a.unit) and np.isfinite(b.unit) else 0.0
+    unit = product_unit(a.unit, b.unit)
     if unit >= f.eta and not np.ndim(base):
         base = 0.0  # products of whole multiples do not underflow
     return summed(f, out, base, product(*sizes), n + 1, unit)
