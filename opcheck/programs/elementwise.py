@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
-from opcheck.programs.running import Format, Running, computed, is_nothing, product_unit, summed, times
+from opcheck.programs.running import Format, Running, computed, is_nothing, plus, product_unit, settled, summed, times
 from opcheck.tracing import PRIMITIVES, TRACED, Arithmetic
 from opcheck.tracing.primitives import C_ERF, C_EXP, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
 
@@ -58,16 +58,19 @@ def scaled(partial: Any, x: Any) -> Any:
 
 
 def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
-    unit = min(a.unit, b.unit)
+    unit, base = min(a.unit, b.unit), a.base + b.base
+    if a.absolute is None and b.absolute is None:
+        pair = Running(out, base, lambda: a.terms + b.terms, 2, 1, unit)
+        return settled(f, pair, plus(np.abs(out), base))  # what they are themselves fits
     stored = (a.stored if a.absolute is not None else 0) + (b.stored if b.absolute is not None else 0) + 1
-    return summed(f, out, a.base + b.base, a.terms + b.terms, a.summands + b.summands, unit, stored)
+    return summed(f, out, base, a.terms + b.terms, a.summands + b.summands, unit, stored)
 
 
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
-    inherited = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
+    inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
-        inherited = inherited + times(np.abs(b.value) + eb, ea)
+        inherited = times(np.abs(b.value) + eb, ea) + inherited
     return computed(f, out, inherited, f.u, f.eta / 2, product_unit(a.unit, b.unit))
 
 

@@ -2,8 +2,8 @@
 
 `out = np.zeros(n)` gives an array of numbers, into which numpy would have to put a number where a program assigns a
 traced one. So a file that opcheck loads sees this module for numpy: while the program is recorded, arrays of zeros,
-ones and so on are traced constants that may be filled; np.array and np.asarray of traced arrays are traced. Everything else
-is numpy's, and all of it is where nothing is recorded.
+ones and so on are traced constants that may be filled; np.array and np.asarray of traced arrays are traced. Everything
+else is numpy's, and all of it is where nothing is recorded.
 """
 
 from collections.abc import Callable

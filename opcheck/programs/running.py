@@ -47,7 +47,8 @@ class Running(_Parts):
     """An array as a format computes it.
 
     base: how far the terms of the sum that it is were off, together. absolute: the sum of the absolute values of these
-    terms, `summands` of them, in `stored` sums that each store their result; None where it is no sum. unit: a power of
+    terms, `summands` of them, in `stored` sums that each store their result; None where it is no sum, and a function
+    that gives it where it is seldom asked for. unit: a power of
     two of which every element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may
     decide otherwise.
     """
@@ -55,7 +56,13 @@ class Running(_Parts):
     @property
     def terms(self) -> Any:
         """The sum of the absolute values of what is summed, errors included."""
-        return np.abs(self.value) + self.base if self.absolute is None else self.absolute
+        if self.absolute is None:
+            return np.abs(self.value) + self.base
+        if not callable(self.absolute):
+            return self.absolute
+        if "terms" not in self.__dict__:
+            self.__dict__["terms"] = self.absolute()
+        return self.__dict__["terms"]
 
     def exact(self, f: Format) -> Any:
         """Where the sum is taken without rounding, in any order."""
@@ -79,16 +86,21 @@ class Running(_Parts):
         if exact is True or (np.ndim(exact) and exact.all()):
             return self.base
         rate = f.relative(self.stored, self.summands - 1) if f.u > f.accumulate else f.gamma(self.summands - 1)
-        one = np.ndim(self.summands) == 0 and self.summands == 2  # a single addition is rounded by its result
-        local = rate * (np.fmin(np.abs(self.value) + self.base, self.absolute) if one else self.absolute)
-        return self.base + (local if exact is False else np.where(exact, 0.0, local))
+        if np.ndim(self.summands) == 0 and self.summands == 2:  # a single addition is rounded by its result
+            size = plus(np.abs(self.value), self.base)
+            if not np.max(size, initial=0.0) < np.inf:
+                size = np.fmin(size, self.terms)
+            local = size * rate
+        else:
+            local = self.terms * rate
+        return plus(local if exact is False else np.where(exact, 0.0, local), self.base)
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
         return self._replace(
             value=function(self.value),
             base=function(self.base) if np.ndim(self.base) else self.base,
-            absolute=None if self.absolute is None else function(self.absolute),
+            absolute=None if self.absolute is None else function(self.terms),
         )
 
 
@@ -145,18 +157,14 @@ def computed(f: Format, value: Array, inherited: Any, units: Any, extra: Any = 0
     """A result that is rounded by `units` of its size and by `extra`, unless its unit makes it exact; anything may come
     out where a number on the way (`partial`, or the result) is beyond the format, or where the inherited error is no
     number."""
-    size: Any = np.abs(value)
-    if not is_nothing(inherited):
-        size = size + inherited
+    size = plus(np.abs(value), inherited)
     way = size if partial is None else partial
     if unit == np.inf:
         return settled(f, Running(value, inherited, unit=unit), way)
-    base = size * units + extra
-    if f.eta <= unit and f.eta >= 0 and unit > 0:
+    base = plus(size * units, extra)
+    if unit > 0 and unit >= f.eta:
         base = np.where(way <= unit * f.exact_up_to, 0.0, base)
-    if not is_nothing(inherited):
-        base = base + inherited
-    return settled(f, Running(value, base, unit=unit), way)
+    return settled(f, Running(value, plus(base, inherited), unit=unit), way)
 
 
 def summed(f: Format, value: Array, base: Any, absolute: Any, count: int, unit: float, stored: int = 1) -> Running:
@@ -175,10 +183,20 @@ def settled(f: Format, result: Running, size: Any) -> Running:
         finite = np.isfinite(result.value)
         free = ~(np.asarray(size) <= f.largest) | ~np.isfinite(result.base)
         base = np.where(finite, np.where(free, np.inf, result.base), 0.0)
-        absolute = result.absolute
-        if absolute is not None:
+        absolute = None
+        if result.absolute is not None:
+            absolute = result.terms
             absolute = np.where(finite & ~free, absolute, np.where(finite, np.abs(result.value), 0.0))
         return result._replace(base=base, absolute=absolute)
+
+
+def plus(a: Any, b: Any) -> Any:
+    """a + b in the memory of `a`, a result that nothing else uses."""
+    if is_nothing(b):
+        return a
+    shape = np.shape(a)
+    fits = shape and a.dtype == np.float64 and (not np.ndim(b) or np.broadcast_shapes(shape, np.shape(b)) == shape)
+    return np.add(a, b, out=a) if fits else a + b
 
 
 def is_nothing(error: Any) -> bool:
