@@ -325,7 +325,7 @@ class TracedArray:
         source[places.reshape(-1)] = np.arange(places.size)  # of equal places the last one counts
         mask = np.isin(np.arange(self.size), places).reshape(self.shape)
         if places.size:
-            new = np.reshape(np.broadcast_to(self.tape.lifted(value), places.shape), -1)[source]
+            new: Any = np.reshape(np.broadcast_to(self.tape.lifted(value), places.shape), -1)[source]
             self.id = self.tape.record(RULES["where"], (mask, new.reshape(self.shape), self)).id
 
     def __getattr__(self, name: str) -> Any:

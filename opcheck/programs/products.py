@@ -10,7 +10,7 @@ import numpy as np
 
 from opcheck.programs.elementwise import product_of
 from opcheck.programs.rule import Read, Rule, Shape, added, axes_of, reduced_places, spread_back
-from opcheck.programs.running import Format, Running, settled, summed
+from opcheck.programs.running import Format, Running, product_unit, settled, summed
 from opcheck.tracing import total as sum_of
 
 # --- running sums ---------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def _einsum_running(f: Format, out: Any, *args: Running, spec: str) -> Running:
             moved = [*before[:k], np.broadcast_to(error, before[k].shape), *sums[k + 1 :]]
             base = base + contracted(parts, result, moved)
             sums[k] = sums[k] + error
-    unit = math.prod(each.unit for each in args) if all(np.isfinite(each.unit) for each in args) else 0.0
+    unit = product_unit(*(each.unit for each in args))
     if unit >= f.eta and not np.ndim(base):
         base = 0.0  # products of whole multiples do not underflow
     return summed(f, out, base, contracted(parts, result, sums), n + len(args) - 1, unit)

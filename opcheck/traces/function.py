@@ -1,6 +1,7 @@
 """`opcheck.trace`: an expression or a Python function becomes a trace."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import permutations
@@ -130,6 +131,8 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
     except Refused as error:
         raise type(error)(error.rule, got=error.got, fix="; ".join(filter(None, (error.fix, line_of(error))))) from None
     except (Exception, SystemExit) as error:
+        if isinstance(error.__cause__, TracedControlFlowError):  # out[i] = x: numpy puts its own error in front
+            raise RefusedType(str(error.__cause__), got=line_of(error)) from None
         raise Refused(
             say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=told(error)),
             got=line_of(error),
@@ -171,6 +174,10 @@ def not_numbers(name: str, x: Any) -> RefusedType:
 def load(path: Path, name: str) -> Callable[..., Any]:
     """The function `name` of a Python file; raises Refused where there is none."""
     module = load_file(path)
+    if "numpy" in sys.modules:
+        from opcheck.programs.numpy_module import open_to_traces
+
+        open_to_traces(vars(module))
     function = getattr(module, name, None)
     if not callable(function):
         own = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}

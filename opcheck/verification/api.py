@@ -61,8 +61,8 @@ def verify(
     >>> report.agrees, sorted(report.left_out)
     (True, [('linear', 'bias')])
     """
-    wanted: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
-    ops = [specs.get(each) for each in wanted]
+    several: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
+    ops = [specs.get(each) for each in several]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)

@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 
 from opcheck.errors import Refused
+from opcheck.files import shown
 from opcheck.grading.submissions.exports import CODE, Handed, handed_in, is_code, is_zip
 from opcheck.grading.submissions.submission import Submission
 from opcheck.grading.submissions.unpack import is_noise, unpack
-from opcheck.files import shown
 from opcheck.language import say
 from opcheck.sandbox import File, Source
 from opcheck.sandbox.protocol import MESSAGE, NAME, one_line

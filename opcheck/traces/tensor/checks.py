@@ -128,8 +128,8 @@ def bending(trace: ArrayTrace, u: dict[str, Any], v: dict[str, Any], product: di
 def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     """Each rule of `rules.RULES` in torch."""
     names = {"sum": "add", "mul": "mul", "div": "div", "sub": "sub", "neg": "neg", "power": "pow"}
-    same = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "erf", "abs",
-            "matmul")  # fmt: skip
+    same = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "erf",
+            "abs", "matmul")  # fmt: skip
     functions = {key: getattr(torch, name) for key, name in (names | {name: name for name in same}).items()}
 
     def flat(x: Any, axis: Any, keepdims: bool, method: str) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.spec import as_array
-from opcheck.programs.arrays import ArrayNode, ArrayTape, TracedArray
+from opcheck.programs.arrays import ArrayNode, ArrayTape, TracedArray, recording
 from opcheck.programs.sweeps import check_one_number, forward, reverse
 from opcheck.steps import Step
 from opcheck.traces.function import not_numbers, result_of, returned
@@ -36,7 +36,8 @@ def trace_arrays(
     tape = ArrayTape()
     given = {each: as_array(x, each) for each, x in inputs.items()}
     leaves = {each: tape.input(each, x if x.dtype.kind == "f" else x * 1.0) for each, x in given.items()}
-    results = returned(function, {**leaves, **fixed})
+    with recording(tape):
+        results = returned(function, {**leaves, **fixed})
     outputs = [lifted(name, tape, each).id for result in results for each in flattened(result)]
     return ArrayTrace(tuple(tape.nodes), outputs, f"{name}({', '.join(leaves)})", wrt)
 

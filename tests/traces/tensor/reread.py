@@ -73,12 +73,14 @@ def first(best):
 
 NUMPY = {
     each: getattr(np, each)
-    for each in ("abs", "argmax", "argmin", "argsort", "broadcast_to", "ceil", "clip", "cos", "cosh", "cumsum", "exp", "expm1", "floor", "log1p",
+    for each in ("abs", "argmax", "argmin", "argsort", "broadcast_to", "ceil", "clip", "cos", "cosh", "cumsum",
+                 "exp", "expm1", "floor", "log1p",
                  "logaddexp", "mean", "ones", "prod", "reshape", "sign", "sin",
                  "sinh", "sort", "sqrt", "sum", "take_along_axis", "tan", "tanh", "transpose", "where", "zeros")
 } | {
     "einsum": lambda *args: np.einsum(args[-1], *args[:-1]),
-    "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype, "int64": np.int64, "bool": np.bool_,
+    "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype,
+    "int64": np.int64, "bool": np.bool_,
     "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis), "detach": lambda x: x, "ln": np.log,
     "chosen": lambda x, places: x[places], "max": largest, "min": smallest, "put": put,
     "first_max": first(np.argmax), "first_min": first(np.argmin),
@@ -116,7 +118,8 @@ def torch_library(torch):
 
     return {
         each: getattr(torch, each)
-        for each in ("abs", "cos", "cosh", "erf", "exp", "expm1", "floor", "ceil", "log1p", "logaddexp", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan",
+        for each in ("abs", "cos", "cosh", "erf", "exp", "expm1", "floor", "ceil", "log1p", "logaddexp", "sigmoid",
+                     "sign", "sin", "sinh", "sqrt", "tan",
                      "tanh")
     } | {
         each: getattr(functional, each) for each in OPERATORS if each != "sigmoid"
@@ -126,7 +129,8 @@ def torch_library(torch):
         "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
         "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "einsum": lambda *args: torch.einsum(args[-1], *args[:-1]),
         "prod": lambda x, axis, keepdims=False: torch.prod(x, dim=axis, keepdim=keepdims),
-        "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64, "bool": torch.bool,
+        "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64,
+        "bool": torch.bool,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis), "detach": lambda x: x.detach(),
         "ln": torch.log, "sum": reduced(torch.sum), "mean": reduced(torch.mean), "chosen": chosen,
         "where": lambda condition, a, b: torch.where(torch.as_tensor(condition).bool(), tensor(a), tensor(b)),
