@@ -66,12 +66,17 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     return summed(f, out, base, a.terms + b.terms, a.summands + b.summands, unit, stored)
 
 
+# In another order a partial product may become subnormal, and what is lost there grows with the factors that are left:
+# g·σ(x)·x for g·x·σ(x). Where one vanishes like exp(x), the others are of the size of x.
+REST = 2.0**8
+
+
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
     inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
         inherited = times(np.abs(b.value) + eb, ea) + inherited
-    extra = f.eta / 2 + _distributed(f, a, np.abs(b.value) + eb) + _distributed(f, b, np.abs(a.value) + ea)
+    extra = f.eta * REST + _distributed(f, a, np.abs(b.value) + eb) + _distributed(f, b, np.abs(a.value) + ea)
     return computed(f, out, inherited, f.u, extra, product_unit(a.unit, b.unit))
 
 
@@ -93,7 +98,9 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
         if not np.min(away, initial=1.0) > 0:
             inherited = np.where(away > 0, inherited, np.where(eb == 0, ea / np.abs(b.value), np.inf))
     unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
-    extra = f.eta if a.absolute is None else f.eta + _distributed(f, a, 1 / np.where(away > 0, away, np.inf))
+    extra = (
+        f.eta * REST if a.absolute is None else f.eta * REST + _distributed(f, a, 1 / np.where(away > 0, away, np.inf))
+    )
     return computed(f, out, inherited, 2 * f.u, extra, unit)
 
 
