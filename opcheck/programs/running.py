@@ -99,7 +99,7 @@ class Running(_Parts):
         """The same after elements were moved or repeated by `function`."""
         return self._replace(
             value=function(self.value),
-            base=function(self.base) if np.ndim(self.base) else self.base,
+            base=function(np.broadcast_to(self.base, self.value.shape)) if np.ndim(self.base) else self.base,
             absolute=None if self.absolute is None else function(self.terms),
         )
 
