@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -108,9 +109,12 @@ def inputs(flag: str, words: tuple[str, ...], exact: bool = False) -> dict[str, 
 
 def value(name: str, text: str, exact: bool = False) -> Any:
     """A number such as 2, 1/3 or pi/2, or an array as `opcheck explain` takes it. exact: 1/3 as a Fraction."""
-    for kind in (int, float):
+    number = None
+    for kind in (float, int):
         with contextlib.suppress(ValueError):
-            return kind(text)
+            number = kind(text)
+    if number is not None:
+        return finite(name, number, text)
     if not re.search(r"[\[@:]|\dx\d", text):
         return worked_out(name, text, exact)
     from opcheck.app import arrays
@@ -121,6 +125,13 @@ def value(name: str, text: str, exact: bool = False) -> Any:
 
         return np.arange(1.0, np.prod(array) + 1).reshape(array)
     return array * 1.0
+
+
+def finite(name: str, number: int | float, text: str) -> int | float:
+    """The number; raises Refused for digits that make an infinity of it."""
+    if abs(number) > sys.float_info.max and "inf" not in text.lower():
+        raise Refused(say("{name} is too large for float64 (1.8e308 at most)", name=name), got=text)
+    return number
 
 
 def worked_out(name: str, text: str, exact: bool) -> int | float | Fraction:

@@ -1,7 +1,7 @@
 """A case with what is shown of it: hidden leading dimensions, names, and the definition recorded on a tape."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,8 +12,33 @@ from opcheck.operators.spec import Array, Case, Op, Params, Refused, Shape
 from opcheck.tracing import Node, Tape, Tracer, View
 from opcheck.tracing.arithmetic import as_fraction, exactly
 
+MOST_ELEMENTS = 10_000_000  # of an output
 MOST_NODES = 1_000_000  # a calculation beyond this is refused rather than left to run for minutes
 SMALL = 20_000  # nodes: up to here every output element is recorded, and every number comes from the definition
+
+
+class Places(Sequence[Shape]):
+    """The places of an array of that shape, in order; none of them is made before it is asked for."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.size = math.prod(shape)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, k: Any) -> Any:
+        if isinstance(k, slice):
+            return [self[each] for each in range(*k.indices(self.size))]
+        if not -self.size <= k < self.size:
+            raise IndexError(k)
+        return tuple(map(int, np.unravel_index(k % self.size, self.shape)))
+
+    def __iter__(self) -> Iterator[Shape]:
+        return iter(np.ndindex(*self.shape))
+
+    def index(self, at: Any, start: int = 0, stop: int | None = None) -> int:
+        return int(np.ravel_multi_index(at, self.shape)) if self.shape else 0
 
 
 class Pages(Tape):
@@ -30,17 +55,23 @@ class Pages(Tape):
         return super()._append(node)
 
 
-@dataclass
 class Calculation:
-    """One call of an operator, ready to be recorded."""
+    """One call of an operator, ready to be recorded.
 
-    op: Op
-    case: Case
-    hidden: Mapping[str, int] = field(default_factory=dict)  # by symbol: leading dimensions that the user did not write
+    `hidden` says for a symbol how many leading dimensions the user did not write.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, op: Op, case: Case, hidden: Mapping[str, int] | None = None) -> None:
+        self.op, self.case, self.hidden = op, case, hidden or {}
         self.p: Params
-        self.p, self.shapes = self.op.checked(self.case)
+        self.p, self.shapes = op.checked(case)
+        for name, shape in self.shapes.items():
+            if math.prod(shape) > MOST_ELEMENTS:
+                raise Refused(
+                    say("the output has more than {n} elements: too many to explain", n=MOST_ELEMENTS),
+                    got=say("{name} of shape {shape}", name=name, shape=shape),
+                    fix=say("explain it on a smaller input; the rule is the same"),
+                )
 
     def views(self, tape: Tape) -> dict[str, Any]:
         """The arrays as labelled leaves; whole-number arrays (classes) are not traced."""
@@ -65,9 +96,9 @@ class Calculation:
         return next(iter(self.shapes))
 
     @property
-    def cells(self) -> list[Shape]:
+    def cells(self) -> "Places":
         """The places of the main output, in order."""
-        return list(np.ndindex(*self.shapes[self.main_output]))
+        return Places(self.shapes[self.main_output])
 
     @property
     def is_small(self) -> bool:
@@ -92,9 +123,7 @@ def default_array(op: Op, name: str, shape: Shape, shapes: Mapping[str, Shape], 
         return np.asarray(rng.integers(1, 9, size=shape, endpoint=True) * rng.choice([-1.0, 1.0], size=shape))
     match op.input(name).default:
         case "classes":
-            of = shapes["input"]
-            classes = of[0] if len(of) == 1 else of[1]
-            return (np.arange(count) % max(classes, 1)).reshape(shape)
+            return (np.arange(count) % max(op.classes(name, shapes), 1)).reshape(shape)
         case "negative":
             return -ramp
         case "binary":

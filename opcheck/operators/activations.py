@@ -12,6 +12,7 @@ from opcheck.operators.params import Flag
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import Selection, SigmoidRounding, TanhRounding
 from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
+from opcheck.programs import elementwise as arrays
 from opcheck.tracing import maximum, sigmoid, tanh
 
 
@@ -77,6 +78,9 @@ class ReLU(Activation):
     def chain(self, x: Array, g: Array) -> Array:
         return elementwise.kept(g, ~(x <= 0))
 
+    def program(self, p: Params, *, input: Any) -> Any:
+        return np.maximum(0.0, input)
+
     mistakes = (
         Mistake(
             "gradient_one_at_zero",
@@ -130,6 +134,9 @@ class Sigmoid(Activation):
         slope *= g
         return slope
 
+    def program(self, p: Params, *, input: Any) -> Any:
+        return arrays.sigmoid(input)
+
     mistakes = (
         Mistake(
             "sign_of_the_exponent",
@@ -174,6 +181,9 @@ class Tanh(Activation):
         np.subtract(1.0, slope, out=slope)
         slope *= g
         return slope
+
+    def program(self, p: Params, *, input: Any) -> Any:
+        return np.tanh(input)
 
     mistakes = (
         Mistake(

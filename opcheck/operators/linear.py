@@ -105,6 +105,10 @@ class Linear(Op):
             tangent += self.forward(p, input=input, weight=tangents["weight"])
         return tangent + tangents["bias"] if "bias" in tangents else tangent
 
+    def program(self, p: Params, *, input: Any, weight: Any, bias: Any = None) -> Any:
+        product = input @ weight.T
+        return product if bias is None else product + bias
+
     def sample(self, chooser: Chooser) -> Case:
         leading = chooser.choice([(2,), (), (1,), (3, 2), (0,)])
         features, out = chooser.whole(1, 5), chooser.choice([(3,), (1,), (2,), (4,), ()])

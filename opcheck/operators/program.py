@@ -15,6 +15,7 @@ from opcheck.operators.spec import Array, Op, Params, Shape
 from opcheck.programs.arrays import ArrayTape, TracedArray, recording
 from opcheck.programs.bound import running
 from opcheck.programs.elements import Elements
+from opcheck.programs.names import with_names
 from opcheck.programs.running import Format, Running
 from opcheck.programs.sweeps import forward as pushed
 from opcheck.programs.sweeps import reverse as pulled
@@ -31,7 +32,8 @@ class Recording:
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
         with recording(self.tape):
-            results = results_of(op, op.program(p, **self.inputs))
+            result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs))
+        results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
     @property
@@ -187,7 +189,18 @@ class Program(Op):
             x.id: views[name].__getitem__ for name, x in made.inputs.items() if isinstance(x, TracedArray)
         }
         constant = next((view.tape.constant for view in views.values() if hasattr(view, "tape")), float)
-        return Elements(made.tape.nodes, leaves, {}, constant), {name: y.id for name, y in made.outputs.items()}
+        found = Elements(made.tape.nodes, leaves, self._labels(made), constant)
+        return found, {name: y.id for name, y in made.outputs.items()}
+
+    def _labels(self, made: Recording) -> dict[int, str]:
+        """The intermediate arrays that have a name of their own; one that is called as an input is has a prime."""
+        taken = {each.symbol for each in self.inputs}
+        outputs = {y.id for y in made.outputs.values()}
+        return {
+            id: name + "′" if name in taken else name
+            for id, name in made.tape.names.items()
+            if made.tape.nodes[id].rule is not None and id not in outputs
+        }
 
     def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
         with np.errstate(all="ignore"):

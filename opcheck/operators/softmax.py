@@ -11,6 +11,8 @@ from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Maybe, Whole
 from opcheck.operators.shared.roundoff import LogSoftmaxRounding, SoftmaxRounding
 from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.programs import kinks
+from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
 
 
@@ -120,8 +122,11 @@ def _softmax(x: Array, dim: int | None, shift: bool = True) -> Array:
 
 def _log_softmax(x: Array, dim: int) -> Array:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        y = np.asarray(x - _largest(x, dim))
-        y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
+        largest = _largest(x, dim)
+        y = np.asarray(x - largest)
+        sums = np.exp(y, out=y).sum(axis=dim, keepdims=True)
+        np.subtract(x, largest, out=y)  # once more, rather than in memory of its own
+        y -= np.log(sums)
         return y
 
 
@@ -153,6 +158,13 @@ class Softmax(AlongDim):
 
     def push(self, p: Params, t: Array, x: Array) -> Array:
         return self.pull(p, t, x)  # the Jacobian diag(y) - y y' is symmetric
+
+    def program(self, p: Params, *, input: Any) -> Any:
+        x = np.reshape(input, input.shape or (1,))
+        if not x.size:
+            return input
+        e = np.exp(x - kinks.detach(x.max(axis=p.dim, keepdims=True)))
+        return np.reshape(e / e.sum(axis=p.dim, keepdims=True), input.shape)
 
     mistakes = (
         Mistake(
@@ -231,6 +243,10 @@ class LogSoftmax(AlongDim):
 
     def push(self, p: Params, t: Array, x: Array) -> Array:
         return np.asarray(t - _sum(_softmax(x, p.dim) * t, p.dim))
+
+    def program(self, p: Params, *, input: Any) -> Any:
+        x = np.reshape(input, input.shape or (1,))
+        return np.reshape(x - log_sum_exp(x, p.dim), input.shape)
 
     mistakes = (
         Mistake(

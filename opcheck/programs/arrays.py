@@ -33,16 +33,20 @@ class ArrayTape:
     """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
     lines of its own program."""
 
-    __slots__ = ("expanded", "nodes")
+    __slots__ = ("expanded", "names", "nodes")
 
     def __init__(self, expanded: bool = False) -> None:
         self.nodes: list[ArrayNode] = []
         self.expanded = expanded
+        self.names: dict[int, str] = {}  # of nodes that a person has a name for
 
     def input(self, label: str, value: Any) -> "TracedArray":
         return self._append(ArrayNode(None, (), {}, as_float(value), label))
 
     def constant(self, value: Any) -> "TracedArray":
+        kind = np.asarray(value).dtype
+        if kind.kind not in "fiubO":  # objects may be numbers: Fractions
+            raise TypeError(say("numbers of dtype {dtype} cannot be traced", dtype=kind))
         return self._append(ArrayNode(None, (), {}, as_float(value)))
 
     def fresh(self, value: Any) -> "TracedArray":
@@ -285,6 +289,8 @@ class TracedArray:
     def astype(self, dtype: Any, **_: Any) -> Any:
         """Class numbers or a mask, through which nothing is differentiated; real numbers stay in float64."""
         wanted = np.dtype(dtype)
+        if wanted.kind not in "fiub":
+            raise TypeError(say("numbers of dtype {dtype} cannot be traced", dtype=wanted))
         if wanted.kind == "f":
             return self if self.dtype.kind == "f" else self.tape.record(RULES["astype"], (self,), dtype="float64")
         return self.tape.record(RULES["astype"], (self,), dtype=wanted.name)

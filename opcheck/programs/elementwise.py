@@ -71,21 +71,30 @@ def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
         inherited = times(np.abs(b.value) + eb, ea) + inherited
-    return computed(f, out, inherited, f.u, f.eta / 2, product_unit(a.unit, b.unit))
+    extra = f.eta / 2 + _distributed(f, a, np.abs(b.value) + eb) + _distributed(f, b, np.abs(a.value) + ea)
+    return computed(f, out, inherited, f.u, extra, product_unit(a.unit, b.unit))
+
+
+def _distributed(f: Format, x: Running, factor: Any) -> Any:
+    """The rounding of x·factor where x is a sum and each of its terms is multiplied: (x − m)·r as x·r − m·r, which is
+    how normalisation is computed at times."""
+    return 0.0 if x.absolute is None else times(f.u * factor, x.terms)
 
 
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     """Also where it is computed as a product with the reciprocal."""
     ea, eb = a.error(f), b.error(f)
     if is_nothing(eb):
-        inherited = 0.0 if is_nothing(ea) else ea / np.abs(b.value)
+        away = np.abs(b.value)
+        inherited = 0.0 if is_nothing(ea) else ea / away
     else:
         away = np.abs(b.value) - eb
         inherited = (ea + times(np.abs(out), eb)) / away
         if not np.min(away, initial=1.0) > 0:
             inherited = np.where(away > 0, inherited, np.where(eb == 0, ea / np.abs(b.value), np.inf))
     unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
-    return computed(f, out, inherited, 2 * f.u, f.eta, unit)
+    extra = f.eta if a.absolute is None else f.eta + _distributed(f, a, 1 / np.where(away > 0, away, np.inf))
+    return computed(f, out, inherited, 2 * f.u, extra, unit)
 
 
 def _powers_of_two(x: Any) -> bool:

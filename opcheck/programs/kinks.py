@@ -4,6 +4,7 @@ At ties the first maximum takes the gradient, and abs'(0) = 0, as torch has it. 
 otherwise, the result may be that of either branch.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from opcheck.programs.rule import (
     spread_back,
 )
 from opcheck.programs.running import Format, Running, given, settled
-from opcheck.tracing import TRACED, detach, maximum, minimum, select
+from opcheck.tracing import TRACED, maximum, minimum, select
 
 Passes = Callable[[Any], Any]  # the part of a cotangent or of a tangent that passes
 
@@ -59,7 +60,7 @@ def _sign(f: Format, out: Any, x: Running) -> Running:
 
 
 def _sign_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
-    x = detach(read(0, at))
+    x = TRACED.functions["detach"](read(0, at))
     return select(x > 0, 1.0, select(x < 0, -1.0, x))  # 0 is 0 and NaN is NaN
 
 
@@ -203,7 +204,8 @@ def _extreme(
     def mask(numbers: Any, axis: Any) -> Any:
         axes = axes_of(numbers.shape, axis)
         rest = [k for k in range(numbers.ndim) if k not in axes]
-        rows = numbers.transpose(*rest, *axes).reshape(*(numbers.shape[k] for k in rest), -1)
+        row = math.prod(numbers.shape[k] for k in axes)
+        rows = numbers.transpose(*rest, *axes).reshape(*(numbers.shape[k] for k in rest), row)
         first = np.arange(rows.shape[-1]) == np.expand_dims(best(rows, axis=-1), -1)
         there = first.reshape([numbers.shape[k] for k in (*rest, *axes)])
         return there.transpose(np.argsort([*rest, *axes]))
@@ -237,6 +239,34 @@ def _extreme(
     return [Rule(name, forward, vjp, jvp, running, element), place]
 
 
+# --- what only differentiation sees -------------------------------------------------------------------------------
+
+
+def detach(x: Any) -> Any:
+    """The same numbers, held constant by differentiation: of an array or a traced array."""
+    return x.detach() if getattr(x, "is_traced", False) else x
+
+
+def with_slope(y: Any, x: Any, slope: Any) -> Any:
+    """`y`, whose derivative by `x`, an array of the same shape, is declared to be `slope` besides its own."""
+    return applied(WITH_SLOPE, y, x, slope)
+
+
+def _with_slope_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+    return [g, g * args[2] if needed[1] else None, None]
+
+
+def _with_slope_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
+    of_y, of_x, _ = tangents
+    terms = [*([] if of_y is None else [of_y]), *([] if of_x is None else [args[2] * of_x])]
+    return added(terms) if terms else None
+
+
+WITH_SLOPE = Rule(
+    "with_slope", lambda y, x, slope: y, _with_slope_vjp, _with_slope_jvp, lambda f, out, y, x, slope: y,
+    broadcasting(TRACED.functions["with_slope"]),
+)  # fmt: skip
+
 KINKS = (
     piecewise("abs", np.absolute, _of_abs, _abs_running, broadcasting(TRACED.functions["abs"])),
     piecewise("max", np.maximum, _of_first(np.greater_equal, np.less), _extreme_running, broadcasting(maximum)),
@@ -253,4 +283,5 @@ KINKS = (
     decision("ceil", np.ceil, _whole(np.ceil), broadcasting(TRACED.functions["ceil"])),
     decision("detach", lambda x: x, _as_it_is, broadcasting(TRACED.functions["detach"])),
     decision("astype", lambda x, dtype: x.astype(dtype), _converted, _converted_element),
+    WITH_SLOPE,
 )  # fmt: skip

@@ -49,6 +49,11 @@ def applied(rule: Rule, *args: Any, **params: Any) -> Any:
     return rule.forward(*args, **params) if traced is None else traced.tape.record(rule, args, **params)
 
 
+def constant(value: float, beside: Any) -> Any:
+    """A number of the program, on the tape of `beside` if that records: what is made of it, 1 − value, rounds too."""
+    return beside.tape.constant(value) if getattr(beside, "is_traced", False) else np.float64(value)
+
+
 def number(x: Any) -> Any:
     """The numbers of a traced array, where they decide something (a mask, a shape)."""
     return getattr(x, "value", x)
@@ -130,6 +135,6 @@ def reduced_places(at: Shape, shape: Shape, axis: Any, keepdims: bool) -> list[S
 
 
 __all__ = [
-    "Format", "Read", "Rule", "Running", "Shape", "Value", "added", "applied", "axes_of", "broadcast_place", "count",
-    "fitted", "kept", "number", "plus", "reduced_places", "reshaped", "spread", "spread_back",
+    "Format", "Read", "Rule", "Running", "Shape", "Value", "added", "applied", "axes_of", "broadcast_place", "constant",
+    "count", "fitted", "kept", "number", "plus", "reduced_places", "reshaped", "spread", "spread_back",
 ]  # fmt: skip

@@ -97,11 +97,12 @@ class Running(_Parts):
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
-        return self._replace(
-            value=function(self.value),
-            base=function(np.broadcast_to(self.base, self.value.shape)) if np.ndim(self.base) else self.base,
-            absolute=None if self.absolute is None else function(self.terms),
-        )
+
+        def moved(part: Any) -> Any:
+            return function(np.broadcast_to(part, self.value.shape)) if np.ndim(part) else part
+
+        absolute = None if self.absolute is None else moved(self.terms)
+        return self._replace(value=function(self.value), base=moved(self.base), absolute=absolute)
 
 
 def given(f: Format, value: Any, constant: bool = False) -> Running:

@@ -5,10 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.programs.rule import Read, Rule, Shape, added, count, fitted, reduced_places, reshaped, spread_back
+from opcheck.programs.rule import (
+    Read,
+    Rule,
+    Shape,
+    added,
+    applied,
+    count,
+    fitted,
+    reduced_places,
+    reshaped,
+    spread_back,
+)
 from opcheck.programs.running import Format, Running, computed, product_unit, summed
-from opcheck.tracing import divide
+from opcheck.tracing import TRACED, divide, exp, log, maximum
 from opcheck.tracing import total as sum_of
+from opcheck.tracing.primitives import C_EXP, C_LOG
 
 # --- along axes -----------------------------------------------------------------------------------------------------
 
@@ -111,7 +123,50 @@ def _matmul_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
     )
 
 
+# --- the logarithm of a sum of exponentials ---------------------------------------------------------------------------
+
+
+def log_sum_exp(x: Any, axis: int) -> Any:
+    """ln of the sum of exp(x) along an axis, which stays with size 1, without overflow: of an array that may record.
+
+    A rule of its own: its derivative is exp(x − result) in whatever form, with or without the logarithm.
+    """
+    return applied(LOG_SUM_EXP, x, axis=axis)
+
+
+def _log_sum_exp(x: Any, axis: int) -> Any:
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return top + np.log(np.exp(x - top).sum(axis=axis, keepdims=True))
+
+
+def _log_sum_exp_running(f: Format, out: Any, x: Running, axis: int) -> Running:
+    """As the sum of a maximum and a logarithm, to which others may be added in any order."""
+    top = np.max(x.value, axis=axis, keepdims=True, initial=-np.inf)
+    s, p, log_total = np.abs(x.value - top), np.exp(x.value - out), np.abs(out - top)
+    moved = np.expm1(np.max(np.broadcast_to(x.error(f), s.shape), axis=axis, keepdims=True, initial=0.0))
+    rounded = np.where(p > 0, p * f.u * (s + C_EXP), 0.0).sum(axis=axis, keepdims=True)
+    relative = moved + (1 + moved) * (1.01 * rounded + f.gamma(s.shape[axis] - 1))
+    base = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1)), np.inf) + C_LOG * f.u * log_total + f.eta
+    return summed(f, out, base, np.abs(top) + log_total + base, 2, 0.0)
+
+
+def _log_sum_exp_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: int) -> Any:
+    numbers = [read(0, place) for place in reduced_places(at, shapes[0], axis, keepdims=True)]
+    top = TRACED.detach(maximum(*numbers))
+    return top + log(sum_of([exp(each - top) for each in numbers]))
+
+
+LOG_SUM_EXP = Rule(
+    "log_sum_exp",
+    _log_sum_exp,
+    lambda g, out, args, needed, axis: [g * np.exp(args[0] - out)],
+    lambda tangents, out, args, axis: (np.exp(args[0] - out) * tangents[0]).sum(axis=axis, keepdims=True),
+    _log_sum_exp_running,
+    _log_sum_exp_element,
+)
+
 SUMS = (
+    LOG_SUM_EXP,
     reduction(
         "total", _total, lambda g, before, axis, keepdims: spread_back(g, before, axis), _total_running, _total_element
     ),

@@ -5,7 +5,7 @@ else into rows of equally many terms.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opcheck.render.layout import center, width, wrap
 from opcheck.render.notation import SUMS, Term
@@ -19,8 +19,7 @@ CALLS = ("max", "min")  # what lists any number of arguments
 Line = tuple[str, str]  # what stands in the column of the =, and the rest
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(NamedTuple):
     """A right side taken apart at its longest list of terms: `before`, the terms, `after`."""
 
     before: str
@@ -29,12 +28,11 @@ class Spread:
     is_sum: bool
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
         return len(self.terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Formulas:
+class Formulas(NamedTuple):
     """Lays formulas out on a page of `room` columns; `spoken`: one right side after the other, nothing aligned."""
 
     notation: Signs
@@ -94,7 +92,7 @@ class Formulas:
     ) -> Iterator[list[Line]]:
         """Each right side as lines; a result stands behind the sum that it is the result of, unless sums line up."""
         count = _lined_up(spreads)
-        together = [each for each in spreads if each.count == count and each.is_sum] if count > 1 else []
+        together = [each for each in spreads if each.length == count and each.is_sum] if count > 1 else []
         rows = self._rows(together, room) if together else []
         waiting: list[Line] = []
         for (sign, right), spread in zip(chain, spreads, strict=True):
@@ -127,7 +125,7 @@ class Formulas:
         """For each right side, how many terms stand in each of its rows if its terms line up with others; else []."""
         spreads = [self.spread(right) for right in rights]
         count = _lined_up(spreads)
-        whole = [each.is_sum and each.count == count and not each.before + each.after for each in spreads]
+        whole = [each.is_sum and each.length == count and not each.before + each.after for each in spreads]
         together = [each for each, is_whole in zip(spreads, whole, strict=True) if is_whole]
         rows = self._rows(together, self.room) if count > 2 and len(together) > 1 else []
         return [rows if is_whole else [] for is_whole in whole]
@@ -140,7 +138,7 @@ class Formulas:
 
     def _rows(self, spreads: Sequence[Spread], room: int) -> list[int]:
         """How many terms each row has, so that all of these spreads fit; nothing if not even single terms do."""
-        count = spreads[0].count
+        count = spreads[0].length
 
         def fits(rows: Sequence[int]) -> bool:
             widths = self._widths(spreads, rows)
@@ -184,7 +182,7 @@ class Formulas:
                 if not spread.is_sum:
                     pieces.append(" " * (widths[column] - width(text)) + text)
                     continue
-                mark, centred = self.notation.sign(term.sign), not (column and spread.count == 2)
+                mark, centred = self.notation.sign(term.sign), not (column and spread.length == 2)
                 text = center(text, widths[column]) if centred else text
                 pieces.append(f"{mark} {text}" if column else text)
                 sign = mark if row and not column else sign
@@ -218,8 +216,8 @@ def _count(expression: Expression) -> int:
 
 def _lined_up(spreads: Sequence[Spread]) -> int:
     """How many terms the longest sums have, if there are several of them; else 1."""
-    longest = max(each.count for each in spreads)
-    return longest if sum(each.count == longest and each.is_sum for each in spreads) > 1 else 1
+    longest = max(each.length for each in spreads)
+    return longest if sum(each.length == longest and each.is_sum for each in spreads) > 1 else 1
 
 
 def _even(count: int, rows: int) -> list[int]:

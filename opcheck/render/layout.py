@@ -5,16 +5,17 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-ESCAPES = re.compile("\x1b\\[[0-9;]*m")
-AFTER_SIGNS = re.compile(r"[^·*/,(=]*[·*/,(=]+|[^·*/,(=]+")
-AFTER_UNDERSCORES = re.compile(r"[^_]*_+|[^_]+")
+# patterns of the renderers are compiled when they are first used: most calculations need few of them
+ESCAPES = "\x1b\\[[0-9;]*m"
+AFTER_SIGNS = r"[^·*/,(=]*[·*/,(=]+|[^·*/,(=]+"
+AFTER_UNDERSCORES = r"[^_]*_+|[^_]+"
 GAP = "  "
 
 
 def width(text: str) -> int:
     """How many terminal cells a text takes: combining marks and colours take none, wide characters two."""
     if "\x1b" in text:
-        text = ESCAPES.sub("", text)
+        text = re.sub(ESCAPES, "", text)
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
@@ -58,8 +59,9 @@ def _pieces(word: str, room: int) -> list[str]:
     """A word in the parts between which it may break, if it must: after signs, or else inside a long name."""
     if width(word) <= room:
         return [word]
-    parts = AFTER_SIGNS.findall(word)
-    return [piece for part in parts for piece in ([part] if width(part) <= room else AFTER_UNDERSCORES.findall(part))]
+    parts = re.findall(AFTER_SIGNS, word)
+    shorter = ([part] if width(part) <= room else re.findall(AFTER_UNDERSCORES, part) for part in parts)
+    return [piece for pieces in shorter for piece in pieces]
 
 
 def longest_word(text: str) -> int:

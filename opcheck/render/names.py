@@ -57,16 +57,15 @@ class Piece(NamedTuple):
 LETTER = r"(?:(?![₀-₉ₜ⁰¹²³⁴-⁹½ᵗ])[^\W\d_])"
 SUPERSCRIPTS = {sign: Piece("number", str(n)) for n, sign in enumerate(RAISED)}
 SUPERSCRIPTS |= {"ᵗ": Piece("name", "t"), PRIME: Piece("sign", PRIME)}
-TOKEN = re.compile(
-    rf"(?P<space>\s+)|(?P<name>{LETTER}(?:{LETTER}|[\u0302-\u0307])*)|(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<sign>.)",
-    re.DOTALL,
+TOKEN = (
+    rf"(?P<space>\s+)|(?P<name>{LETTER}(?:{LETTER}|[\u0302-\u0307])*)|(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<sign>(?s:.))"
 )
 OPENING, CLOSING = "([{", ")]}"
 
 
 def pieces(text: str) -> tuple[Piece, ...]:
     """A definition such as y[n,i] = Σ_k x[n,i+k]·w[k], taken apart: what is in brackets stands below its name."""
-    tokens = [(str(match.lastgroup), match[0]) for match in TOKEN.finditer(unicodedata.normalize("NFD", text))]
+    tokens = [(str(match.lastgroup), match[0]) for match in re.finditer(TOKEN, unicodedata.normalize("NFD", text))]
     return tuple(_parse(tokens))
 
 

@@ -1,15 +1,14 @@
 """How a number is printed: exactly where that is short, else rounded once, and never so that a nonzero shows as 0."""
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 LARGEST_PLAIN = 10**12
 MANY_BITS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """Digits after the point, fractions instead of decimals, and which minus sign there is."""
 
     precision: int = 4

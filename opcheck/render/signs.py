@@ -30,7 +30,7 @@ WORDS = (
 )  # fmt: skip
 
 ADJOINT, TANGENT = "\u0304", "\u0307"
-MARKED = re.compile(rf"([^\W\d_])([{ADJOINT}{TANGENT}])([₋₀-₉]+)")  # the adjoint or the tangent of a line: v̄₁
+MARKED = rf"([^\W\d_])([{ADJOINT}{TANGENT}])([₋₀-₉]+)"  # the adjoint or the tangent of a line: v̄₁
 SPOKEN = {ADJOINT: "adjoint of", TANGENT: "tangent of"}
 
 
@@ -38,13 +38,13 @@ def to_ascii(text: str) -> str:
     """The same text in ASCII: names for Greek letters, letters for signs."""
     if text.isascii():
         return text
-    letters = MARKED.sub(r"\1\3\2", unicodedata.normalize("NFD", text))  # v̄₁ is v1_bar, as a symbol is
+    letters = re.sub(MARKED, r"\1\3\2", unicodedata.normalize("NFD", text))  # v̄₁ is v1_bar, as a symbol is
     return "".join(ASCII_NAMES.get(c, c if c.isascii() else "?") for c in letters)
 
 
 def in_words(text: str) -> str:
     """A sentence without the signs that are read badly."""
-    text = MARKED.sub(lambda name: f"{SPOKEN[name[2]]} {name[1]}{name[3]}", unicodedata.normalize("NFD", text))
+    text = re.sub(MARKED, lambda name: f"{SPOKEN[name[2]]} {name[1]}{name[3]}", unicodedata.normalize("NFD", text))
     text = re.sub(r"(?<=[\w\])])−(?=\w)", " minus ", unicodedata.normalize("NFC", text))
     text = re.sub(r"(?<=[\w\])])\+(?=\w)", " plus ", text)
     for sign, word in WORDS:

@@ -1,9 +1,8 @@
 """Steps as text for a terminal, a pipe or a screen reader. Nothing is truncated: what does not fit is stacked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from itertools import groupby, zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from opcheck.language import say
 from opcheck.render.formulas import Formulas
@@ -17,8 +16,7 @@ TABLE_GAP = " " * 4
 PAINT = {"title": "1", "definition": "36", "note": "2", "hint": "2", "verdict": "1", "mark": "1;33"}
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How wide the page is and which signs it may use. `interactive`: a person can follow a hint."""
 
     width: int = 80
@@ -31,7 +29,7 @@ class Options:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Options":
-        return cls(**{field.name: options[field.name] for field in fields(cls) if field.name in options})
+        return cls(**{name: options[name] for name in cls._fields if name in options})
 
     @property
     def notation(self) -> Signs:
@@ -39,7 +37,10 @@ class Options:
         return kind(Style(self.precision, self.fractions))
 
 
-def render(step: Step, options: Options = Options()) -> str:
+DEFAULT_OPTIONS = Options()
+
+
+def render(step: Step, options: Options = DEFAULT_OPTIONS) -> str:
     """The whole document as text."""
     page = _Page(options)
     lines = [*page.heading(step.title), *page.blocks(step.blocks)]
@@ -99,7 +100,7 @@ class _Page:
     def block(self, block: Block, indent: str) -> Iterator[str]:
         match block:
             case Prose(text, kind):
-                hanging = INDENT * 2 if kind in ("title", "definition") else ""
+                hanging = INDENT * 2 if kind in ("title", "definition", "quoted") else ""
                 for line in wrap(self.prose(text), self.options.width - len(indent), hanging):
                     yield indent + self.paint(line, kind)
             case Formula():

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+from opcheck import specs
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
+from opcheck.verification.claims import chosen
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
 from opcheck.verification.streams import scope_size
@@ -20,7 +21,7 @@ MANY = 10**9  # trials of a run that is limited by time
 
 
 def verify(
-    op: str | Iterable[str],
+    op: specs.Spec | Sequence[specs.Spec],
     candidate: Any = "torch",
     arrays: str = "",
     dtype: str | Sequence[str] = "float32",
@@ -38,7 +39,9 @@ def verify(
     timeout: float | None = None,
     progress: Progress = quiet,
 ) -> Report:
-    """Check an implementation of one or several operators against their definitions.
+    """Check an implementation of one or several operators, or programs, against their definitions.
+
+    op: a name, `FILE.py:NAME`, a function over arrays annotated with their shapes, an `Op`; or several of them.
 
     candidate: a function (called as torch.nn.functional is: differentiable inputs and targets by position, the rest by
     torch's names, where it differs from the default), the name of a backend ("torch", "jax", "onnx", ...), or a place
@@ -58,7 +61,8 @@ def verify(
     >>> report.agrees, sorted(report.left_out)
     (True, [('linear', 'bias')])
     """
-    ops = [catalog.get(name) for name in ([op] if isinstance(op, str) else op)]
+    several: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
+    ops = [specs.get(each) for each in several]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)
@@ -68,6 +72,8 @@ def verify(
         raise Refused(say("seconds must be more than 0"), got=str(seconds))
     if timeout is not None and not timeout > 0:
         raise Refused(say("timeout must be more than 0"), got=str(timeout))
+    wanted = None if claims is None else list(claims)
+    chosen(wanted)  # before anything is loaded
     seed = secrets.randbelow(2**32) if seed is None else seed
     many = cases or (DEFAULT_CASES if seconds is None else MANY)
     shards = [
@@ -76,7 +82,7 @@ def verify(
         for kind in dtypes
     ]
     start = time.perf_counter()
-    options: dict[str, Any] = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
+    options: dict[str, Any] = {"seconds": seconds, "wanted": wanted, "known": known,
                "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
     target = Target(candidate, arrays, device)
     report = sweep.run(shards, target, options, jobs, executor, progress, timeout or sweep.PATIENCE)

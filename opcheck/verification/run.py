@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from opcheck import backends
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
@@ -69,6 +70,8 @@ def run_shard(
     """Check every trial of a shard; the watcher is told before each, and says whether to go on."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
     reason = backend.unavailable(op, shard.dtype)
+    if not op.elsewhere and backend.name in backends.KNOWN:
+        reason = say("{backend} has no counterpart of a program: --impl FILE.py:NAME", backend=backend.name)
     if reason:
         report.not_run[op.name, shard.dtype] = reason
         return report
@@ -222,7 +225,7 @@ def hopeless(report: Report, op: str, dtype: str) -> bool:
     if any(row.failed >= KEPT for claim, row in rows.items() if claim not in ("answers", "refuses")):
         return True
     own = [each for each in report.failures if key_of(each)[:2] == (op, dtype)]
-    slow = sum(each.status is Status.TIMED_OUT or "MemoryError" in each.message for each in own)
+    slow = sum(each.status in (Status.TIMED_OUT, Status.MEMORY) for each in own)
     crashed = sum(each.status is Status.CRASHED for each in own)
     never = "answers" in rows and rows["answers"].failed == rows["answers"].cases
     return slow >= SLOW or crashed >= KEPT or (never and rows["answers"].failed >= KEPT)

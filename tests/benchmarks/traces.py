@@ -1,6 +1,7 @@
 """How long traces take, beside micrograd-style closures and torch. Run: python -m tests.benchmarks.traces [--quick]
 
-Every figure is the least of several runs. Threads: one (set OMP_NUM_THREADS=1 before).
+By the clock. The contenders take turns; a figure is the least of several runs, a ratio the median of those within each
+round. Threads: one (set OMP_NUM_THREADS=1 before).
 """
 
 import gc
@@ -9,8 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 
 from opcheck import reference, tracing
 from opcheck.autodiff import value_and_gradient
+from tests.benchmarks.measure import ratio, taken
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,25 +112,17 @@ def by_torch(nodes: int) -> tuple[float, float]:
     return x.grad.item(), y.grad.item()
 
 
-def least(run: Callable[[], Any], times: int, clock: Callable[[], float] = time.process_time) -> float:
-    """The least time of several runs in seconds; of this process alone, so that a busy machine tells as well."""
-    found = math.inf
-    for _ in range(times):
-        gc.collect()
-        start = clock()
-        run()
-        found = min(found, clock() - start)
-    return found
-
-
 def scalars(times: int) -> None:
     sys.setrecursionlimit(10**7)  # the closures recurse
     print("scalar graph, seconds (opcheck: record, values, forward and reverse; the others: no forward mode)")
     print("   nodes   opcheck  closures     torch")
     assert by_opcheck(1000) == by_closures(1000) == by_torch(1000)
     for nodes in (25_000, 50_000, 100_000, 200_000):
-        figures = [least(lambda run=run, n=nodes: run(n), times) for run in (by_opcheck, by_closures, by_torch)]
-        print(f"{nodes:8}" + "".join(f"{figure:10.3f}" for figure in figures))
+        runs = {run.__name__: partial(run, nodes) for run in (by_opcheck, by_closures, by_torch)}
+        found = taken(runs, times, at_least=0.0, at_most=math.inf, before=gc.collect)
+        figures = "".join(f"{min(seconds):10.3f}" for seconds in found.values())
+        ratios = [f"{ratio(found['by_opcheck'], found[name]):.2f}" for name in ("by_closures", "by_torch")]
+        print(f"{nodes:8}{figures}   opcheck takes {ratios[0]} times as long as closures, {ratios[1]} times as torch")
 
 
 def classifier(times: int) -> None:
@@ -160,10 +154,12 @@ def classifier(times: int) -> None:
             x = torch.relu(x) if k + 2 < len(tensors) else x
         return torch.autograd.grad(torch.nn.functional.cross_entropy(x, t_torch), tensors)
 
-    ours = least(lambda: value_and_gradient(loss)(*arrays), times)
-    theirs = least(torch_step, times)
-    print(f"classifier 784-512-512-10, batch 64, float64: opcheck {ours * 1e3:.1f} ms, torch {theirs * 1e3:.1f} ms "
-          f"({ours / theirs:.2f} times)")  # fmt: skip
+    found = taken(
+        {"opcheck": lambda: value_and_gradient(loss)(*arrays), "torch": torch_step}, 3 * times, before=gc.collect
+    )
+    ours, theirs = found.values()
+    print(f"classifier 784-512-512-10, batch 64, float64: opcheck {min(ours) * 1e3:.1f} ms, "
+          f"torch {min(theirs) * 1e3:.1f} ms ({ratio(ours, theirs):.2f} times)")  # fmt: skip
 
 
 def cold_start(times: int) -> None:
@@ -177,9 +173,10 @@ def cold_start(times: int) -> None:
         def run(command: list[str]) -> None:
             subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
 
-        run(ours), run(base)
-        a, b = (least(lambda command=command: run(command), 3 * times, time.perf_counter) for command in (ours, base))
-    print(f"cold start: opcheck trace {a * 1e3:.0f} ms, importing rich and click {b * 1e3:.0f} ms ({a / b:.2f} times)")
+        commands = {"ours": partial(run, ours), "base": partial(run, base)}
+        a, b = taken(commands, 3 * times, at_least=0.0, at_most=math.inf).values()
+    print(f"cold start: opcheck trace {min(a) * 1e3:.0f} ms, importing rich and click {min(b) * 1e3:.0f} ms "
+          f"({ratio(a, b):.2f} times)")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,16 +1,13 @@
 """Cases a second: a checked case of conv2d against torch.autograd.gradcheck on the same, in one run.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/verify_speed.py
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.verify_speed
 
 conv2d 2x2x5x5 by 4x2x3x3, stride 2, padding 1, float64. A case of ours checks outputs, all gradients and tangents
 against proven bounds, on fresh numbers each time; gradcheck checks the same Jacobians by differences
-(check_forward_ad=True), in slow and in fast mode.
+(check_forward_ad=True), in slow and in fast mode. By the clock; the three take turns.
 """
 
-import statistics
-import time
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -25,6 +22,7 @@ from opcheck.verification.report import Report
 from opcheck.verification.run import check_trial
 from opcheck.verification.streams import with_directions
 from opcheck.verification.truth.formats import format_of
+from tests.benchmarks.measure import ratio, taken
 
 OP = catalog.get("conv2d")
 PARAMS = {"stride": 2, "padding": 1}
@@ -47,27 +45,22 @@ def gradcheck(fast: bool) -> None:
     )
 
 
-def seconds(function: Callable[[], None], repeats: int) -> float:
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def main() -> None:
     torch.set_num_threads(1)
     rng, backend, report = np.random.default_rng(0), TorchEager(), Report()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        case = seconds(lambda: ours(rng, backend, report), 300)
-        slow, fast = seconds(lambda: gradcheck(False), 10), seconds(lambda: gradcheck(True), 100)
+        times = taken(
+            {
+                "opcheck": lambda: ours(rng, backend, report),
+                "gradcheck slow": lambda: gradcheck(False),
+                "gradcheck fast": lambda: gradcheck(True),
+            }
+        )
     assert report.agrees, str(report)
-    print(f"opcheck        {1 / case:8.0f} cases/s")
-    print(f"gradcheck slow {1 / slow:8.0f} cases/s   opcheck is {slow / case:.1f} times as fast")
-    print(f"gradcheck fast {1 / fast:8.0f} cases/s   opcheck is {fast / case:.1f} times as fast")
+    for name, seconds in times.items():
+        told = "" if name == "opcheck" else f"   opcheck is {ratio(seconds, times['opcheck']):.1f} times as fast"
+        print(f"{name:14} {1 / min(seconds):8.0f} cases/s{told}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,31 @@ def test_no_window_matrix_of_a_large_input() -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 3 * x.nbytes + 8 * 4 * windows.BLOCK
+
+
+@CONVOLUTIONS
+def test_the_blocks_of_a_call_work_in_the_same_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fresh memory for each would cost more than the arithmetic: the kernel hands it out page by page."""
+    given: list[Any] = []
+    array = windows.Scratch.array
+    monkeypatch.setattr(windows, "BLOCK", 64)
+    monkeypatch.setattr(windows, "FEWEST", 1)
+    monkeypatch.setattr(windows.Scratch, "array", lambda own, *shape: given.append(array(own, *shape)) or given[-1])
+    op = catalog.get(name)
+    case = op.case(np.ones((3, 2, *[9] * op.dims)), np.ones((4, 2, *[3] * op.dims)), padding=1)
+    y = op.run(case)["output"]
+    assert len(given) > 2 and all(np.shares_memory(each, given[0]) for each in given)
+    forward = len(given)
+    op.vjp(op.checked(case)[0], y, **case.arrays)
+    assert len(given) > 2 * forward and all(np.shares_memory(each, given[forward]) for each in given[forward:])
+
+
+def test_threads_do_not_share_the_memory_of_their_calls() -> None:
+    images, weight = np.random.default_rng(0).normal(size=(4, 3, 40, 40)), np.ones((5, 3, 3, 3))
+    alone = [opcheck.reference.conv2d(images * k, weight) for k in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda k: opcheck.reference.conv2d(images * k, weight), range(8)))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
 @CONVOLUTIONS

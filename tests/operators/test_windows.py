@@ -67,6 +67,22 @@ def test_columns_are_the_windows(drawn: Any) -> None:
             assert columns[c, *entry, n, *place] == x[n, c, *read]
 
 
+@given(geometries(), st.integers(0, 9))
+def test_columns_in_memory_that_is_used_again(drawn: Any, before: int) -> None:
+    x, geometry = drawn
+    scratch = windows.Scratch()
+    scratch.array(before).fill(np.nan)
+    assert np.array_equal(windows.columns(x, *geometry, scratch=scratch), windows.columns(x, *geometry))
+
+
+def test_scratch_memory_grows_with_what_is_asked_for() -> None:
+    scratch = windows.Scratch()
+    small, large, again = scratch.array(2, 3), scratch.array(4, 5), scratch.array(3, 2)
+    assert [each.shape for each in (small, large, again)] == [(2, 3), (4, 5), (3, 2)]
+    assert np.shares_memory(large, again) and not np.shares_memory(small, again)
+    assert scratch.array(0, 3).shape == (0, 3)
+
+
 @given(geometries(), st.integers(0, 99))
 def test_adjoint_of_columns(drawn: Any, seed: int) -> None:
     x, geometry = drawn

@@ -164,7 +164,7 @@ def _same(got: "dict[str, Array | Failed]", other: "dict[str, Array | Failed]") 
 def in_reals(trial: Trial) -> Trial:
     """The trial with its first array as real numbers again."""
     first, *_ = arrays = trial.case.arrays
-    return trial.replace(case=replace(trial.case, arrays={**arrays, first: arrays[first].astype(np.float64)}))
+    return trial.replace(case=trial.case._replace(arrays={**arrays, first: arrays[first].astype(np.float64)}))
 
 
 def told_apart(verdict: Verdict) -> tuple[str, str]:

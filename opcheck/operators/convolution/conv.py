@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -76,9 +77,18 @@ class Conv(Op):
             raise Refused(say("the kernel must have at least one place"), got=say("weight {w}", w=w))
         if 0 in x[-dims:] and 0 not in x[:-dims]:
             raise Refused(say("of the dimensions of input only the batch may be empty"), got=say("input {x}", x=x))
-        before, after = self.margins(p, w[2:])
-        for k, size in enumerate(x[-dims:]):
-            span = p.dilation[k] * (w[2 + k] - 1) + 1
+        before, after = self._fitting(p, x[-dims:], w[2:])
+        out = (
+            windows.output_size(x[-dims + k], w[2 + k], p.stride[k], before[k], after[k], p.dilation[k])
+            for k in range(dims)
+        )
+        return {"output": (*x[: -dims - 1], w[0], *out)}
+
+    def _fitting(self, p: Params, sizes: Shape, kernel: Shape) -> tuple[Shape, Shape]:
+        """The padding before and after; raises Refused where the kernel does not fit into the padded input."""
+        before, after = self.margins(p, kernel)
+        for k, size in enumerate(sizes):
+            span = p.dilation[k] * (kernel[k] - 1) + 1
             if size + before[k] + after[k] < span:
                 raise Refused(
                     say("the kernel must fit into the padded input"),
@@ -93,11 +103,7 @@ class Conv(Op):
                         say("{mode} padding can be at most {most} here", mode=p.padding_mode, most=most),
                         got=say("padding {n}", n=max(before[k], after[k])),
                     )
-        out = (
-            windows.output_size(x[-dims + k], w[2 + k], p.stride[k], before[k], after[k], p.dilation[k])
-            for k in range(dims)
-        )
-        return {"output": (*x[: -dims - 1], w[0], *out)}
+        return before, after
 
     def margins(self, p: Params, kernel: Shape) -> tuple[Shape, Shape]:
         """The padding before and after each dimension; "same" puts the odd one after, as torch does."""
@@ -158,10 +164,13 @@ class Conv(Op):
     def forward(self, p: Params, *, input: Array, weight: Array, bias: Array | None = None) -> Array:
         """One matrix product a group: the kernels are the rows, the windows are the columns."""
         x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
-        y = np.empty((len(x), len(weight), *self.output_sizes(p, input, weight)))
+        y, scratch = np.empty((len(x), len(weight), *self.output_sizes(p, input, weight))), windows.Scratch()
         for here, there, out in windows.blocks(x, *window, y.shape[2:]):
-            columns = windows.columns(x[here], *window, out, p.groups)
-            y[there] = (w @ columns).reshape(len(weight), -1, *out).swapaxes(0, 1)
+            columns, part = windows.columns(x[here], *window, out, p.groups, scratch), y[there]
+            if len(part) == 1:  # in place; the rows of several images do not stand behind each other
+                np.matmul(w, columns, out=part.reshape(*w.shape[:2], -1))
+            else:
+                part[...] = (w @ columns).reshape(len(weight), -1, *out).swapaxes(0, 1)
         if bias is not None:
             y += bias.reshape(-1, *[1] * self.dims)
         return y.reshape(*input.shape[: -self.dims - 1], *y.shape[1:])
@@ -172,12 +181,13 @@ class Conv(Op):
         """The same product transposed: by the columns for the weight, by the rows for the input."""
         x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
         dy = cotangent.reshape(len(x), *cotangent.shape[-self.dims - 1 :])
-        dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+        dx, dw, product, scratch = np.zeros(x.shape), np.zeros(w.shape), np.empty(w.shape), windows.Scratch()
         for here, there, out in windows.blocks(x, *window, dy.shape[2:]):
-            columns = windows.columns(x[here], *window, out, p.groups)
+            columns = windows.columns(x[here], *window, out, p.groups, scratch)
             g = dy[there].swapaxes(0, 1).reshape(p.groups, w.shape[1], -1)
-            dw += g @ columns.swapaxes(1, 2)
-            windows.columns_adjoint(w.swapaxes(1, 2) @ g, dx[here], *window, out)
+            dw += np.matmul(g, columns.swapaxes(1, 2), out=product)
+            by_column = np.matmul(w.swapaxes(1, 2), g, out=scratch.array(*columns.shape))
+            windows.columns_adjoint(by_column, dx[here], *window, out)
         before, _ = self.margins(p, weight.shape[2:])
         dx = windows.pad_adjoint(dx, before, input.shape[-self.dims :], p.padding_mode)
         gradients = {"input": dx.reshape(input.shape), "weight": dw.reshape(weight.shape)}
@@ -206,6 +216,25 @@ class Conv(Op):
         """The padded images, with a batch dimension."""
         x = input if input.ndim == self.dims + 2 else input[None]
         return windows.pad(x, *self.margins(p, weight.shape[2:]), mode=p.padding_mode)
+
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def program(self, p: Params, *, input: Any, weight: Any, bias: Any = None) -> Any:
+        """The windows, gathered by their places, times the kernels: one product for each group."""
+        (features, channels, *kernel), lead = weight.shape, input.shape[: -self.dims - 1]
+        sizes, out = input.shape[-self.dims :], self.output_sizes(p, input, weight)
+        before, _ = self.margins(p, weight.shape[2:])
+        places = [windows.met(*each) for each in zip(out, kernel, p.stride, p.dilation, before, strict=True)]
+        mode = "replicate" if p.padding_mode == "zeros" else p.padding_mode
+        x = windows.gathered(input, [windows.source(at, n, mode) for at, n in zip(places, sizes, strict=True)])
+        if p.padding_mode == "zeros" and any(((at < 0) | (at >= n)).any() for at, n in zip(places, sizes, strict=True)):
+            inside = [(at >= 0) & (at < n) for at, n in zip(places, sizes, strict=True)]
+            x = np.where(reduce(np.logical_and, windows.along_axes(inside)), x, 0.0)
+        x = x.reshape(*lead, p.groups, channels, math.prod(out), math.prod(kernel)).swapaxes(-3, -2)
+        x = x.reshape(*x.shape[:-2], channels * math.prod(kernel))
+        y = weight.reshape(p.groups, features // p.groups, x.shape[-1]) @ x.swapaxes(-2, -1)
+        y = y.reshape(*lead, features, *out)
+        return y if bias is None else y + bias.reshape(-1, *[1] * self.dims)
 
     # --- torch and cases --------------------------------------------------------------------------------------
 

@@ -70,6 +70,10 @@ class Loss(Op):
     def losses_jvp(self, p: Params, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Array:
         """The tangent of every loss."""
 
+    @abstractmethod
+    def losses_program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        """Every loss over arrays that record."""
+
     def counted(self, p: Params, shape: Shape, *args: Any, **views: Any) -> Iterable[Shape]:
         """The definition of which losses are summed: all of them, unless the loss says otherwise."""
         return np.ndindex(*shape)
@@ -118,6 +122,17 @@ class Loss(Op):
         if p.reduction == "mean" and not self.has_losses(p, self._shape(p, arrays), **arrays):
             return np.zeros(())
         return self.reduced(p, self.losses_jvp(p, tangents, **arrays), arrays)
+
+    def program(self, p: Params, **arrays: Any) -> Any:
+        losses = self.losses_program(p, **arrays)
+        if p.reduction == "none":
+            return losses
+        if p.reduction == "sum":
+            return losses.sum()
+        shape = np.shape(losses)
+        if not self.has_losses(p, shape, **arrays):
+            return np.float64(np.nan)
+        return losses.sum() / self.losses_divisor(p, shape, **arrays)
 
     def torch(self, torch: Any, params: Mapping[str, Any], **tensors: Any) -> Any:
         with warnings.catch_warnings():

@@ -42,6 +42,14 @@ class BinaryLoss(Loss):
                 )
         return shape
 
+    @abstractmethod
+    def unweighted(self, *args: Any, **arrays: Any) -> Any:
+        """Every loss before its weight, over arrays that record, with torch's slopes."""
+
+    def losses_program(self, p: Params, *, weight: Any = None, **others: Any) -> Any:
+        losses = self.unweighted(**others)
+        return losses if weight is None else weight * losses
+
     def losses_vjp(
         self, p: Params, cotangent: Any, *, weight: Array | None = None, **others: Array
     ) -> dict[str, Array]:

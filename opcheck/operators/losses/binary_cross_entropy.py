@@ -31,6 +31,7 @@ from opcheck.operators.losses.binary import (
 from opcheck.operators.params import Params
 from opcheck.operators.shared.roundoff import BinaryCrossEntropyRounding
 from opcheck.operators.spec import Array, Case, Input, Mistake, Refused, Shape
+from opcheck.programs import kinks
 from opcheck.tracing import detach, log, maximum, named, with_slope
 
 LOWEST_LOG = -100.0
@@ -86,14 +87,24 @@ class BinaryCrossEntropy(BinaryLoss):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     def losses(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
-        yes, no = np.maximum(np.log(input), LOWEST_LOG), np.maximum(np.log1p(-input), LOWEST_LOG)
-        losses = (target - 1.0) * no - target * yes
+        yes, no, losses = np.asarray(np.log(input)), np.asarray(np.negative(input)), np.asarray(target - 1.0)
+        np.maximum(yes, LOWEST_LOG, out=yes)
+        np.maximum(np.log1p(no, out=no), LOWEST_LOG, out=no)
+        losses *= no  # (t - 1)·no - t·yes, in place
+        losses -= np.multiply(target, yes, out=yes)
         return np.asarray(losses if weight is None else losses * weight)
 
     def slopes(self, input: Array, target: Array) -> tuple[Array, Array]:
         """torch's."""
         by_input = (input - target) / np.maximum((1.0 - input) * input, SMALLEST_DIVISOR)
         return by_input, np.log1p(-input) - np.log(input)
+
+    def unweighted(self, input: Any, target: Any) -> Any:
+        x, t = kinks.detach(input), kinks.detach(target)
+        loss = -(t * np.maximum(np.log(x), LOWEST_LOG) + (1 - t) * np.maximum(np.log(1 - x), LOWEST_LOG))
+        by_input = (input - target) / np.maximum(input * (1 - input), SMALLEST_DIVISOR)
+        by_target = np.log(1 - input) - np.log(input)
+        return kinks.with_slope(kinks.with_slope(loss, input, by_input), target, by_target)
 
     # --- cases ------------------------------------------------------------------------------------------------
 

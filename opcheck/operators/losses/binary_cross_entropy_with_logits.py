@@ -28,6 +28,8 @@ from opcheck.operators.params import Params
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import LogitsRounding
 from opcheck.operators.spec import Array, Case, Input, Mistake, Shape
+from opcheck.programs import elementwise as arrays
+from opcheck.programs import kinks
 from opcheck.tracing import detach, exp, log1p, minimum, named, sigmoid, with_slope
 
 
@@ -81,10 +83,14 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
     def losses(
         self, p: Params, *, input: Array, target: Array, weight: Array | None = None, pos_weight: Array | None = None
     ) -> Array:
-        log_sigma = np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
+        log_sigma, rest = np.asarray(np.minimum(input, 0.0)), np.asarray(np.abs(input))
+        np.exp(np.negative(rest, out=rest), out=rest)
+        log_sigma -= np.log1p(rest, out=rest)
         if pos_weight is not None:
             log_sigma = log_sigma * (1.0 + (pos_weight - 1.0) * target)
-        losses = (1.0 - target) * input - log_sigma
+        losses = np.subtract(1.0, target, out=rest)  # in memory that is used already
+        losses *= input
+        losses -= log_sigma
         return np.asarray(losses if weight is None else losses * weight)
 
     def slopes(self, input: Array, target: Array, pos_weight: Array | None = None) -> tuple[Array, Array]:
@@ -93,6 +99,17 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
         yes, rest = pos_weight * target, np.log1p(np.exp(-np.abs(input)))
         by_target = np.minimum(-input, 0.0) - rest - pos_weight * (np.minimum(input, 0.0) - rest)
         return (yes + 1.0 - target) * elementwise.sigmoid(input) - yes, by_target
+
+    def unweighted(self, input: Any, target: Any, pos_weight: Any = None) -> Any:
+        x, t = kinks.detach(input), kinks.detach(target)
+        if pos_weight is None:
+            loss = (1 - t) * x - _log_sigma_of(x)
+            by_input, by_target = arrays.sigmoid(input) - target, -input
+        else:
+            loss = (1 - t) * x - (pos_weight * t + 1 - t) * _log_sigma_of(x)
+            by_input = (pos_weight * target + 1 - target) * arrays.sigmoid(input) - pos_weight * target
+            by_target = _log_sigma_of(-input) - pos_weight * _log_sigma_of(input)
+        return kinks.with_slope(kinks.with_slope(loss, input, by_input), target, by_target)
 
     # --- cases ------------------------------------------------------------------------------------------------
 
@@ -146,6 +163,11 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
 def _log_sigma(x: Any) -> Any:
     """The definition's logarithm of σ(x), whose exponential cannot overflow."""
     return minimum(x, 0) - log1p(exp(-abs(x)))
+
+
+def _log_sigma_of(x: Any) -> Any:
+    """The same over arrays that record."""
+    return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
 def _variant(op: Any, p: Params, probability: Any, input: Array, target: Array, **weights: Array) -> Array:

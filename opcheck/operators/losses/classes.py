@@ -129,6 +129,19 @@ def by_row(input: Array) -> Array:
     return input.reshape(*input.shape[:2], math.prod(input.shape[2:]))
 
 
+def of_right_classes(p: Params, log_p: Any, target: Array, weight: Any) -> Any:
+    """−w·log p at the right class of each row, (N, D), from (N, C, D) over arrays that record; 0 where ignored."""
+    n, count, d = log_p.shape
+    numbers = target.reshape(n, d).astype(np.int64)
+    counts = numbers != p.ignore_index
+    if not count or not counts.any():
+        return np.zeros((n, d))
+    right = np.where(counts, numbers, 0)
+    losses = -log_p[np.arange(n)[:, None], right, np.arange(d)]
+    losses = losses if weight is None else weight[right] * losses
+    return losses if counts.all() else np.where(counts, losses, 0.0)
+
+
 def blocks(shape: Shape) -> Iterator[tuple[slice, slice]]:
     """Slices of N and of D, such that an (N, C, D) array is seen in pieces that stay in the cache."""
     n, c, d = shape

@@ -17,6 +17,7 @@ from opcheck.operators.losses.classes import (
     by_row,
     class_of,
     classes,
+    of_right_classes,
     place,
     rows_of,
     sampled_target,
@@ -24,6 +25,8 @@ from opcheck.operators.losses.classes import (
 from opcheck.operators.params import Real
 from opcheck.operators.shared.roundoff import ClassRounding
 from opcheck.operators.spec import Array, Case, Input, Param, Params, Refused, RefusedType, Shape
+from opcheck.programs.rule import constant
+from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
 
 
@@ -189,6 +192,24 @@ class CrossEntropy(ClassLoss):
             share = np.zeros(shape) + rows.of(smoothing / max(1, rows.count))[:, None]
             rows.add_to_right(share, np.asarray(1.0 - smoothing))
         return share if weight is None else share * weight[:, None]
+
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def losses_program(self, p: Params, *, input: Any, target: Any, weight: Any = None) -> Any:
+        x = by_row(input)
+        log_p = x - log_sum_exp(x, 1)
+        weighted = log_p if weight is None else np.reshape(weight, (-1, 1)) * log_p
+        epsilon, each = constant(p.label_smoothing, input), p.label_smoothing / max(1, x.shape[1])
+        if self.takes_probabilities(input.shape, target.shape):
+            q = np.reshape(target, x.shape)
+            q = (1 - epsilon) * q + each if p.label_smoothing else q
+            losses = -(q * weighted).sum(axis=1)
+        else:
+            losses = of_right_classes(p, log_p, target, weight)
+            if p.label_smoothing:
+                smooth = (1 - epsilon) * losses - each * weighted.sum(axis=1)
+                losses = np.where(target.reshape(smooth.shape) == p.ignore_index, 0.0, smooth)
+        return np.reshape(losses, rows_of(input.shape))
 
     # --- cases ------------------------------------------------------------------------------------------------
 

@@ -89,8 +89,11 @@ class MSELoss(Loss):
     def losses_vjp(
         self, p: Params, cotangent: Any, *, input: Array, target: Array, weight: Array | None = None
     ) -> dict[str, Array]:
-        difference = input - target
-        slope = 2.0 * cotangent * difference if weight is None else 2.0 * cotangent * weight * difference
+        difference = np.asarray(input - target)
+        if weight is None:
+            slope = np.multiply(2.0 * cotangent, difference, out=difference)
+        else:
+            slope = 2.0 * cotangent * weight * difference
         gradients = {"input": summed_to(slope, input.shape), "target": summed_to(-slope, target.shape)}
         if weight is not None:
             by_weight = summed_to(cotangent * difference**2, weight.shape)
@@ -120,6 +123,10 @@ class MSELoss(Loss):
         with np.errstate(all="ignore"):  # the divisor is made of the weights
             share = tangents["weight"].sum() / arrays["weight"].sum()
             return np.asarray(tangent - self.forward(p, **arrays) * share)
+
+    def losses_program(self, p: Params, *, input: Any, target: Any, weight: Any = None) -> Any:
+        squared = (input - target) ** 2
+        return squared if weight is None else weight * squared
 
     # --- cases ------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from opcheck.operators.losses.classes import (
     by_row,
     class_of,
     classes,
+    of_right_classes,
     place,
     rows_of,
     sampled_target,
@@ -64,6 +65,9 @@ class NLLLoss(ClassLoss):
         self, p: Params, tangents: dict[str, Array], *, input: Array, target: Array, weight: Array | None = None
     ) -> Array:
         return self.losses(p, input=tangents["input"], target=target, weight=weight)
+
+    def losses_program(self, p: Params, *, input: Any, target: Array, weight: Any = None) -> Any:
+        return np.reshape(of_right_classes(p, by_row(input), target, weight), rows_of(input.shape))
 
     def shares(self, p: Params, *, input: Array, target: Array, weight: Array | None = None) -> Array:
         """What each −log p is multiplied by in the sum of the losses, as (N, C, D): for error bounds."""

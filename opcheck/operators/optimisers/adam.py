@@ -22,6 +22,7 @@ from opcheck.operators.optimisers.base import (
 )
 from opcheck.operators.params import Param, Params, Reals, Whole
 from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Shape
+from opcheck.programs.rule import constant
 from opcheck.tracing import maximum, named, sqrt
 
 SHRINKING = option("weight_decay", 1e-2, "lr·λ of the parameters is taken away", symbol="λ")
@@ -134,6 +135,23 @@ class Adam(Optimiser):
         dstep = (p.lr / now.c1) * (by_moment - by_root)
         kept = {"exp_avg": dm, "exp_avg_sq": dv, **({"max_exp_avg_sq": du} if p.amsgrad else {})}
         return {"param": self._shrink(p) * dparam - dstep, **kept}
+
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def program(
+        self, p: Params, *, param: Any, gradient: Any, exp_avg: Any = 0.0, exp_avg_sq: Any = 0.0,
+        max_exp_avg_sq: Any = 0.0,
+    ) -> dict[str, Any]:  # fmt: skip
+        lr, beta1, beta2 = (constant(number, param) for number in (p.lr, *p.betas))
+        g = sloped(self._coupled(p), param, gradient)
+        m = beta1 * exp_avg + (1 - beta1) * g
+        v = largest = beta2 * exp_avg_sq + (1 - beta2) * g**2
+        kept = {"exp_avg": m, "exp_avg_sq": v}
+        if p.amsgrad:
+            largest = kept["max_exp_avg_sq"] = np.maximum(max_exp_avg_sq, v)
+        m_hat, v_hat = m / (1 - beta1**p.step), largest / (1 - beta2**p.step)
+        start = (1 - lr * p.weight_decay) * param if self.decoupled and p.weight_decay else param
+        return {"param": start - lr * m_hat / (np.sqrt(v_hat) + p.eps), **kept}
 
     def _coupled(self, p: Params) -> Params:
         """The parameters with the weight decay that joins the gradient."""

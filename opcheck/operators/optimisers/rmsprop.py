@@ -22,6 +22,7 @@ from opcheck.operators.optimisers.base import (
 )
 from opcheck.operators.params import Params
 from opcheck.operators.spec import Array, Case, Mistake, Output, Shape
+from opcheck.programs.rule import constant
 from opcheck.tracing import named, sqrt
 
 
@@ -160,6 +161,23 @@ class RMSprop(Optimiser):
         if p.centered:
             result["grad_avg"] = da
         return {"param": dparam - p.lr * dstep, **result}
+
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def program(
+        self, p: Params, *, param: Any, gradient: Any, square_avg: Any = 0.0, momentum_buffer: Any = 0.0,
+        grad_avg: Any = 0.0,
+    ) -> dict[str, Any]:  # fmt: skip
+        lr, alpha, g = constant(p.lr, param), constant(p.alpha, param), sloped(p, param, gradient)
+        s = variance = alpha * square_avg + (1 - alpha) * g**2
+        result = {"square_avg": s}
+        if p.centered:
+            a = result["grad_avg"] = alpha * grad_avg + (1 - alpha) * g
+            variance = s - a**2
+        step = g / (np.sqrt(variance) + p.eps)
+        if p.momentum:
+            step = result["momentum_buffer"] = p.momentum * momentum_buffer + step
+        return {"param": param - lr * step, **result}
 
     # --- torch ------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from opcheck.operators.optimisers.base import (
 )
 from opcheck.operators.params import Params
 from opcheck.operators.spec import Array, Case, Mistake, Output, Refused, Shape
+from opcheck.programs.rule import constant
 from opcheck.tracing import named
 
 
@@ -115,6 +116,17 @@ class SGD(Optimiser):
         zeros = np.zeros(param.shape)
         given = ["param", "gradient"] if momentum_buffer is None else ["param", "gradient", "momentum_buffer"]
         return self.forward(p, **{name: tangents.get(name, zeros) for name in given})
+
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def program(self, p: Params, *, param: Any, gradient: Any, momentum_buffer: Any = None) -> dict[str, Any]:
+        lr, fed = constant(p.lr, param), 1 - constant(p.dampening, param)
+        g = v = sloped(p, param, gradient)
+        if not p.momentum:
+            return {"param": param - lr * g}
+        if momentum_buffer is not None:
+            v = p.momentum * momentum_buffer + (fed * g if p.dampening else g)
+        return {"param": param - lr * (g + p.momentum * v if p.nesterov else v), "momentum_buffer": v}
 
     # --- torch ------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Maybe, Whole
 from opcheck.operators.pooling import base as pooling
 from opcheck.operators.shared.roundoff import WindowMean
+from opcheck.operators.shared.windows import along_axes, gathered
 from opcheck.operators.spec import Array, Case, Mistake, Param, Params, Refused, Shape
 from opcheck.tracing import total
 
@@ -106,6 +108,22 @@ class AvgPool(pooling.Pool):
             places = np.minimum(start + p.kernel_size[k], n + margin) - np.maximum(start, -margin)
             divisors = divisors[..., None] * places
         return divisors
+
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def program(self, p: Params, *, input: Any) -> Any:
+        """The windows, gathered by their places, with zeros for the padding."""
+        sizes = input.shape[-self.dims :]
+        places = pooling.places(p, sizes)
+        windows = gathered(input, [at.clip(0, n - 1) for at, n in zip(places, sizes, strict=True)])
+        inside = [(at >= 0) & (at < n) for at, n in zip(places, sizes, strict=True)]
+        if not all(each.all() for each in inside):
+            windows = np.where(reduce(np.logical_and, along_axes(inside)), windows, 0.0)
+        margin = p.padding if p.count_include_pad else (0,) * self.dims
+        counted = [(at >= -b) & (at < n + b) for at, n, b in zip(places, sizes, margin, strict=True)]
+        divisor = reduce(np.multiply, along_axes([each.sum(axis=1, keepdims=True) for each in counted]))
+        total = windows.sum(axis=tuple(range(-self.dims, 0)))
+        return total / (p.divisor_override or divisor.reshape(total.shape[-self.dims :]).astype(np.float64))
 
     # --- cases ------------------------------------------------------------------------------------------------
 

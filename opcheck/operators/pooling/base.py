@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Maybe, Whole
+from opcheck.operators.shared.windows import met
 from opcheck.operators.spec import Array, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.tracing import ceil, floor, minimum
 
@@ -129,6 +130,12 @@ def count(p: Params, k: int, size: int) -> int:
 def counts(p: Params, sizes: Shape) -> Shape:
     """The number of windows along each dimension, 0 where none fits."""
     return tuple(max(0, count(p, k, size)) for k, size in enumerate(sizes))
+
+
+def places(p: Params, sizes: Shape) -> list[Array]:
+    """The places that each window meets, one table (windows, kernel) for each dimension: for programs."""
+    axes = zip(counts(p, sizes), p.kernel_size, p.stride, p.dilation, p.padding, strict=True)
+    return [met(*each) for each in axes]
 
 
 # --- what a kernel entry meets --------------------------------------------------------------------------------------

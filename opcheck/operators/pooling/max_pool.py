@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from opcheck.operators.params import Flag
 from opcheck.operators.pooling import base as pooling
 from opcheck.operators.shared.elementwise import kept
 from opcheck.operators.shared.roundoff import Selection
+from opcheck.operators.shared.windows import along_axes, gathered
 from opcheck.operators.spec import Array, Case, Mistake, Param, Params, Shape
+from opcheck.programs.rule import number
 from opcheck.tracing import maximum
 
 NOWHERE = -1  # the index of a window that sees padding only
@@ -128,6 +131,19 @@ class MaxPool(pooling.Pool):
             starts += along.reshape(-1, *[1] * (self.dims - 1 - k))
         return np.where(entries == len(taps), NOWHERE, np.array([*offsets, 0])[entries] + starts)
 
+    # --- program ----------------------------------------------------------------------------------------------
+
+    def program(self, p: Params, *, input: Any) -> Any:
+        """The windows, gathered by their places. A place of the padding stands for the first place of the window
+        that is none, which changes no maximum; where there is none, for the first of all."""
+        sizes = input.shape[-self.dims :]
+        places = [_read(at, n) for at, n in zip(pooling.places(p, sizes), sizes, strict=True)]
+        windows = gathered(input, [at.clip(0) for at in places])
+        y = windows.reshape(*windows.shape[: -self.dims], math.prod(p.kernel_size)).max(axis=-1)
+        padding = reduce(np.logical_or, along_axes([at[:, :1] < 0 for at in places])).reshape(y.shape[-self.dims :])
+        y = np.where(padding, -np.inf, y) if padding.any() else y
+        return {"output": y, "indices": self.forward(p, input=number(input))["indices"]} if p.return_indices else y
+
     # --- cases ------------------------------------------------------------------------------------------------
 
     def sample(self, chooser: Chooser) -> Case:
@@ -137,6 +153,13 @@ class MaxPool(pooling.Pool):
         ties = chooser.choice((False, True))
         x = chooser.classes(shape, range(-2, 2)).astype(np.float64) if ties else chooser.array(*shape)
         return Case(self.name, {"input": x}, params)
+
+
+def _read(at: Array, n: int) -> Array:
+    """Of places (windows, kernel) the first one inside of 0..n-1 for those outside; NOWHERE where there is none."""
+    inside = (at >= 0) & (at < n)
+    first = np.where(inside.any(axis=1), at[np.arange(len(at)), inside.argmax(axis=1)], NOWHERE)
+    return np.where(inside, at, first[:, None])
 
 
 def _has_negative_zero(x: Array) -> bool:

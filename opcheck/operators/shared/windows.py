@@ -15,7 +15,7 @@ from opcheck.operators.spec import Array, Shape
 
 Places = tuple[Any, ...]  # an index of slices
 
-BLOCK = 2**18  # numbers gathered at a time, 2 MiB: about what a core caches, and no large input blows up memory
+BLOCK = 2**17  # numbers gathered at a time, 1 MiB: what a core caches, and no large input blows up memory
 FEWEST = 256  # windows gathered at a time: each time the whole weight is read
 
 
@@ -33,11 +33,12 @@ def pad(x: Array, before: Sequence[int], after: Sequence[int], value: float = 0.
         return x
     if mode == "zeros":
         lead, sizes = x.shape[: -len(before)], x.shape[-len(before) :]
-        padded = np.full((*lead, *(b + n + a for b, n, a in zip(before, sizes, after, strict=True))), value)
+        shape = (*lead, *(b + n + a for b, n, a in zip(before, sizes, after, strict=True)))
+        padded = np.full(shape, value) if value else np.zeros(shape)  # the kernel has zeros ready
         crop(padded, before, sizes)[...] = x
         return padded
     for axis, b, a in zip(range(-len(before), 0), before, after, strict=True):
-        x = np.take(x, _sources(x.shape[axis], b, a, mode), axis)
+        x = np.take(x, source(np.arange(-b, x.shape[axis] + a), x.shape[axis], mode), axis)
     return x
 
 
@@ -48,16 +49,15 @@ def pad_adjoint(x: Array, before: Sequence[int], sizes: Sequence[int], mode: str
     for axis, b, n in zip(range(-len(before), 0), before, sizes, strict=True):
         x = np.moveaxis(x, axis, -1)
         inner = x[..., b : b + n].copy()
-        for place, source in enumerate(_sources(n, b, x.shape[-1] - b - n, mode)):
+        for place, read in enumerate(source(np.arange(-b, x.shape[-1] - b), n, mode)):
             if not b <= place < b + n:
-                inner[..., source] += x[..., place]
+                inner[..., read] += x[..., place]
         x = np.moveaxis(inner, -1, axis)
     return x
 
 
-def _sources(n: int, before: int, after: int, mode: str) -> Array:
-    """Which of the places 0..n-1 each place of the padded dimension is read from."""
-    place = np.arange(-before, n + after)
+def source(place: Array, n: int, mode: str) -> Array:
+    """Which of the places 0..n-1 each place of a padded dimension, counted from the first of these, is read from."""
     if mode == "reflect":
         return np.asarray((n - 1) - abs((n - 1) - abs(place)))
     return place % n if mode == "circular" else place.clip(0, n - 1)
@@ -86,6 +86,25 @@ def windows(x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape)
         ),
         writeable=False,
     )
+
+
+def met(out: int, kernel: int, stride: int, dilation: int, before: int) -> Array:
+    """The places along a dimension that each window meets, (out, kernel), counted from the first behind the padding."""
+    return np.asarray(np.arange(out)[:, None] * stride + np.arange(kernel) * dilation - before)
+
+
+def gathered(x: Any, places: Sequence[Array]) -> Any:
+    """The windows (... out... kernel...) of an array that may record; `places` (out, kernel) for each dimension."""
+    return x[(..., *along_axes(places))]
+
+
+def along_axes(tables: Sequence[Array]) -> list[Array]:
+    """Tables (out, kernel), one for each dimension, as arrays that broadcast to (out... kernel...)."""
+    dims = len(tables)
+    return [
+        table.reshape([table.shape[d // dims] if d % dims == k else 1 for d in range(2 * dims)])
+        for k, table in enumerate(tables)
+    ]
 
 
 def tap(x: Array, at: Shape, stride: Shape, dilation: Shape, out: Shape) -> Array:
@@ -117,11 +136,33 @@ def blocks(
         yield (image, slice(None), read), (image, slice(None), slice(first, last + 1)), (last + 1 - first, *out[1:])
 
 
-def columns(x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape, groups: int = 1) -> Array:
+class Scratch:
+    """Memory that the blocks of one call use one after the other: touching a fresh page costs more than the arithmetic
+    on it, and used pages are in the cache."""
+
+    def __init__(self) -> None:
+        self._numbers = np.empty(0)
+
+    def array(self, *shape: int) -> Array:
+        """An array of any numbers; it ends the use of the one before."""
+        size = math.prod(shape)
+        if size > self._numbers.size:
+            self._numbers = np.empty(size)
+        return self._numbers[:size].reshape(shape)
+
+
+def columns(
+    x: Array, kernel: Shape, stride: Shape, dilation: Shape, out: Shape, groups: int = 1, scratch: Scratch | None = None
+) -> Array:
     """The windows of images `x` (N, C, ...) as columns: (groups, C / groups * kernel places, N * out places)."""
     dims = len(kernel)
     view = windows(x, kernel, stride, dilation, out)  # (N, C, out..., kernel...)
     view = view.transpose(1, *range(2 + dims, 2 + 2 * dims), 0, *range(2, 2 + dims))
+    gathers = len(x) * math.prod(kernel) > 1  # else the image itself is the matrix
+    if scratch is not None and gathers:
+        gathered = scratch.array(*view.shape)
+        gathered[...] = view
+        view = gathered
     return view.reshape(groups, x.shape[1] // groups * math.prod(kernel), len(x) * math.prod(out))
 
 
@@ -130,5 +171,5 @@ def columns_adjoint(matrices: Array, x: Array, kernel: Shape, stride: Shape, dil
     taps = matrices.reshape(x.shape[1], *kernel, len(x), *out)
     for at in itertools.product(*map(range, kernel)):
         here: Places = (slice(None), *at)
-        met = tap(x, at, stride, dilation, out)
-        met += taps[here].swapaxes(0, 1)
+        there = tap(x, at, stride, dilation, out)
+        there += taps[here].swapaxes(0, 1)

@@ -29,13 +29,15 @@ def checks(trace: ArrayTrace, everything: bool = False) -> list[Check]:
 
 def digits_alike(a: float, b: float, size: float) -> int:
     """To how many digits two numbers agree that are sums of terms of that total size."""
+    if not np.isfinite(a - b):  # two infinities, or NaN, which any check of numbers shows by itself
+        return 16 if a == b or (a != a and b != b) else 0
     return 16 if a == b else min(16, max(0, int(-np.log10(abs(a - b) / max(size, 1e-300)))))
 
 
 def alike(head: str, a: float, b: float, size: float) -> Check:
     n = digits_alike(a, b, size)
     text = say("{head}: {a} and {b} agree to {n} of 16 digits", head=head, a=figure(a), b=figure(b), n=n)
-    return Check(text, n >= 8)  # half of the digits: a wrong derivative shares none or one
+    return Check(text, None if np.isnan(a - b) else n >= 8)  # half of the digits: a wrong derivative shares none or one
 
 
 def both_modes(trace: ArrayTrace, gradient: dict[str, Any], direction: dict[str, Any]) -> Check:

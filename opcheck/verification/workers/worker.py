@@ -11,10 +11,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from opcheck import backends
+from opcheck import backends, specs
 from opcheck.backends.base import Backend
 from opcheck.errors import CouldNotRun, Refused
-from opcheck.operators import catalog
 from opcheck.verification.casefile import Trial
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.reach import without
@@ -89,11 +88,15 @@ class Reporting(Watcher):
 
 def work(
     connection: Connection, target: Target, options: dict[str, Any], marks: Any, printed: str, running: str,
-    share: float,
+    share: float, environment: dict[str, str],
 ) -> None:  # fmt: skip
     """Answer each task with its report; a shard also with its failures, made minimal and named. `share`: of the
-    machine's memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    machine's memory; `environment`: of the parent now, which the process that this one is a copy of may be older than.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    for each in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is the parent's to answer, and so is what ends its group
+        signal.signal(each, signal.SIG_IGN)
     if target.device == "cpu":  # CUDA maps more than any limit on data foresees
         limit_memory(share)
     output = os.open(printed, os.O_WRONLY | os.O_APPEND)
@@ -113,7 +116,7 @@ def work(
             if isinstance(task, Again):
                 connection.send(again(task, backend, watcher))
                 continue
-            report = run_shard(catalog.get(task.op), task, backend, watcher=watcher, **options)
+            report = run_shard(specs.get(task.op), task, backend, watcher=watcher, **options)
             connection.send(report)
             marks.since = time.time() + EXPLAINING_TIME
             explain_failures(report, backend)
@@ -130,7 +133,7 @@ def work(
 def again(task: Again, backend: Backend, watcher: Watcher) -> Report:
     """What is found of one saved trial; nothing where the implementation does not take it."""
     report = Report(backend=backend.name, version=backend.version())
-    trial, op = task.trial, catalog.get(task.trial.case.op)
+    trial, op = task.trial, specs.get(task.trial.case.op)
     watcher.about_to(0)
     possible = trial if task.claim == "refuses" else without(op, trial, backend, set())
     if possible is not None:
@@ -150,8 +153,10 @@ def limit_memory(share: float) -> None:
     except (ImportError, ValueError, OSError):
         return
     most = min(physical, *container_limit()) * 3 // 4
+    wanted = min(most, max(2**32, int(most * share)))
+    limits = [each for each in resource.getrlimit(resource.RLIMIT_DATA) if each != resource.RLIM_INFINITY]
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (min(most, max(2**32, int(most * share))), hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (min([wanted, *limits]), hard))  # who started us may allow less
 
 
 def container_limit() -> list[int]:
