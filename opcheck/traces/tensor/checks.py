@@ -173,6 +173,8 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
         "equal": torch.eq, "not_equal": torch.ne, "sign": torch.sign, "floor": torch.floor, "ceil": torch.ceil,
         "logical_and": torch.logical_and, "logical_or": torch.logical_or, "logical_not": torch.logical_not,
+        "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
+        "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
         "logaddexp": torch.logaddexp, "einsum": lambda *args, spec: torch.einsum(spec, *args),
         "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "prod": product,
         "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
