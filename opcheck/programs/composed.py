@@ -59,7 +59,8 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "bitwise_and": np.logical_and, "bitwise_or": np.logical_or, "invert": np.logical_not,
     "logical_xor": lambda a, b: np.not_equal(np.not_equal(a, 0), np.not_equal(b, 0)), "bitwise_xor": np.not_equal,
     # scipy.special has these names; scipy itself is not imported
-    "expit": sigmoid, "erf": erf, "xlogy": xlogy, "xlog1py": xlog1py, "ndtr": normal_distribution,
+    "expit": sigmoid, "erf": erf, "log1p": np.log1p, "expm1": np.expm1,
+    "xlogy": xlogy, "xlog1py": xlog1py, "ndtr": normal_distribution,
     "logit": lambda x: np.log(x / (1.0 - x)), "entr": lambda x: -xlogy(x, x),
     "log_expit": lambda x: -np.logaddexp(0.0, -x),
 }  # fmt: skip

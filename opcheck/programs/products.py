@@ -78,15 +78,15 @@ def _prod_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) ->
             values = np.concatenate([result.value, last.value], axis=-1)
             result = Running(values, np.concatenate(errors, axis=-1), unit=min(result.unit, last.unit))
     sizes = np.abs(rows.value) + rows.error(f)
-    large = np.prod(np.maximum(sizes, 1.0), axis=-1)
-    small = np.prod(np.where(sizes > 0, np.minimum(np.abs(rows.value), 1.0), 1.0), axis=-1)
-    error = result.error(f)[..., 0] if np.ndim(result.error(f)) else result.error(f)
     if rows.value.shape[-1] == 0:
         return Running(out)
-    lost = np.where((small < f.tiny) & (out != 0), f.tiny * large + np.abs(out.reshape(large.shape)), 0.0)
-    exact = f.eta <= result.unit < np.inf
-    base = (error + (0.0 if exact else lost)).reshape(out.shape)
-    return settled(f, Running(out, base, unit=result.unit), large.reshape(out.shape))
+    large = np.prod(np.maximum(sizes, 1.0), axis=-1)
+    small = np.prod(np.where(sizes > 0, np.minimum(np.abs(rows.value), 1.0), 1.0), axis=-1)
+    flat = out.reshape(large.shape)
+    error = np.broadcast_to(result.error(f), result.value.shape)[..., 0]
+    if not f.eta <= result.unit:
+        error = error + np.where((small < f.tiny) & (flat != 0), f.tiny * large + np.abs(flat), 0.0)
+    return settled(f, Running(out, error.reshape(out.shape), unit=result.unit), large.reshape(out.shape))
 
 
 def _prod_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:

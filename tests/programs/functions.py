@@ -35,6 +35,7 @@ def convolved(x, v):
 
 
 EXACT = {  # on small whole numbers nothing is rounded, in any order
+    "with_slope": lambda x, y, w, v: with_slope(x, y, 2 * x) * v,
     "add": lambda x, y, w, v: x + v,
     "subtract": lambda x, y, w, v: x - y,
     "multiply": lambda x, y, w, v: x * v,
@@ -113,6 +114,7 @@ EXACT = {  # on small whole numbers nothing is rounded, in any order
     "convolved": lambda x, y, w, v: convolved(x, v),
 }
 SMOOTH = {
+    "log_sum_exp": lambda x, y, w, v: x - log_sum_exp(y, 1),
     "divide": lambda x, y, w, v: x / (y * y + 1),
     "exp": lambda x, y, w, v: np.exp(x),
     "log": lambda x, y, w, v: np.log(x * x + 0.5),

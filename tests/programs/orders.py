@@ -120,7 +120,13 @@ def cumsum(args, params, order, compute, accumulate):
     return np.moveaxis(np.stack(found), 0, params["axis"])
 
 
-SUMS = {"total": total, "mean": mean, "matmul": matmul, "einsum": einsum, "cumsum": cumsum}
+def prod(args, params, order, compute, accumulate):
+    (x,) = args
+    found = add_up(_moved(x, params["axis"]), order, lambda a, b: compute(a * b))
+    return np.reshape(found, np.empty(x.shape).sum(axis=params["axis"], keepdims=params["keepdims"]).shape)
+
+
+SUMS = {"prod": prod, "total": total, "mean": mean, "matmul": matmul, "einsum": einsum, "cumsum": cumsum}
 
 
 def _in_torch(nodes, output):

@@ -139,6 +139,27 @@ def test_whole_numbers_may_be_classes():
         opcheck.trace(lambda x, t: reference.cross_entropy(x, t), at={"x": x, "t": [1]})
 
 
+@pytest.mark.parametrize(
+    "name", ["expit", "erf", "xlogy", "xlog1py", "log1p", "expm1", "ndtr", "logit", "entr", "exp2"]
+)
+def test_functions_of_scipy_record_by_their_names(name):
+    special = pytest.importorskip("scipy.special")
+    x = leaf(((0.25, 0.5), (0.75, 0.125)))
+    args = (x, 0.5 + x * 0.25) if name in ("xlogy", "xlog1py") else (x,)
+    found = getattr(special, name)(*args)
+    expected = getattr(special, name)(*(each.value for each in args))
+    np.testing.assert_allclose(found.value, expected, rtol=1e-14)
+    if name in ("xlogy", "xlog1py"):
+        assert getattr(special, name)(x * 0, 0.0).value.tolist() == [[0, 0], [0, 0]]
+
+
+def test_no_warning_is_printed_while_a_program_is_recorded():
+    x = np.array([0.0, -1.0, np.inf])
+    trace = opcheck.trace(lambda x: (np.log(x) / x - np.float64(1) / np.zeros(3) + np.sqrt(x)).sum(), at={"x": x})
+    assert np.isnan(trace.value)
+    trace.reverse()
+
+
 # --- programs of files ----------------------------------------------------------------------------------------------
 
 LOOPS = """

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from opcheck import reference as F
 from opcheck.programs.elementwise import erf, sigmoid
+from opcheck.programs.kinks import with_slope
+from opcheck.programs.sums import log_sum_exp
 
 EXACT = {
     "add": lambda a, b: a + b,
@@ -41,6 +43,7 @@ EXACT = {
     "gather": lambda a, b: a[:, [0, 0, 2, 3]],
     "newaxis": lambda a, b: np.squeeze(np.expand_dims(a, 1), 1) + b[:, None, 1],
     "detach": lambda a, b: a * b.detach(),
+    "with_slope": lambda a, b: with_slope(a, b, 2 * a),
     "masks": lambda a, b: ((a != b) & ~(a > 2) | (b == 1)) * a,
     "steps": lambda a, b: np.floor(a / 2) * b + np.ceil(b / 2),
     "cumsum": lambda a, b: np.cumsum(a, axis=1) - b,
@@ -68,6 +71,7 @@ SMOOTH = {
     "sigmoid": lambda a, b: F.sigmoid(a), "expm1": lambda a, b: np.expm1(a / 8) * b,
     "erf": lambda a, b: erf(a / 2), "sigmoid_function": lambda a, b: sigmoid(a) * b,
     "softmax": lambda a, b: F.softmax(a, dim=1) * b, "logaddexp": lambda a, b: np.logaddexp(a, b),
+    "log_sum_exp": lambda a, b: a - log_sum_exp(b, 1),
 }  # fmt: skip
 
 

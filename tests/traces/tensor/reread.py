@@ -8,6 +8,7 @@ import numpy as np
 
 from opcheck import reference as F
 from opcheck.programs.elementwise import erf
+from opcheck.programs.sums import log_sum_exp
 from opcheck.traces.tensor import tables
 from tests.traces.printed import rows_of
 
@@ -78,7 +79,8 @@ NUMPY = {
                  "logaddexp", "mean", "ones", "prod", "reshape", "sign", "sin",
                  "sinh", "sort", "sqrt", "sum", "take_along_axis", "tan", "tanh", "transpose", "where", "zeros")
 } | {
-    "einsum": lambda *args: np.einsum(args[-1], *args[:-1]),
+    "einsum": lambda *args: np.einsum(args[-1], *args[:-1]), "log_sum_exp": log_sum_exp,
+    "with_slope": lambda y, x, slope: y,
     "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype,
     "int64": np.int64, "bool": np.bool_,
     "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis), "detach": lambda x: x, "ln": np.log,
@@ -127,6 +129,8 @@ def torch_library(torch):
         "argmax": lambda x, axis: torch.argmax(x, dim=axis), "argmin": lambda x, axis: torch.argmin(x, dim=axis),
         "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
         "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
+        "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
+        "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
         "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "einsum": lambda *args: torch.einsum(args[-1], *args[:-1]),
         "prod": lambda x, axis, keepdims=False: torch.prod(x, dim=axis, keepdim=keepdims),
         "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64,
