@@ -5,8 +5,8 @@ import struct
 
 import numpy as np
 import pytest
-from opcheck.operators.spec import Case
 
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial, to_json
 from tests.app.support import run
 

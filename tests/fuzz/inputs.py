@@ -132,9 +132,9 @@ def arrays() -> st.SearchStrategy[dict[str, bytes]]:
 def cases() -> tuple[Any, ...]:
     """Right case files, as data."""
     import numpy as np
-    from opcheck.operators.spec import Case
 
     from opcheck.operators import catalog
+    from opcheck.operators.spec import Case
     from opcheck.verification.casefile import Trial, to_json
     from opcheck.verification.streams import trial, with_directions
 
