@@ -155,35 +155,14 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         place = places(index_of(index, chosen), shape).reshape(-1)
         return torch.zeros(int(np.prod(shape)), dtype=g.dtype).index_add(0, place, g.reshape(-1)).reshape(shape)
 
-    def product(x: Any, axis: Any, keepdims: bool) -> Any:
-        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-        for k in sorted((k % x.ndim for k in axes), reverse=True):
-            x = torch.prod(x, dim=k, keepdim=keepdims)
-        return x
-
     def first(name: str) -> Callable[..., Any]:
         return lambda x, axis: torch.tensor(RULES[name].forward(x.detach().numpy(), axis))
 
-    return functions | {
+    return functions | decisions_and_products(torch) | {
         "max": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).max(dim=0).values,
         "min": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).min(dim=0).values,
         "where": lambda condition, a, b: torch.where(condition.bool(), a, b),
-        "clip": lambda x, low, high: torch.clamp(x, low, high),
-        "erf_slope": lambda x: 2 / np.sqrt(np.pi) * torch.exp(-x * x),
-        "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
-        "equal": torch.eq, "not_equal": torch.ne, "sign": torch.sign, "floor": torch.floor, "ceil": torch.ceil,
-        "logical_and": torch.logical_and, "logical_or": torch.logical_or, "logical_not": torch.logical_not,
-        "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
-        "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
-        "logaddexp": torch.logaddexp, "einsum": lambda *args, spec: torch.einsum(spec, *args),
-        "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "prod": product,
-        "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
-        "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
-        "argmax": lambda x, axis: torch.tensor(np.argmax(x.detach().numpy(), axis=axis)),
-        "argmin": lambda x, axis: torch.tensor(np.argmin(x.detach().numpy(), axis=axis)),
         "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),
-        "detach": lambda x: x.detach(),
-        "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
         "total": reduced("sum"),
         "mean": reduced("mean"),
         "largest": lambda x, axis, keepdims: flat(x, axis, keepdims, "max"),
@@ -195,6 +174,34 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "put": put,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis),
         "item": lambda outputs, name: outputs[name],
+    }  # fmt: skip
+
+
+def decisions_and_products(torch: Any) -> dict[str, Callable[..., Any]]:
+    """The rules of masks, orders and products in torch."""
+
+    def product(x: Any, axis: Any, keepdims: bool) -> Any:
+        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+        for k in sorted((k % x.ndim for k in axes), reverse=True):
+            x = torch.prod(x, dim=k, keepdim=keepdims)
+        return x
+
+    return {
+        "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
+        "detach": lambda x: x.detach(),
+        "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
+        "erf_slope": lambda x: 2 / np.sqrt(np.pi) * torch.exp(-x * x),
+        "clip": lambda x, low, high: torch.clamp(x, low, high),
+        "equal": torch.eq, "not_equal": torch.ne, "sign": torch.sign, "floor": torch.floor, "ceil": torch.ceil,
+        "logical_and": torch.logical_and, "logical_or": torch.logical_or, "logical_not": torch.logical_not,
+        "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
+        "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
+        "logaddexp": torch.logaddexp, "einsum": lambda *args, spec: torch.einsum(spec, *args),
+        "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "prod": product,
+        "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
+        "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
+        "argmax": lambda x, axis: torch.tensor(np.argmax(x.detach().numpy(), axis=axis)),
+        "argmin": lambda x, axis: torch.tensor(np.argmin(x.detach().numpy(), axis=axis)),
     }  # fmt: skip
 
 
