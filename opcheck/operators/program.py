@@ -115,7 +115,7 @@ def bound_of(f: Format, result: Running, shape: Shape) -> Bound:
     """The bound of a result that is stored."""
     with np.errstate(all="ignore"):
         error = np.array(np.broadcast_to(result.error(f), shape), dtype=np.float64)
-        error[np.isnan(error)] = np.inf
+        error[np.isnan(error) | np.isnan(result.value)] = np.inf  # no number: nothing is said of what comes
         exact = np.broadcast_to(np.asarray(result.exact(f)) & (error == 0), shape)
         return Bound(error, np.broadcast_to(result.terms, shape), exact=exact)
 

@@ -60,13 +60,19 @@ def scaled(partial: Any, x: Any) -> Any:
 def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     unit = min(a.unit, b.unit)
     stored = (a.stored if a.absolute is not None else 0) + (b.stored if b.absolute is not None else 0) + 1
-    return summed(f, out, a.base + b.base, a.terms + b.terms, a.summands + b.summands, unit, stored)
+    sizes, summands = (a.terms, b.terms), a.summands + b.summands
+    if not (np.all(sizes[0]) and np.all(sizes[1])):  # to add what is exactly zero rounds nothing
+        summands = np.where(sizes[0] == 0, b.summands, np.where(sizes[1] == 0, a.summands, summands))
+    return summed(f, out, a.base + b.base, sizes[0] + sizes[1], summands, unit, stored)
 
 
 def _mul(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
     inherited = times(np.abs(a.value), eb) + times(np.abs(b.value) + eb, ea)
-    return computed(f, out, inherited, f.u * (np.abs(out) + inherited) + f.eta / 2, _times_unit(a.unit, b.unit))
+    zero = ((a.value == 0) & (np.asarray(ea) == 0)) | ((b.value == 0) & (np.asarray(eb) == 0))  # rounds nothing
+    size = np.maximum(a.terms * b.terms, np.abs(out) + inherited)  # sums may be multiplied out
+    local = np.where(zero, 0.0, f.u * size + f.eta / 2)
+    return computed(f, out, inherited, local, _times_unit(a.unit, b.unit), size)
 
 
 def _times_unit(a: float, b: float) -> float:
@@ -78,10 +84,10 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
     away = np.abs(b.value) - eb
     inherited = np.where((away > 0) | (np.asarray(eb) == 0), (ea + times(np.abs(out), eb)) / np.abs(away), np.inf)
-    size = np.abs(out) + inherited
+    size = np.maximum(a.terms / np.abs(away), np.abs(out) + inherited)  # a sum may be divided term by term
     divisor = float(np.abs(b.value)) if b.value.ndim == 0 else 0.0
     power_of_two = divisor > 0 and np.ndim(eb) == 0 and eb == 0 and np.frexp(divisor)[0] == 0.5
-    return computed(f, out, inherited, 2 * f.u * size + f.eta, a.unit / divisor if power_of_two else 0.0)
+    return computed(f, out, inherited, 2 * f.u * size + f.eta, a.unit / divisor if power_of_two else 0.0, size)
 
 
 def _neg(f: Format, out: Any, x: Running) -> Running:

@@ -205,6 +205,11 @@ def detach(x: Any) -> Any:
     return x.detach() if getattr(x, "is_traced", False) else x
 
 
+def formed(x: Any) -> Any:
+    """The same numbers, formed as they are written: a product with the sum that they are is not multiplied out."""
+    return applied(FORMED, x)
+
+
 def with_slope(y: Any, x: Any, slope: Any) -> Any:
     """`y`, whose derivative by `x`, an array of the same shape, is declared to be `slope` besides its own."""
     return applied(WITH_SLOPE, y, x, slope)
@@ -220,6 +225,10 @@ def _with_slope_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> A
     return added(terms) if terms else None
 
 
+FORMED = Rule(
+    "formed", lambda x: x, lambda g, out, args, needed: [g], lambda tangents, out, args: tangents[0], _as_it_is,
+    broadcasting(lambda x: x),
+)  # fmt: skip
 WITH_SLOPE = Rule(
     "with_slope", lambda y, x, slope: y, _with_slope_vjp, _with_slope_jvp, lambda f, out, y, x, slope: y,
     broadcasting(TRACED.functions["with_slope"]),
@@ -237,6 +246,7 @@ KINKS = (
       for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal, np.equal)),
     decision("sign", np.sign, _sign),
     decision("detach", lambda x: x, _as_it_is, broadcasting(TRACED.functions["detach"])),
+    FORMED,
     WITH_SLOPE,
     decision("astype", lambda x, dtype: x.astype(dtype), _as_it_is),
 )  # fmt: skip

@@ -42,10 +42,9 @@ def _put(g: Any, index: Any, shape: Shape) -> Any:
 
 
 def _put_running(f: Format, out: Any, g: Running, index: Any, shape: Shape) -> Running:
-    times = _put(np.ones(g.value.shape), index, shape)
-    most = int(times.max(initial=0.0))
+    count = g.counted(lambda each: _put(each, index, shape), np.ones(shape))
     base = _put(np.broadcast_to(g.base, g.value.shape), index, shape) if np.ndim(g.base) or g.base else 0.0
-    return summed(f, out, base, _put(g.terms, index, shape), max(1, most * g.summands), g.unit, g.stored + 1)
+    return summed(f, out, base, _put(g.terms, index, shape), count, g.unit, g.stored + 1)
 
 
 def _put_element(read: Read, at: Shape, shapes: Sequence[Shape], index: Any, shape: Shape) -> Any:

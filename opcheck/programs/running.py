@@ -38,15 +38,15 @@ class Running(NamedTuple):
     """An array as a format computes it.
 
     base: how far the terms of the sum that it is were off, together. absolute: the sum of the absolute values of these
-    terms, `summands` of them, in `stored` sums that each store their result; None where it is no sum. unit: a power of
-    two of which every element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may
-    decide otherwise.
+    terms, `summands` of them (one number, or one for each element), in `stored` sums that each store their result; None
+    where it is no sum. unit: a power of two of which every element is a whole multiple; 0 where none is known. For a
+    mask, `base` is 1 where rounding may decide otherwise.
     """
 
     value: Array
     base: Any = 0.0
     absolute: Any = None
-    summands: int = 1
+    summands: Any = 1
     stored: int = 1
     unit: float = 0.0
 
@@ -65,17 +65,36 @@ class Running(NamedTuple):
         """How far each element may be from the exact one."""
         if self.absolute is None:
             return self.base
-        rate = f.relative(self.stored, self.summands - 1) if f.u > f.accumulate else f.gamma(self.summands - 1)
-        local = rate * self.absolute
-        return self.base + np.where(self.exact(f), 0.0, local)
+        stored = f.u > f.accumulate
+        rate = f.relative(self.stored, self.summands - 1) if stored else f.gamma(self.summands - 1)
+        return self.base + np.where(self.exact(f), 0.0, rate * self._partial(rate, stored))
+
+    def _partial(self, rate: Any, stored: bool) -> Any:
+        """The size of what is rounded, on average over the additions.
+
+        The last one rounds the whole. Each other rounds the sum of a part of the terms; that part and the rest add up
+        to the whole, and their sizes to `absolute` at most, so that neither is above the mean of these two. How many
+        results are stored is counted along one term only, which allows no such mean.
+        """
+        whole = np.abs(self.value) + self.base
+        mean = self.absolute if stored else (self.absolute + whole) / 2 + rate * self.absolute
+        return np.where(np.equal(self.summands, 2), whole, np.minimum(mean, self.absolute))
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
-        base, absolute = (
+        base, absolute, summands = (
             function(np.broadcast_to(each, self.value.shape)) if np.ndim(each) else each
-            for each in (self.base, self.absolute)
+            for each in (self.base, self.absolute, self.summands)
         )
-        return self._replace(value=function(self.value), base=base, absolute=absolute)
+        return self._replace(value=function(self.value), base=base, absolute=absolute, summands=summands)
+
+    def counted(self, total: Any, count: Any) -> Any:
+        """How many terms each sum over these elements has, where `total` adds and `count` elements at most meet: a term
+        that is exactly zero rounds nothing."""
+        terms = np.broadcast_to(self.terms, self.value.shape)
+        if np.ndim(self.summands) == 0 and np.ndim(count) == 0 and terms.all():
+            return max(1, count * self.summands)
+        return np.maximum(1, total(np.where(terms > 0, self.summands, 0)))
 
 
 def given(f: Format, value: Any, constant: bool = False) -> Running:
@@ -113,7 +132,7 @@ def computed(f: Format, value: Array, inherited: Any, local: Any, unit: float = 
     return settled(f, Running(value, inherited + local, unit=unit), size)
 
 
-def summed(f: Format, value: Array, base: Any, absolute: Any, count: int, unit: float, stored: int = 1) -> Running:
+def summed(f: Format, value: Array, base: Any, absolute: Any, count: Any, unit: float, stored: int = 1) -> Running:
     """A flat sum of `count` terms."""
     return settled(f, Running(value, base, absolute, count, stored, unit), absolute)
 

@@ -44,7 +44,15 @@ def _total_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -
     n = count(x.value.shape, axis)
     base = _total(np.broadcast_to(x.base, x.value.shape), axis, keepdims) if np.ndim(x.base) or x.base else 0.0
     stored = x.stored + 1 if x.absolute is not None else 1
-    return summed(f, out, base, _total(x.terms, axis, keepdims), max(1, n * x.summands), x.unit, stored)
+    return summed(
+        f,
+        out,
+        base,
+        _total(np.broadcast_to(x.terms, x.value.shape), axis, keepdims),
+        x.counted(lambda each: _total(each, axis, keepdims), n),
+        x.unit,
+        stored,
+    )
 
 
 def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:
@@ -90,17 +98,18 @@ def product_running(f: Format, out: Any, a: Running, b: Running, product: Callab
     """A sum of n products: `product` of the values, of their absolute values and of their errors."""
     ea, eb = a.error(f), b.error(f)
     sizes = np.abs(a.value), np.abs(b.value)
-    base: Any = n * f.eta / 2
+    unit = a.unit * b.unit if np.isfinite(a.unit) and np.isfinite(b.unit) else 0.0
+    base: Any = 0.0 if unit >= f.eta else n * f.eta / 2  # products of whole multiples do not underflow
     if np.ndim(eb) or eb:
         base = base + product(sizes[0], np.broadcast_to(eb, b.value.shape))
         sizes = sizes[0], sizes[1] + eb
     if np.ndim(ea) or ea:
         base = base + product(np.broadcast_to(ea, a.value.shape), sizes[1])
         sizes = sizes[0] + ea, sizes[1]
-    unit = a.unit * b.unit if np.isfinite(a.unit) and np.isfinite(b.unit) else 0.0
-    if unit >= f.eta and not np.ndim(base):
-        base = 0.0  # products of whole multiples do not underflow
-    return summed(f, out, base, product(*sizes), n + 1, unit)
+    count: Any = n + 1
+    if not (np.all(sizes[0]) and np.all(sizes[1])):  # what is exactly zero rounds nothing
+        count = product(*((each > 0).astype(np.float64) for each in sizes)) + 1
+    return summed(f, out, base, product(*sizes), count, unit)
 
 
 def _matmul_running(f: Format, out: Any, a: Running, b: Running) -> Running:
