@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from opcheck.traces import trace as trace
     from opcheck.verification.api import verify as verify
     from opcheck.verification.audit import audit
+    from opcheck.verification.inline import Bounds, bounds, check
     from opcheck.verification.report import Report
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bounds",
     "CouldNotRun",
     "Explanation",
     "Grade",
     "Refused",
     "Report",
     "audit",
+    "bounds",
+    "check",
     "explain",
     "grade",
     "reference",
@@ -39,6 +43,9 @@ _HOMES = {
     "Refused": "opcheck.errors",
     "Report": "opcheck.verification.report",
     "audit": "opcheck.verification.audit",
+    "Bounds": "opcheck.verification.inline",
+    "bounds": "opcheck.verification.inline",
+    "check": "opcheck.verification.inline",
     "explain": "opcheck.explanation",
     "Grade": "opcheck.grading.api",
     "grade": "opcheck.grading.api",

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from opcheck import backends
+from opcheck import loading
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.verification.report import verdict_to_json
@@ -15,7 +15,7 @@ def audit_module(options: dict[str, Any]) -> int:
     """Run the factory, audit what it returns, print one line a leaf; 1 if one deviates."""
     from opcheck.verification.audit import audit
 
-    factory = backends.find(options["module"])
+    factory = loading.find(options["module"])
     made = factory()
     if not isinstance(made, tuple) or len(made) < 2:
         raise Refused(

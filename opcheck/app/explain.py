@@ -5,6 +5,7 @@ from typing import Any
 import click
 import numpy as np
 
+from opcheck import specs
 from opcheck.app import arrays
 from opcheck.app.output import NAMES, OPTIONS, show
 from opcheck.language import say
@@ -46,7 +47,7 @@ class Operators(click.Group):
         return [op.name for op in catalog.every()]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        return operator_command(catalog.get(name))
+        return operator_command(specs.get(name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Operators"):

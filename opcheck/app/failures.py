@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opcheck import specs
 from opcheck.language import say
 from opcheck.operators.spec import Array, Refused
 from opcheck.steps import Step
@@ -64,7 +65,7 @@ def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80) -> st
 def headline(verdict: Verdict, width: int = 80) -> list[str]:
     """Status, operator, claim, and the sentence that says what is wrong."""
     op, dtype, claim = key_of(verdict)
-    return _wrapped(f"{verdict.status.value}  {op} {dtype} {claim}: {sentence(verdict)}", width)
+    return _wrapped(f"{verdict.status.value}  {specs.title(op)} {dtype} {claim}: {sentence(verdict)}", width)
 
 
 def also(verdict: Verdict, path: Path | None, width: int = 80) -> list[str]:
@@ -106,9 +107,8 @@ def _short(x: float) -> str:
 
 def spoken(op: str, name: str) -> str:
     """A mistake's name with the sentence for the person who made it."""
-    from opcheck.operators import catalog
 
-    sentences = {each.name: each.sentence for each in catalog.get(op).mistakes}
+    sentences = {each.name: each.sentence for each in specs.get(op).mistakes}
     return f"{name} ({sentences[name]})" if name in sentences else name
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from opcheck import specs
 from opcheck.app.failures import also, by_operator, opened
 from opcheck.app.omissions import omissions
 from opcheck.app.output import page_width, wants_color
@@ -49,8 +50,8 @@ class Progress:
             self.shown = now
             done = len(self.seen)
             bar = "█" * (20 * done // self.total) + "░" * (20 - 20 * done // self.total)
-            line = say("{bar} {done}/{total}  {op} {dtype}, case {n}", bar=bar, done=done, total=self.total, op=op,
-                       dtype=dtype, n=index)  # fmt: skip
+            line = say("{bar} {done}/{total}  {op} {dtype}, case {n}", bar=bar, done=done, total=self.total,
+                       op=specs.title(op), dtype=dtype, n=index)  # fmt: skip
             click.echo(f"\r\x1b[K{line[: page_width(None) - 1]}", nl=False, err=True)
 
     def __enter__(self) -> "Progress":
@@ -71,7 +72,7 @@ def save(report: Report, folder: Path) -> dict[int, Path]:
             continue
         folder.mkdir(parents=True, exist_ok=True)
         op, dtype = verdict.trial.case.op, verdict.trial.dtype
-        path = folder / f"{op}-{dtype}-{verdict.claim.replace(':', '-')}.json"
+        path = folder / f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}.json"
         numbers = {n: None if x is None else number_to_json(x) for n, x in
                    (("expected", verdict.expected), ("got", verdict.got), ("bound", verdict.bound))}  # fmt: skip
         more = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at),
@@ -128,9 +129,9 @@ def table(report: Report) -> Any:
                 _cell([row for claim, row in rows.items() if claim.partition(":")[0] in names]) for _, names in COLUMNS
             ]
             cases = str(rows["answers"].cases if "answers" in rows else 0)
-            shown.add_row(op, cases, *cells, f"{sum(row.seconds for row in rows.values()):.1f}")
+            shown.add_row(specs.title(op), cases, *cells, f"{sum(row.seconds for row in rows.values()):.1f}")
         for op in (name for name, kind in report.not_run if kind == dtype):
-            shown.add_row(op, say("not run"))
+            shown.add_row(specs.title(op), say("not run"))
     return shown
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from opcheck import specs
 from opcheck.app.output import output_options, show
 from opcheck.language import say
 from opcheck.operators import catalog
@@ -17,7 +18,7 @@ from opcheck.steps import Block, Prose, Step, Table
 @output_options
 def command(op: str | None, **options: Any) -> None:
     """List the operators, or show one: signature, parameters, formula, mistakes, source."""
-    show(Step("", tuple(describe(catalog.get(op)) if op else listing())), options)
+    show(Step("", tuple(describe(specs.get(op)) if op else listing())), options)
 
 
 def listing() -> list[Block]:

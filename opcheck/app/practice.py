@@ -4,6 +4,7 @@ import secrets
 
 import click
 
+from opcheck import specs
 from opcheck.app.output import page_width, speaks_unicode
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -52,7 +53,7 @@ def command(
     from opcheck.learning import scores
     from opcheck.learning.practice import Practice
 
-    op = catalog.get(wanted)
+    op = specs.get(wanted)
     if grad and not any(each.differentiable for each in op.inputs):
         raise Refused(say("{op} has no input that can be differentiated", op=op.name))
     drawn = secrets.randbelow(10**6) if seed is None else seed

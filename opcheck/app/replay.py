@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from opcheck import backends
+from opcheck import backends, specs
 from opcheck.app import findings
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
 from opcheck.verification import casefile
 from opcheck.verification import known as deviations
@@ -37,7 +36,7 @@ def command(
     data = json.loads(deviation.case) if deviation else load(case)
     impl = impl or (deviation.backend if deviation else "torch")
     trial = casefile.from_json(data)
-    op = catalog.get(trial.case.op)
+    op = specs.get(trial.case.op)
     if as_snippet:
         backend = backends.load(impl, arrays or "", device) if impl != "torch" else None
         click.echo(snippet(op, trial, data, impl, backend))

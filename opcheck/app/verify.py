@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from opcheck import specs
 from opcheck.app import failures, findings, page, reports
 from opcheck.app.output import write
 from opcheck.language import say
@@ -22,6 +23,8 @@ INTERRUPTED = 130  # as a shell has it
 @click.command()
 @click.argument("ops", nargs=-1, metavar="[OP]...")
 @click.option("--all", "everything", is_flag=True, help="Every operator.")
+@click.option("--spec", "specs_", multiple=True, metavar="FILE.py:NAME", help="A function over arrays annotated with "
+              "their shapes, or an operator of your own.")  # fmt: skip
 @click.option("--impl", default="torch", metavar="IMPL", show_default=True,
               help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME or"
                    " module:NAME.")  # fmt: skip
@@ -59,6 +62,7 @@ def command(**options: Any) -> int:
     \b
     Try: opcheck verify --all
          opcheck verify conv2d --impl kernels.py:conv2d --dtype float32,bfloat16
+         opcheck verify --spec specs.py:attention --impl kernels.py:attention
     """
     if options["list_claims"]:
         return list_claims()
@@ -92,10 +96,12 @@ def run(options: dict[str, Any]) -> int:
     names = (
         [op.name for op in catalog.every()]
         if options["everything"]
-        else [catalog.get(op).name for op in options["ops"]]
+        else [specs.get(op).name for op in (*options["ops"], *options["specs_"])]
     )
     if not names:
-        raise Refused(say("which operators?"), fix=say("name some, or --all (opcheck ops lists them)"))
+        raise Refused(
+            say("which operators?"), fix=say("name some, --all (opcheck ops lists them), or --spec FILE.py:NAME")
+        )
     start = time.time()
     # stdout is the report's; workers keep what an implementation prints to themselves
     aside = redirect_stdout(sys.stderr)

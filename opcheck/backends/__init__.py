@@ -1,13 +1,11 @@
 """Implementations that can be verified, one file each; imported when they are asked for."""
 
 import importlib
-import importlib.util
 import inspect
 import sys
-import threading
-from pathlib import Path
 from typing import Any
 
+from opcheck import loading
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Session
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -25,8 +23,6 @@ KNOWN = {
 }
 
 ON_CPU = ("jax", "onnx", "onnxruntime", "tinygrad")
-
-_LOADING = threading.Lock()
 
 
 def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -> Backend:
@@ -49,10 +45,21 @@ def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -
         return backend
     name = ""
     if isinstance(implementation, str):
-        name, implementation = implementation, find(implementation)
+        name, implementation = implementation, found(implementation)
     if not callable(implementation):
         raise Refused(say("an implementation is a function"), got=f"{implementation!r}")
     return function_backend(implementation, arrays, device, name)
+
+
+def found(place: str) -> Any:
+    """The candidate at FILE.py:NAME or module:NAME; raises Refused."""
+    if not loading.is_place(place):
+        raise Refused(
+            say("--impl is a backend, FILE.py:NAME or module:NAME"),
+            got=repr(place),
+            fix=say("backends: {names}", names=", ".join(KNOWN)),
+        )
+    return loading.find(place)
 
 
 def function_backend(candidate: Any, arrays: str, device: str, name: str = "") -> Backend:
@@ -90,62 +97,4 @@ def takes_torch(candidate: Any) -> bool:
     return any(value is torch or value is torch.nn.functional for value in names.values())
 
 
-def find(place: str) -> Any:
-    """The object at FILE.py:NAME or module:NAME; raises Refused."""
-    where, colon, name = place.rpartition(":")
-    if not colon or not name:
-        raise Refused(
-            say("--impl is a backend, FILE.py:NAME or module:NAME"),
-            got=repr(place),
-            fix=say("backends: {names}", names=", ".join(KNOWN)),
-        )
-    home = load_file(Path(where)) if where.endswith(".py") else _import(where)
-    found = home
-    for part in name.split("."):
-        if not hasattr(found, part):
-            near = ", ".join(sorted(n for n, v in vars(home).items() if callable(v) and not n.startswith("_"))[:10])
-            raise Refused(
-                say("{where} has no {name}", where=where, name=part),
-                fix=say("it has {near}", near=near) if near else "",
-            )
-        found = getattr(found, part)
-    return found
-
-
-def load_file(path: Path) -> Any:
-    """A Python file as a module, once for each version of the file; what its own code raises is told in one message."""
-    if not path.is_file():
-        raise Refused(say("there is no file {path}", path=path))
-    written = path.stat()
-    name = f"opcheck_candidate_{abs(hash((path.resolve(), written.st_mtime_ns, written.st_size)))}"
-    with _LOADING:  # a module that another thread is still executing lacks names
-        if name not in sys.modules:
-            _execute(name, path)
-        return sys.modules[name]
-
-
-def _execute(name: str, path: Path) -> None:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))  # so that it finds its neighbours, as when it is run
-    try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise Refused(say("{path} does not load", path=path), got=f"{type(error).__name__}: {error}") from None
-    finally:
-        sys.path.remove(str(path.resolve().parent))
-
-
-def _import(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise Refused(say("cannot import {name}", name=name), got=str(error)) from None
-
-
-__all__ = ["KNOWN", "Backend", "Malformed", "NoCounterpart", "Session", "find", "load", "load_file"]
+__all__ = ["KNOWN", "Backend", "Malformed", "NoCounterpart", "Session", "load"]

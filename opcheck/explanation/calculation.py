@@ -92,9 +92,7 @@ def default_array(op: Op, name: str, shape: Shape, shapes: Mapping[str, Shape], 
         return np.asarray(rng.integers(1, 9, size=shape, endpoint=True) * rng.choice([-1.0, 1.0], size=shape))
     match op.input(name).default:
         case "classes":
-            of = shapes["input"]
-            classes = of[0] if len(of) == 1 else of[1]
-            return (np.arange(count) % max(classes, 1)).reshape(shape)
+            return (np.arange(count) % max(op.classes(name, shapes), 1)).reshape(shape)
         case "negative":
             return -ramp
         case "binary":

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from opcheck import specs
 from opcheck.explanation import worked
 from opcheck.explanation.calculation import Calculation, default_array, lifted
 from opcheck.explanation.gradient import gradient_steps
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
+from opcheck.specs import Spec
 from opcheck.steps import Block, Step
 
 
@@ -59,7 +60,7 @@ class Explanation:
 
 
 def explain(
-    op: str,
+    op: Spec,
     *args: Any,
     cell: Shape | None = None,
     grad: bool = False,
@@ -94,12 +95,13 @@ def explain(
     <BLANKLINE>
       y[0] = x[0]·w[0,0] + x[1]·w[0,1] = 1·3 + 2·4 = 3 + 8 = 11
     """
-    operator = catalog.get(op)
+    operator = specs.get(op)
     try:
         given = dict(operator.signature.bind_partial(*args, **kwargs).arguments)
     except TypeError as error:
         raise RefusedType(
-            say("{op} is called as {op}{signature}", op=op, signature=operator.signature), got=str(error)
+            say("{op} is called as {op}{signature}", op=operator.title or operator.name, signature=operator.signature),
+            got=str(error),
         ) from None
     calculation = prepare(operator, given, shapes or {}, seed)
     place = None if grad else calculation_cell(calculation, cell)

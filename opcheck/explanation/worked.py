@@ -42,7 +42,7 @@ def heading(calculation: Calculation) -> list[Block]:
     outs = ", ".join(across(op.output(name).symbol, shape) for name, shape in calculation.shapes.items())
     parts = [part.replace(" ", NO_BREAK) for part in parts]
     return [
-        Prose(f"{op.name}   {' · '.join(parts)}  →{NO_BREAK * 2}{outs}", "title"),
+        Prose(f"{op.title or op.name}   {' · '.join(parts)}  →{NO_BREAK * 2}{outs}", "title"),
         Prose(op.formula, "definition"),
         *(Prose(f"({note})", "note") for note in (*symbols(calculation), *op.notes(p, shapes))),
         *sizes(calculation),

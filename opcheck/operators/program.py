@@ -15,6 +15,7 @@ from opcheck.operators.spec import Array, Op, Params, Shape
 from opcheck.programs.arrays import ArrayTape, TracedArray
 from opcheck.programs.bound import running
 from opcheck.programs.elements import Elements
+from opcheck.programs.names import with_names
 from opcheck.programs.running import Format, Running
 from opcheck.programs.sweeps import forward as pushed
 from opcheck.programs.sweeps import reverse as pulled
@@ -30,7 +31,8 @@ class Recording:
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
-        results = results_of(op, op.program(p, **self.inputs))
+        result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs))
+        results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
     @property
@@ -162,7 +164,19 @@ class Program(Op):
         leaves: dict[int, Callable[[Shape], Any]] = {
             x.id: views[name].__getitem__ for name, x in recording.inputs.items() if isinstance(x, TracedArray)
         }
-        return Elements(recording.tape.nodes, leaves, {}), {name: y.id for name, y in recording.outputs.items()}
+        return Elements(recording.tape.nodes, leaves, self._labels(recording)), {
+            name: y.id for name, y in recording.outputs.items()
+        }
+
+    def _labels(self, recording: Recording) -> dict[int, str]:
+        """The intermediate arrays that have a name of their own; one that is called as an input is has a prime."""
+        taken = {each.symbol for each in self.inputs}
+        outputs = {y.id for y in recording.outputs.values()}
+        return {
+            id: name + "′" if name in taken else name
+            for id, name in recording.tape.names.items()
+            if recording.tape.nodes[id].rule is not None and id not in outputs
+        }
 
     def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
         with np.errstate(all="ignore"):

@@ -81,8 +81,11 @@ class Op(ABC):
     example: tuple[str, str]  # a call of the reference function, and what Python shows of its result
     arguments: tuple[Input | Param, ...]  # in torch's order
     outputs: tuple[Output, ...]
+    title: str = ""  # what a person calls it, where `name` is the place of a file
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    elsewhere = True  # whether torch and other libraries have a counterpart
+    refuses = True  # whether implementations must refuse what this one does
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     second_derivative = True  # whether the definition fixes the gradient's own gradient
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph
@@ -117,6 +120,11 @@ class Op(ABC):
         """The same over arrays that record (`opcheck.programs`): bounds inside of larger programs are read from it."""
         raise NotImplementedError(say("{op} is not declared as a program", op=self.name))
 
+    @property
+    def code(self) -> Any:
+        """The code of `program`, whose variables name the arrays of a worked calculation."""
+        return getattr(self.program, "__code__", None)
+
     def check(self, p: Params, *args: Any, **arrays: Any) -> None:
         """Refuse values (not shapes) that torch refuses, such as a class that does not exist."""
 
@@ -139,6 +147,11 @@ class Op(ABC):
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """The shape that `explain` gives to a required array that the user left out."""
         return next(iter(shapes.values()), (3,))
+
+    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
+        """How many classes an array of classes has numbers of, by the shapes of the others."""
+        of = shapes["input"]
+        return of[0] if len(of) == 1 else of[1]
 
     # --- what follows from it ---------------------------------------------------------------------------------
 

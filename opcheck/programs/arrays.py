@@ -4,12 +4,16 @@ A traced array has a shape and can be computed with like numpy's; Python cannot 
 is a row of `rules.RULES`, or an operator of the catalogue with its own VJP and JVP (`operators`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from opcheck.language import say
+from opcheck.programs.movement import Slot
 from opcheck.programs.rule import Rule
 from opcheck.programs.rules import RULES
 from opcheck.tracing import TracedControlFlowError
@@ -29,17 +33,24 @@ class ArrayTape:
     """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
     lines of its own program."""
 
-    __slots__ = ("expanded", "nodes")
+    __slots__ = ("expanded", "names", "nodes")
 
     def __init__(self, expanded: bool = False) -> None:
         self.nodes: list[ArrayNode] = []
         self.expanded = expanded
+        self.names: dict[int, str] = {}  # of nodes that a person has a name for
 
     def input(self, label: str, value: Any) -> "TracedArray":
         return self._append(ArrayNode(None, (), {}, as_float(value), label))
 
     def constant(self, value: Any) -> "TracedArray":
         return self._append(ArrayNode(None, (), {}, as_float(value)))
+
+    def fresh(self, value: Any) -> "TracedArray":
+        """A constant that the program may fill: `out[i] = ...`."""
+        made = self.constant(value)
+        made.is_fresh = True
+        return made
 
     def record(self, rule: Rule, args: Iterable[Any], **params: Any) -> "TracedArray":
         """One more line, computed at once; arguments that are not traced become constants."""
@@ -61,6 +72,30 @@ class ArrayTape:
         return TracedArray(self, len(self.nodes) - 1)
 
 
+_current: ContextVar[ArrayTape | None] = ContextVar("current", default=None)
+
+
+@contextmanager
+def recording(tape: ArrayTape) -> Iterator[None]:
+    """While a program runs: what it makes of plain numbers alone may record as well, and no warning is printed."""
+    token = _current.set(tape)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> ArrayTape | None:
+    """The tape of the program that is running."""
+    return _current.get()
+
+
+def taped(*values: Any) -> ArrayTape:
+    """The tape of the first traced array among `values`."""
+    return next(x.tape for x in values if isinstance(x, TracedArray))
+
+
 def as_float(value: Any) -> Any:
     """Real numbers in float64, Python's too; whole-number and boolean arrays (classes, masks) stay as they are."""
     array = np.asarray(value)
@@ -70,12 +105,13 @@ def as_float(value: Any) -> Any:
 class TracedArray:
     """An array on a tape."""
 
-    __slots__ = ("id", "tape")
+    __slots__ = ("id", "is_fresh", "tape")
     is_traced = True
 
     def __init__(self, tape: ArrayTape, id: int) -> None:
         self.tape = tape
         self.id = id
+        self.is_fresh = False
 
     # --- what is known of it ------------------------------------------------------------------------------------
 
@@ -180,26 +216,50 @@ class TracedArray:
     def __ge__(self, other: Any) -> Any:
         return np.greater_equal(self, other)
 
+    def __eq__(self, other: Any) -> Any:
+        return False if other is None or isinstance(other, str) else np.equal(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return True if other is None or isinstance(other, str) else np.not_equal(self, other)
+
+    def __and__(self, other: Any) -> Any:
+        return np.logical_and(self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return np.logical_or(self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return np.not_equal(self, other)
+
+    def __invert__(self) -> Any:
+        return np.logical_not(self)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __pos__(self) -> Any:
+        return self
+
     # --- shapes and reductions --------------------------------------------------------------------------------------
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         return self.tape.record(RULES["total"], (self,), axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         return self.tape.record(RULES["mean"], (self,), axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def max(self, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         return self.tape.record(RULES["largest"], (self,), axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def min(self, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         return self.tape.record(RULES["smallest"], (self,), axis=axis, keepdims=keepdims)
 
-    def reshape(self, *shape: Any) -> Any:
+    def reshape(self, *shape: Any, **_: Any) -> Any:
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
         return self.tape.record(RULES["reshape"], (self,), shape=self.value.reshape(wanted).shape)
 
     def transpose(self, *axes: Any) -> Any:
         wanted = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list, np.ndarray)) else axes
+        wanted = () if len(wanted) == 1 and wanted[0] is None else wanted
         order = tuple(int(k) % self.ndim for k in wanted) if len(wanted) else tuple(range(self.ndim))[::-1]
         return self.tape.record(RULES["transpose"], (self,), axes=order)
 
@@ -223,31 +283,69 @@ class TracedArray:
         """The same numbers, held constant by differentiation."""
         return self.tape.record(RULES["detach"], (self,))
 
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Any, **_: Any) -> Any:
         """Class numbers or a mask, through which nothing is differentiated; real numbers stay in float64."""
         wanted = np.dtype(dtype)
-        return self if wanted.kind == "f" else self.tape.record(RULES["astype"], (self,), dtype=wanted.name)
+        if wanted.kind == "f":
+            return self if self.dtype.kind == "f" else self.tape.record(RULES["astype"], (self,), dtype="float64")
+        return self.tape.record(RULES["astype"], (self,), dtype=wanted.name)
 
     def __getitem__(self, index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
-        if any(isinstance(part, TracedArray) for part in parts):
-            raise TracedControlFlowError(say("a traced array cannot choose elements: use np.where(mask, a, b)"))
-        return self.tape.record(RULES["getitem"], (self,), index=index)
+        chosen = [part for part in parts if isinstance(part, TracedArray)]
+        if not chosen:
+            return self.tape.record(RULES["getitem"], (self,), index=index)
+        if any(each.dtype.kind not in "iu" for each in chosen):
+            raise TracedControlFlowError(
+                say("a mask that was computed cannot choose elements, for their number would depend on values: use "
+                    "np.where(mask, a, b)")
+            )  # fmt: skip
+        slots = iter(range(len(chosen)))
+        placed = tuple(Slot(next(slots)) if isinstance(part, TracedArray) else part for part in parts)
+        return self.tape.record(RULES["getitem"], (self, *chosen), index=placed)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Into an array that the program made, which then is another line."""
+        if not self.is_fresh:
+            raise TypeError(
+                say("a traced array is not changed in place: build a new one with np.where or np.concatenate, or fill "
+                    "one that the program made (out = np.zeros_like(x); out[i] = ...)")
+            )  # fmt: skip
+        if any(isinstance(part, TracedArray) for part in (index if isinstance(index, tuple) else (index,))):
+            raise TracedControlFlowError(
+                say("an index or a mask that was computed cannot choose what is assigned to: use np.where(mask, a, b)")
+            )
+        places = np.arange(self.size).reshape(self.shape)[index]
+        source = np.zeros(self.size, int)
+        source[places.reshape(-1)] = np.arange(places.size)  # of equal places the last one counts
+        mask = np.isin(np.arange(self.size), places).reshape(self.shape)
+        if places.size:
+            new = np.reshape(np.broadcast_to(self.tape.lifted(value), places.shape), -1)[source]
+            self.id = self.tape.record(RULES["where"], (mask, new.reshape(self.shape), self)).id
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of numpy's arrays that is a function of numpy as well: x.var(axis=0) is np.var(x, axis=0)."""
+        from opcheck.programs.numpy_functions import METHODS
+
+        if name not in METHODS:
+            raise AttributeError(unknown_method(name))
+        return partial(METHODS[name], self)
 
     # --- what is refused --------------------------------------------------------------------------------------------
-
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise TypeError(say("a traced array is not changed in place: build a new one with np.where or np.concatenate"))
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TracedControlFlowError(
             say(
-                "Python asked for the values of a traced array (if, while, ==, float(), int(), print), but a trace "
-                "records what is computed. Use np.where (a select) or np.maximum for a choice, and return what you "
-                "want to look at"
+                "Python asked for the values of a traced array (if, while, float(), int(), print, or an assignment "
+                "into an array of numbers), but a trace records what is computed. Use np.where (a select) or "
+                "np.maximum for a choice; collect parts in a list and np.stack them, or fill np.zeros_like(x); index "
+                "an array of numbers with np.take; and return what you want to look at"
             )
         )
 
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = item = tolist = _refuse
-    __eq__ = __ne__ = _refuse
     __hash__ = object.__hash__
+
+
+def unknown_method(name: str) -> str:
+    return say("a traced array has no attribute {name}: write it with functions of numpy", name=name)

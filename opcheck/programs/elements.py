@@ -17,12 +17,12 @@ Leaf = Callable[[Shape], Any]  # one element of an input
 
 
 class Reading:
-    """How a rule reads elements of its arguments; `made` is what its elements share, such as the sum of a row."""
+    """How the rule of a node reads elements of its arguments."""
 
-    __slots__ = ("made", "read")
-
-    def __init__(self, read: Callable[[int, Shape], Any]) -> None:
-        self.read, self.made = read, dict[Hashable, Any]()
+    def __init__(
+        self, read: Callable[[int, Shape], Any], whole: Callable[[int], Any], facts: dict[str, Any]
+    ) -> None:
+        self.read, self.whole, self.facts, self.made = read, whole, facts, dict[Hashable, Any]()
 
     def __call__(self, argument: int, at: Shape) -> Any:
         return self.read(argument, at)
@@ -35,6 +35,7 @@ class Elements:
         self.nodes, self.leaves, self.labels = nodes, leaves, labels
         self.found: dict[tuple[int, Shape], Any] = {}
         self._readings: dict[int, Reading] = {}
+        self._facts: dict[int, dict[str, Any]] = {}
 
     def read(self, id: int, at: Shape) -> Any:
         """The number of one element of node `id`."""
@@ -51,9 +52,13 @@ class Elements:
             return node.value[at].item()
         shapes = [_shape(self.nodes[arg]) for arg in node.args]
         if id not in self._readings:
-            self._readings[id] = Reading(lambda k, place: self.found[node.args[k], place])
+            self._readings[id] = self._reading(id, lambda k, place: self.found[node.args[k], place])
         made = node.rule.element(self._readings[id], at, shapes, **node.params)
         return named(self.labels[id], made, at) if id in self.labels else made
+
+    def _reading(self, id: int, read: Callable[[int, Shape], Any]) -> Reading:
+        args = self.nodes[id].args
+        return Reading(read, lambda k: self.nodes[args[k]].value, self._facts.setdefault(id, {}))
 
     def _needed(self, id: int, at: Shape) -> list[tuple[int, list[Shape]]]:
         """The elements that are not recorded yet and that this one is made of, by node, in the order of the program."""
@@ -81,7 +86,7 @@ class Elements:
                     waiting.setdefault(other, {})[place] = None
                 return scratch.input("", 1.0, place)
 
-            reading = Reading(note)
+            reading = self._reading(k, note)
             for place in places:
                 node.rule.element(reading, place, shapes, **node.params)
         return order[::-1]

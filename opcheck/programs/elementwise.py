@@ -66,7 +66,7 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     return summed(f, out, a.base + b.base, sizes[0] + sizes[1], summands, unit, stored)
 
 
-def _mul(f: Format, out: Any, a: Running, b: Running) -> Running:
+def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
     inherited = times(np.abs(a.value), eb) + times(np.abs(b.value) + eb, ea)
     zero = ((a.value == 0) & (np.asarray(ea) == 0)) | ((b.value == 0) & (np.asarray(eb) == 0))  # rounds nothing
@@ -168,7 +168,7 @@ def _sigmoid(f: Format, out: Any, x: Running) -> Running:
 
 
 RUNNING: dict[str, Callable[..., Running]] = {
-    "sum": _add, "sub": _add, "mul": _mul, "div": _div, "neg": _neg, "exp": _exp, "expm1": _expm1, "sqrt": _sqrt,
+    "sum": _add, "sub": _add, "mul": product_of, "div": _div, "neg": _neg, "exp": _exp, "expm1": _expm1, "sqrt": _sqrt,
     "log": _logarithm(0.0), "log1p": _logarithm(1.0),
     "sin": smooth(lambda out, x, e: np.minimum(np.abs(np.cos(x)) + e, 1.0), C_TRIGONOMETRIC),
     "cos": smooth(lambda out, x, e: np.minimum(np.abs(np.sin(x)) + e, 1.0), C_TRIGONOMETRIC),
@@ -254,9 +254,40 @@ def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
     return computed(f, out, inherited, 8 * f.u * (np.abs(out) + inherited) + f.eta)
 
 
+# --- the logarithm of a sum of exponentials -------------------------------------------------------------------------
+
+
+def _logaddexp_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+    a, b = args
+    return [fitted(g * sigmoid(x - y), np.shape(x)) if need else None
+            for (x, y), need in zip(((a, b), (b, a)), needed, strict=True)]  # fmt: skip
+
+
+def _logaddexp_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
+    a, b = args
+    pairs = ((tangents[0], a - b), (tangents[1], b - a))
+    return added([spread(t * sigmoid(x), np.shape(out)) for t, x in pairs if t is not None])
+
+
+def _logaddexp_running(f: Format, out: Any, a: Running, b: Running) -> Running:
+    """The larger one and the logarithm of one plus an exponential; it moves no more than its arguments."""
+    inherited = np.maximum(a.error(f), b.error(f))
+    larger = np.maximum(np.abs(a.value), np.abs(b.value))
+    extra = np.log1p(np.exp(-np.abs(a.value - b.value)))
+    local = (C_EXP + C_LOG + 4) * f.u * extra + 2 * f.u * np.minimum(larger, np.abs(out) + extra) + f.eta
+    return computed(f, out, inherited, local + f.u * inherited + np.where(np.abs(out) < f.tiny, np.abs(out), 0.0))
+
+
+def _logaddexp(a: Any, b: Any) -> Any:
+    """Of equals one is the larger and the other the smaller, so that each has half of the slope."""
+    larger, smaller = TRACED.max(a, b), TRACED.min(b, a)
+    return larger + TRACED.log1p(TRACED.exp(smaller - larger))
+
+
 BY_NAME = {name: elementwise(name) for name in UFUNCS}
 ERF, ERF_SLOPE, SIGMOID = BY_NAME["erf"], BY_NAME["erf_slope"], BY_NAME["sigmoid"]
 ELEMENTWISE = (
     *BY_NAME.values(),
     Rule("power", np.power, _power_vjp, _power_jvp, _power_running, broadcasting(TRACED.functions["power"])),
+    Rule("logaddexp", np.logaddexp, _logaddexp_vjp, _logaddexp_jvp, _logaddexp_running, broadcasting(_logaddexp)),
 )

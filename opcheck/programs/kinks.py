@@ -25,8 +25,8 @@ from opcheck.programs.rule import (
     spread,
     spread_back,
 )
-from opcheck.programs.running import Format, Running, settled
-from opcheck.tracing import TRACED, maximum, minimum
+from opcheck.programs.running import Format, Running, given, settled
+from opcheck.tracing import TRACED, maximum, minimum, select
 
 Passes = Callable[[Any], Any]  # the part of a cotangent or of a tangent that passes
 
@@ -59,8 +59,39 @@ def _sign(f: Format, out: Any, x: Running) -> Running:
     return Running(out, np.where((np.abs(x.value) <= e) & (e > 0), 2.0, 0.0), unit=1.0)
 
 
+def _sign_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
+    x = TRACED.detach(read(0, at))
+    return select(0 < x, 1.0, select(x < 0, -1.0, x))  # 0 is 0 and NaN is NaN
+
+
+def _logical(f: Format, out: Any, *masks: Running) -> Running:
+    """Undecided where one of them is."""
+    return Running(out, added([np.where(np.asarray(mask.error(f)) > 0, 1.0, 0.0) for mask in masks]), unit=1.0)
+
+
+def _whole(round_: Callable[[Any], Any]) -> Callable[..., Running]:
+    """The whole number below or above: another one where one lies within the error."""
+
+    def running(f: Format, out: Any, x: Running) -> Running:
+        e = x.error(f)
+        return settled(f, Running(out, np.maximum(round_(x.value + e) - out, out - round_(x.value - e)), unit=1.0), 0.0)
+
+    return running
+
+
 def _as_it_is(f: Format, out: Any, x: Running, **params: Any) -> Running:
     return Running(out, x.error(f), unit=x.unit)
+
+
+def _converted(f: Format, out: Any, x: Running, dtype: str) -> Running:
+    """What is cut off may be a whole more, where it is not exact."""
+    e = np.asarray(x.error(f))
+    cut = x.value.dtype.kind == "f"
+    return Running(out, np.where(e > 0, e + 1.0, 0.0) if cut else e, unit=1.0 if cut else x.unit)
+
+
+def _converted_element(read: Read, at: Shape, shapes: Sequence[Shape], dtype: str) -> Any:
+    return float(read(0, at))
 
 
 # --- choices: one of several values passes --------------------------------------------------------------------------
@@ -144,11 +175,23 @@ def _of_clip(out: Any, x: Any, low: float, high: float) -> list[Passes]:
 
 
 def _clip_running(f: Format, out: Any, x: Running, low: float, high: float) -> Running:
-    return Running(out, x.error(f))
+    """Where it is beyond a bound by more than its error, the bound itself; which the format rounds."""
+    e = x.error(f)
+    bounds = [given(f, np.array(each), constant=True) for each in (low, high) if np.isfinite(each)]
+    beyond = (x.value + e < low) | (x.value - e > high)
+    rounded = max((float(np.max(each.base)) for each in bounds), default=0.0)
+    return Running(out, np.where(beyond, 0.0, e) + rounded, unit=min([x.unit, *(each.unit for each in bounds)]))
 
 
 def _clip_element(read: Read, at: Shape, shapes: Sequence[Shape], low: float, high: float) -> Any:
-    return minimum(high, maximum(low, read(0, at)))
+    """A bound itself lets through: of equals the first one is what passes."""
+    return minimum(maximum(read(0, at), low), high)
+
+
+def contenders(sign: float, value: Any, error: Any, axis: Any) -> Any:
+    """Which elements of each row may be the extreme one."""
+    sure = np.max(sign * value - error, axis=axes_of(value.shape, axis), keepdims=True, initial=-np.inf)
+    return sign * value + error >= sure
 
 
 def _extreme(
@@ -166,19 +209,17 @@ def _extreme(
         there = first.reshape([numbers.shape[k] for k in (*rest, *axes)])
         return there.transpose(np.argsort([*rest, *axes]))
 
-    def contenders(f: Format, x: Running, axis: Any) -> Any:
-        """Which elements may be the extreme one."""
-        e = x.error(f)
-        sure = np.max(sign * x.value - e, axis=axes_of(x.value.shape, axis), keepdims=True, initial=-np.inf)
-        return sign * x.value + e >= sure
-
     def mask_running(f: Format, out: Any, x: Running, axis: Any) -> Running:
-        may = contenders(f, x, axis) & (np.broadcast_to(x.error(f), out.shape) > 0)
-        several = may.sum(axis=axes_of(out.shape, axis), keepdims=True) > 1
-        return Running(out, np.where(may & several, 1.0, 0.0), unit=1.0)
+        """Undecided where several may be it, and one of these is not exact."""
+        e = np.broadcast_to(x.error(f), out.shape)
+        may, axes = contenders(sign, x.value, e, axis), axes_of(out.shape, axis)
+        several = may.sum(axis=axes, keepdims=True) > 1
+        moved = np.max(np.where(may, e, 0.0), axis=axes, keepdims=True, initial=0.0) > 0
+        return Running(out, np.where(may & several & moved, 1.0, 0.0), unit=1.0)
 
     def running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:
-        e = np.where(contenders(f, x, axis), np.broadcast_to(x.error(f), x.value.shape), 0.0)
+        e = np.broadcast_to(x.error(f), x.value.shape)
+        e = np.where(contenders(sign, x.value, e, axis), e, 0.0)
         worst = np.max(e, axis=axes_of(e.shape, axis), keepdims=keepdims, initial=0.0)
         return settled(f, Running(out, worst, unit=x.unit), np.abs(out))
 
@@ -243,10 +284,13 @@ KINKS = (
     *_extreme("largest", lambda x, axis, keepdims: x.max(axis=axis, keepdims=keepdims), np.argmax, maximum),
     *_extreme("smallest", lambda x, axis, keepdims: x.min(axis=axis, keepdims=keepdims), np.argmin, minimum),
     *(decision(ufunc.__name__, ufunc, _comparison)
-      for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal, np.equal)),
-    decision("sign", np.sign, _sign),
+      for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal, np.equal, np.not_equal)),
+    *(decision(ufunc.__name__, ufunc, _logical) for ufunc in (np.logical_and, np.logical_or, np.logical_not)),
+    decision("sign", np.sign, _sign, _sign_element),
+    decision("floor", np.floor, _whole(np.floor), broadcasting(TRACED.functions["floor"])),
+    decision("ceil", np.ceil, _whole(np.ceil), broadcasting(TRACED.functions["ceil"])),
     decision("detach", lambda x: x, _as_it_is, broadcasting(TRACED.functions["detach"])),
     FORMED,
     WITH_SLOPE,
-    decision("astype", lambda x, dtype: x.astype(dtype), _as_it_is),
+    decision("astype", lambda x, dtype: x.astype(dtype), _converted, _converted_element),
 )  # fmt: skip

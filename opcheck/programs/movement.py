@@ -4,7 +4,7 @@ One description serves all readings: where each element of the result comes from
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,46 +23,136 @@ def moving(name: str, forward: Callable[..., Any], adjoint: Callable[..., Any]) 
 
     def element(read: Read, at: Shape, shapes: Sequence[Shape], **params: Any) -> Any:
         (shape,) = shapes
-        return read(0, tuple(map(int, np.unravel_index(_places(forward, shape, params)[at], shape))))
+        if "places" not in read.facts:
+            read.facts["places"] = forward(_places(shape), **params)
+        return read(0, _at(read.facts["places"][at], shape))
 
     return Rule(name, forward, vjp, lambda tangents, out, args, **params: forward(tangents[0], **params), running,
                 element)  # fmt: skip
 
 
-def _places(forward: Callable[..., Any], shape: Shape, params: dict[str, Any]) -> Any:
-    """Where each element of the result comes from."""
-    return forward(np.arange(int(np.prod(shape, dtype=int))).reshape(shape), **params)
+def _places(shape: Shape) -> Any:
+    """Every element's place in an array of that shape, counted from 0."""
+    return np.arange(int(np.prod(shape, dtype=int))).reshape(shape)
 
 
-def _put(g: Any, index: Any, shape: Shape) -> Any:
+def _at(place: Any, shape: Shape) -> Shape:
+    return tuple(map(int, np.unravel_index(place, shape)))
+
+
+# --- indexing, and putting back -------------------------------------------------------------------------------------
+
+
+class Slot(NamedTuple):
+    """A part of an index that was computed: the argument of that number says it."""
+
+    number: int
+
+
+def filled(index: Any, chosen: Sequence[Any]) -> Any:
+    """The index with its slots filled."""
+    if not chosen:
+        return index
+    return tuple(chosen[part.number] if isinstance(part, Slot) else part for part in index)
+
+
+def _getitem(x: Any, *chosen: Any, index: Any) -> Any:
+    return x[filled(index, chosen)]
+
+
+def _doubtful(shape: Shape, chosen: Sequence[Running], index: Any) -> Any:
+    """Which elements of x[index] might be others, for rounding may decide otherwise where the index was computed."""
+    if not any(np.any(each.base) for each in chosen):
+        return None
+    places = _places(shape)
+    values = [each.value for each in chosen]
+    beside = [np.where(np.asarray(each.base) > 0, np.where(each.value < 0, each.value + 1, each.value - 1), each.value)
+              for each in chosen]  # fmt: skip
+    return places[filled(index, values)] != places[filled(index, beside)]
+
+
+def _getitem_running(f: Format, out: Any, x: Running, *chosen: Running, index: Any) -> Running:
+    moved = x.over_all(lambda array: array[filled(index, [each.value for each in chosen])])
+    doubtful = _doubtful(x.value.shape, chosen, index)
+    if doubtful is None:
+        return moved
+    low, high = float(np.min(x.value)), float(np.max(x.value))
+    other = high - low + np.max(x.error(f))
+    return Running(out, np.where(doubtful, other, moved.error(f)), unit=x.unit)
+
+
+def _getitem_element(read: Read, at: Shape, shapes: Sequence[Shape], index: Any) -> Any:
+    if "places" not in read.facts:
+        chosen = [read.whole(k) for k in range(1, len(shapes))]
+        read.facts["places"] = _places(shapes[0])[filled(index, chosen)]
+    return read(0, _at(read.facts["places"][at], shapes[0]))
+
+
+GETITEM = Rule(
+    "getitem",
+    _getitem,
+    lambda g, out, args, needed, index: [applied(PUT, g, *args[1:], index=index, shape=np.shape(args[0])),
+                                         *[None] * (len(args) - 1)],
+    lambda tangents, out, args, index: applied(GETITEM, tangents[0], *args[1:], index=index),
+    _getitem_running,
+    _getitem_element,
+)  # fmt: skip
+
+
+def _put(g: Any, *chosen: Any, index: Any, shape: Shape) -> Any:
     """Zeros of that shape with `g` added at `index`: the adjoint of x[index]."""
-    out = np.zeros(shape)
-    np.add.at(out, index, g)
+    if g.dtype != object and not _is_basic(index):
+        places = np.broadcast_to(_places(shape)[filled(index, chosen)], g.shape)
+        size = int(np.prod(shape, dtype=int))
+        return np.bincount(places.reshape(-1), np.asarray(g, np.float64).reshape(-1), minlength=size).reshape(shape)
+    out = np.zeros(shape, dtype=g.dtype if g.dtype == object else np.float64)
+    np.add.at(out, filled(index, chosen), g)
     return out
 
 
-def _put_running(f: Format, out: Any, g: Running, index: Any, shape: Shape) -> Running:
-    count = g.counted(lambda each: _put(each, index, shape), np.ones(shape))
-    base = _put(np.broadcast_to(g.base, g.value.shape), index, shape) if np.ndim(g.base) or g.base else 0.0
-    return summed(f, out, base, _put(g.terms, index, shape), count, g.unit, g.stored + 1)
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)) for part in parts)
+
+
+def _put_running(f: Format, out: Any, g: Running, *chosen: Running, index: Any, shape: Shape) -> Running:
+    values = [each.value for each in chosen]
+
+    def put(array: Any) -> Any:
+        return _put(np.broadcast_to(array, g.value.shape), *values, index=index, shape=shape)
+
+    if _doubtful(shape, chosen, index) is not None:
+        return Running(out, np.broadcast_to(np.sum(g.terms), shape) * 2.0)
+    meeting: Any = 1 if _is_basic(index) else put(1.0)
+    if np.max(meeting, initial=0) <= 1:
+        return g.over_all(put)
+    base = put(g.base) if np.ndim(g.base) or g.base else 0.0
+    return summed(f, out, base, put(g.terms), g.counted(put, meeting), g.unit, g.stored + 1)
 
 
 def _put_element(read: Read, at: Shape, shapes: Sequence[Shape], index: Any, shape: Shape) -> Any:
     from opcheck.tracing import total
 
-    here = np.arange(int(np.prod(shape, dtype=int))).reshape(shape)
-    found = np.argwhere(np.broadcast_to(here[index], shapes[0]) == here[at])
-    return total([read(0, tuple(map(int, place))) for place in found])
+    if "sources" not in read.facts:
+        chosen = [read.whole(k) for k in range(1, len(shapes))]
+        places = np.broadcast_to(_places(shape)[filled(index, chosen)], shapes[0]).reshape(-1)
+        order = np.argsort(places, kind="stable")
+        read.facts["sources"] = order, places[order]
+    order, places = read.facts["sources"]
+    here = int(np.ravel_multi_index(at, shape)) if shape else 0
+    first, last = np.searchsorted(places, [here, here + 1])
+    return total([read(0, _at(place, shapes[0])) for place in order[first:last]])
 
 
 PUT = Rule(
     "put",
     _put,
-    lambda g, out, args, needed, index, shape: [g[index]],
-    lambda tangents, out, args, index, shape: _put(tangents[0], index, shape),
+    lambda g, out, args, needed, index, shape: [applied(GETITEM, g, *args[1:], index=index),
+                                                *[None] * (len(args) - 1)],
+    lambda tangents, out, args, index, shape: applied(PUT, tangents[0], *args[1:], index=index, shape=shape),
     _put_running,
     _put_element,
-)
+)  # fmt: skip
 
 
 # --- several arguments --------------------------------------------------------------------------------------------
@@ -98,7 +188,7 @@ MOVEMENT = (
     moving("reshape", lambda x, shape: x.reshape(shape), lambda g, before, shape: g.reshape(before)),
     moving("transpose", lambda x, axes: x.transpose(axes), lambda g, before, axes: g.transpose(np.argsort(axes))),
     moving("broadcast_to", lambda x, shape: np.broadcast_to(x, shape), lambda g, before, shape: fitted(g, before)),
-    moving("getitem", lambda x, index: x[index], lambda g, before, index: applied(PUT, g, index=index, shape=before)),
+    GETITEM,
     PUT,
     Rule("concatenate", lambda *parts, axis: np.concatenate(parts, axis=axis), _concatenate_vjp, _concatenate_jvp,
          _concatenate_running, _concatenate_element),

@@ -1,9 +1,9 @@
 """What a rule is, and what rules share: arrays that broadcast are summed back, and spread forwards."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,7 +11,19 @@ from opcheck.programs.running import Format, Running
 
 Value = Any  # a numpy array, a traced array, or a dict of them by output name
 Shape = tuple[int, ...]
-Read = Callable[[int, Shape], Any]  # (which argument, which element) -> the number that stands for it
+
+
+class Read(Protocol):
+    """How a rule reads elements of its arguments."""
+
+    made: dict[Hashable, Any]  # what the elements of one result share, such as the sum of a row
+    facts: dict[str, Any]  # what is known of the call, whatever stands for its numbers: where elements come from
+
+    def __call__(self, argument: int, at: Shape) -> Any:
+        """The number that stands for one element of an argument."""
+
+    def whole(self, argument: int) -> Any:
+        """The numbers of an argument that decides something: an index, an order."""
 
 
 class Rule(NamedTuple):

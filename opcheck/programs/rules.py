@@ -7,6 +7,8 @@ arrays is a graph again, and forward over reverse gives second derivatives.
 from opcheck.programs.elementwise import ELEMENTWISE
 from opcheck.programs.kinks import KINKS
 from opcheck.programs.movement import MOVEMENT
+from opcheck.programs.order import ORDER
+from opcheck.programs.products import PRODUCTS
 from opcheck.programs.sums import SUMS
 
-RULES = {rule.name: rule for rule in (*ELEMENTWISE, *KINKS, *MOVEMENT, *SUMS)}
+RULES = {rule.name: rule for rule in (*ELEMENTWISE, *KINKS, *MOVEMENT, *ORDER, *SUMS, *PRODUCTS)}

@@ -57,7 +57,9 @@ class Running(NamedTuple):
 
     def exact(self, f: Format) -> Any:
         """Where the sum is taken without rounding, in any order."""
-        if not f.eta <= self.unit < np.inf:
+        if self.unit == np.inf:
+            return True
+        if self.unit < f.eta:
             return False
         return self.terms <= self.unit * f.exact_up_to
 
@@ -88,12 +90,12 @@ class Running(NamedTuple):
         )
         return self._replace(value=function(self.value), base=base, absolute=absolute, summands=summands)
 
-    def counted(self, total: Any, count: Any) -> Any:
-        """How many terms each sum over these elements has, where `total` adds and `count` elements at most meet: a term
-        that is exactly zero rounds nothing."""
+    def counted(self, total: Any, meeting: Any) -> Any:
+        """How many terms each sum has that `total` makes, where so many elements of this array meet: a term that is
+        exactly zero rounds nothing."""
         terms = np.broadcast_to(self.terms, self.value.shape)
-        if np.ndim(self.summands) == 0 and np.ndim(count) == 0 and terms.all():
-            return max(1, count * self.summands)
+        if np.ndim(self.summands) == 0 and terms.all():
+            return np.maximum(1, meeting * self.summands)
         return np.maximum(1, total(np.where(terms > 0, self.summands, 0)))
 
 

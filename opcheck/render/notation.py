@@ -10,6 +10,7 @@ from opcheck.steps import Apply, Elided, Expression, Number, Symbol
 
 ADDITIVE, MULTIPLICATIVE, SIGN, POWER, ATOM = range(5)
 SUMS = ("sum", "sub")
+ONE, TWO = Number(Fraction(1)), Number(Fraction(2))
 
 
 class Term(NamedTuple):
@@ -97,6 +98,10 @@ class Notation(ABC):
                 return self.joined(left, self.less, right), ADDITIVE
             case "detach":
                 return self.write(args[0], ATOM), ATOM
+            case "expm1":
+                return self._apply("sub", (Apply("exp", args), ONE))
+            case "erf_slope":
+                return self._apply("mul", _slope_of_erf(*args))
         return self.function(op, args)
 
     def terms(self, expression: Expression) -> list[Term]:
@@ -129,6 +134,12 @@ class Notation(ABC):
 
     def sign(self, sign: str) -> str:
         return self.minus if sign == "−" else self.plus
+
+
+def _slope_of_erf(x: Expression) -> tuple[Expression, Expression]:
+    """The factors of 2/√π·exp(−x²)."""
+    root = Apply("sqrt", (Symbol("π"),))
+    return Apply("div", (TWO, root)), Apply("exp", (Apply("neg", (Apply("power", (x, TWO)),)),))
 
 
 def is_negative(value: Fraction | float) -> bool:

@@ -4,10 +4,9 @@ import unittest
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opcheck import backends
+from opcheck import backends, specs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.testing.strategies import trials
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import chosen
@@ -42,7 +41,7 @@ def conforms(
     ...     return lambda x: np.maximum(x, 0)
     >>> test_relu()
     """
-    operator = catalog.get(op)
+    operator = specs.get(op)
     wanted = chosen(claims)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:

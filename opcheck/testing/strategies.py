@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from opcheck.operators import catalog
+from opcheck import specs
 from opcheck.operators.choosers import Values
 from opcheck.operators.spec import Case, Op
 from opcheck.verification.casefile import Trial
@@ -40,7 +40,7 @@ def trials(op: str | Op, dtype: str = "float32", policies: Sequence[str] = ("exa
     """A strategy of trials: cases with cotangents and tangents, as `opcheck verify` runs them."""
     from hypothesis import strategies as st
 
-    chosen = catalog.get(op) if isinstance(op, str) else op
+    chosen = specs.get(op) if isinstance(op, str) else op
     f = format_of(dtype)
 
     @st.composite

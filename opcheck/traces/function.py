@@ -1,7 +1,6 @@
 """`opcheck.trace`: an expression or a Python function becomes a trace."""
 
 import inspect
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import permutations
@@ -10,6 +9,7 @@ from typing import Any
 
 from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
+from opcheck.loading import line_of, load_file
 from opcheck.traces.scalar.expression import parse
 from opcheck.traces.scalar.trace import Trace
 from opcheck.tracing import Tape, TracedControlFlowError, Tracer
@@ -123,12 +123,12 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
     try:
         result = function(**arguments)
     except TracedControlFlowError as error:
-        raise RefusedType(str(error), got=_where(error)) from None
+        raise RefusedType(str(error), got=line_of(error)) from None
     except Refused as error:
-        raise type(error)(error.rule, got=error.got, fix="; ".join(filter(None, (error.fix, _where(error))))) from None
+        raise type(error)(error.rule, got=error.got, fix="; ".join(filter(None, (error.fix, line_of(error))))) from None
     except Exception as error:
         raise Refused(
-            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error), got=_where(error)
+            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error), got=line_of(error)
         ) from error
     if result is None:
         raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
@@ -142,45 +142,13 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
     return results
 
 
-HOME = Path(__file__).parents[1]
-
-
-def _where(error: BaseException) -> str:
-    """The line of the user's program that led to the error."""
-    if isinstance(error, SyntaxError) and error.filename:
-        line = (error.text or "").strip()
-        return say("{file} line {n}: {line}", file=Path(error.filename).name, n=error.lineno, line=line)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if HOME not in Path(frame.filename).parents]
-    if not frames:
-        return ""
-    last = frames[-1]
-    return say("{file} line {n}: {line}", file=Path(last.filename).name, n=last.lineno, line=last.line or "")
-
-
 def load(path: Path, name: str) -> Callable[..., Any]:
     """The function `name` of a Python file; raises Refused where there is none."""
-    import importlib.util
-
-    if not path.is_file():
-        raise Refused(say("there is no file {path}", path=path))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Refused:
-        raise
-    except Exception as error:
-        told = error.msg if isinstance(error, SyntaxError) else error
-        raise Refused(
-            say("{path} cannot be run: {kind}: {told}", path=path, kind=type(error).__name__, told=told),
-            got=_where(error),
-        ) from error
+    module = load_file(path)
     function = getattr(module, name, None)
     if not callable(function):
-        found = [
-            key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == path.stem
-        ]
+        own = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
+        found = [key for key, value in own.items() if value.__module__ == module.__name__]
         raise Refused(
             say("{path} has no function {name}", path=path, name=name),
             fix=say("it has {found}", found=", ".join(found) or say("no functions")),

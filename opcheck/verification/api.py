@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
+from opcheck import specs
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
@@ -20,7 +20,7 @@ MANY = 10**9  # trials of a run that is limited by time
 
 
 def verify(
-    op: str | Iterable[str],
+    op: specs.Spec | Sequence[specs.Spec],
     candidate: Any = "torch",
     arrays: str = "",
     dtype: str | Sequence[str] = "float32",
@@ -38,7 +38,9 @@ def verify(
     timeout: float | None = None,
     progress: Progress = quiet,
 ) -> Report:
-    """Check an implementation of one or several operators against their definitions.
+    """Check an implementation of one or several operators, or programs, against their definitions.
+
+    op: a name, `FILE.py:NAME`, a function over arrays annotated with their shapes, an `Op`; or several of them.
 
     candidate: a function (called as torch.nn.functional is: differentiable inputs and targets by position, the rest by
     torch's names, where it differs from the default), the name of a backend ("torch", "jax", "onnx", ...), or a place
@@ -58,7 +60,8 @@ def verify(
     >>> report.agrees, sorted(report.left_out)
     (True, [('linear', 'bias')])
     """
-    ops = [catalog.get(name) for name in ([op] if isinstance(op, str) else op)]
+    wanted: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
+    ops = [specs.get(each) for each in wanted]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)

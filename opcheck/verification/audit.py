@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from opcheck import specs
 from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.backends.tensors import TensorSession, require_torch, to_numpy
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
@@ -140,7 +140,7 @@ def known_as(leaf: Any) -> Op | None:
         if kind.__module__.startswith("torch.nn.modules.module"):
             return None
         try:
-            return catalog.get(f"nn.{kind.__name__}")
+            return specs.get(f"nn.{kind.__name__}")
         except Refused:
             continue
     return None

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from opcheck import specs
 from opcheck.backends.base import Backend
-from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
 from opcheck.verification.casefile import Trial, from_json
 from opcheck.verification.verdict import Status, Verdict
@@ -87,7 +87,7 @@ def described(trial: Trial, claim: str) -> dict[str, Any]:
     """What conditions and answers speak of."""
     case = trial.case
     try:
-        params, outputs = catalog.get(case.op).checked(case)
+        params, outputs = specs.get(case.op).checked(case)
     except Refused:  # arguments that must be refused have shapes and no more
         params, outputs = None, {}
     return {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from opcheck import backends
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
@@ -69,6 +70,8 @@ def run_shard(
     """Check every trial of a shard; the watcher is told before each, and says whether to go on."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
     reason = backend.unavailable(op, shard.dtype)
+    if not op.elsewhere and backend.name in backends.KNOWN:
+        reason = say("{backend} has no counterpart of a program: --impl FILE.py:NAME", backend=backend.name)
     if reason:
         report.not_run[op.name, shard.dtype] = reason
         return report

@@ -129,7 +129,7 @@ def noted_trial(
     simplest for all that follow."""
     f = format_of(dtype)
     policy, _, kind = POLICIES[index % len(POLICIES)].partition(" ")
-    seeds = [seed, zlib.crc32(op.name.encode()), zlib.crc32(dtype.encode()), index]
+    seeds = [seed, zlib.crc32((op.title or op.name).encode()), zlib.crc32(dtype.encode()), index]
     values = VALUES[policy](np.random.default_rng([*seeds, 1]), f)
     otherwise: Callable[[int], int] = Chance(seeds)
     if rest == "first":
@@ -154,7 +154,7 @@ def every_trial(op: Op, dtype: str, seed: int = 0, first: int = 0, last: int | N
     """Every combination of the sampler's decisions, on exact inputs: places `first` to `last` of the walk."""
     f = format_of(dtype)
     for index in range(first, min(scope_size(op), scope_size(op) if last is None else last)):
-        rng = np.random.default_rng([seed, zlib.crc32(op.name.encode()), index])
+        rng = np.random.default_rng([seed, zlib.crc32((op.title or op.name).encode()), index])
         case = in_format(op.sample(NotingChooser(Exact(rng, f), scope_place(op, index))), f)
         yield with_directions(op, Trial(case, dtype, "exact", address=(op.name, dtype, index)), rng)
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from opcheck import backends
+from opcheck import loading
 from opcheck.errors import Refused
 
 
@@ -13,21 +13,21 @@ def test_two_threads_get_the_whole_module(tmp_path):
     path = tmp_path / "slow.py"
     path.write_text("import time\ntime.sleep(0.2)\n\ndef right(x):\n    return x\n")
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(backends.find, [f"{path}:right"] * 4))
+        found = list(threads.map(loading.find, [f"{path}:right"] * 4))
     assert len({id(each) for each in found}) == 1
 
 
 def test_an_edited_file_is_loaded_again(tmp_path):
     path = tmp_path / "kernels.py"
     path.write_text("def f(x):\n    return 1\n")
-    before = backends.find(f"{path}:f")(0)
+    before = loading.find(f"{path}:f")(0)
     time.sleep(0.01)
     path.write_text("def f(x):\n    return 22\n")
-    assert (before, backends.find(f"{path}:f")(0)) == (1, 22)
+    assert (before, loading.find(f"{path}:f")(0)) == (1, 22)
 
 
 def test_a_file_that_does_not_load_is_refused_with_its_error(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("import no_such_module\n")
-    with pytest.raises(Refused, match=r"broken\.py does not load\. Got ModuleNotFoundError: No module named"):
-        backends.find(f"{path}:f")
+    with pytest.raises(Refused, match=r"broken\.py cannot be run\. Got ModuleNotFoundError: No module named"):
+        loading.find(f"{path}:f")

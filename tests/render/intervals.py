@@ -88,7 +88,7 @@ def _value(name: str, x: Any) -> Any:
         if isinstance(x, float):
             if name == "exp":
                 return math.inf if x > 0 else Fraction(0)
-            if name in ("sigmoid", "tanh"):
+            if name in ("sigmoid", "tanh", "erf"):
                 return Fraction(1) if x > 0 else Fraction(0 if name == "sigmoid" else -1)
             return math.inf if x > 0 else None
         number = mpmath.mpf(x.numerator) / x.denominator
@@ -142,7 +142,7 @@ def extreme(choose: Any, args: tuple[Interval, ...]) -> Interval:
 
 FUNCTIONS = {
     "exp": exactly("exp"), "ln": exactly("log"), "log1p": exactly("log1p"), "√": exactly("sqrt"),
-    "sqrt": exactly("sqrt"), "tanh": exactly("tanh"), "sigmoid": exactly("sigmoid"), "σ": exactly("sigmoid"),
+    "sqrt": exactly("sqrt"), "tanh": exactly("tanh"), "erf": exactly("erf"), "sigmoid": exactly("sigmoid"), "σ": exactly("sigmoid"),
     "abs": absolute, "max": lambda *args: extreme(max, args), "min": lambda *args: extreme(min, args),
     "floor": whole(math.floor), "ceil": whole(math.ceil), "select": select,
 }  # fmt: skip

@@ -132,6 +132,22 @@ EVERYTHING = Step(
 )
 
 
+@pytest.mark.parametrize(
+    ("op", "in_text", "in_latex", "in_mathml"),
+    [
+        ("expm1", "a·(exp(x) − 1)", r"a \cdot (\exp(x) - 1)", "<mi>exp</mi>"),
+        ("erf", "a·erf(x)", r"a \cdot \mathrm{erf}(x)", "<mi>erf</mi>"),
+        ("erf_slope", "a·2/√(π)·exp(−x²)", r"a \cdot \frac{2}{\sqrt{\pi}} \cdot \exp(-x^{2})", "<msqrt>"),
+    ],
+)
+def test_functions_that_have_no_sign_are_written_as_what_they_are(op, in_text, in_latex, in_mathml):
+    expression = Apply("mul", (Symbol("a"), Apply(op, (Symbol("x"),))))
+    step = Step("", (Formula(Symbol("y"), (expression,)),))
+    assert f"y = {in_text}" in render(step, "text")
+    assert in_latex in render(step, "latex")
+    assert in_mathml in render(step, "html")
+
+
 def test_json_says_everything_and_reads_back():
     assert json.load(json.render(EVERYTHING)) == EVERYTHING
     assert str(json.load(json.render(EVERYTHING)).blocks[2]) == str(EVERYTHING.blocks[2])  # -0.0 == 0

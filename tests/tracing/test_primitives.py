@@ -38,7 +38,7 @@ ARGUMENTS = {
     **dict.fromkeys(("sum", "mul", "sub", "less"), (DYADIC, DYADIC)),
     "div": (DYADIC, POSITIVE),
     "power": (POSITIVE, DYADIC),
-    **dict.fromkeys(("neg", "exp", "sin", "cos", "sinh", "cosh"), (DYADIC,)),
+    **dict.fromkeys(("neg", "exp", "expm1", "erf", "erf_slope", "sin", "cos", "sinh", "cosh"), (DYADIC,)),
     **dict.fromkeys(("tanh", "sigmoid", "abs", "floor", "ceil", "detach"), (DYADIC,)),
     "tan": (st.integers(-11, 11).map(lambda k: Fraction(k, 8)),),
     "log": (POSITIVE,), "sqrt": (POSITIVE,), "log1p": (INSIDE,),

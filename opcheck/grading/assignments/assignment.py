@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opcheck import specs
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
 from opcheck.grading.assignments.reader import Reader
@@ -14,7 +15,6 @@ from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
 from opcheck.grading.drawing.cases import EXTREME, draw
 from opcheck.language import CATALOGUES, say
-from opcheck.operators import catalog
 from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
 
@@ -158,7 +158,7 @@ def usual_points(op: Op) -> dict[str, float]:
 
 def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: Sequence[str]) -> Question:
     try:
-        op = catalog.get(reader.text("operator"))
+        op = specs.get(reader.text("operator"))
     except Refused as error:
         raise reader.refuse("operator", error.rule, fix=error.fix) from None
     name = reader.text("name", default=op.name)

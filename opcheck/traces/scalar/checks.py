@@ -155,12 +155,13 @@ def sympy_agrees(trace: Trace, mode: str) -> Check:
 def torch_arithmetic(torch: Any) -> Arithmetic:
     """The primitives in torch; maximum is torch.max over a dimension, where the first of equals counts."""
     functions = {name: getattr(torch, name) for name in (
-        "mul", "div", "sub", "neg", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-        "sigmoid", "abs", "floor", "ceil",
+        "mul", "div", "sub", "neg", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+        "sigmoid", "erf", "abs", "floor", "ceil",
     )}  # fmt: skip
     functions |= {
         "sum": lambda *terms: reduce(torch.add, terms),
         "power": torch.pow,
+        "erf_slope": lambda x: 2 / math.sqrt(math.pi) * torch.exp(-x * x),
         "max": lambda *terms: torch.stack(terms).max(dim=0).values,
         "min": lambda *terms: torch.stack(terms).min(dim=0).values,
         "less": lambda a, b: (a < b).double(),

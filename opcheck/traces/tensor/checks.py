@@ -8,6 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.recorded import Call
 from opcheck.programs.arrays import ArrayNode
+from opcheck.programs.movement import filled
 from opcheck.programs.rules import RULES
 from opcheck.traces.tensor.trace import ArrayTrace
 from opcheck.traces.witness import GRADIENT, Check, figure, no_torch, taylor
@@ -125,7 +126,8 @@ def bending(trace: ArrayTrace, u: dict[str, Any], v: dict[str, Any], product: di
 def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     """Each rule of `rules.RULES` in torch."""
     names = {"sum": "add", "mul": "mul", "div": "div", "sub": "sub", "neg": "neg", "power": "pow"}
-    same = ("exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "abs", "matmul")
+    same = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "erf", "abs",
+            "matmul")  # fmt: skip
     functions = {key: getattr(torch, name) for key, name in (names | {name: name for name in same}).items()}
 
     def flat(x: Any, axis: Any, keepdims: bool, method: str) -> Any:
@@ -144,9 +146,18 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     def places(index: Any, shape: Any) -> Any:  # torch has no negative steps
         return torch.tensor(np.ascontiguousarray(np.arange(int(np.prod(shape))).reshape(shape)[index]))
 
-    def put(g: Any, index: Any, shape: Any) -> Any:
-        place = places(index, shape).reshape(-1)
+    def index_of(index: Any, chosen: Any) -> Any:
+        return filled(index, [each.detach().numpy() for each in chosen])
+
+    def put(g: Any, *chosen: Any, index: Any, shape: Any) -> Any:
+        place = places(index_of(index, chosen), shape).reshape(-1)
         return torch.zeros(int(np.prod(shape)), dtype=g.dtype).index_add(0, place, g.reshape(-1)).reshape(shape)
+
+    def product(x: Any, axis: Any, keepdims: bool) -> Any:
+        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+        for k in sorted((k % x.ndim for k in axes), reverse=True):
+            x = torch.prod(x, dim=k, keepdim=keepdims)
+        return x
 
     def first(name: str) -> Callable[..., Any]:
         return lambda x, axis: torch.tensor(RULES[name].forward(x.detach().numpy(), axis))
@@ -156,8 +167,16 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "min": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).min(dim=0).values,
         "where": lambda condition, a, b: torch.where(condition.bool(), a, b),
         "clip": lambda x, low, high: torch.clamp(x, low, high),
+        "erf_slope": lambda x: 2 / np.sqrt(np.pi) * torch.exp(-x * x),
         "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
-        "equal": torch.eq, "sign": torch.sign,
+        "equal": torch.eq, "not_equal": torch.ne, "sign": torch.sign, "floor": torch.floor, "ceil": torch.ceil,
+        "logical_and": torch.logical_and, "logical_or": torch.logical_or, "logical_not": torch.logical_not,
+        "logaddexp": torch.logaddexp, "einsum": lambda *args, spec: torch.einsum(spec, *args),
+        "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "prod": product,
+        "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
+        "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
+        "argmax": lambda x, axis: torch.tensor(np.argmax(x.detach().numpy(), axis=axis)),
+        "argmin": lambda x, axis: torch.tensor(np.argmin(x.detach().numpy(), axis=axis)),
         "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),
         "detach": lambda x: x.detach(),
         "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
@@ -168,7 +187,7 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "reshape": lambda x, shape: x.reshape(shape),
         "transpose": lambda x, axes: x.permute(axes),
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
-        "getitem": lambda x, index: x.reshape(-1)[places(index, tuple(x.shape))],
+        "getitem": lambda x, *chosen, index: x.reshape(-1)[places(index_of(index, chosen), tuple(x.shape))],
         "put": put,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis),
         "item": lambda outputs, name: outputs[name],

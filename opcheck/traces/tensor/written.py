@@ -10,15 +10,17 @@ from opcheck.language import say
 from opcheck.operators.recorded import ITEM, Call
 from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.elementwise import UFUNCS
+from opcheck.programs.movement import filled
 from opcheck.render.notation import ATOM
 from opcheck.render.numbers import digits
 from opcheck.render.signs import Signs
-from opcheck.steps import Expression, Number, Symbol
+from opcheck.steps import Apply, Expression, Number, Symbol
 from opcheck.tracing.arithmetic import as_fraction
 
-COMPARISONS = {"less": "<", "greater": ">", "less_equal": "≤", "greater_equal": "≥", "equal": "=="}
+COMPARISONS = {"less": "<", "greater": ">", "less_equal": "≤", "greater_equal": "≥", "equal": "==",
+               "not_equal": "!=", "logical_and": "&", "logical_or": "|"}  # fmt: skip
 BETWEEN = {**COMPARISONS, "matmul": "@"}
-ELEMENTWISE = frozenset((*UFUNCS, "power", "abs", "max", "min"))
+ELEMENTWISE = frozenset((*UFUNCS, "power", "abs", "max", "min")) - {"expm1"}  # it is not exp(x) - 1 to the last digit
 SPELLED = {"total": "sum", "largest": "max", "smallest": "min", "first_largest": "first_max",
            "first_smallest": "first_min"}  # fmt: skip
 FEW = 4  # an array of at most so many numbers is written out
@@ -62,12 +64,17 @@ class Writer:
         if call is not None:
             return Symbol(call_text(node, call, list(map(write, args))))
         if name in BETWEEN:
-            return Symbol(f" {BETWEEN[name]} ".join(write(arg, ATOM) for arg in args))
+            return Symbol(f" {BETWEEN[name]} ".join(write(self.enclosed(*each), ATOM) for each in zip(node.args, args, strict=True)))
+        if name == "logical_not":
+            return Symbol(f"~{write(self.enclosed(node.args[0], args[0]), ATOM)}")
         if name in ELEMENTWISE:
             return self.apply(name, tuple(map(self.enclosed, node.args, args)))
         if name == "getitem":
-            return Symbol(f"{write(args[0], ATOM)}[{index(node.params['index'])}]")
-        return Symbol(f"{SPELLED.get(name, name)}({', '.join([*map(write, args), *settings(node.params)])})")
+            return Symbol(f"{write(args[0], ATOM)}[{index(filled(node.params['index'], args[1:]))}]")
+        params = node.params
+        if name == "put" and len(args) > 1:
+            args, params = args[:1], params | {"index": filled(params["index"], args[1:])}
+        return Symbol(f"{SPELLED.get(name, name)}({', '.join([*map(write, args), *settings(params)])})")
 
     def item(self, node: ArrayNode) -> Expression:
         """One of several outputs, or one gradient of a VJP."""
@@ -126,7 +133,8 @@ def settings(params: Mapping[str, Any]) -> list[str]:
     axis, axes = params.get("axis"), params.get("axes")
     if isinstance(axis, tuple) and len(axis) == 1:
         (axis,) = axis
-    given = [f"axis={axis}"] if axis is not None else []
+    given = [f'"{params["spec"]}"'] if "spec" in params else []
+    given += [f"axis={axis}"] if axis is not None else []
     given += ["keepdims=True"] if params.get("keepdims") else []
     given += [number_text(params[bound]) for bound in ("low", "high") if bound in params]
     at = f"at=[{index(params['index'])}]" if "index" in params else ""
@@ -146,14 +154,22 @@ def constant(value: Any) -> Expression:
     """A number or a short list as a program writes it; of a larger array, its shape."""
     if np.ndim(value) == 0:
         return Number(as_fraction(float(value)))
-    if np.ndim(value) == 1 and len(value) <= FEW:
-        is_mask = np.asarray(value).dtype.kind == "b"
-        return Symbol(f"[{', '.join(map(str if is_mask else number_text, value))}]")
+    if np.size(value) and (np.ndim(value) == 1 or np.asarray(value).dtype.kind in "iub") and np.size(value) <= FEW:
+        return Symbol(_listed(np.asarray(value)))
+    if np.shape(value) == (0,):
+        return Symbol("[]")
     sizes = shape_text(np.shape(value))
     for alike, name in ((0, "zeros"), (1, "ones")):
         if np.size(value) and (np.asarray(value) == alike).all():
             return Symbol(f"{name}({sizes})")
     return Symbol(say("array {shape}", shape=sizes))
+
+
+def _listed(value: Any) -> str:
+    """A short array as nested lists."""
+    if value.ndim:
+        return f"[{', '.join(map(_listed, value))}]"
+    return str(value) if value.dtype.kind == "b" else number_text(value)
 
 
 def index(key: Any) -> str:
@@ -165,6 +181,9 @@ def index(key: Any) -> str:
             ends = ["" if each is None else str(each) for each in (part.start, part.stop, part.step)]
             words.append(":".join(ends[:2] if not ends[2] else ends))
         else:
+            if isinstance(part, (Number, Symbol, Apply)):  # an index that is a line of its own
+                words.append(write(part))
+                continue
             is_plain = part is Ellipsis or part is None or np.ndim(part) == 0
             words.append("..." if part is Ellipsis else str(part) if is_plain else write(constant(part)))
     return ", ".join(words)

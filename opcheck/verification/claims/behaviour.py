@@ -125,7 +125,7 @@ def batch(check: Check) -> Iterator[Finding]:
 def refuses(check: Check) -> Iterator[Finding]:
     """Arguments that do not fit each other raise; nothing is computed from them."""
     case = check.trial.case
-    for name, array in case.arrays.items():
+    for name, array in case.arrays.items() if check.op.refuses else ():
         for axis in range(array.ndim):
             longer = (
                 np.concatenate([array, array[-1:] if axis == 0 else np.take(array, [-1], axis)], axis)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from opcheck import specs
 from opcheck.backends.base import Backend
-from opcheck.operators import catalog
 from opcheck.operators.spec import Array, Case, Op, Refused
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
@@ -41,8 +41,8 @@ def explain_failures(report: Report, backend: Backend) -> None:
         same = [
             each for each in report.failures if each.trial and (each.trial.case.op, each.trial.dtype, each.claim) == key
         ]
-        smaller = minimal(catalog.get(key[0]), verdict, backend)
-        names = resemblances(catalog.get(key[0]), [smaller, *same], backend)
+        smaller = minimal(specs.get(key[0]), verdict, backend)
+        names = resemblances(specs.get(key[0]), [smaller, *same], backend)
         # a lower precision that explains each of them comes first
         precisions = [each.details.get("precision", ()) for each in (smaller, *same)]
         common = [name for name in precisions[0] if all(name in each for each in precisions)]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from types import TracebackType
 
+from opcheck import specs
 from opcheck.errors import CouldNotRun
-from opcheck.operators import catalog
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Finding
 from opcheck.verification.diagnosis.shrink import Search
@@ -85,4 +85,4 @@ def smaller(verdict: Verdict, process: Alone, seconds: float = TIME) -> Verdict:
         same = (each for each in found if each.status is verdict.status and each.message == verdict.message)
         return next((replace(each, claim=verdict.claim) for each in same), None)
 
-    return Search(catalog.get(verdict.trial.case.op), verdict, dies, seconds).run()
+    return Search(specs.get(verdict.trial.case.op), verdict, dies, seconds).run()

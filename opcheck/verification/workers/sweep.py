@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from opcheck import specs
 from opcheck.errors import CouldNotRun, Refused
-from opcheck.operators import catalog
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.run import Found, Progress, Shard, hopeless, quiet, run_shard
@@ -60,7 +60,7 @@ def here(tasks: list[Shard], target: Target, options: Mapping[str, Any], found: 
     for task in tasks:
         if hopeless(before, task.op, task.dtype):
             continue
-        part = run_shard(catalog.get(task.op), task, backend, progress=progress, **options)
+        part = run_shard(specs.get(task.op), task, backend, progress=progress, **options)
         found.append((task, part))
         if part.interrupted:
             return
@@ -94,7 +94,7 @@ def spread(
 def run_task(target: Target, shard: Shard, options: Mapping[str, Any]) -> Report:
     """One shard, wherever it runs: an Executor's worker, a machine of a cluster."""
     backend = target.load()
-    report = run_shard(catalog.get(shard.op), shard, backend, **options)
+    report = run_shard(specs.get(shard.op), shard, backend, **options)
     explain_failures(report, backend)
     return report
 

@@ -11,10 +11,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from opcheck import backends
+from opcheck import backends, specs
 from opcheck.backends.base import Backend
 from opcheck.errors import CouldNotRun, Refused
-from opcheck.operators import catalog
 from opcheck.verification.casefile import Trial
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.reach import without
@@ -113,7 +112,7 @@ def work(
             if isinstance(task, Again):
                 connection.send(again(task, backend, watcher))
                 continue
-            report = run_shard(catalog.get(task.op), task, backend, watcher=watcher, **options)
+            report = run_shard(specs.get(task.op), task, backend, watcher=watcher, **options)
             connection.send(report)
             marks.since = time.time() + EXPLAINING_TIME
             explain_failures(report, backend)
@@ -130,7 +129,7 @@ def work(
 def again(task: Again, backend: Backend, watcher: Watcher) -> Report:
     """What is found of one saved trial; nothing where the implementation does not take it."""
     report = Report(backend=backend.name, version=backend.version())
-    trial, op = task.trial, catalog.get(task.trial.case.op)
+    trial, op = task.trial, specs.get(task.trial.case.op)
     watcher.about_to(0)
     possible = trial if task.claim == "refuses" else without(op, trial, backend, set())
     if possible is not None:

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from opcheck import reference as F
+from opcheck.programs.elementwise import erf, sigmoid
 
 EXACT = {
     "add": lambda a, b: a + b,
@@ -40,6 +41,17 @@ EXACT = {
     "gather": lambda a, b: a[:, [0, 0, 2, 3]],
     "newaxis": lambda a, b: np.squeeze(np.expand_dims(a, 1), 1) + b[:, None, 1],
     "detach": lambda a, b: a * b.detach(),
+    "masks": lambda a, b: ((a != b) & ~(a > 2) | (b == 1)) * a,
+    "steps": lambda a, b: np.floor(a / 2) * b + np.ceil(b / 2),
+    "cumsum": lambda a, b: np.cumsum(a, axis=1) - b,
+    "prod": lambda a, b: np.prod(a[:, :2], axis=1, keepdims=True) + b,
+    "einsum": lambda a, b: np.einsum("ij,kj,kl->il", a, b, b),
+    "sort": lambda a, b: np.sort(a, axis=1) + b,
+    "argsort": lambda a, b: np.take_along_axis(b, np.argsort(a, axis=1), 1),
+    "argmax": lambda a, b: a + b[[0, 1], np.argmax(a, axis=1)].reshape(2, 1),
+    "argmin": lambda a, b: a + np.take(b, np.argmin(a, axis=0), axis=1),
+    "roll": lambda a, b: np.roll(a, 1, axis=1) + np.repeat(b[:, :2], 2, axis=1),
+    "fill": lambda a, b: filled(a) + b,
     "astype": lambda a, b: a.astype(np.float64) * b.astype(np.int64) + (a > b).astype(bool),
     "classes": lambda a, b: F.nll_loss(a, abs(b[:, 0]).clip(0, 3).astype(np.int64), reduction="sum") + a,
     "linear": lambda a, b: F.linear(a, np.concatenate([b, b], axis=0), a[1]),
@@ -53,9 +65,17 @@ SMOOTH = {
     "tanh": lambda a, b: np.tanh(a), "sin": lambda a, b: np.sin(a) * np.cos(b), "div": lambda a, b: a / (b * b + 1),
     "log1p": lambda a, b: np.log1p(a * a), "sinh": lambda a, b: np.sinh(np.cos(a)) + np.cosh(np.sin(b)),
     "tan": lambda a, b: np.tan(np.sin(a)), "power": lambda a, b: (a * a + 1) ** (b / 8),
-    "sigmoid": lambda a, b: F.sigmoid(a),
-    "softmax": lambda a, b: F.softmax(a, dim=1) * b,
+    "sigmoid": lambda a, b: F.sigmoid(a), "expm1": lambda a, b: np.expm1(a / 8) * b,
+    "erf": lambda a, b: erf(a / 2), "sigmoid_function": lambda a, b: sigmoid(a) * b,
+    "softmax": lambda a, b: F.softmax(a, dim=1) * b, "logaddexp": lambda a, b: np.logaddexp(a, b),
 }  # fmt: skip
+
+
+def filled(a):
+    out = np.zeros_like(a[0])
+    out[1:3] = a[1, :2]
+    out[0] += a[0, 3]
+    return out
 
 
 def programs(table, steps=4):

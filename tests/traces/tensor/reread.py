@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from opcheck import reference as F
+from opcheck.programs.elementwise import erf
 from opcheck.traces.tensor import tables
 from tests.traces.printed import rows_of
 
@@ -34,7 +35,9 @@ def again(text, known, library):
     text = text.replace("at=[", "at=places[")
     text = re.sub(r"(?<![\w\]])(\[[\d, −]+\])", r"array(\1)", text)  # a list that is no index of something
     if whole := re.fullmatch(r"(\w+)\[(.*)\]", name(text)):  # torch has no negative steps
-        return library["chosen"](known[whole[1]], eval(f"places[{whole[2]}]", {"places": np.s_, "array": np.array}))
+        numbers = {key: np.asarray(getattr(value, "detach", lambda value=value: value)()) for key, value in known.items() if not isinstance(value, dict)}
+        places = eval(f"places[{whole[2]}]", library | {"places": np.s_, "array": np.array} | numbers)
+        return library["chosen"](known[whole[1]], places)
     return eval(name(text), {"__builtins__": {}, "places": np.s_, "inf": np.inf, "number": ()}, library | known)
 
 
@@ -66,10 +69,12 @@ def first(best):
 
 NUMPY = {
     each: getattr(np, each)
-    for each in ("abs", "broadcast_to", "clip", "cos", "cosh", "exp", "log1p", "mean", "ones", "reshape", "sign", "sin",
-                 "sinh", "sqrt", "sum", "tan", "tanh", "transpose", "where", "zeros")
+    for each in ("abs", "argmax", "argmin", "argsort", "broadcast_to", "ceil", "clip", "cos", "cosh", "cumsum", "exp", "expm1", "floor", "log1p",
+                 "logaddexp", "mean", "ones", "prod", "reshape", "sign", "sin",
+                 "sinh", "sort", "sqrt", "sum", "take_along_axis", "tan", "tanh", "transpose", "where", "zeros")
 } | {
-    "array": lambda values: np.array(values), "astype": np.ndarray.astype, "int64": np.int64, "bool": np.bool_,
+    "einsum": lambda *args: np.einsum(args[-1], *args[:-1]),
+    "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype, "int64": np.int64, "bool": np.bool_,
     "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis), "detach": lambda x: x, "ln": np.log,
     "chosen": lambda x, places: x[places], "max": largest, "min": smallest, "put": put,
     "first_max": first(np.argmax), "first_min": first(np.argmin),
@@ -107,15 +112,20 @@ def torch_library(torch):
 
     return {
         each: getattr(torch, each)
-        for each in ("abs", "cos", "cosh", "exp", "log1p", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan",
+        for each in ("abs", "cos", "cosh", "erf", "exp", "expm1", "floor", "ceil", "log1p", "logaddexp", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan",
                      "tanh")
     } | {
         each: getattr(functional, each) for each in OPERATORS if each != "sigmoid"
     } | {
-        "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64, "bool": torch.bool,
+        "argmax": lambda x, axis: torch.argmax(x, dim=axis), "argmin": lambda x, axis: torch.argmin(x, dim=axis),
+        "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
+        "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
+        "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "einsum": lambda *args: torch.einsum(args[-1], *args[:-1]),
+        "prod": lambda x, axis, keepdims=False: torch.prod(x, dim=axis, keepdim=keepdims),
+        "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64, "bool": torch.bool,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis), "detach": lambda x: x.detach(),
         "ln": torch.log, "sum": reduced(torch.sum), "mean": reduced(torch.mean), "chosen": chosen,
-        "where": lambda condition, a, b: torch.where(condition.bool(), tensor(a), tensor(b)),
+        "where": lambda condition, a, b: torch.where(torch.as_tensor(condition).bool(), tensor(a), tensor(b)),
         "clip": lambda x, low, high: torch.clip(x, low, high),  # which imports something, and eval may not
         "max": extreme("max"), "min": extreme("min"),
         "reshape": shaped(torch.reshape), "broadcast_to": shaped(torch.broadcast_to),

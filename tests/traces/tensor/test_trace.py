@@ -7,6 +7,7 @@ from hypothesis import given
 import opcheck
 from opcheck import reference as F
 from opcheck.autodiff import value_and_gradient
+from opcheck.programs.elementwise import erf
 from opcheck.programs.rules import RULES
 from opcheck.traces.tensor.checks import torch_functions, torch_gradient
 from tests.traces.tensor import programs
@@ -135,7 +136,9 @@ def test_every_rule_is_in_a_random_program():
         used |= {node.rule.name for node in traced([(name, 0, 1)], EXACT, x, x + 1).nodes if node.rule}
     for name in SMOOTH:
         used |= {node.rule.name for node in traced([(name, 0, 1)], SMOOTH, x, x + 1).nodes if node.rule}
-    sweep = value_and_gradient(lambda x: (x[0] * x[1]).sum() + x.max() + x.min() + np.maximum(x, 1).sum())
+    sweep = value_and_gradient(
+        lambda x: (x[0] * x[1]).sum() + x.max() + x.min() + np.maximum(x, 1).sum() + erf(x).sum()
+    )
     used |= {node.rule.name for node in opcheck.trace(lambda x: sweep(x), at={"x": x}).nodes if node.rule}
     assert set(RULES) <= used
 

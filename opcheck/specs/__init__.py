@@ -1,0 +1,71 @@
+"""The one interface: a spec is an operator or a program, and nothing behind this door asks which.
+
+`get` takes what users have: an operator's name, `FILE.py:NAME` or `module:NAME`, a Python function over arrays, an
+`Op`.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from opcheck import loading
+from opcheck.errors import RefusedType
+from opcheck.language import say
+from opcheck.operators import catalog
+from opcheck.operators.spec import Op
+from opcheck.specs.function import Function
+
+Spec = str | Op | Callable[..., Any]
+
+_LOADED: dict[str, Op] = {}  # specs from outside by name: a case says its operator by name
+
+
+def get(spec: Spec) -> Op:
+    """The operator or program that `spec` is; raises Refused for what is none.
+
+    >>> get("softmax").name
+    'softmax'
+    """
+    if isinstance(spec, str):
+        if spec in _LOADED:
+            return _LOADED[spec]
+        return _kept(made(loading.find(spec), spec)) if loading.is_place(spec) else catalog.get(spec)
+    return _kept(made(spec))
+
+
+def title(name: str) -> str:
+    """What a person calls the spec of that name: without the file that it is in."""
+    return name.rpartition(":")[2]
+
+
+def made(found: Any, name: str = "") -> Op:
+    """What was found, as an operator; `name`: what it was found by."""
+    if isinstance(found, type) and issubclass(found, Op):
+        found = found()
+    if isinstance(found, Op):
+        if name:
+            found.name, found.title = name, name.rpartition(":")[2]
+        return found
+    if _is_module(found):
+        from opcheck.specs.captured import captured
+
+        return captured(found, name)
+    if callable(found):
+        return Function(found, name)
+    raise RefusedType(
+        say("a spec is an operator's name, FILE.py:NAME, or a Python function over arrays"), got=type(found).__name__
+    )
+
+
+def _is_module(found: Any) -> bool:
+    """Whether this is a class of torch.nn.Module; torch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(found, type) and issubclass(found, torch.nn.Module)
+
+
+def _kept(op: Op) -> Op:
+    _LOADED[op.name] = op
+    return op
+
+
+__all__ = ["Function", "Spec", "get", "title"]

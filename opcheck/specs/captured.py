@@ -1,0 +1,248 @@
+"""A torch program as an operator: captured with torch's own means, each ATen operation read over arrays.
+
+    class Model(torch.nn.Module): ...
+    def get_inputs(): return [torch.randn(4, 16)]
+    def get_init_inputs(): return [16]
+
+The inputs of `forward` keep their names, the parameters and buffers of the module are inputs as well (`linear.weight`
+is `linear_weight`). Python runs once for each shape; what it decides on sizes is decided again, what it decides on
+values torch refuses to capture.
+"""
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.operators.choosers import Chooser
+from opcheck.operators.program import Program
+from opcheck.operators.spec import Array, Case, Input, Output, Params, Shape
+from opcheck.programs.arrays import TracedArray
+from opcheck.specs.aten import ATEN
+
+BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried beside the one that is given
+
+
+class Captured(Program):
+    """A torch.nn.Module with example inputs, seen as an operator."""
+
+    elsewhere = False
+    refuses = False
+    source = ""
+
+    def __init__(self, kind: Any, name: str, inputs: Callable[[], Sequence[Any]], made_from: Sequence[Any]) -> None:
+        import torch
+
+        self.torch_ = torch
+        torch.manual_seed(0)
+        self.kind, self.name, self.title = kind, name or kind.__name__, kind.__name__
+        self.made_from = list(made_from)
+        self.module = kind(*self.made_from)
+        self.given = list(inputs())
+        self.state = {
+            each.replace(".", "_"): (each, tensor.detach())
+            for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
+        }
+        self.summary = (inspect.getdoc(kind) or say("a torch module")).partition("\n")[0].rstrip(".")
+        self.source = say("the module {name}", name=kind.__name__)
+        self.example = ("", "")
+        self.arguments = tuple(self._arguments())
+        self._graphs: dict[Any, Any] = {}
+        self.outputs = tuple(self._outputs())
+        self.formula = f"{', '.join(each.symbol for each in self.outputs)} = {self.title}({', '.join(self.names)})"
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of what `forward` takes."""
+        found = list(inspect.signature(self.module.forward).parameters)
+        return [*found[: len(self.given)], *(f"input{k}" for k in range(len(found), len(self.given)))]
+
+    def _arguments(self) -> Iterator[Input]:
+        torch = self.torch_
+        for name, value in zip(self.names, self.given, strict=True):
+            if isinstance(value, torch.Tensor):
+                yield _input(name, value)
+        for name, (_, tensor) in self.state.items():
+            yield _input(name, tensor)
+
+    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        graph = self._graph({name: np.shape(x) for name, x in arrays.items()})
+        return _interpreted(graph, arrays)
+
+    def sample(self, chooser: Chooser) -> Case:
+        size = chooser.choice(self.batches)
+        arrays: dict[str, Array] = {}
+        for each in self.inputs:
+            tensor = self.tensor(each.name)
+            shape = tuple(tensor.shape)
+            if each.name in self.names and self.batch is not None and shape[:1] == (self.batch,):
+                shape = (size, *shape[1:])
+            if each.differentiable:
+                arrays[each.name] = np.abs(chooser.array(*shape)) if _is_variance(each.name) else chooser.array(*shape)
+            else:
+                top = int(tensor.max()) + 1 if tensor.numel() else 1
+                arrays[each.name] = chooser.classes(shape, range(top))
+        return Case(self.name, arrays, {})
+
+    def tensor(self, name: str) -> Any:
+        return self.state[name][1] if name in self.state else self.given[self.names.index(name)]
+
+    @cached_property
+    def batch(self) -> int | None:
+        """The leading size that all inputs share, if they do."""
+        sizes = {tuple(value.shape)[:1] for value in self.given if isinstance(value, self.torch_.Tensor)}
+        only = next(iter(sizes)) if len(sizes) == 1 else ()
+        return only[0] if only else None
+
+    @cached_property
+    def batches(self) -> tuple[int, ...]:
+        """The leading sizes that the module takes; the one that was given is among them."""
+        if self.batch is None:
+            return (1,)
+        found = []
+        for size in dict.fromkeys((self.batch, *BATCHES)):
+            shapes = {each.name: tuple(self.tensor(each.name).shape) for each in self.inputs}
+            shapes |= {name: (size, *shapes[name][1:]) for name in self.names if name in shapes}
+            try:
+                self._graph(shapes)
+                found.append(size)
+            except Refused:
+                if size == self.batch:
+                    raise
+        return tuple(found)
+
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        return tuple(self.tensor(name).shape)
+
+    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
+        return int(self.tensor(name).max()) + 1
+
+    def _graph(self, shapes: Mapping[str, Shape]) -> Any:
+        key = tuple(sorted(shapes.items()))
+        if key not in self._graphs:
+            self._graphs[key] = self._captured(shapes)
+        return self._graphs[key]
+
+    def _captured(self, shapes: Mapping[str, Shape]) -> Any:
+        torch = self.torch_
+        from torch._decomp import core_aten_decompositions
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        examples = {each.name: self._example(each.name, shapes[each.name]) for each in self.inputs}
+
+        def call(*tensors: Any) -> Any:
+            by_name = dict(zip(examples, tensors, strict=True))
+            state = {path: by_name[name] for name, (path, _) in self.state.items()}
+            inputs = [by_name.get(name, value) for name, value in zip(self.names, self.given, strict=True)]
+            with torch.backends.mkldnn.flags(enabled=False):  # an LSTM is then made of operations that others have, too
+                return torch.func.functional_call(self.module, state, tuple(inputs))
+
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                graph = make_fx(call, decomposition_table=core_aten_decompositions())(*examples.values()).graph
+        except Exception as error:
+            raise Refused(
+                say("torch cannot capture {name}: {kind}: {error}", name=self.title, kind=type(error).__name__,
+                    error=str(error).strip().partition("\n")[0]),
+                fix=say("a captured program takes no decision on the values of its tensors"),
+            ) from error  # fmt: skip
+        graph.eliminate_dead_code()
+        missing = sorted({_operation(node) for node in graph.nodes if node.op == "call_function"} - KNOWN)
+        if missing:
+            raise Refused(
+                say("{name} uses operations that have no rule", name=self.title),
+                got=", ".join(f"aten.{each}" for each in missing),
+                fix=say("write the spec with numpy's functions, or with operations that opcheck knows"),
+            )
+        graph.names_of_inputs = list(examples)
+        return graph
+
+    def _example(self, name: str, shape: Shape) -> Any:
+        tensor = self.tensor(name)
+        if tuple(tensor.shape) == tuple(shape):
+            return tensor.detach().clone()
+        return self.torch_.zeros(shape, dtype=tensor.dtype)
+
+    def _outputs(self) -> Iterator[Output]:
+        shapes = {each.name: tuple(self.tensor(each.name).shape) for each in self.inputs}
+        graph = self._graph(shapes)
+        arrays = {each.name: self.tensor(each.name).detach().double().numpy() if each.differentiable
+                  else self.tensor(each.name).numpy() for each in self.inputs}  # fmt: skip
+        with np.errstate(all="ignore"):
+            result = _interpreted(graph, arrays)
+        results = result if isinstance(result, tuple) else (result,)
+        for k, y in enumerate(results):
+            many = len(results) > 1
+            letters = " ".join(f"d{d}" for d in range(np.ndim(y)))
+            yield Output(f"output{k}" if many else "output", f"y{k}" if many else "y", letters)
+
+
+def _input(name: str, tensor: Any) -> Input:
+    letters = " ".join(map(str, tensor.shape))
+    real = tensor.is_floating_point()
+    return Input(name, name, letters, letters, differentiable=real, default="ramp" if real else "classes")
+
+
+def _is_variance(name: str) -> bool:
+    return name.endswith("running_var")
+
+
+def _operation(node: Any) -> str:
+    name = getattr(node.target, "_schema", None)
+    return str(name.name).partition("::")[2] if name is not None else str(getattr(node.target, "__name__", node.target))
+
+
+KNOWN = {*ATEN, "getitem"}
+
+
+def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
+    """The graph over arrays, operation by operation."""
+    found: dict[Any, Any] = {}
+    waiting = iter(graph.names_of_inputs)
+
+    def value(x: Any) -> Any:
+        if isinstance(x, (list, tuple)):
+            return [value(each) for each in x]
+        return found[x] if type(x).__name__ == "Node" else x
+
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            found[node] = arrays[next(waiting)]
+        elif node.op == "get_attr":
+            constant = getattr(node.graph.owning_module, node.target)
+            found[node] = constant.detach().double().numpy() if constant.is_floating_point() else constant.numpy()
+        elif node.op == "output":
+            result = value(node.args[0])
+            several = isinstance(result, list) and len(result) > 1
+            return tuple(result) if several else result[0] if isinstance(result, list) else result
+        elif _operation(node) == "getitem":
+            found[node] = found[node.args[0]][node.args[1]]
+        else:
+            words = {key: value(x) for key, x in node.kwargs.items() if key not in _LAYOUT}
+            found[node] = ATEN[_operation(node)](*map(value, node.args), **words)
+            if isinstance(found[node], TracedArray):  # a worked calculation calls it as torch does
+                found[node].tape.names.setdefault(found[node].id, node.name)
+    raise AssertionError("a graph ends with its output")
+
+
+_LAYOUT = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking")
+
+
+def captured(kind: Any, name: str) -> Captured:
+    """The module class `kind` with the get_inputs() and get_init_inputs() that stand beside it; raises Refused."""
+    home = sys.modules.get(kind.__module__)
+    inputs = getattr(home, "get_inputs", None)
+    if not callable(inputs):
+        raise Refused(
+            say("{name} needs example inputs", name=kind.__name__),
+            fix=say("write get_inputs() beside it: it returns the arguments of forward as a list of tensors"),
+        )
+    made_from = getattr(home, "get_init_inputs", list)
+    return Captured(kind, name, inputs, made_from())

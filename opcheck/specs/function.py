@@ -1,0 +1,221 @@
+"""A Python function over arrays as an operator: its parameters are annotated with shapes.
+
+    def swiglu(x: "N In", gate: "H In", up: "H In", down: "In H"):
+        ...
+
+Strings are shapes (`opcheck.operators.shapes`); a parameter with a default is a number, a flag or a word (`Literal`). A
+function `cases(chooser)` beside it may draw its cases: it returns the arguments of one call as a dict.
+"""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.loading import line_of
+from opcheck.operators.choosers import Chooser
+from opcheck.operators.params import REQUIRED, Choice, Flag, Kind, Maybe, Real, Whole
+from opcheck.operators.program import Program, results_of
+from opcheck.operators.shapes import Letters, Sizes, letters_in
+from opcheck.operators.spec import Array, Case, Input, Output, Param, Params, Shape
+
+SIZES = (2, 3, 1, 4, 5)  # of a letter; the first is the simplest
+LEADING = ((2,), (), (3, 2), (1,))
+TRIED = ((2, 3, 4, 5), (4,), (1,), (6, 4), (8,))  # sizes of the letters, when it is run for the first time
+
+
+class Function(Program):
+    """A function over arrays, seen as an operator."""
+
+    elsewhere = False
+    refuses = False  # its shapes say what its cases are, not what a kernel has to check
+
+    def __init__(self, function: Callable[..., Any], name: str = "") -> None:
+        self.function = function
+        self.title = getattr(function, "__name__", type(function).__name__)
+        self.name = name or self.title
+        self.summary = (inspect.getdoc(function) or say("a program")).partition("\n")[0].rstrip(".")
+        self.source = say("the function {name}", name=self.title)
+        self.arguments = tuple(_arguments(function, self.title))
+        self.letters = {each.name: Letters.parse(each.help) for each in self.inputs}
+        self.example = ("", "")
+        if not self.inputs:
+            raise Refused(
+                say("{name} has no array: annotate its arrays with their shapes", name=self.title),
+                fix=say('{name}(x: "N In", weight: "Out In", eps=1e-5)', name=self.title),
+            )
+        self.outputs = tuple(self._outputs())
+        self.formula = f"{', '.join(each.symbol for each in self.outputs)} = {self.title}({', '.join(self._names())})"
+
+    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        return self.function(**{name: arrays.get(name) for name in self._names()}, **p)
+
+    @property
+    def code(self) -> Any:
+        return getattr(inspect.unwrap(self.function), "__code__", None)
+
+    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        Sizes.match(self.letters, shapes)
+        try:
+            return super().shape(p, shapes)
+        except Refused:
+            raise
+        except Exception as error:
+            raise self._raised(error, shapes) from error
+
+    def check(self, p: Params, *args: Any, **arrays: Any) -> None:
+        sizes = Sizes.match(self.letters, {name: array.shape for name, array in arrays.items()})
+        for name, array in arrays.items():
+            below = self.letters[name].below
+            most = int(below) if below.isdigit() else sizes.of.get(below)
+            if below and most is not None and array.size and not 0 <= int(array.min()) <= int(array.max()) < most:
+                raise Refused(
+                    say("{name} has whole numbers from 0 to {last}", name=name, last=most - 1),
+                    got=str(sorted({int(array.min()), int(array.max())})),
+                )
+
+    def sample(self, chooser: Chooser) -> Case:
+        drawn = getattr(inspect.getmodule(self.function), "cases", None)
+        if callable(drawn):
+            return self.bind(**drawn(chooser))
+        sizes = Sizes({letter: chooser.choice(SIZES) for letter in letters_in(self.letters.values())})
+        if any(letters.leading for letters in self.letters.values()):
+            sizes.leading = chooser.choice(LEADING)
+        arrays: dict[str, Array] = {}
+        for each in self.inputs:
+            letters = self.letters[each.name]
+            if each.optional and not chooser.choice((True, False)):
+                continue
+            shape = sizes.shape(letters)
+            if letters.below:
+                most = int(letters.below) if letters.below.isdigit() else sizes.of[letters.below]
+                arrays[each.name] = chooser.classes(shape, range(most))
+            else:
+                arrays[each.name] = chooser.array(*shape)
+        return Case(self.name, arrays, {each.name: chooser.choice(_values(each)) for each in self.params})
+
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        """With the sizes that the given arrays have, and small ones for the rest."""
+        sizes = Sizes.match({each: self.letters[each] for each in shapes}, shapes)
+        for k, letter in enumerate(letters_in(self.letters.values())):
+            sizes.of.setdefault(letter, (2, 3, 4, 5)[k % 4])
+        sizes.leading = sizes.leading if sizes.leading is not None else (2,)
+        return sizes.shape(self.letters[name])
+
+    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
+        below = self.letters[name].below
+        return int(below) if below.isdigit() else Sizes.match(self.letters, shapes).of.get(below, 3)
+
+    def _names(self) -> list[str]:
+        return [each.name for each in self.inputs]
+
+    def _outputs(self) -> Iterator[Output]:
+        """The outputs, by running it once."""
+        result = self._tried()
+        if isinstance(result, Mapping):
+            named = {str(name): y for name, y in result.items()}
+        else:
+            results = result if isinstance(result, tuple) else (result,)
+            names = ["output"] if len(results) == 1 else [f"output{k}" for k in range(len(results))]
+            named = dict(zip(names, results, strict=True))
+        for k, (name, y) in enumerate(named.items()):
+            symbol = "y" if len(named) == 1 else f"y{k}" if name.startswith("output") else name
+            yield Output(name, symbol, " ".join(f"d{d}" for d in range(np.ndim(y))), np.asarray(y).dtype.kind == "f")
+
+    def _tried(self) -> Any:
+        """What it returns for ones of some shapes that it takes; raises Refused where it takes none of those tried."""
+        p = self.parameters({each.name: _values(each)[0] for each in self.params if each.default is REQUIRED})
+        letters = letters_in(self.letters.values())
+        refused: Refused | None = None
+        for tried in TRIED:
+            sizes = Sizes({letter: tried[k % len(tried)] for k, letter in enumerate(letters)}, (2,))
+            shapes = {each.name: sizes.shape(self.letters[each.name]) for each in self.inputs}
+            ones = {
+                name: np.zeros(shape, np.int64) if self.letters[name].below else np.ones(shape)
+                for name, shape in shapes.items()
+            }
+            try:
+                with np.errstate(all="ignore"):
+                    return self.program(p, **ones)
+            except Refused as error:
+                refused = refused or error
+            except Exception as error:
+                refused = refused or self._raised(error, shapes)
+        assert refused is not None
+        raise refused
+
+    def _raised(self, error: Exception, shapes: Mapping[str, Shape]) -> Refused:
+        line = line_of(error)
+        return Refused(
+            say("{name} raised {kind}: {error}", name=self.title, kind=type(error).__name__, error=error),
+            got=", ".join([*(f"{name} {shape}" for name, shape in shapes.items()), *([line] if line else [])]),
+            fix=say("say the shapes that it takes by its letters, or draw its cases in cases(chooser) beside it"),
+        )
+
+
+def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Param]:
+    """The parameters of a function as arrays and numbers; raises Refused for one that says neither."""
+    for each in inspect.signature(function).parameters.values():
+        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+            raise Refused(say("{name} must name its arrays: {each} has no shape", name=title, each=str(each)))
+        annotation, empty = _plain(each.annotation), inspect.Parameter.empty
+        if isinstance(annotation, str):
+            letters = Letters.parse(annotation)
+            optional = each.default is None
+            whole = bool(letters.below)
+            yield Input(each.name, each.name, annotation.partition("<")[0].strip(), annotation, optional=optional,
+                        differentiable=not whole, default="classes" if whole else "ramp")  # fmt: skip
+            continue
+        default = REQUIRED if each.default is empty else each.default
+        kind = _kind(annotation, default)
+        if kind is None:
+            raise Refused(
+                say("{each} of {name} says neither a shape nor a default", each=each.name, name=title),
+                fix=say('an array is annotated, {each}: "N In"; a number has a default, {each}=1.0', each=each.name),
+            )
+        example = get_args(annotation)[0] if get_origin(annotation) is Literal else None
+        yield Param(each.name, default, kind, say("of {name}", name=title), example=example)
+
+
+def _plain(annotation: Any) -> Any:
+    """An annotation, also where `from __future__ import annotations` keeps it as text."""
+    if isinstance(annotation, str) and annotation[:1] in "\"'":
+        return ast.literal_eval(annotation)
+    return annotation
+
+
+def _kind(annotation: Any, default: Any) -> Kind | None:
+    """What values a parameter takes, by its annotation or its default."""
+    if get_origin(annotation) is Literal:
+        words = get_args(annotation)
+        return Choice(tuple(map(str, words)))
+    known: dict[Any, Kind] = {bool: Flag(), int: Whole(), float: Real()}
+    if annotation in known:
+        return known[annotation]
+    if isinstance(default, (tuple, list)) and default and all(type(x) is int for x in default):
+        return Whole(dims=len(default))
+    if default is None:
+        return Maybe(Real())
+    return known.get(type(default))
+
+
+def _values(param: Param) -> tuple[Any, ...]:
+    """The values that cases give to a parameter; the default is the simplest."""
+    if isinstance(param.kind, Choice):
+        words = param.kind.words
+        return (
+            words if param.default is REQUIRED else (param.default, *(word for word in words if word != param.default))
+        )
+    if isinstance(param.kind, Flag):
+        return (False, True) if param.default is REQUIRED else (param.default, not param.default)
+    if param.default is REQUIRED:
+        return (1,) if isinstance(param.kind, Whole) else (1.0, 0.5)
+    halved = isinstance(param.default, float) and param.default != 0 and np.isfinite(param.default)
+    return (param.default, param.default / 2) if halved else (param.default,)
+
+
+__all__ = ["Function", "results_of"]

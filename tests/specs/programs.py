@@ -1,0 +1,49 @@
+"""Specs as users write them."""
+
+from typing import Literal
+
+import numpy as np
+
+from opcheck import reference
+
+
+def residual_norm(x: "... D", weight: "D", bias: "D", eps=1e-5):
+    """Layer normalisation with a residual connection."""
+    mean = x.mean(axis=-1, keepdims=True)
+    d = x - mean
+    var = (d * d).mean(axis=-1, keepdims=True)
+    return x + d / np.sqrt(var + eps) * weight + bias
+
+
+def gated(x: "N In", w: "2*H In", b: "2*H" = None, kind: Literal["tanh", "relu"] = "tanh", double=False):
+    h = x @ w.T if b is None else x @ w.T + b
+    half = h.shape[-1] // 2
+    a, g = h[..., :half], h[..., half:]
+    y = np.tanh(a) * g if kind == "tanh" else np.maximum(a, 0) * g
+    return y * 2 if double else y
+
+
+def moments(x: "N D"):
+    return {"mean": x.mean(axis=0), "square": (x * x).mean(axis=0)}
+
+
+def scored(logits: "N C", target: "N < C"):
+    return reference.log_softmax(logits, dim=1)[np.arange(len(target)), target].sum()
+
+
+def unannotated(x, w):
+    return x * w
+
+
+def contradicting(x: "N N+1", y: "N"):
+    return x.sum(axis=1) * y.sum() + x[:, : len(y) + 2].sum()
+
+
+def branches(x: "N"):
+    return x * 2 if x[0] > 0 else x
+
+
+def even(x: "N D"):
+    if x.shape[1] % 2:
+        raise ValueError("D must be even")
+    return x[:, ::2] + x[:, 1::2]

@@ -1,0 +1,122 @@
+"""A Python function over annotated arrays: its arguments, cases, readings and refusals."""
+
+import numpy as np
+import pytest
+
+import opcheck
+from opcheck import specs
+from opcheck.errors import Refused
+from opcheck.operators.choosers import ExactValues, RandomChooser
+from opcheck.specs.function import Function
+from tests.specs import programs
+
+
+def test_arguments_follow_from_the_signature():
+    op = specs.get(programs.gated)
+    assert [(each.name, each.optional) for each in op.inputs] == [("x", False), ("w", False), ("b", True)]
+    assert [(each.name, each.default) for each in op.params] == [("kind", "tanh"), ("double", False)]
+    assert str(op.signature) == "(x, w, b=None, kind='tanh', double=False)"
+    assert op.summary == "a program"
+    assert specs.get(programs.residual_norm).summary == "Layer normalisation with a residual connection"
+
+
+@pytest.mark.parametrize("function", [programs.residual_norm, programs.gated, programs.moments, programs.scored])
+def test_cases_have_the_shapes_that_are_declared(function):
+    op = Function(function)
+    for seed in range(30):
+        case = op.sample(RandomChooser(seed, ExactValues))
+        p, shapes = op.checked(case)
+        found = op.run(case)
+        assert {name: y.shape for name, y in found.items()} == shapes
+        direct = function(**{**{each.name: None for each in op.inputs}, **case.arrays}, **p)
+        direct = direct if isinstance(direct, dict) else {"output": direct}
+        assert all(np.array_equal(found[name], direct[name]) for name in direct)
+
+
+def test_every_choice_is_drawn():
+    op = Function(programs.gated)
+    cases = [op.sample(RandomChooser(seed)) for seed in range(60)]
+    assert {(case.params["kind"], case.params["double"], "b" in case.arrays) for case in cases} == {
+        (kind, double, bias) for kind in ("tanh", "relu") for double in (False, True) for bias in (False, True)
+    }
+
+
+@pytest.mark.parametrize("function", [programs.residual_norm, programs.gated, programs.moments, programs.scored])
+def test_elements_gradients_and_tangents_agree(function):
+    from opcheck.verification.truth.definition import Definition
+
+    op = Function(function)
+    for seed in range(8):
+        case = op.sample(RandomChooser(seed))
+        p, shapes = op.checked(case)
+        by_element = Definition(op, case).outputs()
+        value = op.run(case)
+        rng = np.random.default_rng(seed)
+        g = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+        gradients = op.vjp(p, g if len(g) > 1 else g["output"], **case.arrays)
+        steps = {name: rng.normal(size=x.shape) for name, x in case.arrays.items() if name in gradients}
+        moved = op.by_name(op.jvp(p, steps, **case.arrays), shapes)
+        by_definition = Definition(op, case).gradients(g)
+        for name in shapes:
+            assert np.allclose(by_element[name], value[name], rtol=1e-12, atol=1e-12)
+        for name in gradients:
+            assert np.allclose(by_definition[name], gradients[name], rtol=1e-10, atol=1e-10)
+        left = sum(float((g[name] * moved[name]).sum()) for name in g)
+        right = sum(float((gradients[name] * steps[name]).sum()) for name in steps)
+        assert left == pytest.approx(right, rel=1e-10, abs=1e-10)
+
+
+def test_a_program_is_worked_out_with_its_own_names():
+    text = str(opcheck.explain(programs.residual_norm, [[1.0, 2.0, 3.0]], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]))
+    assert "mean[0,0] = (x[0,0] + x[0,1] + x[0,2])/3" in text
+    assert "d[0,0] = x[0,0] − mean[0,0] = 1 − 2 = −1" in text
+    assert text.startswith("residual_norm   x 1×3")
+
+
+def test_right_and_wrong_kernels_are_told_apart():
+    def right(x, weight, bias, eps=1e-5):
+        centred = x - x.mean(-1, keepdims=True)
+        var = np.square(centred).mean(-1, keepdims=True)
+        return (x + centred / np.sqrt(var + np.float32(eps)) * weight + bias).astype(x.dtype)
+
+    def outside(x, weight, bias, eps=1e-5):
+        return (x + (x - x.mean(-1, keepdims=True)) / (x.std(-1, keepdims=True) + eps) * weight + bias).astype(x.dtype)
+
+    assert opcheck.verify(programs.residual_norm, right, cases=60).agrees
+    report = opcheck.verify(programs.residual_norm, outside, cases=60)
+    assert not report.agrees
+    assert report.counterexample.trial.case.arrays["x"].size <= 8
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (programs.unannotated, "x of unannotated says neither a shape nor a default.*an array is annotated, x:"),
+        (programs.branches, "Python asked for the values of a traced array"),
+        (lambda: 1.0, "has no array: annotate its arrays with their shapes"),
+        (lambda *xs: xs[0], r"must name its arrays: \*xs has no shape"),
+    ],
+)
+def test_a_bad_spec_is_told_what_to_write(function, message):
+    with pytest.raises((Refused, TypeError), match=message):
+        opcheck.explain(function, shapes={"x": (3,)} if function is programs.branches else None)
+
+
+def test_a_shape_that_the_function_refuses_says_so():
+    with pytest.raises(Refused, match=r"even raised ValueError: D must be even.*cases\(chooser\)"):
+        opcheck.explain(programs.even, np.ones((2, 3)))
+
+
+def test_classes_must_be_below_their_letter():
+    with pytest.raises(Refused, match="target has whole numbers from 0 to 2"):
+        opcheck.explain(programs.scored, np.ones((2, 3)), np.array([0, 3]))
+
+
+def test_files_are_found_by_place(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import numpy as np\n\ndef twice(x: 'N'):\n    return x * 2\n")
+    op = specs.get(f"{path}:twice")
+    assert (op.title, specs.title(op.name)) == ("twice", "twice")
+    assert specs.get(op.name) is op
+    with pytest.raises(Refused, match=r"has no thrice"):
+        specs.get(f"{path}:thrice")

@@ -1,0 +1,56 @@
+"""`opcheck.bounds` and `opcheck.check` in somebody else's loop."""
+
+import numpy as np
+import pytest
+
+import opcheck
+from tests.specs import programs
+
+
+def test_bounds_have_the_shape_of_the_output():
+    x, w = np.ones((2, 3)), np.full((4, 3), 0.1)
+    found = opcheck.bounds("linear", x, w)
+    assert found.expected.shape == found.error.shape == (2, 4)
+    assert np.array_equal(found.expected, opcheck.reference.linear(x, w))
+    assert (opcheck.bounds("linear", x, w, dtype="float64").error < found.error).all()
+
+
+def test_exact_inputs_have_no_room():
+    assert not opcheck.bounds("linear", np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])).error.any()
+
+
+def test_bounds_of_several_outputs_are_tuples():
+    found = opcheck.bounds(programs.moments, np.ones((3, 2)))
+    assert [len(part) for part in found] == [2, 2]
+
+
+def test_what_is_right_is_said_with_nothing():
+    x = np.random.default_rng(0).normal(size=(4, 33)).astype(np.float32)
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    assert opcheck.check(e / e.sum(axis=1, keepdims=True), "softmax", x, dim=1) == ""
+    assert opcheck.check(e / e.sum(axis=1, keepdims=True)[:, ::-1], "softmax", x, dim=1) == ""
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (np.float32([0.5, 0.5]), r"output\[0\] is 0\.5 but should be 0\.268941, .* bounds away; 2 of 2 elements"),
+        (np.float32([0.5]), r"output has shape \(1,\); it should be \(2,\)"),
+        ((1, 2), "softmax returns output; got 2 results"),
+        (np.float32([np.nan, 0.5]), "nan"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(output, message):
+    import re
+
+    assert re.search(message, opcheck.check(output, "softmax", np.array([1.0, 2.0]), dim=0))
+
+
+@pytest.mark.torch
+def test_tensors_are_taken_as_they_are():
+    torch = pytest.importorskip("torch")
+    x, w = torch.randn(3, 8), torch.randn(5, 8)
+    assert opcheck.check(torch.nn.functional.linear(x, w), "linear", x, w) == ""
+    low = torch.nn.functional.linear(x.bfloat16(), w.bfloat16())
+    assert opcheck.check(low, "linear", x.bfloat16(), w.bfloat16()) == ""
+    assert "elements are wrong" in opcheck.check(low.float(), "linear", x, w)
