@@ -85,8 +85,8 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     away = np.abs(b.value) - eb
     inherited = np.where((away > 0) | (np.asarray(eb) == 0), (ea + times(np.abs(out), eb)) / np.abs(away), np.inf)
     size = np.maximum(a.terms / np.abs(away), np.abs(out) + inherited)  # a sum may be divided term by term
-    divisor = float(np.abs(b.value)) if b.value.ndim == 0 else 0.0
-    power_of_two = divisor > 0 and np.ndim(eb) == 0 and eb == 0 and np.frexp(divisor)[0] == 0.5
+    divisor = float(np.max(np.abs(b.value), initial=0.0))
+    power_of_two = divisor > 0 and not np.any(eb) and np.all(np.abs(np.frexp(b.value)[0]) == 0.5)
     return computed(f, out, inherited, 2 * f.u * size + f.eta, a.unit / divisor if power_of_two else 0.0, size)
 
 

@@ -80,7 +80,7 @@ class Running(NamedTuple):
         """
         whole = np.abs(self.value) + self.base
         mean = self.absolute if stored else (self.absolute + whole) / 2 + rate * self.absolute
-        return np.where(np.equal(self.summands, 2), whole, np.minimum(mean, self.absolute))
+        return np.fmin(np.where(np.equal(self.summands, 2), whole, mean), self.absolute)
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
