@@ -5,7 +5,8 @@ An operator may still write any of these itself: an element that reads better, a
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,19 @@ class Derived(Rounding):
             else bound_of(f, found[result.id], result.shape)
             for name, result in results.items()
         }
+
+
+@contextmanager
+def derived_bounds(ops: Iterable[Op]) -> Iterator[None]:
+    """The bounds of these operators follow from their programs meanwhile, whatever they declare."""
+    declared = [(op, op.rounding) for op in ops]
+    for op, _ in declared:
+        op.rounding = Derived()
+    try:
+        yield
+    finally:
+        for op, rounding in declared:
+            op.rounding = rounding
 
 
 def bound_of(f: Format, result: Running, shape: Shape) -> Bound:

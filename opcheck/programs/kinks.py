@@ -61,7 +61,7 @@ def _sign(f: Format, out: Any, x: Running) -> Running:
 
 def _sign_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
     x = TRACED.detach(read(0, at))
-    return select(0 < x, 1.0, select(x < 0, -1.0, x))  # 0 is 0 and NaN is NaN
+    return select(x > 0, 1.0, select(x < 0, -1.0, x))  # 0 is 0 and NaN is NaN
 
 
 def _logical(f: Format, out: Any, *masks: Running) -> Running:

@@ -16,8 +16,6 @@ import numpy as np
 from opcheck.operators.spec import Array, Op, Params
 from opcheck.programs.running import Format
 
-C_EXP, C_LOG, C_TANH = 5, 3, 5  # errors in units of u: what CUDA documents (2, 1 and 2 ulp; k ulp = (2k+1) u)
-
 
 class Bound(NamedTuple):
     """For each element: how far it may be from the exact value, and the largest partial sum that may be met on the way

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators.shared.roundoff.base import C_EXP, C_LOG, Bound, Rounding
+from opcheck.operators.shared.roundoff.base import Bound, Rounding
 from opcheck.operators.shared.roundoff.elementwise import PRODUCTS, beyond_one
 from opcheck.operators.spec import Array, Op, Params
 from opcheck.programs.running import Format
+from opcheck.tracing.primitives import C_EXP, C_LOG
 
 
 class Row:

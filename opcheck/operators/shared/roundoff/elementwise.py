@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators.shared.roundoff.base import C_LOG, Bound, Rounding
+from opcheck.operators.shared.roundoff.base import Bound, Rounding
 from opcheck.operators.spec import Array, Op, Params
 from opcheck.programs.running import Format
+from opcheck.tracing.primitives import C_LOG
 
 PRODUCTS = 4  # of a cotangent with the factors of a derivative, each of which may be subnormal
 
