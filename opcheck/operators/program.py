@@ -48,11 +48,11 @@ class Recording:
     def gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         seeds = {self.outputs[name].id: g for name, g in cotangent.items()}
         found = pulled(self.tape.nodes, seeds, self.leaves.values(), self.value)
-        return {name: self._full(found[id], id) for name, id in self.leaves.items()}
+        return {name: self.full(found[id], id) for name, id in self.leaves.items()}
 
     def tangents(self, tangents: Mapping[str, Array]) -> dict[str, Array]:
         found = pushed(self.tape.nodes, {self.leaves[name]: t for name, t in tangents.items()}, self.value)
-        return {name: self._full(found[y.id], y.id) for name, y in self.outputs.items() if self._is_smooth(name)}
+        return {name: self.full(found[y.id], y.id) for name, y in self.outputs.items() if self._is_smooth(name)}
 
     def traced_gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Any]:
         """The gradients with the reverse sweep recorded behind the program; None where nothing reaches."""
@@ -71,7 +71,7 @@ class Recording:
     def _is_smooth(self, name: str) -> bool:
         return self.op.output(name).differentiable
 
-    def _full(self, found: Any, id: int) -> Array:
+    def full(self, found: Any, id: int) -> Array:
         shape = self.value(id).shape
         return np.zeros(shape) if found is None else np.asarray(np.broadcast_to(found, shape), dtype=np.float64)
 

@@ -43,12 +43,9 @@ def by_program(
     recording = Recording(op, p, widened(case.arrays), expanded=True)
     gradients = recording.traced_gradients(cotangents)
     moved = forward(recording.tape.nodes, {recording.leaves[name]: t for name, t in along.items()}, recording.value)
-    tangents = {name: None if found is None else moved[found.id] for name, found in gradients.items()}
     return {
-        name: np.zeros(case.arrays[name].shape)
-        if t is None
-        else np.asarray(np.broadcast_to(t, case.arrays[name].shape))
-        for name, t in tangents.items()
+        name: recording.full(None if found is None else moved[found.id], recording.leaves[name])
+        for name, found in gradients.items()
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.programs.elementwise import BY_NAME
 from opcheck.programs.rule import (
     Read,
     Rule,
@@ -138,7 +139,8 @@ def _matmul_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
 def log_sum_exp(x: Any, axis: int) -> Any:
     """ln of the sum of exp(x) along an axis, which stays with size 1, without overflow: of an array that may record.
 
-    A rule of its own: its derivative is exp(x − result) in whatever form, with or without the logarithm.
+    A rule of its own, for its derivative, the softmax, may be computed as exp(x − result) as well as without the
+    logarithm: its error covers both.
     """
     return applied(LOG_SUM_EXP, x, axis=axis)
 
@@ -165,16 +167,46 @@ def _log_sum_exp_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: i
     return top + log(sum_of([exp(each - top) for each in numbers]))
 
 
+def _softmax(x: Any, axis: int) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _softmax_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], axis: int) -> list[Any]:
+    return [out * (g - (g * out).sum(axis=axis, keepdims=True))]
+
+
+def _softmax_running(f: Format, out: Any, x: Running, axis: int) -> Running:
+    """By way of the logarithm, which is the longer one."""
+    total = _log_sum_exp_running(f, _log_sum_exp(x.value, axis), x, axis)
+    return BY_NAME["exp"].running(f, out, BY_NAME["sub"].running(f, x.value - total.value, x, total))
+
+
+def _softmax_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: int) -> Any:
+    numbers = [read(0, (*at[:axis], k, *at[axis + 1 :])) for k in range(shapes[0][axis])]
+    top = TRACED.detach(maximum(*numbers))
+    return exp(numbers[at[axis]] - top) / sum_of([exp(each - top) for each in numbers])
+
+
+SOFTMAX = Rule(
+    "softmax",
+    _softmax,
+    _softmax_vjp,
+    lambda tangents, out, args, axis: _softmax_vjp(tangents[0], out, args, [True], axis)[0],
+    _softmax_running,
+    _softmax_element,
+)
 LOG_SUM_EXP = Rule(
     "log_sum_exp",
     _log_sum_exp,
-    lambda g, out, args, needed, axis: [g * np.exp(args[0] - out)],
-    lambda tangents, out, args, axis: (np.exp(args[0] - out) * tangents[0]).sum(axis=axis, keepdims=True),
+    lambda g, out, args, needed, axis: [g * applied(SOFTMAX, args[0], axis=axis)],
+    lambda tangents, out, args, axis: (applied(SOFTMAX, args[0], axis=axis) * tangents[0]).sum(axis, keepdims=True),
     _log_sum_exp_running,
     _log_sum_exp_element,
 )
 
 SUMS = (
+    SOFTMAX,
     LOG_SUM_EXP,
     reduction(
         "total", _total, lambda g, before, axis, keepdims: spread_back(g, before, axis), _total_running, _total_element

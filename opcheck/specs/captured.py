@@ -25,7 +25,6 @@ from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Output, Params, Shape
 from opcheck.programs.arrays import TracedArray
 from opcheck.specs.aten import ATEN
-from opcheck.specs.function import Function
 
 BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried beside the one that is given
 
@@ -185,58 +184,6 @@ class Captured(Program):
             yield Output(f"output{k}" if many else "output", f"y{k}" if many else "y", letters)
 
 
-class CapturedFunction(Function):
-    """A function over annotated tensors, captured for each shape and each choice of its parameters."""
-
-    @property
-    def code(self) -> Any:
-        return None  # its variables are tensors: operations name the lines
-
-    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
-        known: dict[Any, Any] = self.__dict__.setdefault("_graphs", {})
-        key = (repr(p), *sorted((name, np.shape(x)) for name, x in arrays.items()))
-        if key not in known:
-            known[key] = self._captured(p, arrays)
-        return _interpreted(known[key], arrays)
-
-    def _captured(self, p: Params, arrays: Mapping[str, Any]) -> Any:
-        import torch
-
-        examples = {
-            name: torch.zeros(np.shape(x), dtype=torch.int64 if self.letters[name].below else torch.float32)
-            for name, x in arrays.items()
-        }
-        names: list[str] = []
-
-        def call(**tensors: Any) -> Any:
-            result = self.function(**{each.name: tensors.get(each.name) for each in self.inputs}, **p)
-            if isinstance(result, Mapping):
-                names.extend(map(str, result))
-                return list(result.values())
-            return result
-
-        graph = capture(call, examples, self.title)
-        graph.names_of_outputs = names
-        return graph
-
-
-def uses_torch(function: Any, seen: set[int] | None = None) -> bool:
-    """Whether a function, or one of its file that it calls, is written with torch; torch is not imported to find out."""
-    seen = set() if seen is None else seen
-    code = getattr(function, "__code__", None)
-    if code is None or id(code) in seen or "torch" not in sys.modules:
-        return False
-    seen.add(id(code))
-    named = [function.__globals__[name] for name in code.co_names if name in function.__globals__]
-    return any(_is_torchs(each) or (inspect.isfunction(each) and uses_torch(each, seen)) for each in named)
-
-
-def _is_torchs(value: Any) -> bool:
-    home = getattr(value, "__module__", None) or getattr(value, "__name__", "")
-    home = value.__name__ if inspect.ismodule(value) else home
-    return isinstance(home, str) and home.partition(".")[0] == "torch"
-
-
 def _input(name: str, tensor: Any) -> Input:
     letters = " ".join(map(str, tensor.shape))
     real = tensor.is_floating_point()
@@ -273,8 +220,6 @@ def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
             found[node] = constant.detach().double().numpy() if constant.is_floating_point() else constant.numpy()
         elif node.op == "output":
             result = value(node.args[0])
-            if names := getattr(graph, "names_of_outputs", []):
-                return dict(zip(names, result, strict=True))
             several = isinstance(result, list) and len(result) > 1
             return tuple(result) if several else result[0] if isinstance(result, list) else result
         elif _operation(node) == "getitem":
