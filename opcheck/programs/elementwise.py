@@ -61,6 +61,9 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     unit = min(a.unit, b.unit)
     stored = (a.stored if a.absolute is not None else 0) + (b.stored if b.absolute is not None else 0) + 1
     sizes, summands = (a.terms, b.terms), a.summands + b.summands
+    if not (a.given and b.given):
+        # a product may be regrouped with its neighbour (a·x + b·y as x + b·(y − x)): only given numbers round once
+        summands = np.maximum(summands, 3)
     if not (np.all(sizes[0]) and np.all(sizes[1])):  # to add what is exactly zero rounds nothing
         summands = np.where(sizes[0] == 0, b.summands, np.where(sizes[1] == 0, a.summands, summands))
     return summed(f, out, a.base + b.base, sizes[0] + sizes[1], summands, unit, stored)

@@ -80,7 +80,7 @@ def _whole(round_: Callable[[Any], Any]) -> Callable[..., Running]:
 
 
 def _as_it_is(f: Format, out: Any, x: Running, **params: Any) -> Running:
-    return Running(out, x.error(f), unit=x.unit)
+    return Running(out, x.error(f), unit=x.unit, given=x.given)
 
 
 def _converted(f: Format, out: Any, x: Running, dtype: str) -> Running:
@@ -221,7 +221,7 @@ def _extreme(
         e = np.broadcast_to(x.error(f), x.value.shape)
         e = np.where(contenders(sign, x.value, e, axis), e, 0.0)
         worst = np.max(e, axis=axes_of(e.shape, axis), keepdims=keepdims, initial=0.0)
-        return settled(f, Running(out, worst, unit=x.unit), np.abs(out))
+        return settled(f, Running(out, worst, unit=x.unit, given=x.given), np.abs(out))
 
     def element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:
         return choice(*[read(0, place) for place in reduced_places(at, shapes[0], axis, keepdims)])

@@ -40,7 +40,7 @@ class Running(NamedTuple):
     base: how far the terms of the sum that it is were off, together. absolute: the sum of the absolute values of these
     terms, `summands` of them (one number, or one for each element), in `stored` sums that each store their result; None
     where it is no sum. unit: a power of two of which every element is a whole multiple; 0 where none is known. For a
-    mask, `base` is 1 where rounding may decide otherwise.
+    mask, `base` is 1 where rounding may decide otherwise. given: whether these are numbers of the inputs, not computed.
     """
 
     value: Array
@@ -49,6 +49,7 @@ class Running(NamedTuple):
     summands: Any = 1
     stored: int = 1
     unit: float = 0.0
+    given: bool = False
 
     @property
     def terms(self) -> Any:
@@ -109,7 +110,7 @@ def given(f: Format, value: Any, constant: bool = False) -> Running:
     if constant:
         base = np.where(f.round(real) == real, 0.0, f.u * np.abs(real))
         base = base if base.any() else 0.0
-    return Running(value, base, unit=unit_of(real))
+    return Running(value, base, unit=unit_of(real), given=True)
 
 
 def unit_of(x: Array) -> float:
