@@ -6,6 +6,7 @@ import pytest
 import opcheck
 from opcheck import verify
 from opcheck.operators import catalog
+from opcheck.operators.program import derived_bounds
 from opcheck.operators.spec import Refused
 from opcheck.verification.mutation.mutants import Reference, numpy_mutants
 from opcheck.verification.mutation.score import kill
@@ -33,6 +34,15 @@ def test_the_reference_agrees_with_the_definition_through_the_whole_machine(name
 def test_every_mutant_is_refused(name):
     op = catalog.get(name)
     lived = [mutant.name for mutant in numpy_mutants(op) if not kill(op, mutant).cases]
+    assert lived == []
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_mutants_are_refused_with_derived_bounds_too(name):
+    """A slice: `python -m opcheck.verification.mutation --derived` is the whole of it."""
+    op = catalog.get(name)
+    with derived_bounds([op]):
+        lived = [mutant.name for mutant in list(numpy_mutants(op))[::8] if not kill(op, mutant).cases]
     assert lived == []
 
 
