@@ -53,7 +53,9 @@ class Multilinear(Rounding):
 
 class Selection(Rounding):
     """Results that are picked out of the inputs (relu, max-pool): no rounding, but where gradients meet they add up:
-    gamma_(meeting - 1) * sum of abs(g), with as many meeting as a window has places (`p.kernel_size`; one without). Over 10 times as fast as the derived bound."""
+    gamma_(meeting - 1) * sum of abs(g), with as many meeting as a window has places
+    (`p.kernel_size`; one without). Over 10 times as fast as the derived bound.
+    """
 
     whole = True
 
