@@ -125,7 +125,9 @@ def _put_running(f: Format, out: Any, g: Running, *chosen: Running, index: Any, 
         return Running(out, np.broadcast_to(np.sum(g.terms), shape) * 2.0)
     meeting: Any = 1 if _is_basic(index) else put(1.0)
     if np.max(meeting, initial=0) <= 1:
-        return g.over_all(put)
+        # an error that all share is none where nothing is put
+        absolute = None if g.absolute is None else np.broadcast_to(g.absolute, g.value.shape)
+        return g._replace(base=np.broadcast_to(g.base, g.value.shape), absolute=absolute).over_all(put)
     base = put(g.base) if np.ndim(g.base) or g.base else 0.0
     return summed(f, out, base, put(g.terms), g.counted(put, meeting), g.unit, g.stored + 1)
 
