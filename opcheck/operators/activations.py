@@ -11,7 +11,7 @@ from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import Selection, SigmoidRounding, TanhRounding
-from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
+from opcheck.operators.spec import PIECEWISE_LINEAR, Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
 from opcheck.programs import elementwise as arrays
 from opcheck.tracing import maximum, sigmoid, tanh
 
@@ -61,6 +61,7 @@ class ReLU(Activation):
     formula = "y = max(0, x)"
     example = "relu([-1, 0, 2])", "array([0., 0., 2.])"
     rounding = Selection()
+    degree = PIECEWISE_LINEAR
     arguments = (
         *Activation.arguments,
         Param("inplace", False, Flag(), "accepted as torch does; the result is a new array either way"),

@@ -9,7 +9,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.shared.roundoff import Multilinear
-from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Params, Refused, Shape
+from opcheck.operators.spec import MULTILINEAR, Array, Case, Input, Mistake, Op, Output, Params, Refused, Shape
 from opcheck.tracing import total
 
 
@@ -52,6 +52,7 @@ class Linear(Op):
     )
     outputs = (Output("output", "y", "* Out"),)
     rounding = Multilinear()
+    degree = MULTILINEAR
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         x, w, b = shapes["input"], shapes["weight"], shapes.get("bias")

@@ -5,7 +5,8 @@ An operator may still write any of these itself: an element that reads better, a
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,11 @@ class Recording:
     def gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         seeds = {self.outputs[name].id: g for name, g in cotangent.items()}
         found = pulled(self.tape.nodes, seeds, self.leaves.values(), self.value)
-        return {name: self._full(found[id], id) for name, id in self.leaves.items()}
+        return {name: self.full(found[id], id) for name, id in self.leaves.items()}
 
     def tangents(self, tangents: Mapping[str, Array]) -> dict[str, Array]:
         found = pushed(self.tape.nodes, {self.leaves[name]: t for name, t in tangents.items()}, self.value)
-        return {name: self._full(found[y.id], y.id) for name, y in self.outputs.items() if self._is_smooth(name)}
+        return {name: self.full(found[y.id], y.id) for name, y in self.outputs.items() if self._is_smooth(name)}
 
     def traced_gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Any]:
         """The gradients with the reverse sweep recorded behind the program; None where nothing reaches."""
@@ -73,7 +74,7 @@ class Recording:
     def _is_smooth(self, name: str) -> bool:
         return self.op.output(name).differentiable
 
-    def _full(self, found: Any, id: int) -> Array:
+    def full(self, found: Any, id: int) -> Array:
         shape = self.value(id).shape
         return np.zeros(shape) if found is None else np.asarray(np.broadcast_to(found, shape), dtype=np.float64)
 
@@ -137,11 +138,24 @@ class Derived(Rounding):
         }
 
 
+@contextmanager
+def derived_bounds(ops: Iterable[Op]) -> Iterator[None]:
+    """The bounds of these operators follow from their programs meanwhile, whatever they declare."""
+    declared = [(op, op.rounding) for op in ops]
+    for op, _ in declared:
+        op.rounding = Derived()
+    try:
+        yield
+    finally:
+        for op, rounding in declared:
+            op.rounding = rounding
+
+
 def bound_of(f: Format, result: Running, shape: Shape) -> Bound:
     """The bound of a result that is stored."""
     with np.errstate(all="ignore"):
         error = np.array(np.broadcast_to(result.error(f), shape), dtype=np.float64)
-        error[np.isnan(error)] = np.inf
+        error[np.isnan(error) | np.isnan(result.value)] = np.inf  # no number: nothing is said of what comes
         exact = np.broadcast_to(np.asarray(result.exact(f)) & (error == 0), shape)
         return Bound(error, np.broadcast_to(result.terms, shape), exact=exact)
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.language import say
-from opcheck.operators.shared.roundoff import Multilinear, Selection, WindowMean
-from opcheck.operators.spec import Array, Case, Op, Params
+from opcheck.operators.program import Recording
+from opcheck.operators.spec import MULTILINEAR, PIECEWISE_LINEAR, Array, Case, Op, Params, widened
+from opcheck.programs.sweeps import forward
 from opcheck.tracing import Tape, Tracer, View, forward_over_reverse, values
 
 MOST_LINES = 200_000  # of a definition that is recorded: beyond, a second derivative would take a minute
@@ -19,17 +20,33 @@ def vjp_tangent(
     """The derivative of op.vjp(p, cotangents, **inputs) as the inputs move in the direction `along`, by input name.
 
     A VJP of sums of products (linear, convolution) is affine in the inputs, so it is its own second derivative; that
-    of what is linear in pieces (relu, pools) stays as it is. Of any other operator the textbook definition is recorded
-    and swept over, forward over reverse. Raises Refused where that takes more than MOST_LINES lines.
+    of what is linear in pieces (relu, pools) stays as it is. Any other operator's program is swept over, forward over
+    reverse; without a program its definition is, number by number. Raises Refused where that takes more than
+    MOST_LINES lines.
     """
-    if isinstance(op.rounding, (Selection, WindowMean)):
+    if op.degree == PIECEWISE_LINEAR:
         return {}
-    if isinstance(op.rounding, Multilinear):
+    if op.degree == MULTILINEAR:
         origin = {name: np.zeros(array.shape) for name, array in case.arrays.items()}
         (g,) = cotangents.values()
         at_origin = op.vjp(p, g, **origin)
         return {name: moved - at_origin[name] for name, moved in op.vjp(p, g, **{**origin, **along}).items()}
+    if op.has_program:
+        return by_program(op, p, case, cotangents, along)
     return by_definition(op, p, case, cotangents, along)
+
+
+def by_program(
+    op: Op, p: Params, case: Case, cotangents: Mapping[str, Array], along: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The same from the program: its reverse sweep is recorded, and a forward sweep goes over both."""
+    recording = Recording(op, p, widened(case.arrays), expanded=True)
+    gradients = recording.traced_gradients(cotangents)
+    moved = forward(recording.tape.nodes, {recording.leaves[name]: t for name, t in along.items()}, recording.value)
+    return {
+        name: recording.full(None if found is None else moved[found.id], recording.leaves[name])
+        for name, found in gradients.items()
+    }
 
 
 def by_definition(

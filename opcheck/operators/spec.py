@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from opcheck.operators.shared.roundoff import Rounding
 
 Array = np.ndarray[Any, np.dtype[Any]]
+MULTILINEAR = "multilinear"  # sums of products of one element of each input
+PIECEWISE_LINEAR = "piecewise linear"  # in each piece a sum of input elements
 Shape = tuple[int, ...]
 
 
@@ -85,6 +87,7 @@ class Op(ABC):
     elsewhere = True  # whether torch and other libraries have a counterpart
     refuses = True  # whether implementations must refuse what this one does
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
+    degree = ""  # how the outputs depend on the inputs: MULTILINEAR, PIECEWISE_LINEAR, or in no such simple way
     second_derivative = True  # whether the definition fixes the gradient's own gradient
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph
 
@@ -174,6 +177,10 @@ class Op(ABC):
                 kind = inspect.Parameter.KEYWORD_ONLY if argument.keyword_only else kind
             parameters.append(inspect.Parameter(argument.name, kind, default=default))
         return inspect.Signature(parameters)
+
+    @property
+    def has_program(self) -> bool:
+        return type(self).program is not Op.program
 
     def input(self, name: str) -> Input:
         return next(each for each in self.inputs if each.name == name)
@@ -296,6 +303,6 @@ def widened(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 __all__ = [
-    "Array", "Case", "Input", "Mistake", "Op", "Output", "Param", "Params", "Refused", "RefusedType", "Shape",
-    "as_array", "widened",
+    "MULTILINEAR", "PIECEWISE_LINEAR", "Array", "Case", "Input", "Mistake", "Op", "Output", "Param", "Params",
+    "Refused", "RefusedType", "Shape", "as_array", "widened",
 ]  # fmt: skip

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
-from opcheck.programs.running import Format, Running, computed, is_nothing, plus, product_unit, settled, summed, times
+from opcheck.programs.running import (
+    Format,
+    Running,
+    computed,
+    is_nothing,
+    plus,
+    product_unit,
+    rounded,
+    settled,
+    summed,
+    times,
+)
 from opcheck.tracing import PRIMITIVES, TRACED, Arithmetic
 from opcheck.tracing.primitives import C_ERF, C_EXP, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
 
@@ -59,11 +70,16 @@ def scaled(partial: Any, x: Any) -> Any:
 
 def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     unit, base = min(a.unit, b.unit), a.base + b.base
-    if a.absolute is None and b.absolute is None:
+    if a.given and b.given:
         pair = Running(out, base, lambda: a.terms + b.terms, 2, 1, unit)
         return settled(f, pair, plus(np.abs(out), base))  # what they are themselves fits
     stored = (a.stored if a.absolute is not None else 0) + (b.stored if b.absolute is not None else 0) + 1
-    return summed(f, out, base, a.terms + b.terms, a.summands + b.summands, unit, stored)
+    sizes, summands = (a.terms, b.terms), a.summands + b.summands
+    # a product may be regrouped with its neighbour (a·x + b·y as x + b·(y − x)): only given numbers round once
+    summands = np.maximum(summands, 3)
+    if not (np.all(sizes[0]) and np.all(sizes[1])):  # to add what is exactly zero rounds nothing
+        summands = np.where(sizes[0] == 0, b.summands, np.where(sizes[1] == 0, a.summands, summands))
+    return summed(f, out, base, sizes[0] + sizes[1], summands, unit, stored)
 
 
 # In another order a partial product may become subnormal, and what is lost there grows with the factors that are left:
@@ -76,14 +92,14 @@ def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
         inherited = times(np.abs(b.value) + eb, ea) + inherited
-    extra = f.eta * REST + _distributed(f, a, np.abs(b.value) + eb) + _distributed(f, b, np.abs(a.value) + ea)
-    return computed(f, out, inherited, f.u, extra, product_unit(a.unit, b.unit))
-
-
-def _distributed(f: Format, x: Running, factor: Any) -> Any:
-    """The rounding of x·factor where x is a sum and each of its terms is multiplied: (x − m)·r as x·r − m·r, which is
-    how normalisation is computed at times."""
-    return 0.0 if x.absolute is None else times(f.u * factor, x.terms)
+    size = plus(np.abs(out), inherited)
+    if a.absolute is not None or b.absolute is not None:
+        size = np.fmax(a.terms * b.terms, size)  # sums may be multiplied out
+    local = f.u * size + f.eta * REST
+    if not (np.all(a.value) and np.all(b.value)):
+        zero = ((a.value == 0) & (np.asarray(ea) == 0)) | ((b.value == 0) & (np.asarray(eb) == 0))
+        local = np.where(zero, 0.0, local)  # what is exactly zero rounds nothing
+    return rounded(f, out, inherited, local, product_unit(a.unit, b.unit), size)
 
 
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
@@ -97,11 +113,11 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
         inherited = (ea + times(np.abs(out), eb)) / away
         if not np.min(away, initial=1.0) > 0:
             inherited = np.where(away > 0, inherited, np.where(eb == 0, ea / np.abs(b.value), np.inf))
+    size = plus(np.abs(out), inherited)
+    if a.absolute is not None:
+        size = np.fmax(a.terms / np.abs(away), size)  # a sum may be divided term by term
     unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
-    extra = (
-        f.eta * REST if a.absolute is None else f.eta * REST + _distributed(f, a, 1 / np.where(away > 0, away, np.inf))
-    )
-    return computed(f, out, inherited, 2 * f.u, extra, unit)
+    return rounded(f, out, inherited, 2 * f.u * size + f.eta * REST, unit, size)
 
 
 def _powers_of_two(x: Any) -> bool:
@@ -269,8 +285,8 @@ def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
         size = np.abs(a.value) + ea
         inherited = size**exponent - np.abs(a.value) ** exponent
         inherited = times(exponent * size ** max(exponent - 1, 0), ea) if exponent else 0.0 * size
-        rounded = ((exponent - 1) * f.u, f.eta) if exponent > 1 else (0.0, 0.0)
-        return computed(f, out, inherited, *rounded, a.unit**exponent if np.isfinite(a.unit) else a.unit)
+        local = ((exponent - 1) * f.u, f.eta) if exponent > 1 else (0.0, 0.0)
+        return computed(f, out, inherited, *local, a.unit**exponent if np.isfinite(a.unit) else a.unit)
     near = np.where(ea < np.abs(a.value), -np.log1p(-ea / np.abs(a.value)), np.inf)
     moved = times(np.abs(b.value) + eb, np.where(np.asarray(ea) == 0, 0.0, near))
     moved = moved + times(np.abs(np.log(np.abs(a.value))), eb)

@@ -81,7 +81,7 @@ def _whole(round_: Callable[[Any], Any]) -> Callable[..., Running]:
 
 
 def _as_it_is(f: Format, out: Any, x: Running, **params: Any) -> Running:
-    return Running(out, x.error(f), unit=x.unit)
+    return Running(out, x.error(f), unit=x.unit, given=x.given)
 
 
 def _converted(f: Format, out: Any, x: Running, dtype: str) -> Running:
@@ -222,7 +222,7 @@ def _extreme(
         e = np.broadcast_to(x.error(f), x.value.shape)
         e = np.where(contenders(sign, x.value, e, axis), e, 0.0)
         worst = np.max(e, axis=axes_of(e.shape, axis), keepdims=keepdims, initial=0.0)
-        return settled(f, Running(out, worst, unit=x.unit), np.abs(out))
+        return settled(f, Running(out, worst, unit=x.unit, given=x.given), np.abs(out))
 
     def element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:
         return choice(*[read(0, place) for place in reduced_places(at, shapes[0], axis, keepdims)])
@@ -247,6 +247,11 @@ def detach(x: Any) -> Any:
     return x.detach() if getattr(x, "is_traced", False) else x
 
 
+def formed(x: Any) -> Any:
+    """The same numbers, formed as they are written: a product with the sum that they are is not multiplied out."""
+    return applied(FORMED, x)
+
+
 def with_slope(y: Any, x: Any, slope: Any) -> Any:
     """`y`, whose derivative by `x`, an array of the same shape, is declared to be `slope` besides its own."""
     return applied(WITH_SLOPE, y, x, slope)
@@ -262,6 +267,10 @@ def _with_slope_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> A
     return added(terms) if terms else None
 
 
+FORMED = Rule(
+    "formed", lambda x: x, lambda g, out, args, needed: [g], lambda tangents, out, args: tangents[0], _as_it_is,
+    broadcasting(lambda x: x),
+)  # fmt: skip
 WITH_SLOPE = Rule(
     "with_slope", lambda y, x, slope: y, _with_slope_vjp, _with_slope_jvp, lambda f, out, y, x, slope: y,
     broadcasting(TRACED.functions["with_slope"]),
@@ -282,6 +291,7 @@ KINKS = (
     decision("floor", np.floor, _whole(np.floor), broadcasting(TRACED.functions["floor"])),
     decision("ceil", np.ceil, _whole(np.ceil), broadcasting(TRACED.functions["ceil"])),
     decision("detach", lambda x: x, _as_it_is, broadcasting(TRACED.functions["detach"])),
-    decision("astype", lambda x, dtype: x.astype(dtype), _converted, _converted_element),
+    FORMED,
     WITH_SLOPE,
+    decision("astype", lambda x, dtype: x.astype(dtype), _converted, _converted_element),
 )  # fmt: skip

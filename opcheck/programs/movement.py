@@ -123,11 +123,13 @@ def _put_running(f: Format, out: Any, g: Running, *chosen: Running, index: Any, 
 
     if _doubtful(shape, chosen, index) is not None:
         return Running(out, np.broadcast_to(np.sum(g.terms), shape) * 2.0)
-    most = 1 if _is_basic(index) else int(put(1.0).max(initial=0.0))
-    if most <= 1:
-        return g.over_all(put)
+    meeting: Any = 1 if _is_basic(index) else put(1.0)
+    if np.max(meeting, initial=0) <= 1:
+        # an error that all share is none where nothing is put
+        absolute = None if g.absolute is None else np.broadcast_to(g.absolute, g.value.shape)
+        return g._replace(base=np.broadcast_to(g.base, g.value.shape), absolute=absolute).over_all(put)
     base = put(g.base) if np.ndim(g.base) or g.base else 0.0
-    return summed(f, out, base, put(g.terms), most * g.summands, g.unit, g.stored + 1)
+    return summed(f, out, base, put(g.terms), g.counted(put, meeting), g.unit, g.stored + 1)
 
 
 def _put_element(read: Read, at: Shape, shapes: Sequence[Shape], index: Any, shape: Shape) -> Any:

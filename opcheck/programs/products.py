@@ -26,7 +26,7 @@ def _cumsum_running(f: Format, out: Any, x: Running, axis: int) -> Running:
     n = np.arange(1, shape[axis] + 1).reshape([-1 if k == axis % len(shape) else 1 for k in range(len(shape))])
     stored = x.stored + 1 if x.absolute is not None else 1
     base = _cumsum(np.broadcast_to(x.base, shape), axis) if np.ndim(x.base) or x.base else np.zeros(shape)
-    sums = Running(out, base, _cumsum(x.terms, axis), n * x.summands, stored, x.unit)
+    sums = Running(out, base, _cumsum(x.terms, axis), n * np.max(x.summands), stored, x.unit)
     return settled(f, Running(out, sums.error(f), unit=x.unit), sums.absolute)
 
 

@@ -49,8 +49,10 @@ def applied(rule: Rule, *args: Any, **params: Any) -> Any:
     return rule.forward(*args, **params) if traced is None else traced.tape.record(rule, args, **params)
 
 
-def constant(value: float, beside: Any) -> Any:
+def constant(value: Any, beside: Any) -> Any:
     """A number of the program, on the tape of `beside` if that records: what is made of it, 1 − value, rounds too."""
+    if getattr(value, "is_traced", False):
+        return value
     return beside.tape.constant(value) if getattr(beside, "is_traced", False) else np.float64(value)
 
 

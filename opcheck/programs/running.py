@@ -41,16 +41,17 @@ class _Parts(NamedTuple):
     summands: Any = 1
     stored: int = 1
     unit: float = 0.0
+    given: bool = False
 
 
 class Running(_Parts):
     """An array as a format computes it.
 
     base: how far the terms of the sum that it is were off, together. absolute: the sum of the absolute values of these
-    terms, `summands` of them, in `stored` sums that each store their result; None where it is no sum, and a function
-    that gives it where it is seldom asked for. unit: a power of
-    two of which every element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may
-    decide otherwise.
+    terms, `summands` of them (one number, or one for each element), in `stored` sums that each store their result; None
+    where it is no sum, and a function that gives it where it is seldom asked for. unit: a power of two of which every
+    element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may decide otherwise.
+    given: whether these are numbers of the inputs, not computed.
     """
 
     @property
@@ -85,15 +86,21 @@ class Running(_Parts):
         exact = self.exact(f)
         if exact is True or (np.ndim(exact) and exact.all()):
             return self.base
-        rate = f.relative(self.stored, self.summands - 1) if f.u > f.accumulate else f.gamma(self.summands - 1)
-        if np.ndim(self.summands) == 0 and self.summands == 2:  # a single addition is rounded by its result
-            size = plus(np.abs(self.value), self.base)
-            if not np.max(size, initial=0.0) < np.inf:
-                size = np.fmin(size, self.terms)
-            local = size * rate
-        else:
-            local = self.terms * rate
+        stored = f.u > f.accumulate
+        rate = f.relative(self.stored, self.summands - 1) if stored else f.gamma(self.summands - 1)
+        local = rate * self._partial(rate, stored)
         return plus(local if exact is False else np.where(exact, 0.0, local), self.base)
+
+    def _partial(self, rate: Any, stored: bool) -> Any:
+        """The size of what is rounded, on average over the additions.
+
+        The last one rounds the whole. Each other rounds the sum of a part of the terms; that part and the rest add up
+        to the whole, and their sizes to `absolute` at most, so that neither is above the mean of these two. How many
+        results are stored is counted along one term only, which allows no such mean.
+        """
+        whole, terms = np.abs(self.value) + self.base, self.terms
+        mean = terms if stored else (terms + whole) / 2 + rate * terms
+        return np.fmin(np.where(np.equal(self.summands, 2), whole, mean), terms)
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
@@ -102,7 +109,17 @@ class Running(_Parts):
             return function(np.broadcast_to(part, self.value.shape)) if np.ndim(part) else part
 
         absolute = None if self.absolute is None else moved(self.terms)
-        return self._replace(value=function(self.value), base=moved(self.base), absolute=absolute)
+        return self._replace(
+            value=function(self.value), base=moved(self.base), absolute=absolute, summands=moved(self.summands)
+        )
+
+    def counted(self, total: Any, meeting: Any) -> Any:
+        """How many terms each sum has that `total` makes, where so many elements of this array meet: a term that is
+        exactly zero rounds nothing."""
+        terms = np.broadcast_to(self.terms, self.value.shape)
+        if np.ndim(self.summands) == 0 and terms.all():
+            return np.maximum(1, meeting * self.summands)
+        return np.maximum(1, total(np.where(terms > 0, self.summands, 0)))
 
 
 def given(f: Format, value: Any, constant: bool = False) -> Running:
@@ -115,7 +132,7 @@ def given(f: Format, value: Any, constant: bool = False) -> Running:
     if constant:
         base = np.where(f.round(real) == real, 0.0, f.u * np.abs(real))
         base = base if base.any() else 0.0
-    return Running(value, base, unit=unit_of(real))
+    return Running(value, base, unit=unit_of(real), given=True)
 
 
 def unit_of(x: Array) -> float:
@@ -159,16 +176,19 @@ def computed(f: Format, value: Array, inherited: Any, units: Any, extra: Any = 0
     out where a number on the way (`partial`, or the result) is beyond the format, or where the inherited error is no
     number."""
     size = plus(np.abs(value), inherited)
-    way = size if partial is None else partial
+    return rounded(f, value, inherited, plus(size * units, extra), unit, size if partial is None else partial)
+
+
+def rounded(f: Format, value: Array, inherited: Any, local: Any, unit: float, way: Any) -> Running:
+    """The same with the rounding `local`; `way` is the largest number on the way."""
     if unit == np.inf:
         return settled(f, Running(value, inherited, unit=unit), way)
-    base = plus(size * units, extra)
     if unit > 0 and unit >= f.eta:
-        base = np.where(way <= unit * f.exact_up_to, 0.0, base)
-    return settled(f, Running(value, plus(base, inherited), unit=unit), way)
+        local = np.where(way <= unit * f.exact_up_to, 0.0, local)
+    return settled(f, Running(value, plus(local, inherited), unit=unit), way)
 
 
-def summed(f: Format, value: Array, base: Any, absolute: Any, count: int, unit: float, stored: int = 1) -> Running:
+def summed(f: Format, value: Array, base: Any, absolute: Any, count: Any, unit: float, stored: int = 1) -> Running:
     """A flat sum of `count` terms."""
     return settled(f, Running(value, base, absolute, count, stored, unit), absolute)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.programs.elementwise import BY_NAME
 from opcheck.programs.rule import (
     Read,
     Rule,
@@ -44,7 +45,15 @@ def _total_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -
     n = count(x.value.shape, axis)
     base = _total(np.broadcast_to(x.base, x.value.shape), axis, keepdims) if np.ndim(x.base) or x.base else 0.0
     stored = x.stored + 1 if x.absolute is not None else 1
-    return summed(f, out, base, _total(x.terms, axis, keepdims), max(1, n * x.summands), x.unit, stored)
+    return summed(
+        f,
+        out,
+        base,
+        _total(np.broadcast_to(x.terms, x.value.shape), axis, keepdims),
+        x.counted(lambda each: _total(each, axis, keepdims), n),
+        x.unit,
+        stored,
+    )
 
 
 def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:
@@ -90,17 +99,18 @@ def product_running(f: Format, out: Any, a: Running, b: Running, product: Callab
     """A sum of n products: `product` of the values, of their absolute values and of their errors."""
     ea, eb = a.error(f), b.error(f)
     sizes = np.abs(a.value), np.abs(b.value)
-    base: Any = n * f.eta / 2
+    unit = product_unit(a.unit, b.unit)
+    base: Any = 0.0 if unit >= f.eta else n * f.eta / 2  # products of whole multiples do not underflow
     if np.ndim(eb) or eb:
         base = base + product(sizes[0], np.broadcast_to(eb, b.value.shape))
         sizes = sizes[0], sizes[1] + eb
     if np.ndim(ea) or ea:
         base = base + product(np.broadcast_to(ea, a.value.shape), sizes[1])
         sizes = sizes[0] + ea, sizes[1]
-    unit = product_unit(a.unit, b.unit)
-    if unit >= f.eta and not np.ndim(base):
-        base = 0.0  # products of whole multiples do not underflow
-    return summed(f, out, base, product(*sizes), n + 1, unit)
+    count: Any = n + 1
+    if not (np.all(sizes[0]) and np.all(sizes[1])):  # what is exactly zero rounds nothing
+        count = product(*((each > 0).astype(np.float64) for each in sizes)) + 1
+    return summed(f, out, base, product(*sizes), count, unit)
 
 
 def _matmul_running(f: Format, out: Any, a: Running, b: Running) -> Running:
@@ -129,7 +139,8 @@ def _matmul_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
 def log_sum_exp(x: Any, axis: int) -> Any:
     """ln of the sum of exp(x) along an axis, which stays with size 1, without overflow: of an array that may record.
 
-    A rule of its own: its derivative is exp(x − result) in whatever form, with or without the logarithm.
+    A rule of its own, for its derivative, the softmax, may be computed as exp(x − result) as well as without the
+    logarithm: its error covers both.
     """
     return applied(LOG_SUM_EXP, x, axis=axis)
 
@@ -156,16 +167,46 @@ def _log_sum_exp_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: i
     return top + log(sum_of([exp(each - top) for each in numbers]))
 
 
+def _softmax(x: Any, axis: int) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _softmax_vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], axis: int) -> list[Any]:
+    return [out * (g - (g * out).sum(axis=axis, keepdims=True))]
+
+
+def _softmax_running(f: Format, out: Any, x: Running, axis: int) -> Running:
+    """By way of the logarithm, which is the longer one."""
+    total = _log_sum_exp_running(f, _log_sum_exp(x.value, axis), x, axis)
+    return BY_NAME["exp"].running(f, out, BY_NAME["sub"].running(f, x.value - total.value, x, total))
+
+
+def _softmax_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: int) -> Any:
+    numbers = [read(0, (*at[:axis], k, *at[axis + 1 :])) for k in range(shapes[0][axis])]
+    top = TRACED.detach(maximum(*numbers))
+    return exp(numbers[at[axis]] - top) / sum_of([exp(each - top) for each in numbers])
+
+
+SOFTMAX = Rule(
+    "softmax",
+    _softmax,
+    _softmax_vjp,
+    lambda tangents, out, args, axis: _softmax_vjp(tangents[0], out, args, [True], axis)[0],
+    _softmax_running,
+    _softmax_element,
+)
 LOG_SUM_EXP = Rule(
     "log_sum_exp",
     _log_sum_exp,
-    lambda g, out, args, needed, axis: [g * np.exp(args[0] - out)],
-    lambda tangents, out, args, axis: (np.exp(args[0] - out) * tangents[0]).sum(axis=axis, keepdims=True),
+    lambda g, out, args, needed, axis: [g * applied(SOFTMAX, args[0], axis=axis)],
+    lambda tangents, out, args, axis: (applied(SOFTMAX, args[0], axis=axis) * tangents[0]).sum(axis, keepdims=True),
     _log_sum_exp_running,
     _log_sum_exp_element,
 )
 
 SUMS = (
+    SOFTMAX,
     LOG_SUM_EXP,
     reduction(
         "total", _total, lambda g, before, axis, keepdims: spread_back(g, before, axis), _total_running, _total_element

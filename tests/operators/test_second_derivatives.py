@@ -14,7 +14,8 @@ from opcheck import reference as F
 from opcheck.autodiff import load, value_and_gradient
 from opcheck.operators import catalog
 from opcheck.operators.second_derivatives import by_definition, vjp_tangent
-from opcheck.operators.shared.roundoff import Multilinear, Selection, WindowMean
+from opcheck.operators.softmax import Softmax
+from opcheck.operators.spec import Op
 from opcheck.traces.tensor.checks import hessian_checks
 from opcheck.tracing import bound, values
 from opcheck.verification.truth.definition import Definition
@@ -23,7 +24,7 @@ from tests.traces.tensor import programs
 from tests.traces.tensor.programs import EXACT, WHOLE, runner
 from tests.traces.tensor.test_trace import needs_few_bits, traced
 
-SHORT = [op for op in catalog.every() if isinstance(op.rounding, (Multilinear, Selection, WindowMean))]
+SHORT = [op for op in catalog.every() if op.degree]
 
 
 def inner(a, b):
@@ -159,11 +160,24 @@ def test_a_hessian_of_many_inputs_is_refused():
 # --- what is refused ---
 
 
+class Unprogrammed(Softmax):
+    """An operator with a definition only."""
+
+    program = Op.program
+
+
 def test_a_definition_that_is_too_long_is_refused_with_its_sizes():
-    trace = opcheck.trace(lambda x: F.softmax(x, dim=1).sum(), at={"x": np.ones((300, 1000))})
+    op, x = Unprogrammed(), np.ones((300, 1000))
+    case = op.case(x, dim=1)
     told = r"second derivative of softmax is read off its definition.*input 300×1000: more than 200,000 lines.*batch"
     with pytest.raises(opcheck.Refused, match=told):
-        trace.hessian_vector_product({"x": np.ones((300, 1000))})
+        vjp_tangent(op, op.checked(case)[0], case, {"output": x}, {"input": x})
+
+
+def test_a_program_has_second_derivatives_at_any_size():
+    x = np.linspace(-1, 1, 300_000).reshape(300, 1000)
+    trace = opcheck.trace(lambda x: (F.softmax(x, dim=1) * x).sum(), at={"x": x})
+    assert trace.hessian_vector_product({"x": np.ones(x.shape)})["x"].shape == x.shape
 
 
 def test_third_derivatives_through_an_operator_are_refused():

@@ -25,6 +25,7 @@ from rich.table import Table
 
 from opcheck import verify
 from opcheck.operators import catalog
+from opcheck.operators.program import derived_bounds
 from opcheck.verification.report import Report, sentence
 from opcheck.verification.streams import scope_size
 from tests.verification.alternatives import Alternative, forms, orders_of
@@ -138,8 +139,9 @@ def table(found: dict[Any, Tally], dtypes: list[str]) -> Table:
 @click.option("--dtype", default="float32,float64", show_default=True)
 @click.option("--only", default="torch,orders,forms", show_default=True)
 @click.option("--seed", type=int, help="Repeats a run.  [default: a fresh one, printed]")
+@click.option("--derived", is_flag=True, help="With the bounds that follow from programs (in this process only).")
 @click.option("--jobs", default=0, show_default=True, help="Worker processes for torch (0: in this process).")
-def main(ops: tuple[str, ...], cases: int, dtype: str, only: str, seed: int | None, jobs: int) -> None:
+def main(ops: tuple[str, ...], cases: int, dtype: str, only: str, seed: int | None, derived: bool, jobs: int) -> None:
     start, dtypes = time.perf_counter(), dtype.split(",")
     seed = secrets.randbelow(2**31) if seed is None else seed
     seeds = itertools.count(seed)
@@ -148,7 +150,10 @@ def main(ops: tuple[str, ...], cases: int, dtype: str, only: str, seed: int | No
         job for op in chosen for each in dtypes for job in jobs_of(op, each, cases, tuple(only.split(",")), seeds)
     ]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+    with (
+        derived_bounds(chosen if derived else ()),
+        Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress,
+    ):
         found, interrupted = hunt(chunks, jobs, progress)
     console = Console(highlight=False, soft_wrap=True, width=max(110, Console().width))
     console.print(table(found, dtypes))

@@ -8,6 +8,7 @@ import pytest
 import opcheck
 from opcheck import verify
 from opcheck.operators import catalog
+from opcheck.operators.program import derived_bounds
 from opcheck.operators.spec import Refused
 from opcheck.verification.mutation.mutants import Reference, numpy_mutants
 from opcheck.verification.mutation.score import kill
@@ -42,6 +43,15 @@ def test_the_readme_tells_how_many_mutants_there_are():
     many = sum(1 for op in catalog.every() for _ in numpy_mutants(op))
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert f"{many} of {many} wrong implementations are refused" in readme
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_mutants_are_refused_with_derived_bounds_too(name):
+    """A slice: `python -m opcheck.verification.mutation --derived` is the whole of it."""
+    op = catalog.get(name)
+    with derived_bounds([op]):
+        lived = [mutant.name for mutant in list(numpy_mutants(op))[::8] if not kill(op, mutant).cases]
+    assert lived == []
 
 
 def test_a_missing_bias_is_named():

@@ -14,7 +14,7 @@ from opcheck.operators.convolution.mistakes import mistakes
 from opcheck.operators.params import Choice, Either, Whole
 from opcheck.operators.shared import windows
 from opcheck.operators.shared.roundoff import Multilinear
-from opcheck.operators.spec import Array, Case, Input, Op, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import MULTILINEAR, Array, Case, Input, Op, Output, Param, Params, Refused, Shape
 from opcheck.tracing import floor, named, total
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -25,6 +25,7 @@ class Conv(Op):
 
     dims: int
     rounding = Multilinear()
+    degree = MULTILINEAR
     source = (
         "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 9.6 (cross-correlation); "
         "Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016); torch.nn.functional"

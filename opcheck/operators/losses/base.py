@@ -129,10 +129,7 @@ class Loss(Op):
             return losses
         if p.reduction == "sum":
             return losses.sum()
-        shape = np.shape(losses)
-        if not self.has_losses(p, shape, **arrays):
-            return np.float64(np.nan)
-        return losses.sum() / self.losses_divisor(p, shape, **arrays)
+        return losses.sum() / self.losses_divisor(p, np.shape(losses), **arrays)
 
     def torch(self, torch: Any, params: Mapping[str, Any], **tensors: Any) -> Any:
         with warnings.catch_warnings():

@@ -102,7 +102,7 @@ class BinaryCrossEntropy(BinaryLoss):
     def unweighted(self, input: Any, target: Any) -> Any:
         x, t = kinks.detach(input), kinks.detach(target)
         loss = -(t * np.maximum(np.log(x), LOWEST_LOG) + (1 - t) * np.maximum(np.log(1 - x), LOWEST_LOG))
-        by_input = (input - target) / np.maximum(input * (1 - input), SMALLEST_DIVISOR)
+        by_input = kinks.formed(input - target) / np.maximum(input * (1 - input), SMALLEST_DIVISOR)
         by_target = np.log(1 - input) - np.log(input)
         return kinks.with_slope(kinks.with_slope(loss, input, by_input), target, by_target)
 

@@ -134,7 +134,7 @@ def of_right_classes(p: Params, log_p: Any, target: Array, weight: Any) -> Any:
     n, count, d = log_p.shape
     numbers = target.reshape(n, d).astype(np.int64)
     counts = numbers != p.ignore_index
-    if not count or not counts.any():
+    if not count:
         return np.zeros((n, d))
     right = np.where(counts, numbers, 0)
     losses = -log_p[np.arange(n)[:, None], right, np.arange(d)]

@@ -16,6 +16,7 @@ from opcheck.operators.optimisers.base import (
     flag,
     option,
     reached,
+    rest,
     sloped,
     sloped_vjp,
     state,
@@ -144,13 +145,13 @@ class Adam(Optimiser):
     ) -> dict[str, Any]:  # fmt: skip
         lr, beta1, beta2 = (constant(number, param) for number in (p.lr, *p.betas))
         g = sloped(self._coupled(p), param, gradient)
-        m = beta1 * exp_avg + (1 - beta1) * g
-        v = largest = beta2 * exp_avg_sq + (1 - beta2) * g**2
+        m = beta1 * exp_avg + rest(beta1, param) * g
+        v = largest = beta2 * exp_avg_sq + rest(beta2, param) * g**2
         kept = {"exp_avg": m, "exp_avg_sq": v}
         if p.amsgrad:
             largest = kept["max_exp_avg_sq"] = np.maximum(max_exp_avg_sq, v)
-        m_hat, v_hat = m / (1 - beta1**p.step), largest / (1 - beta2**p.step)
-        start = (1 - lr * p.weight_decay) * param if self.decoupled and p.weight_decay else param
+        m_hat, v_hat = m / rest(beta1**p.step, param), largest / rest(beta2**p.step, param)
+        start = rest(lr * p.weight_decay, param) * param if self.decoupled and p.weight_decay else param
         return {"param": start - lr * m_hat / (np.sqrt(v_hat) + p.eps), **kept}
 
     def _coupled(self, p: Params) -> Params:

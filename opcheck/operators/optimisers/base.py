@@ -10,6 +10,8 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.params import Flag, Kind, Param, Params, Real
 from opcheck.operators.spec import Array, Input, Op, Refused, Shape
+from opcheck.programs.kinks import formed
+from opcheck.programs.rule import constant
 
 BLOCK = 2**14  # numbers
 PARAM = Input("param", "θ", "*", "the parameters")
@@ -117,6 +119,11 @@ def sloped_vjp(p: Params, g: Array) -> tuple[Any, Array]:
     (A root of 0 has no slope: g is NaN there, and 0·NaN would spoil a gradient that does not depend on it.)
     """
     return p.weight_decay * g if p.weight_decay else 0.0, -g if p.maximize else g
+
+
+def rest(kept: Any, beside: Any) -> Any:
+    """1 − `kept` in a program. Made in the format, that is off by much where `kept` is near 1."""
+    return formed(1 - constant(kept, beside))
 
 
 def reached(p: Params, tangents: Mapping[str, Array], *states: str) -> bool:

@@ -16,6 +16,7 @@ from opcheck.operators.optimisers.base import (
     flag,
     option,
     reached,
+    rest,
     sloped,
     sloped_vjp,
     state,
@@ -169,10 +170,10 @@ class RMSprop(Optimiser):
         grad_avg: Any = 0.0,
     ) -> dict[str, Any]:  # fmt: skip
         lr, alpha, g = constant(p.lr, param), constant(p.alpha, param), sloped(p, param, gradient)
-        s = variance = alpha * square_avg + (1 - alpha) * g**2
+        s = variance = alpha * square_avg + rest(alpha, param) * g**2
         result = {"square_avg": s}
         if p.centered:
-            a = result["grad_avg"] = alpha * grad_avg + (1 - alpha) * g
+            a = result["grad_avg"] = alpha * grad_avg + rest(alpha, param) * g
             variance = s - a**2
         step = g / (np.sqrt(variance) + p.eps)
         if p.momentum:

@@ -16,6 +16,7 @@ from opcheck.operators.optimisers.base import (
     decayed,
     flag,
     option,
+    rest,
     sloped,
     sloped_vjp,
     state,
@@ -120,7 +121,7 @@ class SGD(Optimiser):
     # --- program ----------------------------------------------------------------------------------------------
 
     def program(self, p: Params, *, param: Any, gradient: Any, momentum_buffer: Any = None) -> dict[str, Any]:
-        lr, fed = constant(p.lr, param), 1 - constant(p.dampening, param)
+        lr, fed = constant(p.lr, param), rest(p.dampening, param)
         g = v = sloped(p, param, gradient)
         if not p.momentum:
             return {"param": param - lr * g}

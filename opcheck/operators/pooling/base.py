@@ -12,7 +12,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Maybe, Whole
 from opcheck.operators.shared.windows import met
-from opcheck.operators.spec import Array, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import PIECEWISE_LINEAR, Array, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.tracing import ceil, floor, minimum
 
 Places = tuple[Any, ...]  # an index of slices
@@ -30,6 +30,7 @@ class Pool(Op):
     """A pool of `dims` spatial dimensions: each output element sums up one window of one channel."""
 
     dims: ClassVar[int]
+    degree = PIECEWISE_LINEAR
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 9.3; torch.nn.functional"
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:

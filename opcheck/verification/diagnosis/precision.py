@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from opcheck.language import say
-from opcheck.operators.shared.roundoff import Multilinear
-from opcheck.operators.spec import Array
+from opcheck.operators.spec import MULTILINEAR, Array
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
 from opcheck.verification.diagnosis import probes
@@ -58,7 +57,7 @@ class Explanation:
 def explanation(check: Check, verdict: Verdict) -> Explanation | None:
     """The lower precision that explains this failure; None for a bug."""
     kind = kind_of(check, verdict.claim, verdict.name)
-    if not isinstance(check.bounds.rounding, Multilinear) or verdict.trial is None:
+    if check.op.degree != MULTILINEAR or verdict.trial is None:
         return None
     if verdict.claim == "second":
         return _asked(lambda: _second(check))
@@ -152,7 +151,7 @@ def summed(check: Check, kind: str, name: str) -> tuple[Model, str] | None:
 def lower_sums(check: Check, claim: str) -> Explanation | None:
     """For float16 and bfloat16 answers that need the loosest tier: the ladder's name for how sums are kept."""
     kind = kind_of(check, claim) if claim not in ASKED_AGAIN else ""
-    if not kind or not isinstance(check.bounds.rounding, Multilinear) or check.trial.policy == "special":
+    if not kind or check.op.degree != MULTILINEAR or check.trial.policy == "special":
         return None
     return _asked(lambda: _lower_sums(check, kind, claim.partition(":")[2] or next(iter(check.got_of(kind)))))
 

@@ -1,6 +1,6 @@
 """The mutation score: how many wrong implementations the verifier refuses, and after how many cases.
 
-python -m opcheck.verification.mutation [OP ...] [--form numpy|torch] [--cases 300] [--seed 0] [--json]
+python -m opcheck.verification.mutation [OP ...] [--form numpy|torch] [--cases 300] [--seed 0] [--derived] [--json]
 """
 
 import json
@@ -13,6 +13,7 @@ import click
 
 from opcheck.language import say
 from opcheck.operators import catalog
+from opcheck.operators.program import derived_bounds
 from opcheck.operators.spec import Op
 from opcheck.verification import claims
 from opcheck.verification.mutation.mutants import Mutant, numpy_mutants, torch_mutants
@@ -68,11 +69,13 @@ def summary(kills: list[Kill]) -> str:
 @click.option("--form", "forms", type=click.Choice(["numpy", "torch"]), multiple=True, default=("numpy",))
 @click.option("--cases", type=click.IntRange(1), default=300, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--derived", is_flag=True, help="With the bounds that follow from programs, for every operator.")
 @click.option("--json", "as_json", is_flag=True)
-def main(ops: tuple[str, ...], forms: tuple[str, ...], cases: int, seed: int, as_json: bool) -> None:
+def main(ops: tuple[str, ...], forms: tuple[str, ...], cases: int, seed: int, derived: bool, as_json: bool) -> None:
     """Print the mutation score; exit 1 if a mutant lived."""
     chosen = [catalog.get(name) for name in ops] if ops else list(catalog.every())
-    kills = score(chosen, forms, cases, seed)
+    with derived_bounds(chosen if derived else ()):
+        kills = score(chosen, forms, cases, seed)
     lived = [each for each in kills if not each.cases]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in kills]))

@@ -25,7 +25,7 @@ class Bounds:
 
     def __init__(self, op: Op, p: Params, shapes: Mapping[str, Shape], arrays: dict[str, Array], case: Any) -> None:
         self.op, self.p, self.shapes, self.arrays, self.case = op, p, shapes, arrays, case
-        self.rounding: Rounding = getattr(op, "rounding", None) or _NONE
+        self.rounding = op.rounding or _NONE
         self._definition: Definition | None = None
 
     def outputs(self, f: Format) -> dict[str, Bound]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators.shared.roundoff.base import C_EXP, C_LOG, Bound, Rounding
+from opcheck.operators.shared.roundoff.base import Bound, Rounding
 from opcheck.operators.shared.roundoff.elementwise import PRODUCTS, beyond_one
 from opcheck.operators.spec import Array, Op, Params
 from opcheck.programs.running import Format
+from opcheck.tracing.primitives import C_EXP, C_LOG
 
 
 class Row:
@@ -74,7 +75,7 @@ class Row:
 
 
 class SoftmaxRounding(Rounding):
-    """1.01 * p_i * (rho_i + A + 2u)."""
+    """1.01 * p_i * (rho_i + A + 2u). 2 and 4 times as fast as the derived bound."""
 
     def forward(self, op: Op, p: Params, f: Format, *, input: Array) -> Any:
         return Bound(Row(input, p.dim, f).p_error.reshape(input.shape))
@@ -88,7 +89,10 @@ class SoftmaxRounding(Rounding):
 
 
 class LogSoftmaxRounding(Rounding):
-    """1.01 * (u*abs(s_i) + A + c_log*u*abs(ln S) + u*abs(y_i)) + u*abs(lse)."""
+    """1.01 * (u*abs(s_i) + A + c_log*u*abs(ln S) + u*abs(y_i)) + u*abs(lse).
+
+    2 and 4 times as fast as the derived bound.
+    """
 
     def forward(self, op: Op, p: Params, f: Format, *, input: Array) -> Any:
         return Bound(Row(input, p.dim, f).log_error.reshape(input.shape))
@@ -106,6 +110,7 @@ class ClassRounding(Rounding):
     """Losses of classes: sums of q * -log p, with q what `op.shares` says (the target's part of each class, weighted).
 
     `logits`: log p is made from the input (cross-entropy); else it is the input (negative log-likelihood).
+    Of cross-entropy 1.2 and 3 times as fast as the derived bound, which is tighter.
     """
 
     def __init__(self, logits: bool) -> None:
