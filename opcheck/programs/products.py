@@ -153,16 +153,14 @@ def _einsum_running(f: Format, out: Any, *args: Running, spec: str) -> Running:
     sizes = _sizes(parts, [each.value.shape for each in args])
     n = math.prod(size for letter, size in sizes.items() if letter not in result)
     sums, before = [np.abs(each.value) for each in args], [np.abs(each.value) for each in args]
-    base: Any = n * (len(args) - 1) * f.eta
+    unit = product_unit(*(each.unit for each in args))
+    base: Any = 0.0 if unit >= f.eta else n * (len(args) - 1) * f.eta  # products of whole multiples do not underflow
     for k in reversed(range(len(args))):
         error = args[k].error(f)
         if np.ndim(error) or error:
             moved = [*before[:k], np.broadcast_to(error, before[k].shape), *sums[k + 1 :]]
             base = base + contracted(parts, result, moved)
             sums[k] = sums[k] + error
-    unit = product_unit(*(each.unit for each in args))
-    if unit >= f.eta and not np.ndim(base):
-        base = 0.0  # products of whole multiples do not underflow
     return summed(f, out, base, contracted(parts, result, sums), n + len(args) - 1, unit)
 
 

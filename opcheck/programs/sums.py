@@ -189,7 +189,7 @@ def _softmax_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: int) 
 
 
 SOFTMAX = Rule(
-    "softmax",
+    "softmax_along",
     _softmax,
     _softmax_vjp,
     lambda tangents, out, args, axis: _softmax_vjp(tangents[0], out, args, [True], axis)[0],

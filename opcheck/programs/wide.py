@@ -91,9 +91,15 @@ def _log_sum_exp(x: Any, axis: int) -> Any:
     return top + FUNCTIONS["log"](FUNCTIONS["exp"](x - top).sum(axis=axis, keepdims=True))
 
 
+def _softmax_along(x: Any, axis: int) -> Any:
+    e = FUNCTIONS["exp"](x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{op: np.frompyfunc(EXACT.functions[op], 2 if op == "div" else 1, 1) for op in UFUNCS if op not in AS_THEY_ARE},
     "log_sum_exp": _log_sum_exp,
+    "softmax_along": _softmax_along,
     "power": np.frompyfunc(EXACT.power, 2, 1),
     "logaddexp": np.frompyfunc(lambda a, b: larger_and_more(EXACT, a, b), 2, 1),
 }

@@ -144,7 +144,7 @@ def _pointwise(torch: Any) -> dict[str, Callable[..., Any]]:
         "erf_slope": lambda x: 2 / np.sqrt(np.pi) * torch.exp(-x * x),
         "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
         "equal": torch.eq, "not_equal": torch.ne, "einsum": lambda *args, spec: torch.einsum(spec, *args),
-        "detach": lambda x: x.detach(),
+        "detach": lambda x: x.detach(), "formed": lambda x: x,
         "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
         "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
     }  # fmt: skip
@@ -181,6 +181,7 @@ def _along_axes(torch: Any) -> dict[str, Callable[..., Any]]:
         "argmin": lambda x, axis: torch.tensor(np.argmin(x.detach().numpy(), axis=axis)),
         "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),
         "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
+        "softmax_along": lambda x, axis: torch.softmax(x, dim=axis),
         "total": reduced("sum"), "mean": reduced("mean"),
         "largest": lambda x, axis, keepdims: flat(x, axis, keepdims, "max"),
         "smallest": lambda x, axis, keepdims: flat(x, axis, keepdims, "min"),

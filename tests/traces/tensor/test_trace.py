@@ -9,6 +9,7 @@ from opcheck import reference as F
 from opcheck.autodiff import value_and_gradient
 from opcheck.programs.elementwise import erf
 from opcheck.programs.rules import RULES
+from opcheck.programs.sums import log_sum_exp
 from opcheck.traces.tensor.checks import torch_functions, torch_gradient
 from tests.traces.tensor import programs
 from tests.traces.tensor.programs import EXACT, SMOOTH, WHOLE, runner
@@ -137,7 +138,9 @@ def test_every_rule_is_in_a_random_program():
     for name in SMOOTH:
         used |= {node.rule.name for node in traced([(name, 0, 1)], SMOOTH, x, x + 1).nodes if node.rule}
     sweep = value_and_gradient(
-        lambda x: (x[0] * x[1]).sum() + x.max() + x.min() + np.maximum(x, 1).sum() + erf(x).sum()
+        lambda x: (
+            (x[0] * x[1]).sum() + x.max() + x.min() + np.maximum(x, 1).sum() + erf(x).sum() + log_sum_exp(x, 1).sum()
+        )
     )
     used |= {node.rule.name for node in opcheck.trace(lambda x: sweep(x), at={"x": x}).nodes if node.rule}
     assert set(RULES) <= used
