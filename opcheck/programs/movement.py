@@ -60,10 +60,15 @@ PUT = Rule(
     "put",
     _put,
     lambda g, out, args, needed, index, shape: [g[index]],
-    lambda tangents, out, args, index, shape: _put(tangents[0], index, shape),
+    lambda tangents, out, args, index, shape: put(tangents[0], index, shape),
     _put_running,
     _put_element,
 )
+
+
+def put(x: Any, index: Any, shape: Shape) -> Any:
+    """Zeros of that shape with `x` added at `index`; places that occur several times get the sum."""
+    return applied(PUT, x, index=index, shape=shape)
 
 
 # --- several arguments --------------------------------------------------------------------------------------------
@@ -99,7 +104,7 @@ MOVEMENT = (
     moving("reshape", lambda x, shape: x.reshape(shape), lambda g, before, shape: g.reshape(before)),
     moving("transpose", lambda x, axes: x.transpose(axes), lambda g, before, axes: g.transpose(np.argsort(axes))),
     moving("broadcast_to", lambda x, shape: np.broadcast_to(x, shape), lambda g, before, shape: fitted(g, before)),
-    moving("getitem", lambda x, index: x[index], lambda g, before, index: applied(PUT, g, index=index, shape=before)),
+    moving("getitem", lambda x, index: x[index], lambda g, before, index: put(g, index, before)),
     PUT,
     Rule("concatenate", lambda *parts, axis: np.concatenate(parts, axis=axis), _concatenate_vjp, _concatenate_jvp,
          _concatenate_running, _concatenate_element),
