@@ -18,7 +18,7 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators import catalog
-from opcheck.operators.spec import Array, Case, Op, Output, Params, Refused, as_array, widened
+from opcheck.operators.spec import Array, Case, Op, Output, Params, Refused, as_array, result_dtype, widened
 
 
 class Reference:
@@ -116,12 +116,6 @@ def _rounded(results: Mapping[str, Array], case: Case) -> Any:
     dtype = result_dtype(case)
     arrays = [a.astype(dtype, copy=False) if a.dtype.kind == "f" else a for a in map(np.asarray, results.values())]
     return arrays[0] if len(arrays) == 1 else tuple(arrays)
-
-
-def result_dtype(case: Case) -> Any:
-    """float32 if every real array is float32 (or narrower), and so on; float64 if there is none."""
-    kinds = [array.dtype for array in case.arrays.values() if array.dtype.kind == "f"]
-    return np.result_type(*kinds) if kinds else np.dtype(np.float64)
 
 
 def _traced(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -23,14 +23,16 @@ MOST_KEPT = 512  # shapes of calls that are remembered
 
 
 class Recording:
-    """A program recorded on the arrays of one call."""
+    """A program recorded on the arrays of one call; `variant`: keyword arguments of its own, such as a mistaken form."""
 
-    def __init__(self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False) -> None:
+    def __init__(
+        self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, **variant: Any
+    ) -> None:
         self.op, self.tape = op, ArrayTape(expanded)
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
-        results = results_of(op, op.program(p, **self.inputs))
+        results = results_of(op, op.program(p, **self.inputs, **variant))
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
     @property
@@ -173,6 +175,10 @@ class Program(Op):
 
     def vjp(self, p: Params, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Array]:
         return Recording(self, p, arrays).gradients(results_of(self, cotangent))
+
+    def vjp_of(self, p: Params, cotangent: Any, arrays: Mapping[str, Array], **variant: Any) -> dict[str, Array]:
+        """The gradients of a variant of the program: for mistakes."""
+        return Recording(self, p, arrays, **variant).gradients(results_of(self, cotangent))
 
     def jvp(self, p: Params, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
         found = Recording(self, p, arrays).tangents(tangents)

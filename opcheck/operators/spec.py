@@ -66,6 +66,7 @@ class Case:
     op: str
     arrays: dict[str, Array]
     params: dict[str, Any]
+    dtype: str = ""  # of its real numbers, where the arrays hold them in float64; else theirs
 
 
 class Op(ABC):
@@ -122,6 +123,10 @@ class Op(ABC):
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
         """Resolve parameters that mean another one: stride=None, deprecated flags."""
+        return p
+
+    def typed(self, p: Params, dtype: str) -> Params:
+        """Resolve parameters whose default depends on the type of the real numbers: finfo(dtype).eps."""
         return p
 
     def torch(self, torch: Any, params: Mapping[str, Any], *args: Any, **tensors: Any) -> Any:
@@ -250,6 +255,7 @@ class Op(ABC):
         """The settled parameters and output shapes of a case; raises Refused where torch refuses it."""
         shapes = {name: array.shape for name, array in case.arrays.items()}
         p = self.settle(self.parameters(case.params), shapes)
+        p = self.typed(p, case.dtype or result_dtype(case).name)
         out = self.shape(p, shapes)
         self.check(p, **case.arrays)
         return p, out
@@ -279,6 +285,12 @@ def as_array(value: Any, name: str, real: bool = False) -> Array:
     return array.astype(np.float64) if real and array.dtype.kind != "f" else array
 
 
+def result_dtype(case: Case) -> Any:
+    """float32 if every real array is float32 (or narrower), and so on; float64 if there is none."""
+    kinds = [array.dtype for array in case.arrays.values() if array.dtype.kind == "f"]
+    return np.result_type(*kinds) if kinds else np.dtype(np.float64)
+
+
 def widened(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Real arrays in float64; whole numbers (classes) stay as they are."""
     return {name: a.astype(np.float64, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
@@ -286,5 +298,5 @@ def widened(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 __all__ = [
     "Array", "Case", "Input", "Mistake", "Op", "Output", "Param", "Params", "Refused", "RefusedType", "Shape",
-    "as_array", "widened",
+    "as_array", "result_dtype", "widened",
 ]  # fmt: skip

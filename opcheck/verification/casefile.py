@@ -31,6 +31,10 @@ class Trial:
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
 
+    def __post_init__(self) -> None:
+        if self.case.dtype != self.dtype:
+            object.__setattr__(self, "case", replace(self.case, dtype=self.dtype))
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis prints beside a message that has the numbers already."""
         printer.text(f"<{self.case.op} {self.dtype}: {self.policy} numbers, {self.layout} memory>")
