@@ -9,6 +9,19 @@ from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.running import Format, Running, given
 
 
+SINGULAR = ("div", "log", "log1p", "power", "tan")  # infinite at some finite numbers
+
+
+def overflowed(node: ArrayNode, result: Any, args: Sequence[Any]) -> Any:
+    """The result with anything allowed where finite numbers became larger than float64's largest."""
+    assert node.rule is not None
+    if not isinstance(result, Running) or node.rule.name in SINGULAR or np.isfinite(result.value).all():
+        return result
+    if not all(isinstance(arg, Running) and np.isfinite(arg.value).all() for arg in args):
+        return result
+    return result._replace(base=np.where(np.isfinite(result.value), result.base, np.inf))
+
+
 def running(nodes: Sequence[ArrayNode], f: Format, inputs: Mapping[int, Running] | None = None) -> list[Any]:
     """Every node as `f` computes it; `inputs` that come with errors of their own by node.
 
@@ -26,7 +39,8 @@ def running(nodes: Sequence[ArrayNode], f: Format, inputs: Mapping[int, Running]
     with np.errstate(all="ignore"):
         for id, node in enumerate(nodes):
             if node.rule is not None:
-                found.append(node.rule.running(f, node.value, *[found[arg] for arg in node.args], **node.params))
+                args = [found[arg] for arg in node.args]
+                found.append(overflowed(node, node.rule.running(f, node.value, *args, **node.params), args))
             elif inputs is not None and id in inputs:
                 found.append(inputs[id])
             else:

@@ -126,8 +126,9 @@ def settled(f: Format, result: Running, size: Any) -> Running:
         over = np.any(size > f.largest) or not np.all(np.isfinite(base))
         if finite.all() and not over:
             return result
+        anything = np.isinf(base)  # also an infinity that should have been a number
         base = np.where((size > f.largest) | np.isnan(base), np.inf, base)
-        base = np.where(finite, base, 0.0)
+        base = np.where(finite | anything, base, 0.0)
         absolute = None if result.absolute is None else np.where(finite, result.absolute, 0.0)
         return result._replace(base=base, absolute=absolute)
 

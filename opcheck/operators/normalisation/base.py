@@ -48,9 +48,11 @@ def moments(x: Any, axes: Sequence[int], form: Form = RIGHT) -> tuple[Any, Any]:
 
 
 def scale(variance: Any, eps: float, form: Form = RIGHT) -> Any:
-    """One over the root of the variance and eps."""
-    root = (variance + (eps if form.eps == "inside" else 0.0)) ** 0.5 if form.rooted else variance + eps
-    return 1.0 / (root + eps if form.eps == "outside" else root)
+    """One over the root of the variance and eps. Its slope is that of a power, −s³/2, which may overflow in float16."""
+    inside = variance + (eps if form.eps == "inside" else 0.0)
+    if form.eps == "outside":
+        return 1.0 / (inside**0.5 + eps)
+    return inside ** (-0.5 if form.rooted else -1.0)
 
 
 def weighted(x: Any, mean: Any, scale: Any, weight: Any = None, bias: Any = None) -> Any:
