@@ -116,7 +116,7 @@ class NumpySession(Session):
 
     def results(self) -> dict[str, Any]:
         if self._results is None:
-            results = named_outputs(self.op, self._call(self.candidate), self.shapes)
+            results = named_outputs(self.op, self._call(self.candidate), self.shapes, self.arrays)
             self.dtypes = {name: str(as_given(each, name).dtype) for name, each in results.items()}
             self._results = results
         return self._results
@@ -141,7 +141,7 @@ class NumpySession(Session):
         self.changed_cotangent = not all(np.array_equal(each, self._cast(cotangent[n])) for n, each in first.items())
         if not isinstance(found, Mapping):
             raise Malformed(say("vjp returns a dict of gradients by input name, not {type}", type=type(found).__name__))
-        return {name: numbers(each, name) for name, each in found.items()}
+        return {name: numbers(each, name) for name, each in self.op.parted(found).items()}
 
     def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
         function = getattr(self.candidate, "jvp", None)
@@ -160,7 +160,8 @@ class NumpySession(Session):
         return tuple(
             name
             for name, array in self.case.arrays.items()
-            if not np.array_equal(self.arrays[name].astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+            if name not in self.op.updated(self.shapes)
+            and not np.array_equal(self.arrays[name].astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
         )
 
     def shares_memory(self) -> tuple[str, ...]:
@@ -168,6 +169,7 @@ class NumpySession(Session):
             name
             for name, each in self.results().items()
             if isinstance(each, np.ndarray)
+            and name not in self.op.updated(self.shapes)
             and any(np.may_share_memory(each, a) for a in self.arrays.values() if a.size)
         )
 

@@ -96,7 +96,7 @@ def explain(
     """
     operator = catalog.get(op)
     try:
-        given = dict(operator.signature.bind_partial(*args, **kwargs).arguments)
+        given = operator.parted(operator.signature.bind_partial(*args, **operator.gathered(kwargs)).arguments)
     except TypeError as error:
         raise RefusedType(
             say("{op} is called as {op}{signature}", op=op, signature=operator.signature), got=str(error)
@@ -145,7 +145,7 @@ def prepare(
     for spec in op.inputs:
         if given.get(spec.name) is not None:
             array = as_array(given[spec.name], spec.name)
-            whole = array.dtype.kind in "iub" and spec.default != "classes"
+            whole = array.dtype.kind in "iub" and not spec.whole
             arrays[spec.name] = array.astype(float) if whole else array
     if not wanted and _is_call(op, arrays, params):  # nothing is missing
         return Calculation(op, Case(op.name, arrays, params))
@@ -155,8 +155,10 @@ def prepare(
     for spec in op.inputs:
         if spec.name in wanted or (spec.name not in arrays and not spec.optional):
             shapes = {name: array.shape for name, array in arrays.items()}
-            shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, shapes)
-            array = default_array(op, spec.name, shape, shapes, seed)
+            known = {**wanted, **shapes}
+            shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, known)
+            choices = op.choices(spec.name, params, known) if spec.whole else 0
+            array = default_array(op, spec.name, shape, choices, seed)
             arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
     ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
     names = op.signature.parameters

@@ -14,6 +14,7 @@ from opcheck.errors import Refused
 from opcheck.explanation.calculation import Calculation, Pages, lifted
 from opcheck.explanation.document import prepare
 from opcheck.operators.choosers import ExactValues, RandomChooser, ScopeChooser
+from opcheck.operators.fills import FILLS, PLAIN
 from opcheck.operators.spec import Array, Input, Op, Param, Shape
 from opcheck.tracing import exact
 
@@ -102,8 +103,8 @@ def _arrays(
             shape = _varied(whole if len(whole) <= 2 else shape, rng, sizes_only and first)
         if first and LARGE in chosen:
             shape = (2, *shape)
-        classes = 0 if first else shapes[op.inputs[0].name][1 if len(shapes[op.inputs[0].name]) > 1 else 0]
-        arrays[each.name] = _filled(each, shape, level, classes, rng)
+        choices = op.choices(each.name, params, shapes) if each.whole else 0
+        arrays[each.name] = _filled(each, shape, level, choices, rng)
         shapes[each.name] = lifted(op, each.name, arrays[each.name])[0].shape
     return arrays
 
@@ -130,27 +131,16 @@ def _letters(op: Op, optional: Input, shapes: Mapping[str, Shape]) -> Shape:
     return tuple(sizes.get(word, 1) for word in optional.letters.split())
 
 
-def _filled(spec: Input, shape: Shape, level: int, classes: int, rng: np.random.Generator) -> Array:
+def _filled(spec: Input, shape: Shape, level: int, choices: int, rng: np.random.Generator) -> Array:
     """Small numbers without zeros, all of them different where there are enough; signs from the second level on."""
     count = int(np.prod(shape))
     highest = max(9, count)
     distinct = rng.permutation(np.arange(1.0, highest + 1))[:count]
     signs = rng.choice([-1.0, 1.0], size=count)
-    match spec.default:
-        case "classes":
-            return rng.integers(0, max(classes, 1), size=shape)
-        case "binary":
-            return np.asarray(rng.permutation(np.arange(count) % 2), dtype=float).reshape(shape)
-        case "unit":
-            found = distinct / (highest + 1)
-        case "negative":
-            found = -distinct
-        case "half":
-            found = distinct * signs / 2
-        case "signed":
-            found = np.where(np.arange(count) == 0, -1, signs) * distinct
-        case _:
-            found = distinct if level == 1 or spec.optional else distinct * signs
+    if spec.whole:
+        return rng.integers(0, max(choices, 1), size=shape)
+    plain = spec.default in PLAIN and (level == 1 or spec.optional)
+    found = distinct if plain else FILLS[spec.default].drawn(distinct, signs)
     return rng.permutation(found).reshape(shape)
 
 

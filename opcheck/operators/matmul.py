@@ -16,6 +16,7 @@ class Matmul(Program):
     result. Leading dimensions are a batch, and broadcast. A sum over no products (K = 0) is 0."""
 
     name = "matmul"
+    torch_path = "torch.matmul"
     aliases = ("mm", "bmm", "mv", "dot")
     summary = "each row of the first matrix times each column of the second"
     formula = "y[n,m] = Σ_k a[n,k]·b[k,m]"
@@ -55,9 +56,6 @@ class Matmul(Program):
 
     def program(self, p: Params, *, input: Any, other: Any) -> Any:
         return input @ other
-
-    def torch(self, torch: Any, params: Mapping[str, Any], **tensors: Any) -> Any:
-        return torch.matmul(tensors["input"], tensors["other"])
 
     def sample(self, chooser: Chooser) -> Case:
         k = chooser.choice((3, 2, 1, 0, 5))

@@ -241,6 +241,21 @@ class Maybe(Kind):
         return None if text.lower() == "none" else self.kind.parse(name, text)
 
 
+class Absent(Kind):
+    """None: a parameter of torch that is not computed here."""
+
+    def describe(self) -> str:
+        return say("None: opcheck does not compute this")
+
+    def check(self, name: str, value: Any) -> Any:
+        if value is not None:
+            raise self.refuse(name, value)
+        return value
+
+    def parse(self, name: str, text: str) -> Any:
+        return self.check(name, None if text.lower() == "none" else text)
+
+
 class Param(NamedTuple):
     """A parameter that is not an array: torch's name and default, its kind, and one line of help."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.operators.shared.roundoff.base import Bound, Rounding
-from opcheck.operators.spec import Array, Op, Params, Shape
+from opcheck.operators.spec import Array, Op, Params, Shape, results_of
 from opcheck.programs.arrays import ArrayTape, TracedArray
 from opcheck.programs.bound import running
 from opcheck.programs.elements import Elements
@@ -75,12 +75,8 @@ class Recording:
         return np.zeros(shape) if found is None else np.asarray(np.broadcast_to(found, shape), dtype=np.float64)
 
 
-def results_of(op: Op, result: Any) -> dict[str, Any]:
-    """What a program returned, by output name: a dict, a tuple in the order of the outputs, or the one output."""
-    if isinstance(result, Mapping):
-        return dict(result)
-    results = result if isinstance(result, tuple) else (result,)
-    return dict(zip((each.name for each in op.outputs), results, strict=False))
+def _is_inside(at: Shape, shape: Shape) -> bool:
+    return len(at) == len(shape) and all(k < n for k, n in zip(at, shape, strict=True))
 
 
 class Derived(Rounding):
@@ -88,7 +84,7 @@ class Derived(Rounding):
 
     def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
         recording = Recording(op, p, arrays, expanded=True)
-        smooth = {each.name for each in op.outputs if each.differentiable}
+        smooth = {each.name for each in op.outputs if not each.whole}
         return self._bounds(recording, f, {name: y for name, y in recording.outputs.items() if name in smooth})
 
     def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
@@ -146,7 +142,7 @@ class Program(Op):
 
     def _shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         ones = {
-            name: np.zeros(shape, np.int64) if self.input(name).default == "classes" else np.ones(shape)
+            name: np.zeros(shape, np.int64) if self.input(name).whole else np.ones(shape)
             for name, shape in shapes.items()
         }
         with np.errstate(all="ignore"):
@@ -155,7 +151,8 @@ class Program(Op):
     def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
         first = next(view for view in views.values() if hasattr(view, "once"))
         elements, outputs = first.once(("program", id(self), repr(p)), lambda: self._elements(p, views))
-        found = {name: elements.read(id, at) for name, id in outputs.items()}
+        shapes = {name: np.shape(elements.nodes[id].value) for name, id in outputs.items()}
+        found = {name: elements.read(id, at) for name, id in outputs.items() if _is_inside(at, shapes[name])}
         return found if len(self.outputs) > 1 else next(iter(found.values()))
 
     def _elements(self, p: Params, views: Mapping[str, Any]) -> tuple[Elements, dict[str, int]]:

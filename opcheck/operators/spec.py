@@ -34,7 +34,10 @@ class Input(NamedTuple):
     help: str
     optional: bool = False
     differentiable: bool = True
-    default: str = "ramp"  # how `explain` fills it: see explanation/calculation.py
+    default: str = "ramp"  # what stands in it where nobody gave it: see fills.py
+    whole: bool = False  # whole numbers stay whole: classes, rows of a table
+    part_of: str = ""  # the tuple in which torch takes it: hx of lstm_cell
+    explicit: bool = False  # optional, but torch has no default for it: a call without it says None
 
 
 class Output(NamedTuple):
@@ -44,6 +47,12 @@ class Output(NamedTuple):
     symbol: str
     letters: str
     differentiable: bool = True
+    updates: bool = False  # the new value of the input of that name, which torch writes in place and does not return
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers: positions."""
+        return not self.differentiable and not self.updates
 
 
 class Mistake(NamedTuple):
@@ -84,6 +93,7 @@ class Op(ABC):
     outputs: tuple[Output, ...]
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     second_derivative = True  # whether the definition fixes the gradient's own gradient
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph
@@ -131,7 +141,16 @@ class Op(ABC):
 
     def torch(self, torch: Any, params: Mapping[str, Any], *args: Any, **tensors: Any) -> Any:
         """The same call in torch; `params` as the caller wrote them. Receives the library, imports nothing."""
-        return getattr(torch.nn.functional, self.name)(**tensors, **params)
+        function = torch
+        for name in self.torch_function.split(".")[1:]:
+            function = getattr(function, name)
+        missing = {each.name: None for each in self.inputs if each.explicit and each.name not in tensors}
+        return function(**self.gathered({**tensors, **missing}), **params)
+
+    def is_derivative(self, p: Params) -> bool:
+        """Whether the gradient is the derivative. Some parameters make it something else by convention (a row of an
+        embedding that is held), and then no tangent and no second derivative belongs to it."""
+        return True
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         """Sentences that belong at the head of a worked calculation."""
@@ -140,6 +159,11 @@ class Op(ABC):
     def sizes(self, p: Params, shapes: Mapping[str, Shape], number: Callable[[str, int], Any]) -> dict[str, Any]:
         """The output sizes as formulas over number(name, value): recorded and shown, one line each."""
         return {}
+
+    def choices(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int:
+        """How many numbers, counted from 0, an input of whole numbers chooses from: the classes of the first input."""
+        first = shapes.get(self.inputs[0].name, ())
+        return first[min(1, len(first) - 1)] if first else 0
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """The shape that `explain` gives to a required array that the user left out."""
@@ -156,18 +180,62 @@ class Op(ABC):
         return tuple(argument for argument in self.arguments if isinstance(argument, Param))
 
     @cached_property
+    def torch_function(self) -> str:
+        """Where torch has it."""
+        return self.torch_path or f"torch.nn.functional.{self.name}"
+
+    @cached_property
+    def tuples(self) -> dict[str, tuple[str, ...]]:
+        """The inputs that torch takes as one tuple, by its name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for each in self.inputs:
+            if each.part_of:
+                found[each.part_of] = (*found.get(each.part_of, ()), each.name)
+        return found
+
+    def gathered(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by name with the parts of a tuple in that tuple, where all of them are there."""
+        if not self.tuples:
+            return dict(given)
+        whole = {name: parts for name, parts in self.tuples.items() if all(part in given for part in parts)}
+        inside = {part for parts in whole.values() for part in parts}
+        return {**{name: tuple(given[part] for part in parts) for name, parts in whole.items()},
+                **{name: value for name, value in given.items() if name not in inside}}  # fmt: skip
+
+    def parted(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The opposite: each part of a tuple by its own name; raises Refused for what is no tuple of that length."""
+        found = dict(given)
+        for name, parts in self.tuples.items():
+            if found.get(name) is None:
+                continue
+            value = found.pop(name)
+            if not isinstance(value, (tuple, list)) or len(value) != len(parts):
+                raise RefusedType(
+                    say("{name} is a tuple of {n} arrays: {parts}", name=name, n=len(parts), parts=", ".join(parts)),
+                    got=say("{n} of them", n=len(value)) if isinstance(value, (tuple, list)) else type(value).__name__,
+                )
+            found |= dict(zip(parts, value, strict=True))
+        return found
+
+    def updated(self, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        """The inputs that a call with these outputs writes in place."""
+        return tuple(each.name for each in self.outputs if each.updates and each.name in shapes)
+
+    @cached_property
     def signature(self) -> inspect.Signature:
         """torch's signature: names, order and defaults."""
-        parameters = []
+        parameters = {}
         for argument in self.arguments:
             kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            name = argument.name
             if isinstance(argument, Input):
-                default = None if argument.optional else inspect.Parameter.empty
+                default = None if argument.optional and not argument.explicit else inspect.Parameter.empty
+                name = argument.part_of or name
             else:
                 default = inspect.Parameter.empty if argument.default is REQUIRED else argument.default
                 kind = inspect.Parameter.KEYWORD_ONLY if argument.keyword_only else kind
-            parameters.append(inspect.Parameter(argument.name, kind, default=default))
-        return inspect.Signature(parameters)
+            parameters.setdefault(name, inspect.Parameter(name, kind, default=default))
+        return inspect.Signature(list(parameters.values()))
 
     def input(self, name: str) -> Input:
         return next(each for each in self.inputs if each.name == name)
@@ -218,12 +286,12 @@ class Op(ABC):
 
     def bind(self, *args: Any, **kwargs: Any) -> Case:
         """The case of a call as torch would be called; raises Refused for what is no such call, and checks no more."""
-        bound = self._bound(args, kwargs)
+        bound = self.parted(self._bound(args, self.gathered(kwargs)))
         arrays = {}
         for each in self.inputs:
             array = bound.get(each.name)
             if array is not None:
-                arrays[each.name] = as_array(array, each.name, real=each.default != "classes")
+                arrays[each.name] = as_array(array, each.name, real=not each.whole)
             elif not each.optional:
                 raise RefusedType(
                     say("{op} needs {name} ({help})", op=self.name, name=each.name, help=each.help), got="None"
@@ -270,6 +338,14 @@ class Op(ABC):
         return result if isinstance(result, dict) else {next(iter(shapes)): result}
 
 
+def results_of(op: Op, result: Any) -> dict[str, Any]:
+    """What a program returned, by output name: a dict, a tuple in the order of the outputs, or the one output."""
+    if isinstance(result, Mapping):
+        return dict(result)
+    results = result if isinstance(result, tuple) else (result,)
+    return dict(zip((each.name for each in op.outputs), results, strict=False))
+
+
 def as_array(value: Any, name: str, real: bool = False) -> Array:
     """`value` as a numpy array of numbers, with `real` in float64 if whole; Refused for ragged or non-numeric data."""
     try:
@@ -298,5 +374,6 @@ def widened(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 __all__ = [
     "Array", "Case", "Input", "Mistake", "Op", "Output", "Param", "Params", "Refused", "RefusedType", "Shape",
-    "as_array", "result_dtype", "widened",
+    "as_array", "result_dtype",
+    "results_of", "widened",
 ]  # fmt: skip

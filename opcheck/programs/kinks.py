@@ -195,7 +195,33 @@ def _extreme(
     return [Rule(name, forward, vjp, jvp, running, element), place]
 
 
+def held(x: Any) -> Any:
+    """The same numbers, held constant by differentiation."""
+    return x.detach() if getattr(x, "is_traced", False) else x
+
+
+def with_slope(numbers: Any, x: Any, slope: Any) -> Any:
+    """The first argument; its derivative by `x` is declared to be the third, where a gradient is a convention."""
+    return applied(WITH_SLOPE, numbers, x, slope)
+
+
+def _slope_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
+    moved = [t for t in (tangents[0], None if tangents[1] is None else tangents[1] * args[2]) if t is not None]
+    return added(moved) if moved else None
+
+
+WITH_SLOPE = Rule(
+    "with_slope",
+    lambda numbers, x, slope: numbers,
+    lambda g, out, args, needed: [g, g * args[2], None],
+    _slope_jvp,
+    lambda f, out, numbers, x, slope: Running(out, numbers.error(f), unit=numbers.unit),
+    lambda read, at, shapes: TRACED.functions["with_slope"](
+        read(0, at), read(1, at), read(2, broadcast_place(at, shapes[2]))
+    ),
+)
 KINKS = (
+    WITH_SLOPE,
     piecewise("abs", np.absolute, _of_abs, _abs_running, broadcasting(TRACED.functions["abs"])),
     piecewise("max", np.maximum, _of_first(np.greater_equal, np.less), _extreme_running, broadcasting(maximum)),
     piecewise("min", np.minimum, _of_first(np.less_equal, np.greater), _extreme_running, broadcasting(minimum)),

@@ -39,6 +39,7 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
             ctx.save_for_forward(*tensors)
             ctx.shapes = None
             result = candidate(*_call(given, tensors, params)[0], **_call(given, tensors, params)[1])
+            ctx.results = len(result) if isinstance(result, tuple) else 1
             if isinstance(result, tuple):
                 made = tuple(map(tensor, result))
                 ctx.mark_non_differentiable(*[each for each in made if not each.is_floating_point()])
@@ -63,18 +64,17 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
             moved = {n: array(t) for n, t in zip(ctx.given, tangents, strict=True) if t is not None and n in smooth}
             positional, keywords = _call(ctx.given, ctx.saved_tensors, ctx.params)
             found = candidate.jvp(moved, *positional, **keywords)
-            if isinstance(found, tuple):
-                return tuple(tensor(each) for each in found) + (None,) * (len(op.outputs) - len(found))
-            return (tensor(found), None) if len(op.outputs) > 1 and ctx.params.get("return_indices") else tensor(found)
+            tangents_out = tuple(map(tensor, found)) if isinstance(found, tuple) else (tensor(found),)
+            return (*tangents_out, *[None] * (ctx.results - len(tangents_out))) if ctx.results > 1 else tangents_out[0]
 
     def _call(given: tuple[str, ...], tensors: Any, params: dict[str, Any]) -> Any:
         arrays = {n: array(t) for n, t in zip(given, tensors, strict=True)}
         return arguments(op, arrays, params)
 
     def function(*tensors: Any, **options: Any) -> Any:
-        given = dict(zip(names, tensors, strict=False))
-        given |= {n: v for n, v in options.items() if n in names}
-        params = {n: v for n, v in options.items() if n not in names}
+        called = op.parted({**dict(zip(op.signature.parameters, tensors, strict=False)), **options})
+        given = {n: v for n, v in called.items() if n in names and v is not None}
+        params = {n: v for n, v in called.items() if n not in names}
         return Bridge.apply(tuple(given), params, *given.values())
 
     function.__name__ = function.__qualname__ = getattr(candidate, "__name__", op.name)

@@ -31,7 +31,7 @@ def dtype(check: Check) -> Iterator[Finding]:
     finding = Finding("dtype", elements=len(check.got))
     for output in check.op.outputs:
         found = check.session.dtypes.get(output.name)
-        wanted = check.trial.dtype if output.differentiable else "int64"
+        wanted = "int64" if output.whole else check.trial.dtype
         if found is not None and found != wanted and finding.verdict is None:
             finding.verdict = Verdict(
                 Status.DIFFERS,
@@ -70,7 +70,7 @@ def vjp(check: Check) -> Iterator[Finding]:
 
 
 def jvp(check: Check) -> Iterator[Finding]:
-    if check.trial.policy == "special" or not check.trial.tangents:
+    if check.trial.policy == "special" or not check.trial.tangents or not check.op.is_derivative(check.p):
         return
     yield check.compare("jvp", "tangent", check.got_tangents)
 
@@ -78,6 +78,8 @@ def jvp(check: Check) -> Iterator[Finding]:
 def adjoint(check: Check) -> Iterator[Finding]:
     """<g, Jv> = <J'g, v>, on exact inputs where both sides are sums without rounding."""
     if check.trial.policy != "exact" or not check.trial.tangents or check.trial.frozen:
+        return
+    if not check.op.is_derivative(check.p):
         return
     trial = check.trial
     forward = sum(float((trial.cotangent[n] * t).sum()) for n, t in check.got_tangents.items() if n in trial.cotangent)
@@ -125,6 +127,8 @@ def second(check: Check) -> Iterator[Finding]:
     small = sum(array.size for array in trial.case.arrays.values()) <= SMALL
     if trial.policy == "special" or not trial.tangents or trial.frozen or not small or check.f.digits < 24:
         return
+    if not check.op.is_derivative(check.p):
+        return
     if not check.op.second_derivative:
         raise NoCounterpart(say("the gradient is clamped, which leaves a second one open"))
     definition = Definition(check.op, trial.case)
@@ -154,7 +158,7 @@ def undecided(check: Check) -> dict[str, Array]:
     free = {}
     finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
     definition = Definition(check.op, check.trial.case)
-    by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest)
+    by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
     for name, expected in check.expected.items():
         other = by_definition.get(
             name, expected
