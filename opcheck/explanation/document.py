@@ -161,6 +161,9 @@ def prepare(
             array = default_array(op, spec.name, shape, choices, seed)
             arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
     ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
+    examples = {each.name: each.example for each in op.params if each.name not in params and each.example is not None}
+    if examples and not _is_call(op, ordered, params) and _is_call(op, ordered, {**examples, **params}):
+        params = {**examples, **params}  # what is computed by default needs more than was given
     names = op.signature.parameters
     case = Case(op.name, ordered, {name: params[name] for name in names if name in params})
     return Calculation(op, case, _hidden(op, hidden, ordered))

@@ -265,7 +265,7 @@ class Param(NamedTuple):
     help: str
     keyword_only: bool = False
     quiet: bool = False  # not shown in a heading while it has its default
-    example: Any = None  # what `explain` takes where a required one is not given
+    example: Any = None  # what `explain` takes where a required one is not given, or where the default asks for more
     symbol: str = ""  # what a formula calls it: "μ", or "β1, β2" for two numbers
 
 

@@ -65,15 +65,21 @@ def weighted(x: Any, mean: Any, scale: Any, weight: Any = None, bias: Any = None
 # --- definition: one element -------------------------------------------------------------------------------------------
 
 
-def standardised(x: Any, at: Shape, row: Sequence[Shape], eps: float) -> Any:
-    """x[at] minus the mean of its row, over the root of the row's variance and eps; one of each for a row."""
+def statistics(x: Any, row: Sequence[Shape]) -> tuple[Any, Any]:
+    """The mean of a row, and the sum of the squares of its distances from it; one of each for a row."""
 
     def make() -> tuple[Any, Any]:
         mean = named("μ", total([x[place] for place in row]) / len(row), row[0])
-        squares = [(x[place] - mean) ** 2 for place in row]
-        return mean, named("σ", sqrt(total(squares) / len(row) + eps), row[0])
+        return mean, named("S", total([(x[place] - mean) ** 2 for place in row]), row[0])
 
-    mean, deviation = x.once(("row", row[0]), make)
+    shared: tuple[Any, Any] = x.once(("row", row[0]), make)
+    return shared
+
+
+def standardised(x: Any, at: Shape, row: Sequence[Shape], eps: float) -> Any:
+    """x[at] minus the mean of its row, over the root of the row's variance and eps."""
+    mean, squares = statistics(x, row)
+    deviation = x.once(("σ", row[0]), lambda: named("σ", sqrt(squares / len(row) + eps), row[0]))
     return (x[at] - mean) / deviation
 
 
