@@ -204,5 +204,8 @@ def numpy_dtype(dtype: str) -> Any:
 
 
 def described(candidate: Any) -> str:
-    """What to call a candidate in a report."""
-    return str(getattr(candidate, "__qualname__", None) or type(candidate).__name__)
+    """What to call a candidate in a report; torch's own functions are torch, with its known deviations."""
+    name = str(getattr(candidate, "__qualname__", None) or type(candidate).__name__)
+    home = str(getattr(candidate, "__module__", "") or "").partition(".")[0]
+    is_module = inspect.isclass(candidate) or hasattr(candidate, "forward")
+    return f"torch:{name}" if home == "torch" and not is_module else name
