@@ -42,7 +42,7 @@ class Reference:
             from opcheck.operators.recorded import record
 
             return record(traced.tape, self.op, args, kwargs)
-        case = self.op.bind(*args, **kwargs)
+        case = self.op.completed(self.op.bind(*args, **kwargs))
         p, shapes = self.op.checked(case)
         results = self.op.by_name(self.op.forward(p, **widened(case.arrays)), shapes)
         hidden = () if everything else self.op.updated(shapes)
@@ -50,7 +50,7 @@ class Reference:
 
     def vjp(self, cotangent: Any, *args: Any, **kwargs: Any) -> dict[str, Array]:
         """The gradient of each differentiable input for the cotangent of the output (a tuple or dict if several)."""
-        case = self.op.bind(*args, **kwargs)
+        case = self.op.completed(self.op.bind(*args, **kwargs))
         p, shapes = self.op.checked(case)
         names = [each.name for each in self._differentiable if each.name in shapes]
         given = _by_output(cotangent, names)
@@ -66,7 +66,7 @@ class Reference:
 
     def jvp(self, tangents: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The tangent of the output for tangents of some inputs, by name; a tuple if there are several outputs."""
-        case = self.op.bind(*args, **kwargs)
+        case = self.op.completed(self.op.bind(*args, **kwargs))
         p, shapes = self.op.checked(case)
         given = widened(self._tangents(tangents, case))
         names = [each.name for each in self._differentiable if each.name in shapes]

@@ -68,7 +68,8 @@ class TorchFunction(TensorBackend):
 
 class NumpyFunction(Backend):
     """candidate(*arrays, **params) -> array(s); gradients by candidate.vjp and candidate.jvp, where it has them:
-    vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array."""
+    vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array. Both are
+    given what the call drew by chance (mask=...), as it is read off the outputs."""
 
     layouts = ("contiguous", "transposed", "strided", "offset")
 
@@ -111,8 +112,15 @@ class NumpySession(Session):
 
     def _call(self, function: Callable[..., Any], *first: Any) -> Any:
         positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)
+        if first and self.op.draws and self.op.draws not in self.arrays:  # what the forward call drew
+            keywords[self.op.draws] = self._drawn()
         with np.errstate(all="ignore"):
             return function(*first, *positional, **keywords)
+
+    def _drawn(self) -> Array:
+        p, _ = self.op.checked(self.case)
+        made = next(iter(self.outputs().values()))
+        return self._cast(self.op.observed(p, next(iter(self.case.arrays.values())), made))
 
     def results(self) -> dict[str, Any]:
         if self._results is None:

@@ -148,7 +148,7 @@ def prepare(
             whole = array.dtype.kind in "iub" and not spec.whole
             arrays[spec.name] = array.astype(float) if whole else array
     if not wanted and _is_call(op, arrays, params):  # nothing is missing
-        return Calculation(op, Case(op.name, arrays, params))
+        return Calculation(op, op.completed(Case(op.name, arrays, params), seed or 0))
     for name, array in arrays.items():
         arrays[name], hidden[op.input(name).symbol] = lifted(op, name, array)
     wanted = wanted or {}
@@ -165,7 +165,7 @@ def prepare(
     if examples and not _is_call(op, ordered, params) and _is_call(op, ordered, {**examples, **params}):
         params = {**examples, **params}  # what is computed by default needs more than was given
     names = op.signature.parameters
-    case = Case(op.name, ordered, {name: params[name] for name in names if name in params})
+    case = op.completed(Case(op.name, ordered, {name: params[name] for name in names if name in params}), seed or 0)
     return Calculation(op, case, _hidden(op, hidden, ordered))
 
 

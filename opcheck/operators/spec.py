@@ -7,7 +7,7 @@ explanation, gradients, bounds, verification, grading, practice) is generic code
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -93,6 +93,7 @@ class Op(ABC):
     outputs: tuple[Output, ...]
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    draws = ""  # the input that an implementation draws by chance where it is not given: a mask
     torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     second_derivative = True  # whether the definition fixes the gradient's own gradient
@@ -160,6 +161,32 @@ class Op(ABC):
         """The output sizes as formulas over number(name, value): recorded and shown, one line each."""
         return {}
 
+    def drawn(self, p: Params, shapes: Mapping[str, Shape], rng: np.random.Generator) -> Array:
+        """One draw of the input `draws`."""
+        raise NotImplementedError
+
+    def observed(self, p: Params, given: Array, made: Array) -> Array:
+        """What was drawn, read off what became of these numbers: an output of the first input, a gradient of a
+        cotangent, a tangent of a tangent."""
+        raise NotImplementedError
+
+    def improbable(self, p: Params, draws: Sequence[Array]) -> str:
+        """What a right implementation draws with a probability below 1e-9, in a sentence; empty if nothing is."""
+        return ""
+
+    def completed(self, case: Case, seed: int = 0) -> Case:
+        """The case with the input that is drawn by chance, from a seed."""
+        if not self.draws or self.draws in case.arrays:
+            return case
+        p, _ = self.checked(case)
+        shapes = {name: array.shape for name, array in case.arrays.items()}
+        made = self.drawn(p, shapes, np.random.default_rng(seed))
+        return replace(case, arrays={**case.arrays, self.draws: made})
+
+    def is_identity(self, p: Params) -> bool:
+        """Whether the output may be the input itself, in its memory: what does nothing need not copy."""
+        return False
+
     def choices(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int:
         """How many numbers, counted from 0, an input of whole numbers chooses from: the classes of the first input."""
         first = shapes.get(self.inputs[0].name, ())
@@ -198,9 +225,15 @@ class Op(ABC):
         if not self.tuples:
             return dict(given)
         whole = {name: parts for name, parts in self.tuples.items() if all(part in given for part in parts)}
+        first = {parts[0]: name for name, parts in whole.items()}
         inside = {part for parts in whole.values() for part in parts}
-        return {**{name: tuple(given[part] for part in parts) for name, parts in whole.items()},
-                **{name: value for name, value in given.items() if name not in inside}}  # fmt: skip
+        found = {}
+        for name, value in given.items():
+            if name in first:
+                found[first[name]] = tuple(given[part] for part in whole[first[name]])
+            elif name not in inside:
+                found[name] = value
+        return found
 
     def parted(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The opposite: each part of a tuple by its own name; raises Refused for what is no tuple of that length."""
@@ -331,7 +364,7 @@ class Op(ABC):
     def run(self, case: Case) -> dict[str, Array]:
         """Every output of the fast reference, by name, in float64 (indices in int64)."""
         p, shapes = self.checked(case)
-        return self.by_name(self.forward(p, **widened(case.arrays)), shapes)
+        return self.by_name(self.forward(p, **widened(self.completed(case).arrays)), shapes)
 
     def by_name(self, result: Any, shapes: Mapping[str, Shape] | Sequence[str]) -> dict[str, Any]:
         """A result as a dict by output name: itself, or {the one output: itself}."""

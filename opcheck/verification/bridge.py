@@ -39,6 +39,10 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
             ctx.save_for_forward(*tensors)
             ctx.shapes = None
             result = candidate(*_call(given, tensors, params)[0], **_call(given, tensors, params)[1])
+            ctx.drawn = {}
+            if op.draws and op.draws not in given:
+                case = op.bind(**{**dict(zip(given, map(array, tensors), strict=True)), **params})
+                ctx.drawn = {op.draws: op.observed(op.checked(case)[0], array(tensors[0]), np.asarray(result))}
             ctx.results = len(result) if isinstance(result, tuple) else 1
             if isinstance(result, tuple):
                 made = tuple(map(tensor, result))
@@ -55,7 +59,7 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
                 else {each.name: array(c) for each, c in zip(op.outputs, cotangents, strict=False)}
             )
             positional, keywords = _call(ctx.given, ctx.saved_tensors, ctx.params)
-            found = candidate.vjp(g, *positional, **keywords)
+            found = candidate.vjp(g, *positional, **keywords, **ctx.drawn)
             gradients = [tensor(found[n]) if n in found and n in smooth else None for n in ctx.given]
             return (None, None, *gradients)
 
@@ -63,7 +67,7 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
         def jvp(ctx: Any, _: Any, __: Any, *tangents: Any) -> Any:
             moved = {n: array(t) for n, t in zip(ctx.given, tangents, strict=True) if t is not None and n in smooth}
             positional, keywords = _call(ctx.given, ctx.saved_tensors, ctx.params)
-            found = candidate.jvp(moved, *positional, **keywords)
+            found = candidate.jvp(moved, *positional, **keywords, **ctx.drawn)
             tangents_out = tuple(map(tensor, found)) if isinstance(found, tuple) else (tensor(found),)
             return (*tangents_out, *[None] * (ctx.results - len(tangents_out))) if ctx.results > 1 else tangents_out[0]
 

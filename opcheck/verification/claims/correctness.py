@@ -77,7 +77,7 @@ def jvp(check: Check) -> Iterator[Finding]:
 
 def adjoint(check: Check) -> Iterator[Finding]:
     """<g, Jv> = <J'g, v>, on exact inputs where both sides are sums without rounding."""
-    if check.trial.policy != "exact" or not check.trial.tangents or check.trial.frozen:
+    if check.trial.policy != "exact" or not check.trial.tangents or check.trial.frozen or check.op.draws:
         return
     if not check.op.is_derivative(check.p):
         return
@@ -127,7 +127,7 @@ def second(check: Check) -> Iterator[Finding]:
     small = sum(array.size for array in trial.case.arrays.values()) <= SMALL
     if trial.policy == "special" or not trial.tangents or trial.frozen or not small or check.f.digits < 24:
         return
-    if not check.op.is_derivative(check.p):
+    if not check.op.is_derivative(check.p) or check.op.draws:
         return
     if not check.op.second_derivative:
         raise NoCounterpart(say("the gradient is clamped, which leaves a second one open"))
@@ -157,7 +157,7 @@ def undecided(check: Check) -> dict[str, Array]:
     """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted)."""
     free = {}
     finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
-    definition = Definition(check.op, check.trial.case)
+    definition = Definition(check.op, check.case)
     by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
     for name, expected in check.expected.items():
         other = by_definition.get(
