@@ -146,11 +146,12 @@ def _document(op: Op) -> str:
         lines.append(f"{param.name}{symbol}: {param.help}; {param.kind.describe()}")
     updates = [out.name for out in op.outputs if out.updates]
     if updates:
-        lines.append(say("{names}: torch writes them in place; return_updated=True returns the new ones behind the output",
+        lines.append(say("{names}: torch writes them in place; return_updated=True returns them behind the output",
                          names=", ".join(updates)))  # fmt: skip
+    returned = [f"{out.name} ({out.letters})" for out in op.outputs if not out.updates]
     lines += [
         "",
-        say("Returns {outputs}.", outputs=", ".join(f"{out.name} ({out.letters})" for out in op.outputs if not out.updates)),
+        say("Returns {outputs}.", outputs=", ".join(returned)),
         say("Arrays are numpy's, or what numpy reads; class numbers are int64 or uint8."),
         say("Computed in float64; the result has the widest dtype of the real arrays, and is rounded to it once."),
         say("Raises opcheck.Refused, a ValueError or TypeError that says what is allowed, for what torch refuses."),

@@ -118,7 +118,8 @@ def named_outputs(
 
 def _updated(names: Iterable[str], after: Mapping[str, Any] | None) -> dict[str, Any]:
     """Copies of these inputs: a later call writes on."""
-    return {name: after[name].clone() if hasattr(after[name], "clone") else after[name].copy() for name in names} if after else {}
+    found = {name: (after or {})[name] for name in names}
+    return {name: each.clone() if hasattr(each, "clone") else each.copy() for name, each in found.items()}
 
 
 def arguments(

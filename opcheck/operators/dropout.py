@@ -28,7 +28,7 @@ class Dropout(Program):
     draws = "mask"
     aliases = ("nn.Dropout", "Dropout")
     summary = "in training each number is dropped by chance, and those that stay are scaled up"
-    formula = "y[i] = x[i]·m[i]/(1 − p)   with m[i] = 0 with probability p, else 1"
+    formula = "y[i] = x[i]·m[i]/(1 − p)"
     source = "Srivastava et al., Dropout, JMLR 15 (2014), section 10 (inverted); torch.nn.functional.dropout"
     example = "dropout([1.0, 2.0, 3.0], 0.5, mask=[1, 0, 1])", "array([2., 0., 6.])"
     arguments = (
@@ -74,7 +74,9 @@ class Dropout(Program):
             return ""
         share = float(np.mean(draws)) if draws else 1 - p.p
         if sum(each.size for each in draws) * -_divergence(share, 1 - p.p) < IMPROBABLE:
-            return say("{share} of the numbers were dropped; it should be {p}", share=f"{1 - share:.1%}", p=f"{p.p:.1%}")
+            return say(
+                "{share} of the numbers were dropped; it should be {p}", share=f"{1 - share:.1%}", p=f"{p.p:.1%}"
+            )
         alike = math.log(p.p**2 + (1 - p.p) ** 2)  # that two numbers share their fate
         first, other = draws
         if first.size * alike < IMPROBABLE and (first == other).all():
@@ -120,7 +122,7 @@ class Dropout(Program):
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 / p if p else 1.0)),
         Mistake("multiplied_by_what_stays", "What stays is divided by 1 − p; it was multiplied by it.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 - p)),
-        Mistake("p_is_what_stays", "p is the probability to be dropped; it was taken for that to stay.",
+        Mistake("p_is_what_stays", "The probability p is that of being dropped; it was taken for that of staying.",
                 lambda op, p, **a: op.program(p.replace(p=1 - p.p), **a)),
         Mistake("dropped_in_evaluation", "In evaluation nothing is dropped.",
                 lambda op, p, **a: op.program(p.replace(training=True), **a)),

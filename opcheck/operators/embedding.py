@@ -24,8 +24,10 @@ class Embedding(Program):
     name = "embedding"
     aliases = ("nn.Embedding", "Embedding")
     summary = "rows of a table, looked up by their numbers"
-    formula = "y[*,d] = w[i[*],d]"
-    source = "Bengio et al., A Neural Probabilistic Language Model, JMLR 3 (2003), section 2; torch.nn.functional.embedding"
+    formula = "y[k,d] = w[i[k],d]"
+    source = (
+        "Bengio et al., A Neural Probabilistic Language Model, JMLR 3 (2003), section 2; torch.nn.functional.embedding"
+    )
     example = "embedding([1, 0], [[1.0, 2.0], [3.0, 4.0]])", "array([[3., 4.],\n       [1., 2.]])"
     arguments = (
         Input("input", "i", "*", "numbers of rows, from 0", differentiable=False, whole=True),
@@ -48,7 +50,7 @@ class Embedding(Program):
             raise Refused(say("weight must be a table, (V, D)"), got=say("weight {w}", w=w))
         if p.padding_idx is not None and not 0 <= p.padding_idx < w[0]:
             raise Refused(say("padding_idx must be one of the {n} rows, or count from the end", n=w[0]),
-                          got=f"padding_idx={p.padding_idx if p.padding_idx >= 0 else p.padding_idx - w[0]}")  # fmt: skip
+                          got=f"padding_idx={p.padding_idx - w[0] * (p.padding_idx < 0)}")  # fmt: skip
         return {"output": (*shapes["input"], w[1])}
 
     def check(self, p: Params, *, input: Array, weight: Array) -> None:
@@ -75,7 +77,7 @@ class Embedding(Program):
         if row == p.padding_idx:
             return detach(number)
         if p.scale_grad_by_freq:
-            return sloped(detach(number), number, 1 / number.tape.constant(int((input == row).sum()), "count"))
+            return sloped(detach(number), number, 1 / number.tape.constant(int((input == row).sum())))
         return number
 
     def program(self, p: Params, *, input: Any, weight: Any) -> Any:
@@ -105,12 +107,15 @@ class Embedding(Program):
                     p, input=input, weight=weight.T if weight.shape[0] == weight.shape[1] else weight)),
         Mistake("off_by_one", "Rows are counted from 0; the row before was taken.",
                 lambda op, p, input, weight: op.program(p, input=input - 1, weight=weight)),
-        Mistake("padding_row_is_zero", "padding_idx changes the gradient, not the output: the row was taken for zeros.",
+        Mistake("padding_row_is_zero", "The row padding_idx was taken for zeros; padding_idx changes the gradient, not "
+                "the output.",
                 lambda op, p, input, weight: np.where(
                     (input == p.padding_idx)[..., None], 0.0, op.program(p, input=input, weight=weight))),
-        Mistake("gradient_overwritten", "A row that was looked up several times kept the last gradient: write += where you "
+        Mistake("gradient_overwritten", "A row that was looked up several times kept the last gradient: write += where "
+                "you "
                 "wrote = (np.add.at).", vjp=lambda op, p, g, input, weight: _overwritten(p, g, input, weight)),
-        Mistake("gradient_averaged", "A row that was looked up several times gets the sum of the gradients, not their mean.",
+        Mistake("gradient_averaged", "A row that was looked up several times gets the sum of the gradients, not their "
+                "mean.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(scale_grad_by_freq=True), g, **a)),
         Mistake("frequency_ignored", "scale_grad_by_freq was ignored.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(scale_grad_by_freq=False), g, **a)),

@@ -60,7 +60,9 @@ class Matmul(Program):
     def sample(self, chooser: Chooser) -> Case:
         k = chooser.choice((3, 2, 1, 0, 5))
         rows, columns = chooser.choice(((2,), (3,), (1,), (0,), ())), chooser.choice(((2,), (4,), (1,), ()))
-        batches = chooser.choice((((), ()), ((2,), (2,)), ((2,), ()), ((), (2,)), ((2, 1), (3,)), ((1,), (2,)), ((0,), (1,))))
+        batches = chooser.choice(
+            (((), ()), ((2,), (2,)), ((2,), ()), ((), (2,)), ((2, 1), (3,)), ((1,), (2,)), ((0,), (1,)))
+        )
         left, right = batches[0] if rows else (), batches[1] if columns else ()
         arrays = {"input": chooser.array(*left, *rows, k), "other": chooser.array(*right, k, *columns)}
         return Case(self.name, arrays, {})

@@ -81,7 +81,7 @@ class Sizes(Kind):
         if not isinstance(value, (tuple, list)):
             if not self.count or value is None:
                 raise self.refuse(name, value)
-            value = (value,) * self.count
+            return (self._one(name, value, value),) * self.count
         if len(value) != self.count if self.count else not value:
             raise self.refuse(name, value, type_is_wrong=False)
         return tuple([self._one(name, each, value) for each in value])

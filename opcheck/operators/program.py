@@ -23,11 +23,9 @@ MOST_KEPT = 512  # shapes of calls that are remembered
 
 
 class Recording:
-    """A program recorded on the arrays of one call; `variant`: keyword arguments of its own, such as a mistaken form."""
+    """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form."""
 
-    def __init__(
-        self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, **variant: Any
-    ) -> None:
+    def __init__(self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, **variant: Any) -> None:
         self.op, self.tape = op, ArrayTape(expanded)
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()

@@ -166,7 +166,9 @@ def record(tape: ArrayTape, op: Op, args: tuple[Any, ...], kwargs: Mapping[str, 
         found = tuple(tape.lifted(results[name]) for name in shapes if name not in op.updated(shapes))
         return found if len(found) > 1 else found[0]
     call = Call(op, case, p, list(shapes))
-    operands = (bound[name] if isinstance(bound.get(name), TracedArray) else array for name, array in case.arrays.items())
+    operands = (
+        bound[name] if isinstance(bound.get(name), TracedArray) else array for name, array in case.arrays.items()
+    )
     result = tape.record(call.rule, operands)
     if isinstance(result.value, dict):
         outputs = tuple(item(result, name) for name in shapes if name not in op.updated(shapes))

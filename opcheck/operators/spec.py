@@ -174,6 +174,11 @@ class Op(ABC):
         """What a right implementation draws with a probability below 1e-9, in a sentence; empty if nothing is."""
         return ""
 
+    def call(self, case: Case) -> dict[str, Any]:
+        """The case as keyword arguments of a call."""
+        absent = {each.name: None for each in self.inputs if each.explicit and each.name not in case.arrays}
+        return {**absent, **case.arrays, **case.params}
+
     def completed(self, case: Case, seed: int = 0) -> Case:
         """The case with the input that is drawn by chance, from a seed."""
         if not self.draws or self.draws in case.arrays:
@@ -257,7 +262,7 @@ class Op(ABC):
     @cached_property
     def signature(self) -> inspect.Signature:
         """torch's signature: names, order and defaults."""
-        parameters = {}
+        parameters: dict[str, inspect.Parameter] = {}
         for argument in self.arguments:
             kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
             name = argument.name
@@ -319,6 +324,12 @@ class Op(ABC):
 
     def bind(self, *args: Any, **kwargs: Any) -> Case:
         """The case of a call as torch would be called; raises Refused for what is no such call, and checks no more."""
+        for name, parts in self.tuples.items():
+            for part in parts if name not in kwargs and any(each in kwargs for each in parts) else ():
+                if part not in kwargs:
+                    raise RefusedType(
+                        say("{op} needs {name} ({help})", op=self.name, name=part, help=self.input(part).help)
+                    )
         bound = self.parted(self._bound(args, self.gathered(kwargs)))
         arrays = {}
         for each in self.inputs:

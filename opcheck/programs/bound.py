@@ -8,7 +8,6 @@ import numpy as np
 from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.running import Format, Running, given
 
-
 SINGULAR = ("div", "log", "log1p", "power", "tan")  # infinite at some finite numbers
 
 

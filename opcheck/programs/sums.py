@@ -5,7 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.programs.rule import Read, Rule, Shape, added, applied, count, fitted, reduced_places, reshaped, spread_back
+from opcheck.programs.rule import (
+    Read,
+    Rule,
+    Shape,
+    added,
+    applied,
+    count,
+    fitted,
+    reduced_places,
+    reshaped,
+    spread_back,
+)
 from opcheck.programs.running import Format, Running, computed, summed
 from opcheck.tracing import divide
 from opcheck.tracing import total as sum_of

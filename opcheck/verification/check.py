@@ -74,7 +74,7 @@ class Check:
 
     def _of_another_call(self, kind: str, got: Mapping[str, Array]) -> "Check":
         """The check of results of another call, which has drawn for itself."""
-        name, made = next(iter(got.items()))
+        made = next(iter(got.values()))
         trial = self.trial
         given = {"output": trial.case.arrays, "tangent": trial.tangents}.get(kind, trial.cotangent)
         case = self._with_draw(next(iter(given.values())), made)

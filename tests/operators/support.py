@@ -39,7 +39,7 @@ class HypothesisChooser:
 @st.composite
 def cases(draw: Callable[[Any], Any], op: Op, values: Callable[[np.random.Generator], Values] = ExactValues) -> Case:
     """Any case of the operator's sampler."""
-    return op.sample(HypothesisChooser(draw, values))
+    return op.completed(op.sample(HypothesisChooser(draw, values)))
 
 
 def seeds() -> st.SearchStrategy[int]:

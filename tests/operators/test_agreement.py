@@ -70,8 +70,11 @@ def check_torch(op: Op, case: Case, seed: int) -> None:
 
 
 def small_scope(op: Op) -> Iterator[Case]:
-    few = list(islice(every_case(op.sample), SCOPE + 1))
-    return iter(few) if len(few) <= SCOPE else pairwise_cases(op.sample)
+    def sample(chooser: Any) -> Case:
+        return op.completed(op.sample(chooser))
+
+    few = list(islice(every_case(sample), SCOPE + 1))
+    return iter(few) if len(few) <= SCOPE else pairwise_cases(sample)
 
 
 @OPERATORS

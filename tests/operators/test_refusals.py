@@ -96,14 +96,14 @@ def test_a_missing_input_is_named(op: Op) -> None:
             case = _any_case(op)
             given = {name: array for name, array in case.arrays.items() if name != each.name}
             with pytest.raises(RefusedType, match=each.name):
-                op.case(**given, **case.params)
+                op.case(**given, **{n: v for n, v in op.call(case).items() if n not in case.arrays})
 
 
 @OPERATORS
 def test_an_unknown_parameter_is_refused(op: Op) -> None:
     case = _any_case(op)
     with pytest.raises(RefusedType, match="no_such_parameter") as refusal:
-        op.case(**case.arrays, **case.params, no_such_parameter=1)
+        op.case(**op.call(case), no_such_parameter=1)
     assert op.name in refusal.value.rule
 
 
@@ -113,7 +113,7 @@ def test_a_parameter_of_a_wrong_type_is_refused(op: Op) -> None:
     case = _any_case(op)
     for param in op.params:
         with pytest.raises(RefusedType) as refusal:
-            op.case(**{**case.arrays, **case.params, param.name: {"a": "set"}})
+            op.case(**{**op.call(case), param.name: {"a": "set"}})
         error = refusal.value
         assert isinstance(error, (ValueError, TypeError))
         assert error.rule == f"{param.name} must be {param.kind.describe()}"
@@ -126,7 +126,7 @@ def test_an_array_of_words_and_a_ragged_one_are_refused(op: Op) -> None:
     name = op.inputs[0].name
     for bad in (["a", "b"], [[1, 2], [3]], None if not op.inputs[0].optional else "words"):
         with pytest.raises(RefusedType, match=name):
-            op.case(**{**case.arrays, **case.params, name: bad})
+            op.case(**{**op.call(case), name: bad})
 
 
 def _any_case(op: Op) -> Case:

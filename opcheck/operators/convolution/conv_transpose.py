@@ -27,7 +27,7 @@ class ConvTranspose2d(Program):
     dims = 2
     aliases = ("nn.ConvTranspose2d", "ConvTranspose2d", "deconvolution", "deconv2d")
     summary = "each place of the input lays a weighted kernel over the output; what overlaps is added"
-    formula = "y[n,o,i,j] = b[o] + Σ_c Σ_{h·s+u·d−p = i} Σ_{w·s+v·d−p = j} x[n,c,h,w]·w[c,o,u,v]"
+    formula = "y[n,o,i,j] = b[o] + Σ_c Σ_u Σ_v x[n,c, (i+p−u·d)/s, (j+p−v·d)/s]·w[c,o,u,v]"
     source = (
         "Dumoulin and Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285, chapter 4; "
         "torch.nn.functional.conv_transpose2d"
@@ -48,8 +48,8 @@ class ConvTranspose2d(Program):
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         x, w, b = shapes["input"], shapes["weight"], shapes.get("bias")
         if len(w) != 4 or len(x) not in (3, 4):
-            raise Refused(say("conv_transpose2d takes input (N, Cin, H, W) or (Cin, H, W) and weight (Cin, Cout/groups, "
-                              "Kh, Kw)"), got=say("input {x} and weight {w}", x=x, w=w))  # fmt: skip
+            raise Refused(say("conv_transpose2d takes input (N, Cin, H, W) or (Cin, H, W) and weight (Cin, Cout/groups, Kh, "
+                              "Kw)"), got=say("input {x} and weight {w}", x=x, w=w))  # fmt: skip
         if x[-3] != w[0] or w[0] % p.groups or not w[0] or not w[1]:
             raise Refused(
                 say("input channels must be the first dimension of weight, a multiple of groups, and none may be 0"),
@@ -81,13 +81,15 @@ class ConvTranspose2d(Program):
     def sizes(self, p: Params, shapes: Mapping[str, Shape], number: Callable[[str, int], Any]) -> dict[str, Any]:
         found = {}
         for k, letter in enumerate("HW"):
-            laid = (number(letter, shapes["input"][k - 2]) - 1) * number("s", p.stride[k]) - 2 * number("p", p.padding[k])
+            laid = (number(letter, shapes["input"][k - 2]) - 1) * number("s", p.stride[k]) - 2 * number(
+                "p", p.padding[k]
+            )
             kernel = number("d", p.dilation[k]) * (number("k", shapes["weight"][k + 2]) - 1)
             found[f"{letter}_out"] = laid + kernel + number("output_padding", p.output_padding[k]) + 1
         return found
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        return (say("the kernel is laid down as it is, not flipped"),)
+        return (say("the kernel is laid down as it is, not flipped; where a division by s leaves a rest, nothing is"),)
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         return (1, 2, 2) if name == "input" else (shapes["input"][-3] if len(shapes["input"]) > 2 else 1, 1, 2, 2)
@@ -145,32 +147,38 @@ class ConvTranspose2d(Program):
 
     mistakes = (
         Mistake("kernel_flipped", "The kernel was flipped: conv_transpose2d lays it down as it is.",
-                on(lambda op, p, *, weight, **a: {"weight": weight[..., ::-1, ::-1]})),
-        Mistake("channels_of_weight_swapped", "The weight is (Cin, Cout/groups, ...): input and output channels changed "
+                on(lambda op, p, **a: _flipped(op, p, **a))),
+        Mistake("channels_of_weight_swapped", "The weight is (Cin, Cout/groups, ...): input and output channels "
+                "changed "
                 "places.", on(lambda op, p, *, weight, **a: {"weight": _channels_swapped(p, weight)})),
         Mistake("bias_missing", "The bias was not added.",
                 lambda op, p, *, bias=None, **a: op.forward(p, **a)),
-        Mistake("bias_added_for_every_kernel", "The bias was added with every kernel that is laid down; it is added once.",
+        Mistake("bias_added_for_every_kernel", "The bias was added with every kernel that is laid down; it is added "
+                "once.",
                 lambda op, p, *, bias=None, **a: _bias_laid(op, p, bias, a)),
         Mistake("overlap_overwritten", "Where kernels overlap, the last one stayed: write += where you wrote =.",
                 lambda op, p, **a: _overwritten(op, p, **a)),
-        Mistake("padding_added", "Padding takes places away from the output of a transposed convolution; it was ignored, "
+        Mistake("padding_added", "Padding takes places away from the output of a transposed convolution; it was "
+                "ignored, "
                 "and the output is too large.", on(lambda op, p, **a: {"p": p.replace(padding=(0, 0))})),
         Mistake("output_padding_before", "The rows and columns of output_padding belong below and to the right; they "
                 "were added above and to the left.", lambda op, p, **a: _added_before(op, p, **a)),
-        Mistake("output_padding_filled_with_zeros", "output_padding uncovers places that padding took away: these hold "
+        Mistake("output_padding_filled_with_zeros", "Places that output_padding uncovers that padding took away: these "
+                "hold "
                 "sums of products, not zeros.", lambda op, p, **a: _added_zeros(op, p, **a)),
         Mistake("output_padding_ignored", "output_padding was ignored.",
                 on(lambda op, p, **a: {"p": p.replace(output_padding=(0, 0))})),
         Mistake("stride_and_dilation_swapped", "The stride was used between kernel entries, and the dilation between "
                 "kernels.", on(lambda op, p, **a: {"p": p.replace(stride=p.dilation, dilation=p.stride)})),
-        Mistake("groups_shuffled", "The output channels of the groups are interleaved; those of a group stand together.",
+        Mistake("groups_shuffled", "The output channels of the groups are interleaved; those of a group stand "
+                "together.",
                 lambda op, p, *, weight, **a: _interleaved(p, op.forward(p, weight=weight, **a), weight)),
         Mistake("height_and_width_swapped", "Height and width changed places in stride, padding or dilation.",
                 on(lambda op, p, **a: {"p": p.replace(
                     **{name: p[name][::-1] for name in ("stride", "padding", "output_padding", "dilation")})})),
-        Mistake("input_gradient_kernel_flipped", "The input gradient is conv2d of g with the weight as it is; the kernel "
-                "was flipped.", vjp=gradients_on(lambda op, p, *, weight, **a: {"weight": weight[..., ::-1, ::-1]}, "input")),
+        Mistake("input_gradient_kernel_flipped", "The input gradient is conv2d of g with the weight as it is; the "
+                "kernel "
+                "was flipped.", vjp=gradients_on(lambda op, p, **a: _flipped(op, p, **a), "input")),
         Mistake("weight_gradient_flipped", "The weight gradient came out flipped.",
                 vjp=lambda op, p, g, **a: _changed(op.vjp(p, g, **a), "weight", lambda x: x[..., ::-1, ::-1])),
         Mistake("bias_gradient_averaged", "The bias gradient is the sum over images and places, not the mean.",
@@ -192,12 +200,17 @@ def _changed(gradients: dict[str, Array], name: str, change: Callable[[Array], A
     return {**gradients, name: change(gradients[name])} if name in gradients else gradients
 
 
+def _flipped(op: Any, p: Params, *, weight: Array, **a: Array) -> dict[str, Any]:
+    return {"weight": weight[..., ::-1, ::-1]}
+
+
 def _channels_swapped(p: Params, weight: Array) -> Array:
     """Where nobody is told by the shapes."""
-    groups, features, *kernel = p.groups, *weight.shape[1:]
-    if weight.shape[0] // groups != features:
+    features = weight.shape[1]
+    if weight.shape[0] // p.groups != features:
         return weight
-    return weight.reshape(groups, features, features, *kernel).swapaxes(1, 2).reshape(weight.shape)
+    square = (p.groups, features, features, *weight.shape[2:])
+    return weight.reshape(square).swapaxes(1, 2).reshape(weight.shape)
 
 
 def _bias_laid(op: Any, p: Params, bias: Array | None, a: dict[str, Array]) -> Array:
@@ -209,7 +222,7 @@ def _bias_laid(op: Any, p: Params, bias: Array | None, a: dict[str, Array]) -> A
 
 def _overwritten(op: Any, p: Params, bias: Array | None = None, **a: Array) -> Array:
     """Only the last kernel that reaches a place is left there."""
-    x, y = a["input"], None
+    x, y = a["input"], np.zeros(())
     for h, w in np.ndindex(*x.shape[-2:]):
         one = np.zeros(x.shape)
         one[..., h, w] = x[..., h, w]
@@ -217,8 +230,7 @@ def _overwritten(op: Any, p: Params, bias: Array | None = None, **a: Array) -> A
         reach[..., h, w] = 1.0
         here = op.forward(p, input=reach, weight=np.ones(a["weight"].shape)) != 0
         now = op.forward(p, input=one, weight=a["weight"])
-        y = now if y is None else np.where(here, now, y)
-    assert y is not None
+        y = np.where(here, now, y)
     return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 

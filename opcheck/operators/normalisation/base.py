@@ -56,13 +56,13 @@ def scale(variance: Any, eps: float, form: Form = RIGHT) -> Any:
 
 
 def weighted(x: Any, mean: Any, scale: Any, weight: Any = None, bias: Any = None) -> Any:
-    """x·s + (b − mean·s), with the weight in s: so do torch's kernels, and a bound of it holds for (x − mean)·s, too."""
+    """x·s + (b − mean·s), with the weight in s: so do torch's kernels, and a bound of it holds for (x − mean)·s."""
     s = scale if weight is None else scale * weight
     shift = -(mean * s)
     return x * s + (shift if bias is None else shift + bias)
 
 
-# --- definition: one element -------------------------------------------------------------------------------------------
+# --- definition: one element ------------------------------------------------------------------------------------------
 
 
 def statistics(x: Any, row: Sequence[Shape]) -> tuple[Any, Any]:
@@ -89,7 +89,7 @@ def on_channel(y: Any, c: int, weight: Any, bias: Any) -> Any:
     return y if bias is None else y + bias[c]
 
 
-# --- mistakes ----------------------------------------------------------------------------------------------------------
+# --- mistakes ---------------------------------------------------------------------------------------------------------
 
 
 def formed(**wrong: Any) -> Callable[..., Any]:
@@ -119,9 +119,9 @@ def gradient_averaged(name: str) -> Callable[..., Any]:
 
 
 SCALE_MISTAKES = (
-    Mistake("eps_outside_of_the_root", "eps was added to the root; it belongs inside, to the variance.",
+    Mistake("eps_outside_of_the_root", "The eps was added to the root; it belongs inside, to the variance.",
             formed(eps="outside")),
-    Mistake("eps_missing", "eps was left out.", formed(eps="missing")),
+    Mistake("eps_missing", "The eps was left out.", formed(eps="missing")),
     Mistake("root_missing", "The numbers were divided by the variance, not by its root.", formed(rooted=False)),
     Mistake("weight_missing", "The weight was not used.", without("weight")),
     Mistake("variance_held_constant", "The variance depends on the input, too: its part of the gradient is missing.",

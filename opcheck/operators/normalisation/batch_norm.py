@@ -38,9 +38,17 @@ class BatchNorm(Program):
     name = "batch_norm"
     aliases = ("nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d", "BatchNorm1d", "BatchNorm2d", "batchnorm")
     summary = "every channel is brought to mean 0 and variance 1 over the batch, or by statistics that are kept"
-    formula = "y[n,c,i] = w[c]·(x[n,c,i] − μ[c])/σ[c] + b[c]   with σ = √(variance + ε)"
-    source = "Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167, algorithms 1 and 2; torch.nn.functional.batch_norm"
-    example = "batch_norm([[1, 10], [3, 30]], None, None, training=True, eps=0)", "array([[-1., -1.],\n       [ 1.,  1.]])"
+    formula = (
+        "y[i,c] = w[c]·(x[i,c] − μ[c])/σ[c] + b[c]   with μ[c] = (1/n)·Σ_i x[i,c], "
+        "σ[c] = √((1/n)·Σ_i (x[i,c] − μ[c])² + ε)"
+    )
+    source = (
+        "Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167, algorithms 1 and 2; torch.nn.functional.batch_norm"
+    )
+    example = (
+        "batch_norm([[1, 10]], [1, 8], [0, 3], eps=1)",
+        "array([[0., 1.]])",
+    )
     arguments = (
         Input("input", "x", "N C *", "rows of C numbers, or images with any number of dimensions"),
         Input("running_mean", "m", "C", "the mean of each channel that is kept", optional=True, differentiable=False,
@@ -86,7 +94,10 @@ class BatchNorm(Program):
         if not p.training:
             return (say("evaluation: μ and the variance are the running ones, m and v"),)
         moved = (say("m′ = (1 − momentum)·m + momentum·μ; v′ takes the variance divided by n − 1"),)
-        return (say("training: μ and the variance are those of the batch"), *(moved if "running_mean" in shapes else ()))
+        return (
+            say("training: i runs through the batch and all places; μ and σ are those of the batch"),
+            *(moved if "running_mean" in shapes else ()),
+        )
 
     # --- definition -------------------------------------------------------------------------------------------
 
@@ -126,7 +137,9 @@ class BatchNorm(Program):
         n = int(np.prod([input.shape[k] for k in every]))
         mean, variance = moments(input, every)
         new = {"running_mean": (running_mean, mean), "running_var": (running_var, variance * (n / max(n - kept, 1)))}
-        moved = {name: (1 - p.momentum) * old + p.momentum * held(each).reshape(-1) for name, (old, each) in new.items()}
+        moved = {
+            name: (1 - p.momentum) * old + p.momentum * held(each).reshape(-1) for name, (old, each) in new.items()
+        }
         return {**results, **moved}
 
     def sample(self, chooser: Chooser) -> Case:
@@ -144,21 +157,26 @@ class BatchNorm(Program):
 
     mistakes = (
         *base.MISTAKES,
-        Mistake("statistics_of_each_row", "The mean and the variance are those of a channel over the batch; those of each "
+        Mistake("statistics_of_each_row", "The mean and the variance are those of a channel over the batch; those of "
+                "each "
                 "row were taken, as layer_norm does.",
                 lambda op, p, **a: op.program(p, **a, axes=tuple(range(1, a["input"].ndim)))),
-        Mistake("statistics_over_the_batch_only", "A channel's numbers are those of all images and all places; only the "
+        Mistake("statistics_over_the_batch_only", "A channel's numbers are those of all images and all places; only "
+                "the "
                 "batch was averaged.", lambda op, p, **a: op.program(p, **a, axes=(0,))),
         Mistake("running_variance_biased", "running_var moves towards the unbiased variance, divided by n − 1.",
                 lambda op, p, **a: op.program(p, **a, kept=0)),
-        Mistake("momentum_the_other_way_round", "The new statistics have the factor momentum, the old ones 1 − momentum.",
+        Mistake("momentum_the_other_way_round", "The new statistics have the factor momentum, the old ones 1 − "
+                "momentum.",
                 lambda op, p, **a: {**op.program(p.replace(momentum=1 - p.momentum), **a),
                                     "output": op.program(p, **a)["output"]}),
         Mistake("running_statistics_not_updated", "In training the running statistics move towards those of the batch; "
                 "they stayed.", lambda op, p, **a: {n: a.get(n, y) for n, y in op.program(p, **a).items()}),
-        Mistake("running_statistics_used_in_training", "In training the statistics are those of the batch; the running ones "
+        Mistake("running_statistics_used_in_training", "In training the statistics are those of the batch; the running "
+                "ones "
                 "were used.", lambda op, p, **a: {**op.program(p, **a), **_with_running(op, p, a)}),
-        Mistake("batch_statistics_used_in_evaluation", "In evaluation the running statistics are used; those of the batch "
+        Mistake("batch_statistics_used_in_evaluation", "In evaluation the running statistics are used; those of the "
+                "batch "
                 "were.", lambda op, p, **a: {**op.program(p, **a), **_with_batch(op, p, a)}),
     )  # fmt: skip
 

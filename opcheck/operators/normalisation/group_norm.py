@@ -24,7 +24,7 @@ class GroupNorm(Program):
     name = "group_norm"
     aliases = ("nn.GroupNorm", "GroupNorm")
     summary = "the channels of each image, a group at a time, are brought to mean 0 and variance 1"
-    formula = "y[n,c,i] = w[c]·(x[n,c,i] − μ)/σ + b[c]   with μ = mean, σ = √(variance + ε) of the group of c in image n"
+    formula = "y[i] = w[i]·(x[i] − μ)/σ + b[i]   with μ = (1/n)·Σ_i x[i], σ = √((1/n)·Σ_i (x[i] − μ)² + ε)"
     source = "Wu and He, Group Normalization, arXiv:1803.08494, equations 1 to 4; torch.nn.functional.group_norm"
     example = "group_norm([[1, 3, 10, 30]], 2, eps=0)", "array([[-1.,  1., -1.,  1.]])"
     arguments = (
@@ -54,6 +54,9 @@ class GroupNorm(Program):
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         return (1, 2 * params.get("num_groups", 1), 2)
 
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        return (say("i runs through one group of channels of one image; each channel has one w and one b"),)
+
     def element(self, p: Params, at: Shape, *, input: Any, weight: Any = None, bias: Any = None) -> Any:
         n, c, *_ = at
         size = input.shape[1] // p.num_groups
@@ -80,11 +83,13 @@ class GroupNorm(Program):
 
     mistakes = (
         *base.MISTAKES,
-        Mistake("statistics_of_each_channel", "Every channel was normalised on its own; mean and variance are those of a "
+        Mistake("statistics_of_each_channel", "Every channel was normalised on its own; mean and variance are those of "
+                "a "
                 "group of channels.", lambda op, p, **a: op.program(p.replace(num_groups=a["input"].shape[1]), **a)),
         Mistake("statistics_of_all_channels", "All channels were normalised together, as layer_norm does.",
                 lambda op, p, **a: op.program(p.replace(num_groups=1), **a)),
-        Mistake("channels_interleaved", "Channels that follow each other make a group; every num_groups-th one was taken.",
+        Mistake("channels_interleaved", "Channels that follow each other make a group; every num_groups-th one was "
+                "taken.",
                 lambda op, p, input, **a: op.program(p, input=_dealt(input, p.num_groups), **a)),
         Mistake("statistics_of_the_batch", "Mean and variance were taken over the whole batch; each image has its own.",
                 lambda op, p, **a: _of_the_batch(op, p, **a)),

@@ -18,16 +18,21 @@ from opcheck.tracing import named, sqrt, total
 class RMSNorm(Program):
     """A row is all dimensions of normalized_shape, the last ones of the input. Nothing is subtracted.
 
-    Without eps torch takes finfo(dtype).eps of the type that it computes in: 2^-52 for float64, 2^-23 for float32 and for
-    float16 and bfloat16, which it computes in float32.
+    Without eps torch takes finfo(dtype).eps of the type that it computes in: 2^-52 for float64, 2^-23 for float32, and
+    for float16 and bfloat16, which it computes in float32.
     """
 
     name = "rms_norm"
     aliases = ("nn.RMSNorm", "RMSNorm")
     summary = "each row is divided by the root of the mean of its squares"
     formula = "y[i] = w[i]·x[i]/r   with r = √(Σ_k x[k]²/n + ε)"
-    source = "Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467, equation 4; torch.nn.functional"
-    example = "rms_norm([[3, 4], [1, 1]], (2,), eps=0)", "array([[0.84852814, 1.13137085],\n       [1.        , 1.        ]])"
+    source = (
+        "Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467, equation 4; torch.nn.functional"
+    )
+    example = (
+        "rms_norm([[3, 4], [1, 1]], (2,), eps=0)",
+        "array([[0.84852814, 1.13137085],\n       [1.        , 1.        ]])",
+    )
     arguments = (
         Input("input", "x", "* D", "rows: its last dimensions are normalized_shape"),
         Param("normalized_shape", REQUIRED, Sizes(0), "the shape of a row", example=(3,)),

@@ -30,7 +30,7 @@ class AdaptiveAvgPool2d(Program):
     name = "adaptive_avg_pool2d"
     aliases = ("nn.AdaptiveAvgPool2d", "AdaptiveAvgPool2d", "global_average_pooling")
     summary = "the mean of bins, so many that the output has the size that is asked for"
-    formula = "y[n,c,i,j] = mean of x[n,c,u,v] over ⌊i·H/Hout⌋ ≤ u < ⌈(i+1)·H/Hout⌉ and the same for v, j, W"
+    formula = "y[n,c,i,j] = Σ_u Σ_v x[n,c,u,v] / divisor"
     source = "He et al., Spatial Pyramid Pooling, arXiv:1406.4729, section 3.1; torch.nn.functional.adaptive_avg_pool2d"
     example = "adaptive_avg_pool2d([[[1, 2, 3], [4, 5, 6]]], (1, 2))", "array([[[3., 4.]]])"
     arguments = (
@@ -56,9 +56,10 @@ class AdaptiveAvgPool2d(Program):
         return (1, 3, 4)
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        bins = say("u runs from ⌊i·H/H_out⌋ to below ⌈(i+1)·H/H_out⌉, and v alike; the divisor is the number of places")
         if any(n and size % n for n, size in zip(p.output_size, shapes["input"][-2:], strict=True)):
-            return (say("a bin ends with the place that the next one begins in, so that neighbours overlap"),)
-        return ()
+            return bins, say("where the sizes do not divide, neighbouring bins overlap")
+        return (bins,)
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
         (*image, i, j), (h, w) = at, input.shape[-2:]
@@ -84,12 +85,14 @@ class AdaptiveAvgPool2d(Program):
                 lambda op, p, input: _pooled(p, input, lambda n, k: [
                     range(min(-(-i * n // k), n - 1), max(-(-(i + 1) * n // k), min(-(-i * n // k), n - 1) + 1))
                     for i in range(k)])),
-        Mistake("bins_of_one_size", "All bins have one size and one stride, as in avg_pool2d; here each bin has its own.",
+        Mistake("bins_of_one_size", "All bins have one size and one stride, as in avg_pool2d; here each bin has its "
+                "own.",
                 lambda op, p, input: _pooled(p, input, _one_size)),
         Mistake("one_divisor_for_all_bins", "Every bin was divided by H·W/(Hout·Wout); bins differ in size.",
                 lambda op, p, input: _pooled(p, input, mean=False) * (
                     max(1, int(np.prod(p.output_size))) / int(np.prod(input.shape[-2:])))),
-        Mistake("maximum_for_mean", "The bin's maximum was taken, not its mean.", lambda op, p, input: _largest(p, input)),
+        Mistake("maximum_for_mean", "The bin's maximum was taken, not its "
+                "mean.", lambda op, p, input: _largest(p, input)),
         Mistake("height_and_width_swapped", "Height and width were swapped: output_size is (height, width).",
                 lambda op, p, input: _pooled(p.replace(output_size=p.output_size[::-1]), input)),
         Mistake("gradient_not_divided", "The gradient was handed on undivided; each place of a bin takes its share.",

@@ -26,7 +26,9 @@ class LSTMCell(Program):
     torch_path = "torch.lstm_cell"
     summary = "one step of a long short-term memory"
     formula = "c′ = σ(f)·c + σ(i)·tanh(g),   h′ = σ(o)·tanh(c′)   with (i, f, g, o) = W x + b + V h + d"
-    source = "Hochreiter and Schmidhuber, Long Short-Term Memory (1997); Gers et al., Learning to Forget (2000); torch.nn"
+    source = (
+        "Hochreiter and Schmidhuber, Long Short-Term Memory (1997); Gers et al., Learning to Forget (2000); torch.nn"
+    )
     example = (
         "lstm_cell([[1.0]], ([[0.0]], [[1.0]]), [[0], [0], [0], [0]], [[0], [0], [0], [0]])",
         "(array([[0.23105858]]), array([[0.5]]))",
@@ -109,8 +111,8 @@ class LSTMCell(Program):
 
     def sample(self, chooser: Chooser) -> Case:
         n, size, hidden = chooser.choice((2, 1, 3, 0)), chooser.choice((3, 2, 1, 0)), chooser.choice((2, 1, 3))
-        case = {"input": (n, size), "h_0": (n, hidden), "c_0": (n, hidden), "w_ih": (4 * hidden, size),
-                "w_hh": (4 * hidden, hidden)}  # fmt: skip
+        case: dict[str, Shape] = {"input": (n, size), "h_0": (n, hidden), "c_0": (n, hidden)}
+        case |= {"w_ih": (4 * hidden, size), "w_hh": (4 * hidden, hidden)}
         for name in ("b_ih", "b_hh"):
             if chooser.choice((True, False)):
                 case[name] = (4 * hidden,)
@@ -122,17 +124,17 @@ class LSTMCell(Program):
                 lambda op, p, **a: op.program(p, **a, order="ifog")),
         Mistake("forget_gate_first", "The gates stand in the order i, f, g, o; f was taken for the first.",
                 lambda op, p, **a: op.program(p, **a, order="figo")),
-        Mistake("states_swapped", "hx is (h, c): the two changed places.",
+        Mistake("states_swapped", "The states changed places: hx is (h, c).",
                 lambda op, p, *, h_0, c_0, **a: op.program(p, h_0=c_0, c_0=h_0, **a)),
         Mistake("outputs_swapped", "The result is (h, c): the two changed places.",
                 lambda op, p, **a: _swapped(op.program(p, **a))),
-        Mistake("tanh_of_c_missing", "h is o·tanh(c): the tanh is missing.",
+        Mistake("tanh_of_c_missing", "The tanh is missing: h is o·tanh(c).",
                 lambda op, p, **a: op.program(p, **a, squash=lambda c: c)),
         Mistake("forget_gate_missing", "The old cell state was added whole, without the forget gate.",
                 lambda op, p, **a: op.program(p, **a, cell=lambda i, f, g, c: c + i * g)),
         Mistake("forget_gate_is_one_minus_input", "The forget gate is one of its own, not 1 − i.",
                 lambda op, p, **a: op.program(p, **a, cell=lambda i, f, g, c: (1 - i) * c + i * g)),
-        Mistake("forget_gate_plus_one", "1 was added to the forget gate's sum; torch has no such bias.",
+        Mistake("forget_gate_plus_one", "A bias of 1 was added to the forget gate's sum; torch adds none.",
                 lambda op, p, **a: op.program(p, **_more_to_forget(a))),
         Mistake("second_bias_missing", "There are two biases: that of the hidden state was not added.",
                 lambda op, p, *, b_hh=None, **a: op.program(p, **a)),
@@ -140,7 +142,8 @@ class LSTMCell(Program):
                 lambda op, p, *, b_ih=None, **a: op.program(p, **a)),
         Mistake("old_hidden_state_forgotten", "The hidden state before takes part in all gates; it was left out.",
                 lambda op, p, *, h_0, **a: op.program(p, h_0=np.zeros(h_0.shape), **a)),
-        Mistake("gradient_of_c_ignored", "c goes to the next step as well: its own upstream gradient was not added.",
+        Mistake("gradient_of_c_ignored", "The cell state goes to the next step as well: its own upstream gradient was "
+                "not added.",
                 vjp=lambda op, p, g, **a: op.vjp(p, {n: x for n, x in g.items() if n != "c_1"} or {
                     "h_1": np.zeros(a["h_0"].shape)}, **a)),
         Mistake("gradient_through_h_missing", "The hidden state before got no gradient.",
