@@ -34,6 +34,10 @@ FREE = {
     # torch moves an average towards the gradient, m + (1 - beta) * (g - m), in which infinities meet as inf - inf
     "adam": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
     "adamw": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    # torch's kernels compute x·s + (b − μ·s): where a number is infinite, two infinities meet
+    "batch_norm": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    "group_norm": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    "dropout": lambda case: not np.isin(case.arrays["mask"], (0, 1)).all(),
     "rmsprop": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
 }
 

@@ -48,8 +48,11 @@ class ConvTranspose2d(Program):
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         x, w, b = shapes["input"], shapes["weight"], shapes.get("bias")
         if len(w) != 4 or len(x) not in (3, 4):
-            raise Refused(say("conv_transpose2d takes input (N, Cin, H, W) or (Cin, H, W) and weight (Cin, Cout/groups, Kh, "
-                              "Kw)"), got=say("input {x} and weight {w}", x=x, w=w))  # fmt: skip
+            raise Refused(
+                say("{op} takes input {x} or {one} and weight {w}", op=self.name, x="(N, Cin, H, W)", one="(Cin, H, W)",
+                    w="(Cin, Cout/groups, Kh, Kw)"),
+                got=say("input {x} and weight {w}", x=x, w=w),
+            )  # fmt: skip
         if x[-3] != w[0] or w[0] % p.groups or not w[0] or not w[1]:
             raise Refused(
                 say("input channels must be the first dimension of weight, a multiple of groups, and none may be 0"),

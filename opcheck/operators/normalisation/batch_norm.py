@@ -24,6 +24,8 @@ from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, P
 from opcheck.programs.kinks import held
 from opcheck.tracing import named, sqrt
 
+LOWEST = -1e300
+
 
 class BatchNorm(Program):
     """In training the statistics are those of the batch, and the running ones, where they are given, move towards them:
@@ -128,6 +130,7 @@ class BatchNorm(Program):
         w, b = (each if each is None else each.reshape(along[1:]) for each in (weight, bias))
         if not p.training:
             mean, variance = held(running_mean).reshape(along[1:]), held(running_var).reshape(along[1:])
+            variance = np.where(np.less(variance, LOWEST), np.nan, variance)  # as a power, that of −∞ would be 0
             return {"output": weighted(input, mean, scale(variance, p.eps, form), w, b)}
         every = tuple(k for k in range(input.ndim) if k != 1)
         mean, variance = moments(input, every if axes is None else axes, form)
