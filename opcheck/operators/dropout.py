@@ -132,7 +132,7 @@ class Dropout(Program):
                 lambda op, p, input, mask=None: op.program(p, input=input, mask=_rows(op, p, input))),
         Mistake("same_mask_each_time", "Each call draws a new mask; the seed was set inside.",
                 lambda op, p, input, mask=None: op.program(
-                    p, input=input, mask=op.drawn(p, {"input": input.shape}, np.random.default_rng(0)))),
+                    p, input=input, mask=op.drawn(p, {"input": input.shape}, np.random.default_rng(1)))),
         Mistake("gradient_not_masked", "What was dropped has no gradient: the mask was not used backwards.",
                 vjp=lambda op, p, g, input, mask=None: {"input": g / (1 - p.p) if p.training and p.p < 1 else g}),
         Mistake("gradient_not_scaled", "The gradient is g·mask/(1 − p): the scale is missing.",

@@ -117,7 +117,7 @@ class Embedding(Program):
         Mistake("gradient_averaged", "A row that was looked up several times gets the sum of the gradients, not their "
                 "mean.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(scale_grad_by_freq=True), g, **a)),
-        Mistake("frequency_ignored", "scale_grad_by_freq was ignored.",
+        Mistake("frequency_ignored", "The frequencies were ignored although scale_grad_by_freq is True.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(scale_grad_by_freq=False), g, **a)),
         Mistake("padding_row_gets_a_gradient", "The row padding_idx gets no gradient.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(padding_idx=None), g, **a)),

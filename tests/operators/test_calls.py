@@ -1,4 +1,4 @@
-"""How operators are called and what they return: torch's signature, tuples, arrays that are updated, draws by chance."""
+"""How operators are called and what they return: torch's signature, tuples, updated arrays, chance."""
 
 import inspect
 
@@ -13,8 +13,8 @@ from opcheck.operators.choosers import ExactValues, RandomChooser
 from opcheck.operators.spec import Refused
 
 NEW = (
-    "adaptive_avg_pool2d", "batch_norm", "conv_transpose2d", "dropout", "embedding", "group_norm", "lstm_cell", "matmul",
-    "rms_norm",
+    "adaptive_avg_pool2d", "batch_norm", "conv_transpose2d", "dropout", "embedding", "group_norm", "lstm_cell",
+    "matmul", "rms_norm",
 )  # fmt: skip
 
 

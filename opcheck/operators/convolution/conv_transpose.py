@@ -169,7 +169,7 @@ class ConvTranspose2d(Program):
         Mistake("output_padding_filled_with_zeros", "Places that output_padding uncovers that padding took away: these "
                 "hold "
                 "sums of products, not zeros.", lambda op, p, **a: _added_zeros(op, p, **a)),
-        Mistake("output_padding_ignored", "output_padding was ignored.",
+        Mistake("output_padding_ignored", "The output_padding was ignored.",
                 on(lambda op, p, **a: {"p": p.replace(output_padding=(0, 0))})),
         Mistake("stride_and_dilation_swapped", "The stride was used between kernel entries, and the dilation between "
                 "kernels.", on(lambda op, p, **a: {"p": p.replace(stride=p.dilation, dilation=p.stride)})),
