@@ -95,7 +95,10 @@ class ConvTranspose2d(Program):
         return (say("the kernel is laid down as it is, not flipped; where a division by s leaves a rest, nothing is"),)
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
-        return (1, 2, 2) if name == "input" else (shapes["input"][-3] if len(shapes["input"]) > 2 else 1, 1, 2, 2)
+        if name == "input":
+            return (2, 2)
+        channels = shapes["input"][-3] if len(shapes["input"]) > 2 else 1
+        return (2, 2) if channels == 1 else (channels, 1, 2, 2)
 
     # --- definition: which places reach this one ----------------------------------------------------------------
 

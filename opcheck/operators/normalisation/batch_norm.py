@@ -167,7 +167,8 @@ class BatchNorm(Program):
         Mistake("statistics_over_the_batch_only", "A channel's numbers are those of all images and all places; only "
                 "the "
                 "batch was averaged.", lambda op, p, **a: op.program(p, **a, axes=(0,))),
-        Mistake("running_variance_biased", "The running variance moves towards the unbiased one, divided by n − 1; it took the one divided by n.",
+        Mistake("running_variance_biased", "The running variance took the variance divided by n; "
+                "it is that divided by n − 1.",
                 lambda op, p, **a: op.program(p, **a, kept=0)),
         Mistake("momentum_the_other_way_round", "The new statistics have the factor momentum, the old ones 1 − "
                 "momentum.",
