@@ -29,8 +29,8 @@ LARGE = "one more dimension"
 def drawn(op: Op, level: int, rng: np.random.Generator, sizes_only: bool = False) -> Calculation:
     """A call of that level, or of the highest one below it that there is; `sizes_only`: it is not worked out."""
     for each in range(level, 0, -1):
-        for _ in range(ATTEMPTS):
-            found = _attempt(op, each, rng, sizes_only)
+        for k in range(ATTEMPTS):
+            found = _attempt(op, each, rng, sizes_only, varies=k < ATTEMPTS // 2)
             if found is not None:
                 return found
     raise AssertionError(f"no call of {op.name} is small enough to be practised")
@@ -67,8 +67,8 @@ def _is_same(param: Param, a: Any, b: Any) -> bool:
     return bool(param.kind.check(param.name, a) == param.kind.check(param.name, b))
 
 
-def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool) -> Calculation | None:
-    """A call, if the draw is legal and fit for a pen."""
+def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool, varies: bool = True) -> Calculation | None:
+    """A call, if the draw is legal and fit for a pen: where many arrays hang together, sizes that vary rarely are."""
     optional = [each.name for each in op.inputs if each.optional]
     extras = [*_harder(op), *optional, LARGE]
     chosen = [extras[k] for k in rng.permutation(len(extras))[: level - 1]]
@@ -78,7 +78,7 @@ def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool) -> 
             values = _harder(op)[name]
             params[name] = values[int(rng.integers(len(values)))]
     try:
-        arrays = _arrays(op, params, chosen, level, rng, sizes_only)
+        arrays = _arrays(op, params, chosen, level, rng, sizes_only, varies)
         calculation = prepare(op, {**params, **arrays})
         return calculation if sizes_only or _is_fit(calculation) else None
     except Refused:
@@ -86,7 +86,13 @@ def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool) -> 
 
 
 def _arrays(
-    op: Op, params: Mapping[str, Any], chosen: Sequence[str], level: int, rng: np.random.Generator, sizes_only: bool
+    op: Op,
+    params: Mapping[str, Any],
+    chosen: Sequence[str],
+    level: int,
+    rng: np.random.Generator,
+    sizes_only: bool,
+    varies: bool,
 ) -> dict[str, Array]:
     """The required arrays and the chosen optional ones; a size that another array cannot have is refused later."""
     arrays: dict[str, Array] = {}
@@ -100,7 +106,8 @@ def _arrays(
         else:
             shape = op.default_shape(each.name, params, shapes)
             whole = lifted(op, each.name, np.zeros(shape))[0].shape
-            shape = _varied(whole if len(whole) <= 2 else shape, rng, sizes_only and first)
+            if varies:
+                shape = _varied(whole if len(whole) <= 2 else shape, rng, sizes_only and first)
         if first and LARGE in chosen:
             shape = (2, *shape)
         choices = op.choices(each.name, params, shapes) if each.whole else 0

@@ -93,6 +93,7 @@ class Op(ABC):
     outputs: tuple[Output, ...]
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing
     draws = ""  # the input that an implementation draws by chance where it is not given: a mask
     torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
     torch_forward_mode = True  # whether torch's counterpart passes tangents on

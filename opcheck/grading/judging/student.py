@@ -78,7 +78,7 @@ class Student(Backend):
         plan = question.convention.call(r)
         real = {each.name: not each.whole for each in op.outputs}
         outputs = {name: Wanted(self._known(each), shapes[name], real[name]) for name, each in plan.readings.items()}
-        job = Job(plan, outputs, may_change=question.entry.in_place,
+        job = Job(plan, outputs, may_change=question.entry.in_place or bool(op.updated(shapes)),
                   tensors=question.arrays == "torch" and not question.convention.autograd)  # fmt: skip
         if cotangent and self.found.can_differentiate:
             job.backward = question.convention.gradients(r, cotangent)

@@ -38,6 +38,7 @@ class BatchNorm(Program):
     """
 
     name = "batch_norm"
+    taught = dict.fromkeys(("training", "running_mean", "running_var", "weight", "bias"), (True, False))
     aliases = ("nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d", "BatchNorm1d", "BatchNorm2d", "batchnorm")
     summary = "every channel is brought to mean 0 and variance 1 over the batch, or by statistics that are kept"
     formula = (
