@@ -106,7 +106,7 @@ class Dropout(Program):
         p = self.parameters(params)
         if mask is None or not p.training:
             return torch.nn.functional.dropout(input, **params)
-        return input * (mask * 0 if p.p == 1 else mask / (1 - p.p))
+        return input * 0.0 if p.p == 1 else input * (mask / (1 - p.p))
 
     def sample(self, chooser: Chooser) -> Case:
         x = chooser.array(*chooser.choice(((6,), (2, 3), (), (0,), (4, 2, 2), (33,))))
