@@ -18,7 +18,7 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators import catalog
-from opcheck.operators.spec import Array, Case, Op, Output, Params, Refused, as_array, widened
+from opcheck.operators.spec import Array, Case, Op, Output, Params, Refused, as_array, result_dtype, widened
 
 
 class Reference:
@@ -34,20 +34,23 @@ class Reference:
         return f"<opcheck.reference.{self.op.name}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The output; a tuple if there are several."""
+        """The output; a tuple if there are several. What torch would write in place comes behind it with
+        `return_updated=True`."""
+        everything = kwargs.pop("return_updated", False) if self._updates else False
         traced = _traced(args, kwargs)
         if traced is not None:
             from opcheck.operators.recorded import record
 
             return record(traced.tape, self.op, args, kwargs)
-        case = self.op.bind(*args, **kwargs)
+        case = self.op.completed(self.op.bind(*args, **kwargs))
         p, shapes = self.op.checked(case)
         results = self.op.by_name(self.op.forward(p, **widened(case.arrays)), shapes)
-        return _rounded(results, case)
+        hidden = () if everything else self.op.updated(shapes)
+        return _rounded({name: results[name] for name in results if name not in hidden}, case)
 
     def vjp(self, cotangent: Any, *args: Any, **kwargs: Any) -> dict[str, Array]:
         """The gradient of each differentiable input for the cotangent of the output (a tuple or dict if several)."""
-        case = self.op.bind(*args, **kwargs)
+        case = self.op.completed(self.op.bind(*args, **kwargs))
         p, shapes = self.op.checked(case)
         names = [each.name for each in self._differentiable if each.name in shapes]
         given = _by_output(cotangent, names)
@@ -59,11 +62,11 @@ class Reference:
         wide = widened(given)
         gradients = self.op.vjp(p, wide if len(self._differentiable) > 1 else wide[names[0]], **widened(case.arrays))
         dtype = result_dtype(case)
-        return {name: gradient.astype(dtype, copy=False) for name, gradient in gradients.items()}
+        return self.op.gathered({name: gradient.astype(dtype, copy=False) for name, gradient in gradients.items()})
 
     def jvp(self, tangents: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """The tangent of the output for tangents of some inputs, by name; a tuple if there are several outputs."""
-        case = self.op.bind(*args, **kwargs)
+        case = self.op.completed(self.op.bind(*args, **kwargs))
         p, shapes = self.op.checked(case)
         given = widened(self._tangents(tangents, case))
         names = [each.name for each in self._differentiable if each.name in shapes]
@@ -79,7 +82,7 @@ class Reference:
         ]
         if not tangents or not movable:
             raise Refused(say("a tangent of one input at least is needed"), fix=_allowed(movable))
-        given = {name: as_array(tangent, name, real=True) for name, tangent in tangents.items()}
+        given = {name: as_array(tangent, name, real=True) for name, tangent in self.op.parted(tangents).items()}
         for name, tangent in given.items():
             if name not in case.arrays:
                 raise Refused(say("tangents are given by input name"), got=name, fix=_allowed(movable))
@@ -91,6 +94,10 @@ class Reference:
                     got=f"{tangent.shape}",
                 )
         return given
+
+    @cached_property
+    def _updates(self) -> bool:
+        return any(each.updates for each in self.op.outputs)
 
     @cached_property
     def _differentiable(self) -> list[Output]:
@@ -118,17 +125,12 @@ def _rounded(results: Mapping[str, Array], case: Case) -> Any:
     return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
-def result_dtype(case: Case) -> Any:
-    """float32 if every real array is float32 (or narrower), and so on; float64 if there is none."""
-    kinds = [array.dtype for array in case.arrays.values() if array.dtype.kind == "f"]
-    return np.result_type(*kinds) if kinds else np.dtype(np.float64)
-
-
 def _traced(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The first argument that wants to record the call instead (a traced array), if there is one."""
     for each in (*args, *kwargs.values()):
-        if getattr(each, "is_traced", False):
-            return each
+        for one in each if isinstance(each, tuple) else (each,):
+            if getattr(one, "is_traced", False):
+                return one
     return None
 
 
@@ -142,9 +144,14 @@ def _document(op: Op) -> str:
     for param in op.params:
         symbol = f" ({param.symbol})" if param.symbol else ""
         lines.append(f"{param.name}{symbol}: {param.help}; {param.kind.describe()}")
+    updates = [out.name for out in op.outputs if out.updates]
+    if updates:
+        lines.append(say("{names}: torch writes them in place; return_updated=True returns them behind the output",
+                         names=", ".join(updates)))  # fmt: skip
+    returned = [f"{out.name} ({out.letters})" for out in op.outputs if not out.updates]
     lines += [
         "",
-        say("Returns {outputs}.", outputs=", ".join(f"{out.name} ({out.letters})" for out in op.outputs)),
+        say("Returns {outputs}.", outputs=", ".join(returned)),
         say("Arrays are numpy's, or what numpy reads; class numbers are int64 or uint8."),
         say("Computed in float64; the result has the widest dtype of the real arrays, and is rounded to it once."),
         say("Raises opcheck.Refused, a ValueError or TypeError that says what is allowed, for what torch refuses."),

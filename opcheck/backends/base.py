@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -91,20 +91,35 @@ class Backend(ABC):
         """Prepare one call; without `gradients` nothing is recorded for `vjp`."""
 
 
-def named_outputs(op: Op, result: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    """What a call returned, by output name; raises Malformed where the number of results is wrong."""
+def named_outputs(
+    op: Op, result: Any, shapes: Mapping[str, Shape], after: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a call returned, by output name; raises Malformed where the number of results is wrong.
+
+    `after`: its inputs, as they are now. What the call updates in place is read there, unless it was returned.
+    """
     if isinstance(result, Mapping) and set(result) == set(shapes):
         return dict(result)
-    if len(shapes) == 1 and not isinstance(result, (tuple, list)):
-        return dict(zip(shapes, (result,), strict=True))
-    if not isinstance(result, (tuple, list)) or len(result) != len(shapes):
-        got = (
-            say("{n} results", n=len(result))
-            if isinstance(result, (tuple, list))
-            else say("one {type}", type=type(result).__name__)
-        )
-        raise Malformed(say("{op} returns {names} here; got {got}", op=op.name, names=", ".join(shapes), got=got))
-    return dict(zip(shapes, result, strict=True))
+    updated = op.updated(shapes) if after is not None else ()
+    returned = [name for name in shapes if name not in updated]
+    if len(returned) == 1 and not isinstance(result, (tuple, list)):
+        return {returned[0]: result, **_updated(updated, after)}
+    if isinstance(result, (tuple, list)) and len(result) in (len(shapes), len(returned)):
+        if len(result) == len(shapes):
+            return dict(zip(shapes, result, strict=True))
+        return {**dict(zip(returned, result, strict=True)), **_updated(updated, after)}
+    got = (
+        say("{n} results", n=len(result))
+        if isinstance(result, (tuple, list))
+        else say("one {type}", type=type(result).__name__)
+    )
+    raise Malformed(say("{op} returns {names} here; got {got}", op=op.name, names=", ".join(returned), got=got))
+
+
+def _updated(names: Iterable[str], after: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Copies of these inputs: a later call writes on."""
+    found = {name: (after or {})[name] for name in names}
+    return {name: each.clone() if hasattr(each, "clone") else each.copy() for name, each in found.items()}
 
 
 def arguments(
@@ -112,20 +127,28 @@ def arguments(
 ) -> tuple[list[Any], dict[str, Any]]:
     """How a candidate is called: differentiable and required inputs by position as far as they were all given and
     torch has no parameter before them, the rest by torch's names; parameters only where they differ from the default,
-    or where the signature of `function` demands them."""
+    or where the signature of `function` demands them. What torch takes as a tuple is one argument. Behind a first
+    input that cannot be differentiated (of an embedding) everything goes by name."""
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
-    by_position = True
+    given_inputs, by_position = op.gathered(tensors), True
     for argument in op.arguments:
         if not isinstance(argument, Input):
             by_position = False
             continue
-        by_position = by_position and argument.name in tensors and (argument.differentiable or not argument.optional)
-        if argument.name in tensors:
+        name = argument.part_of or argument.name
+        if name in given_inputs:
+            by_position = by_position and (argument.differentiable or not argument.optional)
+            value = given_inputs.pop(name)
             if by_position:
-                positional.append(tensors[argument.name])
+                positional.append(value)
             else:
-                keywords[argument.name] = tensors[argument.name]
+                keywords[name] = value
+            by_position = by_position and (argument.differentiable or len(positional) > 1)
+        elif argument.name not in tensors:
+            by_position = False
+            if argument.explicit:
+                keywords[name] = None
     names = required(function)
     demanded = {each.name: each.default for each in op.params if each.name in names}
     return positional, {**keywords, **demanded, **given(op, params)}
@@ -165,7 +188,7 @@ def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
         return say("calls without {name}", name=absent[0])
     if inspect.Parameter.VAR_KEYWORD in kinds:
         return ""
-    ours = [each.name for each in op.inputs]
+    ours = list(dict.fromkeys(each.part_of or each.name for each in op.inputs))
     params = {each.name for each in op.params}
     for own, place in zip(ours[: len(positional)], accepted, strict=False):
         if place in params:  # f(input, weight, stride) has no place for a bias

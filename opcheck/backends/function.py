@@ -68,7 +68,8 @@ class TorchFunction(TensorBackend):
 
 class NumpyFunction(Backend):
     """candidate(*arrays, **params) -> array(s); gradients by candidate.vjp and candidate.jvp, where it has them:
-    vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array."""
+    vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array. Both are
+    given what the call drew by chance (mask=...), as it is read off the outputs."""
 
     layouts = ("contiguous", "transposed", "strided", "offset")
 
@@ -111,12 +112,19 @@ class NumpySession(Session):
 
     def _call(self, function: Callable[..., Any], *first: Any) -> Any:
         positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)
+        if first and self.op.draws and self.op.draws not in self.arrays:  # what the forward call drew
+            keywords[self.op.draws] = self._drawn()
         with np.errstate(all="ignore"):
             return function(*first, *positional, **keywords)
 
+    def _drawn(self) -> Array:
+        p, _ = self.op.checked(self.case)
+        made = next(iter(self.outputs().values()))
+        return self._cast(self.op.observed(p, next(iter(self.case.arrays.values())), made))
+
     def results(self) -> dict[str, Any]:
         if self._results is None:
-            results = named_outputs(self.op, self._call(self.candidate), self.shapes)
+            results = named_outputs(self.op, self._call(self.candidate), self.shapes, self.arrays)
             self.dtypes = {name: str(as_given(each, name).dtype) for name, each in results.items()}
             self._results = results
         return self._results
@@ -141,7 +149,7 @@ class NumpySession(Session):
         self.changed_cotangent = not all(np.array_equal(each, self._cast(cotangent[n])) for n, each in first.items())
         if not isinstance(found, Mapping):
             raise Malformed(say("vjp returns a dict of gradients by input name, not {type}", type=type(found).__name__))
-        return {name: numbers(each, name) for name, each in found.items()}
+        return {name: numbers(each, name) for name, each in self.op.parted(found).items()}
 
     def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
         function = getattr(self.candidate, "jvp", None)
@@ -160,7 +168,8 @@ class NumpySession(Session):
         return tuple(
             name
             for name, array in self.case.arrays.items()
-            if not np.array_equal(self.arrays[name].astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+            if name not in self.op.updated(self.shapes)
+            and not np.array_equal(self.arrays[name].astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
         )
 
     def shares_memory(self) -> tuple[str, ...]:
@@ -168,6 +177,7 @@ class NumpySession(Session):
             name
             for name, each in self.results().items()
             if isinstance(each, np.ndarray)
+            and name not in self.op.updated(self.shapes)
             and any(np.may_share_memory(each, a) for a in self.arrays.values() if a.size)
         )
 
@@ -202,5 +212,8 @@ def numpy_dtype(dtype: str) -> Any:
 
 
 def described(candidate: Any) -> str:
-    """What to call a candidate in a report."""
-    return str(getattr(candidate, "__qualname__", None) or type(candidate).__name__)
+    """What to call a candidate in a report; torch's own functions are torch, with its known deviations."""
+    name = str(getattr(candidate, "__qualname__", None) or type(candidate).__name__)
+    home = str(getattr(candidate, "__module__", "") or "").partition(".")[0]
+    is_module = inspect.isclass(candidate) or hasattr(candidate, "forward")
+    return f"torch:{name}" if home == "torch" and not is_module else name

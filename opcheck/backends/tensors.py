@@ -67,7 +67,7 @@ class TensorSession(Session):
         self.dtype = getattr(torch, dtype)
         self.records = gradients
         self.dtypes: dict[str, str] = {}
-        self.tensors = {name: self.tensor(array) for name, array in case.arrays.items()}
+        self.tensors = {name: self.tensor(array, self._layout_of(name)) for name, array in case.arrays.items()}
         self.leaves = {
             each.name: self.tensors[each.name]
             for each in op.inputs
@@ -77,6 +77,11 @@ class TensorSession(Session):
             and self.tensors[each.name].is_floating_point()
         }
         self._results: dict[str, Any] | None = None
+
+    def _layout_of(self, name: str) -> str:
+        """What is written in place does not share one place of memory."""
+        written = any(each.updates and each.name == name for each in self.op.outputs)
+        return "contiguous" if written and self.layout == "expanded" else self.layout
 
     def tensor(self, array: Array, layout: str | None = None) -> Any:
         tensor = self.torch.from_numpy(np.array(array, order="C"))  # a copy: the candidate may write into it
@@ -91,7 +96,7 @@ class TensorSession(Session):
             for leaf in self.leaves.values():
                 leaf.requires_grad_(True)
             with self.torch.set_grad_enabled(self.records):
-                results = named_outputs(self.op, self.call(dict(self.tensors)), self.shapes)
+                results = named_outputs(self.op, self.call(dict(self.tensors)), self.shapes, self.tensors)
             for name, each in results.items():
                 if not isinstance(each, self.torch.Tensor):
                     raise Malformed(say("{name} is not a tensor but {type}", name=name, type=type(each).__name__))
@@ -142,7 +147,7 @@ class TensorSession(Session):
             for name, tangent in tangents.items():
                 inputs[name] = forward.make_dual(inputs[name], self.tensor(tangent, "contiguous"))
             try:
-                results = named_outputs(self.op, self.call(inputs), self.shapes)
+                results = named_outputs(self.op, self.call(inputs), self.shapes, inputs)
             except (NotImplementedError, RuntimeError) as error:
                 if "forward" in str(error) and ("AD" in str(error) or "jvp" in str(error)):
                     raise NoCounterpart(say("no forward mode")) from None
@@ -192,13 +197,16 @@ class TensorSession(Session):
         return tuple(
             name
             for name, array in self.case.arrays.items()
-            if not np.array_equal(now[name], array, equal_nan=array.dtype.kind == "f")
+            if name not in self.op.updated(self.shapes)
+            and not np.array_equal(now[name], array, equal_nan=array.dtype.kind == "f")
         )
 
     def shares_memory(self) -> tuple[str, ...]:
         taken = {tensor.untyped_storage().data_ptr() for tensor in self.tensors.values() if tensor.numel()}
         return tuple(
-            name for name, each in self.results().items() if each.numel() and each.untyped_storage().data_ptr() in taken
+            name
+            for name, each in self.results().items()
+            if name not in self.op.updated(self.shapes) and each.numel() and each.untyped_storage().data_ptr() in taken
         )
 
 

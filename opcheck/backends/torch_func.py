@@ -35,9 +35,9 @@ class FuncSession(TensorSession):
             torch = self.torch
             twice = {name: torch.stack([tensor, tensor]) for name, tensor in self.tensors.items()}
             try:
-                found = named_outputs(self.op, torch.func.vmap(self.call, randomness="error")(twice), self.shapes)
+                found = torch.func.vmap(self._named, randomness="error")(twice)
             except RuntimeError as error:
-                if "vmap" not in str(error) and "data-dependent" not in str(error):
+                if not any(words in str(error) for words in ("vmap", "Batching rule", "data-dependent")):
                     raise
                 raise NoCounterpart(say("no batching rule in vmap")) from None
             self.dtypes = {name: str(each.dtype).removeprefix("torch.") for name, each in found.items()}
@@ -45,8 +45,11 @@ class FuncSession(TensorSession):
             self._results = {name: each[1] for name, each in found.items()}
         return self._results
 
+    def _named(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        return named_outputs(self.op, self.call(dict(tensors)), self.shapes, tensors)
+
     def _smooth(self, result: Any) -> tuple[Any, ...]:
-        named = named_outputs(self.op, result, self.shapes)
+        named = named_outputs(self.op, result, self.shapes, self.tensors)
         return tuple(named[each.name] for each in self.op.outputs if each.differentiable and each.name in named)
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
+from opcheck.operators.fills import FILLS
 from opcheck.operators.spec import Array, Case, Op, Params, Refused, Shape
 from opcheck.tracing import Node, Tape, Tracer, View
 from opcheck.tracing.arithmetic import as_fraction, exactly
@@ -87,7 +88,7 @@ class Calculation:
         for at in cells:
             results = self.op.by_name(self.op.element(self.p, at, **views), self.shapes)
             for name, result in results.items():
-                if self.op.output(name).differentiable:
+                if not self.op.output(name).whole:
                     recorded[name, at] = result if isinstance(result, Tracer) else tape.constant(result)
         return recorded
 
@@ -114,32 +115,16 @@ class Calculation:
         return shape[self.hidden.get(symbol, 0) :]
 
 
-def default_array(op: Op, name: str, shape: Shape, shapes: Mapping[str, Shape], seed: int | None) -> Array:
-    """What `explain` fills an array with: consecutive numbers without zeros, so that a wrong tap shows."""
-    count = int(np.prod(shape))
-    ramp = np.arange(1.0, count + 1).reshape(shape)
-    if seed is not None and op.input(name).default == "ramp":
+def default_array(op: Op, name: str, shape: Shape, choices: int, seed: int | None) -> Array:
+    """What `explain` fills an array with: consecutive numbers without zeros, so that a wrong tap shows; whole numbers
+    are 0, 1, 2, ... below `choices`."""
+    spec, count = op.input(name), int(np.prod(shape))
+    if spec.whole:
+        return (np.arange(count) % max(choices, 1)).reshape(shape)
+    if seed is not None and spec.default == "ramp":
         rng = np.random.default_rng([seed, *map(ord, name)])
         return np.asarray(rng.integers(1, 9, size=shape, endpoint=True) * rng.choice([-1.0, 1.0], size=shape))
-    match op.input(name).default:
-        case "classes":
-            return (np.arange(count) % max(op.classes(name, shapes), 1)).reshape(shape)
-        case "negative":
-            return -ramp
-        case "binary":
-            return np.arange(1.0, count + 1).reshape(shape) % 2
-        case "unit":
-            return ramp / (count + 1)
-        case "signed":  # without 0, the smaller half negative
-            half = count // 2
-            return np.array([i - half if i < half else i - half + 1 for i in range(count)], dtype=float).reshape(shape)
-        case "half":
-            return ramp / 2
-        case "zeros":
-            return np.zeros(shape)
-        case "ones":
-            return np.ones(shape)
-    return ramp
+    return np.asarray(FILLS[spec.default].worked(np.arange(1.0, count + 1)), dtype=float).reshape(shape)
 
 
 def lifted(op: Op, name: str, array: Array) -> tuple[Array, int]:

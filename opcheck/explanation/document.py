@@ -119,7 +119,7 @@ def explain(
 def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by name, as far as they were given; raises Refused."""
     try:
-        return dict(op.signature.bind_partial(*args, **kwargs).arguments)
+        return op.parted(op.signature.bind_partial(*args, **op.gathered(kwargs)).arguments)
     except TypeError as error:
         raise RefusedType(
             say("{op} is called as {op}{signature}", op=op.title or op.name, signature=op.signature), got=str(error)
@@ -156,22 +156,27 @@ def prepare(
     for spec in op.inputs:
         if given.get(spec.name) is not None:
             array = as_array(given[spec.name], spec.name)
-            whole = array.dtype.kind in "iub" and spec.default != "classes"
+            whole = array.dtype.kind in "iub" and not spec.whole
             arrays[spec.name] = array.astype(float) if whole else array
     if not wanted and _is_call(op, arrays, params):  # nothing is missing
-        return Calculation(op, Case(op.name, arrays, params))
+        return Calculation(op, op.completed(Case(op.name, arrays, params), seed or 0))
     for name, array in arrays.items():
         arrays[name], hidden[op.input(name).symbol] = lifted(op, name, array)
     wanted = wanted or {}
     for spec in op.inputs:
         if spec.name in wanted or (spec.name not in arrays and not spec.optional):
             shapes = {name: array.shape for name, array in arrays.items()}
-            shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, shapes)
-            array = default_array(op, spec.name, shape, shapes, seed)
+            known = {**wanted, **shapes}
+            shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, known)
+            choices = op.choices(spec.name, params, known) if spec.whole else 0
+            array = default_array(op, spec.name, shape, choices, seed)
             arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
     ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
+    examples = {each.name: each.example for each in op.params if each.name not in params and each.example is not None}
+    if examples and not _is_call(op, ordered, params) and _is_call(op, ordered, {**examples, **params}):
+        params = {**examples, **params}  # what is computed by default needs more than was given
     names = op.signature.parameters
-    case = Case(op.name, ordered, {name: params[name] for name in names if name in params})
+    case = op.completed(Case(op.name, ordered, {name: params[name] for name in names if name in params}), seed or 0)
     return Calculation(op, case, _hidden(op, hidden, ordered))
 
 

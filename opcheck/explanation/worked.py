@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from opcheck.explanation.calculation import Calculation, Pages, leaves, reader
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import Unfolded
@@ -99,6 +101,8 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
     shown = [cell] if cell is not None else cells if everything else few
     tape = Pages()
     outputs = calculation.record(tape, cells if small else shown)
+    beside = [] if cell is not None else _beside(calculation, everything)
+    outputs |= calculation.record(tape, beside)
     graph = tape.graph()
     values = exact(graph, decimal)
     unfolded = Unfolded(graph, values, calculation.hidden, everything)
@@ -118,7 +122,20 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
                 left_out += unfolded.left_out(tracer.id) if k == 0 else 0
         title = "" if one else say("step {k} of {n}", k=cells.index(at) + 1, n=len(cells))
         blocks.append(Step(title, tuple(formulas)))
+    for at in beside:
+        lines = [f for (name, place), tracer in outputs.items() if place == at
+                 for f in unfolded.formulas(tracer.id, Symbol(calculation.op.output(name).symbol, at))]  # fmt: skip
+        blocks.append(Step("", tuple(lines)))
     return [*blocks, *_remainder(len(cells), len(shown), left_out, calculation, cell)]
+
+
+def _beside(calculation: Calculation, everything: bool) -> list[Shape]:
+    """The first places (or all) of outputs of other shapes than the main one, such as statistics of a channel."""
+    main = calculation.shapes[calculation.main_output]
+    op, shapes = calculation.op, calculation.shapes
+    others = dict.fromkeys(s for name, s in shapes.items() if s != main and not op.output(name).whole)
+    places = [list(np.ndindex(*shape)) for shape in others]
+    return [at for each in places for at in (each if everything else each[:1])]
 
 
 def _remainder(count: int, shown: int, terms: int, calculation: Calculation, cell: Shape | None) -> list[Block]:
@@ -160,9 +177,11 @@ def _forward_grids(
     for name, shape in calculation.shapes.items():
         symbol = calculation.op.output(name).symbol
         known = {} if values is None else {p: as_fraction(values[t.id]) for (n, p), t in outputs.items() if n == name}
-        element = known.get if known else fast(calculation.op.run(calculation.case)[name])
+        whole = len(known) == np.prod(shape, dtype=int)
+        element = known.get if whole else fast(calculation.op.run(calculation.case)[name])
         if shape:
-            grids += draw(symbol, shape, element, [at], (), calculation.hidden.get(symbol, 0))
+            marks = [at] if len(at) == len(shape) else []
+            grids += draw(symbol, shape, element, marks, (), calculation.hidden.get(symbol, 0))
     return Grids(tuple(grids)) if grids else None
 
 

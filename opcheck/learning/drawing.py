@@ -14,6 +14,7 @@ from opcheck.errors import Refused
 from opcheck.explanation.calculation import Calculation, Pages, lifted
 from opcheck.explanation.document import prepare
 from opcheck.operators.choosers import ExactValues, RandomChooser, ScopeChooser
+from opcheck.operators.fills import FILLS, PLAIN
 from opcheck.operators.spec import Array, Input, Op, Param, Shape
 from opcheck.tracing import exact
 
@@ -28,8 +29,8 @@ LARGE = "one more dimension"
 def drawn(op: Op, level: int, rng: np.random.Generator, sizes_only: bool = False) -> Calculation:
     """A call of that level, or of the highest one below it that there is; `sizes_only`: it is not worked out."""
     for each in range(level, 0, -1):
-        for _ in range(ATTEMPTS):
-            found = _attempt(op, each, rng, sizes_only)
+        for k in range(ATTEMPTS):
+            found = _attempt(op, each, rng, sizes_only, varies=k < ATTEMPTS // 2)
             if found is not None:
                 return found
     raise AssertionError(f"no call of {op.name} is small enough to be practised")
@@ -66,8 +67,8 @@ def _is_same(param: Param, a: Any, b: Any) -> bool:
     return bool(param.kind.check(param.name, a) == param.kind.check(param.name, b))
 
 
-def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool) -> Calculation | None:
-    """A call, if the draw is legal and fit for a pen."""
+def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool, varies: bool = True) -> Calculation | None:
+    """A call, if the draw is legal and fit for a pen: where many arrays hang together, sizes that vary rarely are."""
     optional = [each.name for each in op.inputs if each.optional]
     extras = [*_harder(op), *optional, LARGE]
     chosen = [extras[k] for k in rng.permutation(len(extras))[: level - 1]]
@@ -77,7 +78,7 @@ def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool) -> 
             values = _harder(op)[name]
             params[name] = values[int(rng.integers(len(values)))]
     try:
-        arrays = _arrays(op, params, chosen, level, rng, sizes_only)
+        arrays = _arrays(op, params, chosen, level, rng, sizes_only, varies)
         calculation = prepare(op, {**params, **arrays})
         return calculation if sizes_only or _is_fit(calculation) else None
     except Refused:
@@ -85,7 +86,13 @@ def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool) -> 
 
 
 def _arrays(
-    op: Op, params: Mapping[str, Any], chosen: Sequence[str], level: int, rng: np.random.Generator, sizes_only: bool
+    op: Op,
+    params: Mapping[str, Any],
+    chosen: Sequence[str],
+    level: int,
+    rng: np.random.Generator,
+    sizes_only: bool,
+    varies: bool,
 ) -> dict[str, Array]:
     """The required arrays and the chosen optional ones; a size that another array cannot have is refused later."""
     arrays: dict[str, Array] = {}
@@ -99,11 +106,12 @@ def _arrays(
         else:
             shape = op.default_shape(each.name, params, shapes)
             whole = lifted(op, each.name, np.zeros(shape))[0].shape
-            shape = _varied(whole if len(whole) <= 2 else shape, rng, sizes_only and first)
+            if varies:
+                shape = _varied(whole if len(whole) <= 2 else shape, rng, sizes_only and first)
         if first and LARGE in chosen:
             shape = (2, *shape)
-        classes = 0 if first else shapes[op.inputs[0].name][1 if len(shapes[op.inputs[0].name]) > 1 else 0]
-        arrays[each.name] = _filled(each, shape, level, classes, rng)
+        choices = op.choices(each.name, params, shapes) if each.whole else 0
+        arrays[each.name] = _filled(each, shape, level, choices, rng)
         shapes[each.name] = lifted(op, each.name, arrays[each.name])[0].shape
     return arrays
 
@@ -130,27 +138,16 @@ def _letters(op: Op, optional: Input, shapes: Mapping[str, Shape]) -> Shape:
     return tuple(sizes.get(word, 1) for word in optional.letters.split())
 
 
-def _filled(spec: Input, shape: Shape, level: int, classes: int, rng: np.random.Generator) -> Array:
+def _filled(spec: Input, shape: Shape, level: int, choices: int, rng: np.random.Generator) -> Array:
     """Small numbers without zeros, all of them different where there are enough; signs from the second level on."""
     count = int(np.prod(shape))
     highest = max(9, count)
     distinct = rng.permutation(np.arange(1.0, highest + 1))[:count]
     signs = rng.choice([-1.0, 1.0], size=count)
-    match spec.default:
-        case "classes":
-            return rng.integers(0, max(classes, 1), size=shape)
-        case "binary":
-            return np.asarray(rng.permutation(np.arange(count) % 2), dtype=float).reshape(shape)
-        case "unit":
-            found = distinct / (highest + 1)
-        case "negative":
-            found = -distinct
-        case "half":
-            found = distinct * signs / 2
-        case "signed":
-            found = np.where(np.arange(count) == 0, -1, signs) * distinct
-        case _:
-            found = distinct if level == 1 or spec.optional else distinct * signs
+    if spec.whole:
+        return rng.integers(0, max(choices, 1), size=shape)
+    plain = spec.default in PLAIN and (level == 1 or spec.optional)
+    found = distinct if plain else FILLS[spec.default].drawn(distinct, signs)
     return rng.permutation(found).reshape(shape)
 
 

@@ -62,6 +62,47 @@ class Whole(Kind):
         return numbers if len(numbers) > 1 else numbers[0]
 
 
+class Sizes(Kind):
+    """Sizes in a tuple, each a whole number from `low` up, or None where `open` allows it. `count`: how many there are,
+    and then one number alone means all of them; 0: as many as are written, and one at least."""
+
+    def __init__(self, low: int = 0, count: int = 0, open: bool = False) -> None:
+        self.low, self.count, self.open = low, count, open
+
+    def describe(self) -> str:
+        if not self.count:
+            return say("a tuple of whole numbers, each at least {low}", low=self.low)
+        if self.open:
+            return say("a whole number, at least {low}, or {n} of them, each of which may be None", low=self.low,
+                       n=self.count)  # fmt: skip
+        return say("a whole number, at least {low}, or {n} of them", low=self.low, n=self.count)
+
+    def check(self, name: str, value: Any) -> Any:
+        if not isinstance(value, (tuple, list)):
+            if not self.count or value is None:
+                raise self.refuse(name, value)
+            return (self._one(name, value, value),) * self.count
+        if len(value) != self.count if self.count else not value:
+            raise self.refuse(name, value, type_is_wrong=False)
+        return tuple([self._one(name, each, value) for each in value])
+
+    def _one(self, name: str, each: Any, value: Any) -> int | None:
+        if each is None and self.open:
+            return None
+        if isinstance(each, bool) or not hasattr(each, "__index__"):
+            raise self.refuse(name, value)
+        if int(each) < self.low:
+            raise self.refuse(name, value, type_is_wrong=False)
+        return int(each)
+
+    def parse(self, name: str, text: str) -> Any:
+        try:
+            sizes = tuple(None if word.lower() == "none" else int(word) for word in text.replace("x", ",").split(","))
+        except ValueError:
+            raise self.refuse(name, text) from None
+        return sizes[0] if self.count and len(sizes) == 1 else sizes
+
+
 class Real(Kind):
     """A real number between `low` and `high`, ends included."""
 
@@ -200,6 +241,21 @@ class Maybe(Kind):
         return None if text.lower() == "none" else self.kind.parse(name, text)
 
 
+class Absent(Kind):
+    """None: a parameter of torch that is not computed here."""
+
+    def describe(self) -> str:
+        return say("None: opcheck does not compute this")
+
+    def check(self, name: str, value: Any) -> Any:
+        if value is not None:
+            raise self.refuse(name, value)
+        return value
+
+    def parse(self, name: str, text: str) -> Any:
+        return self.check(name, None if text.lower() == "none" else text)
+
+
 class Param(NamedTuple):
     """A parameter that is not an array: torch's name and default, its kind, and one line of help."""
 
@@ -209,7 +265,7 @@ class Param(NamedTuple):
     help: str
     keyword_only: bool = False
     quiet: bool = False  # not shown in a heading while it has its default
-    example: Any = None  # what `explain` takes where a required one is not given
+    example: Any = None  # what `explain` takes where a required one is not given, or where the default asks for more
     symbol: str = ""  # what a formula calls it: "μ", or "β1, β2" for two numbers
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.operators.shared.roundoff.base import Bound, Rounding
-from opcheck.operators.spec import Array, Op, Params, Shape
+from opcheck.operators.spec import Array, Op, Params, Shape, results_of
 from opcheck.programs.arrays import ArrayTape, TracedArray, recording
 from opcheck.programs.bound import running
 from opcheck.programs.elements import Elements
@@ -25,15 +25,15 @@ MOST_KEPT = 512  # shapes of calls that are remembered
 
 
 class Recording:
-    """A program recorded on the arrays of one call."""
+    """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form."""
 
-    def __init__(self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False) -> None:
+    def __init__(self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, **variant: Any) -> None:
         self.op, self.tape = op, ArrayTape(expanded)
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
         with recording(self.tape):
-            result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs))
+            result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs, **variant))
         results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
@@ -79,12 +79,8 @@ class Recording:
         return np.zeros(shape) if found is None else np.asarray(np.broadcast_to(found, shape), dtype=np.float64)
 
 
-def results_of(op: Op, result: Any) -> dict[str, Any]:
-    """What a program returned, by output name: a dict, a tuple in the order of the outputs, or the one output."""
-    if isinstance(result, Mapping):
-        return dict(result)
-    results = result if isinstance(result, tuple) else (result,)
-    return dict(zip((each.name for each in op.outputs), results, strict=False))
+def _is_inside(at: Shape, shape: Shape) -> bool:
+    return len(at) == len(shape) and all(k < n for k, n in zip(at, shape, strict=True))
 
 
 class Derived(Rounding):
@@ -97,7 +93,7 @@ class Derived(Rounding):
         self._kept: dict[str, tuple[list[Any], Recording, dict[str, Any]]] = {}
 
     def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
-        smooth = {each.name for each in op.outputs if each.differentiable}
+        smooth = {each.name for each in op.outputs if not each.whole}
 
         def outputs(made: Recording) -> dict[str, Any]:
             return {name: y for name, y in made.outputs.items() if name in smooth}
@@ -184,7 +180,7 @@ class Program(Op):
 
     def _shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         ones = {
-            name: np.zeros(shape, np.int64) if self.input(name).default == "classes" else np.ones(shape)
+            name: np.zeros(shape, np.int64) if self.input(name).whole else np.ones(shape)
             for name, shape in shapes.items()
         }
         with np.errstate(all="ignore"):
@@ -193,7 +189,8 @@ class Program(Op):
     def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
         first = next(view for view in views.values() if hasattr(view, "once"))
         elements, outputs = first.once(("program", id(self), repr(p)), lambda: self._elements(p, views))
-        found = {name: elements.read(id, at) for name, id in outputs.items()}
+        shapes = {name: np.shape(elements.nodes[id].value) for name, id in outputs.items()}
+        found = {name: elements.read(id, at) for name, id in outputs.items() if _is_inside(at, shapes[name])}
         return found if len(self.outputs) > 1 else next(iter(found.values()))
 
     def _elements(self, p: Params, views: Mapping[str, Any]) -> tuple[Elements, dict[str, int]]:
@@ -225,6 +222,10 @@ class Program(Op):
 
     def vjp(self, p: Params, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Array]:
         return Recording(self, p, arrays).gradients(results_of(self, cotangent))
+
+    def vjp_of(self, p: Params, cotangent: Any, arrays: Mapping[str, Array], **variant: Any) -> dict[str, Array]:
+        """The gradients of a variant of the program: for mistakes."""
+        return Recording(self, p, arrays, **variant).gradients(results_of(self, cotangent))
 
     def jvp(self, p: Params, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
         found = Recording(self, p, arrays).tangents(tangents)

@@ -12,7 +12,7 @@ import numpy as np
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.second_derivatives import vjp_tangent
-from opcheck.operators.spec import Case, Op, Params
+from opcheck.operators.spec import Case, Op, Params, results_of
 from opcheck.programs.arrays import ArrayTape, TracedArray, recording
 from opcheck.programs.bound import running
 from opcheck.programs.elements import ElementView
@@ -64,7 +64,7 @@ class Call:
         tape = ArrayTape(expanded=True)
         inputs = [tape.input(name, arg.value) for name, arg in zip(self.names, args, strict=True)]
         with recording(tape):
-            results = self.op.by_name(self.op.program(self.p, **self.arrays(inputs)), self.outputs)
+            results = results_of(self.op, self.op.program(self.p, **self.arrays(inputs)))
         ids = {name: tape.lifted(result).id for name, result in results.items()}
         found = running(tape.nodes, f, {x.id: arg for x, arg in zip(inputs, args, strict=True)}, only=ids.values())
         by_name = {name: found[id] for name, id in ids.items()}
@@ -154,23 +154,25 @@ def item(bundle: TracedArray, name: str) -> TracedArray:
 def record(tape: ArrayTape, op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """A call of `opcheck.reference.<op>` with traced arrays among its arguments: one node, and one for each output."""
     try:
-        bound = op.signature.bind(*args, **kwargs).arguments
+        bound = op.parted(op.signature.bind(*args, **op.gathered(kwargs)).arguments)
     except TypeError:
         bound = {}  # op.case says what is wrong
     plain = {name: x.value if isinstance(x, TracedArray) else x for name, x in bound.items()}
-    case = op.case(**plain) if bound else op.case(*args, **kwargs)
+    case = op.completed(op.case(**plain) if bound else op.case(*args, **kwargs))
     p, shapes = op.checked(case)
     if tape.expanded:
         given = {
             name: bound[name] if isinstance(bound.get(name), TracedArray) else x for name, x in case.arrays.items()
         }
-        results = op.by_name(op.program(p, **given), shapes)
-        found = tuple(tape.lifted(results[name]) for name in shapes)
+        results = results_of(op, op.program(p, **given))
+        found = tuple(tape.lifted(results[name]) for name in shapes if name not in op.updated(shapes))
         return found if len(found) > 1 else found[0]
     call = Call(op, case, p, list(shapes))
-    operands = (bound[name] if isinstance(bound[name], TracedArray) else array for name, array in case.arrays.items())
+    operands = (
+        bound[name] if isinstance(bound.get(name), TracedArray) else array for name, array in case.arrays.items()
+    )
     result = tape.record(call.rule, operands)
     if isinstance(result.value, dict):
-        outputs = tuple(item(result, name) for name in shapes)
+        outputs = tuple(item(result, name) for name in shapes if name not in op.updated(shapes))
         return outputs if len(outputs) > 1 else outputs[0]
     return result

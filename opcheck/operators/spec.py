@@ -35,7 +35,10 @@ class Input(NamedTuple):
     help: str
     optional: bool = False
     differentiable: bool = True
-    default: str = "ramp"  # how `explain` fills it: see explanation/calculation.py
+    default: str = "ramp"  # what stands in it where nobody gave it: see fills.py
+    whole: bool = False  # whole numbers stay whole: classes, rows of a table
+    part_of: str = ""  # the tuple in which torch takes it: hx of lstm_cell
+    explicit: bool = False  # optional, but torch has no default for it: a call without it says None
 
 
 class Output(NamedTuple):
@@ -45,6 +48,12 @@ class Output(NamedTuple):
     symbol: str
     letters: str
     differentiable: bool = True
+    updates: bool = False  # the new value of the input of that name, which torch writes in place and does not return
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers: positions."""
+        return not self.differentiable and not self.updates
 
 
 class Mistake(NamedTuple):
@@ -66,6 +75,7 @@ class Case(NamedTuple):
     op: str
     arrays: dict[str, Array]
     params: dict[str, Any]
+    dtype: str = ""  # of its real numbers, where the arrays hold them in float64; else theirs
 
 
 class Op(ABC):
@@ -86,6 +96,9 @@ class Op(ABC):
     mistakes: tuple[Mistake, ...] = ()
     elsewhere = True  # whether torch and other libraries have a counterpart
     refuses = True  # whether implementations must refuse what this one does
+    taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing
+    draws = ""  # the input that an implementation draws by chance where it is not given: a mask
+    torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     degree = ""  # how the outputs depend on the inputs: MULTILINEAR, PIECEWISE_LINEAR, or in no such simple way
     second_derivative = True  # whether the definition fixes the gradient's own gradient
@@ -133,9 +146,22 @@ class Op(ABC):
         """Resolve parameters that mean another one: stride=None, deprecated flags."""
         return p
 
+    def typed(self, p: Params, dtype: str) -> Params:
+        """Resolve parameters whose default depends on the type of the real numbers: finfo(dtype).eps."""
+        return p
+
     def torch(self, torch: Any, params: Mapping[str, Any], *args: Any, **tensors: Any) -> Any:
         """The same call in torch; `params` as the caller wrote them. Receives the library, imports nothing."""
-        return getattr(torch.nn.functional, self.name)(**tensors, **params)
+        function = torch
+        for name in self.torch_function.split(".")[1:]:
+            function = getattr(function, name)
+        missing = {each.name: None for each in self.inputs if each.explicit and each.name not in tensors}
+        return function(**self.gathered({**tensors, **missing}), **params)
+
+    def is_derivative(self, p: Params) -> bool:
+        """Whether the gradient is the derivative. Some parameters make it something else by convention (a row of an
+        embedding that is held), and then no tangent and no second derivative belongs to it."""
+        return True
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         """Sentences that belong at the head of a worked calculation."""
@@ -145,14 +171,45 @@ class Op(ABC):
         """The output sizes as formulas over number(name, value): recorded and shown, one line each."""
         return {}
 
+    def drawn(self, p: Params, shapes: Mapping[str, Shape], rng: np.random.Generator) -> Array:
+        """One draw of the input `draws`."""
+        raise NotImplementedError
+
+    def observed(self, p: Params, given: Array, made: Array) -> Array:
+        """What was drawn, read off what became of these numbers: an output of the first input, a gradient of a
+        cotangent, a tangent of a tangent."""
+        raise NotImplementedError
+
+    def improbable(self, p: Params, draws: Sequence[Array]) -> str:
+        """What a right implementation draws with a probability below 1e-9, in a sentence; empty if nothing is."""
+        return ""
+
+    def call(self, case: Case) -> dict[str, Any]:
+        """The case as keyword arguments of a call."""
+        absent = {each.name: None for each in self.inputs if each.explicit and each.name not in case.arrays}
+        return {**absent, **case.arrays, **case.params}
+
+    def completed(self, case: Case, seed: int = 0) -> Case:
+        """The case with the input that is drawn by chance, from a seed."""
+        if not self.draws or self.draws in case.arrays:
+            return case
+        p, _ = self.checked(case)
+        shapes = {name: array.shape for name, array in case.arrays.items()}
+        made = self.drawn(p, shapes, np.random.default_rng(seed))
+        return case._replace(arrays={**case.arrays, self.draws: made})
+
+    def is_identity(self, p: Params) -> bool:
+        """Whether the output may be the input itself, in its memory: what does nothing need not copy."""
+        return False
+
+    def choices(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int:
+        """How many numbers, counted from 0, an input of whole numbers chooses from: the classes of the first input."""
+        first = shapes.get(self.inputs[0].name, ())
+        return first[min(1, len(first) - 1)] if first else 0
+
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """The shape that `explain` gives to a required array that the user left out."""
         return next(iter(shapes.values()), (3,))
-
-    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
-        """How many classes an array of classes has numbers of, by the shapes of the others."""
-        of = shapes["input"]
-        return of[0] if len(of) == 1 else of[1]
 
     # --- what follows from it ---------------------------------------------------------------------------------
 
@@ -165,18 +222,68 @@ class Op(ABC):
         return tuple(argument for argument in self.arguments if isinstance(argument, Param))
 
     @cached_property
+    def torch_function(self) -> str:
+        """Where torch has it."""
+        return self.torch_path or f"torch.nn.functional.{self.name}"
+
+    @cached_property
+    def tuples(self) -> dict[str, tuple[str, ...]]:
+        """The inputs that torch takes as one tuple, by its name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for each in self.inputs:
+            if each.part_of:
+                found[each.part_of] = (*found.get(each.part_of, ()), each.name)
+        return found
+
+    def gathered(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by name with the parts of a tuple in that tuple, where all of them are there."""
+        if not self.tuples:
+            return dict(given)
+        whole = {name: parts for name, parts in self.tuples.items() if all(part in given for part in parts)}
+        first = {parts[0]: name for name, parts in whole.items()}
+        inside = {part for parts in whole.values() for part in parts}
+        found = {}
+        for name, value in given.items():
+            if name in first:
+                found[first[name]] = tuple(given[part] for part in whole[first[name]])
+            elif name not in inside:
+                found[name] = value
+        return found
+
+    def parted(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The opposite: each part of a tuple by its own name; raises Refused for what is no tuple of that length."""
+        found = dict(given)
+        for name, parts in self.tuples.items():
+            if found.get(name) is None:
+                continue
+            value = found.pop(name)
+            if not isinstance(value, (tuple, list)) or len(value) != len(parts):
+                raise RefusedType(
+                    say("{name} is a tuple of {n} arrays: {parts}", name=name, n=len(parts), parts=", ".join(parts)),
+                    got=say("{n} of them", n=len(value)) if isinstance(value, (tuple, list)) else type(value).__name__,
+                )
+            found |= dict(zip(parts, value, strict=True))
+        return found
+
+    def updated(self, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        """The inputs that a call with these outputs writes in place."""
+        return tuple(each.name for each in self.outputs if each.updates and each.name in shapes)
+
+    @cached_property
     def signature(self) -> inspect.Signature:
         """torch's signature: names, order and defaults."""
-        parameters = []
+        parameters: dict[str, inspect.Parameter] = {}
         for argument in self.arguments:
             kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            name = argument.name
             if isinstance(argument, Input):
-                default = None if argument.optional else inspect.Parameter.empty
+                default = None if argument.optional and not argument.explicit else inspect.Parameter.empty
+                name = argument.part_of or name
             else:
                 default = inspect.Parameter.empty if argument.default is REQUIRED else argument.default
                 kind = inspect.Parameter.KEYWORD_ONLY if argument.keyword_only else kind
-            parameters.append(inspect.Parameter(argument.name, kind, default=default))
-        return inspect.Signature(parameters)
+            parameters.setdefault(name, inspect.Parameter(name, kind, default=default))
+        return inspect.Signature(list(parameters.values()))
 
     @property
     def has_program(self) -> bool:
@@ -231,12 +338,18 @@ class Op(ABC):
 
     def bind(self, *args: Any, **kwargs: Any) -> Case:
         """The case of a call as torch would be called; raises Refused for what is no such call, and checks no more."""
-        bound = self._bound(args, kwargs)
+        for name, parts in self.tuples.items():
+            for part in parts if name not in kwargs and any(each in kwargs for each in parts) else ():
+                if part not in kwargs:
+                    raise RefusedType(
+                        say("{op} needs {name} ({help})", op=self.name, name=part, help=self.input(part).help)
+                    )
+        bound = self.parted(self._bound(args, self.gathered(kwargs)))
         arrays = {}
         for each in self.inputs:
             array = bound.get(each.name)
             if array is not None:
-                arrays[each.name] = as_array(array, each.name, real=each.default != "classes")
+                arrays[each.name] = as_array(array, each.name, real=not each.whole)
             elif not each.optional:
                 raise RefusedType(
                     say("{op} needs {name} ({help})", op=self.name, name=each.name, help=each.help), got="None"
@@ -268,6 +381,7 @@ class Op(ABC):
         """The settled parameters and output shapes of a case; raises Refused where torch refuses it."""
         shapes = {name: array.shape for name, array in case.arrays.items()}
         p = self.settle(self.parameters(case.params), shapes)
+        p = self.typed(p, case.dtype or result_dtype(case).name)
         out = self.shape(p, shapes)
         self.check(p, **case.arrays)
         return p, out
@@ -275,11 +389,19 @@ class Op(ABC):
     def run(self, case: Case) -> dict[str, Array]:
         """Every output of the fast reference, by name, in float64 (indices in int64)."""
         p, shapes = self.checked(case)
-        return self.by_name(self.forward(p, **widened(case.arrays)), shapes)
+        return self.by_name(self.forward(p, **widened(self.completed(case).arrays)), shapes)
 
     def by_name(self, result: Any, shapes: Mapping[str, Shape] | Sequence[str]) -> dict[str, Any]:
         """A result as a dict by output name: itself, or {the one output: itself}."""
         return result if isinstance(result, dict) else {next(iter(shapes)): result}
+
+
+def results_of(op: Op, result: Any) -> dict[str, Any]:
+    """What a program returned, by output name: a dict, a tuple in the order of the outputs, or the one output."""
+    if isinstance(result, Mapping):
+        return dict(result)
+    results = result if isinstance(result, tuple) else (result,)
+    return dict(zip((each.name for each in op.outputs), results, strict=False))
 
 
 def as_array(value: Any, name: str, real: bool = False) -> Array:
@@ -297,6 +419,12 @@ def as_array(value: Any, name: str, real: bool = False) -> Array:
     return array.astype(np.float64) if real and array.dtype.kind != "f" else array
 
 
+def result_dtype(case: Case) -> Any:
+    """float32 if every real array is float32 (or narrower), and so on; float64 if there is none."""
+    kinds = [array.dtype for array in case.arrays.values() if array.dtype.kind == "f"]
+    return np.result_type(*kinds) if kinds else np.dtype(np.float64)
+
+
 def widened(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Real arrays in float64; whole numbers (classes) stay as they are."""
     return {name: a.astype(np.float64, copy=False) if a.dtype.kind == "f" else a for name, a in arrays.items()}
@@ -304,5 +432,5 @@ def widened(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 __all__ = [
     "MULTILINEAR", "PIECEWISE_LINEAR", "Array", "Case", "Input", "Mistake", "Op", "Output", "Param", "Params",
-    "Refused", "RefusedType", "Shape", "as_array", "widened",
+    "Refused", "RefusedType", "Shape", "as_array", "result_dtype", "results_of", "widened",
 ]  # fmt: skip

@@ -8,6 +8,18 @@ import numpy as np
 from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.running import Format, Running, given
 
+SINGULAR = ("div", "log", "log1p", "power", "tan")  # infinite at some finite numbers
+
+
+def overflowed(node: ArrayNode, result: Any, args: Sequence[Any]) -> Any:
+    """The result with anything allowed where finite numbers became larger than float64's largest."""
+    assert node.rule is not None
+    if not isinstance(result, Running) or node.rule.name in SINGULAR or np.isfinite(result.value).all():
+        return result
+    if not all(isinstance(arg, Running) and np.isfinite(arg.value).all() for arg in args):
+        return result
+    return result._replace(base=np.where(np.isfinite(result.value), result.base, np.inf))
+
 
 def running(
     nodes: Sequence[ArrayNode],
@@ -39,7 +51,8 @@ def running(
             elif node.rule is None:
                 found[id] = given(f, node.value, constant=not node.label)
             else:
-                found[id] = node.rule.running(f, node.value, *[found[arg] for arg in node.args], **node.params)
+                args = [found[arg] for arg in node.args]
+                found[id] = overflowed(node, node.rule.running(f, node.value, *args, **node.params), args)
                 for arg in node.args:
                     if last[arg] == id and arg not in asked:
                         found.pop(arg, None)  # large arrays are let go as soon as nothing needs them

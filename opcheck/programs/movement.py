@@ -157,6 +157,11 @@ PUT: Rule = Rule(
 )  # fmt: skip
 
 
+def put(x: Any, index: Any, shape: Shape) -> Any:
+    """Zeros of that shape with `x` added at `index`; places that occur several times get the sum."""
+    return applied(PUT, x, index=index, shape=shape)
+
+
 # --- several arguments --------------------------------------------------------------------------------------------
 
 

@@ -203,7 +203,8 @@ def settled(f: Format, result: Running, size: Any) -> Running:
     with np.errstate(all="ignore"):
         finite = np.isfinite(result.value)
         free = ~(np.asarray(size) <= f.largest) | ~np.isfinite(result.base)
-        base = np.where(finite, np.where(free, np.inf, result.base), 0.0)
+        anything = np.isinf(result.base)  # also an infinity that should have been a number
+        base = np.where(finite, np.where(free, np.inf, result.base), np.where(anything, np.inf, 0.0))
         absolute = None
         if result.absolute is not None:
             absolute = result.terms

@@ -23,6 +23,8 @@ from opcheck.tracing import TRACED, divide, exp, log, maximum
 from opcheck.tracing import total as sum_of
 from opcheck.tracing.primitives import C_EXP, C_LOG
 
+STREAMED = 5  # roundings in a step of a mean that is updated number by number, beyond that of a sum
+
 # --- along axes -----------------------------------------------------------------------------------------------------
 
 
@@ -64,6 +66,13 @@ def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) ->
     return computed(f, out, inherited, 2 * f.u, f.eta, unit, partial=total.terms / n)
 
 
+def _streamed_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:
+    n = max(1, count(x.value.shape, axis))
+    total = _total_running(f, np.asarray(out) * n, x._replace(unit=0.0), axis, keepdims)
+    moved = f.gamma(STREAMED) * total.terms / n  # each step subtracts the mean so far, divides and adds
+    return computed(f, out, total.error(f) / n + moved, 2 * f.u, f.eta, partial=total.terms / n)
+
+
 def _total_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:
     return sum_of([read(0, place) for place in reduced_places(at, shapes[0], axis, keepdims)])
 
@@ -71,6 +80,12 @@ def _total_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, ke
 def _mean_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:
     places = reduced_places(at, shapes[0], axis, keepdims)
     return divide(sum_of([read(0, place) for place in places]), len(places))
+
+
+def streamed_mean(x: Any, axis: Any, keepdims: bool = False) -> Any:
+    """A mean that may be updated number by number (Welford, Technometrics 4, 1962), as kernels that read a row once
+    have it: rounded also where a sum of all would be exact."""
+    return applied(STREAMED_MEAN, x, axis=axis, keepdims=keepdims)
 
 
 # --- matrix products ------------------------------------------------------------------------------------------------
@@ -205,9 +220,17 @@ LOG_SUM_EXP = Rule(
     _log_sum_exp_element,
 )
 
+STREAMED_MEAN = reduction(
+    "streamed_mean",
+    lambda x, axis, keepdims: x.mean(axis=axis, keepdims=keepdims),
+    lambda g, before, axis, keepdims: spread_back(g, before, axis) / count(before, axis),
+    _streamed_running,
+    _mean_element,
+)
 SUMS = (
     SOFTMAX,
     LOG_SUM_EXP,
+    STREAMED_MEAN,
     reduction(
         "total", _total, lambda g, before, axis, keepdims: spread_back(g, before, axis), _total_running, _total_element
     ),

@@ -120,7 +120,7 @@ class Captured(Program):
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         return tuple(self.tensor(name).shape)
 
-    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
+    def choices(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int:
         return int(self.tensor(name).max()) + 1
 
     def _graph(self, shapes: Mapping[str, Shape]) -> Any:
@@ -187,7 +187,7 @@ class Captured(Program):
 def _input(name: str, tensor: Any) -> Input:
     letters = " ".join(map(str, tensor.shape))
     real = tensor.is_floating_point()
-    return Input(name, name, letters, letters, differentiable=real, default="ramp" if real else "classes")
+    return Input(name, name, letters, letters, differentiable=real, whole=not real)
 
 
 def _is_variance(name: str) -> bool:

@@ -19,7 +19,7 @@ from opcheck.language import say
 from opcheck.loading import line_of
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Choice, Flag, Kind, Maybe, Real, Whole
-from opcheck.operators.program import Program, results_of
+from opcheck.operators.program import Program
 from opcheck.operators.shapes import Letters, Sizes, letters_in
 from opcheck.operators.spec import Array, Case, Input, Output, Param, Params, Shape
 from opcheck.programs.numpy_module import open_to_traces
@@ -108,7 +108,7 @@ class Function(Program):
         sizes.leading = sizes.leading if sizes.leading is not None else (2,)
         return sizes.shape(self.letters[name])
 
-    def classes(self, name: str, shapes: Mapping[str, Shape]) -> int:
+    def choices(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int:
         below = self.letters[name].below
         return int(below) if below.isdigit() else Sizes.match(self.letters, shapes).of.get(below, 3)
 
@@ -170,7 +170,7 @@ def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Par
             optional = each.default is None
             whole = bool(letters.below)
             yield Input(each.name, each.name, annotation.partition("<")[0].strip(), annotation, optional=optional,
-                        differentiable=not whole, default="classes" if whole else "ramp")  # fmt: skip
+                        differentiable=not whole, whole=whole)  # fmt: skip
             continue
         default = REQUIRED if each.default is empty else each.default
         kind = _kind(annotation, default)
@@ -220,4 +220,4 @@ def _values(param: Param) -> tuple[Any, ...]:
     return (param.default, param.default / 2) if halved else (param.default,)
 
 
-__all__ = ["Function", "results_of"]
+__all__ = ["Function"]

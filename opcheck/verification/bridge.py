@@ -16,9 +16,9 @@ def torch_form(op: Op, candidate: Any) -> Callable[..., Any]:
     names = [each.name for each in op.inputs]
 
     def function(*tensors: Any, **options: Any) -> Any:
-        given = dict(zip(names, tensors, strict=False))
-        given |= {n: v for n, v in options.items() if n in names}
-        params = {n: v for n, v in options.items() if n not in names}
+        called = op.parted({**dict(zip(op.signature.parameters, tensors, strict=False)), **options})
+        given = {n: v for n, v in called.items() if n in names and v is not None}
+        params = {n: v for n, v in called.items() if n not in names}
         return bridge.function.apply(tuple(given), params, *given.values())
 
     function.__name__ = function.__qualname__ = getattr(candidate, "__name__", op.name)
@@ -59,6 +59,12 @@ class Bridge:
         ctx.shapes = None
         positional, keywords = self._call(given, tensors, params)
         result = self.candidate(*positional, **keywords)
+        ctx.drawn = {}
+        if self.op.draws and self.op.draws not in given:
+            case = self.op.bind(**{**dict(zip(given, map(self.array, tensors), strict=True)), **params})
+            p = self.op.checked(case)[0]
+            ctx.drawn = {self.op.draws: self.op.observed(p, self.array(tensors[0]), np.asarray(result))}
+        ctx.results = len(result) if isinstance(result, tuple) else 1
         if isinstance(result, tuple):
             made = tuple(map(self.tensor, result))
             ctx.mark_non_differentiable(*[each for each in made if not each.is_floating_point()])
@@ -69,7 +75,8 @@ class Bridge:
         smooth = [each for each in self.op.outputs if each.differentiable]
         by_name = {each.name: self.array(c) for each, c in zip(self.op.outputs, cotangents, strict=False)}
         positional, keywords = self._call(ctx.given, ctx.saved_tensors, ctx.params)
-        found = self.candidate.vjp(by_name if len(smooth) > 1 else self.array(cotangents[0]), *positional, **keywords)
+        g = by_name if len(smooth) > 1 else self.array(cotangents[0])
+        found = self.candidate.vjp(g, *positional, **keywords, **ctx.drawn)
         gradients = [self.tensor(found[n]) if n in found and n in self.smooth else None for n in ctx.given]
         return (None, None, *gradients)
 
@@ -77,8 +84,6 @@ class Bridge:
         given = zip(ctx.given, tangents, strict=True)
         moved = {n: self.array(t) for n, t in given if t is not None and n in self.smooth}
         positional, keywords = self._call(ctx.given, ctx.saved_tensors, ctx.params)
-        found = self.candidate.jvp(moved, *positional, **keywords)
-        if isinstance(found, tuple):
-            return tuple(map(self.tensor, found)) + (None,) * (len(self.op.outputs) - len(found))
-        several = len(self.op.outputs) > 1 and ctx.params.get("return_indices")
-        return (self.tensor(found), None) if several else self.tensor(found)
+        found = self.candidate.jvp(moved, *positional, **keywords, **ctx.drawn)
+        moved_out = tuple(map(self.tensor, found)) if isinstance(found, tuple) else (self.tensor(found),)
+        return (*moved_out, *[None] * (ctx.results - len(moved_out))) if ctx.results > 1 else moved_out[0]

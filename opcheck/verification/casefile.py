@@ -34,6 +34,10 @@ class Trial:
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
 
+    def __post_init__(self) -> None:
+        if self.case.dtype != self.dtype:
+            object.__setattr__(self, "case", self.case._replace(dtype=self.dtype))
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis prints beside a message that has the numbers already."""
         printer.text(f"<{self.case.op} {self.dtype}: {self.policy} numbers, {self.layout} memory>")
@@ -114,7 +118,7 @@ def check(op: Op, trial: Trial, data: Mapping[str, Any], fatal: bool = False) ->
         if name not in arrays and not each.optional:
             raise _damaged(say("{op} needs {name}", op=op.name, name=name))
     for name, array in arrays.items():
-        if name not in inputs or (inputs[name].default != "classes" and array.dtype.kind != "f"):
+        if name not in inputs or (not inputs[name].whole and array.dtype.kind != "f"):
             raise _damaged(say("{name} is no input of {op}", name=name, op=op.name))
     outputs: Mapping[str, Shape] = {}
     if data.get("claim") != "refuses":  # of such a call nothing else is asked

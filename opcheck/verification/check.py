@@ -14,13 +14,15 @@ import numpy as np
 from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.language import say
 from opcheck.operators.shared.roundoff import Bound
-from opcheck.operators.spec import Array, Op, widened
+from opcheck.operators.spec import Array, Case, Op, widened
 from opcheck.verification.casefile import Trial
 from opcheck.verification.truth.adjudication import Exact, exact
 from opcheck.verification.truth.bounds import Bounds, one_or_dict
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.watcher import NOBODY, Watcher
+
+SAME_CALL = ("exact", "rounding", "special", "vjp")  # claims about the call whose outputs are `got`
 
 
 class FalseAlarm(AssertionError):
@@ -51,8 +53,35 @@ class Check:
         self.op, self.trial, self.backend, self.watcher = op, trial, backend, watcher
         self.f: Format = format_of(trial.dtype)
         self.p, self.shapes = op.checked(trial.case)
-        self.arrays = widened(trial.case.arrays)
         self.kept: dict[Any, Any] = {}  # what was computed once for several claims
+
+    @cached_property
+    def case(self) -> Case:
+        """The case of the trial, with what the implementation drew by chance, read off its outputs."""
+        if not self.op.draws or self.op.draws in self.trial.case.arrays:
+            return self.trial.case
+        try:
+            made = next(iter(self.got.values()))
+        except Exception:  # what it raises is judged where it is asked for
+            return self.op.completed(self.trial.case)
+        return self._with_draw(next(iter(self.trial.case.arrays.values())), made)
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        return widened(self.case.arrays)
+
+    def _with_draw(self, given: Array, made: Array) -> Case:
+        made = made if made.shape == given.shape else given
+        arrays = {**self.trial.case.arrays, self.op.draws: self.op.observed(self.p, given, made)}
+        return self.trial.case._replace(arrays=arrays)
+
+    def _of_another_call(self, kind: str, got: Mapping[str, Array]) -> "Check":
+        """The check of results of another call, which has drawn for itself."""
+        made = next(iter(got.values()))
+        trial = self.trial
+        given = {"output": trial.case.arrays, "tangent": trial.tangents}.get(kind, trial.cotangent)
+        case = self._with_draw(next(iter(given.values())), made)
+        return Check(self.op, trial.replace(case=case), self.backend, self.watcher)
 
     # --- expected -----------------------------------------------------------------------------------------------------
 
@@ -91,7 +120,7 @@ class Check:
 
     @cached_property
     def bounds(self) -> Bounds:
-        return Bounds(self.op, self.p, self.shapes, self.arrays, self.trial.case)
+        return Bounds(self.op, self.p, self.shapes, self.arrays, self.case)
 
     @cached_property
     def smooth_outputs(self) -> list[str]:
@@ -146,6 +175,11 @@ class Check:
         self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
     ) -> Finding:
         """All arrays of one kind ("output", "gradient", "tangent") against the bound, in the tightest tier."""
+        if self.op.draws and not claim.startswith(SAME_CALL) and self.op.draws not in self.trial.case.arrays and got:
+            finding = self._of_another_call(kind, got).compare(claim, kind, got, free)
+            if finding.verdict is not None:
+                finding.verdict = replace(finding.verdict, trial=self.trial)
+            return finding
         expected = self.expected_of(kind)
         finding = Finding(claim)
         names = [name for name in got if name in expected]
@@ -247,9 +281,9 @@ class Check:
 
     def exact(self, kind: str, name: str, at: tuple[int, ...]) -> Exact:
         """The exact value of one element, by the reading that can afford it; positions are the reference's."""
-        if kind == "output" and not self.op.output(name).differentiable:
+        if kind == "output" and self.op.output(name).whole:
             return Exact(float(self.expected[name][at]), 0.0, say("the reference"))
-        found = exact(self.op, self.trial, kind, name, at)
+        found = exact(self.op, self.trial.replace(case=self.case), kind, name, at)
         if found is None:
             error = self.bounds_of(kind, format_of("float64"))[name].error
             room = float(np.broadcast_to(error, self.expected_of(kind)[name].shape)[at])

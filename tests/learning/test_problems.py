@@ -120,8 +120,8 @@ def it_is_for_a_pen(asked):
              for grid in block.grids for row in grid.rows for cell in row]  # fmt: skip
     assert len(shown) >= sum(array.size for array in asked.calculation.case.arrays.values() if array.ndim)
     for argument, array in asked.calculation.case.arrays.items():
-        default = asked.op.input(argument).default
-        if default not in ("classes", "binary"):
+        spec = asked.op.input(argument)
+        if not spec.whole and spec.default != "binary":
             assert 0 not in array
             assert len(np.unique(array)) == array.size
             assert array.size <= drawing.MOST_NUMBERS

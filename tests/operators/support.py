@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from opcheck import tracing
 from opcheck.operators.choosers import ExactValues, Values
+from opcheck.operators.program import Derived
 from opcheck.operators.spec import Array, Case, Op, Shape, widened
 from opcheck.tracing import Graph, Tape, Tracer, View
+from opcheck.verification.truth.formats import format_of
 
 
 class HypothesisChooser:
@@ -39,7 +41,7 @@ class HypothesisChooser:
 @st.composite
 def cases(draw: Callable[[Any], Any], op: Op, values: Callable[[np.random.Generator], Values] = ExactValues) -> Case:
     """Any case of the operator's sampler."""
-    return op.sample(HypothesisChooser(draw, values))
+    return op.completed(op.sample(HypothesisChooser(draw, values)))
 
 
 def seeds() -> st.SearchStrategy[int]:
@@ -88,9 +90,13 @@ class Numbers:
     """The exact values of some nodes of one graph, laid out as arrays, and their error bounds on demand."""
 
     def __init__(
-        self, graph: Graph, exact: Sequence[Any], places: Mapping[str, tuple[Shape, list[int | None]]]
+        self,
+        graph: Graph,
+        exact: Sequence[Any],
+        places: Mapping[str, tuple[Shape, list[int | None]]],
+        derived: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        self.graph, self.exact, self.places = graph, exact, places
+        self.graph, self.exact, self.places, self.derived = graph, exact, places, derived
         ids = [id for _, nodes in places.values() for id in nodes if id is not None]
         self.without_rounding = tracing.is_rational(needed(graph, ids)) and all(
             representable(exact[id]) for id in reachable(graph, ids)
@@ -106,7 +112,10 @@ class Numbers:
     def bounds(self, name: str) -> Array:
         """How far each number may be from its exact value when it is computed in float64."""
         shape, ids = self.places[name]
-        return np.array([0.0 if id is None else error_bound(self.graph, id) for id in ids]).reshape(shape)
+        found = np.array([0.0 if id is None else error_bound(self.graph, id) for id in ids]).reshape(shape)
+        # a program may be arranged otherwise than the definition, as torch's kernels are
+        derived = self.derived().get(name)
+        return found if derived is None else np.maximum(found, derived.error)
 
 
 class Recorded:
@@ -141,7 +150,15 @@ class Recorded:
         return {name: ids for name, ids in nodes.items() if len(ids) == math.prod(self.shapes[name])}
 
     def outputs(self) -> Numbers:
-        return Numbers(self.graph, self.exact, {name: (self.shapes[name], ids) for name, ids in self.elements.items()})
+        places = {name: (self.shapes[name], ids) for name, ids in self.elements.items()}
+        return Numbers(self.graph, self.exact, places, self._derived("forward"))
+
+    def _derived(self, reading: str, *directions: Any) -> Callable[[], Mapping[str, Any]]:
+        """The bounds that follow from the operator's program, in float64, where it has one."""
+        if not isinstance(self.op.rounding, Derived):
+            return dict
+        read = getattr(self.op.rounding, reading)
+        return lambda: read(self.op, self.p, format_of("float64"), *directions, **self.arrays)
 
     def vjp(self, cotangents: Mapping[str, Array]) -> Numbers:
         """Reverse mode: the cotangent of each differentiable input."""
@@ -152,7 +169,7 @@ class Recorded:
                 seeds[id] = seeds[id] + seed if id in seeds else seed
         adjoints = tracing.reverse(self.graph, seeds, self.tape.tracers(), tracing.TRACED, self.kinks)
         places = {name: self._leaves(name, adjoints) for name in differentiable(self.op, self.case)}
-        return self._numbers(places)
+        return self._numbers(places, self._derived("vjp", one_or_all(self.op, dict(cotangents))))
 
     def jvp(self, tangents: Mapping[str, Array]) -> Numbers:
         """Forward mode: the tangent of each differentiable output."""
@@ -167,7 +184,7 @@ class Recorded:
             if output.differentiable and output.name in self.shapes:
                 ids = [self._id(tracers[id]) for id in self.elements[output.name]]
                 places[output.name] = (self.shapes[output.name], ids)
-        return self._numbers(places)
+        return self._numbers(places, self._derived("jvp", dict(tangents)))
 
     def _read(self, name: str) -> Iterator[tuple[Shape, Tracer]]:
         """The places of an input that the definition read, and their leaves."""
@@ -185,9 +202,11 @@ class Recorded:
             return None
         return number.id if isinstance(number, Tracer) else self.tape.constant(number).id
 
-    def _numbers(self, places: Mapping[str, tuple[Shape, list[int | None]]]) -> Numbers:
+    def _numbers(
+        self, places: Mapping[str, tuple[Shape, list[int | None]]], derived: Callable[[], Mapping[str, Any]]
+    ) -> Numbers:
         graph = Graph(tuple(self.tape.nodes), ())
-        return Numbers(graph, tracing.exact(graph), places)
+        return Numbers(graph, tracing.exact(graph), places, derived)
 
 
 def representable(number: Any) -> bool:

@@ -22,6 +22,7 @@ SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
 SIGN_OF_ZERO_IS_FREE = {
     "linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "mse_loss", "cross_entropy", "nll_loss",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "log_softmax", "sgd", "adam", "adamw", "rmsprop",
+    "batch_norm", "group_norm", "matmul", "conv_transpose2d", "lstm_cell",
 }  # fmt: skip
 
 
@@ -34,6 +35,10 @@ FREE = {
     # torch moves an average towards the gradient, m + (1 - beta) * (g - m), in which infinities meet as inf - inf
     "adam": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
     "adamw": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    # torch's kernels compute x·s + (b − μ·s): where a number is infinite, two infinities meet
+    "batch_norm": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    "group_norm": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
+    "dropout": lambda case: not np.isin(case.arrays["mask"], (0, 1)).all(),
     "rmsprop": lambda case: any(np.isinf(array).any() for array in case.arrays.values()),
 }
 

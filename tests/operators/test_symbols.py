@@ -26,6 +26,7 @@ def bound(formula):
     """Indices (y[n,o], Σ_c, max_{u,v}), and what the formula itself defines (… = …)."""
     indices = re.findall(r"[Σx]_\{?([a-z,]+)", formula) + re.findall(r"^\w+\[([a-z,]+)\]", formula)
     indices += re.findall(r"(?:with|,) +\w\[([a-z])\] =", formula)
+    indices += [names.replace(" ", "") for names in re.findall(r"\(([a-z](?:, [a-z])+)\) =", formula)]
     defined = re.findall(rf"(?:^|with |, +)({WORD})(?:\[[^\]]*\])?(?:\(x\))? =", formula)
     return {letter for index in indices for letter in index.split(",")} | set(defined)
 
@@ -47,12 +48,12 @@ def test_every_symbol_of_the_formula_is_declared(op):
 def test_every_constant_with_a_name_is_declared_and_explained(op, data):
     """What a calculation calls ε is a parameter's symbol, and the head of the calculation says of which one."""
     case = data.draw(cases(op))
-    calculation = prepare(op, {**case.arrays, **case.params})
+    calculation = prepare(op, {**op.call(case)})
     tape = Tape()
     calculation.record(tape, calculation.cells[:1])
     named = {node.label for node in tape.nodes if node.op == "constant" and node.label}
     assert named <= declared(op)
-    head = str(explain(op.name, **case.arrays, **case.params)) if named else ""
+    head = str(explain(op.name, **op.call(case))) if named else ""
     for name in named - {each.symbol for each in op.inputs}:
         (param,) = [each for each in op.params if name in each.symbol.split(", ")]
         assert param.name.startswith(name) or f"{param.symbol} = {param.name}" in " ".join(head.split())

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from opcheck.backends.base import named_outputs
 from opcheck.operators.spec import Array, Case, Op, widened
 from tests.operators.support import differentiable
 
@@ -62,7 +63,4 @@ def _call_torch(op: Op, case: Case, tensors: Mapping[str, Any]) -> dict[str, Any
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's advice on speed and style is not about numbers
         result = op.torch(torch, case.params, **tensors)
-    if isinstance(result, dict):
-        return result
-    names = [output.name for output in op.outputs]
-    return dict(zip(names, result if isinstance(result, tuple) else (result,), strict=False))
+    return named_outputs(op, result, op.checked(case)[1], tensors)

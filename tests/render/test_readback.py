@@ -139,7 +139,7 @@ def printed(
     cells = int(np.prod(output))
     upstream = RandomChooser(seed, ExactValues).array(*output) if grad else None
     everything = cells <= FEW and sum(array.size for array in case.arrays.values()) <= 3 * FEW
-    call = op.signature.bind(**case.arrays, **case.params)
+    call = op.signature.bind(**op.call(case))
     options = {"grad": grad, "upstream": upstream, "all": everything, "exact": exact}
     result = explain(name, *call.args, **call.kwargs, **options)
     style = {"precision": precision, "width": width, "ascii": ascii, "fractions": exact, "interactive": False}

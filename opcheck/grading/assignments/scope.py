@@ -64,7 +64,7 @@ class Scope:
         if not is_optimiser(op):  # of these the sampler knows what belongs together
             ranges = {each.name: (each.default,) for each in op.params if each.default is not REQUIRED}
             ranges |= {each.name: (False,) for each in op.inputs if each.optional}
-        ranges |= _TAUGHT.get(op.name, {})
+        ranges |= op.taught or _TAUGHT.get(op.name, {})
         ranges |= {name: tuple(values) for name, values in taught.items()}
         for name, allowed in allows.items():
             if name not in ranges:

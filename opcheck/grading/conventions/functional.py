@@ -22,7 +22,8 @@ def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
 
 
 def call(r: Request) -> Plan:
-    names = list(r.op.checked(r.case)[1])
+    shapes = r.op.checked(r.case)[1]
+    names = [name for name in shapes if name not in r.op.updated(shapes)]  # what is written in place is not returned
     readings = {name: Reading(f"out[{k}]" if len(names) > 1 else "out") for k, name in enumerate(names)}
     if r.arrays == "torch":
         steps, places = tensors.made(r)

@@ -80,7 +80,7 @@ def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> 
     """Logits of ±1000, probabilities of 0 and 1; for other operators NaN and infinities."""
     aims, make = family(scope.op)
     case = make(Drawing(scope, rng, "exact", dtype), aims[0])
-    name = next(iter(case.arrays))
+    name = next(name for name, array in case.arrays.items() if array.dtype.kind == "f")
     x, policy = case.arrays[name].copy(), "real"
     if scope.op.name in LOGITS:
         x = _logits(x, rng, one_row_below=index > 0)

@@ -182,7 +182,8 @@ def _place(verdict: Verdict) -> str:
 
 
 def _shapes(student: Student, trial: Trial) -> Iterator[Wrong]:
-    if trial.case.arrays[student.question.op.inputs[0].name].dtype.kind == "i":
+    first = student.question.op.inputs[0]
+    if not first.whole and trial.case.arrays[first.name].dtype.kind == "i":
         yield from _whole(student, trial)
         return
     made = student.made(trial.case, trial.cotangent if _differentiates(student) else None)

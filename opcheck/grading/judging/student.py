@@ -76,9 +76,9 @@ class Student(Backend):
         op, question = self.question.op, self.question
         r, shapes = self._request(case, number), op.checked(case)[1]
         plan = question.convention.call(r)
-        real = {each.name: each.differentiable for each in op.outputs}
+        real = {each.name: not each.whole for each in op.outputs}
         outputs = {name: Wanted(self._known(each), shapes[name], real[name]) for name, each in plan.readings.items()}
-        job = Job(plan, outputs, may_change=question.entry.in_place,
+        job = Job(plan, outputs, may_change=question.entry.in_place or bool(op.updated(shapes)),
                   tensors=question.arrays == "torch" and not question.convention.autograd)  # fmt: skip
         if cotangent and self.found.can_differentiate:
             job.backward = question.convention.gradients(r, cotangent)

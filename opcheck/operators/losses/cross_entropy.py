@@ -44,7 +44,7 @@ class CrossEntropy(ClassLoss):
     arguments = (
         Input("input", "x", "N C *", "logits, or only C of them"),
         Input("target", "t", "N *", "the right classes, counted from 0; or of the shape of input, the probability that "
-              "each class should have", default="classes"),
+              "each class should have", whole=True),
         WEIGHT,
         SIZE_AVERAGE,
         IGNORE_INDEX,

@@ -34,7 +34,7 @@ class NLLLoss(ClassLoss):
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.5; torch.nn.functional.nll_loss"
     arguments = (
         Input("input", "x", "N C *", "log-probabilities, or only C of them", default="negative"),
-        Input("target", "t", "N *", "the right classes, counted from 0", differentiable=False, default="classes"),
+        Input("target", "t", "N *", "the right classes, counted from 0", differentiable=False, whole=True),
         WEIGHT,
         SIZE_AVERAGE,
         IGNORE_INDEX,

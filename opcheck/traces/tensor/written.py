@@ -123,7 +123,9 @@ def braced(entries: Mapping[str, str]) -> str:
 def call_arguments(call: Call, args: Sequence[str]) -> Iterator[str]:
     """Arrays by position as far as they follow each other in the signature, then by name; what is not the default."""
     order = list(call.op.signature.parameters)
-    for k, (name, text) in enumerate(zip(call.names, args, strict=True)):
+    given = call.op.gathered(dict(zip(call.names, args, strict=True)))
+    words = {name: f"({', '.join(text)})" if isinstance(text, tuple) else text for name, text in given.items()}
+    for k, (name, text) in enumerate(sorted(words.items(), key=lambda word: order.index(word[0]))):
         yield text if order[k] == name else f"{name}={text}"
     defaults = {each.name: each.default for each in call.op.params}
     yield from (f"{key}={value!r}" for key, value in call.case.params.items() if value != defaults[key])

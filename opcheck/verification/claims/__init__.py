@@ -41,6 +41,8 @@ EVERY = (
     Claim("refuses", "arguments that do not fit each other raise", behaviour.refuses, every=11),
     Claim("pure", "inputs and cotangents unchanged; outputs in memory of their own", repetition.pure, every=7),
     Claim("repeat", "the same bits again: at once, after another shape, from two threads", repetition.repeat, every=5),
+    Claim("rate", "what is drawn by chance comes as often as it should, anew for each row and each call",
+          repetition.rate, every=5, needs_right_values=True),
     Claim("state", "right too after a call with other parameters, and in a second backward pass", repetition.state,
           every=5, needs_right_values=True),
 )  # fmt: skip

@@ -116,24 +116,26 @@ def batch(check: Check) -> Iterator[Finding]:
         return
     for k in (0, count - 1):
         one = {name: array[k : k + 1] if name in batched else array for name, array in arrays.items()}
-        alone = Check(
-            check.op, check.trial.replace(case=Case(check.op.name, one, check.trial.case.params)), check.backend
-        )
+        try:
+            trial = check.trial.replace(case=Case(check.op.name, one, check.trial.case.params))
+            alone = Check(check.op, trial, check.backend)
+        except Refused:  # a batch of one may be too small
+            return
         yield alone.compare("batch", "output", alone.got)
 
 
 def refuses(check: Check) -> Iterator[Finding]:
     """Arguments that do not fit each other raise; nothing is computed from them."""
-    case = check.trial.case
-    for name, array in case.arrays.items() if check.op.refuses else ():
-        for axis in range(array.ndim):
-            longer = (
-                np.concatenate([array, array[-1:] if axis == 0 else np.take(array, [-1], axis)], axis)
-                if array.size
-                else array
-            )
-            bad = check.trial.replace(case=Case(check.op.name, {**case.arrays, name: longer}, case.params))
-            yield from refusal(check.op, bad, check.backend)
+    for bad in longer(check.trial.case) if check.op.refuses else ():
+        yield from refusal(check.op, check.trial.replace(case=bad), check.backend)
+
+
+def longer(case: Case) -> Iterator[Case]:
+    """The case with one array longer by one along one axis, for each of them."""
+    for name, array in case.arrays.items():
+        for axis in range(array.ndim if array.size else 0):
+            last = array[-1:] if axis == 0 else np.take(array, [-1], axis)
+            yield Case(case.op, {**case.arrays, name: np.concatenate([array, last], axis)}, case.params)
 
 
 def refusal(op: Op, trial: Trial, backend: Backend) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ def dtype(check: Check) -> Iterator[Finding]:
     finding = Finding("dtype", elements=len(check.got))
     for output in check.op.outputs:
         found = check.session.dtypes.get(output.name)
-        wanted = check.trial.dtype if output.differentiable else "int64"
+        wanted = "int64" if output.whole else check.trial.dtype
         if found is not None and found != wanted and finding.verdict is None:
             finding.verdict = Verdict(
                 Status.DIFFERS,
@@ -71,14 +71,16 @@ def vjp(check: Check) -> Iterator[Finding]:
 
 
 def jvp(check: Check) -> Iterator[Finding]:
-    if check.trial.policy == "special" or not check.trial.tangents:
+    if check.trial.policy == "special" or not check.trial.tangents or not check.op.is_derivative(check.p):
         return
     yield check.compare("jvp", "tangent", check.got_tangents)
 
 
 def adjoint(check: Check) -> Iterator[Finding]:
     """<g, Jv> = <J'g, v>, on exact inputs where both sides are sums without rounding."""
-    if check.trial.policy != "exact" or not check.trial.tangents or check.trial.frozen:
+    if check.trial.policy != "exact" or not check.trial.tangents or check.trial.frozen or check.op.draws:
+        return
+    if not check.op.is_derivative(check.p):
         return
     trial = check.trial
     forward = sum(float((trial.cotangent[n] * t).sum()) for n, t in check.got_tangents.items() if n in trial.cotangent)
@@ -126,6 +128,8 @@ def second(check: Check) -> Iterator[Finding]:
     small = sum(array.size for array in trial.case.arrays.values()) <= SMALL
     if trial.policy == "special" or not trial.tangents or trial.frozen or not small or check.f.digits < 24:
         return
+    if not check.op.is_derivative(check.p) or check.op.draws:
+        return
     if not check.op.second_derivative:
         raise NoCounterpart(say("the gradient is clamped, which leaves a second one open"))
     definition = Definition(check.op, trial.case)
@@ -155,8 +159,8 @@ def undecided(check: Check) -> dict[str, Array]:
     """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted)."""
     free = {}
     finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
-    definition = Definition(check.op, check.trial.case)
-    by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest)
+    definition = Definition(check.op, check.case)
+    by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
     for name, expected in check.expected.items():
         other = by_definition.get(
             name, expected

@@ -17,6 +17,7 @@ from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.widening import sees_its_input
 
 AGAIN = 7  # calls that must give the same bits
+CROWD = (128, 128)  # numbers of which draws by chance are counted
 FEW = 500  # numbers of a call that is made again with other parameters
 
 
@@ -29,7 +30,7 @@ def pure(check: Check) -> Iterator[Finding]:
     message = ""
     if changed:
         message = say("the call changed its input {name}", name=changed[0])
-    elif shared:
+    elif shared and not check.op.is_identity(check.p):
         message = say("the output {name} lies in the memory of an input", name=shared[0])
     else:
         _other_numbers(check).outputs()
@@ -57,6 +58,8 @@ def _changes_cotangent(check: Check) -> bool:
 
 def repeat(check: Check) -> Iterator[Finding]:
     """The same call gives the same bits again: at once, after a call of another shape, and from two threads."""
+    if check.op.draws:
+        return
     finding = Finding("repeat", elements=sum(each.size for each in check.got.values()))
     _call_another_shape(check)
     first, *answers = [check.open(check.trial.layout, gradients=False).outputs() for _ in range(AGAIN)]
@@ -73,6 +76,23 @@ def repeat(check: Check) -> Iterator[Finding]:
             if not same_bits(before, again[name]):
                 message = say("the same call gave another {name} {when}", name=name, when=when)
                 finding.verdict = Verdict(Status.DIFFERS, "repeat", check.trial, name, message=message)
+    yield finding
+
+
+def rate(check: Check) -> Iterator[Finding]:
+    """What is drawn by chance: how often, and anew for each row and each call."""
+    if not check.op.draws or check.trial.policy == "special":
+        return
+    first = next(iter(check.trial.case.arrays))
+    case = Case(check.op.name, {first: np.ones(CROWD)}, check.trial.case.params)
+    draws = []
+    for _ in range(2):
+        made = check.backend.open(check.op, case, check.trial.dtype, gradients=False).outputs()
+        draws.append(check.op.observed(check.p, case.arrays[first], next(iter(made.values()))))
+    finding = Finding("rate", elements=2 * int(np.prod(CROWD)))
+    message = check.op.improbable(check.p, draws)
+    if message:
+        finding.verdict = Verdict(Status.DIFFERS, "rate", check.trial, message=message)
     yield finding
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators.spec import Array, Op, Params
+from opcheck.operators.choosers import ExactValues, RandomChooser
+from opcheck.operators.spec import Array, Case, Op, Params, Refused
+from opcheck.verification.claims.behaviour import longer
 from opcheck.verification.mutation.reference_form import Reference
 from opcheck.verification.truth.formats import rounded
 
@@ -169,7 +171,17 @@ class accepts_anything(General):
 
     @classmethod
     def fits(cls, op: Op) -> bool:
-        return len(op.inputs) > 1
+        """Whether some array of a case cannot be longer; those of an embedding can."""
+        samples = (op.sample(RandomChooser(seed, ExactValues)) for seed in range(20))
+        return any(_is_refused(op, bad) for case in samples for bad in longer(case))
+
+
+def _is_refused(op: Op, case: Case) -> bool:
+    try:
+        op.checked(case)
+    except Refused:
+        return True
+    return False
 
 
 def _each(found: Any, change: Callable[[Array], Array]) -> Any:

@@ -46,11 +46,12 @@ class Reference:
         return self._returned(found, dtype)
 
     def _arguments(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        given = dict(zip([each.name for each in self.op.inputs], args, strict=False))
-        given |= options
+        given = dict(zip(self.op.signature.parameters, args, strict=False))
+        given = self.op.parted({**given, **options})
         names = {each.name for each in self.op.inputs}
-        dtype = next(a.dtype for n, a in given.items() if n in names and a.dtype.kind not in "iub")
-        wide = {n: a.astype(np.float64) if n in names and a.dtype.kind not in "iub" else a for n, a in given.items()}
+        real = {n: a for n, a in given.items() if n in names and a is not None and a.dtype.kind not in "iub"}
+        dtype = next(a.dtype for a in real.values())
+        wide = {n: a.astype(np.float64) if n in real else a for n, a in given.items()}
         case = self.op.case(**wide)
         p, _ = self.op.checked(case)
         return p, case.arrays, dtype, {each.name for each in self.op.inputs if each.differentiable}

@@ -95,7 +95,7 @@ class Definition:
         nodes = {
             name: [self.node(name, at) for at in places(shape)]
             for name, shape in self.shapes.items()
-            if self.op.output(name).differentiable
+            if not self.op.output(name).whole
         }
         numbers = values(self.graph())
         return {
@@ -103,9 +103,10 @@ class Definition:
             for name, row in nodes.items()
         }
 
-    def undecided(self, largest: float) -> dict[str, Array]:
+    def undecided(self, largest: float, tiny: float = 0.0) -> dict[str, Array]:
         """Which output elements depend on the way they are computed: on finite numbers that became larger than
-        `largest`, or on padding times a number that is not finite, which one may compute (NaN) or leave out."""
+        `largest`, on padding times a number that is not finite, which one may compute (NaN) or leave out, or on a
+        number below `tiny`, which may be flushed to 0, times an infinity."""
         recorded = self.tape.nodes
 
         def leaf(node: Node) -> tuple[float, bool]:
@@ -117,12 +118,13 @@ class Definition:
             finite = all(abs(number) <= largest for number in numbers)
             here = not abs(value) <= largest and finite
             here |= not finite and node.op == "mul" and any(recorded[id].op == "padding" for id in node.args)
+            here |= not finite and node.op == "mul" and any(0 < abs(number) < tiny for number in numbers)
             return value, here or any(way for _, way in args)
 
         nodes = {
             name: [self.node(name, at) for at in places(shape)]
             for name, shape in self.shapes.items()
-            if self.op.output(name).differentiable
+            if not self.op.output(name).whole
         }
         found = self.graph().fold(leaf, apply)
         return {

@@ -1,0 +1,39 @@
+"""What stands in an input that nobody gave (`Input.default`): in a worked calculation, and in a problem for a pen."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from opcheck.operators.spec import Array
+
+
+class Fill(NamedTuple):
+    """worked(ramp): the numbers of a worked calculation, from 1, 2, 3, ...; drawn(distinct, signs): those of a problem,
+    from different numbers above zero and signs."""
+
+    worked: Callable[[Array], Array]
+    drawn: Callable[[Array, Array], Array]
+
+
+def _signed(ramp: Array) -> Array:
+    """Without 0, the smaller half negative."""
+    half = len(ramp) // 2
+    return np.where(ramp <= half, ramp - 1 - half, ramp - half)
+
+
+def _as_drawn(distinct: Array, signs: Array) -> Array:
+    return distinct * signs
+
+
+FILLS = {
+    "ramp": Fill(lambda ramp: ramp, _as_drawn),
+    "negative": Fill(lambda ramp: -ramp, lambda distinct, signs: -distinct),
+    "binary": Fill(lambda ramp: ramp % 2, lambda distinct, signs: np.arange(len(distinct)) % 2.0),
+    "unit": Fill(lambda ramp: ramp / (len(ramp) + 1), lambda distinct, signs: distinct / (max(9, len(distinct)) + 1)),
+    "signed": Fill(_signed, lambda distinct, signs: np.where(np.arange(len(signs)) == 0, -1, signs) * distinct),
+    "half": Fill(lambda ramp: ramp / 2, lambda distinct, signs: distinct * signs / 2),
+    "zeros": Fill(np.zeros_like, _as_drawn),
+    "ones": Fill(np.ones_like, _as_drawn),
+}
+PLAIN = ("ramp", "zeros", "ones")  # what is above zero in the first problems

@@ -1,0 +1,110 @@
+"""group_norm: the channels of each image, a group at a time, are brought to mean 0 and variance 1."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.operators.choosers import Chooser
+from opcheck.operators.normalisation import base
+from opcheck.operators.normalisation.base import RIGHT, Form, moments, on_channel, scale, standardised, weighted
+from opcheck.operators.params import REQUIRED, Whole
+from opcheck.operators.program import Program
+from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+
+
+class GroupNorm(Program):
+    """Channels that follow each other make a group. The statistics are those of one image, in training and evaluation.
+
+    As torch has it, a single group of a single number in a batch of one is refused; other groups of one number give the
+    bias.
+    """
+
+    name = "group_norm"
+    aliases = ("nn.GroupNorm", "GroupNorm")
+    summary = "the channels of each image, a group at a time, are brought to mean 0 and variance 1"
+    formula = "y[i] = w[i]·(x[i] − μ)/σ + b[i]   with μ = (1/n)·Σ_i x[i], σ = √((1/n)·Σ_i (x[i] − μ)² + ε)"
+    source = "Wu and He, Group Normalization, arXiv:1803.08494, equations 1 to 4; torch.nn.functional.group_norm"
+    example = "group_norm([[1, 3, 10, 30]], 2, eps=0)", "array([[-1.,  1., -1.,  1.]])"
+    arguments = (
+        Input("input", "x", "N C *", "images with any number of dimensions, or rows of C numbers"),
+        Param("num_groups", REQUIRED, Whole(1), "how many groups the channels make", example=1),
+        base.weight("C", "one factor for each channel"),
+        base.bias("C", "one number for each channel, added at the end"),
+        base.EPS,
+    )
+    outputs = (Output("output", "y", "N C *"),)
+
+    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        x = shapes["input"]
+        if len(x) < 2:
+            raise Refused(say("input must have a batch and channels, (N, C, ...)"), got=say("input {x}", x=x))
+        if x[1] % p.num_groups:
+            raise Refused(say("num_groups must divide the {n} channels", n=x[1]), got=f"num_groups={p.num_groups}")
+        if x[0] * x[1] // p.num_groups * int(np.prod(x[2:])) == 1:
+            raise Refused(say("a group must have more than one number"), got=say("input {x}", x=x),
+                          fix=say("use fewer groups"))  # fmt: skip
+        for name in ("weight", "bias"):
+            if shapes.get(name, x[1:2]) != x[1:2]:
+                raise Refused(say("{name} must have one number for each of the {n} channels", name=name, n=x[1]),
+                              got=say("{name} {shape}", name=name, shape=shapes[name]))  # fmt: skip
+        return {"output": x}
+
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        return (1, 2 * params.get("num_groups", 1), 2)
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        return (say("i runs through one group of channels of one image; each channel has one w and one b"),)
+
+    def element(self, p: Params, at: Shape, *, input: Any, weight: Any = None, bias: Any = None) -> Any:
+        n, c, *_ = at
+        size = input.shape[1] // p.num_groups
+        group = range(c - c % size, c - c % size + size)
+        row = [(n, k, *place) for k in group for place in np.ndindex(*input.shape[2:])]
+        return on_channel(standardised(input, at, row, p.eps), c, weight, bias)
+
+    def program(self, p: Params, *, input: Any, weight: Any = None, bias: Any = None, form: Form = RIGHT) -> Any:
+        n, channels, *sizes = input.shape
+        x = input.reshape(n, p.num_groups, channels // p.num_groups, int(np.prod(sizes)))
+        mean, variance = moments(x, (2, 3), form)
+        w, b = (each if each is None else each.reshape(p.num_groups, -1, 1) for each in (weight, bias))
+        return weighted(x, mean * form.centred, scale(variance, p.eps, form), w, b).reshape(input.shape)
+
+    def sample(self, chooser: Chooser) -> Case:
+        groups, size = chooser.choice((2, 1, 3)), chooser.choice((2, 3, 1, 4))
+        lead = chooser.choice((2, 3, 0) if size == 1 else (2, 1, 3, 0))
+        channels = groups * size
+        arrays = {"input": chooser.array(lead, channels, *chooser.choice(((2,), (), (3, 2), (1,), (2, 1, 2))))}
+        # a bias without a weight is a known deviation of torch: verify --list-known
+        for name in chooser.choice((("weight", "bias"), (), ("weight",))):
+            arrays[name] = chooser.array(channels)
+        return Case(self.name, arrays, {"num_groups": groups, **chooser.choice(({}, {"eps": 0.5}, {"eps": 1e-3}))})
+
+    mistakes = (
+        *base.MISTAKES,
+        Mistake("statistics_of_each_channel", "Every channel was normalised on its own; mean and variance are those of "
+                "a "
+                "group of channels.", lambda op, p, **a: op.program(p.replace(num_groups=a["input"].shape[1]), **a)),
+        Mistake("statistics_of_all_channels", "All channels were normalised together, as layer_norm does.",
+                lambda op, p, **a: op.program(p.replace(num_groups=1), **a)),
+        Mistake("channels_interleaved", "Channels that follow each other make a group; every num_groups-th one was "
+                "taken.",
+                lambda op, p, input, **a: op.program(p, input=_dealt(input, p.num_groups), **a)),
+        Mistake("statistics_of_the_batch", "Mean and variance were taken over the whole batch; each image has its own.",
+                lambda op, p, **a: _of_the_batch(op, p, **a)),
+    )  # fmt: skip
+
+
+def _dealt(x: Array, groups: int) -> Array:
+    return x.reshape(len(x), x.shape[1] // groups, groups, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape)
+
+
+def _of_the_batch(op: Any, p: Params, input: Array, **a: Array) -> Array:
+    if not input.size:
+        return input
+    one = np.moveaxis(input, 0, -1)[None]
+    return np.moveaxis(op.program(p, input=one, **a)[0], -1, 0)
+
+
+OPS = (GroupNorm(),)
