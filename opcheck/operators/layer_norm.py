@@ -86,7 +86,7 @@ class LayerNorm(Program):
             return input
         μ = input.mean(axis=_axes(p), keepdims=True)
         d = input - μ
-        v = (d**2).mean(axis=_axes(p), keepdims=True)
+        v = (d * d).mean(axis=_axes(p), keepdims=True)
         s = np.sqrt(v + p.eps)
         y = d / s if weight is None else d / s * weight
         return y if bias is None else y + bias
