@@ -58,7 +58,7 @@ class LayerNorm(Program):
     name = "layer_norm"
     aliases = ("nn.LayerNorm", "LayerNorm")
     summary = "the numbers of each row get mean 0 and variance 1, then a weight and a bias"
-    formula = "y[i] = (x[i] − μ)/√(v + ε)·w[i] + b[i]   with μ = 1/N·Σ_k x[k], v = 1/N·Σ_k (x[k] − μ)²"
+    formula = "y = (x − μ)/√(v + ε)·w + b   with μ = (1/n)·Σ_i x[i], v = (1/n)·Σ_i (x[i] − μ)²"
     source = "Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450, equation 4; torch.nn.functional.layer_norm"
     example = "layer_norm([1, 2, 3], (3,), eps=0)", "array([-1.22474487,  0.        ,  1.22474487])"
     arguments = (
@@ -100,9 +100,9 @@ class LayerNorm(Program):
     mistakes = (
         Mistake("unbiased_variance", "The variance was divided by N − 1; layer_norm divides by N.",
                 _wrong(lambda x, eps, axes, d, v: d / np.sqrt(v / (1 - v.size / x.size) + eps))),
-        Mistake("eps_outside_of_the_root", "ε is added to the variance, inside of the root: √(v + ε), not √v + ε.",
+        Mistake("eps_outside_of_the_root", "The ε is added to the variance, inside of the root: √(v + ε), not √v + ε.",
                 _wrong(lambda x, eps, axes, d, v: d / (np.sqrt(v) + eps))),
-        Mistake("eps_missing", "ε is missing: a row of equal numbers is divided by 0.",
+        Mistake("eps_missing", "The ε is missing: a row of equal numbers is divided by 0.",
                 _wrong(lambda x, eps, axes, d, v: d / np.sqrt(v))),
         Mistake("root_missing", "The numbers were divided by the variance; its root is what makes their variance 1.",
                 _wrong(lambda x, eps, axes, d, v: d / (v + eps))),

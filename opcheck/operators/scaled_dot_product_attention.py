@@ -31,7 +31,7 @@ class Attention(Program):
     name = "scaled_dot_product_attention"
     aliases = ("attention", "sdpa")
     summary = "each query takes a mean of the values, weighted by how well their keys fit to it"
-    formula = "y[l] = Σ_s w[l,s]·v[s]   with w[l] = softmax over s of (Σ_e q[l,e]·k[s,e])·scale, 0 where masked"
+    formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"
     source = "Vaswani and others, Attention Is All You Need, arXiv:1706.03762, equation 1; torch.nn.functional"
     example = "attention([[1, 0]], [[1, 0], [0, 1]], [[1], [0]], scale=1)", "array([[0.73105858]])"
     arguments = (
@@ -42,7 +42,7 @@ class Attention(Program):
               optional=True, default="classes"),
         Param("dropout_p", 0.0, Real(0.0, 0.0), "only 0: what is drawn at random has no definition", quiet=True),
         Param("is_causal", False, Flag(), "query l sees the keys 0 to l"),
-        Param("scale", None, Maybe(Real()), "the scores are multiplied by it; None is 1/√E", keyword_only=True),
+        Param("scale", None, Maybe(Real()), "the scores are multiplied by it; None is 1/√E", True, symbol="c"),
         Param("enable_gqa", False, Flag(), "heads of query share those of key and value", True, quiet=True),
     )  # fmt: skip
     outputs = (Output("output", "y", "* L Ev"),)
@@ -82,7 +82,7 @@ class Attention(Program):
         if p.is_causal:
             attn_mask = np.tri(*s.shape[-2:], dtype=bool)
         if attn_mask is not None:
-            s = s + attn_mask if attn_mask.dtype.kind == "f" else np.where(attn_mask, s, -np.inf)
+            s = s + (attn_mask if attn_mask.dtype.kind == "f" else np.where(attn_mask, 0.0, -np.inf))
         m = kinks.detach(s.max(axis=-1, keepdims=True))
         e = np.exp(s - np.where(m > -np.inf, m, 0.0))
         S = e.sum(axis=-1, keepdims=True)  # noqa: N806
@@ -92,7 +92,7 @@ class Attention(Program):
     def sample(self, chooser: Chooser) -> Case:
         lead = chooser.choice(((), (2,), (4,), (1, 2), (1, 4), (2, 1)))
         few = (*lead[:-1], 2) if 4 in lead else lead
-        L, S, E = chooser.whole(1, 3), chooser.choice((2, 1, 4, 0)), chooser.whole(1, 4)  # noqa: N806
+        L, S, E = chooser.whole(1, 3), chooser.choice((2, 1, 4)), chooser.whole(1, 4)  # noqa: N806
         shapes = {"query": (*lead, L, E), "key": (*few, S, E), "value": (*few, S, chooser.whole(1, 2))}
         arrays = {name: chooser.array(*shape) for name, shape in shapes.items()}
         mask = chooser.choice(("none", "causal", "bool", "float"))
