@@ -85,8 +85,8 @@ class Attention(Program):
             s = s + (attn_mask if attn_mask.dtype.kind == "f" else np.where(attn_mask, 0.0, -np.inf))
         m = kinks.detach(s.max(axis=-1, keepdims=True))
         e = np.exp(s - np.where(m > -np.inf, m, 0.0))
-        S = e.sum(axis=-1, keepdims=True)  # noqa: N806
-        w = e / np.where(S > 0, S, 1.0)
+        S = np.where(m > -np.inf, e.sum(axis=-1, keepdims=True), 1.0)  # noqa: N806  # of a masked row 1
+        w = e / S
         return w @ value
 
     def sample(self, chooser: Chooser) -> Case:
@@ -95,10 +95,10 @@ class Attention(Program):
         L, S, E = chooser.whole(1, 3), chooser.choice((2, 1, 4)), chooser.whole(1, 4)  # noqa: N806
         shapes = {"query": (*lead, L, E), "key": (*few, S, E), "value": (*few, S, chooser.whole(1, 2))}
         arrays = {name: chooser.array(*shape) for name, shape in shapes.items()}
-        mask = chooser.choice(("none", "causal", "bool", "float"))
-        if mask in ("bool", "float"):
-            bools = chooser.classes((*lead, L, S), (1, 0)).astype(bool)
-            arrays["attn_mask"] = bools if mask == "bool" else chooser.array(L, S)
+        mask = chooser.choice(("none", "causal", "bool", "float", "closed"))
+        if mask in ("bool", "float", "closed"):
+            bools = chooser.classes((*lead, L, S), (1, 0) if mask == "bool" else (0,)).astype(bool)
+            arrays["attn_mask"] = chooser.array(L, S) if mask == "float" else bools
         params = {"enable_gqa": lead != few, "is_causal": mask == "causal"}
         return Case(self.name, arrays, {**params, **chooser.choice(({}, {"scale": 0.5}, {"scale": 1.0}))})
 
