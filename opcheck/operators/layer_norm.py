@@ -83,7 +83,7 @@ class LayerNorm(Program):
 
     def program(self, p: Params, *, input: Any, weight: Any = None, bias: Any = None) -> Any:
         if not input.size:
-            return input
+            return input * 1.0
         μ = input.mean(axis=_axes(p), keepdims=True)
         d = input - μ
         v = (d * d).mean(axis=_axes(p), keepdims=True)

@@ -33,7 +33,7 @@ class Attention(Program):
     summary = "each query takes a mean of the values, weighted by how well their keys fit to it"
     formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"
     source = "Vaswani and others, Attention Is All You Need, arXiv:1706.03762, equation 1; torch.nn.functional"
-    example = "attention([[1, 0]], [[1, 0], [0, 1]], [[1], [0]], scale=1)", "array([[0.73105858]])"
+    example = "scaled_dot_product_attention([[1, 0]], [[1, 0], [0, 1]], [[1], [0]], scale=1)", "array([[0.73105858]])"
     arguments = (
         Input("query", "q", "* L E", "what is asked for: L rows"),
         Input("key", "k", "* S E", "what the queries are compared with: S rows"),
