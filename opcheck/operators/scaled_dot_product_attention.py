@@ -1,0 +1,120 @@
+"""scaled_dot_product_attention: each query takes a mean of the values, weighted by how well their keys fit to it."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.operators.choosers import Chooser
+from opcheck.operators.params import Flag, Maybe, Real
+from opcheck.operators.program import Program
+from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.programs import kinks
+
+
+def _masked(change: Callable[[Array], Array] = np.asarray, past: int = 0, last: bool = False) -> Any:
+    """A mistake: what became of a mask of True and False, or how far past key l query l looks (last: past S − L)."""
+
+    def forward(op: Op, p: Params, *, attn_mask: Any = None, **arrays: Array) -> Any:
+        size = [arrays[name].shape[-2] for name in ("query", "key")]
+        mask = np.tri(*size, past + last * (size[1] - size[0]), dtype=bool) if p.is_causal else attn_mask
+        if attn_mask is not None and attn_mask.dtype == bool:
+            mask = change(attn_mask)
+        return op.forward(p.replace(is_causal=False), **arrays, **({} if mask is None else {"attn_mask": mask}))
+
+    return forward
+
+
+class Attention(Program):
+    name = "scaled_dot_product_attention"
+    aliases = ("attention", "sdpa")
+    summary = "each query takes a mean of the values, weighted by how well their keys fit to it"
+    formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"
+    source = "Vaswani and others, Attention Is All You Need, arXiv:1706.03762, equation 1; torch.nn.functional"
+    example = "scaled_dot_product_attention([[1, 0]], [[1, 0], [0, 1]], [[1], [0]], scale=1)", "array([[0.73105858]])"
+    arguments = (
+        Input("query", "q", "* L E", "what is asked for: L rows"),
+        Input("key", "k", "* S E", "what the queries are compared with: S rows"),
+        Input("value", "v", "* S Ev", "what is taken: one row for each key"),
+        Input("attn_mask", "mask", "* L S", "bool: True takes part; or numbers that are added to the scores",
+              optional=True, default="classes"),
+        Param("dropout_p", 0.0, Real(0.0, 0.0), "only 0: what is drawn at random has no definition", quiet=True),
+        Param("is_causal", False, Flag(), "query l sees the keys 0 to l"),
+        Param("scale", None, Maybe(Real()), "the scores are multiplied by it; None is 1/√E", True, symbol="c"),
+        Param("enable_gqa", False, Flag(), "heads of query share those of key and value", True, quiet=True),
+    )  # fmt: skip
+    outputs = (Output("output", "y", "* L Ev"),)
+
+    def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
+        return p.replace(scale=1 / math.sqrt(max((*shapes["query"], 1)[-2], 1))) if p.scale is None else p
+
+    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        q, k, v, mask = (shapes.get(each.name, ()) for each in self.inputs)
+        got = say("{shapes}", shapes=", ".join(f"{name} {shape}" for name, shape in shapes.items()))
+        if min(len(q), len(k), len(v)) < 2 + p.enable_gqa or q[-1] != k[-1] or k[-2] != v[-2]:
+            raise Refused(say("query is (..., L, E), key (..., S, E) and value (..., S, Ev)"), got=got)
+        try:
+            if p.enable_gqa:
+                k, v = ((*x[:-3], x[-3] * (q[-3] // x[-3]), *x[-2:]) for x in (k, v))
+            scores = (*np.broadcast_shapes(q[:-2], k[:-2]), q[-2], k[-2])
+            if np.broadcast_shapes(scores, mask) == scores:
+                return {"output": (*np.broadcast_shapes(scores[:-2], v[:-2]), q[-2], v[-1])}
+        except (ValueError, ZeroDivisionError):
+            pass
+        raise Refused(say("leading dimensions and attn_mask must fit to those of query"), got=got)
+
+    def check(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> None:
+        if attn_mask is not None and (p.is_causal or attn_mask.dtype.kind not in "bf"):
+            raise Refused(say("attn_mask is bool or real, and not there with is_causal"), got=str(attn_mask.dtype))
+
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        E, S = shapes.get("query", (2, 2))[-1], shapes.get("key", (3, 2))[-2]  # noqa: N806
+        return {"query": (2, E), "key": (3, E), "value": (S, 2)}[name]
+
+    def program(self, p: Params, *, query: Any, key: Any, value: Any, attn_mask: Any = None) -> Any:
+        if p.enable_gqa:
+            key, value = (np.repeat(x, query.shape[-3] // x.shape[-3], axis=-3) for x in (key, value))
+        s = query @ np.swapaxes(key, -1, -2) * p.scale
+        if not s.size:
+            return s @ value
+        if p.is_causal:
+            attn_mask = np.tri(*s.shape[-2:], dtype=bool)
+        if attn_mask is not None:
+            s = s + (attn_mask if attn_mask.dtype.kind == "f" else np.where(attn_mask, 0.0, -np.inf))
+        m = kinks.detach(s.max(axis=-1, keepdims=True))
+        e = np.exp(s - np.where(m > -np.inf, m, 0.0))
+        S = np.where(m > -np.inf, e.sum(axis=-1, keepdims=True), 1.0)  # noqa: N806  # of a masked row 1
+        w = e / S
+        return w @ value
+
+    def sample(self, chooser: Chooser) -> Case:
+        lead = chooser.choice(((), (2,), (4,), (1, 2), (1, 4), (2, 1)))
+        few = (*lead[:-1], 2) if 4 in lead else lead
+        L, S, E = chooser.whole(1, 3), chooser.choice((2, 1, 4)), chooser.whole(1, 4)  # noqa: N806
+        shapes = {"query": (*lead, L, E), "key": (*few, S, E), "value": (*few, S, chooser.whole(1, 2))}
+        arrays = {name: chooser.array(*shape) for name, shape in shapes.items()}
+        mask = chooser.choice(("none", "causal", "bool", "float", "closed"))
+        if mask in ("bool", "float", "closed"):
+            bools = chooser.classes((*lead, L, S), (1, 0) if mask == "bool" else (0,)).astype(bool)
+            arrays["attn_mask"] = chooser.array(L, S) if mask == "float" else bools
+        params = {"enable_gqa": lead != few, "is_causal": mask == "causal"}
+        return Case(self.name, arrays, {**params, **chooser.choice(({}, {"scale": 0.5}, {"scale": 1.0}))})
+
+    mistakes = (
+        Mistake("unscaled", "The scores are divided by √E.", lambda op, p, **a: op.forward(p.replace(scale=1.0), **a)),
+        Mistake("no_root", "Divide by √E, not by E.", lambda op, p, **a: op.forward(p.replace(scale=p.scale**2), **a)),
+        Mistake("mask_inverted", "True takes part; here it was left out.", _masked(lambda mask: ~mask)),
+        Mistake("mask_added", "True and False were added as 1 and 0; False is −∞.", _masked(lambda m: m.astype(float))),
+        Mistake("causal_at_the_bottom", "Query l sees keys 0 to l, also where S is not L.", _masked(last=True)),
+        Mistake("diagonal_masked", "Query l sees key l, too.", _masked(past=-1)),
+        Mistake("masked_row_is_nan", "A query that sees no key gets 0; here it got 0/0, which is NaN.",
+                lambda op, p, **a: op.forward(p, **a) / op.forward(p, **{**a, "value": 0 * a["value"][..., :1] + 1})),
+        Mistake("gradient_not_scaled", "The scale belongs to the gradients of query and key, too.",
+                vjp=lambda op, p, g, **a: {name: x if name in ("value", "attn_mask") else x / p.scale
+                                           for name, x in op.vjp(p, g, **a).items()}),
+    )  # fmt: skip
+
+
+OPS = (Attention(),)
