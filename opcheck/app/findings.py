@@ -104,7 +104,7 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
     from rich.console import Console
 
     console = Console(
-        file=sys.stdout, width=max(page_width(None), 60), highlight=False,
+        file=sys.stdout, width=max(page_width(None), 60), highlight=False, emoji=False,
         force_terminal=wants_color("auto", sys.stdout.isatty()), no_color=not wants_color("auto", sys.stdout.isatty()),
     )  # fmt: skip
     console.print(table(report))

@@ -4,6 +4,7 @@ Their derivatives are the scalar table's; how an error of an argument grows is s
 all that the argument may be.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any
@@ -159,7 +160,10 @@ def _exp_moved(out: Any, x: Any, e: Any) -> Any:
 
 
 def _exp(f: Format, out: Any, x: Running) -> Running:
-    return computed(f, out, _exp_moved(out, x.value, x.error(f)), C_EXP * f.u, _flushed(f, out))
+    lost = _flushed(f, out)
+    if not np.min(x.value, initial=0.0) > -np.inf:
+        lost = np.where(x.value == -np.inf, 0.0, lost)  # of minus infinity it is 0 and nothing else
+    return computed(f, out, _exp_moved(out, x.value, x.error(f)), C_EXP * f.u, lost)
 
 
 def _sqrt(f: Format, out: Any, x: Running) -> Running:
@@ -277,6 +281,13 @@ def _power_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
     return added([spread(t * partial, np.shape(out)) for partial, t in found if partial is not None])
 
 
+def _unit_power(unit: float, exponent: int) -> float:
+    """The unit of a power; not known where it is beyond what a float holds."""
+    if not np.isfinite(unit):
+        return unit
+    return unit**exponent if abs(math.frexp(unit)[1] * exponent) < 1000 else 0.0
+
+
 def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
     """A small whole exponent is a product, any other one exp(b log a): its argument moves by relative errors."""
     ea, eb = a.error(f), b.error(f)
@@ -286,7 +297,7 @@ def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
         inherited = size**exponent - np.abs(a.value) ** exponent
         inherited = times(exponent * size ** max(exponent - 1, 0), ea) if exponent else 0.0 * size
         local = ((exponent - 1) * f.u, f.eta) if exponent > 1 else (0.0, 0.0)
-        return computed(f, out, inherited, *local, a.unit**exponent if np.isfinite(a.unit) else a.unit)
+        return computed(f, out, inherited, *local, _unit_power(a.unit, int(exponent)))
     near = np.where(ea < np.abs(a.value), -np.log1p(-ea / np.abs(a.value)), np.inf)
     moved = times(np.abs(b.value) + eb, np.where(np.asarray(ea) == 0, 0.0, near))
     moved = moved + times(np.abs(np.log(np.abs(a.value))), eb)

@@ -182,7 +182,7 @@ def _along_axes(torch: Any) -> dict[str, Callable[..., Any]]:
         "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),
         "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
         "softmax_along": lambda x, axis: torch.softmax(x, dim=axis),
-        "total": reduced("sum"), "mean": reduced("mean"),
+        "total": reduced("sum"), "mean": reduced("mean"), "streamed_mean": reduced("mean"),
         "largest": lambda x, axis, keepdims: flat(x, axis, keepdims, "max"),
         "smallest": lambda x, axis, keepdims: flat(x, axis, keepdims, "min"),
     }  # fmt: skip

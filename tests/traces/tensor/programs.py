@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from opcheck import reference as F
 from opcheck.programs.elementwise import erf
 from opcheck.programs.kinks import formed, with_slope
-from opcheck.programs.sums import log_sum_exp
+from opcheck.programs.sums import log_sum_exp, streamed_mean
 
 EXACT = {
     "add": lambda a, b: a + b,
@@ -71,6 +71,7 @@ SMOOTH = {
     "sigmoid": lambda a, b: F.sigmoid(a), "expm1": lambda a, b: np.expm1(a / 8) * b,
     "erf": lambda a, b: erf(a / 2),
     "softmax": lambda a, b: F.softmax(a, dim=1) * b, "logaddexp": lambda a, b: np.logaddexp(a, b),
+    "streamed_mean": lambda a, b: streamed_mean(a, 1, keepdims=True) * b,
     "log_sum_exp": lambda a, b: a - log_sum_exp(b, 1), "formed": lambda a, b: formed(a + b) * b,
 }  # fmt: skip
 

@@ -81,6 +81,7 @@ NUMPY = {
                  "sinh", "sort", "sqrt", "sum", "take_along_axis", "tan", "tanh", "transpose", "where", "zeros")
 } | {
     "einsum": lambda *args: RULES["einsum"].forward(*args[:-1], spec=args[-1]), "log_sum_exp": log_sum_exp,
+    "streamed_mean": lambda x, axis=None, keepdims=False: x.mean(axis=axis, keepdims=keepdims),
     "softmax_along": lambda x, axis: RULES["softmax_along"].forward(x, axis=axis), "formed": lambda x: x,
     "argsort": lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
     "with_slope": lambda y, x, slope: y,
@@ -133,6 +134,7 @@ def torch_library(torch):
         "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
         "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
         "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
+        "streamed_mean": reduced(torch.mean),
         "softmax_along": lambda x, axis: torch.softmax(x, dim=axis), "formed": lambda x: x,
         "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
         "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "einsum": lambda *args: torch.einsum(args[-1], *args[:-1]),
