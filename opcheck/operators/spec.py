@@ -8,6 +8,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,7 @@ class Op(ABC):
     mistakes: tuple[Mistake, ...] = ()
     elsewhere = True  # whether torch and other libraries have a counterpart
     refuses = True  # whether implementations must refuse what this one does
+    fixed: Mapping[str, Any] = MappingProxyType({})  # parameters that an implementation may have no choice of
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     second_derivative = True  # whether the definition fixes the gradient's own gradient
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph

@@ -30,6 +30,7 @@ class Trial:
     tangents: dict[str, Array] = field(default_factory=dict)  # by input
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
+    fixed: tuple[str, ...] = ()  # parameters that the implementation may have no choice of
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis prints beside a message that has the numbers already."""
@@ -49,6 +50,7 @@ def to_json(trial: Trial, **more: Any) -> dict[str, Any]:
         "layout": trial.layout,
         "address": list(trial.address),
         "frozen": list(trial.frozen),
+        **({"fixed": list(trial.fixed)} if trial.fixed else {}),
         "params": {name: _plain(value) for name, value in trial.case.params.items()},
         "arrays": _arrays(trial.case.arrays),
         "cotangent": _arrays(trial.cotangent),
@@ -76,6 +78,7 @@ def from_json(data: Any) -> Trial:
             tangents=_read(data.get("tangents", {})),
             address=tuple(data.get("address", ())),
             frozen=tuple(data.get("frozen", ())),
+            fixed=tuple(data.get("fixed", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(say("this case file is damaged"), got=f"{type(error).__name__}: {error}") from None

@@ -12,7 +12,6 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
-from opcheck import specs
 from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
@@ -98,7 +97,7 @@ class Crew:
             if index == EXPLAINING:  # it died of a smaller case than those that it had found: they stay as they are
                 return
             alone = replace(task, first=max(0, index), last=max(0, index) + 1)
-            _, made = next(trials(specs.get(task.op), alone, bool(self.options.get("exhaustive"))))
+            _, made = next(trials(self.target.spec(task.op), alone, bool(self.options.get("exhaustive"))))
             verdict = worker.verdict(made, status, how, bool(self.options.get("known", True)))
             part = Report(trials=1)
             part.add(task.op, task.dtype, Finding(verdict.claim, verdict=verdict))
