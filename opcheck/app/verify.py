@@ -25,7 +25,9 @@ INTERRUPTED = 130  # as a shell has it
 @click.option("--all", "everything", is_flag=True, help="Every operator.")
 @click.option("--spec", "specs_", multiple=True, metavar="FILE.py:NAME", help="A function over arrays annotated with "
               "their shapes, or an operator of your own.")  # fmt: skip
-@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="A parameter that the implementation has no choice of.")
+@click.option(
+    "--fix", multiple=True, metavar="NAME=VALUE", help="A parameter that the implementation has no choice of."
+)
 @click.option("--shapes", multiple=True, metavar='NAME="N C"', help="The shapes that it was written for: letters are "
               "sizes from 1, numbers are themselves.")  # fmt: skip
 @click.option("--impl", default="torch", metavar="IMPL", show_default=True,

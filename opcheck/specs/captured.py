@@ -20,6 +20,7 @@ import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.loading import line_of
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Output, Params, Shape
@@ -49,6 +50,7 @@ class Captured(Program):
             each.replace(".", "_"): (each, tensor.detach())
             for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
         }
+        self.parameters_of_module = [each for each, _ in self.module.named_parameters()]
         self.summary = (inspect.getdoc(kind) or say("a torch module")).partition("\n")[0].rstrip(".")
         self.source = say("the module {name}", name=kind.__name__)
         self.example = ("", "")
@@ -131,38 +133,14 @@ class Captured(Program):
 
     def _captured(self, shapes: Mapping[str, Shape]) -> Any:
         torch = self.torch_
-        from torch._decomp import core_aten_decompositions
-        from torch.fx.experimental.proxy_tensor import make_fx
-
         examples = {each.name: self._example(each.name, shapes[each.name]) for each in self.inputs}
 
-        def call(*tensors: Any) -> Any:
-            by_name = dict(zip(examples, tensors, strict=True))
-            state = {path: by_name[name] for name, (path, _) in self.state.items()}
-            inputs = [by_name.get(name, value) for name, value in zip(self.names, self.given, strict=True)]
-            with torch.backends.mkldnn.flags(enabled=False):  # an LSTM is then made of operations that others have, too
-                return torch.func.functional_call(self.module, state, tuple(inputs))
+        def call(**tensors: Any) -> Any:
+            state = {path: tensors[name] for name, (path, _) in self.state.items() if name in tensors}
+            inputs = [tensors.get(name, value) for name, value in zip(self.names, self.given, strict=True)]
+            return torch.func.functional_call(self.module, state, tuple(inputs))
 
-        try:
-            with torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                graph = make_fx(call, decomposition_table=core_aten_decompositions())(*examples.values()).graph
-        except Exception as error:
-            raise Refused(
-                say("torch cannot capture {name}: {kind}: {error}", name=self.title, kind=type(error).__name__,
-                    error=str(error).strip().partition("\n")[0]),
-                fix=say("a captured program takes no decision on the values of its tensors"),
-            ) from error  # fmt: skip
-        graph.eliminate_dead_code()
-        missing = sorted({_operation(node) for node in graph.nodes if node.op == "call_function"} - KNOWN)
-        if missing:
-            raise Refused(
-                say("{name} uses operations that have no rule", name=self.title),
-                got=", ".join(f"aten.{each}" for each in missing),
-                fix=say("write the spec with numpy's functions, or with operations that opcheck knows"),
-            )
-        graph.names_of_inputs = list(examples)
-        return graph
+        return capture(call, examples, self.title)
 
     def _example(self, name: str, shape: Shape) -> Any:
         tensor = self.tensor(name)
@@ -184,6 +162,66 @@ class Captured(Program):
             yield Output(f"output{k}" if many else "output", f"y{k}" if many else "y", letters)
 
 
+def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -> Any:
+    """What `call(**tensors)` does to tensors of these shapes, as a graph of ATen operations; raises Refused."""
+    import torch
+    from torch._decomp import core_aten_decompositions
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    names = list(examples)
+    apart = {op: made for op, made in core_aten_decompositions().items() if _named(op) not in KNOWN}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # without mkldnn an LSTM is made of operations that others have, too
+            with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
+                first = make_fx(
+                    lambda *tensors: call(**dict(zip(names, tensors, strict=True))), decomposition_table=apart
+                )(*examples.values())
+                # what is written in place becomes a value of its own
+                pure = torch.func.functionalize(first, remove="mutations")
+                graph = make_fx(pure)(*examples.values()).graph
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(
+            say("torch cannot capture {name}: {kind}: {error}", name=title, kind=type(error).__name__,
+                error=str(error).strip().partition("\n")[0]),
+            got=line_of(error),
+            fix=say("a captured program takes no decision on the values of its tensors"),
+        ) from error  # fmt: skip
+    _refuse_writes(graph, names, title)
+    graph.eliminate_dead_code()
+    used = {_operation(node) for node in graph.nodes if node.op == "call_function"}
+    if used & RANDOM:
+        raise Refused(
+            say("{name} draws random numbers: no two calls of it agree", name=title),
+            got=", ".join(f"aten.{each}" for each in sorted(used & RANDOM)),
+            fix=say("put it into evaluation (self.eval() at the end of __init__), or leave the dropout out"),
+        )
+    if used - KNOWN:
+        raise Refused(
+            say("{name} uses operations that have no rule", name=title),
+            got=", ".join(f"aten.{each}" for each in sorted(used - KNOWN)),
+            fix=say("write the spec with numpy's functions, or with operations that opcheck knows"),
+        )
+    graph.names_of_inputs = names
+    return graph
+
+
+def _refuse_writes(graph: Any, names: list[str], title: str) -> None:
+    """Raises Refused where an input (a buffer) is written: what is functional has no state."""
+    places = dict(zip((node for node in graph.nodes if node.op == "placeholder"), names, strict=True))
+    for node in graph.nodes:
+        written = node.op == "call_function" and _operation(node).endswith("_") and node.args[0]
+        if written in places:
+            raise Refused(
+                say("{name} writes into {buffer}: a spec has no state", name=title, buffer=places[written]),
+                got=f"aten.{_operation(node)}",
+                fix=say("put it into evaluation (self.eval() at the end of __init__), or track no running statistics"),
+            )
+
+
 def _input(name: str, tensor: Any) -> Input:
     letters = " ".join(map(str, tensor.shape))
     real = tensor.is_floating_point()
@@ -195,11 +233,28 @@ def _is_variance(name: str) -> bool:
 
 
 def _operation(node: Any) -> str:
-    name = getattr(node.target, "_schema", None)
-    return str(name.name).partition("::")[2] if name is not None else str(getattr(node.target, "__name__", node.target))
+    return _named(node.target)
+
+
+def _named(operation: Any) -> str:
+    """What ATen calls an operation, without its overload."""
+    name = getattr(operation, "_schema", None)
+    return str(name.name).partition("::")[2] if name is not None else str(getattr(operation, "__name__", operation))
 
 
 KNOWN = {*ATEN, "getitem"}
+RANDOM = {
+    "bernoulli",
+    "native_dropout",
+    "rand",
+    "randn",
+    "rand_like",
+    "randn_like",
+    "uniform",
+    "normal",
+    "randint",
+    "multinomial",
+}
 
 
 def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
