@@ -136,6 +136,22 @@ class Op(ABC):
         """The same call in torch; `params` as the caller wrote them. Receives the library, imports nothing."""
         return getattr(torch.nn.functional, self.name)(**tensors, **params)
 
+    def construction(
+        self, params: Mapping[str, Any], shapes: Mapping[str, Shape]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The arguments with which a class such as torch.nn's is built for these sizes; raises Refused for sizes that
+        no such class has."""
+        return (), dict(params)
+
+    @property
+    def weights(self) -> Mapping[str, str] | None:
+        """Of an operator that is one module of fixed sizes: what the module calls each of its arrays."""
+        return None
+
+    def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
+        """What such a module is called with, for the tensors that are not its own."""
+        return tuple(tensors)
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         """Sentences that belong at the head of a worked calculation."""
         return ()

@@ -124,6 +124,13 @@ def _slice(x: Any, dim: int = 0, start: Any = None, end: Any = None, step: int =
     return x[(*[slice(None)] * (dim % x.ndim), slice(start, end, step))]
 
 
+def _scattered(x: Any, source: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
+    """x with `source` in place of that slice."""
+    places = np.arange(x.shape[dim])
+    places[start:end:step] = x.shape[dim] + np.arange(source.shape[dim])
+    return np.take(np.concatenate([x, source], axis=dim), places, axis=dim)
+
+
 def _select(x: Any, dim: int, index: int) -> Any:
     return x[(*[slice(None)] * (dim % x.ndim), index)]
 
@@ -260,7 +267,9 @@ ATEN: dict[str, Function] = {
     "view": lambda x, size: x.reshape(tuple(size)), "_unsafe_view": lambda x, size: x.reshape(tuple(size)),
     "reshape": lambda x, size: x.reshape(tuple(size)), "permute": lambda x, dims: np.transpose(x, tuple(dims)),
     "transpose": _swapped, "t": lambda x: x.T, "expand": _expand, "unsqueeze": lambda x, dim: np.expand_dims(x, dim),
-    "squeeze": lambda x, dim=None: np.squeeze(x, _axes(dim)), "select": _select, "slice": _slice, "index": _index,
+    "squeeze": lambda x, dim=None: np.squeeze(x, _axes(dim)), "slice_scatter": _scattered, "select": _select,
+    "select_scatter": lambda x, source, dim, k: _scattered(x, np.expand_dims(source, dim), dim, k, k + 1 or None),
+    "slice": _slice, "index": _index,
     "cat": lambda parts, dim=0: np.concatenate(list(parts), axis=dim),
     "stack": lambda parts, dim=0: np.stack(list(parts), axis=dim),
     "split": _split, "split_with_sizes": _split,

@@ -13,7 +13,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -50,12 +50,12 @@ class Captured(Program):
             each.replace(".", "_"): (each, tensor.detach())
             for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
         }
-        self.parameters_of_module = [each for each, _ in self.module.named_parameters()]
         self.summary = (inspect.getdoc(kind) or say("a torch module")).partition("\n")[0].rstrip(".")
         self.source = say("the module {name}", name=kind.__name__)
         self.example = ("", "")
         self.arguments = tuple(self._arguments())
         self._graphs: dict[Any, Any] = {}
+        self._leave_out_unused()
         self.outputs = tuple(self._outputs())
         self.formula = f"{', '.join(each.symbol for each in self.outputs)} = {self.title}({', '.join(self.names)})"
 
@@ -72,6 +72,41 @@ class Captured(Program):
                 yield _input(name, value)
         for name, (_, tensor) in self.state.items():
             yield _input(name, tensor)
+
+    def _leave_out_unused(self) -> None:
+        """A buffer of which nothing is computed (a count of batches) is no input."""
+        graph = self._graph({each.name: tuple(self.tensor(each.name).shape) for each in self.inputs})
+        places = [node for node in graph.nodes if node.op == "placeholder"]
+        parameters = {path for path, _ in self.module.named_parameters()}
+        for name, node in zip(graph.names_of_inputs, places, strict=True):
+            if name in self.state and not node.users and self.state[name][0] not in parameters:
+                del self.state[name]
+        self.arguments = tuple(each for each in self.arguments if each.name in {*self.names, *self.state})
+        del self.__dict__["inputs"]
+        self._graphs.clear()
+
+    def construction(
+        self, params: Mapping[str, Any], shapes: Mapping[str, Shape]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        return self.made_from, {}
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        return {name: path for name, (path, _) in self.state.items()}
+
+    def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
+        waiting = iter(tensors)
+        return tuple(next(waiting) if isinstance(each, self.torch_.Tensor) else each for each in self.given)
+
+    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        for name, shape in shapes.items():
+            own = tuple(self.tensor(name).shape)
+            if shape != own and not (name in self.names and shape[1:] == own[1:] and len(shape) == len(own)):
+                raise Refused(
+                    say("{name} has the shape that get_inputs() and the module give it", name=name),
+                    got=f"{shape}", fix=f"{own}",
+                )  # fmt: skip
+        return super().shape(p, shapes)
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
         graph = self._graph({name: np.shape(x) for name, x in arrays.items()})
@@ -165,11 +200,10 @@ class Captured(Program):
 def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -> Any:
     """What `call(**tensors)` does to tensors of these shapes, as a graph of ATen operations; raises Refused."""
     import torch
-    from torch._decomp import core_aten_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
 
     names = list(examples)
-    apart = {op: made for op, made in core_aten_decompositions().items() if _named(op) not in KNOWN}
+    apart = _decompositions()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -207,6 +241,14 @@ def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -
         )
     graph.names_of_inputs = names
     return graph
+
+
+@cache
+def _decompositions() -> dict[Any, Any]:
+    """Of what operations are made that have no rule here, by torch's own account."""
+    from torch._decomp import core_aten_decompositions
+
+    return {op: made for op, made in core_aten_decompositions().items() if _named(op) not in KNOWN}
 
 
 def _refuse_writes(graph: Any, names: list[str], title: str) -> None:

@@ -43,6 +43,9 @@ class Narrowing:
         return known[key]
 
 
+EVERY_CASE = Narrowing()
+
+
 def narrowed(op: Op, fixed: Mapping[str, Any], shapes: Mapping[str, str]) -> Op:
     """A copy of the operator that has these cases only; raises Refused where it has none."""
     arrays = {each.name for each in op.inputs}
@@ -193,4 +196,4 @@ class _Other(_Noting):
         return options[int(self.rng.integers(len(options)))]
 
 
-__all__ = ["Narrowing", "narrowed"]
+__all__ = ["EVERY_CASE", "Narrowing", "narrowed"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.operators.params import Whole
-from opcheck.operators.shapes import Size
+from opcheck.operators.shapes import LEADING, Size
 from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 
 WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
@@ -174,8 +174,8 @@ def sees_its_input(op: Op, case: Case) -> bool:
 
 
 def letters_of(declared: str, dimensions: int) -> list[str]:
-    """One word for each dimension, from the right; what `*` stands for is counted from the left: d0, d1, ..."""
-    words = [word for word in declared.split() if word != "*"]
+    """One word for each dimension, from the right; what `*` or `...` stands for is counted from the left: d0, d1, ..."""
+    words = [word for word in declared.split() if word not in LEADING]
     leading = [f"d{k}" for k in range(dimensions - len(words))]
     return [*leading, *words[max(0, len(words) - dimensions) :]]
 

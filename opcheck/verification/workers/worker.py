@@ -17,7 +17,7 @@ from opcheck.errors import CouldNotRun, Refused
 from opcheck.operators.spec import Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.diagnosis.shrink import explain_failures
-from opcheck.verification.narrowing import Narrowing
+from opcheck.verification.narrowing import EVERY_CASE, Narrowing
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import DeviceLost, check_again, run_shard
@@ -35,7 +35,7 @@ class Target:
     candidate: Any
     arrays: str = ""
     device: str = "cpu"
-    narrowing: Narrowing = Narrowing()
+    narrowing: Narrowing = EVERY_CASE
 
     def spec(self, name: str) -> Op:
         """The operator of that name, with the cases that are asked for."""
