@@ -122,6 +122,11 @@ def bound_of(f: Format, result: Running, shape: Shape) -> Bound:
         return Bound(error, np.broadcast_to(result.terms, shape), exact=exact)
 
 
+def _is_inside(at: Shape, shape: Shape) -> bool:
+    """Whether an output of this shape has that element: outputs may differ in shape."""
+    return len(at) == len(shape) and all(k < n for k, n in zip(at, shape, strict=True))
+
+
 class Program(Op):
     """An operator that is a short program over arrays: see `normalisation.py`."""
 
@@ -155,7 +160,8 @@ class Program(Op):
     def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
         first = next(view for view in views.values() if hasattr(view, "once"))
         elements, outputs = first.once(("program", id(self), repr(p)), lambda: self._elements(p, views))
-        found = {name: elements.read(id, at) for name, id in outputs.items()}
+        shapes = {name: np.shape(elements.nodes[id].value) for name, id in outputs.items()}
+        found = {name: elements.read(id, at) for name, id in outputs.items() if _is_inside(at, shapes[name])}
         return found if len(self.outputs) > 1 else next(iter(found.values()))
 
     def _elements(self, p: Params, views: Mapping[str, Any]) -> tuple[Elements, dict[str, int]]:

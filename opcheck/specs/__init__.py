@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from opcheck import loading
-from opcheck.errors import RefusedType
+from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
 from opcheck.operators import catalog
 from opcheck.operators.spec import Op
@@ -40,22 +40,49 @@ def title(name: str) -> str:
 def made(found: Any, name: str = "") -> Op:
     """What was found, as an operator; `name`: what it was found by."""
     if isinstance(found, type) and issubclass(found, Op):
-        found = found()
+        found = _built(found)
     if isinstance(found, Op):
         if name:
             found.name, found.title = name, name.rpartition(":")[2]
+            found.elsewhere = type(found).torch is not Op.torch  # it may say what its counterpart is
         return found
     if _is_module(found):
         from opcheck.specs.captured import captured
 
         return captured(found, name)
     if callable(found):
-        from opcheck.specs.function import Function
-
-        return Function(found, name)
+        return _function(found, name)
     raise RefusedType(
         say("a spec is an operator's name, FILE.py:NAME, or a Python function over arrays"), got=type(found).__name__
     )
+
+
+def _built(kind: type[Op]) -> Op:
+    """An operator of somebody's class; raises Refused for what it does not declare."""
+    missing = [name for name in (*DECLARED, *sorted(kind.__abstractmethods__)) if not hasattr(kind, name)
+               or name in kind.__abstractmethods__]  # fmt: skip
+    if missing:
+        raise Refused(
+            say("the operator {name} is not complete", name=kind.__name__),
+            got=say("without {names}", names=", ".join(missing)),
+            fix=say("CONTRIBUTING.md shows a whole one"),
+        )
+    return kind()
+
+
+DECLARED = ("name", "summary", "formula", "source", "arguments", "outputs")
+
+
+def _function(found: Callable[..., Any], name: str) -> Op:
+    """A Python function as an operator: over numpy's arrays, or over torch's tensors if it is written with torch."""
+    if "torch" in sys.modules:
+        from opcheck.specs.captured import CapturedFunction, uses_torch
+
+        if uses_torch(found):
+            return CapturedFunction(found, name)
+    from opcheck.specs.function import Function
+
+    return Function(found, name)
 
 
 def _is_module(found: Any) -> bool:

@@ -26,6 +26,7 @@ from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Output, Params, Shape
 from opcheck.programs.arrays import TracedArray
 from opcheck.specs.aten import ATEN
+from opcheck.specs.function import Function
 
 BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried beside the one that is given
 
@@ -50,6 +51,7 @@ class Captured(Program):
             each.replace(".", "_"): (each, tensor.detach())
             for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
         }
+        self.buffers = {each.replace(".", "_") for each, _ in self.module.named_buffers()}
         self.summary = (inspect.getdoc(kind) or say("a torch module")).partition("\n")[0].rstrip(".")
         self.source = say("the module {name}", name=kind.__name__)
         self.example = ("", "")
@@ -71,7 +73,7 @@ class Captured(Program):
             if isinstance(value, torch.Tensor):
                 yield _input(name, value)
         for name, (_, tensor) in self.state.items():
-            yield _input(name, tensor)
+            yield _input(name, tensor, smooth=tensor.is_floating_point() and name not in self.buffers)
 
     def _leave_out_unused(self) -> None:
         """A buffer of which nothing is computed (a count of batches) is no input."""
@@ -120,7 +122,7 @@ class Captured(Program):
             shape = tuple(tensor.shape)
             if each.name in self.names and self.batch is not None and shape[:1] == (self.batch,):
                 shape = (size, *shape[1:])
-            if each.differentiable:
+            if tensor.is_floating_point():
                 arrays[each.name] = np.abs(chooser.array(*shape)) if _is_variance(each.name) else chooser.array(*shape)
             else:
                 top = int(tensor.max()) + 1 if tensor.numel() else 1
@@ -186,7 +188,7 @@ class Captured(Program):
     def _outputs(self) -> Iterator[Output]:
         shapes = {each.name: tuple(self.tensor(each.name).shape) for each in self.inputs}
         graph = self._graph(shapes)
-        arrays = {each.name: self.tensor(each.name).detach().double().numpy() if each.differentiable
+        arrays = {each.name: self.tensor(each.name).detach().double().numpy() if self.tensor(each.name).is_floating_point()
                   else self.tensor(each.name).numpy() for each in self.inputs}  # fmt: skip
         with np.errstate(all="ignore"):
             result = _interpreted(graph, arrays)
@@ -264,10 +266,65 @@ def _refuse_writes(graph: Any, names: list[str], title: str) -> None:
             )
 
 
-def _input(name: str, tensor: Any) -> Input:
+class CapturedFunction(Function):
+    """A function over annotated tensors, captured for each shape and each choice of its parameters."""
+
+    @property
+    def code(self) -> Any:
+        return None  # its variables are tensors: operations name the lines
+
+    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        known: dict[Any, Any] = self.__dict__.setdefault("_graphs", {})
+        key = (repr(p), *sorted((name, np.shape(x)) for name, x in arrays.items()))
+        if key not in known:
+            known[key] = self._captured(p, arrays)
+        return _interpreted(known[key], arrays)
+
+    def _captured(self, p: Params, arrays: Mapping[str, Any]) -> Any:
+        import torch
+
+        examples = {
+            name: torch.zeros(np.shape(x), dtype=torch.int64 if self.letters[name].below else torch.float32)
+            for name, x in arrays.items()
+        }
+        names: list[str] = []
+
+        def call(**tensors: Any) -> Any:
+            result = self.function(**{each.name: tensors.get(each.name) for each in self.inputs}, **p)
+            if isinstance(result, Mapping):
+                names.extend(map(str, result))
+                return list(result.values())
+            return result
+
+        graph = capture(call, examples, self.title)
+        graph.names_of_outputs = names
+        return graph
+
+
+def uses_torch(function: Any, seen: set[int] | None = None) -> bool:
+    """Whether a function is written with torch, or one of its file that it calls; torch is not imported to find out."""
+    seen = set() if seen is None else seen
+    code = getattr(function, "__code__", None)
+    if code is None or id(code) in seen or "torch" not in sys.modules:
+        return False
+    seen.add(id(code))
+    home = function.__globals__
+    if not any(each is np for each in home.values()) and any(_is_torchs(each) for each in home.values()):
+        return True
+    named = [home[name] for name in code.co_names if name in home]
+    return any(_is_torchs(each) or (inspect.isfunction(each) and uses_torch(each, seen)) for each in named)
+
+
+def _is_torchs(value: Any) -> bool:
+    home = getattr(value, "__module__", None) or getattr(value, "__name__", "")
+    home = value.__name__ if inspect.ismodule(value) else home
+    return isinstance(home, str) and home.partition(".")[0] == "torch"
+
+
+def _input(name: str, tensor: Any, smooth: bool = True) -> Input:
     letters = " ".join(map(str, tensor.shape))
     real = tensor.is_floating_point()
-    return Input(name, name, letters, letters, differentiable=real, default="ramp" if real else "classes")
+    return Input(name, name, letters, letters, differentiable=real and smooth, default="ramp" if real else "classes")
 
 
 def _is_variance(name: str) -> bool:
@@ -317,6 +374,8 @@ def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
             found[node] = constant.detach().double().numpy() if constant.is_floating_point() else constant.numpy()
         elif node.op == "output":
             result = value(node.args[0])
+            if names := getattr(graph, "names_of_outputs", []):
+                return dict(zip(names, result, strict=True))
             several = isinstance(result, list) and len(result) > 1
             return tuple(result) if several else result[0] if isinstance(result, list) else result
         elif _operation(node) == "getitem":

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from opcheck.errors import Refused
+from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
 from opcheck.loading import line_of
 from opcheck.operators.choosers import Chooser
@@ -22,6 +22,7 @@ from opcheck.operators.params import REQUIRED, Choice, Flag, Kind, Maybe, Real, 
 from opcheck.operators.program import Program, results_of
 from opcheck.operators.shapes import Letters, Sizes, letters_in
 from opcheck.operators.spec import Array, Case, Input, Output, Param, Params, Shape
+from opcheck.tracing import TracedControlFlowError
 
 SIZES = (2, 3, 1, 4, 5)  # of a letter; the first is the simplest
 LEADING = ((2,), (), (3, 2), (1,))
@@ -52,7 +53,10 @@ class Function(Program):
         self.formula = f"{', '.join(each.symbol for each in self.outputs)} = {self.title}({', '.join(self._names())})"
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
-        return self.function(**{name: arrays.get(name) for name in self._names()}, **p)
+        try:
+            return self.function(**{name: arrays.get(name) for name in self._names()}, **p)
+        except TracedControlFlowError as error:
+            raise RefusedType(str(error), got=line_of(error)) from None
 
     @property
     def code(self) -> Any:
