@@ -75,29 +75,36 @@ def _channels(x: Any, ndim: int) -> Any:
     return x.reshape(-1, *[1] * (ndim - 2))
 
 
+def _affine(x: Any, mean: Any, rstd: Any, weight: Any, bias: Any) -> Any:
+    """(x - mean)*rstd*weight + bias multiplied out, as torch computes it: that cancels more, and is as legal."""
+    scale = rstd if weight is None else rstd * weight
+    shift = -mean * scale
+    return x * scale + (shift if bias is None else shift + bias)
+
+
 def _group_norm(x: Any, weight: Any, bias: Any, n: int, c: int, hw: int, groups: int, eps: float) -> tuple[Any, ...]:
-    y, mean, rstd = _normalised(x.reshape(n, groups, -1), (2,), eps)
-    y = y.reshape(x.shape)
-    y = y if weight is None else y * _channels(weight, x.ndim)
-    return (y if bias is None else y + _channels(bias, x.ndim)), mean, rstd
+    _, mean, rstd = _normalised(x.reshape(n, groups, -1), (2,), eps)
+    each = (n, groups, c // groups, -1)
+    weight, bias = (None if part is None else part.reshape(1, groups, -1, 1) for part in (weight, bias))
+    y = _affine(x.reshape(each), mean.reshape(n, groups, 1, 1), rstd.reshape(n, groups, 1, 1), weight, bias)
+    return y.reshape(x.shape), mean, rstd
 
 
 def _batch_norm(
     x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float, eps: float
 ) -> tuple[Any, ...]:
     if training:
-        y, mean, rstd = _normalised(x, tuple(k for k in range(x.ndim) if k != 1), eps)
+        _, mean, rstd = _normalised(x, tuple(k for k in range(x.ndim) if k != 1), eps)
     else:
-        rstd = 1 / np.sqrt(_channels(var, x.ndim) + eps)
-        y = (x - _channels(mean, x.ndim)) * rstd
-    y = y if weight is None else y * _channels(weight, x.ndim)
-    return (y if bias is None else y + _channels(bias, x.ndim)), mean, rstd
+        mean, rstd = _channels(mean, x.ndim), 1 / np.sqrt(_channels(var, x.ndim) + eps)
+    weight, bias = (None if part is None else _channels(part, x.ndim) for part in (weight, bias))
+    return _affine(x, mean, rstd, weight, bias), mean, rstd
 
 
 def _gelu(x: Any, approximate: str = "none") -> Any:
     if approximate == "tanh":
-        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x)))
-    return 0.5 * x * (1 + erf(x * np.sqrt(0.5)))
+        return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x))) * 0.5
+    return x * (1 + erf(x * np.sqrt(0.5))) * 0.5  # in torch's order: half of it is taken after it may overflow
 
 
 def _var(x: Any, dim: Any = None, correction: Any = 1, keepdim: bool = False) -> Any:
