@@ -226,6 +226,11 @@ def _rolled(x: Any, shifts: Sequence[int], dims: Sequence[int] = ()) -> Any:
     return np.roll(x, tuple(shifts), axis=tuple(dims) or None)
 
 
+def _within(x: Any, low: float, high: float) -> Any:
+    """Between the bounds; at a bound itself the gradient is the bound's, where torch.clamp has the number's."""
+    return np.minimum(high, np.maximum(low, x))
+
+
 def _first(x: Any, *_: Any, **__: Any) -> Any:
     return x
 
@@ -244,14 +249,14 @@ ATEN: dict[str, Function] = {
     "pow": lambda a, b: np.power(a, b), "square": lambda x: x * x, "abs": np.absolute, "sign": np.sign,
     "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt,
     "rsqrt": lambda x: 1 / np.sqrt(x), "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "sigmoid": sigmoid, "erf": erf,
-    "softplus": _linear_mode, "hardswish": lambda x: x * np.clip(x + 3, 0.0, 6.0) / 6,
-    "hardsigmoid": lambda x: np.clip(x + 3, 0.0, 6.0) / 6, "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
+    "softplus": _linear_mode, "hardswish": lambda x: x * _within(x + 3, 0.0, 6.0) / 6,
+    "hardsigmoid": lambda x: _within(x + 3, 0.0, 6.0) / 6, "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
     "log_sigmoid_forward": lambda x: (-np.logaddexp(0.0, -x), None), "log2": np.log2, "log10": np.log10, "tan": np.tan,
     "sinh": np.sinh, "cosh": np.cosh, "atan": np.arctan, "exp2": np.exp2, "floor": np.floor, "ceil": np.ceil,
     "xlogy": lambda x, y: x * np.log(y), "logaddexp": np.logaddexp, "erfc": lambda x: 1 - erf(x),
     "relu": lambda x: np.maximum(x, 0.0), "silu": lambda x: x * sigmoid(x), "gelu": _gelu, "elu": _elu,
     "leaky_relu": lambda x, slope=0.01: np.where(x > 0, x, x * slope),
-    "hardtanh": lambda x, low=-1.0, high=1.0: np.clip(x, low, high), "clamp": _clamp,
+    "hardtanh": lambda x, low=-1.0, high=1.0: _within(x, low, high), "celu": lambda x, alpha=1.0: _elu(x, alpha, 1.0, 1 / alpha), "clamp": _clamp,
     "clamp_min": lambda x, low: np.maximum(x, low), "clamp_max": lambda x, high: np.minimum(x, high),
     "maximum": np.maximum, "minimum": np.minimum,
     "mm": lambda a, b: a @ b, "bmm": lambda a, b: a @ b, "matmul": lambda a, b: a @ b, "mv": lambda a, b: a @ b,

@@ -382,10 +382,18 @@ def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
             found[node] = found[node.args[0]][node.args[1]]
         else:
             words = {key: value(x) for key, x in node.kwargs.items() if key not in _LAYOUT}
-            found[node] = ATEN[_operation(node)](*map(value, node.args), **words)
+            found[node] = _typed(ATEN[_operation(node)](*map(value, node.args), **words), node.kwargs.get("dtype"))
             if isinstance(found[node], TracedArray):  # a worked calculation calls it as torch does
                 found[node].tape.names.setdefault(found[node].id, node.name)
     raise AssertionError("a graph ends with its output")
+
+
+def _typed(found: Any, dtype: Any) -> Any:
+    """Whole numbers and masks in the type that is asked for; real numbers have one type here."""
+    if dtype is None or not isinstance(found, np.ndarray):
+        return found
+    kind = str(dtype).removeprefix("torch.")
+    return found.astype(bool if kind == "bool" else np.int64 if kind.startswith(("int", "uint")) else np.float64)
 
 
 _LAYOUT = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking")

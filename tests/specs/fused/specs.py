@@ -13,9 +13,7 @@ def linear_gelu_mean(x: "N In", weight: "Out In", bias: "Out"):
     return g.mean(axis=1)
 
 
-def conv_group_norm_hardswish(
-    x: "N Cin H W", weight: "2*C Cin 3 3", bias: "2*C", gamma: "2*C", beta: "2*C", eps=1e-5
-):
+def conv_group_norm_hardswish(x: "N Cin H W", weight: "2*C Cin 3 3", bias: "2*C", gamma: "2*C", beta: "2*C", eps=1e-5):
     """A 3x3 convolution with padding 1, group normalisation in two groups, and hardswish."""
     n, _, height, width = x.shape
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -33,7 +31,7 @@ def conv_group_norm_hardswish(
     shift = beta.reshape(2, -1) - mean * scale
     z = y.reshape(n, 2, -1, height * width) * scale[..., None] + shift[..., None]
     z = z.reshape(n, -1, height, width)
-    return z * np.clip(z + 3, 0.0, 6.0) / 6
+    return z * np.minimum(6.0, np.maximum(0.0, z + 3)) / 6
 
 
 def matmul_logsumexp_mish(x: "N In", weight: "In Out"):
@@ -74,9 +72,7 @@ def layer_norm_residual(x: "... D", residual: "... D", weight: "D", bias: "D", e
     return d / np.sqrt(var + eps) * weight + bias
 
 
-def two_layer_cross_entropy(
-    x: "N In", w1: "H In", b1: "H", w2: "C H", b2: "C", target: "N < C"
-):
+def two_layer_cross_entropy(x: "N In", w1: "H In", b1: "H", w2: "C H", b2: "C", target: "N < C"):
     """The mean cross-entropy of a network with one hidden layer of ReLU; all of its gradients are asked for."""
     h = np.maximum(x @ w1.T + b1, 0.0)
     z = h @ w2.T + b2
