@@ -6,6 +6,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from opcheck import loading
@@ -28,8 +29,33 @@ def get(spec: Spec) -> Op:
     if isinstance(spec, str):
         if spec in _LOADED:
             return _LOADED[spec]
+        if spec.endswith(".py"):
+            raise which(spec)
         return _kept(made(loading.find(spec), spec)) if loading.is_place(spec) else catalog.get(spec)
     return _kept(made(spec))
+
+
+def which(path: str) -> Refused:
+    """What is said of a file without a name: the specs that it has."""
+    home = loading.load_file(Path(path))
+    found = [name for name, each in vars(home).items() if not name.startswith("_") and is_spec(each, home.__name__)]
+    if not found:
+        return Refused(
+            say("{path} has no spec", path=path),
+            fix=say('a spec is a function over arrays, def f(x: "N In", eps=1e-5): ..., an Op or a torch.nn.Module'),
+        )
+    return Refused(say("which spec of {path}?", path=path), fix=", ".join(f"{path}:{name}" for name in found))
+
+
+def is_spec(value: Any, home: str) -> bool:
+    """Whether a value of a file is a spec that it defines itself."""
+    if isinstance(value, Op):
+        return True
+    if getattr(value, "__module__", None) != home or not callable(value):
+        return False
+    if isinstance(value, type):
+        return issubclass(value, Op) or _is_module(value)
+    return any(isinstance(each, str) for each in getattr(value, "__annotations__", {}).values())
 
 
 def title(name: str) -> str:
@@ -96,4 +122,4 @@ def _kept(op: Op) -> Op:
     return op
 
 
-__all__ = ["Spec", "get", "title"]
+__all__ = ["Spec", "get", "title", "which"]

@@ -188,8 +188,7 @@ class Captured(Program):
     def _outputs(self) -> Iterator[Output]:
         shapes = {each.name: tuple(self.tensor(each.name).shape) for each in self.inputs}
         graph = self._graph(shapes)
-        arrays = {each.name: self.tensor(each.name).detach().double().numpy() if self.tensor(each.name).is_floating_point()
-                  else self.tensor(each.name).numpy() for each in self.inputs}  # fmt: skip
+        arrays = {each.name: as_numpy(self.tensor(each.name)) for each in self.inputs}
         with np.errstate(all="ignore"):
             result = _interpreted(graph, arrays)
         results = result if isinstance(result, tuple) else (result,)
@@ -371,7 +370,7 @@ def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
             found[node] = arrays[next(waiting)]
         elif node.op == "get_attr":
             constant = getattr(node.graph.owning_module, node.target)
-            found[node] = constant.detach().double().numpy() if constant.is_floating_point() else constant.numpy()
+            found[node] = as_numpy(constant)
         elif node.op == "output":
             result = value(node.args[0])
             if names := getattr(graph, "names_of_outputs", []):
@@ -386,6 +385,13 @@ def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
             if isinstance(found[node], TracedArray):  # a worked calculation calls it as torch does
                 found[node].tape.names.setdefault(found[node].id, node.name)
     raise AssertionError("a graph ends with its output")
+
+
+def as_numpy(tensor: Any) -> Array:
+    """A tensor as numpy's array, real numbers in float64."""
+    tensor = tensor.detach().double() if tensor.is_floating_point() else tensor.detach()
+    array: Array = tensor.numpy()
+    return array
 
 
 def _typed(found: Any, dtype: Any) -> Any:

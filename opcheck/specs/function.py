@@ -9,6 +9,7 @@ function `cases(chooser)` beside it may draw its cases: it returns the arguments
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
@@ -42,7 +43,7 @@ class Function(Program):
         self.summary = (inspect.getdoc(function) or say("a program")).partition("\n")[0].rstrip(".")
         self.source = say("the function {name}", name=self.title)
         self.arguments = tuple(_arguments(function, self.title))
-        self.letters = {each.name: Letters.parse(each.help) for each in self.inputs}
+        self.letters = {name: Letters.parse(text) for name, text in _annotated(function).items()}
         self.example = ("", "")
         if not self.inputs:
             raise Refused(
@@ -161,8 +162,24 @@ class Function(Program):
         )
 
 
+def _annotated(function: Callable[..., Any]) -> dict[str, str]:
+    """The shape that each array of a function is annotated with."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: text for each in parameters if isinstance(text := _plain(each.annotation), str)}
+
+
+def _described(function: Callable[..., Any]) -> dict[str, str]:
+    """What the docstring says of each parameter: a line of its own, `name: ...`, or several names before one colon."""
+    found = {}
+    for names, text in re.findall(r"(?m)^[ \t]*([\w, ]+?)(?: *\([^)]*\))?: +(\S.*)$", inspect.getdoc(function) or ""):
+        for name in names.split(","):
+            found[name.strip()] = text.strip().rstrip(".")
+    return found
+
+
 def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Param]:
     """The parameters of a function as arrays and numbers; raises Refused for one that says neither."""
+    described = _described(function)
     for each in inspect.signature(function).parameters.values():
         if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
             raise Refused(say("{name} must name its arrays: {each} has no shape", name=title, each=str(each)))
@@ -171,7 +188,8 @@ def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Par
             letters = Letters.parse(annotation)
             optional = each.default is None
             whole = bool(letters.below)
-            yield Input(each.name, each.name, annotation.partition("<")[0].strip(), annotation, optional=optional,
+            told = described.get(each.name) or _told(letters, title)
+            yield Input(each.name, each.name, annotation.partition("<")[0].strip(), told, optional=optional,
                         differentiable=not whole, default="classes" if whole else "ramp")  # fmt: skip
             continue
         default = REQUIRED if each.default is empty else each.default
@@ -182,7 +200,14 @@ def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Par
                 fix=say('an array is annotated, {each}: "N In"; a number has a default, {each}=1.0', each=each.name),
             )
         example = get_args(annotation)[0] if get_origin(annotation) is Literal else None
-        yield Param(each.name, default, kind, say("of {name}", name=title), example=example)
+        told = described.get(each.name) or say("a parameter of {name}", name=title)
+        yield Param(each.name, default, kind, told, example=example)
+
+
+def _told(letters: Letters, title: str) -> str:
+    if letters.below:
+        return say("whole numbers below {most}", most=letters.below)
+    return say("an array of {name}", name=title)
 
 
 def _plain(annotation: Any) -> Any:

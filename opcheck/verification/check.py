@@ -30,7 +30,7 @@ class FalseAlarm(AssertionError):
     """The fast path reported a difference that the definition does not confirm: a defect of opcheck."""
 
 
-class TwoReadings(FalseAlarm, Refused):
+class TwoReadings(Refused, FalseAlarm):
     """The same of somebody's own spec, whose defect it may be."""
 
 
