@@ -174,7 +174,7 @@ def sees_its_input(op: Op, case: Case) -> bool:
 
 
 def letters_of(declared: str, dimensions: int) -> list[str]:
-    """One word for each dimension, from the right; what `*` or `...` stands for is counted from the left: d0, d1, ..."""
+    """One word for each dimension, from the right; what `*` or `...` stands for is counted from the left: d0, d1."""
     words = [word for word in declared.split() if word not in LEADING]
     leading = [f"d{k}" for k in range(dimensions - len(words))]
     return [*leading, *words[max(0, len(words) - dimensions) :]]
