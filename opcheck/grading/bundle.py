@@ -60,9 +60,10 @@ def _members(platform: str, path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _conventions(path: Path) -> list[str]:
-    """The teacher's own conventions that an assignment names, relative to it."""
+    """The teacher's own conventions and specs that an assignment names, relative to it."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     named = [table.get("convention", "") for table in (data, *data.get("question", []))]
+    named += [question.get("spec", "").rpartition(":")[0] for question in data.get("question", [])]
     found = sorted({name for name in named if name.endswith(".py")})
     for name in found:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

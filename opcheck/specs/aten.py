@@ -256,7 +256,7 @@ ATEN: dict[str, Function] = {
     "xlogy": lambda x, y: x * np.log(y), "logaddexp": np.logaddexp, "erfc": lambda x: 1 - erf(x),
     "relu": lambda x: np.maximum(x, 0.0), "silu": lambda x: x * sigmoid(x), "gelu": _gelu, "elu": _elu,
     "leaky_relu": lambda x, slope=0.01: np.where(x > 0, x, x * slope),
-    "hardtanh": lambda x, low=-1.0, high=1.0: _within(x, low, high), 
+    "hardtanh": lambda x, low=-1.0, high=1.0: _within(x, low, high),
     "celu": lambda x, alpha=1.0: _elu(x, alpha, 1.0, 1 / alpha), "clamp": _clamp,
     "clamp_min": lambda x, low: np.maximum(x, low), "clamp_max": lambda x, high: np.minimum(x, high),
     "maximum": np.maximum, "minimum": np.minimum,

@@ -17,7 +17,7 @@ overflowing.__annotations__ = {"x": "N D"}
 
 
 def test_letters_that_contradict_each_other():
-    with pytest.raises(Refused, match='y has the shape "N"|x has the shape "N N[+]1"'):
+    with pytest.raises(Refused, match=r'y has the shape "N"|x has the shape "N N[+]1"'):
         opcheck.explain(programs.contradicting, np.ones((2, 4)), np.ones(2))
 
 
@@ -26,7 +26,7 @@ def test_an_annotation_that_is_no_shape():
         return x
 
     wrong.__annotations__ = {"x": "N (In"}
-    with pytest.raises(Refused, match='a shape is letters and numbers with spaces between, such as "N In"'):
+    with pytest.raises(Refused, match=r'a shape is letters and numbers with spaces between, such as "N In"'):
         specs.get(wrong)
 
 
@@ -105,7 +105,7 @@ def test_an_operator_of_another_package(tmp_path, monkeypatch):
         for cache in caches:
             cache.cache_clear()
         assert catalog.get("softmax").name == "softmax"
-        with pytest.raises(Refused, match="the operators of no_such_module cannot be loaded.*entry point gone"):
+        with pytest.raises(Refused, match=r"the operators of no_such_module cannot be loaded.*entry point gone"):
             catalog.get("nothing")
     finally:
         monkeypatch.undo()

@@ -54,4 +54,5 @@ CONVENTION = Convention(
     call,
     gradients,
     autograd=True,
+    names=_entry,
 )

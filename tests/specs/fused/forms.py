@@ -44,7 +44,9 @@ def _softplus(x):
 def torch_linear_gelu_mean(x, weight, bias):
     import torch
 
-    return torch.nn.functional.gelu(torch.nn.functional.linear(x, weight, bias)).mean(dim=1)
+    h = torch.nn.functional.linear(x, weight, bias)
+    # by hand: gelu of torch 2.13 is NaN at infinity
+    return (h * (1 + torch.erf(h * math.sqrt(0.5))) * 0.5).mean(dim=1)
 
 
 def linear_gelu_mean_blocked(x, weight, bias):
@@ -121,7 +123,9 @@ def conv_group_norm_hardswish_image_by_image(x, weight, bias, gamma, beta, eps=1
 def torch_matmul_logsumexp_mish(x, weight):
     import torch
 
-    return torch.nn.functional.mish(torch.logsumexp(x @ weight, dim=1))
+    lse = torch.logsumexp(x @ weight, dim=1)
+    # by hand: the second derivative of mish of torch 2.13 is NaN beyond 88
+    return lse * torch.tanh(torch.nn.functional.softplus(lse))
 
 
 def matmul_logsumexp_mish_online(x, weight):
