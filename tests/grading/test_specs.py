@@ -39,7 +39,7 @@ def test_a_question_asks_for_a_function_of_the_teacher(assignment, tmp_path, cha
     folder.mkdir()
     (folder / "gate.py").write_text(SUBMITTED.replace(".sum(axis=0)", change) if change else SUBMITTED)
     found = grade(folder / "gate.py", assignment)
-    assert found.points == points
+    assert found.score == points
 
 
 def test_a_change_of_the_function_changes_the_digest(assignment):
