@@ -254,7 +254,7 @@ ATEN: dict[str, Function] = {
     "log_sigmoid_forward": lambda x: (-np.logaddexp(0.0, -x), None), "log2": np.log2, "log10": np.log10, "tan": np.tan,
     "sinh": np.sinh, "cosh": np.cosh, "atan": np.arctan, "exp2": np.exp2, "floor": np.floor, "ceil": np.ceil,
     "xlogy": lambda x, y: x * np.log(y), "logaddexp": np.logaddexp, "erfc": lambda x: 1 - erf(x),
-    "relu": lambda x: np.maximum(x, 0.0), "silu": lambda x: x * sigmoid(x), "gelu": _gelu, "elu": _elu,
+    "relu": lambda x: np.maximum(0.0, x), "silu": lambda x: x * sigmoid(x), "gelu": _gelu, "elu": _elu,
     "leaky_relu": lambda x, slope=0.01: np.where(x > 0, x, x * slope),
     "hardtanh": lambda x, low=-1.0, high=1.0: _within(x, low, high),
     "celu": lambda x, alpha=1.0: _elu(x, alpha, 1.0, 1 / alpha), "clamp": _clamp,

@@ -74,7 +74,7 @@ def layer_norm_residual(x: "... D", residual: "... D", weight: "D", bias: "D", e
 
 def two_layer_cross_entropy(x: "N In", w1: "H In", b1: "H", w2: "C H", b2: "C", target: "N < C"):
     """The mean cross-entropy of a network with one hidden layer of ReLU; all of its gradients are asked for."""
-    h = np.maximum(x @ w1.T + b1, 0.0)
+    h = np.maximum(0.0, x @ w1.T + b1)  # of equals the first one: the gradient at 0 is 0, as torch has it
     z = h @ w2.T + b2
     m = z.max(axis=1, keepdims=True)
     lse = np.log(np.exp(z - m).sum(axis=1)) + m[:, 0]
