@@ -2,6 +2,32 @@
 
 from opcheck.language import say
 
+LONGEST = 500  # characters of a line of a message
+
+
+def told(error: BaseException) -> str:
+    """What an exception says; one that cannot be printed says so."""
+    try:
+        return shortened(str(error))
+    except Exception:
+        return say("(its message cannot be printed)")
+
+
+def shortened(text: str) -> str:
+    """Text as a message quotes it: of a very long line the beginning and the end."""
+    return "\n".join(
+        line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 5 :]}"
+        for line in text.split("\n")
+    )
+
+
+def pointed(text: str, start: int, end: int = 0) -> tuple[str, str]:
+    """The line around a place of a text, and carets that stand under it."""
+    first = max(0, start - LONGEST // 2) if len(text) > LONGEST else 0
+    line = text[first : first + LONGEST]
+    width = max(1, min(end, first + len(line)) - start)
+    return line, " " * (start - first) + "^" * width
+
 
 class Refused(ValueError):
     """Bad input: the rule that it breaks, what was given, and what to do. Where torch refuses, so does opcheck."""

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from opcheck.errors import Refused
+from opcheck.errors import Refused, told
 from opcheck.language import say
 
 HOME = Path(__file__).parent
@@ -66,9 +66,9 @@ def _execute(name: str, path: Path) -> None:
         if isinstance(error, KeyboardInterrupt):
             raise
         line = line_of(error)
-        message = error.msg if isinstance(error, SyntaxError) else error
-        told = f"{type(error).__name__}: {message}" + (f" ({line})" if line else "")
-        raise Refused(say("{path} cannot be run", path=path), got=told) from None
+        message = error.msg if isinstance(error, SyntaxError) else told(error)
+        got = f"{type(error).__name__}: {message}" + (f" ({line})" if line else "")
+        raise Refused(say("{path} cannot be run", path=path), got=got) from None
     finally:
         sys.path.remove(str(path.resolve().parent))
 

@@ -46,10 +46,11 @@ Expression = Number | Symbol | Apply | Elided
 
 
 class Prose(NamedTuple):
-    """A sentence or a few. A "hint" says what to do next and is dropped where nobody can do it (on a pipe)."""
+    """A sentence or a few. A "hint" says what to do next and is dropped where nobody can do it (on a pipe); in one that
+    is "quoted" a stranger speaks, and no line of it begins where ours do."""
 
     text: str
-    kind: str = "text"  # text, note, hint, title
+    kind: str = "text"  # text, note, hint, title, quoted
 
 
 class Formula(NamedTuple):

@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy or torch is import
 import importlib.util
 import random
 import signal
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -19,8 +20,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # there is the change and not the day; `dev` and `nightly` draw fresh ones; a failure prints the blob that repeats it.
 COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", COMMON, max_examples=25)
-settings.register_profile("ci", COMMON, max_examples=100, derandomize=True, database=None)
-settings.register_profile("nightly", COMMON, max_examples=2000, derandomize=False)
+settings.register_profile("ci", COMMON, max_examples=50, derandomize=True, database=None)
+settings.register_profile("nightly", COMMON, max_examples=int(os.environ.get("OPCHECK_EXAMPLES") or 2000))
 
 PROFILE = os.environ.get("OPCHECK_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "dev")
 settings.load_profile(PROFILE)
@@ -32,6 +33,32 @@ def same_seeds_in_ci(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     if PROFILE == "ci":
         draws = SimpleNamespace(randbelow=random.Random(request.node.nodeid).randrange)
         monkeypatch.setattr("opcheck.verification.api.secrets", draws)
+
+
+@pytest.fixture
+def nightly() -> bool:
+    """Whether to draw all that there is; tests that ask for less in CI are marked so, and the nightly run has them."""
+    return PROFILE == "nightly"
+
+
+SLOW_ROOMS = ("operators", "sandbox", "app", "render", "backends", "fuzz", "grading", "nightly", "verification")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The fastest rooms first, so that what fails is known soon; among the others the slow tests, as none should run
+    alone at the end."""
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        room = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
+        return SLOW_ROOMS.index(room) + 1 if room in SLOW_ROOMS else 0, item.get_closest_marker("slow") is None
+
+    items.sort(key=place)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A failure is named as it happens, and not after all tests."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid}", file=sys.__stderr__, flush=True)
 
 
 def pytest_report_header() -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import pytest_collection_modifyitems
+
 CONFTEST = Path(__file__).with_name("conftest.py")
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
@@ -14,7 +16,14 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 @pytest.fixture
 def run_pytest(tmp_path, monkeypatch):
     """Runs pytest on a file with the given text, with our conftest and settings; returns what it printed."""
-    for variable in ("OPCHECK_PROFILE", "CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "OMP_NUM_THREADS"):
+    for variable in (
+        "OPCHECK_PROFILE",
+        "OPCHECK_EXAMPLES",
+        "CI",
+        "PYTEST_ADDOPTS",
+        "PYTEST_XDIST_WORKER",
+        "OMP_NUM_THREADS",
+    ):
         monkeypatch.delenv(variable, raising=False)
 
     def run(text: str, *arguments: str) -> str:
@@ -36,8 +45,9 @@ PROFILE = "from hypothesis import settings\ndef test(): assert 0, f'profile of {
     ("environment", "examples"),
     [
         ({}, 25),
-        ({"CI": "true"}, 100),
+        ({"CI": "true"}, 50),
         ({"OPCHECK_PROFILE": "nightly"}, 2000),
+        ({"OPCHECK_PROFILE": "nightly", "OPCHECK_EXAMPLES": "70"}, 70),
         ({"OPCHECK_PROFILE": "dev", "CI": "true"}, 25),
     ],
 )
@@ -56,12 +66,11 @@ def test_a_ci_failure_prints_the_blob_that_repeats_it(run_pytest, monkeypatch):
 SEED = """
 from opcheck import verify
 def test():
-    found = verify("relu", cases=1, seed=None).seed
+    found = verify("relu", lambda input: input.clip(0), arrays="numpy", cases=1, seed=None).seed
     assert 0, f"seed {found}."
 """
 
 
-@pytest.mark.torch
 @pytest.mark.parametrize(("profile", "seeds"), [("ci", 1), ("dev", 2)])
 def test_only_ci_draws_the_same_seeds(run_pytest, monkeypatch, profile, seeds):
     monkeypatch.setenv("OPCHECK_PROFILE", profile)
@@ -91,6 +100,30 @@ def test_with_torch_its_tests_run(run_pytest):
 
 def test_a_warning_is_an_error(run_pytest):
     assert "1 failed" in run_pytest("import warnings\ndef test(): warnings.warn('look')\n")
+
+
+def test_a_failure_is_named_as_it_happens(run_pytest):
+    printed = run_pytest("def test_first(): assert 0\ndef test_second(): pass\n")
+    assert "\nFAILED tests/test_it.py::test_first\n" in printed.partition("= FAILURES =")[0]
+
+
+def test_fast_rooms_are_first_and_slow_tests_never_the_last_of_a_room():
+    class Item:
+        def __init__(self, nodeid, slow=False):
+            self.nodeid, self.slow = nodeid, slow
+
+        def get_closest_marker(self, name):
+            return (name == "slow" and self.slow) or None
+
+    items = [Item("tests/verification/a/test_x.py::test"), Item("tests/operators/test_x.py::test"),
+             Item("tests/operators/test_x.py::test_slow", slow=True), Item("tests/tracing/test_x.py::test"),
+             Item("tests/test_project.py::test")]  # fmt: skip
+    pytest_collection_modifyitems(items)
+    assert [each.nodeid.split("::")[0] for each in items] == [
+        "tests/tracing/test_x.py", "tests/test_project.py", "tests/operators/test_x.py", "tests/operators/test_x.py",
+        "tests/verification/a/test_x.py",
+    ]  # fmt: skip
+    assert items[2].slow
 
 
 THREADS = """

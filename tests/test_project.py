@@ -237,7 +237,7 @@ def test_an_operator_that_imports_another_would_be_seen(tmp_path, line):
 
 # --- files ---
 
-LONGEST = 50  # lines of a function, with its docstring
+LONGEST = 50  # lines of a function, without its docstring
 
 
 def too_long(package: Path) -> dict[str, int]:
@@ -249,6 +249,8 @@ def too_long(package: Path) -> dict[str, int]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None:
                 length = node.end_lineno - node.lineno + 1
+                if ast.get_docstring(node) and node.body[0].end_lineno is not None:
+                    length -= node.body[0].end_lineno - node.body[0].lineno + 1
                 if length > LONGEST:
                     found[f"{path.relative_to(package.parent).as_posix()}: {node.name}"] = length
     return found
@@ -298,5 +300,6 @@ def test_ci_sets_up_with_the_commands_of_the_readme():
     assert len(set_up) == 2
     script = (ROOT / ".ci" / "run").read_text().replace('"$venv/bin/', ".venv/bin/").replace('"$venv"', ".venv")
     script = re.sub(r'(\.venv/bin/\w+)"', r"\1", script)
+    lines = [line.strip() for line in script.splitlines()]
     for command in " && ".join(set_up).replace("\n", "").split(" && "):
-        assert f"\n{command}\n" in script, f".ci/run lacks the README's `{command}`"
+        assert command in lines, f".ci/run lacks the README's `{command}`"

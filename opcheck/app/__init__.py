@@ -14,7 +14,9 @@ from typing import Any
 
 import click
 
-from opcheck.errors import CouldNotRun, Refused
+from opcheck import files
+from opcheck.app.interruption import heard, interruption
+from opcheck.errors import CouldNotRun, Refused, shortened, told
 from opcheck.language import say
 
 COMMANDS = {
@@ -63,13 +65,16 @@ def main() -> None:
     """The program: the exit code of its command line."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name) or Path(os.devnull).open("w")  # noqa: SIM115  None: whoever started us closed it
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # half of a character cannot be written, but shown
         setattr(sys, name, Unread(stream))
     if instruction := os.environ.get(COMPLETION):
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(cli, {}, "opcheck", COMPLETION, instruction))
     gc.set_threshold(GARBAGE)
-    code = run()
+    with heard():
+        code = run()
     gc.freeze()  # the process ends: no last search for garbage
     sys.exit(code)
 
@@ -111,7 +116,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as ended:  # after --help or --version
         code = ended.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
-        code = 130
+        code = interruption.code
     except click.ClickException as error:
         called_with_nothing = error.format_message().startswith("Usage:")
         code = show_help(error) if called_with_nothing else fail(usage_message(error), 2)
@@ -122,11 +127,24 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("OPCHECK_DEBUG"):
             raise
-        full = isinstance(error, OSError) and error.errno in UNWRITABLE
-        code = (
-            fail(say("cannot write the output: {error}", error=error), 2) if full else fail(internal_message(error), 4)
-        )
+        code = fail(*outside(error))
     return code if isinstance(code, int) else 0
+
+
+def outside(error: Exception) -> tuple[str, int]:
+    """What is said of an exception that nobody caught: where the system said no it is no bug of ours."""
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return say("cannot write the output: {error}", error=error), 2
+    if isinstance(error, OSError) and error.filename:
+        name, reason = files.shown(str(error.filename)), error.strerror
+        return say("cannot use {name}: {reason}", name=name, reason=reason), 2
+    if isinstance(error, UnicodeEncodeError):
+        return say("half of a character cannot be used: {text}", text=shortened(repr(error.object))), 2
+    if isinstance(error, MemoryError):
+        return say("there is not enough memory for numbers of this size"), 2
+    if isinstance(error, RecursionError):
+        return say("this is nested too deeply"), 2
+    return internal_message(error), 4
 
 
 def fail(message: str, code: int) -> int:
@@ -143,18 +161,19 @@ def show_help(error: click.ClickException) -> int:
 def usage_message(error: click.ClickException) -> str:
     """click's message, and where the command's options are listed."""
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "opcheck"
-    return say("{message}\nTry: {command} --help", message=error.format_message().rstrip("."), command=command)
+    message = shortened(error.format_message().rstrip("."))
+    return say("{message}\nTry: {command} --help", message=message, command=command)
 
 
 def refusal_message(error: Refused) -> str:
     """The rule, what was given and what to do, a line each."""
     lines = [error.rule, error.got and say("  got: {got}", got=error.got), error.fix and f"  {error.fix}"]
-    return "\n".join(line for line in lines if line)
+    return "\n".join(shortened(line) for line in lines if line)
 
 
 def internal_message(error: Exception) -> str:
     return say(
         "internal error: {kind}: {error}\nThis is a bug in opcheck. OPCHECK_DEBUG=1 shows where; please report it",
         kind=type(error).__name__,
-        error=error,
+        error=told(error),
     )

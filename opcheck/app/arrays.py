@@ -1,15 +1,23 @@
 """Arrays on the command line: a shape (4x4), a literal ([[1,2],[3,4]]), a file (@x.npy) or a filling (ones:4x4)."""
 
+import math
 import re
+import warnings
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from opcheck.errors import pointed, told
+from opcheck.files import shown
 from opcheck.language import say
 from opcheck.operators.spec import Array, Refused, Shape
 
-LARGEST = 10**8  # elements
+LARGEST = 10**7  # elements
+LARGEST_FILE = 20 * 10**6  # bytes of text: as numbers of Python it takes fifty times as many
+MOST_DIMENSIONS = 32
+MOST_DIGITS = 19  # of a size or of the end of a range: none that has more is of any use
 FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4 or 0..15:4x4"
 SHAPE = re.compile(r"\d+(x\d+)*")
 
@@ -36,10 +44,20 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
 
 
 def shape(name: str, text: str) -> Shape:
-    sizes = tuple(int(size) for size in text.split("x"))
-    if np.prod(np.array(sizes, dtype=float)) > LARGEST:
+    words = text.split("x")
+    if len(words) > MOST_DIMENSIONS:
+        raise Refused(say("--{name} can have at most {n} dimensions", name=name, n=MOST_DIMENSIONS), got=text)
+    if any(len(word) > MOST_DIGITS for word in words) or max(map(int, words)) > LARGEST:
         raise Refused(say("--{name} can have at most {n} elements", name=name, n=LARGEST), got=text)
+    sizes = tuple(map(int, words))
+    limited(name, sizes, text)
     return sizes
+
+
+def limited(name: str, sizes: Shape, got: str) -> None:
+    """Raises Refused for an array that is too large."""
+    if math.prod(sizes) > LARGEST:
+        raise Refused(say("--{name} can have at most {n} elements", name=name, n=LARGEST), got=got)
 
 
 def fill(filling: str, size: Shape, seed: int) -> Array | None:
@@ -52,15 +70,21 @@ def fill(filling: str, size: Shape, seed: int) -> Array | None:
         rng = np.random.default_rng(seed)
         return np.asarray(rng.integers(1, 9, size=size, endpoint=True) * rng.choice([-1.0, 1.0], size=size))
     if match := re.fullmatch(r"(-?\d+)\.\.(-?\d+)", filling):
-        first, last = map(int, match.groups())
-        ramp = np.arange(first, last + 1, dtype=float)
-        if ramp.size != np.prod(size):
-            raise Refused(
-                say("a range fills its shape exactly"),
-                got=say("{n} numbers for {size} ({m} places)", n=ramp.size, size=size, m=int(np.prod(size))),
-            )
-        return ramp.reshape(size)
+        return ramp(match[1], match[2], size)
     return None
+
+
+def ramp(first: str, last: str, size: Shape) -> Array:
+    """The whole numbers from `first` to `last` in that shape."""
+    if max(len(first), len(last)) > MOST_DIGITS:
+        raise Refused(say("a range is of numbers of at most {n} digits", n=MOST_DIGITS), got=f"{first}..{last}")
+    count = max(0, int(last) - int(first) + 1)
+    if count != math.prod(size):
+        raise Refused(
+            say("a range fills its shape exactly"),
+            got=say("{n} numbers for {size} ({m} places)", n=count, size=size, m=math.prod(size)),
+        )
+    return int(first) + np.arange(count, dtype=float).reshape(size)
 
 
 def numbers(name: str, text: str) -> Array:
@@ -70,38 +94,69 @@ def numbers(name: str, text: str) -> Array:
     spelled = re.sub(r"(?i)\bnan\b", "NaN", re.sub(r"(?i)\binf(inity)?\b", "Infinity", text))
     try:
         value: Any = json.loads(spelled)
+    except RecursionError:
+        raise too_deep(name, text) from None
     except ValueError as error:
-        at = getattr(error, "pos", 0)
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else say("a number has too many digits")
+        line, caret = pointed(text, getattr(error, "pos", 0))
         raise Refused(
-            say("--{name} is not a list of numbers: {reason}", name=name, reason=getattr(error, "msg", error)),
-            got=f"{text}\n       {' ' * at}^",
+            say("--{name} is not a list of numbers: {reason}", name=name, reason=reason), got=f"{line}\n       {caret}"
         ) from None
     return rectangular(name, value)
 
 
+def too_deep(name: str, got: str) -> Refused:
+    return Refused(say("--{name} can have at most {n} dimensions", name=name, n=MOST_DIMENSIONS), got=got)
+
+
 def rectangular(name: str, value: Any) -> Array:
     """Nested lists as an array; raises Refused with the first place whose length differs."""
-    import json
 
-    lengths: dict[int, tuple[int, str]] = {}
-    waiting: list[tuple[Any, tuple[int, ...]]] = [(value, ())]
-    while waiting:
-        each, at = waiting.pop(0)
+    lengths: dict[int, tuple[int, tuple[int, ...]]] = {}  # by depth: of the first entry there, and where it is
+
+    def check(each: Any, at: tuple[int, ...]) -> None:
         size = len(each) if isinstance(each, list) else -1
-        where = f"[{']['.join(map(str, at))}]" if at else say("the whole")
         if size < 0 and (isinstance(each, bool) or not isinstance(each, (int, float))):
-            raise Refused(say("--{name} holds numbers only", name=name), got=f"{where} = {json.dumps(each)}")
-        first = lengths.setdefault(len(at), (size, where))
+            got = say("{where} = {value}", where=_place(at), value=_json(each))
+            raise Refused(say("--{name} holds numbers only", name=name), got=got)
+        first = lengths.setdefault(len(at), (size, at))
         if first[0] != size:
             told = [_length(n) for n in (first[0], size)]
             raise Refused(
                 say("--{name} must be rectangular: rows of equal length", name=name),
-                got=say("{a} has {m}, {b} has {n}", a=first[1], m=told[0], b=where, n=told[1]),
+                got=say("{a} has {m}, {b} has {n}", a=_place(first[1]), m=told[0], b=_place(at), n=told[1]),
             )
-        if size >= 0:
-            waiting.extend((part, (*at, k)) for k, part in enumerate(each))
-    array = np.asarray(value)
-    return array if array.dtype.kind in "iu" else array.astype(float)
+
+    check(value, ())
+    waiting: deque[tuple[list[Any], tuple[int, ...]]] = deque([(value, ())] if isinstance(value, list) else [])
+    while waiting:
+        parts, at = waiting.popleft()
+        if len(at) >= MOST_DIMENSIONS:
+            raise too_deep(name, say("lists within lists"))
+        for k, part in enumerate(parts):
+            check(part, (*at, k))
+            if isinstance(part, list):
+                waiting.append((part, (*at, k)))
+    return _of_numbers(name, value)
+
+
+def _of_numbers(name: str, value: Any) -> Array:
+    try:
+        array = np.asarray(value)
+        return array if array.dtype.kind in "iu" else array.astype(float)
+    except OverflowError:
+        raise Refused(say("--{name} has a number that is too large for float64 (1.8e308 at most)", name=name)) from None
+
+
+def _place(at: tuple[int, ...]) -> str:
+    return f"[{']['.join(map(str, at))}]" if at else say("the whole")
+
+
+def _json(value: Any) -> str:
+    """What stands in place of a number, which may be nested deeper than can be written."""
+    import json
+
+    return json.dumps(value)[:100] if not isinstance(value, dict) else say("an object")
 
 
 def _length(size: int) -> str:
@@ -112,29 +167,52 @@ def _length(size: int) -> str:
 
 def load(name: str, path: Path) -> Array:
     """An array from a .npy, .csv or .json file; raises Refused where it is missing, broken or not numeric."""
-    import json
+    try:
+        return _loaded(name, path)
+    except Refused:
+        raise
+    except RecursionError:
+        raise too_deep(name, str(path)) from None
+    except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
+        raise Refused(
+            say("--{name}: {path} cannot be read: {reason}", name=name, path=shown(path), reason=reason)
+        ) from None
 
+
+def _loaded(name: str, path: Path) -> Array:
     if path.is_dir():
         raise Refused(say("--{name}: {path} is a directory", name=name, path=path), fix=say("give a file in it"))
     if not path.is_file():
         raise Refused(say("--{name}: there is no file {path}", name=name, path=path))
-    if not path.stat().st_size:
+    size = path.stat().st_size
+    if not size:
         raise Refused(say("--{name}: {path} is empty", name=name, path=path))
+    if path.suffix not in (".npy", ".csv", ".json"):
+        raise Refused(say("--{name}: files are .npy, .csv or .json", name=name), got=str(path))
+    if path.suffix != ".npy" and size > LARGEST_FILE:
+        raise Refused(
+            say("--{name}: {path} has more than {n} MB", name=name, path=path, n=LARGEST_FILE // 10**6),
+            fix=say("save it as .npy"),
+        )
+    if path.suffix == ".json":
+        import json
+
+        return rectangular(name, json.loads(path.read_text(encoding="utf-8")))
+    if path.suffix == ".csv":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without numbers: what they are for says so
+            return np.loadtxt(path, delimiter=",", ndmin=1)
+    return _npy(name, path)
+
+
+def _npy(name: str, path: Path) -> Array:
+    """Mapped and not read: a header that promises more than the file holds costs nothing."""
     try:
-        match path.suffix:
-            case ".npy":
-                array: Array = np.load(path, allow_pickle=False)
-            case ".csv":
-                array = np.loadtxt(path, delimiter=",", ndmin=1)
-            case ".json":
-                return rectangular(name, json.loads(path.read_text()))
-            case _:
-                raise Refused(say("--{name}: files are .npy, .csv or .json", name=name), got=str(path))
-    except Refused:
-        raise
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Refused(say("--{name}: {path} cannot be read: {reason}", name=name, path=path, reason=reason)) from None
-    if array.dtype.kind not in "fiu":
-        raise Refused(say("--{name}: {path} must hold real numbers", name=name, path=path), got=str(array.dtype))
-    return array
+        header = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a header is Python: what its parser raises has many names
+        raise ValueError(told(error)) from None
+    limited(name, header.shape, say("{path}, whose shape is {shape}", path=path, shape=header.shape))
+    if header.dtype.kind not in "fiu":
+        raise Refused(say("--{name}: {path} must hold real numbers", name=name, path=path), got=str(header.dtype))
+    return np.array(header)

@@ -41,6 +41,7 @@ def diagnosis() -> list[Block]:
         Table((say("package"), say("version"), say("gives")), tuple(_extra(*each) for each in EXTRAS)),
         Table((say("device"), "", ""), tuple(_devices())),
         Table((say("sandbox for untrusted code"), "", ""), tuple(_sandboxes())),
+        *map(Prose, _not_held_back()),
     ]  # fmt: skip
 
 
@@ -90,8 +91,52 @@ def _has_driver() -> bool:
 
 def _sandboxes() -> list[tuple[str, str, str]]:
     """What the sandbox room finds when it tries each mechanism."""
-    from opcheck.sandbox import capabilities
-
     if sys.platform != "linux":
         return [("Linux", say("no"), say("untrusted code is graded on Linux only"))]
-    return [(each.isolation.value, say("yes") if each.works else say("no"), each.reason) for each in capabilities()]
+    from opcheck.sandbox import capabilities, counting
+
+    rows: list[tuple[str, str, str]] = []
+    for each in capabilities():
+        rows.append((each.isolation.value, say("yes") if each.works else say("no"), each.reason))
+        if each.works:
+            rows.append(("", "", _counted(counting(each.isolation))))
+    return rows
+
+
+def _counted(way: str) -> str:
+    """Who sees to the limit of threads and processes."""
+    from opcheck.sandbox import Limits, Way
+
+    most = Limits().tasks
+    if way == Way.GROUP:
+        return say("at most {most} threads, counted by the kernel (pids cgroup)", most=most)
+    if way == Way.USER:
+        return say("at most {most} threads, counted by the kernel (a user of its own)", most=most)
+    return say("at most {most} threads; opcheck counts them and ends what has more", most=most)
+
+
+def _not_held_back() -> list[str]:
+    """What a submission can still do, for each kind of sandbox that works here."""
+    if sys.platform != "linux":
+        return []
+    from opcheck.sandbox import Isolation, Limits, capabilities
+
+    works = [each.isolation for each in capabilities() if each.works]
+    if not works:
+        return []
+    limits = Limits()
+    found = [
+        say("What a sandbox does not stop: a submission can read the installed Python packages, see the machine's name "
+            "and load, and keep every core busy until its time is up.")
+    ]  # fmt: skip
+    if Isolation.BUBBLEWRAP in works:
+        found.append(
+            say("Under bubblewrap it also has a /tmp of its own, of up to {size} MiB and {files} files, which takes "
+                "memory beyond its memory limit.", size=limits.disk >> 20, files=limits.files)
+        )  # fmt: skip
+    if Isolation.LANDLOCK in works:
+        found.append(
+            say("Under Landlock it can also find out which files exist, and their size, date and owner, but not read "
+                "them; it cannot write any file.")
+        )  # fmt: skip
+    return found

@@ -36,7 +36,7 @@ CALCULATION = (
     ),
     click.Option(["--got"], metavar="VALUE", help="An observed number, or an array of them: what explains it?"),
     click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals to which the inputs were printed."),
-    click.Option(["--seed"], type=int, help="Random small numbers instead of 1, 2, 3, ..."),
+    click.Option(["--seed"], type=click.IntRange(0), help="Random small numbers instead of 1, 2, 3, ..."),
 )
 
 

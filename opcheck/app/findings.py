@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from opcheck import specs
+from opcheck import files, specs
 from opcheck.app.failures import also, by_operator, opened
 from opcheck.app.omissions import omissions
 from opcheck.app.output import page_width, wants_color
+from opcheck.errors import Refused
 from opcheck.language import counted, say
 from opcheck.verification.casefile import number_to_json, to_json
 from opcheck.verification.report import Report, Row, key_of, number_of_cases
@@ -65,21 +66,28 @@ class Progress:
 
 
 def save(report: Report, folder: Path) -> dict[int, Path]:
-    """Each failing case as a file; the path by the failure's place in the report."""
-    saved = {}
+    """Each failing case as a file; the path by the failure's place in the report. What cannot be saved is told."""
+    saved: dict[int, Path] = {}
+    try:
+        _save(report, folder, saved)
+    except Refused as error:  # the report is worth more than its files
+        click.echo(say("opcheck: failing cases are not saved: {reason}", reason=error), err=True)
+    return saved
+
+
+def _save(report: Report, folder: Path, saved: dict[int, Path]) -> None:
     for k, verdict in enumerate(report.failures):
         if verdict.trial is None or not first_of_row(report, k):
             continue
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         op, dtype = verdict.trial.case.op, verdict.trial.dtype
         path = folder / f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}.json"
         numbers = {n: None if x is None else number_to_json(x) for n, x in
                    (("expected", verdict.expected), ("got", verdict.got), ("bound", verdict.bound))}  # fmt: skip
         more = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at),
                 "of": verdict.details.get("of", "")}  # fmt: skip
-        path.write_text(json.dumps(to_json(verdict.trial, **more, **numbers), indent=1) + "\n", encoding="utf-8")
+        files.write(path, json.dumps(to_json(verdict.trial, **more, **numbers), indent=1) + "\n")
         saved[k] = path
-    return saved
 
 
 def first_of_row(report: Report, k: int) -> bool:

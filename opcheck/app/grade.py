@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from opcheck.app.output import page_width, write
+from opcheck import files
+from opcheck.app.interruption import interruption
+from opcheck.app.output import File, page_width, write
 from opcheck.language import say, use
 from opcheck.operators.spec import Refused
 
@@ -30,14 +32,14 @@ TOLD = 10  # seeds that mark a right solution wrong
 @click.option("--bundle", type=click.Choice(BUNDLES), help="Make an autograder of the assignment PATH (with -o ZIP).")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Submissions (or processes for --seeds) at a time.")  # fmt: skip
-@click.option("--journal", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--journal", type=File(files.check_regular), metavar="FILE",
               help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
 @click.option("--student", default="", metavar="NAME", help="All that is at PATH is this one student's.")
 @click.option(
     "--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write."
 )
-@click.option("-o", "output", type=click.Path(path_type=Path), metavar="PATH",
+@click.option("-o", "output", type=File(files.check_place), metavar="PATH",
               help="Where, instead of stdout; a folder, if the format has a file for each student.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: the assignment's]")
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
@@ -66,6 +68,8 @@ def command(**options: Any) -> int:
 def init(options: dict[str, Any]) -> int:
     from opcheck.grading.assignments.scaffold import scaffold
 
+    if options["output"] is not None:
+        files.check_file(options["output"])
     write(scaffold(options["paths"], options["convention"]).rstrip("\n"), options["output"])
     return 0
 
@@ -77,6 +81,7 @@ def bundle(options: dict[str, Any]) -> int:
         raise Refused(
             say("a bundle needs one assignment and a place"), fix="--bundle gradescope hw.toml -o autograder.zip"
         )
+    files.check_file(options["output"])
     bundles.write(options["bundle"], Path(options["paths"][0]), options["output"], options["unsafe"])
     return 0
 
@@ -86,6 +91,7 @@ def run(options: dict[str, Any]) -> int:
     from opcheck.grading import formats
     from opcheck.grading.assignments import assignment, scaffold
     from opcheck.grading.classes.classroom import grade_class
+    from opcheck.grading.formats import clean
 
     if (options["assignment"] is None) == (options["op"] is None):
         raise Refused(say("what is asked of the students?"), fix=say("give --assignment FILE or --op OP, one of them"))
@@ -107,9 +113,10 @@ def run(options: dict[str, Any]) -> int:
     ) as graded:
         formats.write(options["format"], graded.results, asked, options["output"])
         for student, reason in graded.failed:
-            click.echo(say("{student} could not be graded: {reason}", student=student, reason=reason), err=True)
+            told = say("{student} could not be graded: {reason}", student=student, reason=reason)
+            click.echo(clean.line(told), err=True)
         if graded.interrupted:
-            return 130
+            return interruption.code
         if graded.failed:
             return 4
         return 0 if all(result.score == result.points for result in graded.results) else 1

@@ -1,6 +1,5 @@
 """The options of every command that prints a document, and where its text goes."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -9,12 +8,28 @@ from typing import Any, TypeVar
 
 import click
 
-from opcheck.errors import Refused
+from opcheck import files
 from opcheck.language import say
 from opcheck.render import FORMATS, render
 from opcheck.steps import Step
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class File(click.Path):
+    """A file that the command writes: whether it can is known before the work, and not after it.
+
+    `check`: the function of opcheck.files that finds out.
+    """
+
+    def __init__(self, check: Callable[[Path], None] = files.check_file) -> None:
+        super().__init__(path_type=Path)
+        self.check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        self.check(path)
+        return path
 
 
 class Format(click.Choice):  # type: ignore[type-arg]  # generic only since click 8.2
@@ -29,7 +44,7 @@ class Format(click.Choice):  # type: ignore[type-arg]  # generic only since clic
 
 OPTIONS = (
     click.Option(["--format", "format"], type=Format(FORMATS), default="text", help="What to print."),
-    click.Option(["-o", "output"], type=click.Path(path_type=Path), help="Write to this file."),
+    click.Option(["-o", "output"], type=File(), help="Write to this file."),
     click.Option(["--plain"], is_flag=True, help="Words instead of drawing, for screen readers."),
     click.Option(["--ascii"], is_flag=True, help="ASCII only: no Σ, ⌊ or ·."),
     click.Option(
@@ -107,15 +122,8 @@ def speaks_unicode(output: Path | None) -> bool:
 
 
 def write(text: str, output: Path | None) -> None:
-    """To stdout, or to a file (whole or not at all)."""
+    """To stdout, or to the file that an option names."""
     if output is None:
         click.echo(text, color=True)
-        return
-    partial = output.with_name(output.name + ".partial")
-    try:
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(output)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise Refused(say("cannot write to {path}: {reason}", path=output, reason=error.strerror)) from None
+    else:
+        files.write(output, text + "\n")

@@ -39,6 +39,8 @@ def command(
     trial = casefile.from_json(data)
     narrowing = Narrowing({name: trial.case.params[name] for name in trial.fixed if name in trial.case.params})
     op = narrowing.of(specs.get(trial.case.op))
+    fatal = data.get("status") in (Status.CRASHED.value, Status.MEMORY.value, Status.TIMED_OUT.value)
+    casefile.check(op, trial, data, fatal)
     if as_snippet:
         backend = backends.load(impl, arrays or "", device) if impl != "torch" else None
         click.echo(snippet(op, trial, data, impl, backend))
@@ -48,7 +50,7 @@ def command(
     if lacks:
         raise Refused(say("{impl} does not take {name}", impl=impl, name=lacks), got=str(case))
     claim = str(data.get("claim", ""))
-    if data.get("status") in (Status.CRASHED.value, Status.TIMED_OUT.value):
+    if fatal:
         with Alone(Target(impl, arrays or "", device, narrowing), PATIENCE) as process:
             report = process.check(trial, claim)
     else:

@@ -24,7 +24,7 @@ def junit(report: Report, start: float) -> str:
             )
             found = [each for each in report.failures if key_of(each) == (op, dtype, claim)]
             if row.failed and found:
-                crashed = found[0].status in (Status.CRASHED, Status.TIMED_OUT)
+                crashed = found[0].status in (Status.CRASHED, Status.MEMORY, Status.TIMED_OUT)
                 counts["errors" if crashed else "failures"] += 1
                 kind = "error" if crashed else "failure"
                 element = ElementTree.SubElement(case, kind, message=sentence(found[0]), type=found[0].status.value)

@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import re
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
@@ -163,9 +164,12 @@ def inputs(flag: str, words: tuple[str, ...], exact: bool = False) -> dict[str, 
 
 def value(name: str, text: str, exact: bool = False) -> Any:
     """A number such as 2, 1/3 or pi/2, or an array as `opcheck explain` takes it. exact: 1/3 as a Fraction."""
-    for kind in (int, float):
+    number = None
+    for kind in (float, int):
         with contextlib.suppress(ValueError):
-            return kind(text)
+            number = kind(text)
+    if number is not None:
+        return finite(name, number, text)
     if not re.search(r"[\[@:]|\dx\d", text):
         return worked_out(name, text, exact)
     from opcheck.app import arrays
@@ -176,6 +180,13 @@ def value(name: str, text: str, exact: bool = False) -> Any:
 
         return np.arange(1.0, np.prod(array) + 1).reshape(array)
     return array * 1.0
+
+
+def finite(name: str, number: int | float, text: str) -> int | float:
+    """The number; raises Refused for digits that make an infinity of it."""
+    if abs(number) > sys.float_info.max and "inf" not in text.lower():
+        raise Refused(say("{name} is too large for float64 (1.8e308 at most)", name=name), got=text)
+    return number
 
 
 def worked_out(name: str, text: str, exact: bool) -> int | float | Fraction:

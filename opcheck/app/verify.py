@@ -10,14 +10,13 @@ from typing import Any
 
 import click
 
-from opcheck import specs
+from opcheck import files, specs
 from opcheck.app import failures, findings, page, reports
-from opcheck.app.output import write
+from opcheck.app.interruption import interruption
+from opcheck.app.output import File, write
 from opcheck.language import say
 from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
-
-INTERRUPTED = 130  # as a shell has it
 
 
 @click.command()
@@ -54,9 +53,9 @@ INTERRUPTED = 130  # as a shell has it
 @click.option("--no-known", is_flag=True, help="Known deviations fail too.")
 @click.option("--strict-precision", is_flag=True, help="Results that a lower precision explains fail too.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report too.")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page too (one file).")
-@click.option("--save", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+@click.option("--junit", type=File(), metavar="FILE", help="Write a JUnit report too.")
+@click.option("--html", type=File(), metavar="FILE", help="Write a page too (one file).")
+@click.option("--save", type=File(files.check_folder), metavar="DIR",
               help="Where failing cases are saved.  [default: opcheck-cases]")  # fmt: skip
 @click.option("--list-known", is_flag=True, help="The known deviations of released libraries, as KNOWN.md has them.")
 @click.option("--list-claims", is_flag=True, help="What is checked, one line each.")
@@ -93,20 +92,23 @@ def list_claims() -> int:
     return 0
 
 
+def asked(options: dict[str, Any]) -> list[str]:
+    """The names of the operators and specs that are to be verified; raises Refused where there are none."""
+    if options["everything"]:
+        return [op.name for op in catalog.every()]
+    names = [specs.get(op).name for op in (*options["ops"], *options["specs_"])]
+    if not names:
+        fix = say("name some, --all (opcheck ops lists them), or --spec FILE.py:NAME")
+        raise Refused(say("which operators?"), fix=fix)
+    return names
+
+
 def run(options: dict[str, Any]) -> int:
     """Verify, show what was found, and say by the exit code: 0 all agree, 1 something differs, 3 nothing could run."""
     from opcheck.verification import api
     from opcheck.verification import run as runner
 
-    names = (
-        [op.name for op in catalog.every()]
-        if options["everything"]
-        else [specs.get(op).name for op in (*options["ops"], *options["specs_"])]
-    )
-    if not names:
-        raise Refused(
-            say("which operators?"), fix=say("name some, --all (opcheck ops lists them), or --spec FILE.py:NAME")
-        )
+    names = asked(options)
     start = time.time()
     # stdout is the report's; workers keep what an implementation prints to themselves
     aside = redirect_stdout(sys.stderr)
@@ -148,7 +150,7 @@ def run(options: dict[str, Any]) -> int:
         raise CouldNotRun(nothing)
     if not report.agrees:
         return 1
-    return INTERRUPTED if report.interrupted else 0
+    return interruption.code if report.interrupted else 0
 
 
 def pairs(flag: str, words: tuple[str, ...]) -> dict[str, str]:

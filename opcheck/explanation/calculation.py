@@ -1,6 +1,7 @@
 """A case with what is shown of it: hidden leading dimensions, names, and the definition recorded on a tape."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,8 +12,33 @@ from opcheck.operators.spec import Array, Case, Op, Params, Refused, Shape
 from opcheck.tracing import Node, Tape, Tracer, View
 from opcheck.tracing.arithmetic import as_fraction, exactly
 
+MOST_ELEMENTS = 10_000_000  # of an output
 MOST_NODES = 1_000_000  # a calculation beyond this is refused rather than left to run for minutes
 SMALL = 20_000  # nodes: up to here every output element is recorded, and every number comes from the definition
+
+
+class Places(Sequence[Shape]):
+    """The places of an array of that shape, in order; none of them is made before it is asked for."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.size = math.prod(shape)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, k: Any) -> Any:
+        if isinstance(k, slice):
+            return [self[each] for each in range(*k.indices(self.size))]
+        if not -self.size <= k < self.size:
+            raise IndexError(k)
+        return tuple(map(int, np.unravel_index(k % self.size, self.shape)))
+
+    def __iter__(self) -> Iterator[Shape]:
+        return iter(np.ndindex(*self.shape))
+
+    def index(self, at: Any, start: int = 0, stop: int | None = None) -> int:
+        return int(np.ravel_multi_index(at, self.shape)) if self.shape else 0
 
 
 class Pages(Tape):
@@ -39,6 +65,13 @@ class Calculation:
         self.op, self.case, self.hidden = op, case, hidden or {}
         self.p: Params
         self.p, self.shapes = op.checked(case)
+        for name, shape in self.shapes.items():
+            if math.prod(shape) > MOST_ELEMENTS:
+                raise Refused(
+                    say("the output has more than {n} elements: too many to explain", n=MOST_ELEMENTS),
+                    got=say("{name} of shape {shape}", name=name, shape=shape),
+                    fix=say("explain it on a smaller input; the rule is the same"),
+                )
 
     def views(self, tape: Tape) -> dict[str, Any]:
         """The arrays as labelled leaves; whole-number arrays (classes) are not traced."""
@@ -63,9 +96,9 @@ class Calculation:
         return next(iter(self.shapes))
 
     @property
-    def cells(self) -> list[Shape]:
+    def cells(self) -> "Places":
         """The places of the main output, in order."""
-        return list(np.ndindex(*self.shapes[self.main_output]))
+        return Places(self.shapes[self.main_output])
 
     @property
     def is_small(self) -> bool:

@@ -96,14 +96,7 @@ def explain(
     <BLANKLINE>
       y[0] = x[0]·w[0,0] + x[1]·w[0,1] = 1·3 + 2·4 = 3 + 8 = 11
     """
-    operator = specs.get(op)
-    try:
-        call = dict(operator.signature.bind_partial(*args, **kwargs, **(given or {})).arguments)
-    except TypeError as error:
-        raise RefusedType(
-            say("{op} is called as {op}{signature}", op=operator.title or operator.name, signature=operator.signature),
-            got=str(error),
-        ) from None
+    call = called(operator := specs.get(op), args, {**kwargs, **(given or {})})
     calculation = prepare(operator, call, shapes or {}, seed)
     place = None if grad else calculation_cell(calculation, cell)
     head = worked.heading(calculation)
@@ -114,27 +107,43 @@ def explain(
         blocks = gradient_steps(calculation, given_upstream, cell, all)
     else:
         blocks = worked.forward_steps(calculation, place, all, decimal=True)
-    tail: list[Block] = []
-    if dtype is not None or got is not None:
-        from opcheck.explanation.observed import dtype_lines, got_lines
-
-        focus = place if place is not None else (calculation.cells[0] if calculation.cells else None)
-        if focus is not None and dtype is not None:
-            tail += dtype_lines(calculation, focus, dtype)
-        if got is not None:
-            tail += got_lines(calculation, place, as_array(got, "got") * 1.0, dtype or "float32", printed_digits)
+    tail = _observed(calculation, place, dtype, got, printed_digits)
 
     def moving() -> Step:
         from opcheck.explanation.motion import forward_motion, gradient_motion
 
-        moved = (
-            gradient_motion(calculation, given_upstream, cell, blocks)
-            if grad
-            else forward_motion(calculation, place, blocks)
-        )
-        return Step("", (*head, *moved, *tail))
+        if grad:
+            return Step("", (*head, *gradient_motion(calculation, given_upstream, cell, blocks), *tail))
+        return Step("", (*head, *forward_motion(calculation, place, blocks), *tail))
 
     return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, moving=moving)
+
+
+def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name, as far as they were given; raises Refused."""
+    try:
+        return dict(op.signature.bind_partial(*args, **kwargs).arguments)
+    except TypeError as error:
+        raise RefusedType(
+            say("{op} is called as {op}{signature}", op=op.title or op.name, signature=op.signature), got=str(error)
+        ) from None
+
+
+def _observed(
+    calculation: Calculation, place: Shape | None, dtype: str | None, got: Any, printed_digits: int | None
+) -> list[Block]:
+    """What follows the calculation: what a type makes of the element, and what explains an observed number."""
+    if dtype is None and got is None:
+        return []
+    from opcheck.explanation.observed import dtype_lines, got_lines
+
+    focus = place if place is not None else (calculation.cells[0] if calculation.cells else None)
+    tail: list[Block] = []
+    if focus is not None and dtype is not None:
+        tail += dtype_lines(calculation, focus, dtype)
+    if got is not None:
+        tail += got_lines(calculation, place, as_array(got, "got") * 1.0, dtype or "float32", printed_digits)
+    return tail
 
 
 def prepare(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, leaves, reached, reader
+from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, Places, leaves, reached, reader
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
@@ -75,9 +75,9 @@ def _default_meaning(symbol: str, shape: Shape) -> str:
                "(--upstream)", bar=bar, y=symbol)  # fmt: skip
 
 
-def _shown(shape: Shape, cell: Shape | None, everything: bool) -> list[Shape]:
+def _shown(shape: Shape, cell: Shape | None, everything: bool) -> Sequence[Shape]:
     """The elements whose gradient may be shown: the cell that was asked for, all, or those to choose from."""
-    places = list(np.ndindex(*shape))
+    places = Places(shape)
     if cell is not None:
         full = (0,) * (len(shape) - len(cell)) + cell
         if len(full) == len(shape) and all(0 <= i < n for i, n in zip(full, shape, strict=True)):

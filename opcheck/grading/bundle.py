@@ -1,11 +1,13 @@
 """An autograder to upload: opcheck itself, the assignment, and the scripts that a platform runs, in one zip."""
 
+import io
 import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 
+from opcheck import files
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading.assignments import assignment
 from opcheck.language import say
@@ -31,37 +33,40 @@ def write(platform: str, path: Path, output: Path, unsafe: bool = False) -> None
             say("there is no bundle for {name!r}", name=platform), fix=say("one of {names}", names=", ".join(PLATFORMS))
         )
     asked = assignment.read(path)
-    members = dict(_members(platform, path))
+    assert asked.origin is not None
+    text, _, folder = asked.origin
+    members = dict(_members(platform, text, folder))
     members["requirements.txt"] = _requirements(any(question.arrays == "torch" for question in asked.questions))
     if unsafe:
         members["unsafe"] = b""
-    partial = output.with_name(output.name + ".partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in sorted(members):
-                entry = zipfile.ZipInfo(name, _DATE)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = (0o755 if name in ("setup.sh", "run_autograder") else 0o644) << 16
-                archive.writestr(entry, members[name])
-        partial.replace(output)
-    except OSError as error:
-        raise CouldNotRun(say("cannot write {path}: {reason}", path=output, reason=error.strerror)) from None
+    files.write(output, _zipped(members))
 
 
-def _members(platform: str, path: Path) -> Iterator[tuple[str, bytes]]:
+def _zipped(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o755 if name in ("setup.sh", "run_autograder") else 0o644) << 16
+            archive.writestr(entry, members[name])
+    return packed.getvalue()
+
+
+def _members(platform: str, text: str, folder: Path) -> Iterator[tuple[str, bytes]]:
     for script in sorted((_SCRIPTS / platform).iterdir()):
         yield script.name, script.read_bytes()
-    yield "assignment.toml", path.read_bytes()
-    for name in _conventions(path):
-        yield name, (path.parent / name).read_bytes()
+    yield "assignment.toml", text.encode()
+    for name in _conventions(text):
+        yield name, (folder / name).read_bytes()
     for file in sorted(_PACKAGE.rglob("*")):
         if file.is_file() and "__pycache__" not in file.parts and file.suffix in _KINDS:
             yield f"opcheck/{file.relative_to(_PACKAGE).as_posix()}", file.read_bytes()
 
 
-def _conventions(path: Path) -> list[str]:
+def _conventions(text: str) -> list[str]:
     """The teacher's own conventions and specs that an assignment names, relative to it."""
-    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    data = tomllib.loads(text)
     named = [table.get("convention", "") for table in (data, *data.get("question", []))]
     named += [question.get("spec", "").rpartition(":")[0] for question in data.get("question", [])]
     found = sorted({name for name in named if name.endswith(".py")})

@@ -43,11 +43,16 @@ class Match(Enum):
     WRONG = "wrong"
 
 
+LONGEST = 4000  # characters: Python reads no whole number of more than 4,300 digits
+
+
 def read(text: str) -> Answer:
     """A number, a fraction, a list (brackets may be left out, or 2x3 for sizes), a calculation such as 1*2+3*4, or a
     word; raises Refused.
     """
     text = text.strip().replace("−", "-").rstrip(".;") or " "
+    if len(text) > LONGEST:
+        raise Refused(say("an answer has at most {n} characters", n=LONGEST), got=say("{n} of them", n=len(text)))
     tokens = [match["token"] for match in TOKEN.finditer(text)]
     if not tokens:
         raise Refused(say("an answer is a number, a fraction such as 1/3, a list such as [1, 2] or a word"), got="''")

@@ -7,6 +7,9 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from opcheck import files
+from opcheck.errors import Refused
+
 SCHEMA = "opcheck.progress/1"
 
 
@@ -83,12 +86,10 @@ class Progress:
 
 def kept(data: object, path: Path) -> str:
     """Writes `data` as JSON, whole or not at all; why that cannot be, or nothing."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(data) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
+        files.make_folder(path.parent)
+        files.write(path, json.dumps(data) + "\n")
+    except Refused as error:
         return str(error)
     return ""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from opcheck.operators.shared.roundoff.base import Bound, Rounding
 from opcheck.operators.spec import Array, Op, Params, Shape
-from opcheck.programs.arrays import ArrayTape, TracedArray
+from opcheck.programs.arrays import ArrayTape, TracedArray, recording
 from opcheck.programs.bound import running
 from opcheck.programs.elements import Elements
 from opcheck.programs.names import with_names
@@ -31,7 +31,8 @@ class Recording:
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
-        result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs))
+        with recording(self.tape):
+            result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs))
         results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
@@ -57,14 +58,16 @@ class Recording:
         """The gradients with the reverse sweep recorded behind the program; None where nothing reaches."""
         seeds = {self.outputs[name].id: self.tape.input(f"cotangent of {name}", g) for name, g in cotangent.items()}
         nodes = tuple(self.tape.nodes)
-        found = pulled(nodes, seeds, self.leaves.values(), lambda id: TracedArray(self.tape, id))
+        with recording(self.tape):
+            found = pulled(nodes, seeds, self.leaves.values(), lambda id: TracedArray(self.tape, id))
         return {name: found[id] for name, id in self.leaves.items()}
 
     def traced_tangents(self, tangents: Mapping[str, Array]) -> dict[str, Any]:
         """The tangents with the forward sweep recorded behind the program; None where nothing reaches."""
         seeds = {self.leaves[name]: self.tape.input(f"tangent of {name}", t) for name, t in tangents.items()}
         nodes = tuple(self.tape.nodes)
-        found = pushed(nodes, seeds, lambda id: TracedArray(self.tape, id))
+        with recording(self.tape):
+            found = pushed(nodes, seeds, lambda id: TracedArray(self.tape, id))
         return {name: found[y.id] for name, y in self.outputs.items() if self._is_smooth(name)}
 
     def _is_smooth(self, name: str) -> bool:
@@ -84,32 +87,53 @@ def results_of(op: Op, result: Any) -> dict[str, Any]:
 
 
 class Derived(Rounding):
-    """The bounds of a program by running error analysis (`opcheck.programs.bound`)."""
+    """The bounds of a program by running error analysis (`opcheck.programs`).
+
+    What was recorded for the last case is kept: its outputs, gradients and tangents are asked for in several formats.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[list[Any], Recording, dict[str, Any]]] = {}
 
     def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
-        recording = Recording(op, p, arrays, expanded=True)
         smooth = {each.name for each in op.outputs if each.differentiable}
-        return self._bounds(recording, f, {name: y for name, y in recording.outputs.items() if name in smooth})
+
+        def outputs(made: Recording) -> dict[str, Any]:
+            return {name: y for name, y in made.outputs.items() if name in smooth}
+
+        made, results = self._recorded("outputs", op, p, arrays, {}, outputs)
+        return self._bounds(made, f, results, {name: y.shape for name, y in results.items()})
 
     def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
-        recording = Recording(op, p, arrays, expanded=True)
-        gradients = recording.traced_gradients(results_of(op, cotangent))
-        return self._bounds(recording, f, gradients, {name: arrays[name].shape for name in gradients})
+        seeds = results_of(op, cotangent)
+        made, results = self._recorded("gradients", op, p, arrays, seeds, lambda r: r.traced_gradients(seeds))
+        return self._bounds(made, f, results, {name: arrays[name].shape for name in results})
 
     def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
-        recording = Recording(op, p, arrays, expanded=True)
-        found = recording.traced_tangents(tangents)
-        return self._bounds(recording, f, found, {name: recording.outputs[name].shape for name in found})
+        made, results = self._recorded("tangents", op, p, arrays, tangents, lambda r: r.traced_tangents(tangents))
+        return self._bounds(made, f, results, {name: made.outputs[name].shape for name in results})
+
+    def _recorded(
+        self, kind: str, op: Op, p: Params, arrays: Mapping[str, Array], seeds: Mapping[str, Array],
+        results: Callable[[Recording], dict[str, Any]],
+    ) -> tuple[Recording, dict[str, Any]]:  # fmt: skip
+        """What the last call recorded, if this one has the same arrays."""
+        asked = [op, p, *(each for pair in (*arrays.items(), *seeds.items()) for each in pair)]
+        known = self._kept.get(kind)
+        if known and len(known[0]) == len(asked) and all(a is b for a, b in zip(known[0], asked, strict=True)):
+            return known[1:]
+        made = Recording(op, p, arrays, expanded=True)
+        found = results(made)
+        self._kept[kind] = (asked, made, found)
+        return made, found
 
     def _bounds(
-        self, recording: Recording, f: Format, results: Mapping[str, Any], shapes: Mapping[str, Shape] | None = None
+        self, made: Recording, f: Format, results: Mapping[str, Any], shapes: Mapping[str, Shape]
     ) -> dict[str, Bound]:
-        found = running(recording.tape.nodes, f)
+        found = running(made.tape.nodes, f, only=[y.id for y in results.values() if y is not None])
         return {
-            name: Bound(np.zeros(shapes[name] if shapes else ()))
-            if result is None
-            else bound_of(f, found[result.id], result.shape)
-            for name, result in results.items()
+            name: Bound(np.zeros(shapes[name])) if y is None else bound_of(f, found[y.id], y.shape)
+            for name, y in results.items()
         }
 
 
@@ -166,22 +190,22 @@ class Program(Op):
 
     def _elements(self, p: Params, views: Mapping[str, Any]) -> tuple[Elements, dict[str, int]]:
         arrays = {name: view.array if hasattr(view, "once") else view for name, view in views.items()}
-        recording = Recording(self, p, arrays)
+        made = Recording(self, p, arrays)
         leaves: dict[int, Callable[[Shape], Any]] = {
-            x.id: views[name].__getitem__ for name, x in recording.inputs.items() if isinstance(x, TracedArray)
+            x.id: views[name].__getitem__ for name, x in made.inputs.items() if isinstance(x, TracedArray)
         }
-        return Elements(recording.tape.nodes, leaves, self._labels(recording)), {
-            name: y.id for name, y in recording.outputs.items()
-        }
+        constant = next((view.tape.constant for view in views.values() if hasattr(view, "tape")), float)
+        found = Elements(made.tape.nodes, leaves, self._labels(made), constant)
+        return found, {name: y.id for name, y in made.outputs.items()}
 
-    def _labels(self, recording: Recording) -> dict[int, str]:
+    def _labels(self, made: Recording) -> dict[int, str]:
         """The intermediate arrays that have a name of their own; one that is called as an input is has a prime."""
         taken = {each.symbol for each in self.inputs}
-        outputs = {y.id for y in recording.outputs.values()}
+        outputs = {y.id for y in made.outputs.values()}
         return {
             id: name + "′" if name in taken else name
-            for id, name in recording.tape.names.items()
-            if recording.tape.nodes[id].rule is not None and id not in outputs
+            for id, name in made.tape.names.items()
+            if made.tape.nodes[id].rule is not None and id not in outputs
         }
 
     def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:

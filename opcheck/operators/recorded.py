@@ -13,7 +13,7 @@ from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.second_derivatives import vjp_tangent
 from opcheck.operators.spec import Case, Op, Params
-from opcheck.programs.arrays import ArrayTape, TracedArray
+from opcheck.programs.arrays import ArrayTape, TracedArray, recording
 from opcheck.programs.bound import running
 from opcheck.programs.elements import ElementView
 from opcheck.programs.rule import Rule, plus
@@ -63,9 +63,11 @@ class Call:
         """By the operator's own program, whose inputs come with errors."""
         tape = ArrayTape(expanded=True)
         inputs = [tape.input(name, arg.value) for name, arg in zip(self.names, args, strict=True)]
-        results = self.op.by_name(self.op.program(self.p, **self.arrays(inputs)), self.outputs)
-        found = running(tape.nodes, f, {x.id: arg for x, arg in zip(inputs, args, strict=True)})
-        by_name = {name: found[tape.lifted(result).id] for name, result in results.items()}
+        with recording(tape):
+            results = self.op.by_name(self.op.program(self.p, **self.arrays(inputs)), self.outputs)
+        ids = {name: tape.lifted(result).id for name, result in results.items()}
+        found = running(tape.nodes, f, {x.id: arg for x, arg in zip(inputs, args, strict=True)}, only=ids.values())
+        by_name = {name: found[id] for name, id in ids.items()}
         return by_name if isinstance(out, dict) else by_name[self.outputs[0]]
 
     def element(self, read: Any, at: Any, shapes: Sequence[Any]) -> Any:

@@ -44,6 +44,9 @@ class ArrayTape:
         return self._append(ArrayNode(None, (), {}, as_float(value), label))
 
     def constant(self, value: Any) -> "TracedArray":
+        kind = np.asarray(value).dtype
+        if kind.kind not in "fiubO":  # objects may be numbers: Fractions
+            raise TypeError(say("numbers of dtype {dtype} cannot be traced", dtype=kind))
         return self._append(ArrayNode(None, (), {}, as_float(value)))
 
     def fresh(self, value: Any) -> "TracedArray":
@@ -286,6 +289,8 @@ class TracedArray:
     def astype(self, dtype: Any, **_: Any) -> Any:
         """Class numbers or a mask, through which nothing is differentiated; real numbers stay in float64."""
         wanted = np.dtype(dtype)
+        if wanted.kind not in "fiub":
+            raise TypeError(say("numbers of dtype {dtype} cannot be traced", dtype=wanted))
         if wanted.kind == "f":
             return self if self.dtype.kind == "f" else self.tape.record(RULES["astype"], (self,), dtype="float64")
         return self.tape.record(RULES["astype"], (self,), dtype=wanted.name)
@@ -320,7 +325,7 @@ class TracedArray:
         source[places.reshape(-1)] = np.arange(places.size)  # of equal places the last one counts
         mask = np.isin(np.arange(self.size), places).reshape(self.shape)
         if places.size:
-            new = np.reshape(np.broadcast_to(self.tape.lifted(value), places.shape), -1)[source]
+            new: Any = np.reshape(np.broadcast_to(self.tape.lifted(value), places.shape), -1)[source]
             self.id = self.tape.record(RULES["where"], (mask, new.reshape(self.shape), self)).id
 
     def __getattr__(self, name: str) -> Any:

@@ -1,6 +1,6 @@
 """The bound reading: how far each element of each array may be from the exact one when a program runs in a format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,13 @@ from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.running import Format, Running, given
 
 
-def running(nodes: Sequence[ArrayNode], f: Format, inputs: Mapping[int, Running] | None = None) -> list[Any]:
-    """Every node as `f` computes it; `inputs` that come with errors of their own by node.
+def running(
+    nodes: Sequence[ArrayNode],
+    f: Format,
+    inputs: Mapping[int, Running] | None = None,
+    only: Iterable[int] | None = None,
+) -> dict[int, Any]:
+    """Every node as `f` computes it, or those of `only`; `inputs` that come with errors of their own by node.
 
     >>> import numpy as np
     >>> from opcheck.programs.arrays import ArrayTape
@@ -23,13 +28,30 @@ def running(nodes: Sequence[ArrayNode], f: Format, inputs: Mapping[int, Running]
     >>> (error / y.value / float32.u).round(3)  # exp has 5 units, a division 2
     array([7., 7.])
     """
-    found: list[Any] = []
+    asked = range(len(nodes)) if only is None else set(only)
+    last = last_uses(nodes, asked)
+    found: dict[int, Any] = {}
     with np.errstate(all="ignore"):
-        for id, node in enumerate(nodes):
-            if node.rule is not None:
-                found.append(node.rule.running(f, node.value, *[found[arg] for arg in node.args], **node.params))
-            elif inputs is not None and id in inputs:
-                found.append(inputs[id])
+        for id in sorted(last):
+            node = nodes[id]
+            if inputs is not None and id in inputs:
+                found[id] = inputs[id]
+            elif node.rule is None:
+                found[id] = given(f, node.value, constant=not node.label)
             else:
-                found.append(given(f, node.value, constant=not node.label))
+                found[id] = node.rule.running(f, node.value, *[found[arg] for arg in node.args], **node.params)
+                for arg in node.args:
+                    if last[arg] == id and arg not in asked:
+                        found.pop(arg, None)  # large arrays are let go as soon as nothing needs them
     return found
+
+
+def last_uses(nodes: Sequence[ArrayNode], asked: Container[int]) -> dict[int, int]:
+    """The nodes that those asked for are made of, and where each is used for the last time."""
+    last: dict[int, int] = {}
+    for id in range(len(nodes) - 1, -1, -1):
+        if id in asked or id in last:
+            last.setdefault(id, id)
+            for arg in nodes[id].args:
+                last.setdefault(arg, id)
+    return last

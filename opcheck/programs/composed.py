@@ -59,7 +59,8 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "bitwise_and": np.logical_and, "bitwise_or": np.logical_or, "invert": np.logical_not,
     "logical_xor": lambda a, b: np.not_equal(np.not_equal(a, 0), np.not_equal(b, 0)), "bitwise_xor": np.not_equal,
     # scipy.special has these names; scipy itself is not imported
-    "expit": sigmoid, "erf": erf, "xlogy": xlogy, "xlog1py": xlog1py, "ndtr": normal_distribution,
+    "expit": sigmoid, "erf": erf, "log1p": np.log1p, "expm1": np.expm1,
+    "xlogy": xlogy, "xlog1py": xlog1py, "ndtr": normal_distribution,
     "logit": lambda x: np.log(x / (1.0 - x)), "entr": lambda x: -xlogy(x, x),
     "log_expit": lambda x: -np.logaddexp(0.0, -x),
 }  # fmt: skip
@@ -114,7 +115,7 @@ def extreme(name: str) -> Callable[..., Any]:
 
     def function(x: Any, axis: Any = None, out: Any = None, keepdims: bool = False,
                  initial: Any = None, where: Any = None) -> Any:  # fmt: skip
-        masked = x if where is None else np.where(where, x, worst)
+        masked: Any = x if where is None else np.where(where, x, worst)
         found = masked.tape.record(RULES[name], (masked,), axis=axis, keepdims=keepdims)
         both = np.maximum if name == "largest" else np.minimum
         return found if initial is None else both(found, initial)
@@ -140,7 +141,7 @@ def variance(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof:
 
 def prod(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
          initial: Any = None, where: Any = None) -> Any:  # fmt: skip
-    masked = x if where is None else np.where(where, x, 1.0)
+    masked: Any = x if where is None else np.where(where, x, 1.0)
     found = masked.tape.record(RULES["prod"], (masked,), axis=axis, keepdims=keepdims)
     return found if initial is None else found * initial
 
@@ -367,11 +368,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any 
         pad_width = [pad_width.get(k, pad_width.get(k - x.ndim, (0, 0))) for k in range(x.ndim)]
         pad_width = [(each, each) if np.ndim(each) == 0 else each for each in pad_width]
     widths = [(int(a), int(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2))]
-    if mode in ("edge", "reflect", "symmetric", "wrap"):
+    own: Any = mode
+    if own in ("edge", "reflect", "symmetric", "wrap"):
         for k, width in enumerate(widths):
-            x = along(x, k, np.pad(np.arange(x.shape[k]), width, mode=mode)) if any(width) else x
+            x = along(x, k, np.pad(np.arange(x.shape[k]), width, mode=own)) if any(width) else x
         return x
-    if mode != "constant":
+    if own != "constant":
         raise TypeError(say("np.pad is recorded with mode constant, edge, reflect, symmetric or wrap, not {mode}",
                             mode=mode))  # fmt: skip
     inside = tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))
@@ -394,7 +396,7 @@ def differences(x: Any, n: int, axis: int) -> Any:
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     moved = np.moveaxis(x, (axis1, axis2), (-2, -1))
-    rows, columns = np.nonzero(np.eye(*moved.shape[-2:], offset))
+    rows, columns = np.nonzero(np.eye(moved.shape[-2], moved.shape[-1], offset))
     return moved[..., rows, columns]
 
 
@@ -513,6 +515,13 @@ def full_like(value: Any) -> Callable[..., Any]:
         return a.tape.fresh(np.full(np.shape(a) if shape is None else shape, value, dtype=_kept(a, dtype)))
 
     return function
+
+
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """The same line; the copy may be filled."""
+    other = TracedArray(a.tape, a.id)
+    other.is_fresh = True
+    return other
 
 
 def filled_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True,

@@ -11,7 +11,7 @@ import numpy as np
 
 from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.rule import Shape
-from opcheck.tracing import Tape, named
+from opcheck.tracing import PRIMITIVES, RATIONAL, Tape, named
 
 Leaf = Callable[[Shape], Any]  # one element of an input
 
@@ -27,10 +27,17 @@ class Reading:
 
 
 class Elements:
-    """The elements of a program's arrays, each recorded once. leaves: by node, how an input's element is read."""
+    """The elements of a program's arrays, each recorded once. leaves: by node, how an input's element is read.
 
-    def __init__(self, nodes: Sequence[ArrayNode], leaves: Mapping[int, Leaf], labels: Mapping[int, str]) -> None:
-        self.nodes, self.leaves, self.labels = nodes, leaves, labels
+    constant: how a number is recorded of which a function is taken that is not rational, such as log(2): an exact
+    reading then knows it to all of its digits.
+    """
+
+    def __init__(
+        self, nodes: Sequence[ArrayNode], leaves: Mapping[int, Leaf], labels: Mapping[int, str],
+        constant: Callable[[float], Any] = float,
+    ) -> None:  # fmt: skip
+        self.nodes, self.leaves, self.labels, self.constant = nodes, leaves, labels, constant
         self.found: dict[tuple[int, Shape], Any] = {}
         self._readings: dict[int, Reading] = {}
         self._facts: dict[int, dict[str, Any]] = {}
@@ -50,7 +57,12 @@ class Elements:
             return node.value[at].item()
         shapes = [_shape(self.nodes[arg]) for arg in node.args]
         if id not in self._readings:
-            self._readings[id] = self._reading(id, lambda k, place: self.found[node.args[k], place])
+            is_function = node.rule.name in PRIMITIVES and node.rule.name not in RATIONAL
+            only_numbers = is_function and all(
+                self.nodes[arg].rule is None and arg not in self.leaves for arg in node.args
+            )
+            lifted = self.constant if only_numbers else _itself
+            self._readings[id] = self._reading(id, lambda k, place: lifted(self.found[node.args[k], place]))
         made = node.rule.element(self._readings[id], at, shapes, **node.params)
         return named(self.labels[id], made, at) if id in self.labels else made
 
@@ -88,6 +100,10 @@ class Elements:
             for place in places:
                 node.rule.element(reading, place, shapes, **node.params)
         return order[::-1]
+
+
+def _itself(x: Any) -> Any:
+    return x
 
 
 def _is_real(node: ArrayNode) -> bool:

@@ -5,13 +5,13 @@ all that the argument may be.
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
-from opcheck.programs.running import Format, Running, computed, summed, times
+from opcheck.programs.running import Format, Running, computed, is_nothing, plus, product_unit, settled, summed, times
 from opcheck.tracing import PRIMITIVES, TRACED, Arithmetic
 from opcheck.tracing.primitives import C_ERF, C_EXP, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
 
@@ -58,41 +58,55 @@ def scaled(partial: Any, x: Any) -> Any:
 
 
 def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
-    unit = min(a.unit, b.unit)
+    unit, base = min(a.unit, b.unit), a.base + b.base
+    if a.absolute is None and b.absolute is None:
+        pair = Running(out, base, lambda: a.terms + b.terms, 2, 1, unit)
+        return settled(f, pair, plus(np.abs(out), base))  # what they are themselves fits
     stored = (a.stored if a.absolute is not None else 0) + (b.stored if b.absolute is not None else 0) + 1
-    return summed(f, out, a.base + b.base, a.terms + b.terms, a.summands + b.summands, unit, stored)
+    return summed(f, out, base, a.terms + b.terms, a.summands + b.summands, unit, stored)
+
+
+# In another order a partial product may become subnormal, and what is lost there grows with the factors that are left:
+# g·σ(x)·x for g·x·σ(x). Where one vanishes like exp(x), the others are of the size of x.
+REST = 2.0**8
 
 
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
-    inherited = times(np.abs(a.value), eb) + times(np.abs(b.value) + eb, ea)
-    local = f.u * (np.abs(out) + inherited) + f.eta / 2
-    local = local + _distributed(f, a, np.abs(b.value) + eb) + _distributed(f, b, np.abs(a.value) + ea)
-    return computed(f, out, inherited, local, _times_unit(a.unit, b.unit))
+    inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
+    if not is_nothing(ea):
+        inherited = times(np.abs(b.value) + eb, ea) + inherited
+    extra = f.eta * REST + _distributed(f, a, np.abs(b.value) + eb) + _distributed(f, b, np.abs(a.value) + ea)
+    return computed(f, out, inherited, f.u, extra, product_unit(a.unit, b.unit))
 
 
 def _distributed(f: Format, x: Running, factor: Any) -> Any:
     """The rounding of x·factor where x is a sum and each of its terms is multiplied: (x − m)·r as x·r − m·r, which is
     how normalisation is computed at times."""
-    return 0.0 if x.absolute is None else times(f.u * factor, x.absolute)
-
-
-def _times_unit(a: float, b: float) -> float:
-    return float(np.inf) if np.inf in (a, b) and 0.0 not in (a, b) else a * b if np.isfinite(a * b) else 0.0
+    return 0.0 if x.absolute is None else times(f.u * factor, x.terms)
 
 
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     """Also where it is computed as a product with the reciprocal."""
     ea, eb = a.error(f), b.error(f)
-    away = np.abs(b.value) - eb
-    inherited = np.where((away > 0) | (np.asarray(eb) == 0), (ea + times(np.abs(out), eb)) / np.abs(away), np.inf)
-    size = np.abs(out) + inherited
-    divisor = float(np.abs(b.value)) if b.value.ndim == 0 else 0.0
-    power_of_two = divisor > 0 and np.ndim(eb) == 0 and eb == 0 and np.frexp(divisor)[0] == 0.5
-    local = 2 * f.u * size + f.eta
-    if a.absolute is not None:
-        local = local + _distributed(f, a, 1 / np.where(away > 0, away, np.inf))
-    return computed(f, out, inherited, local, a.unit / divisor if power_of_two else 0.0)
+    if is_nothing(eb):
+        away = np.abs(b.value)
+        inherited = 0.0 if is_nothing(ea) else ea / away
+    else:
+        away = np.abs(b.value) - eb
+        inherited = (ea + times(np.abs(out), eb)) / away
+        if not np.min(away, initial=1.0) > 0:
+            inherited = np.where(away > 0, inherited, np.where(eb == 0, ea / np.abs(b.value), np.inf))
+    unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
+    extra = (
+        f.eta * REST if a.absolute is None else f.eta * REST + _distributed(f, a, 1 / np.where(away > 0, away, np.inf))
+    )
+    return computed(f, out, inherited, 2 * f.u, extra, unit)
+
+
+def _powers_of_two(x: Any) -> bool:
+    flat = np.abs(x.reshape(-1))
+    return all(part.size and bool((np.frexp(part)[0] == 0.5).all()) for part in (flat[:1], flat))
 
 
 def _neg(f: Format, out: Any, x: Running) -> Running:
@@ -105,7 +119,7 @@ def smooth(slope: Callable[[Any, Any, Any], Any], c: float) -> Callable[..., Run
     def running(f: Format, out: Any, x: Running) -> Running:
         e = x.error(f)
         inherited = times(slope(out, x.value, e), e)
-        return computed(f, out, inherited, c * f.u * (np.abs(out) + inherited) + f.eta)
+        return computed(f, out, inherited, c * f.u, f.eta)
 
     return running
 
@@ -117,14 +131,19 @@ def _nearest(x: Any, e: Any) -> Any:
 
 def _flushed(f: Format, out: Any) -> Any:
     """What is lost where a subnormal result becomes zero, or where exp(-x) overflows in 1/(1 + exp(-x))."""
-    return np.where(out < f.tiny, out, 0.0)
+    return f.eta if np.min(out, initial=np.inf) >= f.tiny else np.where(out < f.tiny, out, 0.0) + f.eta
+
+
+def _exp_moved(out: Any, x: Any, e: Any) -> Any:
+    """How far exp moves when x moves by e; of a far negative x hardly, even if e is large."""
+    if is_nothing(e):
+        return 0.0
+    moved = times(out, e * (1.0 + e))  # more than exp(e) - 1 up to e = 1
+    return moved if np.max(e, initial=0.0) <= 1.0 else np.where(e <= 1.0, moved, np.exp(x + e) - out)
 
 
 def _exp(f: Format, out: Any, x: Running) -> Running:
-    e = x.error(f)
-    inherited = times(out, np.expm1(e))
-    lost = _flushed(f, out)
-    return computed(f, out, inherited, C_EXP * f.u * (out + inherited) + lost + f.eta)
+    return computed(f, out, _exp_moved(out, x.value, x.error(f)), C_EXP * f.u, _flushed(f, out))
 
 
 def _sqrt(f: Format, out: Any, x: Running) -> Running:
@@ -132,7 +151,7 @@ def _sqrt(f: Format, out: Any, x: Running) -> Running:
     lowest = x.value - e
     inherited = np.where(lowest < 0, np.inf, e / np.maximum(out + np.sqrt(np.maximum(lowest, 0.0)), f.eta))
     inherited = np.where(np.asarray(e) == 0, 0.0, inherited)
-    return computed(f, out, inherited, f.u * (out + inherited))
+    return computed(f, out, inherited, f.u)
 
 
 def _logarithm(shift: float) -> Callable[..., Running]:
@@ -142,15 +161,15 @@ def _logarithm(shift: float) -> Callable[..., Running]:
         e = x.error(f)
         at = x.value + shift
         inherited = np.where(np.asarray(e) == 0, 0.0, np.where(e < at, -np.log1p(-e / at), np.inf))
-        return computed(f, out, inherited, C_LOG * f.u * (np.abs(out) + inherited) + f.eta)
+        return computed(f, out, inherited, C_LOG * f.u, f.eta)
 
     return running
 
 
 def _expm1(f: Format, out: Any, x: Running) -> Running:
     e = x.error(f)
-    inherited = times(out + 1.0, np.expm1(e))
-    return computed(f, out, inherited, C_EXP * f.u * (np.abs(out) + inherited) + f.eta)
+    inherited = _exp_moved(out + 1.0, x.value, e)
+    return computed(f, out, inherited, C_EXP * f.u, f.eta)
 
 
 def _tan_slope(out: Any, x: Any, e: Any) -> Any:
@@ -162,14 +181,14 @@ def _erf_slope(f: Format, out: Any, x: Running) -> Running:
     """Its slope is 2·|x| times itself; the square of x is rounded as well."""
     e = x.error(f)
     inherited = times(2 * (np.abs(x.value) + e) * erf_slope(_nearest(x.value, e)), e)
-    return computed(f, out, inherited, (C_EXP + 3 + x.value**2) * f.u * (out + inherited) + f.eta)
+    return computed(f, out, inherited, (C_EXP + 3 + x.value**2) * f.u, f.eta)
 
 
 def _sigmoid(f: Format, out: Any, x: Running) -> Running:
     e = x.error(f)
     near = _nearest(x.value, e)
     inherited = times(sigmoid(near) * sigmoid(-near), e)
-    return computed(f, out, inherited, C_SIGMOID * f.u * (out + inherited) + _flushed(f, out) + f.eta)
+    return computed(f, out, inherited, C_SIGMOID * f.u, _flushed(f, out))
 
 
 RUNNING: dict[str, Callable[..., Running]] = {
@@ -250,13 +269,13 @@ def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
         size = np.abs(a.value) + ea
         inherited = size**exponent - np.abs(a.value) ** exponent
         inherited = times(exponent * size ** max(exponent - 1, 0), ea) if exponent else 0.0 * size
-        rounded = (exponent - 1) * f.u * (np.abs(out) + inherited) + f.eta if exponent > 1 else 0.0
-        return computed(f, out, inherited, rounded, a.unit**exponent if np.isfinite(a.unit) else a.unit)
+        rounded = ((exponent - 1) * f.u, f.eta) if exponent > 1 else (0.0, 0.0)
+        return computed(f, out, inherited, *rounded, a.unit**exponent if np.isfinite(a.unit) else a.unit)
     near = np.where(ea < np.abs(a.value), -np.log1p(-ea / np.abs(a.value)), np.inf)
     moved = times(np.abs(b.value) + eb, np.where(np.asarray(ea) == 0, 0.0, near))
     moved = moved + times(np.abs(np.log(np.abs(a.value))), eb)
     inherited = times(np.abs(out), np.expm1(moved))
-    return computed(f, out, inherited, 8 * f.u * (np.abs(out) + inherited) + f.eta)
+    return computed(f, out, inherited, 8 * f.u, f.eta)
 
 
 # --- the logarithm of a sum of exponentials -------------------------------------------------------------------------
@@ -279,14 +298,14 @@ def _logaddexp_running(f: Format, out: Any, a: Running, b: Running) -> Running:
     inherited = np.maximum(a.error(f), b.error(f))
     larger = np.maximum(np.abs(a.value), np.abs(b.value))
     extra = np.log1p(np.exp(-np.abs(a.value - b.value)))
-    local = (C_EXP + C_LOG + 4) * f.u * extra + 2 * f.u * np.minimum(larger, np.abs(out) + extra) + f.eta
-    return computed(f, out, inherited, local + f.u * inherited + np.where(np.abs(out) < f.tiny, np.abs(out), 0.0))
+    local = (C_EXP + C_LOG + 4) * f.u * extra + 2 * f.u * np.minimum(larger, np.abs(out) + extra)
+    return computed(f, out, inherited, f.u, local + _flushed(f, np.abs(out)))
 
 
-def _logaddexp(a: Any, b: Any) -> Any:
-    """Of equals one is the larger and the other the smaller, so that each has half of the slope."""
-    larger, smaller = TRACED.max(a, b), TRACED.min(b, a)
-    return larger + TRACED.log1p(TRACED.exp(smaller - larger))
+def larger_and_more(k: Arithmetic, a: Any, b: Any) -> Any:
+    """log(exp(a) + exp(b)). Of equals one is the larger and the other the smaller: so each has half of the slope."""
+    larger, smaller = k.max(a, b), k.min(b, a)
+    return k.sum(larger, k.log1p(k.exp(k.sub(smaller, larger))))
 
 
 BY_NAME = {name: elementwise(name) for name in UFUNCS}
@@ -294,5 +313,12 @@ ERF, ERF_SLOPE, SIGMOID = BY_NAME["erf"], BY_NAME["erf_slope"], BY_NAME["sigmoid
 ELEMENTWISE = (
     *BY_NAME.values(),
     Rule("power", np.power, _power_vjp, _power_jvp, _power_running, broadcasting(TRACED.functions["power"])),
-    Rule("logaddexp", np.logaddexp, _logaddexp_vjp, _logaddexp_jvp, _logaddexp_running, broadcasting(_logaddexp)),
+    Rule(
+        "logaddexp",
+        np.logaddexp,
+        _logaddexp_vjp,
+        _logaddexp_jvp,
+        _logaddexp_running,
+        broadcasting(partial(larger_and_more, TRACED)),
+    ),
 )

@@ -74,7 +74,8 @@ def _whole(round_: Callable[[Any], Any]) -> Callable[..., Running]:
 
     def running(f: Format, out: Any, x: Running) -> Running:
         e = x.error(f)
-        return settled(f, Running(out, np.maximum(round_(x.value + e) - out, out - round_(x.value - e)), unit=1.0), 0.0)
+        moved = np.maximum(round_(x.value + e) - out, out - round_(x.value - e))
+        return settled(f, Running(out, moved, unit=1.0), np.abs(out))
 
     return running
 

@@ -88,7 +88,7 @@ def _getitem_element(read: Read, at: Shape, shapes: Sequence[Shape], index: Any)
     return read(0, _at(read.facts["places"][at], shapes[0]))
 
 
-GETITEM = Rule(
+GETITEM: Rule = Rule(
     "getitem",
     _getitem,
     lambda g, out, args, needed, index: [applied(PUT, g, *args[1:], index=index, shape=np.shape(args[0])),
@@ -144,7 +144,7 @@ def _put_element(read: Read, at: Shape, shapes: Sequence[Shape], index: Any, sha
     return total([read(0, _at(place, shapes[0])) for place in order[first:last]])
 
 
-PUT = Rule(
+PUT: Rule = Rule(
     "put",
     _put,
     lambda g, out, args, needed, index, shape: [applied(GETITEM, g, *args[1:], index=index),

@@ -62,10 +62,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.vsplit: lambda ary, parts: composed.split(True)(ary, parts, 0),
     np.hsplit: lambda ary, parts: composed.split(True)(ary, parts, 0 if ary.ndim == 1 else 1),
     np.clip: composed.clip, np.where: composed.where, np.nan_to_num: composed.nan_to_num,
-    np.zeros_like: composed.full_like(0.0), np.ones_like: composed.full_like(1.0), np.empty_like: composed.full_like(0.0),
-    np.full_like: composed.filled_like, np.copy: lambda a, **_: a, np.astype: lambda x, dtype, **_: x.astype(dtype),
-    np.zeros: lambda shape, dtype=float, order="C", *, like: like.tape.fresh(np.zeros(shape, dtype)),
-    np.ones: lambda shape, dtype=float, order="C", *, like: like.tape.fresh(np.ones(shape, dtype)),
+    np.zeros_like: composed.full_like(0.0), np.ones_like: composed.full_like(1.0),
+    np.empty_like: composed.full_like(0.0),
+    np.full_like: composed.filled_like, np.copy: composed.copy, np.astype: lambda x, dtype, **_: x.astype(dtype),
     np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim, np.size: lambda x: x.size,
 }  # fmt: skip
 SAME_NAME = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from opcheck.programs.elementwise import product_of
 from opcheck.programs.rule import Read, Rule, Shape, added, axes_of, reduced_places, spread_back
-from opcheck.programs.running import Format, Running, settled, summed
+from opcheck.programs.running import Format, Running, product_unit, settled, summed
 from opcheck.tracing import total as sum_of
 
 # --- running sums ---------------------------------------------------------------------------------------------------
@@ -78,15 +78,15 @@ def _prod_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) ->
             values = np.concatenate([result.value, last.value], axis=-1)
             result = Running(values, np.concatenate(errors, axis=-1), unit=min(result.unit, last.unit))
     sizes = np.abs(rows.value) + rows.error(f)
-    large = np.prod(np.maximum(sizes, 1.0), axis=-1)
-    small = np.prod(np.where(sizes > 0, np.minimum(np.abs(rows.value), 1.0), 1.0), axis=-1)
-    error = result.error(f)[..., 0] if np.ndim(result.error(f)) else result.error(f)
     if rows.value.shape[-1] == 0:
         return Running(out)
-    lost = np.where((small < f.tiny) & (out != 0), f.tiny * large + np.abs(out.reshape(large.shape)), 0.0)
-    exact = f.eta <= result.unit < np.inf
-    base = (error + (0.0 if exact else lost)).reshape(out.shape)
-    return settled(f, Running(out, base, unit=result.unit), large.reshape(out.shape))
+    large = np.prod(np.maximum(sizes, 1.0), axis=-1)
+    small = np.prod(np.where(sizes > 0, np.minimum(np.abs(rows.value), 1.0), 1.0), axis=-1)
+    flat = out.reshape(large.shape)
+    error = np.broadcast_to(result.error(f), result.value.shape)[..., 0]
+    if not f.eta <= result.unit:
+        error = error + np.where((small < f.tiny) & (flat != 0), f.tiny * large + np.abs(flat), 0.0)
+    return settled(f, Running(out, error.reshape(out.shape), unit=result.unit), large.reshape(out.shape))
 
 
 def _prod_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:
@@ -160,7 +160,7 @@ def _einsum_running(f: Format, out: Any, *args: Running, spec: str) -> Running:
             moved = [*before[:k], np.broadcast_to(error, before[k].shape), *sums[k + 1 :]]
             base = base + contracted(parts, result, moved)
             sums[k] = sums[k] + error
-    unit = math.prod(each.unit for each in args) if all(np.isfinite(each.unit) for each in args) else 0.0
+    unit = product_unit(*(each.unit for each in args))
     if unit >= f.eta and not np.ndim(base):
         base = 0.0  # products of whole multiples do not underflow
     return summed(f, out, base, contracted(parts, result, sums), n + len(args) - 1, unit)

@@ -34,15 +34,7 @@ class Format(Protocol):
     def round(self, x: Any, truncate: bool = False) -> Array: ...
 
 
-class Running(NamedTuple):
-    """An array as a format computes it.
-
-    base: how far the terms of the sum that it is were off, together. absolute: the sum of the absolute values of these
-    terms, `summands` of them, in `stored` sums that each store their result; None where it is no sum. unit: a power of
-    two of which every element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may
-    decide otherwise.
-    """
-
+class _Parts(NamedTuple):
     value: Array
     base: Any = 0.0
     absolute: Any = None
@@ -50,10 +42,27 @@ class Running(NamedTuple):
     stored: int = 1
     unit: float = 0.0
 
+
+class Running(_Parts):
+    """An array as a format computes it.
+
+    base: how far the terms of the sum that it is were off, together. absolute: the sum of the absolute values of these
+    terms, `summands` of them, in `stored` sums that each store their result; None where it is no sum, and a function
+    that gives it where it is seldom asked for. unit: a power of
+    two of which every element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may
+    decide otherwise.
+    """
+
     @property
     def terms(self) -> Any:
         """The sum of the absolute values of what is summed, errors included."""
-        return np.abs(self.value) + self.base if self.absolute is None else self.absolute
+        if self.absolute is None:
+            return np.abs(self.value) + self.base
+        if not callable(self.absolute):
+            return self.absolute
+        if "terms" not in self.__dict__:
+            self.__dict__["terms"] = self.absolute()
+        return self.__dict__["terms"]
 
     def exact(self, f: Format) -> Any:
         """Where the sum is taken without rounding, in any order."""
@@ -64,20 +73,36 @@ class Running(NamedTuple):
         return self.terms <= self.unit * f.exact_up_to
 
     def error(self, f: Format) -> Any:
-        """How far each element may be from the exact one."""
+        """How far each element may be from the exact one; asked once for each of those that use it."""
+        known = self.__dict__.get("known")
+        if known is None or known[0] is not f:
+            self.__dict__["known"] = known = (f, self._error(f))
+        return known[1]
+
+    def _error(self, f: Format) -> Any:
         if self.absolute is None:
             return self.base
+        exact = self.exact(f)
+        if exact is True or (np.ndim(exact) and exact.all()):
+            return self.base
         rate = f.relative(self.stored, self.summands - 1) if f.u > f.accumulate else f.gamma(self.summands - 1)
-        local = rate * self.absolute
-        return self.base + np.where(self.exact(f), 0.0, local)
+        if np.ndim(self.summands) == 0 and self.summands == 2:  # a single addition is rounded by its result
+            size = plus(np.abs(self.value), self.base)
+            if not np.max(size, initial=0.0) < np.inf:
+                size = np.fmin(size, self.terms)
+            local = size * rate
+        else:
+            local = self.terms * rate
+        return plus(local if exact is False else np.where(exact, 0.0, local), self.base)
 
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
-        base, absolute = (
-            function(np.broadcast_to(each, self.value.shape)) if np.ndim(each) else each
-            for each in (self.base, self.absolute)
-        )
-        return self._replace(value=function(self.value), base=base, absolute=absolute)
+
+        def moved(part: Any) -> Any:
+            return function(np.broadcast_to(part, self.value.shape)) if np.ndim(part) else part
+
+        absolute = None if self.absolute is None else moved(self.terms)
+        return self._replace(value=function(self.value), base=moved(self.base), absolute=absolute)
 
 
 def given(f: Format, value: Any, constant: bool = False) -> Running:
@@ -94,8 +119,32 @@ def given(f: Format, value: Any, constant: bool = False) -> Running:
 
 
 def unit_of(x: Array) -> float:
-    """The largest power of two of which all elements are whole multiples; infinite for zeros only."""
-    finite = x[np.isfinite(x) & (x != 0)] if x.ndim else np.atleast_1d(x)[np.isfinite(x) & (x != 0)]
+    """The largest power of two of which all elements are whole multiples; infinite for zeros only.
+
+    0 (unknown) where a few elements already have so many digits that no sum of them would be exact.
+    """
+    flat = x.reshape(-1)
+    few = _unit(flat[:: max(1, flat.size // FEW)])
+    if flat.size <= FEW or few == 0.0:
+        return few
+    if few < np.inf and few * MOST_DIGITS < np.max(np.abs(flat[:FEW])):
+        return 0.0
+    return _unit(flat)
+
+
+def product_unit(*units: float) -> float:
+    """That of a product: nothing times anything is nothing."""
+    found = 1.0
+    for unit in units:
+        found = float(np.inf) if np.inf in (found, unit) else found * unit
+    return found
+
+
+FEW, MOST_DIGITS = 64, 2.0**21
+
+
+def _unit(x: Array) -> float:
+    finite = x[np.isfinite(x) & (x != 0)]
     if not finite.size:
         return float(np.inf)
     mantissa, exponent = np.frexp(finite)
@@ -104,15 +153,19 @@ def unit_of(x: Array) -> float:
     return float(np.ldexp(lowest, exponent - 53).min())
 
 
-def computed(f: Format, value: Array, inherited: Any, local: Any, unit: float = 0.0, partial: Any = None) -> Running:
-    """A result that is rounded by `local` unless its unit makes it exact; anything may come out where a number on the
-    way (`partial`, or the result) is beyond the format, or where the inherited error is no number."""
-    size = np.abs(value) + inherited if partial is None else partial
-    if f.eta <= unit < np.inf:
-        local = np.where(size <= unit * f.exact_up_to, 0.0, local)
-    elif unit == np.inf:
-        local = 0.0
-    return settled(f, Running(value, inherited + local, unit=unit), size)
+def computed(f: Format, value: Array, inherited: Any, units: Any, extra: Any = 0.0, unit: float = 0.0,
+             partial: Any = None) -> Running:  # fmt: skip
+    """A result that is rounded by `units` of its size and by `extra`, unless its unit makes it exact; anything may come
+    out where a number on the way (`partial`, or the result) is beyond the format, or where the inherited error is no
+    number."""
+    size = plus(np.abs(value), inherited)
+    way = size if partial is None else partial
+    if unit == np.inf:
+        return settled(f, Running(value, inherited, unit=unit), way)
+    base = plus(size * units, extra)
+    if unit > 0 and unit >= f.eta:
+        base = np.where(way <= unit * f.exact_up_to, 0.0, base)
+    return settled(f, Running(value, plus(base, inherited), unit=unit), way)
 
 
 def summed(f: Format, value: Array, base: Any, absolute: Any, count: int, unit: float, stored: int = 1) -> Running:
@@ -121,21 +174,40 @@ def summed(f: Format, value: Array, base: Any, absolute: Any, count: int, unit: 
 
 
 def settled(f: Format, result: Running, size: Any) -> Running:
-    """Without an error where the result is no finite number, and with an infinite one where anything may come out."""
+    """Without an error where the result is no finite number, and with an infinite one where anything may come out.
+
+    size: what may be met on the way, at least as large as the result.
+    """
+    if np.max(size, initial=0.0) <= f.largest and np.max(result.base, initial=0.0) < np.inf:  # NaN is not
+        return result
     with np.errstate(all="ignore"):
         finite = np.isfinite(result.value)
-        base = result.base
-        over = np.any(size > f.largest) or not np.all(np.isfinite(base))
-        if finite.all() and not over:
-            return result
-        base = np.where((size > f.largest) | np.isnan(base), np.inf, base)
-        base = np.where(finite, base, 0.0)
-        absolute = None if result.absolute is None else np.where(finite, result.absolute, 0.0)
+        free = ~(np.asarray(size) <= f.largest) | ~np.isfinite(result.base)
+        base = np.where(finite, np.where(free, np.inf, result.base), 0.0)
+        absolute = None
+        if result.absolute is not None:
+            absolute = result.terms
+            absolute = np.where(finite & ~free, absolute, np.where(finite, np.abs(result.value), 0.0))
         return result._replace(base=base, absolute=absolute)
 
 
+def plus(a: Any, b: Any) -> Any:
+    """a + b in the memory of `a`, a result that nothing else uses."""
+    if is_nothing(b):
+        return a
+    shape = np.shape(a)
+    fits = shape and a.dtype == np.float64 and (not np.ndim(b) or np.broadcast_shapes(shape, np.shape(b)) == shape)
+    return np.add(a, b, out=a) if fits else a + b
+
+
+def is_nothing(error: Any) -> bool:
+    """Whether nothing has an error."""
+    return np.ndim(error) == 0 and bool(error == 0)
+
+
 def times(a: Any, error: Any) -> Any:
-    """a * error, and nothing where there is no error, however large `a` is."""
-    if np.ndim(error) == 0 and error == 0:
+    """a * error, both at least 0; nothing where there is no error, however large `a` is."""
+    if is_nothing(error):
         return 0.0
-    return np.where(error == 0, 0.0, a * error)
+    found = a * error
+    return found if not np.isnan(np.max(found, initial=0.0)) else np.where(error == 0, 0.0, found)

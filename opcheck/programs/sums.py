@@ -17,7 +17,7 @@ from opcheck.programs.rule import (
     reshaped,
     spread_back,
 )
-from opcheck.programs.running import Format, Running, computed, summed
+from opcheck.programs.running import Format, Running, computed, product_unit, summed
 from opcheck.tracing import TRACED, divide, exp, log, maximum
 from opcheck.tracing import total as sum_of
 from opcheck.tracing.primitives import C_EXP, C_LOG
@@ -52,7 +52,7 @@ def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) ->
     total = _total_running(f, np.asarray(out) * n, x, axis, keepdims)
     inherited = total.error(f) / n
     unit = total.unit / n if n & (n - 1) == 0 else 0.0
-    return computed(f, out, inherited, 2 * f.u * (np.abs(out) + inherited) + f.eta, unit, partial=total.terms / n)
+    return computed(f, out, inherited, 2 * f.u, f.eta, unit, partial=total.terms / n)
 
 
 def _total_element(read: Read, at: Shape, shapes: Sequence[Shape], axis: Any, keepdims: bool) -> Any:
@@ -97,7 +97,7 @@ def product_running(f: Format, out: Any, a: Running, b: Running, product: Callab
     if np.ndim(ea) or ea:
         base = base + product(np.broadcast_to(ea, a.value.shape), sizes[1])
         sizes = sizes[0] + ea, sizes[1]
-    unit = a.unit * b.unit if np.isfinite(a.unit) and np.isfinite(b.unit) else 0.0
+    unit = product_unit(a.unit, b.unit)
     if unit >= f.eta and not np.ndim(base):
         base = 0.0  # products of whole multiples do not underflow
     return summed(f, out, base, product(*sizes), n + 1, unit)

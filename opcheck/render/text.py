@@ -100,7 +100,7 @@ class _Page:
     def block(self, block: Block, indent: str) -> Iterator[str]:
         match block:
             case Prose(text, kind):
-                hanging = INDENT * 2 if kind in ("title", "definition") else ""
+                hanging = INDENT * 2 if kind in ("title", "definition", "quoted") else ""
                 for line in wrap(self.prose(text), self.options.width - len(indent), hanging):
                     yield indent + self.paint(line, kind)
             case Formula():

@@ -27,8 +27,10 @@ from opcheck.sandbox.protocol import (
     decoded,
     printable,
 )
+from opcheck.sandbox.watcher import WATCHER, end
 
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
+NO_ARRAYS = 0  # bytes of them, in an answer to anything but a run
 _CHUNK = 1 << 20
 
 
@@ -84,13 +86,16 @@ class Worker:
         if self._launched is not None and self._loaded is not None:
             return self._loaded
         launched = self._start()
-        request: dict[str, wire.Value] = {"do": "load", "root": launched.root}
+        request: dict[str, wire.Value] = {"do": "load", "root": wire.octets(os.fsencode(launched.root))}
         if isinstance(self._code, Module):
             request["module"] = self._code.name
         else:
-            request |= {"file": launched.file, "definitions_only": self._definitions_only}
+            request |= {"file": wire.octets(os.fsencode(launched.file)), "definitions_only": self._definitions_only}
             if isinstance(self._code, Source):
-                request["source"] = self._code.text
+                request |= {
+                    "source": wire.octets(self._code.text.encode("utf-8", "replace")),
+                    "notebook": self._code.notebook,
+                }
         self._loaded = self._ask(request, self._limits.seconds)
         if self._launched is None:
             self._fatal = self._loaded
@@ -102,12 +107,15 @@ class Worker:
         want: Mapping[str, str],
         fresh: bool = True,
         seconds: float | None = None,
+        largest: int | None = None,
+        reply: int | None = None,
     ) -> Outcome:
         """Carry out the steps and bring back the values at the wanted places.
 
         Values are kept in the worker under the names that steps give them; `fresh` forgets those of earlier runs. If
-        the module could not be loaded at all, the outcome is that of `load`. Raises WireError if a step holds anything
-        but plain values, arrays and places.
+        the module could not be loaded at all, the outcome is that of `load`. An array of more than `largest` bytes
+        comes back as `Outsized`, and arrays of more than `reply` bytes together not at all. Raises WireError if a step
+        holds anything but plain values, arrays and places.
         """
         loaded = self.load()
         if self._launched is None or (loaded.status is not Status.OK and not loaded.definitions):
@@ -115,7 +123,9 @@ class Worker:
         places: dict[str, wire.Value] = {name: Place(place) for name, place in want.items()}
         encoded: list[wire.Value] = [step.encoded() for step in steps]
         request: dict[str, wire.Value] = {"do": "run", "steps": encoded, "want": places, "fresh": fresh}
-        return self._ask(request, self._limits.seconds if seconds is None else seconds, want.keys())
+        request["largest"] = 1 << 62 if largest is None else largest
+        most = self._limits.reply if reply is None else min(reply, self._limits.reply)
+        return self._ask(request, self._limits.seconds if seconds is None else seconds, want.keys(), most)
 
     @property
     def alive(self) -> bool:
@@ -127,12 +137,13 @@ class Worker:
         launched, self._launched, self._loaded = self._launched, None, None
         if launched is None:
             return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(launched.process.pid, signal.SIGKILL)
-        launched.process.kill()
+        WATCHER.remove(launched.process)
+        end(launched.process)
         launched.process.wait()
         for descriptor in (launched.requests, launched.replies, launched.output):
             os.close(descriptor)
+        if launched.tasks is not None:
+            launched.tasks.release()
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +173,9 @@ class Worker:
         self._spent = 0.0
         return launched
 
-    def _ask(self, request: dict[str, wire.Value], seconds: float, wanted: Collection[str] = ()) -> Outcome:
+    def _ask(
+        self, request: dict[str, wire.Value], seconds: float, wanted: Collection[str] = (), most: int = NO_ARRAYS
+    ) -> Outcome:
         """One request and its outcome; a worker from which no valid reply came is ended."""
         self._printed.clear()
         started = time.monotonic()
@@ -171,10 +184,10 @@ class Worker:
             allowed = min(allowed, max(self._limits.total_seconds - self._spent, 0.0))
         # A fresh nonce with each request: no reply can be written before its request has been read.
         self._nonce = secrets.token_hex(16)
-        self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": self._limits.reply}, 1 << 62))
+        self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": most}, 1 << 62))
         alive = False
         try:
-            reply = wire.receive(lambda size: self._read(size, started + allowed), self._limits.reply)
+            reply = wire.receive(lambda size: self._read(size, started + allowed), most)
             if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce:
                 raise wire.WireError("a reply that is not the answer to this request")
             outcome = decoded(reply, wanted)
@@ -253,6 +266,10 @@ class Worker:
         deadline = time.monotonic() + 1.0
         while (code := self._launched.process.poll()) is None and time.monotonic() < deadline:
             time.sleep(0.001)
+        tasks = self._launched.tasks
+        if tasks is not None and tasks.exceeded:
+            message = say("the process was ended: it had more than {most} threads", most=tasks.most)
+            return _ended(Status.CRASHED, message)
         if code is None:
             return _ended(Status.MALFORMED, say("the process closed the pipe of its results"))
         number = -code if code < 0 else code - 128 if self._isolation is Isolation.BUBBLEWRAP else 0

@@ -4,9 +4,9 @@ import compileall
 import functools
 import json
 import os
+import stat
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,12 @@ from shutil import which
 import numpy as np
 
 from opcheck.language import say
+from opcheck.sandbox import tasks, visible
 from opcheck.sandbox.protocol import File, Module, Source
+from opcheck.sandbox.watcher import WATCHER
 
 INSIDE = Path(__file__).parent / "inside"
 MEBIBYTE = 1 << 20
-_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
-_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch asks to choose its kernels
 _ENVIRONMENT = {
     "PATH": "/usr/bin",
     "LANG": "C.UTF-8",
@@ -46,6 +45,9 @@ class Isolation(StrEnum):
     TRUSTED = "trusted"  # none: the process exists so that a crash is survived
 
 
+CONFINED = (Isolation.BUBBLEWRAP, Isolation.LANDLOCK)  # strongest first
+
+
 class NoSandbox(Exception):
     """Untrusted code cannot be run here; the text says what is missing and what to do."""
 
@@ -58,11 +60,13 @@ class Limits:
     total_seconds: float | None = None  # of wall time, for all requests to one process; also of processor time
     memory: int | None = 2048 * MEBIBYTE  # address space; python with numpy takes 100 MiB of it, torch 600
     disk: int = 64 * MEBIBYTE  # of its temporary folder, and of any one file
+    files: int = 4096  # in its temporary folder
+    tasks: int = 256  # processes and threads at one time
     output: int = 1 << 16  # of what one request prints: the rest is dropped
     reply: int = 256 * MEBIBYTE  # of the arrays in one answer
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "total_seconds", "memory", "disk", "output", "reply"):
+        for name in ("seconds", "total_seconds", "memory", "disk", "files", "tasks", "output", "reply"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(say("{name} is {value}; a limit is a positive number", name=name, value=value))
@@ -85,6 +89,7 @@ class Launched:
     requests: int
     replies: int
     output: int
+    tasks: tasks.Tasks | None
     file: str  # the submission as the worker sees it
     root: str
 
@@ -100,17 +105,20 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
     trusted = isolation is Isolation.TRUSTED
     worker: dict[str, object] = {"requests": theirs_in, "replies": theirs_out}
     _compiled()
+    allotted = None
     try:
-        policy, program = _plan(code, isolation, limits, worker, ("opcheck", *hidden))
+        allotted = None if trusted else _tasks(code, isolation, limits)
+        policy, program = _plan(code, isolation, limits, allotted, worker, ("opcheck", *hidden))
         with tempfile.TemporaryFile() as told:
             told.write(json.dumps(policy).encode())
             told.seek(0)
+            entry = () if allotted is None or allotted.entry is None else (allotted.entry,)
             process = subprocess.Popen(
                 [*program, str(told.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=printed,
-                pass_fds=(theirs_in, theirs_out, told.fileno()),
+                pass_fds=(theirs_in, theirs_out, told.fileno(), *entry),
                 start_new_session=True,
                 env=None if trusted else _ENVIRONMENT,
                 cwd=None if trusted else "/",
@@ -118,6 +126,8 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
     except BaseException as error:
         for descriptor in (ours_out, ours_in, output):
             os.close(descriptor)
+        if allotted is not None:
+            allotted.release()
         if isinstance(error, OSError):
             raise NoSandbox(say("cannot start a worker: {error}", error=error)) from None
         raise
@@ -126,7 +136,28 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
             os.close(descriptor)
     for descriptor in (ours_out, ours_in, output):
         os.set_blocking(descriptor, False)
-    return Launched(process, ours_out, ours_in, output, file, root)
+    if allotted is not None:
+        allotted.started()
+        if allotted.way is tasks.Way.WATCH:
+            WATCHER.add(process, allotted)
+    return Launched(process, ours_out, ours_in, output, allotted, file, root)
+
+
+def _tasks(code: File | Source | Module, isolation: Isolation, limits: Limits) -> tasks.Tasks:
+    files = [(code.root or code.path).resolve()] if isinstance(code, File) else []
+    return tasks.allotted(limits.tasks, isolation in CONFINED, isolation is Isolation.BUBBLEWRAP, files, _readers())
+
+
+def counting(isolation: Isolation) -> tasks.Way:
+    """Who counts the threads of a worker under this isolation, where everybody may read the submission."""
+    return tasks.way(True, isolation is Isolation.BUBBLEWRAP, tasks.can_switch(_readers()))
+
+
+@functools.cache
+def _readers() -> tuple[str, ...]:
+    """What a worker reads, whoever it is: our own program, Python and the packages."""
+    packages = [str(each) for folder in visible.packages() for each in sorted(Path(folder).iterdir())]
+    return str(INSIDE / "confine.py"), os.__file__, np.__file__, *packages
 
 
 def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[str, str]:
@@ -144,31 +175,41 @@ def _plan(
     code: File | Source | Module,
     isolation: Isolation,
     limits: Limits,
+    allotted: tasks.Tasks | None,
     worker: dict[str, object],
     hidden: tuple[str, ...],
 ) -> tuple[dict[str, object], list[str]]:
     """What `confine` shall do, and the command that starts it, but for the descriptor of the former."""
     bubblewrap, trusted = isolation is Isolation.BUBBLEWRAP, isolation is Isolation.TRUSTED
     worker["hidden"] = [] if trusted else hidden
-    policy = {
-        "limits": _rlimits(limits, trusted),
+    user = allotted.user if allotted is not None else 0
+    policy: dict[str, object] = {
+        "group": allotted.entry if allotted is not None else None,
+        "limits": _rlimits(limits, allotted),
+        "files": [limits.files, Path("/tmp").stat().st_dev] if bubblewrap and not _is_setuid() else None,
+        "user": user,
         "parent": 0 if bubblewrap or sys.platform != "linux" else os.getpid(),  # bubblewrap sees to it itself
-        "unprivileged": isolation in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK),
-        "filter": isolation in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK),
+        "unprivileged": isolation in CONFINED,
+        "filter": isolation in CONFINED,
         "landlock": _landlock(code, hidden) if isolation is Isolation.LANDLOCK else None,
-        "path": [str(Path(entry).absolute()) for entry in sys.path] if trusted else _packages(),
+        "path": [str(Path(entry).absolute()) for entry in sys.path] if trusted else visible.packages(),
         "worker": worker,
     }
     program = f"{'/worker' if bubblewrap else INSIDE}/confine.py"
     if trusted:
         return policy, [sys.executable, program]
     # -S -s -P: no site-packages but those we name, nothing of the user's, not the current folder
-    isolated = [_python(), "-S", "-s", "-P", "-B", program]
-    return policy, [*_bubblewrap(code, limits, hidden), *isolated] if bubblewrap else isolated
+    isolated = [visible.python(), "-S", "-s", "-P", "-B", program]
+    return policy, [*_bubblewrap(code, limits, user, hidden), *isolated] if bubblewrap else isolated
 
 
-def _rlimits(limits: Limits, trusted: bool) -> dict[str, int]:
-    found = {"RLIMIT_CORE": 0} if trusted else {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256, "RLIMIT_FSIZE": limits.disk}
+def _rlimits(limits: Limits, allotted: tasks.Tasks | None) -> dict[str, int]:
+    found = {"RLIMIT_CORE": 0}
+    if allotted is not None:
+        # also what the kernel counts for all processes of a user together: queued signals, locked memory
+        found |= {"RLIMIT_NOFILE": 256, "RLIMIT_FSIZE": limits.disk, "RLIMIT_SIGPENDING": 64, "RLIMIT_MEMLOCK": 0}
+        if allotted.counted:
+            found["RLIMIT_NPROC"] = allotted.most
     if limits.memory is not None:
         found["RLIMIT_AS"] = limits.memory
     if limits.total_seconds is not None:
@@ -176,33 +217,53 @@ def _rlimits(limits: Limits, trusted: bool) -> dict[str, int]:
     return found
 
 
-def _bubblewrap(code: File | Source | Module, limits: Limits, hidden: tuple[str, ...]) -> list[str]:
+def _bubblewrap(code: File | Source | Module, limits: Limits, user: int, hidden: tuple[str, ...]) -> list[str]:
     program = which("bwrap")
     if program is None:
         raise NoSandbox(say("bubblewrap (bwrap) is not installed"))
-    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    # All namespaces but that of cgroups, from which Linux before 5.16 lets nobody enter a group beside it.
+    command = [program, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+    command += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    if user:  # not in a namespace of users: one that root makes knows no other user
+        command += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    else:
+        command += ["--unshare-user-try"]
+    if not _is_setuid():  # `confine` gives them up when it has limited the files in /tmp
+        command += ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP"]
     command += ["--size", str(limits.disk), "--tmpfs", "/tmp"]  # first: the interpreter itself may live beneath it
-    for path in (*_readable(), *_PROCESSOR):
+    places = [*map(Path, (*visible.readable(), *visible.PROCESSOR, *visible.DEVICES)), Path("/submission/file")]
+    for folder in sorted({parent for path in places for parent in path.parents}):
+        command += ["--dir", str(folder)]  # bubblewrap's own way of making it would close it to other users
+    for path in (*visible.readable(), *visible.PROCESSOR):
         if Path(path).is_symlink():  # /lib64 -> usr/lib64
             command += ["--symlink", str(Path(path).readlink()), path]
         else:
             command += ["--ro-bind-try", path, path]
-    for path in _hiding(hidden):
+    for path in visible.hiding(hidden):
         command += ["--tmpfs", path, "--remount-ro", path] if Path(path).is_dir() else ["--ro-bind", "/dev/null", path]
-    for device in _DEVICES:
+    for device in visible.DEVICES:
         command += ["--dev-bind", device, device]
     command += ["--ro-bind", str(INSIDE), "/worker"]
     if isinstance(code, File):
         source = code.root or code.path
         command += ["--ro-bind", str(source.resolve()), "/submission" if code.root else f"/submission/{code.path.name}"]
+    if _is_setuid():
+        command += ["--remount-ro", "/tmp"]
     return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
 
+@functools.cache
+def _is_setuid() -> bool:
+    """Whether bubblewrap is the old kind, which root installs for others and which lends nobody a capability."""
+    program = which("bwrap")
+    return program is not None and os.geteuid() != 0 and bool(Path(program).stat().st_mode & stat.S_ISUID)
+
+
 def _landlock(code: File | Source | Module, hidden: tuple[str, ...]) -> dict[str, list[str]]:
-    readable = [*_readable(), *_PROCESSOR, *_DEVICES, str(INSIDE)]
+    readable = [*visible.readable(), *visible.PROCESSOR, *visible.DEVICES, str(INSIDE)]
     if isinstance(code, File):
         readable.append(str((code.root or code.path).resolve()))
-    masked = [Path(path) for path in _hiding(hidden)]
+    masked = [Path(path) for path in visible.hiding(hidden)]
     split = {parent for path in masked for parent in path.parents}
     allowed: dict[str, list[str]] = {"read": [], "list": [], "write": ["/dev/null"]}
     # Landlock can allow but not take back: a folder that holds something masked is listed, and its other parts read.
@@ -222,41 +283,3 @@ def _compiled() -> None:
     """Keep bytecode of what every worker runs where Python itself would, if it had imported that and may."""
     if not sys.dont_write_bytecode:
         compileall.compile_dir(INSIDE, quiet=2)
-
-
-@functools.cache
-def _hiding(hidden: tuple[str, ...]) -> list[str]:
-    """The files and folders beneath the readable paths that are, or belong to, the hidden modules."""
-    folders = {*_packages(), *(str(each) for path in _readable() for each in Path(path).glob("python*/*-packages"))}
-    return sorted(
-        str(found)
-        for folder in folders
-        for name in hidden
-        for pattern in (name, f"{name}.py", f"{name}.*.so", f"{name}.libs")
-        for found in Path(folder).glob(pattern)
-    )
-
-
-@functools.cache
-def _readable() -> list[str]:
-    """What an interpreter with numpy needs to read, without repetitions or paths inside one another."""
-    base = Path(sys.base_prefix)
-    wanted = [Path(path) for path in _SYSTEM_LIBRARIES]
-    wanted += [base / "lib", base / "lib64", Path(_python()), Path(sysconfig.get_path("stdlib"))]
-    wanted += [Path(path) for path in _packages()]
-    kept: list[Path] = []
-    for path in sorted({path for path in wanted if path.exists()}):
-        if not any(path.is_relative_to(other) for other in kept):
-            kept.append(path)
-    return [str(path) for path in kept]
-
-
-@functools.cache
-def _packages() -> list[str]:
-    """The folders from which a submission may import: where pip installs, and where numpy was found."""
-    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(np.__file__).parent.parent)]
-    return [folder for folder in dict.fromkeys(folders) if Path(folder).is_dir()]
-
-
-def _python() -> str:
-    return str(Path(sys.executable).resolve())

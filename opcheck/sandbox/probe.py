@@ -4,7 +4,7 @@ import functools
 
 from opcheck.language import say
 from opcheck.sandbox.client import Worker
-from opcheck.sandbox.launch import Capability, Isolation, Limits, NoSandbox
+from opcheck.sandbox.launch import CONFINED, Capability, Isolation, Limits, NoSandbox
 from opcheck.sandbox.protocol import Call, Source, Status
 
 # What must not be possible inside. It names the things that were possible all the same.
@@ -28,21 +28,18 @@ def escapes():
 """
 
 
-STRONGEST_FIRST = (Isolation.BUBBLEWRAP, Isolation.LANDLOCK)
-
-
 def capabilities() -> tuple[Capability, ...]:
     """For each kind of isolation that deserves the name, strongest first: does a small program run, and is it confined?
 
     >>> [each.isolation for each in capabilities()]
     [<Isolation.BUBBLEWRAP: 'bubblewrap'>, <Isolation.LANDLOCK: 'landlock'>]
     """
-    return tuple(map(capability, STRONGEST_FIRST))
+    return tuple(map(capability, CONFINED))
 
 
 def choose(unsafe: bool = False) -> Isolation:
     """The strongest isolation that works here; without any, UNSAFE if `unsafe` allows it, else raises NoSandbox."""
-    for isolation in STRONGEST_FIRST:
+    for isolation in CONFINED:
         if capability(isolation).works:
             return isolation
     if unsafe:

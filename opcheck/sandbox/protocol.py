@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from opcheck.sandbox.inside.wire import Opaque, Place, Value, WireError
+from opcheck.sandbox.inside.wire import Opaque, Outsized, Place, Value, WireError
 
 __all__ = [
     "Call",
@@ -17,9 +17,11 @@ __all__ = [
     "Module",
     "Opaque",
     "Outcome",
+    "Outsized",
     "Parameter",
     "Place",
     "Set",
+    "Skipped",
     "Source",
     "Status",
 ]
@@ -27,8 +29,17 @@ __all__ = [
 
 Kind = TypeVar("Kind")
 
-# Control characters but tab and newline, and the letters that turn the direction of writing around.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+MESSAGE, NAME = 2_000, 200  # characters of a message and of a name that are believed
+DEFINITIONS = 500  # names that are believed
+LAST_LINE = 1 << 31
+REFUSED = "result"  # the type of failure where the worker itself could not send what the code returned
+
+# Control characters but tab and newline, separators of lines and paragraphs, letters that turn the direction of writing
+# around, and letters that nobody sees (but those that join others, which Persian and families of emoji need).
+_COMMANDS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
 
 
 class Status(StrEnum):
@@ -57,10 +68,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A submission as text: the code cells of a notebook. `name` is what tracebacks call it."""
+    """A submission as text: Python, or a notebook, whose code cells the worker takes out. Tracebacks call it `name`."""
 
     text: str
     name: str = "submission.py"
+    notebook: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +145,25 @@ class Failure:
     file: str = ""
     line: int = 0
     step: int = 0  # the step of a run at which it happened
+    way: tuple[str, ...] = ()  # where nothing is: the place, the type of the last value on the way, and what that lacks
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A code cell of a notebook that was left out: its number, why, and the text and the line that tell more."""
+
+    number: int
+    why: str  # "magic": it is in another language; "commands": there are too many; "error": it is no Python
+    text: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of one request. `values` has what was asked for and exists, also beside a failure.
 
-    `seconds` is wall time; `printed` is what the code wrote to stdout and stderr meanwhile, cut at the limit.
+    `seconds` is wall time; `printed` is what the code wrote to stdout and stderr meanwhile, cut at the limit. Of a
+    notebook, `commands` lines with % or ! and the cells `skipped` were left out.
     """
 
     status: Status
@@ -148,6 +172,8 @@ class Outcome:
     failure: Failure | None = None
     seconds: float = 0.0
     printed: str = ""
+    commands: int = 0
+    skipped: tuple[Skipped, ...] = ()
 
 
 def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
@@ -163,36 +189,65 @@ def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
         raise WireError(f"a worker that says of itself that it {status}")
     sent = _typed(reply.get("values", {}), dict)
     values = {name: sent[name] for name in wanted if name in sent}
-    names = tuple(_definition(item, "") for item in _typed(reply.get("names", []), list))
+    told = Outcome(
+        status,
+        values,
+        tuple(_definition(item, "") for item in _several(reply.get("names", []))),
+        commands=_number(reply.get("commands", 0)),
+        skipped=tuple(map(_skipped, _several(reply.get("skipped", [])))),
+    )
     if status is Status.OK:
         if len(values) < len(wanted):
             raise WireError("a result without all of its values")
-        return Outcome(status, values, names)
+        return told
     error = _typed(reply.get("error"), dict)
+    kind = _typed(error.get("type"), str)
     failure = Failure(
-        printable(_typed(error.get("type"), str)),
-        printable(_typed(error.get("message"), str)),
-        printable(_typed(error.get("file"), str)),
-        _typed(error.get("line"), int),
-        _typed(reply.get("step", 0), int),
+        REFUSED if status is Status.MALFORMED else one_line(kind, NAME),
+        one_line(_typed(error.get("message"), str), MESSAGE),
+        one_line(_typed(error.get("file"), str), NAME),
+        _number(error.get("line")),
+        _number(reply.get("step", 0)),
+        tuple(one_line(_typed(each, str), NAME) for each in _several(reply.get("way", []))),
     )
-    return Outcome(status, values, names, failure)
+    return replace(told, failure=failure)
 
 
 def _definition(item: Value, kind: str) -> Definition:
     item = _typed(item, dict)
     return Definition(
-        printable(_typed(item.get("name"), str)),
-        kind or printable(_typed(item.get("kind"), str)),
+        one_line(_typed(item.get("name"), str), NAME),
+        kind or one_line(_typed(item.get("kind"), str), NAME),
         _typed(item.get("own", True), bool),
-        tuple(_parameter(_typed(each, dict)) for each in _typed(item.get("parameters"), list)),
-        tuple(_definition(each, "method") for each in _typed(item.get("methods", []), list)),
+        tuple(_parameter(_typed(each, dict)) for each in _several(item.get("parameters"))),
+        tuple(_definition(each, "method") for each in _several(item.get("methods", []))),
     )
 
 
 def _parameter(item: dict[str, Value]) -> Parameter:
-    name, kind, has_default = item.get("name"), item.get("kind"), item.get("has_default")
-    return Parameter(printable(_typed(name, str)), printable(_typed(kind, str)), _typed(has_default, bool))
+    name, kind = (one_line(_typed(item.get(key), str), NAME) for key in ("name", "kind"))
+    return Parameter(name, kind, _typed(item.get("has_default"), bool))
+
+
+def _skipped(item: Value) -> Skipped:
+    match _several(item):
+        case [number, str(why), str(text), line]:
+            return Skipped(_number(number), one_line(why, NAME), one_line(text, NAME), _number(line))
+    raise WireError("a cell that is described in another way")
+
+
+def _several(value: object) -> list[Value]:
+    several = _typed(value, list)
+    if len(several) > DEFINITIONS:
+        raise WireError(f"{len(several)} names; at most {DEFINITIONS} are believed")
+    return several
+
+
+def _number(value: object) -> int:
+    number = _typed(value, int)
+    if not 0 <= number < LAST_LINE:
+        raise WireError("a number that is no line or step")
+    return number
 
 
 def _typed(value: object, kind: type[Kind]) -> Kind:
@@ -204,3 +259,8 @@ def _typed(value: object, kind: type[Kind]) -> Kind:
 def printable(text: str) -> str:
     """`text` without anything that could command a terminal."""
     return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str, most: int) -> str:
+    """The same on one line, cut behind `most` characters: what a stranger says is part of a sentence of ours."""
+    return " ".join(printable(text[:most]).split())

@@ -23,6 +23,7 @@ from opcheck.operators.params import REQUIRED, Choice, Flag, Kind, Maybe, Real, 
 from opcheck.operators.program import Program, results_of
 from opcheck.operators.shapes import Letters, Sizes, letters_in
 from opcheck.operators.spec import Array, Case, Input, Output, Param, Params, Shape
+from opcheck.programs.numpy_module import open_to_traces
 from opcheck.tracing import TracedControlFlowError
 
 SIZES = (2, 3, 1, 4, 5)  # of a letter; the first is the simplest
@@ -38,6 +39,7 @@ class Function(Program):
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
         self.function = function
+        open_to_traces(getattr(inspect.unwrap(function), "__globals__", {}))  # so that it may fill arrays of zeros
         self.title = getattr(function, "__name__", type(function).__name__)
         self.name = name or self.title
         self.summary = (inspect.getdoc(function) or say("a program")).partition("\n")[0].rstrip(".")

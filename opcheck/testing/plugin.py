@@ -89,6 +89,7 @@ def looks_like(report: Any) -> list[str]:
 
 def save(config: pytest.Config, report: Any) -> Path | None:
     """The first failing case as a file under pytest's cache directory, if pytest has one."""
+    from opcheck import files
     from opcheck.verification.casefile import number_to_json, to_json
 
     cache, verdict = getattr(config, "cache", None), report.counterexample
@@ -99,7 +100,7 @@ def save(config: pytest.Config, report: Any) -> Path | None:
     found = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at)}
     numbers = {name: None if x is None else number_to_json(x)
                for name, x in (("expected", verdict.expected), ("got", verdict.got))}  # fmt: skip
-    path.write_text(json.dumps(to_json(verdict.trial, **found, **numbers)) + "\n", encoding="utf-8")
+    files.write(path, json.dumps(to_json(verdict.trial, **found, **numbers)) + "\n")
     return path
 
 

@@ -1,13 +1,14 @@
 """`opcheck.trace`: an expression or a Python function becomes a trace."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from opcheck.errors import Refused, RefusedType
+from opcheck.errors import Refused, RefusedType, told
 from opcheck.language import say
 from opcheck.loading import line_of, load_file
 from opcheck.traces.scalar.expression import parse
@@ -48,7 +49,10 @@ def trace(
         return trace_arrays(function, inputs, fixed, name, wrt)
     tape = Tape()
     leaves = {each: tape.input(each, number(each, x)) for each, x in inputs.items()}
-    outputs = [out if isinstance(out, Tracer) else tape.constant(out) for out in returned(function, leaves | fixed)]
+    outputs = [
+        out if isinstance(out, Tracer) else tape.constant(result_of(name, out))
+        for out in returned(function, leaves | fixed)
+    ]
     return Trace(tape.graph(*outputs), f"{name}({', '.join(leaves)})", wrt=wrt, exact_numbers=exact)
 
 
@@ -126,9 +130,12 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
         raise RefusedType(str(error), got=line_of(error)) from None
     except Refused as error:
         raise type(error)(error.rule, got=error.got, fix="; ".join(filter(None, (error.fix, line_of(error))))) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error.__cause__, TracedControlFlowError):  # out[i] = x: numpy puts its own error in front
+            raise RefusedType(str(error.__cause__), got=line_of(error)) from None
         raise Refused(
-            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error), got=line_of(error)
+            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=told(error)),
+            got=line_of(error),
         ) from error
     if result is None:
         raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
@@ -138,13 +145,39 @@ def returned(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list
         raise Refused(say("{name} returned nothing", name=name), fix=say("end it with: return ..."))
     for each in results:
         if isinstance(each, str | bytes) or each is None:
-            raise RefusedType(say("{name} must return numbers or arrays", name=name), got=repr(each))
+            raise not_numbers(name, each)
     return results
+
+
+def result_of(name: str, x: Any) -> Any:
+    """A number that a function returned and that was not traced; raises RefusedType for anything else."""
+    item = x.item() if hasattr(x, "item") and getattr(x, "size", 1) == 1 else x
+    if not isinstance(item, (int, float, Fraction)):
+        raise not_numbers(name, x)
+    try:
+        float(item)
+    except OverflowError:
+        raise RefusedType(
+            say("{name} returned a number that is too large for float64 (1.8e308 at most)", name=name)
+        ) from None
+    return item
+
+
+def not_numbers(name: str, x: Any) -> RefusedType:
+    """What is said of a result that is neither a number nor an array."""
+    kind = getattr(x, "dtype", None)
+    got = repr(x) if isinstance(x, str | bytes) or x is None else type(x).__name__
+    got = got if kind is None else say("{type} of {dtype}", type=got, dtype=kind)
+    return RefusedType(say("{name} must return numbers or arrays", name=name), got=got)
 
 
 def load(path: Path, name: str) -> Callable[..., Any]:
     """The function `name` of a Python file; raises Refused where there is none."""
     module = load_file(path)
+    if "numpy" in sys.modules:
+        from opcheck.programs.numpy_module import open_to_traces
+
+        open_to_traces(vars(module))
     function = getattr(module, name, None)
     if not callable(function):
         own = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}

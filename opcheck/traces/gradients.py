@@ -1,5 +1,6 @@
 """What backward passes leave behind at an input: nothing yet, a number, or a sum over several passes."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +35,17 @@ class Gradient:
 
     def __str__(self) -> str:
         if len(self.passes) < 2:
-            return str(self.passes[0]) if self.passes else self.state
+            return _written(self.passes[0]) if self.passes else self.state
         return say(
             "{terms} = {total}, accumulated over {n} backward passes",
-            terms=" + ".join(map(str, self.passes)),
-            total=self.value,
+            terms=" + ".join(map(_written, self.passes)),
+            total=_written(self.value),
             n=len(self.passes),
         )
+
+
+def _written(number: Any) -> str:
+    try:
+        return str(number)
+    except ValueError:  # Python writes no more than some thousand digits
+        return say("a number of more than {n} digits", n=sys.get_int_max_str_digits())

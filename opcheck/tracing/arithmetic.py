@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-EXACT_DIGITS = 50  # decimal digits of an exact reading where the function is not rational
+from opcheck.tracing.magnitude import EXACT_DIGITS, MOST_BITS, bits, high_precision, is_beyond, limited
 
 Function = Callable[..., Any]
 
@@ -176,7 +176,7 @@ def rational(function: Function, on_floats: Function) -> Function:
     def evaluate(*args: Any) -> Any:
         if all(map(is_exact, args)):
             try:
-                return exactly(function(*_alike(args)))
+                return exactly(limited(function(*_alike(args))))
             except (ZeroDivisionError, TypeError):
                 pass
         return exactly(on_floats(*map(as_float, args)))
@@ -204,7 +204,7 @@ def transcendental(name: str, on_floats: Function, known: dict[int, int] | None 
 
         if len(args) == 1 and isinstance(args[0], Fraction) and args[0] in table:
             return table[args[0]]
-        if not all(map(is_exact, args)):
+        if not all(map(is_exact, args)) or any(map(is_beyond, args)):
             return exactly(on_floats(*map(as_float, args)))
         with mpmath.workdps(EXACT_DIGITS):
             try:
@@ -250,7 +250,7 @@ def exact_slope_of_erf(x: Any) -> Any:
 def exact_power(a: Any, b: Any) -> Any:
     """a to the b: a Fraction for whole b, and for b one half where the root is a Fraction."""
     if isinstance(a, Fraction) and isinstance(b, Fraction):
-        if b.denominator == 1 and abs(b) < 10_000 and not (a == 0 and b < 0):
+        if b.denominator == 1 and abs(b) < 10_000 and abs(b) * bits(a) < MOST_BITS and not (a == 0 and b < 0):
             return a**b.numerator
         if b == Fraction(1, 2):
             return square_root(a)
@@ -270,13 +270,6 @@ def exact_product(a: Any, b: Any) -> Any:
 def exact_quotient(a: Any, b: Any) -> Any:
     """a/b, exactly 0 where a is, however inexact b is."""
     return Fraction(0) if is_zero(a) and is_exact(b) and b != 0 else _QUOTIENT(a, b)
-
-
-def high_precision(x: Any) -> Any:
-    """A Fraction as an mpmath number of the current precision."""
-    import mpmath
-
-    return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpmath.mpf(x)
 
 
 def as_fraction(x: Any) -> Any:

@@ -43,6 +43,8 @@ class Tape:
         """A number that nothing is differentiated by; the same one again gives the same node."""
         key = (label, type(value), value or str(value))  # str tells -0.0 from 0.0
         if key not in self._constants:
+            if isinstance(value, complex):
+                raise TypeError("complex numbers cannot be traced")
             self._constants[key] = self._append(Node("constant", (), label, (), value)).id
         return Tracer(self, self._constants[key])
 

@@ -9,6 +9,7 @@ from typing import Any
 from opcheck import specs
 from opcheck.language import say
 from opcheck.operators.spec import Refused
+from opcheck.verification.claims import chosen
 from opcheck.verification.narrowing import Narrowing
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
@@ -66,9 +67,9 @@ def verify(
     >>> report.agrees, sorted(report.left_out)
     (True, [('linear', 'bias')])
     """
-    wanted: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
+    several: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
     narrowing = Narrowing(dict(fixed or {}), dict(shapes or {}))
-    ops = [narrowing.of(specs.get(each)) for each in wanted]
+    ops = [narrowing.of(specs.get(each)) for each in several]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)
@@ -78,6 +79,8 @@ def verify(
         raise Refused(say("seconds must be more than 0"), got=str(seconds))
     if timeout is not None and not timeout > 0:
         raise Refused(say("timeout must be more than 0"), got=str(timeout))
+    wanted = None if claims is None else list(claims)
+    chosen(wanted)  # before anything is loaded
     seed = secrets.randbelow(2**32) if seed is None else seed
     many = cases or (DEFAULT_CASES if seconds is None else MANY)
     shards = [
@@ -86,7 +89,7 @@ def verify(
         for kind in dtypes
     ]
     start = time.perf_counter()
-    options: dict[str, Any] = {"seconds": seconds, "wanted": None if claims is None else list(claims), "known": known,
+    options: dict[str, Any] = {"seconds": seconds, "wanted": wanted, "known": known,
                "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
     target = Target(candidate, arrays, device, narrowing)
     report = sweep.run(shards, target, options, jobs, executor, progress, timeout or sweep.PATIENCE)

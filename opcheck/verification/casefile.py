@@ -4,17 +4,20 @@ A case file is JSON, `"schema": "opcheck.case/1"`; floats are written in hexadec
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from opcheck.errors import told
+from opcheck.files import shown
 from opcheck.language import say
-from opcheck.operators.spec import Array, Case, Refused
+from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 
 SCHEMA = "opcheck.case/1"
+DTYPES = ("float64", "float32", "float16", "bfloat16")
 LAYOUTS = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
 
 
@@ -70,18 +73,83 @@ def from_json(data: Any) -> Trial:
         )
     try:
         return Trial(
-            Case(data["op"], _read(data["arrays"]), {k: _tuples(v) for k, v in data["params"].items()}),
-            dtype=data["dtype"],
-            policy=data.get("policy", "real"),
-            layout=data.get("layout", "contiguous"),
+            Case(_word(data, "op"), _read(data["arrays"]), {k: _tuples(v) for k, v in data["params"].items()}),
+            dtype=_word(data, "dtype", allowed=DTYPES),
+            policy=_word(data, "policy", "real"),
+            layout=_word(data, "layout", "contiguous", allowed=LAYOUTS),
             cotangent=_read(data.get("cotangent", {})),
             tangents=_read(data.get("tangents", {})),
-            address=tuple(data.get("address", ())),
+            address=_address(data.get("address", [])),
             frozen=tuple(data.get("frozen", ())),
             fixed=tuple(data.get("fixed", ())),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Refused(say("this case file is damaged"), got=f"{type(error).__name__}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise _damaged(f"{type(error).__name__}: {told(error)}") from None
+
+
+def _damaged(got: str) -> Refused:
+    return Refused(say("this case file is damaged"), got=got)
+
+
+def _word(data: Mapping[str, Any], field: str, default: str | None = None, allowed: Sequence[str] = ()) -> str:
+    """A field that is text; raises ValueError for what is none or is not allowed."""
+    found = data[field] if default is None else data.get(field, default)
+    if not isinstance(found, str) or (allowed and found not in allowed):
+        raise ValueError(say("{field} cannot be {found!r}", field=field, found=found))
+    return found
+
+
+def _address(data: Any) -> tuple[Any, ...]:
+    """(operator, dtype, seed, index), the same without a seed, or nothing: what is drawn later depends on them."""
+    kinds = [type(each) for each in data]
+    if kinds not in ([], [str, str, int], [str, str, int, int]) or any(each < 0 for each in data[2:]):
+        raise ValueError(say("address cannot be {data!r}", data=data))
+    return tuple(data)
+
+
+def check(op: Op, trial: Trial, data: Mapping[str, Any], fatal: bool = False) -> None:
+    """Raises Refused where a trial is no call of the operator, or where `data` says of it what cannot be.
+
+    fatal: the call ends its process before it is asked for anything else.
+    """
+    arrays, inputs = trial.case.arrays, {each.name: each for each in op.inputs}
+    for name, each in inputs.items():
+        if name not in arrays and not each.optional:
+            raise _damaged(say("{op} needs {name}", op=op.name, name=name))
+    for name, array in arrays.items():
+        if name not in inputs or (inputs[name].default != "classes" and array.dtype.kind != "f"):
+            raise _damaged(say("{name} is no input of {op}", name=name, op=op.name))
+    outputs: Mapping[str, Shape] = {}
+    if data.get("claim") != "refuses":  # of such a call nothing else is asked
+        try:
+            outputs = op.checked(trial.case)[1]
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            raise _damaged(told(error)) from None
+    if outputs and not fatal:
+        moving = [
+            k for k, each in inputs.items() if each.differentiable and k in arrays and arrays[k].dtype.kind == "f"
+        ]
+        _alike("cotangent", trial.cotangent, {k: v for k, v in outputs.items() if op.output(k).differentiable})
+        _alike("tangents", trial.tangents, {k: arrays[k].shape for k in moving})
+    known = ("", *inputs, *(each.name for each in op.outputs))
+    if not all(name in arrays for name in trial.frozen) or data.get("name", "") not in known:
+        raise _damaged(say("it names no array of {op}", op=op.name))
+    place = data.get("at", [])
+    if not isinstance(place, list) or not all(isinstance(k, int) for k in place):
+        raise _damaged(say("at is a list of whole numbers"))
+    for number in ("expected", "got", "bound"):
+        try:
+            if data.get(number) is not None:
+                float.fromhex(data[number])
+        except (TypeError, ValueError, OverflowError):
+            raise _damaged(say("{field} is a number in hexadecimal, or null", field=number)) from None
+
+
+def _alike(what: str, given: Mapping[str, Array], shapes: Mapping[str, Shape]) -> None:
+    """A direction for each array that moves, or for none."""
+    found = {name: array.shape for name, array in given.items()}
+    if found and (found != shapes or any(array.dtype.kind != "f" for array in given.values())):
+        raise _damaged(say("{what}: {found}, and not {shapes}", what=what, found=found, shapes=shapes))
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -89,9 +157,11 @@ def load(path: str | Path) -> dict[str, Any]:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise Refused(say("cannot read the case file"), got=f"{path}: {error.strerror}") from None
+        raise Refused(say("cannot read the case file"), got=f"{shown(path)}: {error.strerror}") from None
+    except RecursionError:
+        raise Refused(say("a case file is JSON"), got=say("{path}: nested too deeply", path=path)) from None
     except ValueError as error:
-        raise Refused(say("a case file is JSON"), got=f"{path}: {error}") from None
+        raise Refused(say("a case file is JSON"), got=f"{shown(path)}: {error}") from None
     if not isinstance(data, dict):
         raise Refused(say("a case file is a JSON object"), got=type(data).__name__)
     return data
@@ -121,9 +191,10 @@ def _read(arrays: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def _read_array(each: Mapping[str, Any]) -> Array:
-    dtype = np.dtype(each["dtype"])
+    name = _word(each, "dtype")
+    dtype = np.dtype(name if name.isidentifier() else "O")
     if dtype.kind not in "fiub":
-        raise ValueError(f"arrays of {dtype}")
+        raise ValueError(say("{field} cannot be {found!r}", field="dtype", found=name))
     data = [float.fromhex(x) for x in each["data"]] if dtype.kind == "f" else each["data"]
     return np.array(data, dtype=dtype).reshape([int(n) for n in each["shape"]])
 

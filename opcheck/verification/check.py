@@ -17,13 +17,11 @@ from opcheck.language import say
 from opcheck.operators.shared.roundoff import Bound
 from opcheck.operators.spec import Array, Op, widened
 from opcheck.verification.casefile import Trial
+from opcheck.verification.truth.adjudication import Exact, exact
 from opcheck.verification.truth.bounds import Bounds, one_or_dict
-from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.watcher import NOBODY, Watcher
-
-MOST_NODES = 60_000  # that are traced for one exact gradient: about a second
 
 
 class FalseAlarm(AssertionError):
@@ -32,6 +30,10 @@ class FalseAlarm(AssertionError):
 
 class TwoReadings(Refused, FalseAlarm):
     """The same of somebody's own spec, whose defect it may be."""
+
+
+class Undecided(Exception):
+    """No reading knows an element well enough to say whether it is within its bound."""
 
 
 @dataclass(slots=True)
@@ -176,7 +178,10 @@ class Check:
                     wrong[name] = mask
             if not wrong:
                 return finding
-        finding.verdict = self._adjudicate(claim, kind, got, expected, wrong, tolerance)
+        try:
+            finding.verdict = self._adjudicate(claim, kind, got, expected, wrong, tolerance)
+        except Undecided as reason:
+            finding.left_out = str(reason)
         return finding
 
     def tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
@@ -209,31 +214,40 @@ class Check:
         """The first wrong element, with its exact value from the definition, and what every wrong one is."""
         name, mask = next(iter(wrong.items()))
         at = tuple(int(i) for i in np.argwhere(mask)[0])
+        exact = self.exact(kind, name, at)
         verdict = self.confirmed(
-            claim, name, at, self.exact(kind, name, at), float(got[name][at]), float(tolerance[name][at]),
+            claim, name, at, exact, float(got[name][at]), float(tolerance[name][at]),
             wrong=sum(int(each.sum()) for each in wrong.values()),
             elements=sum(expected[each].size for each in got if each in expected),
             reference=float(expected[name][at]),
         )  # fmt: skip
         rows = [np.stack([got[n][m], expected[n][m], tolerance[n][m]], axis=-1) for n, m in wrong.items()]
-        return replace(verdict, details={"wrong": np.concatenate(rows), "of": kind})
+        return replace(verdict, details={"wrong": np.concatenate(rows), "of": kind, "exact_by": exact.reading})
 
     def confirmed(
-        self, claim: str, name: str, at: tuple[int, ...], exact: float, number: float, bound: float, wrong: int,
+        self, claim: str, name: str, at: tuple[int, ...], exact: Exact, number: float, bound: float, wrong: int,
         elements: int, reference: float,
     ) -> Verdict:  # fmt: skip
-        """The verdict on one wrong element; FalseAlarm where the exact value is within the bound after all."""
-        if not differs(np.array([number]), np.array([exact]), np.array([bound]), self.f, slack=False)[0].any():
-            raise self._alarm(claim, name, at, exact, number, bound, reference)
+        """The verdict on one wrong element. FalseAlarm where the exact value is within the bound after all, Undecided
+        where it is not known well enough to say."""
+
+        def is_wrong(room: float) -> bool:
+            found, *_ = differs(np.array([number]), np.array([exact.value]), np.array([room]), self.f, slack=False)
+            return bool(found.any())
+
+        if not is_wrong(bound + exact.error):
+            if is_wrong(max(0.0, bound - exact.error)):
+                raise Undecided(say("too near to its bound to be decided by {reading}", reading=exact.reading))
+            raise self._alarm(claim, name, at, exact.value, number, bound, reference)
         return Verdict(
-            Status.DIFFERS, claim, self.trial, name, at, exact, number, bound, wrong=wrong, elements=elements
+            Status.DIFFERS, claim, self.trial, name, at, exact.value, number, bound, wrong=wrong, elements=elements
         )
 
     def _alarm(
         self, claim: str, name: str, at: tuple[int, ...], exact: float, number: float, bound: float, reference: float
     ) -> FalseAlarm:
         """What the two readings of one element say where they differ; a spec from outside may do that itself."""
-        if self.op.name.endswith(f":{self.op.title}") or not self.op.elsewhere:
+        if not self.op.elsewhere:
             return TwoReadings(
                 say("{op} has two values: over arrays and element by element it differs", op=self.op.title),
                 got=say("{claim}: {name}{at} is {reference} and {exact}", claim=claim, name=name, at=list(at),
@@ -250,21 +264,16 @@ class Check:
             )
         )  # fmt: skip
 
-    def exact(self, kind: str, name: str, at: tuple[int, ...]) -> float:
-        """The exact value of one element by the definition, rounded to float64.
-
-        Positions are the reference's, and so are gradients for which too much would have to be traced.
-        """
+    def exact(self, kind: str, name: str, at: tuple[int, ...]) -> Exact:
+        """The exact value of one element, by the reading that can afford it; positions are the reference's."""
         if kind == "output" and not self.op.output(name).differentiable:
-            return float(self.expected[name][at])
-        definition = Definition(self.op, self.trial.case)
-        if kind == "gradient" and definition.size() > MOST_NODES:
-            return float(self.expected_gradients[name][at])
-        if kind == "output":
-            return as_float(definition.output(name, at))
-        if kind == "gradient":
-            return as_float(definition.gradient(name, at, self.trial.cotangent))
-        return as_float(definition.tangent(name, at, self.trial.tangents))
+            return Exact(float(self.expected[name][at]), 0.0, say("the reference"))
+        found = exact(self.op, self.trial, kind, name, at)
+        if found is None:
+            error = self.bounds_of(kind, format_of("float64"))[name].error
+            room = float(np.broadcast_to(error, self.expected_of(kind)[name].shape)[at])
+            found = Exact(float(self.expected_of(kind)[name][at]), room, say("float64, with its own bound"))
+        return found
 
 
 def differs(got: Array, expected: Array, bound: Array, f: Format, slack: bool = True) -> tuple[Array, float, int]:

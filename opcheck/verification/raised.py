@@ -1,8 +1,10 @@
 """What a call raised: whose error it is, and what a report says of it."""
 
+import errno
 import signal
 
 from opcheck.backends.base import Malformed
+from opcheck.errors import told
 from opcheck.language import say
 from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict
@@ -10,16 +12,27 @@ from opcheck.verification.verdict import Status, Verdict
 
 def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
     """What to say of a call that raised, or returned something else than arrays. What would have ended the process
-    (sys.exit, memory exhaustion) is a crash."""
+    (sys.exit) is a crash."""
     if isinstance(error, Malformed):
         return Verdict(Status.MALFORMED, claim, trial, message=str(error))
-    try:
-        text = first_words(str(error))
-    except Exception:  # an error of its own that cannot be printed
-        text = say("(its message cannot be printed)")
+    text = first_words(told(error))
     message = say("raised {type}: {error}", type=type(error).__name__, error=text).removesuffix(": ")
-    fatal = isinstance(error, MemoryError) or not isinstance(error, Exception)
-    return Verdict(Status.CRASHED if fatal else Status.MALFORMED, claim, trial, message=message)
+    if exhausted(error):
+        return Verdict(Status.MEMORY, claim, trial, message=message)
+    status = Status.MALFORMED if isinstance(error, Exception) else Status.CRASHED
+    return Verdict(status, claim, trial, message=message)
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether there was not enough memory; torch raises a RuntimeError of its own on the CPU and on CUDA."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError) and is_exhaustion(told(error))
+
+
+def is_exhaustion(words: str) -> bool:
+    """Whether a library says so: torch, and what C++ says of an exception that nobody caught."""
+    return any(each in words for each in ("can't allocate memory", "out of memory", "bad_alloc"))
 
 
 def first_words(text: str) -> str:

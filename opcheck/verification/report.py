@@ -260,6 +260,7 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "resembles": list(verdict.resembles),
         "precision": list(verdict.details.get("precision", ())),
         "of": verdict.details.get("of", ""),
+        "exact_by": verdict.details.get("exact_by", ""),
         "wrong": verdict.wrong,
         "elements": verdict.elements,
         **{name: None if x is None else number_to_json(x) for name, x in numbers.items()},

@@ -225,7 +225,7 @@ def hopeless(report: Report, op: str, dtype: str) -> bool:
     if any(row.failed >= KEPT for claim, row in rows.items() if claim not in ("answers", "refuses")):
         return True
     own = [each for each in report.failures if key_of(each)[:2] == (op, dtype)]
-    slow = sum(each.status is Status.TIMED_OUT or "MemoryError" in each.message for each in own)
+    slow = sum(each.status in (Status.TIMED_OUT, Status.MEMORY) for each in own)
     crashed = sum(each.status is Status.CRASHED for each in own)
     never = "answers" in rows and rows["answers"].failed == rows["answers"].cases
     return slow >= SLOW or crashed >= KEPT or (never and rows["answers"].failed >= KEPT)

@@ -16,12 +16,13 @@ class Status(Enum):
     LOWER_PRECISION = "LOWER_PRECISION"  # within the bound of a lower precision, which is named; no failure by itself
     MALFORMED = "MALFORMED"  # the answer is not an array of numbers, or raises where an answer is due
     CRASHED = "CRASHED"  # the process that ran it is gone
+    MEMORY = "MEMORY"  # it asked for more memory than there is
     TIMED_OUT = "TIMED_OUT"
     NOT_RUN = "NOT_RUN"
 
     @property
     def failed(self) -> bool:
-        return self in (Status.DIFFERS, Status.MALFORMED, Status.CRASHED, Status.TIMED_OUT)
+        return self in (Status.DIFFERS, Status.MALFORMED, Status.CRASHED, Status.MEMORY, Status.TIMED_OUT)
 
 
 @dataclass(frozen=True, slots=True)

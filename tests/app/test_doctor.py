@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from opcheck import sandbox
 from opcheck.app import doctor
 from tests.app.support import run
 
@@ -53,3 +54,40 @@ def test_where_there_is_a_driver_torch_is_asked(tmp_path, monkeypatch):
 def test_without_torch_nothing_is_known(monkeypatch):
     monkeypatch.setattr(doctor, "_version", lambda name: None)
     assert doctor._cuda() == ("unknown", "needs torch")
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("group", "at most 256 threads, counted by the kernel (pids cgroup)"),
+        ("user", "at most 256 threads, counted by the kernel (a user of its own)"),
+        ("watch", "at most 256 threads; opcheck counts them and ends what has more"),
+    ],
+)
+def test_it_says_who_counts_the_threads_of_a_sandbox(way, said, monkeypatch):
+    works = (sandbox.Capability(sandbox.Isolation.LANDLOCK, True, "works"),)
+    monkeypatch.setattr(sandbox, "capabilities", lambda: works)
+    monkeypatch.setattr(sandbox, "counting", lambda isolation: sandbox.Way(way))
+    assert doctor._sandboxes() == [("landlock", "yes", "works"), ("", "", said)]
+
+
+def test_it_says_what_each_kind_of_sandbox_does_not_stop(monkeypatch):
+    def told(*working):
+        found = tuple(sandbox.Capability(each, each in working, "") for each in sandbox.Isolation)
+        monkeypatch.setattr(sandbox, "capabilities", lambda: found)
+        return doctor._not_held_back()
+
+    both = "What a sandbox does not stop: a submission can read the installed Python packages, see the machine's name"
+    bubblewrap = "Under bubblewrap it also has a /tmp of its own, of up to 64 MiB and 4096 files, which takes memory"
+    landlock = (
+        "Under Landlock it can also find out which files exist, and their size, date and owner, but not read them"
+    )
+    for working, begins in (
+        ((), ()),
+        ((sandbox.Isolation.BUBBLEWRAP,), (both, bubblewrap)),
+        ((sandbox.Isolation.LANDLOCK,), (both, landlock)),
+        ((sandbox.Isolation.BUBBLEWRAP, sandbox.Isolation.LANDLOCK), (both, bubblewrap, landlock)),
+    ):
+        sentences = told(*working)
+        assert len(sentences) == len(begins)
+        assert all(sentence.startswith(begin) for sentence, begin in zip(sentences, begins, strict=True))

@@ -79,3 +79,49 @@ def test_hints_are_for_somebody_who_can_follow_them():
     assert hint in run("ops", tty=True).out
     assert hint not in run("ops").out
     assert hint not in run("ops", "--plain", tty=True).out
+
+
+@pytest.mark.parametrize("there", ["", "missing/out", "file/out", "x" * 4096])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("explain", "relu", "--input", "3", "-o"),
+        ("trace", "x*x", "--at", "x=2", "-o"),
+        ("trace", "x*x", "--at", "x=2", "--graph", "svg", "-o"),
+        ("ops", "-o"),
+        ("doctor", "-o"),
+        ("verify", "relu", "--impl", "nowhere.py:f", "--junit"),
+        ("verify", "relu", "--impl", "nowhere.py:f", "--html"),
+        ("grade", "relu", "--init", "-o"),
+        ("grade", "nowhere.toml", "--bundle", "gradescope", "-o"),
+        ("grade", "nowhere", "--op", "relu", "--journal"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path, command, there):
+    (tmp_path / "file").write_text("")
+    ran = run(*command, str(tmp_path / there))
+    assert (ran.code, ran.out) == (2, "")
+    assert str(tmp_path)[:40] in ran.err and "nowhere" not in ran.err
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("verify", "relu", "--impl", "nowhere.py:f", "--save"), ("grade", "nowhere", "--op", "relu", "-o")],
+)
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(tmp_path, command):
+    (tmp_path / "file").write_text("")
+    ran = run(*command, str(tmp_path / "file" / "folder"))
+    assert (ran.code, ran.out) == (2, "")
+    assert "Not a directory" in ran.err
+
+
+def test_a_device_and_a_link_stay_what_they_are(tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    assert run(*CONV, "-o", str(tmp_path / "link")).code == 0
+    assert (tmp_path / "link").is_symlink() and "step 1 of 9" in (tmp_path / "target").read_text(encoding="utf-8")
+    assert run(*CONV, "-o", "/dev/null").code == 0
+
+
+def test_half_a_character_in_the_output_is_shown():
+    assert "\\ud800" in run("trace", "\ud800*x", "--at", "x=2").err

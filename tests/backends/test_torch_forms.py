@@ -22,9 +22,9 @@ def agrees(report):
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_compiled_operators_agree_and_what_they_refuse_is_not_logged(caplog):
-    report = agrees(verify(["relu", "linear"], "torch:compile", cases=3, seed=3))
+    report = agrees(verify("linear", "torch:compile", cases=2, seed=3))
     assert report.rows["linear", "float32", "vjp:weight"].cases
-    assert report.rows["linear", "float32", "jvp"].left_out["torch.compile drops tangents"] == 3
+    assert report.rows["linear", "float32", "jvp"].left_out["torch.compile drops tangents"] == 2
     assert not [each for each in caplog.records if each.name == "torch._subclasses.fake_tensor"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from opcheck.app import run
-from opcheck.errors import CouldNotRun, Refused
+from opcheck.errors import Refused
 from opcheck.grading import bundle
 from opcheck.sandbox import NoSandbox, choose
 from tests.grading.formats import documented
@@ -103,7 +103,7 @@ def test_what_cannot_be_bundled_is_refused(homework):
     inner.write_text('convention = "../ours.py"\n' + HOMEWORK)
     with pytest.raises(Refused, match=r"lies beside the assignment. Got ../ours.py. copy it into that folder"):
         bundle.write("gradescope", inner, homework.parent / "x.zip")
-    with pytest.raises(CouldNotRun, match="cannot write"):
+    with pytest.raises(Refused, match="cannot write"):
         bundle.write("gradescope", homework, homework.parent / "no" / "x.zip")
 
 

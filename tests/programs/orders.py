@@ -32,7 +32,7 @@ def computed_in(nodes, output, order, f):
     """The value of a node with every result rounded to `f`, in an order of summation."""
     if order == "torch":
         return _in_torch(nodes, output)
-    compute, accumulate = FORMAT(f)
+    compute, accumulate = roundings(f)
 
     def rounded(x):
         return compute(x) if np.asarray(x).dtype.kind == "f" else x
@@ -53,7 +53,7 @@ def computed_in(nodes, output, order, f):
         return f.round(y) if np.asarray(y).dtype.kind == "f" else y
 
 
-def FORMAT(f):
+def roundings(f):
     """Rounding of what is stored and of running sums."""
     from opcheck.verification.truth.formats import FORMATS
 
@@ -99,7 +99,8 @@ def einsum(args, params, order, compute, accumulate):
     letters = "".join(dict.fromkeys("".join(parts)))
     inner = [each for each in letters if each not in out]
     full = [
-        np.einsum(f"{part}->{''.join(each for each in letters if each in part)}", x) for part, x in zip(parts, args)
+        np.einsum(f"{part}->{''.join(each for each in letters if each in part)}", x)
+        for part, x in zip(parts, args, strict=True)
     ]
     spread = []
     for part, x in zip(parts, full, strict=True):
@@ -119,7 +120,13 @@ def cumsum(args, params, order, compute, accumulate):
     return np.moveaxis(np.stack(found), 0, params["axis"])
 
 
-SUMS = {"total": total, "mean": mean, "matmul": matmul, "einsum": einsum, "cumsum": cumsum}
+def prod(args, params, order, compute, accumulate):
+    (x,) = args
+    found = add_up(_moved(x, params["axis"]), order, lambda a, b: compute(a * b))
+    return np.reshape(found, np.empty(x.shape).sum(axis=params["axis"], keepdims=params["keepdims"]).shape)
+
+
+SUMS = {"prod": prod, "total": total, "mean": mean, "matmul": matmul, "einsum": einsum, "cumsum": cumsum}
 
 
 def _in_torch(nodes, output):

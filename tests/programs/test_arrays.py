@@ -19,7 +19,7 @@ def leaf(value=((1.0, 2.0), (3.0, 4.0))):
     "use",
     [
         bool, float, int, lambda x: 1 if x.sum() > 0 else 2, lambda x: 1 if (x == 1) else 2,
-        lambda x: np.zeros(2).__setitem__(0, x[0, 0]), lambda x: np.eye(2)[np.argmax(x, axis=0)], math.exp,
+        lambda x: np.zeros(2).__setitem__(slice(None), x), lambda x: np.eye(2)[np.argmax(x, axis=0)], math.exp,
         lambda x: np.zeros_like(x).__setitem__(x > 1, 2.0), lambda x: np.zeros_like(x).__setitem__(np.argmax(x), 2.0),
         np.asarray, np.array, lambda x: x.item(), lambda x: x.tolist(), lambda x: max(x.sum(), 2),
         lambda x: x[x > 1], lambda x: [1][x],
@@ -28,6 +28,31 @@ def leaf(value=((1.0, 2.0), (3.0, 4.0))):
 def test_decisions_on_values_are_refused(use):
     with pytest.raises(TracedControlFlowError, match=r"np\.where"):
         use(leaf())
+
+
+def test_filling_an_array_of_numbers_says_what_to_write_instead():
+    def fill(x):
+        out = np.zeros(2)
+        out[0] = x[0]
+        return out
+
+    with pytest.raises(opcheck.Refused, match=r"np\.stack them, or fill np\.zeros_like\(x\).*out\[0\] = x\[0\]"):
+        opcheck.trace(fill, at={"x": np.ones(2)})
+
+
+def test_an_array_that_the_program_made_may_be_filled():
+    """In a loop, in parts, twice, with += and at places that repeat (the last one counts, as numpy has it)."""
+
+    def fill(x, out):
+        out[0], out[1, 1:] = x[1], x[0, 0]
+        out[1] += x[0]
+        out[[0, 0], [1, 1]] = x[:, 0]
+        return out * 2
+
+    x = leaf()
+    expected = fill(x.value, np.zeros((2, 2)))
+    for out in (np.zeros_like(x), np.full_like(x, 0.0)):
+        np.testing.assert_array_equal(fill(x, out).value, expected)
 
 
 def test_it_is_not_changed_in_place():
@@ -112,3 +137,69 @@ def test_whole_numbers_may_be_classes():
     np.testing.assert_array_equal(gradient["t"], [0.0])
     with pytest.raises(opcheck.Refused, match=r"use target\.astype\(np\.int64\) if they are class numbers"):
         opcheck.trace(lambda x, t: reference.cross_entropy(x, t), at={"x": x, "t": [1]})
+
+
+@pytest.mark.parametrize(
+    "name", ["expit", "erf", "xlogy", "xlog1py", "log1p", "expm1", "ndtr", "logit", "entr", "exp2"]
+)
+def test_functions_of_scipy_record_by_their_names(name):
+    special = pytest.importorskip("scipy.special")
+    x = leaf(((0.25, 0.5), (0.75, 0.125)))
+    args = (x, 0.5 + x * 0.25) if name in ("xlogy", "xlog1py") else (x,)
+    found = getattr(special, name)(*args)
+    expected = getattr(special, name)(*(each.value for each in args))
+    np.testing.assert_allclose(found.value, expected, rtol=1e-14)
+    if name in ("xlogy", "xlog1py"):
+        assert getattr(special, name)(x * 0, 0.0).value.tolist() == [[0, 0], [0, 0]]
+
+
+def test_no_warning_is_printed_while_a_program_is_recorded():
+    x = np.array([0.0, -1.0, np.inf])
+    trace = opcheck.trace(lambda x: (np.log(x) / x - np.float64(1) / np.zeros(3) + np.sqrt(x)).sum(), at={"x": x})
+    assert np.isnan(trace.value)
+    trace.reverse()
+
+
+# --- programs of files ----------------------------------------------------------------------------------------------
+
+LOOPS = """
+import numpy as np
+from numpy import zeros
+
+
+def recurrent(x, w):
+    x = np.asarray(x, dtype=np.float64)
+    h, out = zeros(2), np.empty((3, 2))
+    for t in range(3):
+        h = np.tanh(x[t] @ w + h)
+        out[t] = h
+    total = np.zeros(())
+    for row in out:
+        total += row.sum()
+    table = np.array([[total, out[0, 0]], [out[2, 1], 1.0]])
+    copied = table.copy()
+    copied[0, 0] = 2 * np.ones(1)[0]
+    return (copied * table).sum()
+"""
+
+
+def test_programs_of_files_fill_arrays_in_loops(tmp_path):
+    from opcheck.autodiff import load
+
+    path = tmp_path / "loops.py"
+    path.write_text(LOOPS)
+    function = load(path, "recurrent")
+    x, w = np.arange(6.0).reshape(3, 2) / 8, np.array([[1.0, -0.5], [0.25, 1.0]])
+    plain = function(x, w)
+    assert isinstance(plain, float)
+    trace = opcheck.trace(function, at={"x": x, "w": w})
+    assert trace.value == plain
+    step = 2.0**-20
+    for name in ("x", "w"):
+        gradient = trace.gradient()[name]
+        for at in np.ndindex(*gradient.shape):
+            values = {"x": x.copy(), "w": w.copy()}
+            values[name][at] += step
+            up = function(**values)
+            values[name][at] -= 2 * step
+            assert gradient[at] == pytest.approx((up - function(**values)) / (2 * step), abs=1e-8)

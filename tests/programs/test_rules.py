@@ -244,3 +244,34 @@ def test_the_bound_is_about_the_classical_one(n):
     hand = (mu + np.abs(d) * (3 * u + (gamma(n + 4) + mu**2 / sd**2) / 2 + 6 * u)) / sd + u * np.abs(y)
     assert np.median(error / hand) <= 2.5
     assert (error / hand).max() <= 6
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_bound_of_every_gradient_holds(name):
+    """A gradient is a program as well: the sweep is recorded behind it."""
+    rng = np.random.default_rng(9)
+    for kind in ("normal", "whole", "cancelling", "tiny"):
+        tape, inputs, out = recorded(ALL[name], draw(kind, rng))
+        g = rng.integers(-3, 4, size=out.shape).astype(float)
+        found = gradients_of(tape, inputs, out, tape.input("g", g))
+        asked = [y.id for y in found.values() if y is not None]
+        bounds, owns = (running(tape.nodes, f, only=asked) for f in (F32, F64))
+        for y in asked:
+            value = tape.nodes[y].value
+            with np.errstate(all="ignore"):
+                error, own = (
+                    np.broadcast_to(each[y].error(f), value.shape) for each, f in ((bounds, F32), (owns, F64))
+                )
+            if kind == "normal":
+                assert np.isfinite(error[np.isfinite(value)]).all()
+            if kind == "whole" and name in EXACT:
+                assert not error.any()
+            for order in ("reversed", "torch"):
+                assert close(computed_in(tape.nodes, y, order, F32), value, error + own).all(), (name, kind, order)
+
+
+def gradients_of(tape, inputs, out, g):
+    nodes = tuple(tape.nodes)
+    with recording(tape):
+        found = reverse(nodes, {out.id: g}, [x.id for x in inputs.values()], lambda k: TracedArray(tape, k))
+    return {name: found[x.id] for name, x in inputs.items()}

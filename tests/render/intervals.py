@@ -142,7 +142,8 @@ def extreme(choose: Any, args: tuple[Interval, ...]) -> Interval:
 
 FUNCTIONS = {
     "exp": exactly("exp"), "ln": exactly("log"), "log1p": exactly("log1p"), "√": exactly("sqrt"),
-    "sqrt": exactly("sqrt"), "tanh": exactly("tanh"), "erf": exactly("erf"), "sigmoid": exactly("sigmoid"), "σ": exactly("sigmoid"),
+    "sqrt": exactly("sqrt"), "tanh": exactly("tanh"), "erf": exactly("erf"),
+    "sigmoid": exactly("sigmoid"), "σ": exactly("sigmoid"),
     "abs": absolute, "max": lambda *args: extreme(max, args), "min": lambda *args: extreme(min, args),
     "floor": whole(math.floor), "ceil": whole(math.ceil), "select": select,
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """What the tests of the sandbox share: calls of one function, and a way to try what must not be possible."""
 
+from pathlib import Path
+
 import numpy as np
 
 from opcheck.sandbox import Call, Outcome, Status, Worker
@@ -42,3 +44,28 @@ def value(worker: Worker, name: str, *args: object) -> object:
     outcome = call(worker, name, *args)
     assert outcome.status is Status.OK, outcome
     return outcome.values["y"]
+
+
+def table() -> dict[int, int]:
+    """The parent of each process that is not a zombie."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(") ")[2].split()[:2]
+        except OSError:
+            continue
+        if state != "Z":
+            found[int(stat.parent.name)] = int(parent)
+    return found
+
+
+def running() -> set[int]:
+    return set(table())
+
+
+def children(pid: int) -> set[int]:
+    """All descendants."""
+    parents, found = table(), {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}

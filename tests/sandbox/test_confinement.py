@@ -8,50 +8,12 @@ import pytest
 
 from opcheck.sandbox import Call, Capability, File, Isolation, NoSandbox, Status, Worker, choose
 
-from .support import TRIED, X, call, value
+from .support import TRIED, X, call, children, value
 
 
 def test_an_honest_submission_works(submit):
     worker = submit("import numpy as np\ndef relu(x):\n    return np.maximum(x, 0)\n")
     assert np.array_equal(value(worker, "relu", X - 3), np.maximum(X - 3, 0))
-
-
-def test_the_network_is_refused(submit):
-    worker = submit(
-        TRIED
-        + """
-    import socket
-    def inet(): return tried(lambda: socket.create_connection(("127.0.0.1", 80), 1))
-    def unix(): return tried(lambda: socket.socket(socket.AF_UNIX))
-    def pair(): return tried(socket.socketpair)
-    """
-    )
-    for name in ("inet", "unix", "pair"):
-        assert value(worker, name)[0] == "PermissionError"
-
-
-def test_files_other_than_the_submission_cannot_be_read(submit, tmp_path):
-    secret = tmp_path / "expected.npy"
-    secret.write_bytes(b"the answers")
-    worker = submit(
-        TRIED
-        + """
-    def read(path): return tried(lambda: open(path, "rb").read())
-    def listed(path): return tried(lambda: os.listdir(path))
-    """
-    )
-    for path in (
-        str(secret),
-        "/etc/passwd",
-        __file__,
-        str(Path.home() / ".bashrc"),
-        "/proc/self/environ",
-        "/proc/1/maps",
-    ):
-        assert value(worker, "read", path)[0] in ("FileNotFoundError", "PermissionError"), path
-    for path in (str(tmp_path), "/home", "/etc", str(Path(__file__).parent)):
-        seen = value(worker, "listed", path)
-        assert seen[0] in ("FileNotFoundError", "PermissionError") or seen[1] in ("[]", "['ld.so.cache']"), path
 
 
 def test_only_the_submission_is_visible_and_not_its_neighbours(isolation, tmp_path):
@@ -104,65 +66,35 @@ def test_a_forbidden_module_cannot_be_imported_even_past_the_finder(submit):
     assert value(submit(source.replace("sys.meta_path.pop(0)", "")), "around") == 1.0
 
 
-def test_nothing_is_written_outside_a_private_folder(submit, isolation, tmp_path):
-    worker = submit(
-        TRIED
-        + """
-    def write(path): return tried(lambda: open(path, "w").write("stolen"))
-    def chmod(path): return tried(lambda: os.chmod(path, 0))
-    """
-    )
-    target = tmp_path / "results.json"
-    target.write_text("{}")
-    for path in (str(target), "/results.json", "/dev/shm/x", "/etc/x", "/submission/x", "/usr/lib/x", "/worker/x"):
-        assert value(worker, "write", path)[0] in ("FileNotFoundError", "PermissionError", "OSError"), path
-    assert value(worker, "chmod", str(target))[0] in ("FileNotFoundError", "PermissionError")
-    assert target.read_text() == "{}"
-    private = value(worker, "write", "/tmp/opcheck-own-file")[0]
-    assert private == ("possible" if isolation is Isolation.BUBBLEWRAP else "PermissionError")
-    assert not Path("/tmp/opcheck-own-file").exists()
+def innermost(worker: Worker) -> Path:
+    """What the kernel tells of the process in which the submission runs."""
+    outer = worker._launched.process.pid
+    (inner,) = [pid for pid in {outer, *children(outer)} if not children(pid)]
+    return Path(f"/proc/{inner}")
 
 
-def test_other_processes_are_out_of_reach(submit):
-
-    worker = submit(
-        TRIED
-        + """
-    import ctypes, signal
-    libc = ctypes.CDLL(None, use_errno=True)
-    def kill(pid): return tried(lambda: os.kill(pid, signal.SIGTERM))
-    def ptrace(pid): return [libc.ptrace(16, pid, 0, 0), ctypes.get_errno()]
-    """
-    )
-    for pid in (os.getpid(), 1, -1, 0):
-        assert value(worker, "kill", pid)[0] in ("PermissionError", "ProcessLookupError")
-    assert value(worker, "ptrace", os.getpid()) == [-1, 1]
-
-
-def test_processes_are_numbered_afresh_under_bubblewrap(submit, isolation):
-    pid = value(submit("import os\ndef f(): return os.getpid()"), "f")
-    assert pid < 10 if isolation is Isolation.BUBBLEWRAP else isinstance(pid, int)
+def test_namespaces_are_of_its_own_under_bubblewrap(submit, isolation):
+    worker = submit("import os\ndef f(): return os.getpid()")
+    pid = value(worker, "f")
+    apart = {
+        kind
+        for kind in ("user", "ipc", "pid", "net", "uts", "mnt")
+        if (innermost(worker) / "ns" / kind).readlink() != Path("/proc/self/ns", kind).readlink()
+    }
+    if isolation is Isolation.BUBBLEWRAP:  # user: unless root lets it become another user of the machine's
+        assert apart | {"user"} == {"user", "ipc", "pid", "net", "uts", "mnt"} and pid < 10
+    else:
+        assert apart == set()
 
 
 def test_no_privilege_is_left(submit):
-    worker = submit(
-        TRIED
-        + """
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    def capabilities():
-        data = (ctypes.c_uint32 * 6)()
-        libc.capget((ctypes.c_uint32 * 2)(0x20080522, 0), data)
-        return list(data)
-    def no_new_privileges(): return libc.prctl(39, 0, 0, 0, 0)
-    def unshare(): return [libc.unshare(0x10000000), ctypes.get_errno()]
-    def mount(): return [libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), ctypes.get_errno()]
-    """
-    )
-    assert value(worker, "capabilities") == [0] * 6
+    worker = submit("import ctypes\ndef no_new_privileges(): return ctypes.CDLL(None).prctl(39, 0, 0, 0, 0)\n")
     assert value(worker, "no_new_privileges") == 1
-    assert value(worker, "unshare") == [-1, 1]
-    assert value(worker, "mount") == [-1, 1]
+    status = dict(line.split(":\t") for line in (innermost(worker) / "status").read_text().splitlines())
+    # Whoever is not root may not empty the bounding set, and has no_new_privs instead.
+    sets = ("CapInh", "CapPrm", "CapEff", "CapAmb", *(("CapBnd",) if os.geteuid() == 0 else ()))
+    assert {name: int(status[name], 16) for name in sets} == dict.fromkeys(sets, 0)
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
 
 def test_no_descriptor_is_open_but_the_channel_and_the_standard_ones(submit):

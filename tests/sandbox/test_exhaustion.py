@@ -31,6 +31,24 @@ def test_the_disk_cannot_be_filled(submit):
     assert value(worker, "fill") <= 8 * MEBIBYTE
 
 
+def test_empty_files_are_limited_too(submit, isolation):
+    """They take memory of the kernel, which the size of a file system does not count."""
+    worker = submit(
+        """
+    import os
+    def fill():
+        for made in range(10_000):
+            try:
+                os.close(os.open(f"/tmp/{made}", os.O_CREAT | os.O_WRONLY))
+            except OSError:
+                return made
+    """,
+        files=100,
+    )
+    made = value(worker, "fill")
+    assert 90 <= made < 100 if isolation is Isolation.BUBBLEWRAP else made == 0
+
+
 def test_memory_that_lives_in_no_address_space_is_refused(submit):
     worker = submit(TRIED + "\n    def hidden(): return tried(lambda: os.memfd_create('x'))\n")
     assert value(worker, "hidden")[0] == "PermissionError"

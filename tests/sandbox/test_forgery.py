@@ -55,9 +55,10 @@ def test_a_patched_numpy_harms_nobody_else(submit):
 def test_a_process_that_breaks_the_worker_from_within_gets_nothing(submit):
     worker = submit(
         """
-    import sys
+    import gc
     def f(x):
-        sys.modules["wire"].encode = lambda *args: b"OPCK" + bytes(1000)
+        (wire,) = [each for each in gc.get_objects() if type(each) is type(gc) and each.__name__ == "wire"]
+        wire.encode = lambda *args: b"OPCK" + bytes(1000)
         return x
     """
     )

@@ -5,6 +5,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import cache_from_source
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,11 @@ from opcheck.sandbox import (
     choose,
     launch,
     probe,
+    visible,
 )
 from opcheck.sandbox.probe import capability
+
+from .support import children, running
 
 SOURCE = "def f(x): return x\n"
 
@@ -103,7 +107,7 @@ def test_a_worker_starts_with_little_more_than_numpy(isolation):
     with Worker(Source("import sys\nNAMES = sorted(sys.modules)\n"), isolation) as worker:
         found = worker.run([], want={"names": "module.NAMES"}).values["names"]
     script = "import sys, numpy, dataclasses, inspect, json; print(*sys.modules)"
-    command = [sys.executable, "-S", "-c", f"import sys; sys.path += {launch._packages()!r}; {script}"]
+    command = [sys.executable, "-S", "-c", f"import sys; sys.path += {visible.packages()!r}; {script}"]
     needed = {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()}
     ours = {path.stem for path in launch.INSIDE.glob("*.py")} | {"submission"}
     assert {*found} - needed - ours <= {"errno", "faulthandler", "fcntl", "gc", "importlib.machinery", "resource"}
@@ -178,26 +182,10 @@ def test_a_worker_dies_with_a_parent_that_is_killed(kind):
     assert family & running() == set()
 
 
-def table() -> dict[int, int]:
-    """The parent of each process that is not a zombie."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rpartition(") ")[2].split()[:2]
-        except OSError:
-            continue
-        if state != "Z":
-            found[int(stat.parent.name)] = int(parent)
-    return found
-
-
-def running() -> set[int]:
-    return set(table())
-
-
-def children(pid: int) -> set[int]:
-    """All descendants."""
-    parents, found = table(), {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
+def test_a_bubblewrap_of_the_old_kind_lends_no_capability_and_gets_no_tmp_to_write_to(monkeypatch):
+    """Installed setuid, it refuses --cap-add to whoever is not root; so nobody could limit the files in /tmp."""
+    for setuid in (False, True):
+        monkeypatch.setattr(launch, "_is_setuid", lambda answer=setuid: answer)
+        command = launch._bubblewrap(Source(SOURCE), Limits(), 0, ())
+        assert ("CAP_SYS_ADMIN" in command) is not setuid
+        assert ("/tmp" in [after for each, after in pairwise(command) if each == "--remount-ro"]) is setuid

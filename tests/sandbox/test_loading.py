@@ -82,6 +82,43 @@ def test_a_file_is_loaded_with_its_neighbours(tmp_path):
         assert (failure.file, failure.line) == ("helper.py", 2)
 
 
+USES = """
+import random, secrets, statistics, json
+import numpy as np
+import helper, mine.more
+import confine, loading, places, seccomp, wire, worker
+
+def f(x):
+    return x + 0 * statistics.mean([secrets.randbelow(9), random.random(), np.random.default_rng(0).random()])
+
+def names():
+    return [each.NAME for each in (helper, mine.more, confine, loading, places, seccomp, wire, worker)]
+"""
+OWN = ("helper", "mine/more", "confine", "loading", "places", "seccomp", "wire", "worker")
+
+
+def test_what_lies_beside_a_submission_is_its_own_and_never_the_standard_library(isolation, tmp_path):
+    """A random.py there would be imported by numpy; a helper may be called as a module of ours is."""
+    (tmp_path / "mine").mkdir()
+    for name in ("random", "secrets", "statistics", "json", "struct", "hmac"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name}.py beside the submission')\n")
+    for name in OWN:
+        (tmp_path / f"{name}.py").write_text(f"NAME = {name!r}\n")
+    (tmp_path / "layers.py").write_text(USES)
+    with Worker(File(tmp_path / "layers.py", root=tmp_path), isolation) as worker:
+        assert worker.load().failure is None
+        assert np.array_equal(call(worker, "f", X).values["y"], X)
+        assert call(worker, "names").values["y"] == [*OWN]
+
+
+@pytest.mark.parametrize("name", ["random", "secrets", "numpy", "wire"])
+def test_a_lone_submission_may_have_any_name(isolation, name, tmp_path):
+    path = tmp_path / f"{name}.py"
+    path.write_text("import numpy as np\ndef f(x): return x + 0 * np.random.default_rng(0).normal(size=x.shape)\n")
+    with Worker(File(path), isolation) as worker:
+        assert np.array_equal(call(worker, "f", X).values["y"], X)
+
+
 def test_an_installed_module_is_loaded_in_the_parents_environment():
     with Worker(Module("numpy.linalg"), Isolation.TRUSTED, Limits(memory=None)) as worker:
         assert np.array_equal(call(worker, "det", np.diag([2.0, 3.0])).values["y"], np.linalg.det(np.diag([2.0, 3.0])))

@@ -7,8 +7,9 @@ import pytest
 
 from opcheck.sandbox.inside import seccomp
 
+from .calls import ARCHITECTURES, FAMILIES
+
 PID = 4321
-ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 EPERM, ENOSYS = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
 
@@ -36,22 +37,33 @@ def machine(request):
     return request.param
 
 
-def test_every_call_of_the_table_is_refused(machine):
-    column = ARCHITECTURES[machine][1]
-    for name, numbers in seccomp.REFUSED.items():
-        if numbers[column] is not None:
-            assert decide(machine, numbers[column]) == EPERM, name
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_call_of_a_family_that_reaches_beyond_the_process_is_allowed(machine, family):
+    for name, numbers in FAMILIES[family].items():
+        number = numbers[ARCHITECTURES[machine][1]]
+        if number is not None:
+            assert decide(machine, number) == EPERM, name
 
 
-def test_every_other_call_is_allowed_up_to_the_youngest_known(machine):
+def test_what_is_not_named_is_refused(machine):
     column = ARCHITECTURES[machine][1]
-    special = (seccomp.CLONE, seccomp.CLONE3, seccomp.KILL, seccomp.TGKILL)
-    special += (seccomp.PRLIMIT, seccomp.SCHED_SETAFFINITY, seccomp.FCNTL, seccomp.IOCTL)
-    named = {numbers[column] for numbers in (*seccomp.REFUSED.values(), *special)}
-    for number in set(range(463)) - named:
-        assert decide(machine, number) == ALLOW, number
+    special = {*seccomp.CLOCKS.values(), *(only.numbers for only in seccomp.ONLY.values())}
+    named = {numbers[column] for numbers in (*seccomp.ALLOWED.values(), *special, seccomp.CLONE, seccomp.CLONE3)}
+    for number in {*range(463)} - named:
+        assert decide(machine, number, PID) == EPERM, number
     for number in (463, 470, 0x3FFFFFFF):
         assert decide(machine, number) == ENOSYS, number
+    for name, numbers in seccomp.ALLOWED.items():
+        if numbers[column] is not None:
+            assert decide(machine, numbers[column]) == ALLOW, name
+
+
+def test_no_number_stands_twice():
+    only = {name: each.numbers for name, each in seccomp.ONLY.items()}
+    calls = {**seccomp.ALLOWED, **only, **seccomp.CLOCKS, "clone": seccomp.CLONE, "clone3": seccomp.CLONE3}
+    for column in (0, 1):
+        numbers = [each[column] for each in calls.values() if each[column] is not None]
+        assert len(numbers) == len({*numbers})
 
 
 def test_threads_may_start_and_processes_may_not(machine):
@@ -62,23 +74,55 @@ def test_threads_may_start_and_processes_may_not(machine):
     assert decide(machine, seccomp.CLONE3[column]) == ENOSYS
 
 
+def number(machine: str, name: str) -> int:
+    return {**seccomp.CLOCKS, **{key: only.numbers for key, only in seccomp.ONLY.items()}}[name][
+        ARCHITECTURES[machine][1]
+    ]
+
+
 def test_signals_limits_and_affinity_reach_the_process_itself_only(machine):
-    column = ARCHITECTURES[machine][1]
-    for numbers in (seccomp.KILL, seccomp.TGKILL, seccomp.PRLIMIT, seccomp.SCHED_SETAFFINITY):
-        assert decide(machine, numbers[column], PID) == ALLOW
-        assert decide(machine, numbers[column], PID + 1) == EPERM
-        assert decide(machine, numbers[column], 1) == EPERM
-        assert decide(machine, numbers[column], 0xFFFFFFFF) == EPERM  # kill(-1): everybody
-    assert decide(machine, seccomp.KILL[column], 0) == EPERM
-    assert decide(machine, seccomp.PRLIMIT[column], 0) == ALLOW
+    for name in ("kill", "tgkill", "prlimit64", "sched_setaffinity", "sched_getaffinity", "getpgid", "getsid"):
+        assert decide(machine, number(machine, name), PID) == ALLOW
+        for other in (PID + 1, 1, 0xFFFFFFFF):  # kill(-1): everybody
+            assert decide(machine, number(machine, name), other) == EPERM, name
+        own = EPERM if name in ("kill", "tgkill") else ALLOW  # kill(0): the group
+        assert decide(machine, number(machine, name), 0) == own, name
 
 
-def test_descriptors_cannot_carry_signals_or_type_into_a_terminal(machine):
-    column = ARCHITECTURES[machine][1]
-    for command, verdict in ((1, ALLOW), (1030, ALLOW), (8, EPERM), (15, EPERM)):
-        assert decide(machine, seccomp.FCNTL[column], 3, command) == verdict
-    for command, verdict in ((0x5401, ALLOW), (0x5412, EPERM), (0x541C, EPERM), (0x8901, EPERM), (0x8902, EPERM)):
-        assert decide(machine, seccomp.IOCTL[column], 0, command) == verdict
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        # F_SETLK, F_SETLKW, F_SETOWN, F_SETSIG, F_SETOWN_EX, F_OFD_SETLK, F_SETLEASE, F_NOTIFY, F_SETPIPE_SZ
+        ("fcntl", (0, 1, 2, 3, 4, 1030), (5, 6, 7, 8, 10, 15, 37, 38, 1024, 1026, 1031, 1036)),
+        # TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP, FS_IOC_SETFLAGS, FICLONE
+        ("ioctl", (0x5401, 0x5451), (0x5412, 0x541C, 0x8901, 0x8902, 0x40086602, 0x40049409)),
+    ],
+)
+def test_descriptors_carry_no_signals_locks_or_notices_and_type_into_no_terminal(machine, name, allowed, refused):
+    for command in (*allowed, *refused):
+        verdict = ALLOW if command in allowed else EPERM
+        assert decide(machine, number(machine, name), 3, command) == verdict, command
+
+
+def test_a_process_cannot_outlive_its_parent_or_let_others_trace_it(machine):
+    for option, verdict in (
+        (15, ALLOW),
+        (39, ALLOW),
+        (1, EPERM),
+        (4, EPERM),
+        (22, EPERM),
+        (36, EPERM),
+        (0x59616D61, EPERM),
+    ):
+        assert decide(machine, number(machine, "prctl"), option) == verdict, option
+
+
+def test_the_clocks_of_other_processes_are_refused(machine):
+    for name in seccomp.CLOCKS:
+        for clock in (0, 1, 2, 3, 7):
+            assert decide(machine, number(machine, name), clock) == ALLOW
+        for clock in (0xFFFFFFFE, (~4321 << 3 | 2) & 0xFFFFFFFF):
+            assert decide(machine, number(machine, name), clock) == EPERM
 
 
 def test_calls_of_another_architecture_end_the_process(machine):

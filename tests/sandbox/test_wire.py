@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from opcheck.sandbox.inside import wire
-from opcheck.sandbox.inside.wire import Opaque, Place, WireError, encode, receive
+from opcheck.sandbox.inside.wire import Opaque, Outsized, Place, WireError, encode, receive
 
 arrays = st.sampled_from(sorted(wire.DTYPES)).flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
 )
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8"))
 values = st.recursive(
-    scalars | arrays | st.builds(Place, st.sampled_from(["x", "out[0]"])) | st.builds(Opaque, st.just("a value")),
+    scalars
+    | arrays
+    | st.builds(Place, st.sampled_from(["x", "out[0]"]))
+    | st.builds(Opaque, st.just("a value"))
+    | st.just(Outsized((3, 1 << 40))),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.lists(inner, max_size=4).map(tuple)
@@ -154,8 +158,9 @@ def test_frames_that_lie_about_themselves_are_refused(frame, text):
 @pytest.mark.parametrize(
     "value",
     [{"array": 0}, {"array": -1}, {"array": True}, {"object": 1}, {"list": 3}, {"dict": [[1]]}, [1], {}, {"place": 1},
-     {"list": [], "tuple": []}, {"dict": [[{"list": []}, 1]]}],
-    ids=str,
+     {"list": [], "tuple": []}, {"dict": [[{"list": []}, 1]]}, {"outsized": [-1]}, {"outsized": [1 << 63]},
+     {"outsized": [True]}, {"outsized": [1] * 65}, {"dict": [[k * ((1 << 61) - 1), 0] for k in range(10_001)]}],
+    ids=lambda value: str(value)[:40],
 )  # fmt: skip
 def test_values_of_no_known_form_are_refused(value):
     with pytest.raises(WireError):
@@ -176,9 +181,15 @@ def test_sizes_are_checked_before_anything_is_read():
     with pytest.raises(WireError, match="a header of 4294967295 bytes; at most 1048576 are allowed"):
         receive(read)
     assert max(asked) < 1000
-    for sizes in ([-8], [True], ["8"], [8.0], [None]):
+    for sizes in ([-8], [True], ["8"], [8.0], [None], [10**4299, 9 * 10**4299]):
         with pytest.raises(WireError, match="a size that is not a length"):
             receive(io.BytesIO(message({"array": 0}, sizes=sizes)).read)
+
+
+def test_a_header_full_of_arrays_is_refused_before_any_is_read():
+    stream = io.BytesIO(message(None, sizes=[0] * 100_000))
+    with pytest.raises(WireError, match="100000 arrays; at most 10000 are allowed"):
+        receive(stream.read)
 
 
 def test_a_message_cut_short_is_refused_at_every_byte():

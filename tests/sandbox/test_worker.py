@@ -1,9 +1,26 @@
 """What a worker is asked and answers: values that stay with it or travel, limits, and what the code prints."""
 
+import json
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from opcheck.sandbox import Call, Isolation, Limits, Opaque, Place, Set, Source, Status, Worker
+from opcheck.sandbox import (
+    Call,
+    File,
+    Isolation,
+    Limits,
+    Opaque,
+    Outsized,
+    Place,
+    Set,
+    Skipped,
+    Source,
+    Status,
+    Worker,
+)
 
 from .support import CMU, X, call
 
@@ -161,6 +178,41 @@ def test_too_large_a_result_is_refused_by_the_worker_which_lives_on(trusted):
     outcome = call(worker, "f", 1001)
     assert (outcome.status, outcome.failure.message) == (Status.MALFORMED, "arrays of more than 8000 bytes")
     assert worker.alive
+
+
+def test_an_array_for_which_there_is_no_room_comes_back_as_its_shape(trusted):
+    worker = trusted("import numpy as np\ndef f(): return np.ones(1000), np.ones((3, 1001))")
+    outcome = worker.run([Call("module.f", keep="y")], {"a": "y[0]", "b": "y[1]"}, largest=8000)
+    assert outcome.status is Status.OK and outcome.values["a"].size == 1000
+    assert outcome.values["b"] == Outsized((3, 1001))
+    outcome = worker.run([Call("module.f", keep="y")], {"a": "y[0]", "b": "y[1]"}, reply=20_000)
+    assert (outcome.status, outcome.failure.message) == (Status.MALFORMED, "arrays of more than 20000 bytes")
+
+
+def test_a_file_need_not_have_a_name_in_utf_8(tmp_path, isolation):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xfe"))
+    folder.mkdir()
+    path = folder / os.fsdecode(b"\xff.py")
+    path.write_text("import helper\ndef f(): return helper.y\n")
+    (folder / "helper.py").write_text("y = 1\n")
+    with Worker(File(path, folder), isolation) as worker:
+        assert call(worker, "f").values == {"y": 1}
+
+
+def test_a_text_may_be_larger_than_a_message_beside_its_arrays(trusted):
+    assert call(trusted("#" + "é" * (1 << 20) + "\ndef f(): return 1"), "f").values == {"y": 1}
+
+
+def test_a_notebook_is_taken_apart_inside(isolation):
+    cells = ["%pylab", "%%bash\nls", "def f(): return 1", "x = ("]
+    text = json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells]})
+    with Worker(Source(text, notebook=True), isolation) as worker:
+        outcome = worker.load()
+        assert (outcome.status, outcome.commands) == (Status.OK, 1)
+        assert outcome.skipped == (Skipped(2, "magic", "bash"), Skipped(4, "error", "'(' was never closed", 1))
+        assert call(worker, "f").values == {"y": 1}
+    with Worker(Source("{", notebook=True), isolation) as worker:
+        assert (worker.load().failure.type, worker.load().failure.file) == ("no notebook", "json")
 
 
 @pytest.mark.torch

@@ -15,27 +15,31 @@ from tests.verification import alarms
 from tests.verification.alternatives import forms, linear, orders_of, widened
 
 FORMS = [pytest.param(each, id=f"{each.op}-{each.name}") for each in forms()]
+FEW_NODES = (
+    2_000  # of a call in another order: the one larger case of eight took nearly all the time, and is the hunt's
+)
 
 
 @pytest.mark.parametrize("alternative", FORMS)
 def test_every_form_agrees(alternative):
     for dtype in ("float32", "float64", *(("float16",) if alternative.op == "linear" else ())):
         report = verify(
-            alternative.op, alternative.function, arrays="numpy", dtype=dtype, cases=64, seed=None,
+            alternative.op, alternative.function, arrays="numpy", dtype=dtype, cases=32, seed=None,
             claims=alternative.claims,
         )  # fmt: skip
         assert report.agrees, f"seed {report.seed}: {sentence(report.failures[0])}"
         row = report.row(alternative.op, dtype, "answers")
-        assert row.cases > 15
+        assert row.cases > 7
         assert set(row.left_out) <= {"not implemented: weight", "not implemented: the dimension that torch chooses"}
 
 
 @pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 def test_the_definition_in_every_order_of_summation_agrees(op):
     """Outputs, gradients and tangents, each operation rounded to float32."""
-    for alternative in orders_of(op):
+    for alternative in orders_of(op, FEW_NODES):
         report = verify(op.name, alternative.function, arrays="numpy", cases=8, seed=None, claims=alternative.claims)
         assert report.agrees, f"{alternative.name}, seed {report.seed}: {sentence(report.failures[0])}"
+        assert sum(report.row(op.name, "float32", claim).cases for claim in ("exact", "rounding")) >= 4
 
 
 def test_the_hunt_counts_its_cases_and_finds_nothing():

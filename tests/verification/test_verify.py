@@ -1,5 +1,7 @@
 """What verification finds and what it lets pass, on functions that are right and wrong on purpose."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,12 @@ def test_every_mutant_is_refused(name):
     op = catalog.get(name)
     lived = [mutant.name for mutant in numpy_mutants(op) if not kill(op, mutant).cases]
     assert lived == []
+
+
+def test_the_readme_tells_how_many_mutants_there_are():
+    many = sum(1 for op in catalog.every() for _ in numpy_mutants(op))
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"{many} of {many} wrong implementations are refused" in readme
 
 
 def test_a_missing_bias_is_named():
@@ -138,6 +146,7 @@ def test_the_package_is_the_function():
         ({"candidate": "no_such_module:f"}, "cannot import no_such_module"),
         ({"candidate": "numpy:no_such_function"}, "numpy has no no_such_function"),
         ({"claims": ["speed"]}, "there is no claim 'speed'"),
+        ({"candidate": "no_such_module:f", "claims": ["speed"]}, "there is no claim 'speed'"),  # before it is loaded
     ],
 )
 def test_bad_arguments_are_refused(options, message):

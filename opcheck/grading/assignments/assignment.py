@@ -1,6 +1,8 @@
 """An assignment: what is asked, for how many points, within which limits. One TOML file, checked field by field."""
 
 import hashlib
+import math
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
 DTYPES = ("float32", "float64")
 MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
+LARGEST = 4 * MEBIBYTE  # of an assignment
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Assignment:
 def read(path: Path) -> Assignment:
     """The assignment in a TOML file; raises Refused with the line and the field of what is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _read(path).decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         raise Refused(say("cannot read the assignment"), got=f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -92,11 +95,25 @@ def read(path: Path) -> Assignment:
     return parse(text, str(path), path.parent)
 
 
+def _read(path: Path) -> bytes:
+    """What is in the file, or comes out of a pipe; a FIFO into which nobody writes is empty, and not waited for."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  a Path knows no such flag
+        os.set_blocking(file.fileno(), True)
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Refused(
+            say("an assignment is a text file of at most {most} MiB", most=LARGEST // MEBIBYTE), got=str(path)
+        )
+    return data
+
+
 def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) -> Assignment:
     """The assignment that a TOML text describes; files that it names are looked up in `folder`."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise Refused(say("{file} is nested too deeply", file=name)) from None
+    except ValueError as error:  # besides what TOML does not allow, numbers of thousands of digits
         raise Refused(say("{file} is not TOML", file=name), got=str(error)) from None
     reader = Reader(data, name, text)
     folder = folder or Path()
@@ -274,9 +291,21 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
                 each.kind.check(name, value)
             except Refused as error:
                 raise reader.refuse(name, error.rule, error.got) from None
+            _check_size(reader, name, value)
             return
     if name in ("kernel_size", "batch"):
-        if not all(isinstance(k, int) and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
+        if not all(type(k) is int and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
             raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
+        _check_size(reader, name, value)
     elif not isinstance(value, bool):
         raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))
+
+
+LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000}
+
+
+def _check_size(reader: Reader, name: str, value: Any) -> None:
+    """Refuses what would make the arrays of a case too large: a window spans kernel_size times dilation."""
+    largest = LARGEST_VALUES.get(name, math.inf)
+    if any(isinstance(k, int) and k > largest for k in (value if isinstance(value, tuple) else (value,))):
+        raise reader.refuse(name, say("{name} can be {n} at most", name=name, n=largest), repr(value))

@@ -1,6 +1,6 @@
 """Grades an assignment itself: the right solution must get full marks, and every mistake of the catalogue must not."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -48,12 +48,16 @@ class Caught:
         return self.mistake is not None and any(self.mistake.name in check.mistakes[:2] for check in self.checks)
 
 
-def check(assignment: Assignment, seed: int = 0) -> Iterator[Caught]:
-    """Each question with the right solution and with every mistake; raises Refused where there are no solutions."""
+def check(assignment: Assignment, seed: int = 0, only: Container[str] | None = None) -> Iterator[Caught]:
+    """Each question with the right solution and with every mistake; raises Refused where there are no solutions.
+
+    only: the names of the mistakes (default all).
+    """
     assignment = replace(assignment, feedback="worked calculation")
     for question in assignment.questions:
+        mistakes = [each for each in question.op.mistakes if only is None or each.name in only]
         with _solution(question) as loaded:
-            for mistake in (None, *question.op.mistakes):
+            for mistake in (None, *mistakes):
                 yield one(question, assignment, loaded, mistake, seed)
 
 

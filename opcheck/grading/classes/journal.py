@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, overload
 
+from opcheck import files
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading.formats.json import decoded, encoded
 from opcheck.grading.results import Result
@@ -44,8 +45,11 @@ class Journal:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        if path is not None:
+            files.check_regular(path)
         with self._told():
-            self._connection = sqlite3.connect("" if path is None else path, timeout=2.0, isolation_level=None)
+            place = "" if path is None else path.absolute()  # :memory: is a file here
+            self._connection = sqlite3.connect(place, timeout=2.0, isolation_level=None)
             try:
                 self._prepare()
             except BaseException:

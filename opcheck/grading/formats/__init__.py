@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opcheck.errors import CouldNotRun, Refused
+from opcheck import files
+from opcheck.errors import Refused
 from opcheck.grading.results import Result
 from opcheck.language import say
 
@@ -61,7 +62,7 @@ def write(name: str, results: Sequence[Result], assignment: "Assignment", output
 
 def check_place(name: str, students: int, output: Path | None) -> None:
     """Raises Refused where results of so many students cannot be written to that place."""
-    if name in PER_STUDENT and students > 1 and (output is None or output.is_file()):
+    if name in PER_STUDENT and students > 1 and (output is None or (output.exists() and not output.is_dir())):
         raise Refused(
             say("{format} is a file for each student", format=name),
             got=say("{n} students", n=students),
@@ -76,10 +77,5 @@ def _print(text: str) -> None:
 
 
 def _save(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-        partial.replace(path)
-    except OSError as error:
-        raise CouldNotRun(say("cannot write {path}: {reason}", path=path, reason=error.strerror)) from None
+    files.make_folder(path.parent)
+    files.write(path, text.rstrip("\n") + "\n")

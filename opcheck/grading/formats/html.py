@@ -133,7 +133,7 @@ def _template(name: str) -> "jinja2.Template":
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
         line=clean.line, number=wording.number, outcome=wording.outcome, mark=_mark, kind=_kind, detail=_detail,
-        part=wording.part, paragraphs=wording.paragraphs,
+        part=wording.part, said=wording.said,
     )  # fmt: skip
     environment.globals.update(say=say, style=_style)
     return environment.get_template(f"{name}.html.jinja")

@@ -40,7 +40,7 @@ def _suite(root: ElementTree.Element, result: Result) -> Counter[str]:
         )
         counts[_ending(case, check)] += 1
     del counts[""]
-    if notes := "\n".join(map(clean.text, result.notes)):
+    if notes := "\n".join(map(clean.line, result.notes)):
         ElementTree.SubElement(suite, "system-out").text = clean.shortened(notes, wording.LONGEST)
     _count(suite, counts, ("tests", "failures", "errors", "skipped"))
     suite.set("time", f"{result.seconds:.3f}")

@@ -36,7 +36,7 @@ def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -
     wrong = (check for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED)
     telling = (check for check in wrong if check.message or check.detail is not None)
     blocks += [_section(list(alike)) for _, alike in groupby(telling, _said)]
-    blocks += [Prose(say("Note: {note}", note=clean.line(note)), "note") for note in notes]
+    blocks += [Prose(say("Note: {note}", note=clean.line(note)), "quoted") for note in notes]
     return _text(Step(title, tuple(blocks)))
 
 
@@ -61,7 +61,7 @@ def _section(checks: Sequence[Check]) -> Step:
     names = ", ".join([wording.name(check), *map(wording.part, checks[1:])])
     if len({each.question for each in checks}) > 1:
         names = say("{n} checks", n=len(checks))
-    blocks: list[Block] = [*map(Prose, wording.paragraphs(check))]
+    blocks: list[Block] = [Prose(said, "quoted")] if (said := wording.said(check)) else []
     if check.detail is not None:
         blocks += [Prose(check.detail.title, "title")] if check.detail.title else []
         blocks += check.detail.blocks
@@ -100,9 +100,10 @@ def class_blocks(found: Summary, assignment: "Assignment") -> list[Block]:
     for title, students in ((say("crashed"), found.crashed), (say("does not load"), found.not_loading)):
         if students:
             names = ", ".join(map(clean.line, students))
-            blocks.append(Prose(say("{title} ({n}): {names}", title=title, n=len(students), names=names)))
+            told = say("{title} ({n}): {names}", title=title, n=len(students), names=names)
+            blocks.append(Prose(told, "quoted"))
     slow = ", ".join(f"{clean.line(name)} {seconds:.1f} s" for seconds, name in found.slowest)
-    return [*blocks, Prose(say("slowest: {names}", names=slow), "note")]
+    return [*blocks, Prose(say("slowest: {names}", names=slow), "quoted")]
 
 
 def bars(found: Summary) -> list[tuple[str, int]]:

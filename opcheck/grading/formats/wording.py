@@ -49,10 +49,10 @@ def message(check: Check) -> str:
     return clean.line(check.message) or outcome(check)
 
 
-def paragraphs(check: Check) -> list[str]:
-    """The message, where it says more than the outcome."""
-    lines = [line.strip() for line in clean.text(check.message).split("\n") if line.strip()]
-    return [] if lines == [outcome(check)] else lines
+def said(check: Check) -> str:
+    """The message, where it says more than the outcome: one line, as nothing that a student's code says may be two."""
+    line = clean.line(check.message)
+    return "" if line == outcome(check) else line
 
 
 def mistake(assignment: "Assignment", question: str, name: str) -> str:
@@ -73,8 +73,8 @@ def detail(check: Check, most: int = LONGEST, width: int = 80) -> str:
 
 def told(check: Check, most: int = LONGEST) -> str:
     """Message and detail; "" where all is right and nothing is said."""
-    said = "" if is_right(check) and not paragraphs(check) else message(check)
-    return "\n\n".join(part for part in (said, detail(check, most)) if part)
+    first = "" if is_right(check) and not said(check) else message(check)
+    return "\n\n".join(part for part in (first, detail(check, most)) if part)
 
 
 def is_right(check: Check) -> bool:

@@ -1,5 +1,6 @@
 """Makes a convention's calls in the sandbox, many in one round trip, and reads plain arrays from what comes back."""
 
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -9,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from opcheck.grading.conventions import Plan, Reading
+from opcheck.grading.conventions.layouts import Layout
 from opcheck.grading.judging.replies import Failed, Returns, called, failure, plain_array
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array, Shape
-from opcheck.sandbox import Call, Place, Set, Status, Worker
+from opcheck.sandbox import Call, Outsized, Place, Set, Status, Worker
 from opcheck.sandbox import Outcome as Reply
 
 _ROOT = re.compile(r"[A-Za-z_]\w*")
+MOST_MISSHAPEN = 1 << 16  # numbers of an array of a wrong shape that are looked at, to find out why it is wrong
+ROOM = 1 << 24  # bytes for what a submission returns beside arrays of the sizes that are due
+WIDEST = 8  # bytes of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +111,26 @@ class Desk:
             failed = Failed(Outcome.CRASHED, say("the time for the whole submission is used up"))
             return _nothing(job, failed, lost=True)
         script = Script(job, "")
-        reply = self._run(script.steps, script.places, seconds)
+        reply = self._run([script], seconds)
         return script.made(reply, lost=not self.worker.alive)
 
     def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> list[Made] | None:
         if self.left <= 0:
             return None
         scripts = [Script(job, f"{k}") for k, job in enumerate(jobs)]
-        places = {key: place for script in scripts for key, place in script.places.items()}
-        reply = self._run([step for script in scripts for step in script.steps], places, seconds)
+        reply = self._run(scripts, seconds)
         if reply.status is not Status.OK:
             return None
         return [script.made(reply) for script in scripts]
 
-    def _run(self, steps: Sequence[Call | Set], places: Mapping[str, str], seconds: float | None) -> Reply:
+    def _run(self, scripts: Sequence["Script"], seconds: float | None) -> Reply:
         began = time.monotonic()
         allowed = min(self.seconds if seconds is None else seconds, self.left)
-        reply = self.worker.run(steps, places, seconds=allowed)
+        steps = [step for script in scripts for step in script.steps]
+        places = {key: place for script in scripts for key, place in script.places.items()}
+        largest = WIDEST * max(MOST_MISSHAPEN, *(max(script.sizes, default=0) for script in scripts))
+        room = ROOM + WIDEST * sum(sum(script.sizes) for script in scripts)
+        reply = self.worker.run(steps, places, seconds=allowed, largest=largest, reply=room)
         self.left -= time.monotonic() - began
         return reply
 
@@ -153,6 +161,9 @@ class Script:
         }
         if not job.may_change:
             self.places |= {f"i{tag}:{name}": name for name in self.inputs}
+        # how many numbers the arrays have that come back if all is right, a result once for each of its places
+        self.sizes = [math.prod(each.shape) * len(_several(each.reading.place)) for each in due.values()]
+        self.sizes += [self.sent[name].size for name in self.inputs]
 
     def made(self, reply: Reply, lost: bool = False) -> Made:
         """What the reply says of this job."""
@@ -206,19 +217,21 @@ class Script:
     def _read(self, wanted: Wanted, place: str, value: Any, made: Made, name: str) -> Array | Failed:
         """An array in torch's layout; what is wrong with its shape in the convention's layout is noted."""
         what = called(name, place)
-        try:
-            array = plain_array(value, what)
-        except Failed as error:
-            return error
         layout = wanted.reading.layout
         due = layout.give(np.zeros(wanted.shape)).shape
-        if array.shape != due:
-            made.misshaped[name] = say(
-                "{what} has shape {got}; it should be {due}", what=what, got=array.shape, due=due
-            )
+        try:
+            shape = value.shape if isinstance(value, Outsized) else (array := plain_array(value, what)).shape
+        except Failed as error:
+            return error
+        if shape != due:
+            misshaped = say("{what} has shape {got}; it should be {due}", what=what, got=shape, due=due)
+            if isinstance(value, Outsized) or max(array.size, *shape, 0) > MOST_MISSHAPEN:
+                return Failed(Outcome.WRONG, misshaped)
+            made.misshaped[name] = misshaped
         if wanted.real and array.dtype.kind != "f":
             made.mistyped[name] = say("{what} has dtype {got}; it should hold real numbers", what=what, got=array.dtype)
-        return layout.take(array) if array.ndim == len(due) else array / layout.by
+        with np.errstate(all="ignore"):
+            return _in_torchs_layout(layout, array, len(due))
 
     def _renamed(self, step: Call | Set) -> Call | Set:
         if isinstance(step, Set):
@@ -251,6 +264,16 @@ class Script:
 
 def _nothing(job: Job, failed: Failed, lost: bool) -> Made:
     return Made(dict.fromkeys(job.outputs, failed), dict.fromkeys(job.gradients, failed), lost=lost)
+
+
+def _in_torchs_layout(layout: Layout, array: Array, rank: int) -> Array:
+    """The array as torch has it; one of a shape that the layout cannot turn stays as it is."""
+    if array.ndim == rank:
+        try:
+            return layout.take(array)
+        except ValueError:  # of an array from which the layout's own does not subtract, say
+            pass
+    return array / layout.by
 
 
 def _several(places: str | tuple[str, ...]) -> tuple[str, ...]:

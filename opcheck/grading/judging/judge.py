@@ -33,9 +33,9 @@ def grade_source(source: Submission, assignment: Assignment, seed: int | None = 
         seed = secrets.randbelow(2**63) if seed is None else seed
         desk = Desk(loaded.worker, assignment.limits.seconds, assignment.limits.total_seconds)
         checks: dict[str, list[Check]] = {}
-        for question in assignment.questions:
+        for question in assignment.questions if loaded.readable else ():
             checks[question.name] = ask(question, assignment, loaded, desk, seed, checks)
-    told = shown(checks.values(), assignment)
+    told = shown(checks.values(), assignment) if loaded.readable else unreadable(loaded.problem, assignment)
     return Result(source.student, str(source.path), told, seed, time.monotonic() - began, loaded.notes)
 
 

@@ -1,5 +1,6 @@
 """What comes back from the sandbox, in a student's words: arrays of numbers, or why there are none."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,11 +11,12 @@ from opcheck.backends.base import Malformed
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array
-from opcheck.sandbox import Opaque, Status
+from opcheck.sandbox import Failure, Opaque, Status
 from opcheck.sandbox import Outcome as Reply
+from opcheck.sandbox.protocol import NAME, REFUSED, one_line
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
-_GONE = re.compile(r"there is no (\w+)(\S*): (\w+) has no (\S+)$")  # as a worker says it of a place
+_ROOT = re.compile(r"\w*")  # of a place
 _SINGLE = ("ndarray", "Tensor", "float", "int", "bool")  # and numpy's numbers: float64, int32, ...
 
 
@@ -41,21 +43,25 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns]) -> Failed:
     if reply.status is Status.RAISED and error.type == "NotImplementedError":
         return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
     if reply.status is Status.ABSENT:
-        return _absent(error.message, what, returns)
+        return _absent(error, what, returns)
     if reply.status is Status.RAISED:
         text = f"{error.type}: {error.message}" if error.message else error.type
         return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
     if reply.status is Status.EXITED:
         return Failed(Outcome.CRASHED, say("it ends the program: {text}", text=error.message))
+    if reply.status is Status.MALFORMED and error.type == REFUSED:
+        return Failed(Outcome.CRASHED, say("its result cannot be sent: {text}", text=error.message))
     return Failed(Outcome.CRASHED, error.message)
 
 
-def _absent(message: str, what: str, returns: Mapping[str, Returns]) -> Failed:
+def _absent(error: Failure, what: str, returns: Mapping[str, Returns]) -> Failed:
     """A place where nothing is: a template that returns nothing, or fewer values than are due."""
-    gone = _GONE.search(message)
-    if gone is None:
-        return Failed(Outcome.CRASHED, message)
-    root, path, kind, part = gone.groups()
+    if len(error.way) != 3:
+        unknown = say("there is no {name}", name=error.way[0]) if error.way else say("{what} is missing", what=what)
+        return Failed(Outcome.CRASHED, unknown)
+    place, kind, part = error.way
+    root = _ROOT.match(place)[0]  # type: ignore[index]  # it matches everything
+    path = place[len(root) :]
     if kind == "NoneType" and part.startswith("[") and "'" not in part:
         return Failed(Outcome.NOT_ATTEMPTED, say("{what} is missing: None was returned", what=what))
     function, values = returns.get(root, ("", {}))
@@ -81,13 +87,23 @@ def plain_array(value: Any, what: str) -> Array:
     if value is None:
         raise Failed(Outcome.NOT_ATTEMPTED, say("{what} is None", what=what))
     if type(value) in (float, int):
-        return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)
+        return _number(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         return value.astype(np.float64) if value.dtype == np.float16 else value
     if isinstance(value, Opaque):
-        kind = value.description
+        kind = one_line(value.description, NAME)
     elif isinstance(value, np.ndarray):
         kind = say("an array of dtype {dtype}", dtype=value.dtype)
     else:
         kind = say("a {type}", type=type(value).__name__)
     raise Failed(Outcome.WRONG, say("{what} is {kind}; it should be an array of numbers", what=what, kind=kind))
+
+
+def _number(value: float) -> Array:
+    """A number of Python's; a whole one that no integer type holds counts as a real one."""
+    if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf if value > 0 else -math.inf
+    return np.asarray(value, dtype=np.float64 if type(value) is float else np.int64)

@@ -6,8 +6,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from opcheck.grading.submissions.unpack import is_noise
+from opcheck.sandbox.protocol import NAME, one_line
+
 CODE = (".py", ".ipynb")
 METADATA = "submission_metadata.yml"
+LONGEST_LINE = 10_000  # characters of its lines that are looked at
 _MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_(?:\d+_)?assignsubmission_(?P<kind>file|onlinetext)_(?P<file>.*)$")
 _CANVAS = re.compile(r"^(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d+|[A-Za-z0-9]{5})_(?P<attachment>\d+)_(?P<file>.+)$")
 _AGAIN = re.compile(r"-\d+(?=\.[^.]+$)")  # Canvas: the second upload of hw.py is hw-1.py
@@ -27,11 +31,6 @@ def is_code(path: Path) -> bool:
 
 def is_zip(path: Path) -> bool:
     return path.suffix.lower() == ".zip"
-
-
-def is_noise(name: str) -> bool:
-    """What systems and editors leave behind: .DS_Store, __MACOSX, __pycache__, .ipynb_checkpoints."""
-    return name.startswith((".", "__")) and name != "__init__.py"
 
 
 def entries(folder: Path) -> list[Path]:
@@ -91,7 +90,8 @@ def canvas(inside: Iterable[Path]) -> Iterator[Handed]:
 
 def gradescope(folder: Path) -> Iterator[Handed]:
     """Folders submission_N, whose students stand in submission_metadata.yml."""
-    people = submitters((folder / METADATA).read_text(encoding="utf-8", errors="replace").splitlines())
+    with (folder / METADATA).open(encoding="utf-8", errors="replace") as file:  # it holds all earlier results, too
+        people = submitters(iter(lambda: file.readline(LONGEST_LINE), ""))
     for path in entries(folder):
         if path.is_dir():
             yield Handed(people.get(path.name, path.name), folder=path)
@@ -106,18 +106,18 @@ def submitters(lines: Iterable[str]) -> dict[str, str]:
     found: dict[str, list[dict[str, str]]] = {}
     group: list[dict[str, str]] = []
     among = False
-    for line in lines:
-        if start := re.match(r"^['\"]?([\w.-]+)['\"]?:\s*$", line):
+    for line in map(str.rstrip, lines):
+        if start := re.match(r"^['\"]?([\w.-]+)['\"]?:$", line):
             group = found.setdefault(start[1], [])
             among = False
         elif re.match(r"^  ['\"]?:?submitters['\"]?:", line):
             among = True
         elif re.match(r"^  [^\s-]", line):
             among = False
-        elif among and (entry := re.match(r"^\s+(-\s+)?:?(name|sid|email):\s*(.*?)\s*$", line)):
+        elif among and (entry := re.match(r"^\s+(-\s+)?:?(name|sid|email):(.*)$", line)):
             if entry[1] or not group:
                 group.append({})
-            group[-1][entry[2]] = _scalar(entry[3])
+            group[-1][entry[2]] = one_line(_scalar(entry[3].strip()), NAME)
     return {
         folder: " + ".join(label(who.get("name", ""), who.get("sid") or who.get("email", "")) for who in people)
         for folder, people in found.items()

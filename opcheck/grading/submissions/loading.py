@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from opcheck.grading.assignments.assignment import Assignment
+from opcheck.grading.submissions import notebook
 from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import Definition, Isolation, Outcome, Status, Worker
@@ -21,12 +22,15 @@ class Loaded:
     definitions: tuple[Definition, ...]
     problem: str = ""  # why it did not load, or not all of it
     notes: tuple[str, ...] = ()
+    readable: bool = True  # whether it is Python, or a notebook, at all
 
 
 def load(source: Submission, assignment: Assignment, isolation: Isolation, stack: ExitStack) -> Loaded:
     """Run the top level of the file, and where that does not come to an end, only the definitions in it."""
     worker = stack.enter_context(Worker(source.code, isolation, assignment.limits, assignment.forbidden))
     outcome = worker.load()
+    if outcome.failure and outcome.failure.type == notebook.NO_NOTEBOOK:
+        return Loaded(worker, (), notebook.problem_of(outcome.failure), readable=False)
     notes = []
     if outcome.printed.strip():
         notes.append(say("it printed: {text}", text=_shortened(outcome.printed.strip())))
@@ -42,7 +46,7 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
         )
         outcome = worker.load()
         notes.append(say("only its definitions were used"))
-    return Loaded(worker, outcome.definitions, problem, tuple(notes))
+    return Loaded(worker, outcome.definitions, problem, (*notebook.left_out(outcome), *notes))
 
 
 def problem_of(outcome: Outcome) -> str:

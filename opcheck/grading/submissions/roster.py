@@ -1,29 +1,35 @@
 """Which code belongs to whom: files, folders, zips and learning platforms' exports become one list of submissions."""
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from opcheck.errors import Refused
-from opcheck.grading.submissions import notebook
-from opcheck.grading.submissions.exports import CODE, Handed, handed_in, is_code, is_noise, is_zip
+from opcheck.files import shown
+from opcheck.grading.submissions.exports import CODE, Handed, handed_in, is_code, is_zip
 from opcheck.grading.submissions.submission import Submission
+from opcheck.grading.submissions.unpack import is_noise, unpack
 from opcheck.language import say
 from opcheck.sandbox import File, Source
+from opcheck.sandbox.protocol import MESSAGE, NAME, one_line
 
 MEBIBYTE = 1 << 20
-LARGEST_UNPACKED = 256 * MEBIBYTE  # of a student's zip; what a teacher gives is taken as it is
+LARGEST_UNPACKED = 256 * MEBIBYTE  # of a student's zips; what a teacher gives is taken as it is
+LARGEST_FOLDER = 4096 * MEBIBYTE  # of a student's: with data that came with the homework
 LARGEST_CODE = 16 * MEBIBYTE  # of one file of code: a notebook with its pictures
+LARGEST_READ = 64 * MEBIBYTE  # of all of a student's files of code, to find the one that is graded
 MOST_FILES = 5000  # in a student's zip or folder
+MOST_NAMES = 10_000  # in one file of code
 _DEFINITION = re.compile(r"^(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
+_DEFINITION_IN_JSON = re.compile(r'(?:"|\\n)(?:async +)?(?:def|class) +(\w+)')  # a notebook's lines are JSON strings
 _NOT_THE_ANSWER = re.compile(r"^(?:test_.*|.*_test|conftest|setup|__init__)$")
 
 
@@ -62,8 +68,12 @@ def opened(paths: Iterable[Path], student: str = "", wanted: Sequence[str] = ())
 def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tuple[Path, Handed]]:
     """(the path to show, what was handed in) over all paths."""
     for path in paths:
-        if not path.exists():
-            raise Refused(say("{path} does not exist", path=path))
+        if not _exists(path):
+            raise Refused(say("{path} does not exist", path=one_line(shown(path), NAME)))
+        if not (path.is_dir() or path.is_file()):
+            raise Refused(
+                say("{path} is neither a file nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
+            )
         if student:
             yield (
                 path,
@@ -75,7 +85,7 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
         elif is_zip(path):
             folder = desk.new_folder()
             try:
-                _unzip(path, folder, limit=None)
+                _unzip(path, folder)
             except BadArchive as error:
                 raise Refused(say("{path} cannot be unpacked: {error}", path=path, error=error)) from None
             inner = [each for each in folder.iterdir() if not is_noise(each.name)]
@@ -88,6 +98,13 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
             raise Refused(
                 say("{path} is neither code nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
             )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _shown(given: Path, handed: Handed, top: Path) -> Path:
@@ -105,7 +122,7 @@ def _once_each(found: list[Entry]) -> list[Entry]:
             submission = submission._replace(student=str(submission.path))
         told.append(replace(entry, submission=submission))
     if doubled := [name for name, number in Counter(each.submission.student for each in told).items() if number > 1]:
-        raise Refused(say("{path} is given twice", path=doubled[0]))
+        raise Refused(say("{path} is given twice", path=one_line(doubled[0], MESSAGE)))
     return told
 
 
@@ -137,61 +154,83 @@ class _Desk:
             digest = _digest(root, main)
             if main.suffix.lower() != ".ipynb":
                 return Entry(submission(File(main, root)), digest, notes)
-            source, left_out = notebook.module(_text(main))
             name = re.sub(r"\W", "_", main.stem, flags=re.ASCII) + ".py"
-            return Entry(submission(Source(source, name)), digest, (*notes, *left_out))
-        except (BadArchive, notebook.NotANotebook, OSError) as error:
-            reason = str(error)
-            digest = hashlib.sha256(reason.encode("utf-8", "replace")).hexdigest()
+            return Entry(submission(Source(_text(main), name, notebook=True)), digest, notes)
+        except (BadArchive, OSError) as error:
+            reason = one_line(str(error), MESSAGE)
+            digest = hashlib.sha256(reason.encode()).hexdigest()
             return Entry(submission(Source("")), digest, problem=reason)
 
     def _laid_out(self, handed: Handed) -> tuple[list[Path], Path | None]:
         """The files of code, and the folder that the code may see (None: the one file alone)."""
         folder = handed.folder
+        for name, path in handed.files:
+            if not path.is_file():  # a FIFO or a device
+                raise BadArchive(say("{name} is not a regular file", name=name))
         if folder is None and len(handed.files) == 1 and not is_zip(handed.files[0][1]):
             return [handed.files[0][1]], None
         if folder is None:
-            folder = self.new_folder()
-            for name, path in handed.files:
-                if is_zip(path):
-                    _unzip(path, folder, LARGEST_UNPACKED)
-                else:
-                    shutil.copyfile(path, folder / Path(name).name)
+            folder = self._gathered(handed.files)
         elif not any(map(is_code, _files(folder))) and (zips := [*filter(is_zip, _files(folder))]):
-            folder = self.new_folder()
-            for path in zips:
-                _unzip(path, folder, LARGEST_UNPACKED)
+            folder = self._gathered([(path.name, path) for path in zips])
         return [path for path in _files(folder) if is_code(path)], folder
+
+    def _gathered(self, files: Iterable[tuple[str, Path]]) -> Path:
+        """A folder with all of a student's files, and what is in the zips among them."""
+        folder, left = self.new_folder(), LARGEST_UNPACKED
+        for name, path in files:
+            if is_zip(path):
+                left -= _unzip(path, folder, max(left, 1))
+            else:
+                shutil.copyfile(path, folder / Path(name).name)
+        return folder
 
     def _main(self, files: list[Path], root: Path | None) -> tuple[Path, tuple[str, ...]]:
         """The file to grade among a student's, and a note where there was a choice."""
         if len(files) == 1 or root is None:
             return files[0], ()
-        ranked = sorted(files, key=self._rank, reverse=True)
-        chosen = ranked[0]
-        return chosen, (say("of {n} files, {name} was graded", n=len(files), name=chosen.relative_to(root)),)
+        read = 0
+        ranks = {}
+        for path in files:
+            size = path.stat().st_size
+            looks = size <= min(LARGEST_CODE, LARGEST_READ - read)
+            read += size if looks else 0
+            ranks[path] = self._rank(path, looks)
+        chosen = max(files, key=ranks.__getitem__)
+        name = one_line(str(chosen.relative_to(root)), NAME)
+        return chosen, (say("of {n} files, {name} was graded", n=len(files), name=name),)
 
-    def _rank(self, path: Path) -> tuple[int, bool, int, bool]:
+    def _rank(self, path: Path, looks: bool) -> tuple[int, bool, int, bool]:
         try:
-            text = _text(path)
-            if path.suffix.lower() == ".ipynb":
-                text, _ = notebook.module(text)
-        except (BadArchive, notebook.NotANotebook, OSError):
+            text = _text(path) if looks else ""
+        except OSError:
             text = ""
-        defined = set(_DEFINITION.findall(text))
+        pattern = _DEFINITION_IN_JSON if path.suffix.lower() == ".ipynb" else _DEFINITION
+        defined = {found[1] for found in islice(pattern.finditer(text), MOST_NAMES)}
         return len(defined & self.wanted), not _NOT_THE_ANSWER.match(path.stem), len(defined), path.suffix == CODE[0]
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files below a folder that are somebody's work, sorted; a link to elsewhere is not."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if any(is_noise(part) for part in path.relative_to(folder).parts) or path.is_symlink() or not path.is_file():
-            continue
-        found.append(path)
-        if len(found) > MOST_FILES:
-            raise BadArchive(say("there are more than {most} files in it", most=MOST_FILES))
-    return found
+    """The files below a folder that are somebody's work, sorted; a link to elsewhere, a FIFO or a device is not."""
+    found: list[Path] = []
+    size = seen = 0
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                seen += 1
+                if is_noise(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    found.append(Path(entry.path))
+                    size += entry.stat(follow_symlinks=False).st_size
+                if len(found) > MOST_FILES or seen > 20 * MOST_FILES:
+                    raise BadArchive(say("there are more than {most} files in it", most=MOST_FILES))
+    if size > LARGEST_FOLDER:
+        raise BadArchive(say("it is larger than {most} MiB", most=LARGEST_FOLDER // MEBIBYTE))
+    return sorted(found)
 
 
 def _text(path: Path) -> str:
@@ -212,14 +251,12 @@ def _digest(root: Path | None, main: Path) -> str:
     return total.hexdigest()
 
 
-def _unzip(path: Path, folder: Path, limit: int | None) -> None:
-    """Unpack into `folder`; raises BadArchive. (`extract` keeps every name inside it, and writes links as files.)"""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [each for each in archive.infolist() if not any(map(is_noise, each.filename.split("/")))]
-            if limit is not None and (len(members) > MOST_FILES or sum(each.file_size for each in members) > limit):
-                raise BadArchive(say("it is larger than {most} MiB unpacked", most=limit // MEBIBYTE))
-            for member in members:
-                archive.extract(member, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        raise BadArchive(say("{name} is not a zip that can be read ({error})", name=path.name, error=error)) from None
+def _unzip(path: Path, folder: Path, most: int = 0) -> int:
+    """Unpack into `folder` at most so many bytes (0: as many as there are); raises BadArchive, and gives the bytes."""
+    told = unpack(path, folder, most, MOST_FILES)
+    if told.get("problem") == "large":
+        raise BadArchive(say("it is larger than {most} MiB unpacked", most=LARGEST_UNPACKED // MEBIBYTE))
+    if "problem" in told:
+        name, error = one_line(path.name, NAME), one_line(str(told["error"]), NAME)
+        raise BadArchive(say("{name} is not a zip that can be read ({error})", name=name, error=error))
+    return int(str(told["bytes"]))

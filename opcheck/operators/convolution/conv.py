@@ -77,9 +77,18 @@ class Conv(Op):
             raise Refused(say("the kernel must have at least one place"), got=say("weight {w}", w=w))
         if 0 in x[-dims:] and 0 not in x[:-dims]:
             raise Refused(say("of the dimensions of input only the batch may be empty"), got=say("input {x}", x=x))
-        before, after = self.margins(p, w[2:])
-        for k, size in enumerate(x[-dims:]):
-            span = p.dilation[k] * (w[2 + k] - 1) + 1
+        before, after = self._fitting(p, x[-dims:], w[2:])
+        out = (
+            windows.output_size(x[-dims + k], w[2 + k], p.stride[k], before[k], after[k], p.dilation[k])
+            for k in range(dims)
+        )
+        return {"output": (*x[: -dims - 1], w[0], *out)}
+
+    def _fitting(self, p: Params, sizes: Shape, kernel: Shape) -> tuple[Shape, Shape]:
+        """The padding before and after; raises Refused where the kernel does not fit into the padded input."""
+        before, after = self.margins(p, kernel)
+        for k, size in enumerate(sizes):
+            span = p.dilation[k] * (kernel[k] - 1) + 1
             if size + before[k] + after[k] < span:
                 raise Refused(
                     say("the kernel must fit into the padded input"),
@@ -94,11 +103,7 @@ class Conv(Op):
                         say("{mode} padding can be at most {most} here", mode=p.padding_mode, most=most),
                         got=say("padding {n}", n=max(before[k], after[k])),
                     )
-        out = (
-            windows.output_size(x[-dims + k], w[2 + k], p.stride[k], before[k], after[k], p.dilation[k])
-            for k in range(dims)
-        )
-        return {"output": (*x[: -dims - 1], w[0], *out)}
+        return before, after
 
     def margins(self, p: Params, kernel: Shape) -> tuple[Shape, Shape]:
         """The padding before and after each dimension; "same" puts the odd one after, as torch does."""

@@ -1,7 +1,9 @@
 """The first program inside the sandbox: gives up what the process could do, for good, and then becomes the worker.
 
 Run as a file with one argument, the descriptor of a file that holds a JSON object:
-{"limits": {"RLIMIT_AS": bytes, ...}, "parent": pid or 0, "unprivileged": true, "filter": true,
+{"group": null or a descriptor, "limits": {"RLIMIT_AS": bytes, ...}, "files": null or
+[how many in /tmp, the device that /tmp is outside],
+"user": number or 0, "parent": pid or 0, "unprivileged": true, "filter": true,
 "landlock": null or {"read": [...], "list": [...], "write": [...]}, "path": [folders for sys.path],
 "worker": {worker.main's arguments}}.
 Where a step is not possible, it ends with exit status 70 and says why on stderr. Trusted code has the steps left out.
@@ -27,6 +29,7 @@ CANNOT = 70
 
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _SIGKILL = 9
+_MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 2, 4, 32
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # the same on every architecture
 _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 1, 1 << 2, 1 << 3
 _LANDLOCK_ACCESS = {"read": _READ_FILE | _READ_FOLDER, "list": _READ_FOLDER, "write": _READ_FILE | _WRITE_FILE}
@@ -51,6 +54,31 @@ def limit(limits: dict[str, int]) -> None:
         resource.setrlimit(number, (soft, value))
 
 
+def enter(group: int) -> None:
+    """Become a member of the control group whose file of members is open here."""
+    os.write(group, b"0")
+    os.close(group)
+
+
+def few_files(most: int, outside: int) -> None:
+    """Let the file system of /tmp hold `most` files: its size does not count empty ones.
+
+    Not where it is the one outside: whatever started us made no /tmp for us, and the host's is left alone.
+    """
+    if os.stat("/tmp").st_dev == outside:
+        return
+    flags = _MS_REMOUNT | _MS_NOSUID | _MS_NODEV
+    _check(_libc.mount(None, b"/tmp", None, flags, f"nr_inodes={most}".encode()), "a limit of the files in /tmp")
+    os.chmod("/tmp", 0o1777)  # for whomever we become
+
+
+def become(user: int) -> None:
+    """Be a user, and a group, of this number only."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
 def die_with(parent: int) -> None:
     """Be killed when the process that started us ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "a signal at the parent's death")
@@ -58,10 +86,14 @@ def die_with(parent: int) -> None:
         sys.exit(0)
 
 
-def drop_privileges() -> None:
-    """No capability is left, even for root, and none can be gained by running another program."""
+def bound() -> None:
+    """No capability can be gained by running another program."""
     for capability in range(64):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for those that the kernel or we do not have
+
+
+def drop_privileges() -> None:
+    """No capability is left, even for root, and none can be gained."""
     header, none = struct.pack("<II", 0x20080522, 0), bytes(24)
     _check(_libc.capset(header, none), "dropping capabilities")
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
@@ -102,8 +134,16 @@ def _check(result: int, what: str) -> int:
 
 def main(policy: dict[str, Any]) -> None:
     try:
+        if policy["group"] is not None:
+            enter(policy["group"])
         limit(policy["limits"])
-        if policy["parent"]:
+        if policy["files"] is not None:
+            few_files(*policy["files"])
+        if policy["unprivileged"]:
+            bound()  # while we still may
+        if policy["user"]:
+            become(policy["user"])
+        if policy["parent"]:  # not before: a process that becomes another user forgets it
             die_with(policy["parent"])
         if policy["unprivileged"]:
             drop_privileges()

@@ -10,7 +10,15 @@ _ROOT = re.compile(r"[A-Za-z_]\w*")
 
 
 class Absent(Exception):
-    """A place that leads nowhere: the module has no such name, say."""
+    """A place that leads nowhere: the module has no such name, say.
+
+    `way` is the place, the type of the last value on the way to it, and what that value lacks; or the name that nothing
+    has.
+    """
+
+    def __init__(self, message: str, way: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.way = way
 
 
 class Part(NamedTuple):
@@ -57,7 +65,7 @@ def _root(name: str, kept: dict[str, Any]) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise Absent(f"there is no {name}") from None
+        raise Absent(f"there is no {name}", (name,)) from None
 
 
 def _parsed(text: str) -> tuple[str, list[Part]]:
@@ -87,4 +95,5 @@ def _follow(value: Any, path: list[Part], text: str) -> Any:
 
 
 def _nothing(text: str, holder: Any, part: Part) -> Absent:
-    return Absent(f"there is no {text}: {type(holder).__name__} has no {part}")
+    kind = type(holder).__name__
+    return Absent(f"there is no {text}: {kind} has no {part}", (text, kind, str(part)))

@@ -27,6 +27,8 @@ MESSAGE_LIMIT = 1 << 28
 DEPTH_LIMIT = 32
 DIMENSION_LIMIT = 32  # the most that every supported numpy takes
 LENGTH_LIMIT = 1 << 40  # of one dimension: an empty array may still claim a huge one
+ARRAYS_LIMIT = 10_000  # in one message
+ITEMS_LIMIT = 10_000  # of one dict: keys may be chosen so that they collide
 DTYPES = frozenset(["|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8"])
 
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
@@ -56,9 +58,21 @@ class Opaque:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outsized:
+    """Stands for an array that is larger than whoever asked for it has room for."""
+
+    shape: tuple[int, ...]
+
+
 Value: TypeAlias = Union[  # noqa: UP007  a string in it has no operator |
-    bool, int, float, str, Array, Place, Opaque, list["Value"], tuple["Value", ...], dict[Any, "Value"], None
+    bool, int, float, str, Array, Place, Opaque, Outsized, list["Value"], tuple["Value", ...], dict[Any, "Value"], None
 ]
+
+
+def octets(data: bytes) -> Array:
+    """Bytes as they travel: a notebook may be larger than a message beside its arrays, and a path need not be text."""
+    return np.frombuffer(data, np.uint8)
 
 
 def encode(value: Value, limit: int = MESSAGE_LIMIT) -> bytes:
@@ -89,6 +103,8 @@ def encode(value: Value, limit: int = MESSAGE_LIMIT) -> bytes:
             return {"place": value.text}
         if isinstance(value, Opaque):
             return {"opaque": value.description}
+        if isinstance(value, Outsized):
+            return {"outsized": [*value.shape]}
         if kind in (list, tuple):
             assert isinstance(value, (list, tuple))
             return {kind.__name__: [tree(item, depth + 1) for item in value]}
@@ -120,7 +136,9 @@ def receive(read: Callable[[int], bytes | bytearray], limit: int = MESSAGE_LIMIT
     if not isinstance(header, dict) or set(header) != {"value", "sizes"} or not isinstance(header["sizes"], list):
         raise WireError("a header without value and sizes")
     sizes = header["sizes"]
-    if any(type(size) is not int or size < 0 for size in sizes):
+    if len(sizes) > ARRAYS_LIMIT:
+        raise WireError(f"{len(sizes)} arrays; at most {ARRAYS_LIMIT} are allowed")
+    if any(type(size) is not int or not 0 <= size < 1 << 63 for size in sizes):
         raise WireError("a size that is not a length")
     if sum(sizes) > limit + 512 * len(sizes):  # an npy header is shorter than 512 bytes
         raise WireError(f"arrays of {sum(sizes)} bytes; at most {limit} are allowed")
@@ -191,11 +209,13 @@ def _untree(node: object, arrays: list[Array], depth: int) -> Value:
                 return Place(_text(text))
             case "opaque", str(text):
                 return Opaque(_text(text))
+            case "outsized", list(shape):
+                return Outsized(_lengths(shape))
             case "list", list(items):
                 return [_untree(item, arrays, depth + 1) for item in items]
             case "tuple", list(items):
                 return tuple([_untree(item, arrays, depth + 1) for item in items])
-            case "dict", list(items):
+            case "dict", list(items) if len(items) <= ITEMS_LIMIT:
                 return dict([_pair(item, arrays, depth + 1) for item in items])
     raise WireError("a value of no known form")
 
@@ -207,6 +227,13 @@ def _pair(node: object, arrays: list[Array], depth: int) -> tuple[Any, Value]:
     if not (key is None or isinstance(key, (bool, int, float, str))):
         raise WireError("a dict key that is not a plain value")
     return key, _untree(node[1], arrays, depth)
+
+
+def _lengths(shape: list[object]) -> tuple[int, ...]:
+    lengths = tuple(length for length in shape if type(length) is int and 0 <= length < 1 << 63)
+    if len(lengths) < len(shape) or len(shape) > 2 * DIMENSION_LIMIT:  # numpy 2 has 64
+        raise WireError("a shape that is none")
+    return lengths
 
 
 def _text(text: str) -> str:

@@ -1,6 +1,6 @@
 """The process in which a stranger's code runs: it loads one module, carries out steps, and sends back plain values.
 
-It knows no expected result and imports nothing of ours but the wire and two neighbours. Whatever the code here does to
+It knows no expected result and imports nothing of ours but the wire and its neighbours. Whatever the code here does to
 this process, the other end sees a message that decodes to plain arrays, or a process that ended. `confine` starts it.
 A class has hundreds of workers, so what numpy does not import itself is worth a thought: pathlib and random are not.
 """
@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from opcheck.sandbox.inside import loading, places, wire
+    from opcheck.sandbox.inside import cells, loading, places, wire
 else:
+    import cells
     import loading  # neighbours on disk: the rest of the package is not visible here
     import places
     import wire
 
 TEXT_LIMIT = 2_000
+NOT_A_NOTEBOOK = "no notebook"  # no exception has a space in its name
 LOADED = "module"  # what the loaded module is called in a place: "module.conv2d"
 
 
@@ -94,23 +96,36 @@ class Session:
 
     def load(self, request: dict[str, Any]) -> dict[str, wire.Value]:
         self._kept.clear()
-        self._root = request.get("root", "")
+        self._root = _path(request["root"]) if "root" in request else ""
         failure: BaseException | None = None
+        told: dict[str, wire.Value] = {}
         try:
             if "module" in request:
                 module = importlib.import_module(request["module"])
             else:
+                file = _path(request["file"])
                 module = types.ModuleType("submission")
-                module.__file__ = request["file"]
+                module.__file__ = file
                 sys.modules["submission"] = module
-                sys.path.insert(0, self._root)
-                source = request["source"] if "source" in request else _bytes(request["file"])
-                failure = loading.execute(source, request["file"], module, request["definitions_only"])
+                sys.path.insert(_behind_the_standard_library(), self._root)
+                source = self._source(request, file, told)
+                failure = loading.execute(source, file, module, request["definitions_only"])
+        except cells.NotANotebook as error:
+            return {"status": "raised", "error": _report(NOT_A_NOTEBOOK, error.text, error.kind), "names": []}
         except BaseException as error:
-            return {**self._failure(error), "names": []}
+            return {**self._failure(error), "names": [], **told}
         self._kept[LOADED] = module
-        names = loading.definitions(module)
-        return {"status": "ok", "names": names} if failure is None else {**self._failure(failure), "names": names}
+        told["names"] = loading.definitions(module)
+        return {"status": "ok", **told} if failure is None else {**self._failure(failure), **told}
+
+    def _source(self, request: dict[str, Any], file: str, told: dict[str, wire.Value]) -> str | bytes:
+        """The text of the submission; of a notebook that of its cells, and in `told` what was left out of them."""
+        source = request["source"].tobytes() if "source" in request else _bytes(file)
+        if not request.get("notebook"):
+            return source.decode("utf-8") if "source" in request else source
+        found = cells.module(source.decode("utf-8-sig", "replace"))
+        told["commands"], told["skipped"] = found.commands, [[*each] for each in found.skipped]
+        return found.text
 
     def run(self, request: dict[str, Any]) -> dict[str, wire.Value]:
         if request["fresh"]:
@@ -125,7 +140,7 @@ class Session:
                 break
         for name, place in request["want"].items():
             try:
-                values[name] = _plain(places.find(place.text, self._kept))
+                values[name] = _plain(places.find(place.text, self._kept), request["largest"])
             except BaseException as error:
                 if reply["status"] == "ok":
                     reply = {**self._failure(error), "values": values}
@@ -152,7 +167,7 @@ class Session:
 
     def _failure(self, error: BaseException) -> dict[str, wire.Value]:
         if isinstance(error, places.Absent):
-            return {"status": "absent", "error": _report("absent", str(error))}
+            return {"status": "absent", "error": _report("absent", str(error)), "way": [*error.way]}
         if isinstance(error, SystemExit):
             status, text = "exited", f"sys.exit({error.code!r})" if type(error.code) in (int, str) else "sys.exit()"
         else:
@@ -179,6 +194,26 @@ class Session:
         return file[len(self._root) :].lstrip("/") if self._root and file.startswith(self._root) else file
 
 
+def _behind_the_standard_library() -> int:
+    """Where a submission's folder goes in sys.path: a random.py in it must not be what numpy takes for Python's own."""
+    standard = os.path.dirname(os.__file__)
+    folders = (standard, os.path.join(standard, "lib-dynload"))
+    return max((index for index, folder in enumerate(sys.path) if folder in folders), default=-1) + 1
+
+
+def _forget(folder: str) -> None:
+    """Take our own modules out of sight: a submission may have a helper of the same name, such as loading.py."""
+    sys.path[:] = [entry for entry in sys.path if entry != folder]
+    for name, module in list(sys.modules.items()):
+        if name != "__main__" and os.path.dirname(getattr(module, "__file__", None) or "") == folder:
+            del sys.modules[name]
+
+
+def _path(sent: Any) -> str:
+    """A path is sent as bytes: a file name need not be UTF-8."""
+    return os.fsdecode(sent.tobytes())
+
+
 def _bytes(file: str) -> bytes:
     with open(file, "rb") as opened:
         return opened.read()
@@ -188,8 +223,9 @@ def _report(kind: str, message: str, file: str = "", line: int = 0) -> dict[str,
     return {"type": kind[:TEXT_LIMIT], "message": message[:TEXT_LIMIT], "file": file[:TEXT_LIMIT], "line": line}
 
 
-def _plain(value: Any, depth: int = 0) -> wire.Value:
-    """`value` as what can travel: base-class arrays and plain values; of anything else a description."""
+def _plain(value: Any, largest: int, depth: int = 0) -> wire.Value:
+    """`value` as what can travel: base-class arrays of up to `largest` bytes and plain values; of anything else a
+    description."""
     kind = type(value)
     if value is None or kind in (bool, float) or (kind is int and value.bit_length() <= 1024):
         return value  # type: ignore[no-any-return]
@@ -198,17 +234,17 @@ def _plain(value: Any, depth: int = 0) -> wire.Value:
     if isinstance(value, (np.ndarray, np.generic)):
         array = np.array(value, subok=False)
         if array.dtype.newbyteorder("<").str in wire.DTYPES:
-            return array
+            return array if array.nbytes <= largest else wire.Outsized(array.shape)
         return wire.Opaque(f"an array of dtype {array.dtype} and shape {array.shape}"[:TEXT_LIMIT])
     if kind in (list, tuple) and depth < wire.DEPTH_LIMIT:
-        return kind(_plain(item, depth + 1) for item in value)  # type: ignore[no-any-return]
+        return kind(_plain(item, largest, depth + 1) for item in value)  # type: ignore[no-any-return]
     if kind is dict and depth < wire.DEPTH_LIMIT and all(type(key) in (str, int, float, bool) for key in value):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
+        return {key: _plain(item, largest, depth + 1) for key, item in value.items()}
     if callable(getattr(value, "detach", None)):  # a torch tensor, without importing torch
         tensor = value.detach().cpu()
         with suppress(TypeError):
-            return _plain(tensor.numpy())
-        return _plain(tensor.float().numpy())  # bfloat16, which numpy lacks; float32 holds every value of it
+            return _plain(tensor.numpy(), largest)
+        return _plain(tensor.float().numpy(), largest)  # bfloat16, which numpy lacks; float32 holds every value of it
     return wire.Opaque(f"a value of type {kind.__module__}.{kind.__qualname__}"[:TEXT_LIMIT])
 
 
@@ -219,7 +255,7 @@ def main(requests: int, replies: int, hidden: list[str]) -> None:
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     channel = Channel(requests, replies)
-    sys.path.remove(os.path.dirname(__file__))
+    _forget(os.path.dirname(__file__))
     sys.argv = ["submission"]
     if hidden:
         sys.meta_path.insert(0, Hidden(hidden))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
+from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.traces.scalar.trace import Trace
 from opcheck.traces.witness import Check, figure, no_torch, taylor
@@ -98,9 +99,22 @@ def kinks(graph: Graph) -> bool:
 # --- sympy ------------------------------------------------------------------------------------------------------------
 
 
-def sympy_expression(graph: Graph) -> Any:
-    """The output as a sympy expression over the exact values of the constants; π and e are sympy's."""
+MOST_DIGITS = 3000  # of an exact number that sympy is asked about
+
+
+def sympy_expression(trace: Trace) -> Any:
+    """The output as a sympy expression over the exact values of the constants; π and e are sympy's.
+
+    Raises Refused where its exact numbers would have more than MOST_DIGITS digits: sympy writes them all.
+    """
     import sympy
+
+    graph = trace.graph
+    if not all(size <= MOST_DIGITS for size in digits(trace)):
+        raise Refused(
+            say("exact numbers would have more than {n} digits here", n=MOST_DIGITS),
+            fix=say("leave out --exact and --check"),
+        )
 
     def leaf(node: Node) -> Any:
         if node.op == "input":
@@ -114,11 +128,33 @@ def sympy_expression(graph: Graph) -> Any:
     return found[graph.outputs[0]]
 
 
+def digits(trace: Trace) -> list[float]:
+    """About how many digits the exact number of each node has."""
+
+    def leaf(node: Node) -> float:
+        value = node.value if node.op != "input" else trace.values[trace.inputs[node.label]]
+        finite = isinstance(value, (int, float, Fraction)) and math.isfinite(value)
+        number = Fraction(value) if finite else Fraction(0)
+        return (number.numerator.bit_length() + number.denominator.bit_length()) / math.log2(10)
+
+    def apply(node: Node, args: list[float]) -> float:
+        match node.op:
+            case "power":
+                return args[0] * max(1.0, abs(float(trace.values[node.args[1]])))
+            case "mul" | "div":
+                return sum(args)
+            case "sum" | "sub" | "max" | "min" | "neg" | "abs":
+                return max(args) + 1
+        return 1.0  # sympy leaves it as it is
+
+    return trace.graph.fold(leaf, apply)
+
+
 def symbolic_gradient(trace: Trace) -> dict[str, Any]:
     """sympy's derivative by each tracked input, simplified."""
     import sympy
 
-    expression = sympy_expression(trace.graph)
+    expression = sympy_expression(trace)
     return {name: sympy.simplify(expression.diff(sympy.Symbol(name, real=True))) for name in trace.tracked}
 
 
@@ -142,7 +178,7 @@ def sympy_numbers(trace: Trace, derivatives: Mapping[str, Any]) -> dict[str, Fra
 def sympy_agrees(trace: Trace, mode: str) -> Check:
     import sympy
 
-    expression = sympy_expression(trace.graph)
+    expression = sympy_expression(trace)
     found = sympy_numbers(trace, {name: expression.diff(sympy.Symbol(name, real=True)) for name in trace.tracked})
     if found is None:
         return Check(say("sympy gives no number for a derivative here"), None)

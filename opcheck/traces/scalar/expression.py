@@ -6,6 +6,7 @@ them), and from left to right within a level.
 
 import ast
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from opcheck.language import say
 from opcheck.traces.scalar.refusals import ExpressionRefused, syntax_error
 from opcheck.tracing import TRACED, Graph, Node, Tape, Tracer
-from opcheck.tracing.arithmetic import EXACT_DIGITS
+from opcheck.tracing.magnitude import EXACT_DIGITS
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -85,6 +86,8 @@ def parse(text: str) -> Expression:
     >>> parse("ln(x1) + x1*x2").names
     ('x1', 'x2')
     """
+    if half := re.search("[\ud800-\udfff]", text):
+        raise ExpressionRefused(say("this is no character of a text"), text, half.start(), half.end())
     source, columns = _python(text)
     if not source.strip():
         raise ExpressionRefused(say("there is no expression"), text, 0, 1, say("for example ln(x1) + x1*x2 - sin(x2)"))

@@ -80,7 +80,7 @@ def sympy_agrees(trace: Trace, v: Mapping[str, Any]) -> Check:
     import sympy
 
     symbols = {name: sympy.Symbol(name, real=True) for name in trace.tracked}
-    expression = sympy_expression(trace.graph)
+    expression = sympy_expression(trace)
     along = sympy.Add(*(expression.diff(symbol) * sympy.Rational(str(v[name])) for name, symbol in symbols.items()))
     found = sympy_numbers(trace, {name: along.diff(symbol) for name, symbol in symbols.items()})
     if found is None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Container
 
-from opcheck.errors import Refused
+from opcheck.errors import Refused, pointed
 from opcheck.language import say
 
 
@@ -11,8 +11,7 @@ class ExpressionRefused(Refused):
     """An expression that cannot be read, with a caret under the place."""
 
     def __init__(self, rule: str, text: str, start: int, end: int, fix: str = "") -> None:
-        line = text.replace("\n", " ").replace("\t", " ")
-        caret = " " * start + "^" * max(1, end - start)
+        line, caret = pointed(text.replace("\n", " ").replace("\t", " "), start, end)
         super().__init__(f"{rule}\n  {line}\n  {caret}", fix=fix)
         self.args = ("\n".join(part for part in (self.rule, fix) if part),)
 
@@ -26,7 +25,9 @@ def syntax_error(
     place = columns[min(len(source[:letter].encode()), len(columns) - 1)] if letter >= 0 else end
     word = "".join(re.findall(r"\w+$|\)$", text[:place].rstrip()))
     rule, fix = say("this is not an expression"), ""
-    if "never closed" in error.msg:
+    if "Exceeds the limit" in error.msg:
+        rule, place = say("a number here has too many digits"), 0
+    elif "never closed" in error.msg:
         rule = say("this parenthesis is never closed")
     elif "unmatched" in error.msg or "does not match" in error.msg:
         rule = say("this parenthesis was never opened")

@@ -228,7 +228,7 @@ def number(x: Any) -> Number:
 
 def matrix(title: str, rows: dict[str, dict[str, Any]]) -> Table:
     """A Jacobian or a Hessian, its rows and columns named."""
-    names = list(next(iter(rows.values())))
+    names = list(next(iter(rows.values()), ()))
     return Table(
         ("", *names), tuple((row, *(number(entries[name]) for name in names)) for row, entries in rows.items()), title
     )

@@ -209,7 +209,7 @@ class Trace(Traced):
     def _number(self, x: Any) -> Any:
         if getattr(x, "ndim", 0) or isinstance(x, (list, tuple, str)):
             raise RefusedType(say("seeds and directions of a function of numbers are numbers"), got=f"{x!r}")
-        return Fraction(x) if self.fractions else float(x)
+        return Fraction(x) if self.fractions and math.isfinite(x) else float(x)
 
     def zero(self, x: Any) -> Any:
         """A derivative that no path leads to is 0."""

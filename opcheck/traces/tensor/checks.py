@@ -29,13 +29,15 @@ def checks(trace: ArrayTrace, everything: bool = False) -> list[Check]:
 
 def digits_alike(a: float, b: float, size: float) -> int:
     """To how many digits two numbers agree that are sums of terms of that total size."""
+    if not np.isfinite(a - b):  # two infinities, or NaN, which any check of numbers shows by itself
+        return 16 if a == b or (a != a and b != b) else 0
     return 16 if a == b else min(16, max(0, int(-np.log10(abs(a - b) / max(size, 1e-300)))))
 
 
 def alike(head: str, a: float, b: float, size: float) -> Check:
     n = digits_alike(a, b, size)
     text = say("{head}: {a} and {b} agree to {n} of 16 digits", head=head, a=figure(a), b=figure(b), n=n)
-    return Check(text, n >= 8)  # half of the digits: a wrong derivative shares none or one
+    return Check(text, None if np.isnan(a - b) else n >= 8)  # half of the digits: a wrong derivative shares none or one
 
 
 def both_modes(trace: ArrayTrace, gradient: dict[str, Any], direction: dict[str, Any]) -> Check:
@@ -125,11 +127,30 @@ def bending(trace: ArrayTrace, u: dict[str, Any], v: dict[str, Any], product: di
 
 def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
     """Each rule of `rules.RULES` in torch."""
-    names = {"sum": "add", "mul": "mul", "div": "div", "sub": "sub", "neg": "neg", "power": "pow"}
-    same = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "erf", "abs",
-            "matmul")  # fmt: skip
-    functions = {key: getattr(torch, name) for key, name in (names | {name: name for name in same}).items()}
+    return {**_pointwise(torch), **_along_axes(torch), **_moving(torch)}
 
+
+def _pointwise(torch: Any) -> dict[str, Callable[..., Any]]:
+    names = {"sum": "add", "mul": "mul", "div": "div", "sub": "sub", "neg": "neg", "power": "pow"}
+    same = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "erf",
+            "abs", "matmul", "sign", "floor", "ceil", "logical_and", "logical_or", "logical_not",
+            "logaddexp")  # fmt: skip
+    functions = {key: getattr(torch, name) for key, name in (names | {name: name for name in same}).items()}
+    return functions | {
+        "max": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).max(dim=0).values,
+        "min": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).min(dim=0).values,
+        "where": lambda condition, a, b: torch.where(condition.bool(), a, b),
+        "clip": lambda x, low, high: torch.clamp(x, low, high),
+        "erf_slope": lambda x: 2 / np.sqrt(np.pi) * torch.exp(-x * x),
+        "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
+        "equal": torch.eq, "not_equal": torch.ne, "einsum": lambda *args, spec: torch.einsum(spec, *args),
+        "detach": lambda x: x.detach(),
+        "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
+        "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
+    }  # fmt: skip
+
+
+def _along_axes(torch: Any) -> dict[str, Callable[..., Any]]:
     def flat(x: Any, axis: Any, keepdims: bool, method: str) -> Any:
         if axis is None:
             result = getattr(x.reshape(-1), method)(0).values
@@ -143,6 +164,30 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
 
         return function
 
+    def product(x: Any, axis: Any, keepdims: bool) -> Any:
+        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+        for k in sorted((k % x.ndim for k in axes), reverse=True):
+            x = torch.prod(x, dim=k, keepdim=keepdims)
+        return x
+
+    def first(name: str) -> Callable[..., Any]:
+        return lambda x, axis: torch.tensor(RULES[name].forward(x.detach().numpy(), axis))
+
+    return {
+        "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "prod": product,
+        "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
+        "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
+        "argmax": lambda x, axis: torch.tensor(np.argmax(x.detach().numpy(), axis=axis)),
+        "argmin": lambda x, axis: torch.tensor(np.argmin(x.detach().numpy(), axis=axis)),
+        "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),
+        "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
+        "total": reduced("sum"), "mean": reduced("mean"),
+        "largest": lambda x, axis, keepdims: flat(x, axis, keepdims, "max"),
+        "smallest": lambda x, axis, keepdims: flat(x, axis, keepdims, "min"),
+    }  # fmt: skip
+
+
+def _moving(torch: Any) -> dict[str, Callable[..., Any]]:
     def places(index: Any, shape: Any) -> Any:  # torch has no negative steps
         return torch.tensor(np.ascontiguousarray(np.arange(int(np.prod(shape))).reshape(shape)[index]))
 
@@ -153,37 +198,7 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         place = places(index_of(index, chosen), shape).reshape(-1)
         return torch.zeros(int(np.prod(shape)), dtype=g.dtype).index_add(0, place, g.reshape(-1)).reshape(shape)
 
-    def product(x: Any, axis: Any, keepdims: bool) -> Any:
-        axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-        for k in sorted((k % x.ndim for k in axes), reverse=True):
-            x = torch.prod(x, dim=k, keepdim=keepdims)
-        return x
-
-    def first(name: str) -> Callable[..., Any]:
-        return lambda x, axis: torch.tensor(RULES[name].forward(x.detach().numpy(), axis))
-
-    return functions | {
-        "max": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).max(dim=0).values,
-        "min": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).min(dim=0).values,
-        "where": lambda condition, a, b: torch.where(condition.bool(), a, b),
-        "clip": lambda x, low, high: torch.clamp(x, low, high),
-        "erf_slope": lambda x: 2 / np.sqrt(np.pi) * torch.exp(-x * x),
-        "less": torch.lt, "greater": torch.gt, "less_equal": torch.le, "greater_equal": torch.ge,
-        "equal": torch.eq, "not_equal": torch.ne, "sign": torch.sign, "floor": torch.floor, "ceil": torch.ceil,
-        "logical_and": torch.logical_and, "logical_or": torch.logical_or, "logical_not": torch.logical_not,
-        "logaddexp": torch.logaddexp, "einsum": lambda *args, spec: torch.einsum(spec, *args),
-        "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "prod": product,
-        "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
-        "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
-        "argmax": lambda x, axis: torch.tensor(np.argmax(x.detach().numpy(), axis=axis)),
-        "argmin": lambda x, axis: torch.tensor(np.argmin(x.detach().numpy(), axis=axis)),
-        "first_largest": first("first_largest"), "first_smallest": first("first_smallest"),
-        "detach": lambda x: x.detach(),
-        "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
-        "total": reduced("sum"),
-        "mean": reduced("mean"),
-        "largest": lambda x, axis, keepdims: flat(x, axis, keepdims, "max"),
-        "smallest": lambda x, axis, keepdims: flat(x, axis, keepdims, "min"),
+    return {
         "reshape": lambda x, shape: x.reshape(shape),
         "transpose": lambda x, axes: x.permute(axes),
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
@@ -191,7 +206,7 @@ def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
         "put": put,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis),
         "item": lambda outputs, name: outputs[name],
-    }  # fmt: skip
+    }
 
 
 def torch_program(trace: ArrayTrace) -> tuple[Any, dict[str, Any]]:

@@ -87,7 +87,8 @@ class TensorSections(Sections):
         labels = [each for name, shape in shapes.items() for each in places(name, shape)]
         self.readable(say("Hessian"), len(labels), len(labels), say("ask for its product with a direction (--hvp)"))
         found = trace.hessian()
-        halves = [[block.reshape(math.prod(shapes[a]), -1) for block in row.values()] for a, row in found.items()]
+        halves = [[block.reshape(math.prod(shapes[a]), math.prod(shapes[b])) for b, block in row.items()]
+                  for a, row in found.items()]  # fmt: skip
         return tables.matrix(say("Hessian, by forward over reverse"), labels, labels, np.block(halves))
 
     def readable(self, what: str, rows: int, columns: int, fix: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,10 @@ import numpy as np
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.spec import as_array
-from opcheck.programs.arrays import ArrayNode, ArrayTape, TracedArray
+from opcheck.programs.arrays import ArrayNode, ArrayTape, TracedArray, recording
 from opcheck.programs.sweeps import check_one_number, forward, reverse
 from opcheck.steps import Step
-from opcheck.traces.function import returned
+from opcheck.traces.function import not_numbers, result_of, returned
 from opcheck.traces.traced import Traced, forward_or_reverse
 
 if TYPE_CHECKING:
@@ -35,9 +36,19 @@ def trace_arrays(
     tape = ArrayTape()
     given = {each: as_array(x, each) for each, x in inputs.items()}
     leaves = {each: tape.input(each, x if x.dtype.kind == "f" else x * 1.0) for each, x in given.items()}
-    results = returned(function, {**leaves, **fixed})
-    outputs = [tape.lifted(each).id for result in results for each in flattened(result)]
+    with recording(tape):
+        results = returned(function, {**leaves, **fixed})
+    outputs = [lifted(name, tape, each).id for result in results for each in flattened(result)]
     return ArrayTrace(tuple(tape.nodes), outputs, f"{name}({', '.join(leaves)})", wrt)
+
+
+def lifted(name: str, tape: ArrayTape, x: Any) -> TracedArray:
+    """What the function returned as a node; raises RefusedType for what is neither a number nor an array."""
+    if isinstance(x, (int, float, Fraction)):
+        x = float(result_of(name, x))
+    if not isinstance(x, TracedArray) and np.asarray(x).dtype.kind not in "fiub":
+        raise not_numbers(name, x)
+    return tape.lifted(x)
 
 
 def flattened(result: Any) -> list[Any]:
@@ -196,7 +207,8 @@ class ArrayTrace(Traced):
         count = 0
         for id, node in enumerate(self.nodes):
             unused = node.rule is not None and node.rule.name == "item" and id not in used
-            if node.rule is not None and not isinstance(node.value, dict) and not unused:
+            computed = node.rule is not None and not isinstance(node.value, dict) and not unused
+            if computed or (id in self.outputs and id not in found):  # a constant that is returned
                 count += 1
                 found[id] = f"v{count}"
         return dict(sorted(found.items()))

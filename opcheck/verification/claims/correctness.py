@@ -8,6 +8,7 @@ from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Array
 from opcheck.verification.check import Check, Finding, differs
+from opcheck.verification.truth.adjudication import Exact
 from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.truth.rearrangement import magnitudes
 from opcheck.verification.verdict import Status, Verdict
@@ -141,7 +142,8 @@ def second(check: Check) -> Iterator[Finding]:
         finding.ratio = max(finding.ratio, ratio)
         if wrong.any() and finding.verdict is None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
-            exact = as_float(definition.exactly(row[int(np.ravel_multi_index(at, shape)) if at else 0]))
+            value = as_float(definition.exactly(row[int(np.ravel_multi_index(at, shape)) if at else 0]))
+            exact = Exact(value, 0.0, say("the definition, exactly"))
             finding.verdict = check.confirmed(
                 "second", name, at, exact, float(got[name][at]), float(bound[at]), int(wrong.sum()), expected.size,
                 float(expected[at]),

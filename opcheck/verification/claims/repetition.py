@@ -17,7 +17,7 @@ from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.widening import sees_its_input
 
 AGAIN = 7  # calls that must give the same bits
-FEW = 2000  # numbers of a call that is made again with other parameters
+FEW = 500  # numbers of a call that is made again with other parameters
 
 
 def pure(check: Check) -> Iterator[Finding]:

@@ -36,10 +36,10 @@ Element = tuple[int, ...]
 class Definition:
     """A case's definition, traced: the leaves of its inputs and a node for each output element that is asked for."""
 
-    def __init__(self, op: Op, case: Case) -> None:
+    def __init__(self, op: Op, case: Case, tape: Tape | None = None) -> None:
         self.op, self.case = op, case
         self.p, self.shapes = op.checked(case)
-        self.tape = Tape()
+        self.tape = Tape() if tape is None else tape
         self.views: dict[str, Any] = {
             name: View(self.tape, name, array) if array.dtype.kind == "f" else array
             for name, array in widened(case.arrays).items()

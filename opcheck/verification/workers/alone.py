@@ -1,6 +1,5 @@
 """Single trials in a process of their own: those that end processes are run again, and made smaller."""
 
-import multiprocessing
 import time
 from dataclasses import replace
 from multiprocessing.connection import wait
@@ -12,7 +11,7 @@ from opcheck.verification.check import Finding
 from opcheck.verification.diagnosis.shrink import Search
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.verdict import Status, Verdict
-from opcheck.verification.workers.process import Worker
+from opcheck.verification.workers.process import Worker, context
 from opcheck.verification.workers.worker import Again, Target
 
 TIME = 30.0  # seconds in which the crashes of a run are made smaller: each smaller one costs a new process
@@ -23,7 +22,7 @@ class Alone:
 
     def __init__(self, target: Target, patience: float) -> None:
         self.target, self.patience = target, patience
-        self.context = multiprocessing.get_context("spawn")
+        self.context = context()
         self.worker: Worker | None = None
 
     def __enter__(self) -> "Alone":
@@ -36,8 +35,8 @@ class Alone:
 
     def check(self, trial: Trial, claim: str = "", known: bool = False) -> Report:
         """What is found of a saved trial, which may be that the process died of it."""
-        worker = self.worker = self.worker or Worker(self.context, self.target, {}, 1.0)
-        worker.give(Again(trial, claim, known))
+        worker = self._given(Again(trial, claim, known))
+        once_more = True  # what dies before its case may have been killed from outside
         while True:
             wait([worker.connection, worker.process.sentinel], timeout=0.25)
             answer = worker.answer()
@@ -46,8 +45,17 @@ class Alone:
             if answer is not None:
                 report: Report = answer
                 return report
-            if ended := worker.ended(self.patience):
+            ended = worker.ended(self.patience)
+            if ended and worker.is_stillborn and once_more:
+                self._stop()
+                worker, once_more = self._given(Again(trial, claim, known)), False
+            elif ended:
                 return self._death(worker, trial, *ended, known)
+
+    def _given(self, task: Again) -> Worker:
+        worker = self.worker = self.worker or Worker(self.context, self.target, {}, 1.0)
+        worker.give(task)
+        return worker
 
     def _death(self, worker: Worker, trial: Trial, status: Status, how: str, known: bool) -> Report:
         verdict = worker.verdict(trial, status, how, known)
@@ -67,7 +75,7 @@ def minimise_crashes(report: Report, target: Target, patience: float) -> None:
     end, seen = time.monotonic() + TIME, set()
     with Alone(target, patience) as process:
         for k, verdict in enumerate(list(report.failures)):
-            if verdict.status is Status.CRASHED and key_of(verdict) not in seen:
+            if verdict.status in (Status.CRASHED, Status.MEMORY) and key_of(verdict) not in seen:
                 seen.add(key_of(verdict))
                 report.failures[k] = smaller(verdict, process, end - time.monotonic())
 

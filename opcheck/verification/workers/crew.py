@@ -3,7 +3,6 @@
 The trials before the one that a worker died of are run again, that one is reported, and the run goes on behind it.
 """
 
-import multiprocessing
 import os
 import time
 from collections.abc import Mapping
@@ -16,8 +15,8 @@ from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
 from opcheck.verification.verdict import Status
-from opcheck.verification.workers.process import Worker
-from opcheck.verification.workers.worker import EXPLAINING, Target
+from opcheck.verification.workers.process import Worker, context, unbroken
+from opcheck.verification.workers.worker import EXPLAINING, STARTING, Target
 
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
 
@@ -26,16 +25,26 @@ class Crew:
     """Some workers, replaced when they die; what they find is appended to `found` as it comes."""
 
     def __init__(self, target: Target, options: Mapping[str, Any], count: int, patience: float, found: Found) -> None:
-        self.context = multiprocessing.get_context("spawn")
+        self.context = context()
         # cases are small and workers share the cores: more threads only wait for each other
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         self.target, self.options, self.patience, self.found = target, options, patience, found
         self.share = 1 / max(1, count)
         self.waiting: list[Shard] = []
+        self.begun = False  # whether any of them has come to a case
+        self.tried: set[Shard] = set()  # tasks of which a worker died before it came to a case
         self.started: dict[tuple[str, str], float] = {}
-        self.workers = [self._hire() for _ in range(count)]
+        self.workers: list[Worker] = []
+        self.count = count
 
     def __enter__(self) -> "Crew":
+        try:
+            while len(self.workers) < self.count:
+                with unbroken():  # no worker is left out of the list that is stopped in the end
+                    self.workers.append(self._hire())
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(
@@ -45,8 +54,11 @@ class Crew:
             if kind is KeyboardInterrupt:
                 self._hand_over()
         finally:
-            for worker in self.workers:
-                worker.stop()
+            self._stop()
+
+    def _stop(self) -> None:
+        for worker in self.workers:
+            worker.stop()
 
     def _hire(self) -> Worker:
         return Worker(self.context, self.target, self.options, self.share)
@@ -72,6 +84,7 @@ class Crew:
         task = worker.task
         assert task is not None
         progress(task.op, task.dtype, worker.index)
+        self.begun |= worker.index != STARTING
         answer = worker.answer()
         if isinstance(answer, Exception):
             raise answer
@@ -96,16 +109,22 @@ class Crew:
         try:
             if index == EXPLAINING:  # it died of a smaller case than those that it had found: they stay as they are
                 return
-            alone = replace(task, first=max(0, index), last=max(0, index) + 1)
+            if worker.is_stillborn and task not in self.tried:  # perhaps it was killed from outside
+                self.tried.add(task)
+                self.waiting.append(task)
+                return
+            index = max(task.first, index)
+            alone = replace(task, first=index, last=index + 1)
             _, made = next(trials(self.target.spec(task.op), alone, bool(self.options.get("exhaustive"))))
-            verdict = worker.verdict(made, status, how, bool(self.options.get("known", True)))
+            verdict = worker.verdict(made, status, how, bool(self.options.get("known", True)), self.begun)
             part = Report(trials=1)
             part.add(task.op, task.dtype, Finding(verdict.claim, verdict=verdict))
             self.found.append((alone, part))
             self.waiting += [replace(task, first=index + 1), replace(task, last=index)]
         finally:
             worker.stop()
-            self.workers[self.workers.index(worker)] = self._hire()
+            with unbroken():
+                self.workers[self.workers.index(worker)] = self._hire()
 
     def _dropped(self, task: Shard) -> bool:
         """Whether a task is empty, out of time, or of an operator that has failed often enough before it."""

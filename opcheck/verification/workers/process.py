@@ -1,6 +1,7 @@
 """A worker process as its parent sees it: the tasks that it is given, what it answers, how it ended."""
 
 import itertools
+import multiprocessing
 import os
 import pickle
 import signal
@@ -8,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.verification.casefile import Trial
 from opcheck.verification.known import recognised
+from opcheck.verification.raised import is_exhaustion
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.workers.worker import EXPLAINING, STARTING, Marks, Target, work
 
@@ -28,6 +31,18 @@ NOT_THEIRS = (
 )  # fmt: skip
 
 
+def context() -> Any:
+    """How worker processes begin: as copies of one that has imported what each of them needs, where there is such.
+
+    A worker that replaces another one begins at once; nothing of the implementation was imported before it.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["opcheck.verification.workers.worker"])
+    return found
+
+
 class Worker:
     """A process, the pipe to it, the task that it has, which trial it said it would run, and what that one printed."""
 
@@ -38,11 +53,22 @@ class Worker:
         self.running = tempfile.NamedTemporaryFile(prefix="opcheck-", suffix=".trial")  # noqa: SIM115  the same
         self.process = context.Process(
             target=work,
-            args=(other, target, dict(options), self.marks, self.printed.name, self.running.name, share),
+            args=(
+                other,
+                target,
+                dict(options),
+                self.marks,
+                self.printed.name,
+                self.running.name,
+                share,
+                dict(os.environ),
+            ),
             daemon=True,
         )
         with unbroken():
             self.process.start()
+            # it ignores SIGTERM, by which multiprocessing ends what is left over before it waits for it
+            Finalize(self, self.process.kill, exitpriority=10)
         other.close()
         self.task: Any = None
 
@@ -50,6 +76,11 @@ class Worker:
     def index(self) -> int:
         """Of the trial that it runs, STARTING or EXPLAINING."""
         return int(self.marks.index)
+
+    @property
+    def is_stillborn(self) -> bool:
+        """Whether it is gone before it came to a case."""
+        return self.index == STARTING and not self.process.is_alive()
 
     @property
     def loaded(self) -> tuple[str, str]:
@@ -74,7 +105,8 @@ class Worker:
     def ended(self, patience: float) -> tuple[Status, str] | None:
         """How it is gone, silent for too long or printing without end; None while it works."""
         if not self.process.is_alive():
-            return Status.CRASHED, _death(self.process.exitcode)
+            status = Status.MEMORY if is_exhaustion(self.last_words()) else Status.CRASHED
+            return status, _death(self.process.exitcode)
         if self._size_of_printed() > MOST_PRINTED:
             return Status.CRASHED, say("it printed more than {n} MB", n=MOST_PRINTED // 10**6)
         patience = max(patience, START) if self.index == STARTING else patience
@@ -82,12 +114,12 @@ class Worker:
             return Status.TIMED_OUT, say("no answer after {n} s", n=f"{patience:g}")
         return None
 
-    def verdict(self, made: Trial, status: Status, how: str, known: bool) -> Verdict:
+    def verdict(self, made: Trial, status: Status, how: str, known: bool, begun: bool = False) -> Verdict:
         """The verdict on the trial that it died of; the claim and the memory are those that it was asked about.
 
-        Raises CouldNotRun where there was no trial yet.
+        Raises CouldNotRun where there was no trial yet, of no process that has `begun`.
         """
-        if self.index == STARTING:
+        if self.index == STARTING and not begun:
             words = f"{how}\n{self.last_words()}"
             raise CouldNotRun(say("the worker process ended before its first case: {how}", how=words))
         claim, layout = self.marks.claim.decode(), self.marks.layout.decode()
@@ -129,11 +161,11 @@ class Worker:
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Keeps Ctrl-C back for a moment: a process that is started meanwhile never gets it."""
+    """Keeps Ctrl-C and SIGTERM back for a moment: a process that is started meanwhile never gets them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

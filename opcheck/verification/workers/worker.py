@@ -95,11 +95,15 @@ class Reporting(Watcher):
 
 def work(
     connection: Connection, target: Target, options: dict[str, Any], marks: Any, printed: str, running: str,
-    share: float,
+    share: float, environment: dict[str, str],
 ) -> None:  # fmt: skip
     """Answer each task with its report; a shard also with its failures, made minimal and named. `share`: of the
-    machine's memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    machine's memory; `environment`: of the parent now, which the process that this one is a copy of may be older than.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
+    for each in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C is the parent's to answer, and so is what ends its group
+        signal.signal(each, signal.SIG_IGN)
     if target.device == "cpu":  # CUDA maps more than any limit on data foresees
         limit_memory(share)
     output = os.open(printed, os.O_WRONLY | os.O_APPEND)
@@ -156,8 +160,10 @@ def limit_memory(share: float) -> None:
     except (ImportError, ValueError, OSError):
         return
     most = min(physical, *container_limit()) * 3 // 4
+    wanted = min(most, max(2**32, int(most * share)))
+    limits = [each for each in resource.getrlimit(resource.RLIMIT_DATA) if each != resource.RLIM_INFINITY]
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (min(most, max(2**32, int(most * share))), hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (min([wanted, *limits]), hard))  # who started us may allow less
 
 
 def container_limit() -> list[int]:

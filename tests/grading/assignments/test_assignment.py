@@ -1,5 +1,8 @@
 """Assignments: what a file says, and messages with file, line and field for what it may not say."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from opcheck.errors import Refused
@@ -160,6 +163,24 @@ def test_a_file_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b'title = "\xe9"')
     with pytest.raises(Refused, match="UTF-8"):
         read(tmp_path / "latin.toml")
+
+
+def test_a_device_a_fifo_or_a_deep_text_is_no_assignment(tmp_path):
+    with pytest.raises(Refused, match=r"at most 4 MiB. Got /dev/zero"):
+        read(Path("/dev/zero"))
+    os.mkfifo(tmp_path / "hw.toml")
+    with pytest.raises(Refused, match="an assignment has at least one"):
+        read(tmp_path / "hw.toml")  # into which nobody writes
+    with pytest.raises(Refused, match=r"hw.toml is not TOML. Got values nested too deeply"):
+        parse("a = " + "[" * 5000, "hw.toml")
+
+
+def test_an_assignment_may_come_out_of_a_pipe(tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, FULL.encode())
+    os.close(writing)
+    assert read(Path(f"/dev/fd/{reading}")).title == "Homework 2"
+    os.close(reading)
 
 
 @pytest.mark.parametrize("name", conventions.NAMES)

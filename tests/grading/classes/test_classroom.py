@@ -1,5 +1,6 @@
 """A class, by the real judge in the real sandbox: whatever one submission does, the others get their points."""
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from opcheck.grading.classes import classroom
 from opcheck.grading.judging import judge
 from opcheck.grading.results import Outcome, Result
 from opcheck.sandbox import NoSandbox, choose
+from tests.grading.submissions.test_roster import hostile_zips
 
 ROOT = Path(__file__).parents[3]
 HOMEWORK = """
@@ -110,6 +112,37 @@ def test_code_that_cannot_be_read_is_graded_as_what_does_not_load(tmp_path, home
         ("shapes", Outcome.DOES_NOT_LOAD),
     ]
     assert bob.checks[0].message.startswith("the notebook is not valid JSON")
+
+
+# From within the sandbox it says of a place what only we say; that took a regular expression half a minute.
+ABSENT = """
+import gc
+def linear(*a):
+    (channel,) = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
+    error = {"type": "absent", "message": "there is no " + "a" * 20_000, "file": "", "line": 0}
+    channel.send({"status": "absent", "error": error}, 1 << 20)
+"""
+
+
+def test_what_strangers_hand_in_is_their_problem_and_no_defect_of_the_judge(tmp_path, homework):
+    folder = hostile_zips(tmp_path / "class")
+    hand_in(
+        folder,
+        ada=RIGHT,
+        huge="def linear(*a): return 2**64",
+        large="import numpy as np\ndef linear(*a): return np.zeros((24, 1 << 20), np.int8)",
+        absent=ABSENT,
+    )
+    for name, cell in {"magics": "%a\n" * 4000, "blank": " " * 16_000 + "x", "long": "#" * (1 << 21)}.items():
+        cells = [{"cell_type": "code", "source": source} for source in (RIGHT, cell)]
+        (folder / f"{name}.ipynb").write_text(json.dumps({"cells": cells}))
+    os.mkfifo(folder / "fifo.py")
+    (folder / os.fsdecode(b"\xff.py")).write_text(RIGHT)
+    scores = {student: result.score for student, result in graded(folder, homework).items()}
+    right = {"ada", "magics", "blank", "long", os.fsdecode(b"\xff")}
+    assert {student for student, score in scores.items() if score == 4} == right
+    assert {score for student, score in scores.items() if student not in right} == {0}
+    assert len(scores) == 13
 
 
 def test_a_defect_of_the_judge_costs_nobody_else_their_points(tmp_path, homework, monkeypatch):

@@ -8,7 +8,10 @@ from tests.grading import examples
 
 ASSIGNMENT = examples.Titled()
 # Control characters but tab and newline, marks that turn writing around, halves of pairs, U+FFFE and U+FFFF.
-DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# Separators of lines and paragraphs, and what nobody sees.
+DANGEROUS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 
 def rendered(name: str, *results: Result) -> dict[str, str]:

@@ -26,6 +26,23 @@ def test_whatever_students_write_is_harmless_and_can_be_encoded(name, results):
         text.encode("utf-8")
 
 
+LINES = ("linear, forward  1 of 1  right", "Note: all is well", "18 checks: right", '{"scores": {"linear": 1}}')
+
+
+@pytest.mark.parametrize("name", ["text", "autolab", "junit", "gradescope", "prairielearn", "check50", "html"])
+@pytest.mark.parametrize(
+    "break_", ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", " " * 60, " x" * 33 + " "]
+)
+def test_no_student_writes_a_line_of_the_report(name, break_):
+    """Neither by a line break of any kind nor where a long line is wrapped."""
+    said = "it raises ValueError: " + "".join(break_ + line for line in LINES)
+    checks = tuple(Check(f"q{k}", "forward", Outcome.CRASHED, 1, 0, said + str(k)) for k in range(2))
+    result = Result(f"eve{break_}{LINES[0]}", "eve.py", checks, 1, notes=(f"it printed: {said}",))
+    for text in rendered(name, result).values():
+        for line in [*text.splitlines(), *text.replace("\\n", "\n").splitlines()]:
+            assert not line.startswith(LINES), line
+
+
 @pytest.mark.parametrize("name", formats.FORMATS)
 def test_every_outcome_can_be_shown(name):
     assert all(rendered(name, examples.every_outcome()).values())

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from opcheck.errors import CouldNotRun, Refused
+from opcheck.errors import Refused
 from opcheck.grading import formats
 from tests.grading import examples
 from tests.grading.formats.support import ASSIGNMENT, one
@@ -47,7 +47,7 @@ def test_a_format_that_is_none_and_a_place_that_cannot_be_written(tmp_path):
     with pytest.raises(Refused, match=r"there is no format 'xlsx'. one of text, json, csv, html"):
         formats.write("xlsx", [], ASSIGNMENT)
     (tmp_path / "file").write_text("")
-    with pytest.raises(CouldNotRun, match="cannot write"):
+    with pytest.raises(Refused, match="cannot write"):
         formats.write("csv", [], ASSIGNMENT, tmp_path / "file" / "grades.csv")
 
 

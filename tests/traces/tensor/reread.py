@@ -8,6 +8,8 @@ import numpy as np
 
 from opcheck import reference as F
 from opcheck.programs.elementwise import erf
+from opcheck.programs.rules import RULES
+from opcheck.programs.sums import log_sum_exp
 from opcheck.traces.tensor import tables
 from tests.traces.printed import rows_of
 
@@ -73,12 +75,16 @@ def first(best):
 
 NUMPY = {
     each: getattr(np, each)
-    for each in ("abs", "argmax", "argmin", "argsort", "broadcast_to", "ceil", "clip", "cos", "cosh", "cumsum", "exp", "expm1", "floor", "log1p",
+    for each in ("abs", "argmax", "argmin", "broadcast_to", "ceil", "clip", "cos", "cosh", "cumsum",
+                 "exp", "expm1", "floor", "log1p",
                  "logaddexp", "mean", "ones", "prod", "reshape", "sign", "sin",
                  "sinh", "sort", "sqrt", "sum", "take_along_axis", "tan", "tanh", "transpose", "where", "zeros")
 } | {
-    "einsum": lambda *args: np.einsum(args[-1], *args[:-1]),
-    "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype, "int64": np.int64, "bool": np.bool_,
+    "einsum": lambda *args: RULES["einsum"].forward(*args[:-1], spec=args[-1]), "log_sum_exp": log_sum_exp,
+    "argsort": lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
+    "with_slope": lambda y, x, slope: y,
+    "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype,
+    "int64": np.int64, "bool": np.bool_,
     "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis), "detach": lambda x: x, "ln": np.log,
     "chosen": lambda x, places: x[places], "max": largest, "min": smallest, "put": put,
     "first_max": first(np.argmax), "first_min": first(np.argmin),
@@ -116,7 +122,8 @@ def torch_library(torch):
 
     return {
         each: getattr(torch, each)
-        for each in ("abs", "cos", "cosh", "erf", "exp", "expm1", "floor", "ceil", "log1p", "logaddexp", "sigmoid", "sign", "sin", "sinh", "sqrt", "tan",
+        for each in ("abs", "cos", "cosh", "erf", "exp", "expm1", "floor", "ceil", "log1p", "logaddexp", "sigmoid",
+                     "sign", "sin", "sinh", "sqrt", "tan",
                      "tanh")
     } | {
         each: getattr(functional, each) for each in OPERATORS if each != "sigmoid"
@@ -124,9 +131,12 @@ def torch_library(torch):
         "argmax": lambda x, axis: torch.argmax(x, dim=axis), "argmin": lambda x, axis: torch.argmin(x, dim=axis),
         "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
         "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
+        "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
+        "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
         "cumsum": lambda x, axis: torch.cumsum(x, dim=axis), "einsum": lambda *args: torch.einsum(args[-1], *args[:-1]),
         "prod": lambda x, axis, keepdims=False: torch.prod(x, dim=axis, keepdim=keepdims),
-        "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64, "bool": torch.bool,
+        "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64,
+        "bool": torch.bool,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis), "detach": lambda x: x.detach(),
         "ln": torch.log, "sum": reduced(torch.sum), "mean": reduced(torch.mean), "chosen": chosen,
         "where": lambda condition, a, b: torch.where(torch.as_tensor(condition).bool(), tensor(a), tensor(b)),

@@ -1,9 +1,12 @@
 """A snippet runs by itself and prints the wrong number that was found."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -66,10 +69,17 @@ def failures(op, place, **options):
     return {verdict.claim: verdict for verdict in reversed(report.failures)}
 
 
-def printed(op, verdict, place):
+def printed(op, verdict, place, alone):
+    """What the snippet of a verdict prints: in a process of its own, or (which is quicker) in names of its own."""
     found = {"claim": verdict.claim, "name": verdict.name, "at": list(verdict.at),
              "expected": number_to_json(verdict.expected), "got": number_to_json(verdict.got)}  # fmt: skip
     text = snippet(catalog.get(op), verdict.trial, found, place, backends.load(place))
+    if not alone:
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown), mock.patch.object(sys, "path", list(sys.path)):
+            exec(compile(text, "snippet", "exec"), {"__name__": "__main__"})
+        del sys.modules[Path(place.rpartition(":")[0]).stem]  # the next test has another file of this name
+        return float(shown.getvalue())
     environment = {**os.environ, "PYTHONPATH": str(Path(opcheck.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, text + done.stderr
@@ -77,23 +87,23 @@ def printed(op, verdict, place):
 
 
 @pytest.mark.parametrize(
-    ("op", "place", "claim"),
+    ("op", "place", "claim", "alone"),
     [
-        ("linear", "by_numpy.py:linear", "exact"),
-        ("relu", "by_numpy.py:relu", "vjp:input"),
-        ("relu", "by_numpy.py:relu", "jvp"),
-        ("relu", "by_torch.py:relu", "layout"),
-        ("conv2d", "by_torch.py:grouped", "exact"),
-        ("conv2d", "by_torch.py:grouped", "jvp"),
-        ("linear", "by_torch.py:Double", "vjp:weight"),
+        ("linear", "by_numpy.py:linear", "exact", True),
+        ("relu", "by_numpy.py:relu", "vjp:input", False),
+        ("relu", "by_numpy.py:relu", "jvp", True),
+        ("relu", "by_torch.py:relu", "layout", False),
+        ("conv2d", "by_torch.py:grouped", "exact", False),
+        ("conv2d", "by_torch.py:grouped", "jvp", True),
+        ("linear", "by_torch.py:Double", "vjp:weight", False),
     ],
 )
-def test_a_snippet_prints_what_was_found(files, op, place, claim):
+def test_a_snippet_prints_what_was_found(files, op, place, claim, alone):
     if "torch" in place:
         pytest.importorskip("torch")
     place = f"{files}/{place}"
     verdict = failures(op, place, arrays="torch" if "torch" in place else "numpy")[claim]
-    got = printed(op, verdict, place)
+    got = printed(op, verdict, place, alone)
     assert got == verdict.got or (got != got and verdict.got != verdict.got)
 
 

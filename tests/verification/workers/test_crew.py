@@ -59,8 +59,8 @@ def interrupts():
     raise KeyboardInterrupt
 
 @of_matrices
-def exhausts_memory():
-    raise MemoryError  # filling it takes too long for a test
+def eats():
+    np.ones(10**11)
 
 @of_matrices
 def prints():
@@ -88,6 +88,9 @@ def talks(x):
 
 def wrong(x):
     return np.abs(x)
+
+def by_the_environment(x):
+    return right(x) if os.environ.get("OPCHECK_TEST_KERNEL") == "right" else wrong(x)
 """
 
 
@@ -98,6 +101,14 @@ def crashes(tmp_path):
     return path
 
 
+def test_workers_have_the_environment_of_the_moment(crashes, monkeypatch):
+    """Though the process that they are copies of began before it was changed."""
+    for kernel in ("wrong", "right"):
+        monkeypatch.setenv("OPCHECK_TEST_KERNEL", kernel)
+        report = verify("relu", f"{crashes}:by_the_environment", cases=6, jobs=1, seed=1)
+        assert report.agrees is (kernel == "right")
+
+
 @pytest.mark.parametrize(
     ("name", "how"),
     [
@@ -106,7 +117,6 @@ def crashes(tmp_path):
         ("exits", "the process ended with exit code 0"),
         ("exits_politely", "raised SystemExit: 3"),
         ("interrupts", "raised KeyboardInterrupt"),
-        ("exhausts_memory", "raised MemoryError"),
         ("prints", "it printed more than 67 MB"),
     ],
 )
@@ -117,6 +127,68 @@ def test_a_crash_is_a_verdict_and_the_run_goes_on(crashes, name, how):
     assert crashed[0].trial.case.arrays["input"].ndim == 2
     agreeing = sum(row.cases - row.failed for row in report.rows.values())
     assert agreeing > 0 and not report.agrees
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_kernel_that_asks_for_800_gb_ends_as_memory(crashes, jobs):
+    report = verify("relu", f"{crashes}:eats", cases=12, jobs=jobs, seed=0)
+    assert {each.status for each in report.failures} == {Status.MEMORY}
+    assert "Unable to allocate 745. GiB" in report.failures[0].message
+    assert sum(row.cases - row.failed for row in report.rows.values()) > 0
+
+
+@pytest.mark.torch
+def test_memory_that_torch_does_not_get_is_memory(tmp_path):
+    path = tmp_path / "eats.py"
+    path.write_text("import torch\n\ndef relu(x):\n    return torch.ones(10**11).sum() + x\n")
+    report = verify("relu", f"{path}:relu", cases=4, jobs=0, seed=0)
+    assert {each.status for each in report.failures} == {Status.MEMORY}
+
+
+def test_a_worker_that_is_killed_before_its_first_case_costs_nothing(tmp_path):
+    path = tmp_path / "killed.py"
+    path.write_text(
+        "import os, pathlib\nimport numpy as np\n\n"
+        "def relu(x):\n"
+        "    return np.maximum(x, 0)\n\n"
+        "once = pathlib.Path(__file__ + '.once')\n"
+        "if not once.exists():\n"
+        "    once.touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    report = verify("relu", f"{path}:relu", cases=8, jobs=1, seed=1)
+    assert report.agrees and report.trials == 8
+
+
+def test_workers_that_are_killed_again_before_a_case_lose_that_case_and_not_the_run(tmp_path):
+    path = tmp_path / "killed.py"
+    path.write_text(
+        "import os, pathlib\nimport numpy as np\n\n"
+        "def relu(x):\n"
+        "    if x.ndim == 2:\n"
+        "        os.abort()\n"
+        "    return np.maximum(x, 0)\n\n"
+        "starts = pathlib.Path(__file__ + '.starts')\n"
+        "n = int(starts.read_text()) + 1 if starts.exists() else 1\n"
+        "starts.write_text(str(n))\n"
+        "if n in (2, 3):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    report = verify("relu", f"{path}:relu", cases=12, jobs=1, seed=0)
+    messages = {each.message for each in report.failures}
+    assert messages == {"the process was killed by SIGABRT", "the process was killed by SIGKILL"}
+
+
+def test_a_limit_on_data_that_is_lower_already_stays():
+    code = (
+        "import resource as r\n"
+        "from opcheck.verification.workers.worker import limit_memory\n"
+        "r.setrlimit(r.RLIMIT_DATA, (2**30, 2**30))\n"
+        "limit_memory(1.0)\n"
+        "print(r.getrlimit(r.RLIMIT_DATA) == (2**30, 2**30))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_a_hang_is_a_verdict(crashes):

@@ -1,0 +1,37 @@
+"""How large the numbers of an exact reading may grow: powers of powers would fill the memory, and take hours."""
+
+from fractions import Fraction
+from typing import Any
+
+EXACT_DIGITS = 50  # decimal digits of an exact reading where the function is not rational
+MOST_BITS = 2**20  # of a Fraction; what is longer is rounded to EXACT_DIGITS
+MOST_EXPONENT = 2**16  # of a number that a function is taken of
+
+
+def bits(x: Fraction) -> int:
+    """Of its numerator or its denominator, whichever is longer."""
+    return max(x.numerator.bit_length(), x.denominator.bit_length())
+
+
+def limited(x: Any) -> Any:
+    """A Fraction that is too long (each square has twice as many digits) as an mpmath number."""
+    if not isinstance(x, Fraction) or bits(x) <= MOST_BITS:
+        return x
+    import mpmath
+
+    with mpmath.workdps(EXACT_DIGITS):
+        return high_precision(x)
+
+
+def is_beyond(x: Any) -> bool:
+    """Whether x is a power of a power: its own exponent has so many digits that a function of it takes hours."""
+    if isinstance(x, (Fraction, int)):
+        return False
+    return bool(x._mpf_[2] + x._mpf_[3] > MOST_EXPONENT)
+
+
+def high_precision(x: Any) -> Any:
+    """A Fraction as an mpmath number of the current precision."""
+    import mpmath
+
+    return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpmath.mpf(x)

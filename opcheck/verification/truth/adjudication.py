@@ -1,0 +1,92 @@
+"""The exact value of one element, for a verdict: by the reading that can afford it, with what may be left of an error.
+
+The definition is traced through scalars while that is short. Above, the program's arrays are computed again in higher
+precision (`opcheck.programs.wide`). What is too large for both is the float64 reference with its own proven bound.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from opcheck.language import say
+from opcheck.operators.program import Recording
+from opcheck.operators.spec import Array, Op
+from opcheck.programs import wide
+from opcheck.tracing import Node, Tape, Tracer
+from opcheck.verification.casefile import Trial
+from opcheck.verification.truth.definition import Definition, as_float
+
+MOST_LINES = 200_000  # of a definition that is traced for one element
+MOST_SWEPT = 60_000  # of one that is swept back for one gradient as well: about a second
+MOST_NUMBERS = 400_000  # that are computed in higher precision: a few seconds
+
+
+class TooLong(Exception):
+    """The definition takes more lines than one element is worth."""
+
+
+class Short(Tape):
+    """A tape of at most MOST_LINES."""
+
+    __slots__ = ()
+
+    def _append(self, node: Node) -> Tracer:
+        if len(self.nodes) >= MOST_LINES:
+            raise TooLong
+        return super()._append(node)
+
+
+class Exact(NamedTuple):
+    """A value rounded to float64, how far it may be from the exact one, and the reading that it is from."""
+
+    value: float
+    error: float
+    reading: str
+
+
+def exact(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Exact | None:
+    """One element of an "output", "gradient" or "tangent"; None where it is too large for exact numbers."""
+    try:
+        return Exact(by_definition(op, trial, kind, name, at), 0.0, say("the definition, exactly"))
+    except TooLong:
+        return in_higher_precision(op, trial, kind, name, at)
+
+
+def by_definition(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> float:
+    definition = Definition(op, trial.case, Short())
+    if kind == "output":
+        return as_float(definition.output(name, at))
+    if kind == "tangent":
+        return as_float(definition.tangent(name, at, trial.tangents))
+    if definition.size() > MOST_SWEPT:
+        raise TooLong
+    return as_float(definition.gradient(name, at, trial.cotangent))
+
+
+def in_higher_precision(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Exact | None:
+    """By the operator's program over arrays of numbers with more digits; None where that is too much, too."""
+    p, _ = op.checked(trial.case)
+    with np.errstate(all="ignore"):
+        try:
+            made = Recording(op, p, trial.case.arrays, expanded=True)
+        except NotImplementedError:  # it is not declared as a program
+            return None
+        result = _traced(made, kind, trial.cotangent, trial.tangents)[name]
+        if result is None:
+            return Exact(0.0, 0.0, say("arrays of {n} bits", n=wide.BITS))
+        if sum(np.size(node.value) for node in made.tape.nodes) > MOST_NUMBERS:
+            return None
+        found, error = wide.value(made.tape.nodes, [result.id])[result.id]
+    return Exact(as_float(found[at]), float(error[at]), say("arrays of {n} bits", n=wide.BITS))
+
+
+def _traced(
+    made: Recording, kind: str, cotangent: Mapping[str, Array], tangents: Mapping[str, Array]
+) -> Mapping[str, Any]:
+    if kind == "output":
+        return made.outputs
+    return made.traced_gradients(cotangent) if kind == "gradient" else made.traced_tangents(tangents)
+
+
+__all__ = ["Exact", "exact"]

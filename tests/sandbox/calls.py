@@ -1,0 +1,40 @@
+"""System calls that the sandbox refuses, for the tests of the filter and for those of a real worker."""
+
+ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1), "riscv64": (0xC00000F3, 1)}
+
+# What reaches the host, another process or the kernel, by family: (number on x86-64, on newer architectures).
+FAMILIES = {
+    "System V shared memory": {"shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "shmdt": (67, 197)},
+    "System V semaphores": {"semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192)},
+    "System V messages": {"msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187)},
+    "POSIX messages": {"mq_open": (240, 180), "mq_unlink": (241, 181), "mq_timedsend": (242, 182),
+                       "mq_timedreceive": (243, 183), "mq_notify": (244, 184), "mq_getsetattr": (245, 185)},
+    "the network": {"socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
+                    "sendto": (44, 206), "sendmsg": (46, 211), "accept": (43, 202)},
+    "new programs": {"vfork": (58, None), "fork": (57, None), "execve": (59, 221), "execveat": (322, 281)},
+    "other processes": {"ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+                        "kcmp": (312, 272), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138),
+                        "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
+                        "pidfd_getfd": (438, 438), "process_madvise": (440, 440), "process_mrelease": (448, 448),
+                        "setpriority": (141, 140), "getpriority": (140, 141), "sched_setscheduler": (144, 119),
+                        "sched_setattr": (314, 274), "ioprio_set": (251, 30), "migrate_pages": (256, 238),
+                        "move_pages": (279, 239), "get_robust_list": (274, 100), "capget": (125, 90)},
+    "notices and locks": {"inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
+                          "flock": (73, 32), "lookup_dcookie": (212, 18)},
+    "metadata": {"chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "chown": (92, None),
+                 "utimensat": (280, 88), "setxattr": (188, 5), "getxattr": (191, 8), "lgetxattr": (192, 9),
+                 "fgetxattr": (193, 10), "listxattr": (194, 11), "removexattr": (197, 14), "statfs": (137, 43),
+                 "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "mincore": (27, 232),
+                 "cachestat": (451, 451), "statmount": (457, 457), "truncate": (76, 45), "mknodat": (259, 33)},
+    "kernel memory that no limit counts": {"memfd_create": (319, 279), "memfd_secret": (447, 447),
+                                           "io_setup": (206, 0), "io_submit": (209, 2), "add_key": (248, 217),
+                                           "request_key": (249, 218), "keyctl": (250, 219),
+                                           "timer_create": (222, 107), "mlock": (149, 228), "vmsplice": (278, 75)},
+    "the kernel": {"io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "bpf": (321, 280),
+                   "userfaultfd": (323, 282), "perf_event_open": (298, 241), "mount": (165, 40), "unshare": (272, 97),
+                   "setns": (308, 268), "open_tree": (428, 428), "fsopen": (430, 430), "pivot_root": (155, 41),
+                   "chroot": (161, 51), "kexec_load": (246, 104), "init_module": (175, 105), "reboot": (169, 142),
+                   "syslog": (103, 116), "sync": (162, 81), "syncfs": (306, 267), "modify_ldt": (154, None),
+                   "personality": (135, 92), "setuid": (105, 146), "setresuid": (117, 147), "setsid": (112, 157),
+                   "settimeofday": (164, 170), "acct": (163, 89), "quotactl": (179, 60), "swapon": (167, 224)},
+}  # fmt: skip
