@@ -6,17 +6,14 @@ import re
 import sys
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from opcheck.app.output import output_options, page_width, show, write
 from opcheck.errors import Refused
 from opcheck.language import say
-from opcheck.operators.spec import Op, Params
 
 PROGRAM = re.compile(r"(.+\.py):(\w+)")
 MODES = ("forward", "reverse", "both")
@@ -60,6 +57,8 @@ def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | No
     function = load(Path(program[1]), program[2]) if program else what
     given = inputs("--at", at, options["exact"])
     if callable(function) and is_incomplete(function, given):
+        from opcheck.app.filling import completed
+
         function, given = completed(what, function, given)
     traced = trace(
         function,
@@ -94,43 +93,6 @@ def is_incomplete(function: Callable[..., Any], given: dict[str, Any]) -> bool:
     notes = getattr(function, "__annotations__", {}).items()
     shapes = {name: note for name, note in notes if isinstance(note, str) and not hasattr(builtins, note.strip("'\""))}
     return any(name not in given or "<" in note for name, note in shapes.items())
-
-
-def completed(
-    place: str, function: Callable[..., Any], given: dict[str, Any]
-) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """A spec as a function to trace, and its real arrays: those that were given, and 1, 2, 3, ... for the others.
-    Whole numbers (classes) are no inputs of a trace, and stay whole."""
-    from opcheck import specs
-    from opcheck.explanation.document import prepare
-
-    op = specs.get(place)
-    params = {each.name: given[each.name] for each in op.params if each.name in given}
-    unknown = [name for name in given if name not in {each.name for each in op.arguments}]
-    arrays = {name: value for name, value in given.items() if name not in params and name not in unknown}
-    for each in op.inputs:
-        if each.default == "classes" and each.name in arrays:
-            arrays[each.name] = np.asarray(arrays[each.name]).astype(np.int64)
-    case = prepare(op, {**arrays, **params}, {}, None).case
-    whole = {name: array for name, array in case.arrays.items() if array.dtype.kind != "f"}
-    real = {name: array for name, array in case.arrays.items() if array.dtype.kind == "f"}
-    if hasattr(op, "function") and op.code is not None:
-        known = partial(function, **whole)
-    else:
-        p = op.parameters(case.params)
-        known = partial(traceable(op), p, whole)
-        params = {}
-    setattr(known, "__name__", op.title)  # noqa: B010  # a partial has none of its own
-    return known, {**{name: given[name] for name in unknown}, **real, **params}
-
-
-def traceable(op: Op) -> Callable[..., Any]:
-    """The program of an operator as a function of its real arrays."""
-
-    def program(p: Params, whole: dict[str, Any], **arrays: Any) -> Any:
-        return op.program(p, **whole, **arrays)
-
-    return program
 
 
 def alone(what: str, more: tuple[str, ...], at: tuple[str, ...]) -> Refused:
@@ -176,8 +138,6 @@ def value(name: str, text: str, exact: bool = False) -> Any:
 
     array = arrays.parse(f"at {name}", text, seed=0)
     if isinstance(array, tuple):
-        import numpy as np
-
         return np.arange(1.0, np.prod(array) + 1).reshape(array)
     return array * 1.0
 

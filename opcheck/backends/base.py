@@ -86,7 +86,13 @@ class Backend(ABC):
         return ""
 
     def defaults(self, op: Op) -> dict[str, Any]:
-        """The parameters for which this implementation declares another default than torch has."""
+        """The parameters for which this implementation declares another default than torch has; asked once for each."""
+        known: dict[Op, dict[str, Any]] = self.__dict__.setdefault("_defaults", {})
+        if op not in known:
+            known[op] = self.own_defaults(op)
+        return known[op]
+
+    def own_defaults(self, op: Op) -> dict[str, Any]:
         return {}
 
     def lacks(self, op: Op, case: Case) -> str:

@@ -37,7 +37,7 @@ class TorchFunction(TensorBackend):
         self.name = name or described(candidate)
         self.is_function_class = inspect.isclass(candidate) and issubclass(candidate, self.torch.autograd.Function)
 
-    def defaults(self, op: Op) -> dict[str, Any]:
+    def own_defaults(self, op: Op) -> dict[str, Any]:
         return {} if self.is_function_class else own_defaults(op, self.candidate)
 
     def lacks(self, op: Op, case: Case) -> str:
@@ -90,7 +90,7 @@ class NumpyFunction(Backend):
             return str(error)
         return ""
 
-    def defaults(self, op: Op) -> dict[str, Any]:
+    def own_defaults(self, op: Op) -> dict[str, Any]:
         return own_defaults(op, self.candidate)
 
     def lacks(self, op: Op, case: Case) -> str:
