@@ -138,6 +138,8 @@ def value(name: str, text: str, exact: bool = False) -> Any:
 
     array = arrays.parse(f"at {name}", text, seed=0)
     if isinstance(array, tuple):
+        import numpy as np
+
         return np.arange(1.0, np.prod(array) + 1).reshape(array)
     return array * 1.0
 
