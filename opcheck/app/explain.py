@@ -7,7 +7,7 @@ import numpy as np
 
 from opcheck import specs
 from opcheck.app import arrays
-from opcheck.app.output import NAMES, OPTIONS, show
+from opcheck.app.output import OPTIONS, show
 from opcheck.language import say
 from opcheck.learning import shelf
 from opcheck.operators import catalog
@@ -40,6 +40,15 @@ CALCULATION = (
 )
 
 
+SET = click.Option(
+    ["--set", "given"], multiple=True, metavar="NAME=VALUE", help="A parameter that is named like an option."
+)
+TAKEN = {
+    *(option.name for option in (*CALCULATION, *OPTIONS)),
+    *(flag.lstrip("-") for option in (*CALCULATION, *OPTIONS, SET) for flag in (*option.opts, *option.secondary_opts)),
+}  # names that an argument of an operator cannot have as a flag
+
+
 class Operators(click.Group):
     """Every operator of the catalogue is a subcommand."""
 
@@ -70,14 +79,15 @@ def operator_command(op: Op) -> click.Command:
         refuse_words(op, click.get_current_context().args)
         explain(op, options)
 
-    own = [_option(argument) for argument in op.arguments if argument.name not in NAMES]
-    shared = [option for option in (*CALCULATION, *OPTIONS) if option.name not in {each.name for each in own}]
+    own = [_option(argument) for argument in op.arguments if argument.name not in TAKEN]
+    hidden = [argument.name for argument in op.arguments if argument.name in TAKEN]
+    more = "".join(f" {say('{name} is --set {name}=VALUE: an option has its name.', name=name)}" for name in hidden)
     return click.Command(
         op.name,
-        params=[*own, *shared],
+        params=[*own, *CALCULATION, SET, *OPTIONS],
         callback=run,
         help=f"{op.summary}\n\n{op.formula}",
-        epilog=f"An ARRAY is {arrays.FORMS}. A VALUE of several numbers is 2,1.",
+        epilog=f"An ARRAY is {arrays.FORMS}. A VALUE of several numbers is 2,1.{more}",
         context_settings={
             "token_normalize_func": lambda flag: flag.replace("_", "-"),  # --kernel_size is torch's name
             "allow_extra_args": True,
@@ -117,8 +127,9 @@ def explain(op: Op, options: dict[str, Any]) -> None:
 
     given: dict[str, Any] = {}
     shapes: dict[str, Shape] = {}
+    words = written(op, options)
     for argument in op.arguments:
-        text = options.get(argument.name)
+        text = words.get(argument.name)
         if text is None:
             continue
         if isinstance(argument, Param):
@@ -130,7 +141,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
     upstream = _array(options["upstream"], "upstream", options["seed"])
     result = explanation_of(
         op.name,
-        **given,
+        given=given,
         shapes=shapes,
         seed=options["seed"],
         cell=options["cell"],
@@ -143,6 +154,23 @@ def explain(op: Op, options: dict[str, Any]) -> None:
         printed_digits=options["printed_digits"],
     )
     show(with_hints(result.document(options["format"]), op.name), options, fractions=options["exact"])
+
+
+def written(op: Op, options: dict[str, Any]) -> dict[str, Any]:
+    """What was given for each argument: by its flag, or by --set."""
+    words = {name: value for name, value in options.items() if name not in TAKEN}
+    known = [argument.name for argument in op.arguments]
+    for word in options["given"]:
+        name, sign, text = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if not sign or name not in known:
+            raise Refused(
+                say("--set gives a parameter of {op} a value: --set NAME=VALUE", op=op.title or op.name),
+                got=repr(word),
+                fix=say("its parameters are {names}", names=", ".join(known)),
+            )
+        words[name] = text.strip()
+    return words
 
 
 def with_hints(step: Step, operator: str) -> Step:

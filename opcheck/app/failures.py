@@ -125,7 +125,7 @@ def worked(verdict: Verdict) -> "Explanation | None":
     trial, gradient = verdict.trial, verdict.of_gradient
     if trial is None or verdict.expected is None or not (gradient or verdict.claim in ("exact", "rounding", "special")):
         return None
-    call: dict[str, Any] = {**trial.case.arrays, **trial.case.params, "cell": verdict.at}
+    call: dict[str, Any] = {"given": {**trial.case.arrays, **trial.case.params}, "cell": verdict.at}
     if gradient:
         if len(trial.cotangent) != 1:
             return None

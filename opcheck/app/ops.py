@@ -29,7 +29,7 @@ def listing() -> list[Block]:
 def describe(op: Op) -> list[Block]:
     """The declaration of one operator as a page."""
     blocks: list[Block] = [
-        Prose(f"{op.name}{signature(op)}", "title"),
+        Prose(f"{op.title or op.name}{signature(op)}", "title"),
         Prose(op.summary),
         Prose(op.formula, "definition"),
     ]

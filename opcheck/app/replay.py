@@ -13,6 +13,7 @@ from opcheck.operators.spec import Refused
 from opcheck.verification import casefile
 from opcheck.verification import known as deviations
 from opcheck.verification.diagnosis.snippet import snippet
+from opcheck.verification.narrowing import Narrowing
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_again
 from opcheck.verification.verdict import Status
@@ -36,7 +37,8 @@ def command(
     data = json.loads(deviation.case) if deviation else load(case)
     impl = impl or (deviation.backend if deviation else "torch")
     trial = casefile.from_json(data)
-    op = specs.get(trial.case.op)
+    narrowing = Narrowing({name: trial.case.params[name] for name in trial.fixed if name in trial.case.params})
+    op = narrowing.of(specs.get(trial.case.op))
     fatal = data.get("status") in (Status.CRASHED.value, Status.MEMORY.value, Status.TIMED_OUT.value)
     casefile.check(op, trial, data, fatal)
     if as_snippet:
@@ -49,7 +51,7 @@ def command(
         raise Refused(say("{impl} does not take {name}", impl=impl, name=lacks), got=str(case))
     claim = str(data.get("claim", ""))
     if fatal:
-        with Alone(Target(impl, arrays or "", device), PATIENCE) as process:
+        with Alone(Target(impl, arrays or "", device, narrowing), PATIENCE) as process:
             report = process.check(trial, claim)
     else:
         report = Report(backend=backend.name, version=backend.version(), trials=1)

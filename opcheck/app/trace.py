@@ -1,8 +1,10 @@
 """`opcheck trace EXPR --at x1=2,x2=5`: the tables of automatic differentiation, for an expression or a program."""
 
+import builtins
 import contextlib
 import re
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -53,9 +55,14 @@ def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | No
         raise alone(what, more, at)
     program = PROGRAM.fullmatch(what)
     function = load(Path(program[1]), program[2]) if program else what
+    given = inputs("--at", at, options["exact"])
+    if callable(function) and is_incomplete(function, given):
+        from opcheck.app.filling import completed
+
+        function, given = completed(what, function, given)
     traced = trace(
         function,
-        inputs("--at", at, options["exact"]),
+        given,
         wrt=None if wrt is None else wrt.split(","),
         **({"exact": True} if options["exact"] else {}),
     )
@@ -76,6 +83,16 @@ def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | No
     show(page.step, options, fractions=options["exact"])
     if page.differs:
         click.get_current_context().exit(1)
+
+
+def is_incomplete(function: Callable[..., Any], given: dict[str, Any]) -> bool:
+    """Whether this is a spec (a class, or a function whose arrays are annotated with shapes) that leaves something to
+    say: an array that was not given, or which arrays are classes."""
+    if isinstance(function, type):
+        return True
+    notes = getattr(function, "__annotations__", {}).items()
+    shapes = {name: note for name, note in notes if isinstance(note, str) and not hasattr(builtins, note.strip("'\""))}
+    return any(name not in given or "<" in note for name, note in shapes.items())
 
 
 def alone(what: str, more: tuple[str, ...], at: tuple[str, ...]) -> Refused:

@@ -24,6 +24,11 @@ from opcheck.operators.spec import Refused
 @click.option("--all", "everything", is_flag=True, help="Every operator.")
 @click.option("--spec", "specs_", multiple=True, metavar="FILE.py:NAME", help="A function over arrays annotated with "
               "their shapes, or an operator of your own.")  # fmt: skip
+@click.option(
+    "--fix", multiple=True, metavar="NAME=VALUE", help="A parameter that the implementation has no choice of."
+)
+@click.option("--shapes", multiple=True, metavar='NAME="N C"', help="The shapes that it was written for: letters are "
+              "sizes from 1, numbers are themselves.")  # fmt: skip
 @click.option("--impl", default="torch", metavar="IMPL", show_default=True,
               help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME or"
                    " module:NAME.")  # fmt: skip
@@ -117,6 +122,8 @@ def run(options: dict[str, Any]) -> int:
             cases=options["cases"],
             seconds=options["seconds"],
             seed=options["seed"],
+            fixed=given("--fix", options["fix"], names),
+            shapes=pairs("--shapes", options["shapes"]),
             claims=options["claims"].split(",") if options["claims"] else None,
             jobs=0 if options["in_process"] else options["jobs"] or default_jobs(options["device"]),
             executor=connect(options["executor"]),
@@ -144,6 +151,27 @@ def run(options: dict[str, Any]) -> int:
     if not report.agrees:
         return 1
     return interruption.code if report.interrupted else 0
+
+
+def pairs(flag: str, words: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE words by name; raises Refused for what is none."""
+    found = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not sign or not name.strip().isidentifier():
+            raise Refused(say("{flag} is a name and its value: {flag} NAME=VALUE", flag=flag), got=repr(word))
+        found[name.strip().replace("-", "_")] = text.strip().strip("\"'")
+    return found
+
+
+def given(flag: str, words: tuple[str, ...], names: list[str]) -> dict[str, Any]:
+    """The values of parameters, read as the operators that have them read them."""
+    found: dict[str, Any] = dict(pairs(flag, words))
+    for op in map(specs.get, names):
+        for each in op.params:
+            if isinstance(text := found.get(each.name), str):
+                found[each.name] = each.kind.parse(each.name, text)
+    return found
 
 
 def default_jobs(device: str) -> int:

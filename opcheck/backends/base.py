@@ -3,11 +3,14 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Input, Op, Shape
 
 Outputs = dict[str, Array]
@@ -82,6 +85,16 @@ class Backend(ABC):
         """Why this backend has nothing to check for `op` in `dtype`; empty if it has."""
         return ""
 
+    def defaults(self, op: Op) -> dict[str, Any]:
+        """The parameters for which this implementation declares another default than torch has; asked once for each."""
+        known: dict[Op, dict[str, Any]] = self.__dict__.setdefault("_defaults", {})
+        if op not in known:
+            known[op] = self.own_defaults(op)
+        return known[op]
+
+    def own_defaults(self, op: Op) -> dict[str, Any]:
+        return {}
+
     def lacks(self, op: Op, case: Case) -> str:
         """What this backend has no counterpart of in this case (a parameter, an optional input); empty if nothing."""
         return ""
@@ -127,8 +140,9 @@ def arguments(
 ) -> tuple[list[Any], dict[str, Any]]:
     """How a candidate is called: differentiable and required inputs by position as far as they were all given and
     torch has no parameter before them, the rest by torch's names; parameters only where they differ from the default,
-    or where the signature of `function` demands them. What torch takes as a tuple is one argument. Behind a first
-    input that cannot be differentiated (of an embedding) everything goes by name."""
+    or where the signature of `function` demands them; those that are fixed wherever it takes them, and nowhere else.
+    What torch takes as a tuple is one argument. Behind a first input that cannot be differentiated (of an embedding)
+    everything goes by name."""
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
     given_inputs, by_position = op.gathered(tensors), True
@@ -151,15 +165,48 @@ def arguments(
                 keywords[name] = None
     names = required(function)
     demanded = {each.name: each.default for each in op.params if each.name in names}
-    return positional, {**keywords, **demanded, **given(op, params)}
+    passed = given(op, params)
+    for name, value in op.fixed.items():
+        passed.pop(name, None)
+        if takes(function, name):
+            passed[name] = params.get(name, value)
+    return positional, {**keywords, **demanded, **passed}
+
+
+def takes(function: Callable[..., Any] | None, name: str) -> bool:
+    """Whether a function has an argument of that name."""
+    if function is None:
+        return True
+    accepted = signature_of(function)
+    return accepted is None or name in accepted or any(each.kind is each.VAR_KEYWORD for each in accepted.values())
+
+
+def signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """The arguments of a function; None for a built-in without a signature."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
+
+
+def own_defaults(op: Op, function: Callable[..., Any]) -> dict[str, Any]:
+    """The parameters for which a function declares another default than torch, with it; those that are no legal value
+    of the parameter (a None that means something else) are left out."""
+    accepted = signature_of(function) or {}
+    found = {}
+    for each in op.params:
+        own = accepted[each.name].default if each.name in accepted else inspect.Parameter.empty
+        if own in (inspect.Parameter.empty, None) or each.default is REQUIRED or each.name in op.fixed:
+            continue
+        with suppress(Refused):
+            if each.default is None or each.kind.check(each.name, own) != each.kind.check(each.name, each.default):
+                found[each.name] = each.kind.check(each.name, own)
+    return found
 
 
 def required(function: Callable[..., Any] | None) -> list[str]:
     """The names of a function's arguments that have no default."""
-    try:
-        accepted = inspect.signature(function).parameters.values() if function is not None else ()
-    except (TypeError, ValueError):  # a built-in without a signature
-        return []
+    accepted = (signature_of(function) or {}).values() if function is not None else ()
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [each.name for each in accepted if each.default is inspect.Parameter.empty and each.kind not in several]
 
@@ -177,9 +224,8 @@ def given(op: Op, params: Mapping[str, Any]) -> dict[str, Any]:
 def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
     """The first argument of this case that the signature of `function` does not take, or that it demands and the case
     does not have; empty if the call fits."""
-    try:
-        accepted = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # a built-in without a signature takes what it takes
+    accepted = signature_of(function)
+    if accepted is None:  # it takes what it takes
         return ""
     kinds = [each.kind for each in accepted.values()]
     positional, keywords = arguments(op, case.arrays, case.params, function)

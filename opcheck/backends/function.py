@@ -17,6 +17,7 @@ from opcheck.backends.base import (
     lacking,
     laid_out,
     named_outputs,
+    own_defaults,
 )
 from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.errors import CouldNotRun
@@ -35,6 +36,9 @@ class TorchFunction(TensorBackend):
         self.candidate = candidate
         self.name = name or described(candidate)
         self.is_function_class = inspect.isclass(candidate) and issubclass(candidate, self.torch.autograd.Function)
+
+    def own_defaults(self, op: Op) -> dict[str, Any]:
+        return {} if self.is_function_class else own_defaults(op, self.candidate)
 
     def lacks(self, op: Op, case: Case) -> str:
         if not self.is_function_class:
@@ -86,6 +90,9 @@ class NumpyFunction(Backend):
         except CouldNotRun as error:
             return str(error)
         return ""
+
+    def own_defaults(self, op: Op) -> dict[str, Any]:
+        return own_defaults(op, self.candidate)
 
     def lacks(self, op: Op, case: Case) -> str:
         return lacking(op, case, self.candidate)

@@ -1,5 +1,6 @@
 """A call of anything that takes and returns torch tensors: torch itself, a function, a module."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,9 @@ from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Shape
 
 Call = Callable[[dict[str, Any]], Any]  # tensors by name -> whatever the implementation returns
+
+
+NO_DERIVATIVE = re.compile(r"derivative for (\S+) is not implemented")  # what torch says of its own operations
 
 
 class TensorBackend(Backend):
@@ -180,9 +184,11 @@ class TensorSession(Session):
         try:  # through the whole graph: autograd.grad would pass by a node that says that it goes no further
             torch.autograd.backward(sum(pairs))
         except RuntimeError as error:
-            if "once_differentiable" not in str(error):
-                raise
-            raise NoCounterpart(say("the gradient is marked as once differentiable")) from None
+            if "once_differentiable" in str(error):
+                raise NoCounterpart(say("the gradient is marked as once differentiable")) from None
+            if lacking := NO_DERIVATIVE.search(str(error)):
+                raise NoCounterpart(say("torch has no derivative for {name}", name=lacking[1])) from None
+            raise
         second = [leaf.grad for leaf in leaves]
         for leaf in leaves:
             leaf.grad = None

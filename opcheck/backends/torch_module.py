@@ -1,6 +1,9 @@
-"""A torch.nn.Module class with torch's constructor arguments and parameter names, such as your own Conv2d."""
+"""A torch.nn.Module with torch's constructor arguments and parameter names, such as your own Conv2d, or in place of
+another module whose parameters it shares by name."""
 
 import inspect
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from opcheck.backends.base import given
@@ -12,32 +15,72 @@ from opcheck.operators.spec import Case, Op
 
 
 class TorchModule(TensorBackend):
-    """The module is built for each case's sizes; its parameters are replaced by the case's arrays."""
+    """The operator says how the module is built for a case's sizes; its parameters are replaced by the case's arrays.
+
+    Where the operator is a module itself, one candidate serves all cases, and may be built already.
+    """
 
     def __init__(self, candidate: Any, device: str = "cpu", name: str = "") -> None:
         super().__init__(device)
-        if not inspect.isclass(candidate):
-            raise Refused(
-                say("a module instance has its sizes already, and cases have others: give its class"),
-                got=described(candidate),
-                fix=say("opcheck.audit(module, *inputs) checks an instance as it stands"),
-            )
         self.candidate = candidate
         self.name = name or described(candidate)
-        self.accepted = inspect.signature(candidate).parameters
+        self._built: dict[tuple[int, str], Any] = {}
+
+    @cached_property
+    def accepted(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(self.candidate).parameters
+
+    def unavailable(self, op: Op, dtype: str) -> str:
+        if op.weights is not None:
+            self.concurrent = False  # a call puts its weights into the one module
+            self._compare(op, dtype)
+        elif not inspect.isclass(self.candidate):
+            raise Refused(
+                say("a module instance has its sizes already, and cases have others: give its class"),
+                got=described(self.candidate),
+                fix=say("opcheck.audit(module, *inputs) checks an instance as it stands"),
+            )
+        return ""
+
+    def _compare(self, op: Op, dtype: str) -> None:
+        """Raises Refused where the candidate's parameters are not those of the spec."""
+        own = {name for name, _ in self._module(op, dtype).named_parameters()}
+        wanted = set((op.weights or {}).values())
+        held = own | {name for name, _ in self._module(op, dtype).named_buffers()}
+        missing, more = sorted(wanted - held), sorted(own - wanted)
+        if missing or more:
+            raise Refused(
+                say("{name} must have the parameters of {spec}, by the same names", name=self.name,
+                    spec=op.title or op.name),
+                got="; ".join(
+                    [*([say("without {names}", names=", ".join(missing))] if missing else []),
+                     *([say("with {names} besides", names=", ".join(more))] if more else [])]
+                ),
+                fix=say("rename them, or give a function: it gets the arrays in the spec's order"),
+            )  # fmt: skip
 
     def lacks(self, op: Op, case: Case) -> str:
+        if op.weights is not None:
+            return ""
         needed = [
             *given(op, case.params),
             *(each.name for each in op.inputs if each.optional and each.name in case.arrays),
         ]
         missing = next((name for name in needed if name not in self.accepted), "")
-        if not missing and op.name == "linear" and case.arrays["weight"].ndim == 1:
-            missing = say("a vector for weight")  # torch.nn.Linear has matrices
+        try:
+            self._arguments(op, case)
+        except Refused as error:
+            return missing or error.rule
         return missing
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
-        module: Any = self.candidate(**self._constructor(op, case))
+        call = self._of_case(op, case) if op.weights is None else self._shared(op, dtype, op.weights)
+        return TensorSession(self.torch, op, case, dtype, call, self.device, layout, gradients)
+
+    def _of_case(self, op: Op, case: Case) -> Any:
+        """A call of the module that is built for the sizes of this case."""
+        positional, keywords = self._arguments(op, case)
+        module: Any = self.candidate(*positional, **keywords)
         module = module.to(self.device)  # it may have buffers of its own
         owned = {name for name, _ in module.named_parameters()} & set(case.arrays)
 
@@ -49,20 +92,34 @@ class TorchModule(TensorBackend):
             inputs = tuple(t for n, t in tensors.items() if n not in owned and n not in self.accepted)
             return self.torch.func.functional_call(module, weights, inputs)
 
-        return TensorSession(self.torch, op, case, dtype, call, self.device, layout, gradients)
+        return call
 
-    def _constructor(self, op: Op, case: Case) -> dict[str, Any]:
-        """torch.nn's constructor arguments for the sizes of this case."""
-        options = dict(case.params)
-        weight = case.arrays.get("weight")
-        if weight is not None and op.name == "linear":
-            options |= {"in_features": weight.shape[1], "out_features": weight.shape[0]}
-        elif weight is not None and op.name.startswith("conv"):
-            options |= {
-                "in_channels": weight.shape[1] * int(case.params.get("groups", 1)),
-                "out_channels": weight.shape[0],
-                "kernel_size": tuple(weight.shape[2:]),
-            }
+    def _shared(self, op: Op, dtype: str, names: Mapping[str, str]) -> Any:
+        """A call of the one module, with the weights of the case."""
+        module = self._module(op, dtype)
+
+        def call(tensors: dict[str, Any]) -> Any:
+            weights = {names[name]: tensor for name, tensor in tensors.items() if name in names}
+            inputs = tuple(tensor for name, tensor in tensors.items() if name not in names)
+            return self.torch.func.functional_call(module, weights, op.arguments_of(inputs))
+
+        return call
+
+    def _module(self, op: Op, dtype: str) -> Any:
+        key = (id(op), dtype)
+        if key not in self._built:
+            module = self.candidate
+            if inspect.isclass(module):
+                self.torch.manual_seed(0)
+                positional, keywords = op.construction({}, {})
+                module = module(*positional, **keywords)
+            self._built[key] = module.to(self.device, getattr(self.torch, dtype))
+        return self._built[key]
+
+    def _arguments(self, op: Op, case: Case) -> tuple[Any, dict[str, Any]]:
+        """torch.nn's constructor arguments for the sizes of this case, those that the class takes."""
+        shapes = {name: array.shape for name, array in case.arrays.items()}
+        positional, options = op.construction(case.params, shapes)
         if "bias" in self.accepted:
             options["bias"] = "bias" in case.arrays
-        return {name: value for name, value in options.items() if name in self.accepted}
+        return positional, {name: value for name, value in options.items() if name in self.accepted}

@@ -71,6 +71,7 @@ def explain(
     printed_digits: int | None = None,
     shapes: Mapping[str, Shape] | None = None,
     seed: int | None = None,
+    given: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> Explanation:
     """The worked calculation of operator `op` called as torch.nn.functional would be.
@@ -80,7 +81,8 @@ def explain(
     differentiable input, for the given `upstream` gradient (default 1, 2, 3, ...); all: leave nothing out; exact:
     print fractions; dtype: what float32, float16 or bfloat16 makes of it, with the bound; got: an observed value or
     array, to say what explains the difference; printed_digits: decimals to which the inputs were printed; shapes: the
-    shapes of arrays whose values do not matter; seed: small random numbers for these instead of 1, 2, 3, ...
+    shapes of arrays whose values do not matter; seed: small random numbers for these instead of 1, 2, 3, ...;
+    given: arguments by name, for those that are named as an option here is (the `seed` of a program).
 
     Raises opcheck.Refused (a ValueError) for what torch refuses.
 
@@ -94,7 +96,8 @@ def explain(
     <BLANKLINE>
       y[0] = x[0]·w[0,0] + x[1]·w[0,1] = 1·3 + 2·4 = 3 + 8 = 11
     """
-    calculation = prepare(operator := specs.get(op), called(operator, args, kwargs), shapes or {}, seed)
+    call = called(operator := specs.get(op), args, {**kwargs, **(given or {})})
+    calculation = prepare(operator, call, shapes or {}, seed)
     place = None if grad else calculation_cell(calculation, cell)
     head = worked.heading(calculation)
     given_upstream = None if upstream is None else as_array(upstream, "upstream") * 1.0

@@ -65,9 +65,10 @@ def _members(platform: str, text: str, folder: Path) -> Iterator[tuple[str, byte
 
 
 def _conventions(text: str) -> list[str]:
-    """The teacher's own conventions that an assignment names, relative to it."""
+    """The teacher's own conventions and specs that an assignment names, relative to it."""
     data = tomllib.loads(text)
     named = [table.get("convention", "") for table in (data, *data.get("question", []))]
+    named += [question.get("spec", "").rpartition(":")[0] for question in data.get("question", [])]
     found = sorted({name for name in named if name.endswith(".py")})
     for name in found:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

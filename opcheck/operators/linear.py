@@ -1,7 +1,7 @@
 """linear: every output is a dot product plus a bias."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,14 @@ class Linear(Op):
     def program(self, p: Params, *, input: Any, weight: Any, bias: Any = None) -> Any:
         product = input @ weight.T
         return product if bias is None else product + bias
+
+    def construction(
+        self, params: Mapping[str, Any], shapes: Mapping[str, Shape]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        if len(shapes["weight"]) != 2:
+            raise Refused(say("a vector for weight"), fix=say("torch.nn.Linear has matrices"))
+        out, into = shapes["weight"]
+        return (), {**params, "in_features": into, "out_features": out}
 
     def sample(self, chooser: Chooser) -> Case:
         leading = chooser.choice([(2,), (), (1,), (3, 2), (0,)])

@@ -79,10 +79,6 @@ class Recording:
         return np.zeros(shape) if found is None else np.asarray(np.broadcast_to(found, shape), dtype=np.float64)
 
 
-def _is_inside(at: Shape, shape: Shape) -> bool:
-    return len(at) == len(shape) and all(k < n for k, n in zip(at, shape, strict=True))
-
-
 class Derived(Rounding):
     """The bounds of a program by running error analysis (`opcheck.programs`).
 
@@ -156,8 +152,13 @@ def bound_of(f: Format, result: Running, shape: Shape) -> Bound:
         return Bound(error, np.broadcast_to(result.terms, shape), exact=exact)
 
 
+def _is_inside(at: Shape, shape: Shape) -> bool:
+    """Whether an output of this shape has that element: outputs may differ in shape."""
+    return len(at) == len(shape) and all(k < n for k, n in zip(at, shape, strict=True))
+
+
 class Program(Op):
-    """An operator that is a short program over arrays: see `normalisation.py`."""
+    """An operator that is a short program over arrays: see `silu.py`."""
 
     rounding: Rounding | None = Derived()
 

@@ -8,6 +8,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -99,6 +100,7 @@ class Op(ABC):
     taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing
     draws = ""  # the input that an implementation draws by chance where it is not given: a mask
     torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
+    fixed: Mapping[str, Any] = MappingProxyType({})  # parameters that an implementation may have no choice of
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     degree = ""  # how the outputs depend on the inputs: MULTILINEAR, PIECEWISE_LINEAR, or in no such simple way
     second_derivative = True  # whether the definition fixes the gradient's own gradient
@@ -162,6 +164,22 @@ class Op(ABC):
         """Whether the gradient is the derivative. Some parameters make it something else by convention (a row of an
         embedding that is held), and then no tangent and no second derivative belongs to it."""
         return True
+
+    def construction(
+        self, params: Mapping[str, Any], shapes: Mapping[str, Shape]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The arguments with which a class such as torch.nn's is built for these sizes; raises Refused for sizes that
+        no such class has."""
+        return (), dict(params)
+
+    @property
+    def weights(self) -> Mapping[str, str] | None:
+        """Of an operator that is one module of fixed sizes: what the module calls each of its arrays."""
+        return None
+
+    def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
+        """What such a module is called with, for the tensors that are not its own."""
+        return tuple(tensors)
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         """Sentences that belong at the head of a worked calculation."""

@@ -6,10 +6,11 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from opcheck import loading
-from opcheck.errors import RefusedType
+from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
 from opcheck.operators import catalog
 from opcheck.operators.spec import Op
@@ -28,8 +29,33 @@ def get(spec: Spec) -> Op:
     if isinstance(spec, str):
         if spec in _LOADED:
             return _LOADED[spec]
+        if spec.endswith(".py"):
+            raise which(spec)
         return _kept(made(loading.find(spec), spec)) if loading.is_place(spec) else catalog.get(spec)
     return _kept(made(spec))
+
+
+def which(path: str) -> Refused:
+    """What is said of a file without a name: the specs that it has."""
+    home = loading.load_file(Path(path))
+    found = [name for name, each in vars(home).items() if not name.startswith("_") and is_spec(each, home.__name__)]
+    if not found:
+        return Refused(
+            say("{path} has no spec", path=path),
+            fix=say('a spec is a function over arrays, def f(x: "N In", eps=1e-5): ..., an Op or a torch.nn.Module'),
+        )
+    return Refused(say("which spec of {path}?", path=path), fix=", ".join(f"{path}:{name}" for name in found))
+
+
+def is_spec(value: Any, home: str) -> bool:
+    """Whether a value of a file is a spec that it defines itself."""
+    if isinstance(value, Op):
+        return True
+    if getattr(value, "__module__", None) != home or not callable(value):
+        return False
+    if isinstance(value, type):
+        return issubclass(value, Op) or _is_module(value)
+    return any(isinstance(each, str) for each in getattr(value, "__annotations__", {}).values())
 
 
 def title(name: str) -> str:
@@ -40,22 +66,49 @@ def title(name: str) -> str:
 def made(found: Any, name: str = "") -> Op:
     """What was found, as an operator; `name`: what it was found by."""
     if isinstance(found, type) and issubclass(found, Op):
-        found = found()
+        found = _built(found)
     if isinstance(found, Op):
         if name:
             found.name, found.title = name, name.rpartition(":")[2]
+            found.elsewhere = type(found).torch is not Op.torch  # it may say what its counterpart is
         return found
     if _is_module(found):
         from opcheck.specs.captured import captured
 
         return captured(found, name)
     if callable(found):
-        from opcheck.specs.function import Function
-
-        return Function(found, name)
+        return _function(found, name)
     raise RefusedType(
         say("a spec is an operator's name, FILE.py:NAME, or a Python function over arrays"), got=type(found).__name__
     )
+
+
+def _built(kind: type[Op]) -> Op:
+    """An operator of somebody's class; raises Refused for what it does not declare."""
+    missing = [name for name in (*DECLARED, *sorted(kind.__abstractmethods__)) if not hasattr(kind, name)
+               or name in kind.__abstractmethods__]  # fmt: skip
+    if missing:
+        raise Refused(
+            say("the operator {name} is not complete", name=kind.__name__),
+            got=say("without {names}", names=", ".join(missing)),
+            fix=say("CONTRIBUTING.md shows a whole one"),
+        )
+    return kind()
+
+
+DECLARED = ("name", "summary", "formula", "source", "arguments", "outputs")
+
+
+def _function(found: Callable[..., Any], name: str) -> Op:
+    """A Python function as an operator: over numpy's arrays, or over torch's tensors if it is written with torch."""
+    if "torch" in sys.modules:
+        from opcheck.specs.captured import CapturedFunction, uses_torch
+
+        if uses_torch(found):
+            return CapturedFunction(found, name)
+    from opcheck.specs.function import Function
+
+    return Function(found, name)
 
 
 def _is_module(found: Any) -> bool:
@@ -69,4 +122,4 @@ def _kept(op: Op) -> Op:
     return op
 
 
-__all__ = ["Spec", "get", "title"]
+__all__ = ["Spec", "get", "title", "which"]

@@ -13,18 +13,20 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.loading import line_of
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Output, Params, Shape
 from opcheck.programs.arrays import TracedArray
 from opcheck.specs.aten import ATEN
+from opcheck.specs.function import Function
 
 BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried beside the one that is given
 
@@ -49,11 +51,13 @@ class Captured(Program):
             each.replace(".", "_"): (each, tensor.detach())
             for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
         }
+        self.buffers = {each.replace(".", "_") for each, _ in self.module.named_buffers()}
         self.summary = (inspect.getdoc(kind) or say("a torch module")).partition("\n")[0].rstrip(".")
         self.source = say("the module {name}", name=kind.__name__)
         self.example = ("", "")
         self.arguments = tuple(self._arguments())
         self._graphs: dict[Any, Any] = {}
+        self._leave_out_unused()
         self.outputs = tuple(self._outputs())
         self.formula = f"{', '.join(each.symbol for each in self.outputs)} = {self.title}({', '.join(self.names)})"
 
@@ -69,7 +73,42 @@ class Captured(Program):
             if isinstance(value, torch.Tensor):
                 yield _input(name, value)
         for name, (_, tensor) in self.state.items():
-            yield _input(name, tensor)
+            yield _input(name, tensor, smooth=tensor.is_floating_point() and name not in self.buffers)
+
+    def _leave_out_unused(self) -> None:
+        """A buffer of which nothing is computed (a count of batches) is no input."""
+        graph = self._graph({each.name: tuple(self.tensor(each.name).shape) for each in self.inputs})
+        places = [node for node in graph.nodes if node.op == "placeholder"]
+        parameters = {path for path, _ in self.module.named_parameters()}
+        for name, node in zip(graph.names_of_inputs, places, strict=True):
+            if name in self.state and not node.users and self.state[name][0] not in parameters:
+                del self.state[name]
+        self.arguments = tuple(each for each in self.arguments if each.name in {*self.names, *self.state})
+        del self.__dict__["inputs"]
+        self._graphs.clear()
+
+    def construction(
+        self, params: Mapping[str, Any], shapes: Mapping[str, Shape]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        return self.made_from, {}
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        return {name: path for name, (path, _) in self.state.items()}
+
+    def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
+        waiting = iter(tensors)
+        return tuple(next(waiting) if isinstance(each, self.torch_.Tensor) else each for each in self.given)
+
+    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        for name, shape in shapes.items():
+            own = tuple(self.tensor(name).shape)
+            if shape != own and not (name in self.names and shape[1:] == own[1:] and len(shape) == len(own)):
+                raise Refused(
+                    say("{name} has the shape that get_inputs() and the module give it", name=name),
+                    got=f"{shape}", fix=f"{own}",
+                )  # fmt: skip
+        return super().shape(p, shapes)
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
         graph = self._graph({name: np.shape(x) for name, x in arrays.items()})
@@ -83,7 +122,7 @@ class Captured(Program):
             shape = tuple(tensor.shape)
             if each.name in self.names and self.batch is not None and shape[:1] == (self.batch,):
                 shape = (size, *shape[1:])
-            if each.differentiable:
+            if tensor.is_floating_point():
                 arrays[each.name] = np.abs(chooser.array(*shape)) if _is_variance(each.name) else chooser.array(*shape)
             else:
                 top = int(tensor.max()) + 1 if tensor.numel() else 1
@@ -131,38 +170,14 @@ class Captured(Program):
 
     def _captured(self, shapes: Mapping[str, Shape]) -> Any:
         torch = self.torch_
-        from torch._decomp import core_aten_decompositions
-        from torch.fx.experimental.proxy_tensor import make_fx
-
         examples = {each.name: self._example(each.name, shapes[each.name]) for each in self.inputs}
 
-        def call(*tensors: Any) -> Any:
-            by_name = dict(zip(examples, tensors, strict=True))
-            state = {path: by_name[name] for name, (path, _) in self.state.items()}
-            inputs = [by_name.get(name, value) for name, value in zip(self.names, self.given, strict=True)]
-            with torch.backends.mkldnn.flags(enabled=False):  # an LSTM is then made of operations that others have, too
-                return torch.func.functional_call(self.module, state, tuple(inputs))
+        def call(**tensors: Any) -> Any:
+            state = {path: tensors[name] for name, (path, _) in self.state.items() if name in tensors}
+            inputs = [tensors.get(name, value) for name, value in zip(self.names, self.given, strict=True)]
+            return torch.func.functional_call(self.module, state, tuple(inputs))
 
-        try:
-            with torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                graph = make_fx(call, decomposition_table=core_aten_decompositions())(*examples.values()).graph
-        except Exception as error:
-            raise Refused(
-                say("torch cannot capture {name}: {kind}: {error}", name=self.title, kind=type(error).__name__,
-                    error=str(error).strip().partition("\n")[0]),
-                fix=say("a captured program takes no decision on the values of its tensors"),
-            ) from error  # fmt: skip
-        graph.eliminate_dead_code()
-        missing = sorted({_operation(node) for node in graph.nodes if node.op == "call_function"} - KNOWN)
-        if missing:
-            raise Refused(
-                say("{name} uses operations that have no rule", name=self.title),
-                got=", ".join(f"aten.{each}" for each in missing),
-                fix=say("write the spec with numpy's functions, or with operations that opcheck knows"),
-            )
-        graph.names_of_inputs = list(examples)
-        return graph
+        return capture(call, examples, self.title)
 
     def _example(self, name: str, shape: Shape) -> Any:
         tensor = self.tensor(name)
@@ -173,8 +188,7 @@ class Captured(Program):
     def _outputs(self) -> Iterator[Output]:
         shapes = {each.name: tuple(self.tensor(each.name).shape) for each in self.inputs}
         graph = self._graph(shapes)
-        arrays = {each.name: self.tensor(each.name).detach().double().numpy() if each.differentiable
-                  else self.tensor(each.name).numpy() for each in self.inputs}  # fmt: skip
+        arrays = {each.name: as_numpy(self.tensor(each.name)) for each in self.inputs}
         with np.errstate(all="ignore"):
             result = _interpreted(graph, arrays)
         results = result if isinstance(result, tuple) else (result,)
@@ -184,10 +198,132 @@ class Captured(Program):
             yield Output(f"output{k}" if many else "output", f"y{k}" if many else "y", letters)
 
 
-def _input(name: str, tensor: Any) -> Input:
+def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -> Any:
+    """What `call(**tensors)` does to tensors of these shapes, as a graph of ATen operations; raises Refused."""
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    names = list(examples)
+    apart = _decompositions()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # without mkldnn an LSTM is made of operations that others have, too
+            with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
+                first = make_fx(
+                    lambda *tensors: call(**dict(zip(names, tensors, strict=True))), decomposition_table=apart
+                )(*examples.values())
+                # what is written in place becomes a value of its own
+                pure = torch.func.functionalize(first, remove="mutations")
+                graph = make_fx(pure)(*examples.values()).graph
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(
+            say("torch cannot capture {name}: {kind}: {error}", name=title, kind=type(error).__name__,
+                error=str(error).strip().partition("\n")[0]),
+            got=line_of(error),
+            fix=say("a captured program takes no decision on the values of its tensors"),
+        ) from error  # fmt: skip
+    _refuse_writes(graph, names, title)
+    graph.eliminate_dead_code()
+    used = {_operation(node) for node in graph.nodes if node.op == "call_function"}
+    if used & RANDOM:
+        raise Refused(
+            say("{name} draws random numbers: no two calls of it agree", name=title),
+            got=", ".join(f"aten.{each}" for each in sorted(used & RANDOM)),
+            fix=say("put it into evaluation (self.eval() at the end of __init__), or leave the dropout out"),
+        )
+    if used - KNOWN:
+        raise Refused(
+            say("{name} uses operations that have no rule", name=title),
+            got=", ".join(f"aten.{each}" for each in sorted(used - KNOWN)),
+            fix=say("write the spec with numpy's functions, or with operations that opcheck knows"),
+        )
+    graph.names_of_inputs = names
+    return graph
+
+
+@cache
+def _decompositions() -> dict[Any, Any]:
+    """Of what operations are made that have no rule here, by torch's own account."""
+    from torch._decomp import core_aten_decompositions
+
+    return {op: made for op, made in core_aten_decompositions().items() if _named(op) not in KNOWN}
+
+
+def _refuse_writes(graph: Any, names: list[str], title: str) -> None:
+    """Raises Refused where an input (a buffer) is written: what is functional has no state."""
+    places = dict(zip((node for node in graph.nodes if node.op == "placeholder"), names, strict=True))
+    for node in graph.nodes:
+        written = node.op == "call_function" and _operation(node).endswith("_") and node.args[0]
+        if written in places:
+            raise Refused(
+                say("{name} writes into {buffer}: a spec has no state", name=title, buffer=places[written]),
+                got=f"aten.{_operation(node)}",
+                fix=say("put it into evaluation (self.eval() at the end of __init__), or track no running statistics"),
+            )
+
+
+class CapturedFunction(Function):
+    """A function over annotated tensors, captured for each shape and each choice of its parameters."""
+
+    @property
+    def code(self) -> Any:
+        return None  # its variables are tensors: operations name the lines
+
+    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+        known: dict[Any, Any] = self.__dict__.setdefault("_graphs", {})
+        key = (repr(p), *sorted((name, np.shape(x)) for name, x in arrays.items()))
+        if key not in known:
+            known[key] = self._captured(p, arrays)
+        return _interpreted(known[key], arrays)
+
+    def _captured(self, p: Params, arrays: Mapping[str, Any]) -> Any:
+        import torch
+
+        examples = {
+            name: torch.zeros(np.shape(x), dtype=torch.int64 if self.letters[name].below else torch.float32)
+            for name, x in arrays.items()
+        }
+        names: list[str] = []
+
+        def call(**tensors: Any) -> Any:
+            result = self.function(**{each.name: tensors.get(each.name) for each in self.inputs}, **p)
+            if isinstance(result, Mapping):
+                names.extend(map(str, result))
+                return list(result.values())
+            return result
+
+        graph = capture(call, examples, self.title)
+        graph.names_of_outputs = names
+        return graph
+
+
+def uses_torch(function: Any, seen: set[int] | None = None) -> bool:
+    """Whether a function is written with torch, or one of its file that it calls; torch is not imported to find out."""
+    seen = set() if seen is None else seen
+    code = getattr(function, "__code__", None)
+    if code is None or id(code) in seen or "torch" not in sys.modules:
+        return False
+    seen.add(id(code))
+    home = function.__globals__
+    if not any(each is np for each in home.values()) and any(_is_torchs(each) for each in home.values()):
+        return True
+    named = [home[name] for name in code.co_names if name in home]
+    return any(_is_torchs(each) or (inspect.isfunction(each) and uses_torch(each, seen)) for each in named)
+
+
+def _is_torchs(value: Any) -> bool:
+    home = getattr(value, "__module__", None) or getattr(value, "__name__", "")
+    home = value.__name__ if inspect.ismodule(value) else home
+    return isinstance(home, str) and home.partition(".")[0] == "torch"
+
+
+def _input(name: str, tensor: Any, smooth: bool = True) -> Input:
     letters = " ".join(map(str, tensor.shape))
     real = tensor.is_floating_point()
-    return Input(name, name, letters, letters, differentiable=real, whole=not real)
+    return Input(name, name, letters, letters, differentiable=real and smooth, whole=not real)
 
 
 def _is_variance(name: str) -> bool:
@@ -195,11 +331,28 @@ def _is_variance(name: str) -> bool:
 
 
 def _operation(node: Any) -> str:
-    name = getattr(node.target, "_schema", None)
-    return str(name.name).partition("::")[2] if name is not None else str(getattr(node.target, "__name__", node.target))
+    return _named(node.target)
+
+
+def _named(operation: Any) -> str:
+    """What ATen calls an operation, without its overload."""
+    name = getattr(operation, "_schema", None)
+    return str(name.name).partition("::")[2] if name is not None else str(getattr(operation, "__name__", operation))
 
 
 KNOWN = {*ATEN, "getitem"}
+RANDOM = {
+    "bernoulli",
+    "native_dropout",
+    "rand",
+    "randn",
+    "rand_like",
+    "randn_like",
+    "uniform",
+    "normal",
+    "randint",
+    "multinomial",
+}
 
 
 def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
@@ -217,19 +370,36 @@ def _interpreted(graph: Any, arrays: Mapping[str, Any]) -> Any:
             found[node] = arrays[next(waiting)]
         elif node.op == "get_attr":
             constant = getattr(node.graph.owning_module, node.target)
-            found[node] = constant.detach().double().numpy() if constant.is_floating_point() else constant.numpy()
+            found[node] = as_numpy(constant)
         elif node.op == "output":
             result = value(node.args[0])
+            if names := getattr(graph, "names_of_outputs", []):
+                return dict(zip(names, result, strict=True))
             several = isinstance(result, list) and len(result) > 1
             return tuple(result) if several else result[0] if isinstance(result, list) else result
         elif _operation(node) == "getitem":
             found[node] = found[node.args[0]][node.args[1]]
         else:
             words = {key: value(x) for key, x in node.kwargs.items() if key not in _LAYOUT}
-            found[node] = ATEN[_operation(node)](*map(value, node.args), **words)
+            found[node] = _typed(ATEN[_operation(node)](*map(value, node.args), **words), node.kwargs.get("dtype"))
             if isinstance(found[node], TracedArray):  # a worked calculation calls it as torch does
                 found[node].tape.names.setdefault(found[node].id, node.name)
     raise AssertionError("a graph ends with its output")
+
+
+def as_numpy(tensor: Any) -> Array:
+    """A tensor as numpy's array, real numbers in float64."""
+    tensor = tensor.detach().double() if tensor.is_floating_point() else tensor.detach()
+    array: Array = tensor.numpy()
+    return array
+
+
+def _typed(found: Any, dtype: Any) -> Any:
+    """Whole numbers and masks in the type that is asked for; real numbers have one type here."""
+    if dtype is None or not isinstance(found, np.ndarray):
+        return found
+    kind = str(dtype).removeprefix("torch.")
+    return found.astype(bool if kind == "bool" else np.int64 if kind.startswith(("int", "uint")) else np.float64)
 
 
 _LAYOUT = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking")

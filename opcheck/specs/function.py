@@ -9,12 +9,13 @@ function `cases(chooser)` beside it may draw its cases: it returns the arguments
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from opcheck.errors import Refused
+from opcheck.errors import Refused, RefusedType
 from opcheck.language import say
 from opcheck.loading import line_of
 from opcheck.operators.choosers import Chooser
@@ -23,6 +24,7 @@ from opcheck.operators.program import Program
 from opcheck.operators.shapes import Letters, Sizes, letters_in
 from opcheck.operators.spec import Array, Case, Input, Output, Param, Params, Shape
 from opcheck.programs.numpy_module import open_to_traces
+from opcheck.tracing import TracedControlFlowError
 
 SIZES = (2, 3, 1, 4, 5)  # of a letter; the first is the simplest
 LEADING = ((2,), (), (3, 2), (1,))
@@ -43,7 +45,7 @@ class Function(Program):
         self.summary = (inspect.getdoc(function) or say("a program")).partition("\n")[0].rstrip(".")
         self.source = say("the function {name}", name=self.title)
         self.arguments = tuple(_arguments(function, self.title))
-        self.letters = {each.name: Letters.parse(each.help) for each in self.inputs}
+        self.letters = {name: Letters.parse(text) for name, text in _annotated(function).items()}
         self.example = ("", "")
         if not self.inputs:
             raise Refused(
@@ -54,7 +56,10 @@ class Function(Program):
         self.formula = f"{', '.join(each.symbol for each in self.outputs)} = {self.title}({', '.join(self._names())})"
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
-        return self.function(**{name: arrays.get(name) for name in self._names()}, **p)
+        try:
+            return self.function(**{name: arrays.get(name) for name in self._names()}, **p)
+        except TracedControlFlowError as error:
+            raise RefusedType(str(error), got=line_of(error)) from None
 
     @property
     def code(self) -> Any:
@@ -159,8 +164,24 @@ class Function(Program):
         )
 
 
+def _annotated(function: Callable[..., Any]) -> dict[str, str]:
+    """The shape that each array of a function is annotated with."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: text for each in parameters if isinstance(text := _plain(each.annotation), str)}
+
+
+def _described(function: Callable[..., Any]) -> dict[str, str]:
+    """What the docstring says of each parameter: a line of its own, `name: ...`, or several names before one colon."""
+    found = {}
+    for names, text in re.findall(r"(?m)^[ \t]*([\w, ]+?)(?: *\([^)]*\))?: +(\S.*)$", inspect.getdoc(function) or ""):
+        for name in names.split(","):
+            found[name.strip()] = text.strip().rstrip(".")
+    return found
+
+
 def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Param]:
     """The parameters of a function as arrays and numbers; raises Refused for one that says neither."""
+    described = _described(function)
     for each in inspect.signature(function).parameters.values():
         if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
             raise Refused(say("{name} must name its arrays: {each} has no shape", name=title, each=str(each)))
@@ -169,7 +190,8 @@ def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Par
             letters = Letters.parse(annotation)
             optional = each.default is None
             whole = bool(letters.below)
-            yield Input(each.name, each.name, annotation.partition("<")[0].strip(), annotation, optional=optional,
+            told = described.get(each.name) or _told(letters, title)
+            yield Input(each.name, each.name, annotation.partition("<")[0].strip(), told, optional=optional,
                         differentiable=not whole, whole=whole)  # fmt: skip
             continue
         default = REQUIRED if each.default is empty else each.default
@@ -180,7 +202,14 @@ def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Par
                 fix=say('an array is annotated, {each}: "N In"; a number has a default, {each}=1.0', each=each.name),
             )
         example = get_args(annotation)[0] if get_origin(annotation) is Literal else None
-        yield Param(each.name, default, kind, say("of {name}", name=title), example=example)
+        told = described.get(each.name) or say("a parameter of {name}", name=title)
+        yield Param(each.name, default, kind, told, example=example)
+
+
+def _told(letters: Letters, title: str) -> str:
+    if letters.below:
+        return say("whole numbers below {most}", most=letters.below)
+    return say("an array of {name}", name=title)
 
 
 def _plain(annotation: Any) -> Any:

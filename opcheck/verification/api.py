@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -10,6 +10,7 @@ from opcheck import specs
 from opcheck.language import say
 from opcheck.operators.spec import Refused
 from opcheck.verification.claims import chosen
+from opcheck.verification.narrowing import Narrowing
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
 from opcheck.verification.streams import scope_size
@@ -30,6 +31,8 @@ def verify(
     seconds: float | None = None,
     seed: int | None = 0,
     *,
+    fixed: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, str] | None = None,
     claims: Iterable[str] | None = None,
     executor: Executor | None = None,
     jobs: int = 0,
@@ -48,6 +51,9 @@ def verify(
     ("kernels.py:conv2d"). arrays: "torch" (gradients by autograd) or "numpy" (gradients by candidate.vjp and .jvp).
     dtype: one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: trials for each
     operator and dtype (default 300); seconds: time for each instead. seed: None for a fresh one; the report has it.
+    fixed: parameters that the candidate has no choice of: they are passed only where its signature takes them. shapes:
+    those that it was written for, {"input": "N 32"}: letters are sizes from 1, numbers are themselves. What the default
+    of a parameter is, the candidate's signature says where it differs from torch's; the report counts that.
     claims: only these. executor: any concurrent.futures.Executor; jobs: that many worker processes, which survive
     crashes and hangs (0: in this process, for code that you trust). timeout: seconds that a worker process has for one
     case (default 60). exhaustive: every combination of the sampler's decisions;
@@ -62,7 +68,8 @@ def verify(
     (True, [('linear', 'bias')])
     """
     several: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
-    ops = [specs.get(each) for each in several]
+    narrowing = Narrowing(dict(fixed or {}), dict(shapes or {}))
+    ops = [narrowing.of(specs.get(each)) for each in several]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)
@@ -84,7 +91,7 @@ def verify(
     start = time.perf_counter()
     options: dict[str, Any] = {"seconds": seconds, "wanted": wanted, "known": known,
                "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
-    target = Target(candidate, arrays, device)
+    target = Target(candidate, arrays, device, narrowing)
     report = sweep.run(shards, target, options, jobs, executor, progress, timeout or sweep.PATIENCE)
     report.seed, report.seconds = seed, time.perf_counter() - start
     return report

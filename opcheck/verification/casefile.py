@@ -33,6 +33,7 @@ class Trial:
     tangents: dict[str, Array] = field(default_factory=dict)  # by input
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
+    fixed: tuple[str, ...] = ()  # parameters that the implementation may have no choice of
 
     def __post_init__(self) -> None:
         if self.case.dtype != self.dtype:
@@ -56,6 +57,7 @@ def to_json(trial: Trial, **more: Any) -> dict[str, Any]:
         "layout": trial.layout,
         "address": list(trial.address),
         "frozen": list(trial.frozen),
+        **({"fixed": list(trial.fixed)} if trial.fixed else {}),
         "params": {name: _plain(value) for name, value in trial.case.params.items()},
         "arrays": _arrays(trial.case.arrays),
         "cotangent": _arrays(trial.cotangent),
@@ -83,6 +85,7 @@ def from_json(data: Any) -> Trial:
             tangents=_read(data.get("tangents", {})),
             address=_address(data.get("address", [])),
             frozen=tuple(data.get("frozen", ())),
+            fixed=tuple(data.get("fixed", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise _damaged(f"{type(error).__name__}: {told(error)}") from None

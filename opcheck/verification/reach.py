@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from opcheck.backends.base import Backend
+from opcheck.backends.base import Backend, given
+from opcheck.language import say
 from opcheck.operators.spec import Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.report import Report
@@ -19,6 +20,7 @@ from opcheck.verification.streams import noted_trial, with_directions
 def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial | None:
     """The trial, without what the implementation does not take; None if no call is left. Each lack is counted once."""
     missing: set[str] = set()
+    made = by_default(op, made, backend, report)
     found = without(op, made, backend, missing)
     for other in simpler(op, made) if found is None else ():
         more: set[str] = set()
@@ -30,8 +32,24 @@ def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial
     return found
 
 
+def by_default(op: Op, made: Trial, backend: Backend, report: Report | None = None) -> Trial:
+    """The trial as the implementation understands it: what the call leaves to a default of its own is that default."""
+    own = {name: value for name, value in backend.defaults(op).items() if name not in given(op, made.case.params)}
+    if not own:
+        return made
+    case = Case(op.name, made.case.arrays, {**made.case.params, **own})
+    try:
+        changed = with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
+    except Refused:
+        return made
+    if report is not None:
+        report.left_out.update((op.name, say("torch's default of {name}", name=name)) for name in own)
+    return changed
+
+
 def without(op: Op, made: Trial, backend: Backend, missing: set[str]) -> Trial | None:
     """The trial without the arguments that the implementation lacks; None where what is left is no call."""
+    made = by_default(op, made, backend)
     while lacking := backend.lacks(op, made.case):
         missing.add(lacking)
         if lacking not in made.case.arrays and lacking not in made.case.params:

@@ -147,7 +147,8 @@ def noted_trial(
         if kind in changes:
             case = widened_parameter(op, case, np.random.default_rng([*seeds, 3]))
     address = (op.name, dtype, seed, index)
-    return with_directions(op, Trial(case, dtype, policy, address=address), rng), chooser.taken
+    made = Trial(case, dtype, policy, address=address, fixed=tuple(op.fixed))
+    return with_directions(op, made, rng), chooser.taken
 
 
 def every_trial(op: Op, dtype: str, seed: int = 0, first: int = 0, last: int | None = None) -> Iterator[Trial]:
@@ -156,7 +157,8 @@ def every_trial(op: Op, dtype: str, seed: int = 0, first: int = 0, last: int | N
     for index in range(first, min(scope_size(op), scope_size(op) if last is None else last)):
         rng = np.random.default_rng([seed, zlib.crc32((op.title or op.name).encode()), index])
         case = in_format(op.sample(NotingChooser(Exact(rng, f), scope_place(op, index))), f)
-        yield with_directions(op, Trial(case, dtype, "exact", address=(op.name, dtype, index)), rng)
+        made = Trial(case, dtype, "exact", address=(op.name, dtype, index), fixed=tuple(op.fixed))
+        yield with_directions(op, made, rng)
 
 
 def in_format(case: Case, f: Format, keep_infinities: bool = False) -> Case:

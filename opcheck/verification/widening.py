@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.operators.params import Whole
+from opcheck.operators.shapes import LEADING, Size
 from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 
 WIDE = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
@@ -29,12 +30,12 @@ def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[
     for size in (int(rng.choice(sizes)), int(rng.choice(WIDE))):  # the second if the first is too large
         shapes = sized.giving(chosen, size) if rng.integers(2) else sized.grown(chosen, size)
         if sized.is_moderate(shapes):
-            return _resized(op, case, shapes, rng)
+            return resized(op, case, shapes, rng)
     return case
 
 
-def _resized(op: Op, case: Case, shapes: dict[str, Shape], rng: np.random.Generator) -> Case:
-    """The case with arrays of these shapes, filled with its own numbers; itself where that is not legal."""
+def resized(op: Op, case: Case, shapes: dict[str, Shape], rng: np.random.Generator, legal: bool = True) -> Case:
+    """The case with arrays of these shapes, filled with its own numbers; itself where that is not `legal`."""
     drawn: dict[Any, Array] = {}  # arrays of one shape stay together: a variance belongs to its mean
     arrays: dict[str, Array] = {}
     for name, array in case.arrays.items():
@@ -47,7 +48,8 @@ def _resized(op: Op, case: Case, shapes: dict[str, Shape], rng: np.random.Genera
         arrays[name] = array if shape == array.shape else _refilled(array, drawn[both], rng)
     wide = Case(case.op, arrays, case.params)
     try:
-        op.checked(wide)
+        if legal:
+            op.checked(wide)
     except Refused:
         return case
     return wide
@@ -65,6 +67,10 @@ class Sized:
             if each.name in self.shapes
         }
         sizes = {word: n for name, row in self.rows.items() for word, n in zip(row, self.shapes[name], strict=True)}
+        self.sizes = {word: n for word, n in sizes.items() if word.isidentifier()}
+        self.worked = {word: Size(word) for word in sizes if not word.isalnum() and "/" not in word}  # 4*H
+        for word, size in self.worked.items():
+            self.sizes.update([size.solved(sizes[word], self.sizes) or ("", 0)])
         # a word such as Cin/groups: how many times it goes into its letter
         self.parts = {word: sizes.get(word.partition("/")[0], 0) // n for word, n in sizes.items() if "/" in word and n}
         self.groups = max(self.parts.values(), default=1) or 1
@@ -79,7 +85,18 @@ class Sized:
         return moderate and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
 
     def letters(self) -> list[str]:
-        return sorted({word for row in self.rows.values() for word in row if word.isalnum()})
+        return sorted(self.sizes.keys() - {""})
+
+    def having(self, name: str, axis: int, n: int) -> dict[str, Shape]:
+        """With this dimension of that array `n`, and those that go with it; as they are where no letter gives it."""
+        word = self.rows[name][axis]
+        if word in self.parts:
+            return self._with(word.partition("/")[0], n * self.parts[word])
+        if word in self.worked:
+            unknown = set(self.worked[word].letters)
+            solved = self.worked[word].solved(n, {k: m for k, m in self.sizes.items() if k not in unknown})
+            return self._with(*solved) if solved else self.shapes
+        return self._with(word, n)
 
     def grown(self, letter: str, size: int) -> dict[str, Shape]:
         """With `size` for the letter, or in each group where that is what the operator takes."""
@@ -112,7 +129,9 @@ class Sized:
         sizes = {
             letter: n,
             **{word: n // k for word, k in self.parts.items() if word.partition("/")[0] == letter and k},
-        }
+            **{word: each.value({**self.sizes, letter: n}) for word, each in self.worked.items()
+               if letter in each.letters and all(other in self.sizes for other in each.letters)},
+        }  # fmt: skip
         return {
             name: tuple(sizes.get(word, m) for word, m in zip(row, self.shapes[name], strict=True))
             for name, row in self.rows.items()
@@ -155,8 +174,8 @@ def sees_its_input(op: Op, case: Case) -> bool:
 
 
 def letters_of(declared: str, dimensions: int) -> list[str]:
-    """One word for each dimension, from the right; what `*` stands for is counted from the left: d0, d1, ..."""
-    words = [word for word in declared.split() if word != "*"]
+    """One word for each dimension, from the right; what `*` or `...` stands for is counted from the left: d0, d1."""
+    words = [word for word in declared.split() if word not in LEADING]
     leading = [f"d{k}" for k in range(dimensions - len(words))]
     return [*leading, *words[max(0, len(words) - dimensions) :]]
 

@@ -39,7 +39,7 @@ class Attention(Program):
         Input("key", "k", "* S E", "what the queries are compared with: S rows"),
         Input("value", "v", "* S Ev", "what is taken: one row for each key"),
         Input("attn_mask", "mask", "* L S", "bool: True takes part; or numbers that are added to the scores",
-              optional=True, default="classes"),
+              optional=True, whole=True),
         Param("dropout_p", 0.0, Real(0.0, 0.0), "only 0: what is drawn at random has no definition", quiet=True),
         Param("is_causal", False, Flag(), "query l sees the keys 0 to l"),
         Param("scale", None, Maybe(Real()), "the scores are multiplied by it; None is 1/√E", True, symbol="c"),

@@ -140,8 +140,9 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     for part in parts:
         questions.append(_question(part, shared, folder, [each.name for each in questions]))
         used = part.text("convention", default=shared["convention"])
-        if used.endswith(".py"):
-            digest.update((folder / used).read_bytes())
+        for file in (used, part.text("spec", default="").rpartition(":")[0]):
+            if file.endswith(".py"):
+                digest.update((folder / file).read_bytes())
     reader.finish()
     return Assignment(
         title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
@@ -174,11 +175,8 @@ def usual_points(op: Op) -> dict[str, float]:
 
 
 def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: Sequence[str]) -> Question:
-    try:
-        op = specs.get(reader.text("operator"))
-    except Refused as error:
-        raise reader.refuse("operator", error.rule, fix=error.fix) from None
-    name = reader.text("name", default=op.name)
+    op = _operator(reader, folder)
+    name = reader.text("name", default=op.title or op.name)
     if name in before:
         raise reader.refuse("name", say("two questions are called {name}", name=name), fix=say("give one a `name`"))
     convention, entry = _called(reader, op, shared["convention"], folder)
@@ -211,6 +209,22 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     return question
 
 
+def _operator(reader: Reader, folder: Path) -> Op:
+    """What a question asks for: an operator, or a function of the teacher's (`spec = "reference.py:attention"`), whose
+    file lies beside the assignment and is never seen by a submission."""
+    field = "spec" if reader.has("spec") else "operator"
+    asked = reader.text(field)
+    try:
+        if field == "operator":
+            return specs.get(asked)
+        where, _, name = asked.rpartition(":")
+        if not where.endswith(".py") or not name:
+            raise Refused(say("a spec is FILE.py:NAME"), got=repr(asked))
+        return specs.get(f"{folder / where}:{name}")
+    except Refused as error:
+        raise reader.refuse(field, error.rule, error.got if field == "spec" else "", fix=error.fix) from None
+
+
 def _called(reader: Reader, op: Op, usual: str, folder: Path) -> tuple[Convention, Entry]:
     """The convention of a question, and its entry with the names that the assignment gives."""
     convention = _convention(reader, reader.text("convention", default=usual), folder)
@@ -235,9 +249,11 @@ def _convention(reader: Reader, name: str, folder: Path) -> Convention:
 
 def entry_of(convention: Convention, op: Op, name: str = "") -> Entry:
     """Where a convention looks for an operator; raises Refused if it has none."""
+    if convention.names is not None and op.title and not op.elsewhere:
+        return convention.names(op.title)
     if op.name not in convention.entries:
         raise Refused(
-            say("convention {name} has no {op}", name=convention.name, op=op.name),
+            say("convention {name} has no {op}", name=convention.name, op=op.title or op.name),
             fix=say("it has {names}", names=", ".join(sorted(convention.entries))),
         )
     return convention.entry(op.name, name)

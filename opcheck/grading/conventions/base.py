@@ -105,6 +105,7 @@ class Convention:
     arrays: str = "numpy"
     autograd: bool = False  # with tensors, gradients come from torch and not from a function of the student's
     repeats: bool = False  # whether backward may be called twice on what one forward call left, for the same gradients
+    names: Callable[[str], Entry] | None = None  # how it calls what is in no list of its own: a program of a teacher
     sentences: Sentences = field(default_factory=dict)  # on mistakes whose own sentence is about torch's layout
 
     def sentence(self, op: Op, mistake: Mistake) -> str:

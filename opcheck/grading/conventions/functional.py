@@ -55,4 +55,5 @@ CONVENTION = Convention(
     call,
     gradients,
     autograd=True,
+    names=_entry,
 )

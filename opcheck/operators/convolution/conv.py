@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -248,6 +248,13 @@ class Conv(Op):
         layer = getattr(torch.nn, f"Conv{self.dims}d")
         module = layer(channels * p.groups, out, kernel, **p, bias="bias" in tensors, device="meta")
         return torch.func.functional_call(module, tensors, tensors.pop("input"))
+
+    def construction(
+        self, params: Mapping[str, Any], shapes: Mapping[str, Shape]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        out, into, *kernel = shapes["weight"]
+        sizes = {"in_channels": into * int(params.get("groups", 1)), "out_channels": out, "kernel_size": tuple(kernel)}
+        return (), {**params, **sizes}
 
     def sample(self, chooser: Chooser) -> Case:
         images = chooser.choice([(2,), (), (1,), (3,), (0,)])

@@ -26,8 +26,9 @@ SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried: small ones, and
 TIME = 20.0  # seconds, for implementations that are slow
 
 
-def explain_failures(report: Report, backend: Backend) -> None:
-    """Minimise the first failure of each claim of each operator and say what the failures resemble."""
+def explain_failures(report: Report, backend: Backend, spec: Callable[[str], Op] = specs.get) -> None:
+    """Minimise the first failure of each claim of each operator and say what the failures resemble. `spec`: finds an
+    operator by its name."""
     from opcheck.verification.diagnosis.diagnose import resemblances
 
     seen = set()
@@ -41,8 +42,8 @@ def explain_failures(report: Report, backend: Backend) -> None:
         same = [
             each for each in report.failures if each.trial and (each.trial.case.op, each.trial.dtype, each.claim) == key
         ]
-        smaller = minimal(specs.get(key[0]), verdict, backend)
-        names = resemblances(specs.get(key[0]), [smaller, *same], backend)
+        smaller = minimal(spec(key[0]), verdict, backend)
+        names = resemblances(spec(key[0]), [smaller, *same], backend)
         # a lower precision that explains each of them comes first
         precisions = [each.details.get("precision", ()) for each in (smaller, *same)]
         common = [name for name in precisions[0] if all(name in each for each in precisions)]

@@ -5,7 +5,6 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from types import TracebackType
 
-from opcheck import specs
 from opcheck.errors import CouldNotRun
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Finding
@@ -93,4 +92,4 @@ def smaller(verdict: Verdict, process: Alone, seconds: float = TIME) -> Verdict:
         same = (each for each in found if each.status is verdict.status and each.message == verdict.message)
         return next((replace(each, claim=verdict.claim) for each in same), None)
 
-    return Search(specs.get(verdict.trial.case.op), verdict, dies, seconds).run()
+    return Search(process.target.spec(verdict.trial.case.op), verdict, dies, seconds).run()

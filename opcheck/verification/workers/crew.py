@@ -11,7 +11,6 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
-from opcheck import specs
 from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
@@ -116,7 +115,7 @@ class Crew:
                 return
             index = max(task.first, index)
             alone = replace(task, first=index, last=index + 1)
-            _, made = next(trials(specs.get(task.op), alone, bool(self.options.get("exhaustive"))))
+            _, made = next(trials(self.target.spec(task.op), alone, bool(self.options.get("exhaustive"))))
             verdict = worker.verdict(made, status, how, bool(self.options.get("known", True)), self.begun)
             part = Report(trials=1)
             part.add(task.op, task.dtype, Finding(verdict.claim, verdict=verdict))

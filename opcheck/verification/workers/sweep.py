@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from opcheck import specs
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.verification.diagnosis.shrink import explain_failures
 from opcheck.verification.report import Report, key_of
@@ -60,11 +59,11 @@ def here(tasks: list[Shard], target: Target, options: Mapping[str, Any], found: 
     for task in tasks:
         if hopeless(before, task.op, task.dtype):
             continue
-        part = run_shard(specs.get(task.op), task, backend, progress=progress, **options)
+        part = run_shard(target.spec(task.op), task, backend, progress=progress, **options)
         found.append((task, part))
         if part.interrupted:
             return
-        explain_failures(part, backend)
+        explain_failures(part, backend, target.spec)
         before.merge(part)
 
 
@@ -94,8 +93,8 @@ def spread(
 def run_task(target: Target, shard: Shard, options: Mapping[str, Any]) -> Report:
     """One shard, wherever it runs: an Executor's worker, a machine of a cluster."""
     backend = target.load()
-    report = run_shard(specs.get(shard.op), shard, backend, **options)
-    explain_failures(report, backend)
+    report = run_shard(target.spec(shard.op), shard, backend, **options)
+    explain_failures(report, backend, target.spec)
     return report
 
 

@@ -14,8 +14,10 @@ from typing import Any
 from opcheck import backends, specs
 from opcheck.backends.base import Backend
 from opcheck.errors import CouldNotRun, Refused
+from opcheck.operators.spec import Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.diagnosis.shrink import explain_failures
+from opcheck.verification.narrowing import EVERY_CASE, Narrowing
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report
 from opcheck.verification.run import DeviceLost, check_again, run_shard
@@ -33,6 +35,11 @@ class Target:
     candidate: Any
     arrays: str = ""
     device: str = "cpu"
+    narrowing: Narrowing = EVERY_CASE
+
+    def spec(self, name: str) -> Op:
+        """The operator of that name, with the cases that are asked for."""
+        return self.narrowing.of(specs.get(name))
 
     def load(self) -> backends.Backend:
         return backends.load(self.candidate, self.arrays, self.device)
@@ -114,12 +121,12 @@ def work(
                 backend = target.load()
                 watcher.loaded(backend)
             if isinstance(task, Again):
-                connection.send(again(task, backend, watcher))
+                connection.send(again(task, target.spec(task.trial.case.op), backend, watcher))
                 continue
-            report = run_shard(specs.get(task.op), task, backend, watcher=watcher, **options)
+            report = run_shard(target.spec(task.op), task, backend, watcher=watcher, **options)
             connection.send(report)
             marks.since = time.time() + EXPLAINING_TIME
-            explain_failures(report, backend)
+            explain_failures(report, backend, target.spec)
             connection.send(report.failures)
         except (Refused, CouldNotRun) as error:
             connection.send(error)
@@ -130,10 +137,10 @@ def work(
             connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
-def again(task: Again, backend: Backend, watcher: Watcher) -> Report:
+def again(task: Again, op: Op, backend: Backend, watcher: Watcher) -> Report:
     """What is found of one saved trial; nothing where the implementation does not take it."""
     report = Report(backend=backend.name, version=backend.version())
-    trial, op = task.trial, specs.get(task.trial.case.op)
+    trial = task.trial
     watcher.about_to(0)
     possible = trial if task.claim == "refuses" else without(op, trial, backend, set())
     if possible is not None:

@@ -1,0 +1,113 @@
+"""Specs that are wrong: one message each, and it says what to write. (What torch cannot capture: test_captured.py.)"""
+
+import numpy as np
+import pytest
+
+import opcheck
+from opcheck import specs
+from opcheck.errors import Refused
+from tests.specs import programs
+
+
+def overflowing(x):
+    return np.where(x > 0, x, np.exp(x) - 1)
+
+
+overflowing.__annotations__ = {"x": "N D"}
+
+
+def test_letters_that_contradict_each_other():
+    with pytest.raises(Refused, match=r'y has the shape "N"|x has the shape "N N[+]1"'):
+        opcheck.explain(programs.contradicting, np.ones((2, 4)), np.ones(2))
+
+
+def test_an_annotation_that_is_no_shape():
+    def wrong(x):
+        return x
+
+    wrong.__annotations__ = {"x": "N (In"}
+    with pytest.raises(Refused, match=r'a shape is letters and numbers with spaces between, such as "N In"'):
+        specs.get(wrong)
+
+
+def test_two_readings_that_differ():
+    def right(x):
+        return np.where(x > 0, x, np.expm1(np.minimum(x, 0))).astype(x.dtype)
+
+    def vjp(cotangent, x):
+        return {"x": np.where(x > 0, 1, np.exp(np.minimum(x, 0))).astype(x.dtype) * cotangent}
+
+    right.vjp = vjp
+    with pytest.raises(Refused, match=r"overflowing has two values.*look for 0\*inf.*np\.where\(x > 0"):
+        opcheck.verify(overflowing, right, arrays="numpy", cases=60)
+
+
+def test_an_operator_that_is_not_complete(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("from opcheck.operators.program import Program\n\nclass Half(Program):\n    name = 'half'\n")
+    with pytest.raises(Refused, match=r"the operator Half is not complete\. Got without summary, formula.*program"):
+        specs.get(f"{path}:Half")
+
+
+WHOLE = """
+from opcheck.operators.program import Program
+from opcheck.operators.spec import Case, Input, Output
+
+class Half(Program):
+    name = "half"
+    summary = "half of it"
+    formula = "y = x/2"
+    source = "none"
+    example = ("half([2])", "array([1.])")
+    arguments = (Input("input", "x", "*", "any shape"),)
+    outputs = (Output("output", "y", "*"),)
+
+    def program(self, p, *, input):
+        return input / 2
+
+    def sample(self, chooser):
+        return Case(self.name, {"input": chooser.array(*chooser.choice(((3,), (2, 3))))}, {})
+
+OPS = (Half(),)
+
+def kernel(x):
+    return x / 2
+"""
+
+
+def test_an_operator_of_a_file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(WHOLE)
+    assert specs.get(f"{path}:Half").title == "Half"
+    assert opcheck.verify(f"{path}:Half", f"{path}:kernel", cases=16).agrees
+    assert "y[0] = x[0]/2 = 2/2 = 1" in str(opcheck.explain(f"{path}:Half", [2.0]))
+
+
+def test_an_operator_of_another_package(tmp_path, monkeypatch):
+    import importlib.metadata
+
+    from opcheck.operators import catalog
+
+    (tmp_path / "half_ops.py").write_text(WHOLE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    entry = importlib.metadata.EntryPoint("half", "half_ops", "opcheck.operators")
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: [entry] if group == "opcheck.operators" else []
+    )
+    caches = (catalog.elsewhere, catalog.every, catalog.get)
+    try:
+        for cache in caches:
+            cache.cache_clear()
+        assert catalog.get("half").summary == "half of it"
+        assert "half" in [op.name for op in catalog.every()]
+        broken = importlib.metadata.EntryPoint("gone", "no_such_module", "opcheck.operators")
+        monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [broken])
+        for cache in caches:
+            cache.cache_clear()
+        assert catalog.get("softmax").name == "softmax"
+        with pytest.raises(Refused, match=r"the operators of no_such_module cannot be loaded.*entry point gone"):
+            catalog.get("nothing")
+    finally:
+        monkeypatch.undo()
+        for cache in caches:
+            cache.cache_clear()
