@@ -14,7 +14,7 @@ from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred
 from opcheck.language import say
 from opcheck.operators.spec import Array, Shape
-from opcheck.steps import Block, Grid, Grids, Motion, Prose, Step, Symbol
+from opcheck.steps import Block, Formula, Grid, Grids, Motion, Prose, Step, Symbol
 from opcheck.tracing import Node, Tape, Tracer, exact
 from opcheck.tracing.arithmetic import as_fraction
 
@@ -125,20 +125,33 @@ class Film:
     def frames(self, results: Sequence[Result]) -> Iterator[tuple[str, Step]]:
         """One for each formula: the grids, the formulas that it builds on, and itself."""
         awaited = {(result.array, result.at) for result in results}
-        for result in results:
-            lines = self.unfolded.lines(result.tracer.id, result.left)
+        for result, lines, known in self._written(results):
             around = result.read_by()
             decides = around - leaves(self.tape, [result.tracer.id])  # though nothing is computed from it
             for k, (id, formula) in enumerate(lines):
                 if k == len(lines) - 1:
-                    awaited.discard((result.array, result.at))
+                    awaited -= {(each.array, each.at) for each in (result, *known)}
                 ids, named = self.unfolded.read_by(id)
                 read = {(self.tape.nodes[leaf].label, self.tape.nodes[leaf].at) for leaf in ids} | decides
                 before = [self.unfolded.formula(each, self._symbol(each), brief=True) for each in named]
                 grids = tuple(self._grids(read, result, awaited, around))
                 shown: tuple[Block, ...] = (Grids(grids),) if grids else ()
                 yield self.part, Step("", (*shown, *before, formula))
-            awaited.discard((result.array, result.at))
+
+    def _written(self, results: Sequence[Result]) -> Iterator[tuple[Result, list[tuple[int, Formula]], list[Result]]]:
+        """Each result with its formulas, and those behind it that have none: they are elements of an input, or were
+        worked out under another name."""
+        waiting: tuple[Result, list[tuple[int, Formula]], list[Result]] | None = None
+        for result in results:
+            lines = self.unfolded.lines(result.tracer.id, result.left)
+            if not lines and waiting is not None:
+                waiting[2].append(result)
+                continue
+            if waiting is not None:
+                yield waiting
+            waiting = (result, lines, [])
+        if waiting is not None:
+            yield waiting
 
     def _symbol(self, id: int) -> Symbol:
         return self.unfolded.symbol(self.tape.nodes[id])

@@ -80,9 +80,9 @@ class Matmul(Program):
                 lambda op, p, *, input, other: input[..., :-1] @ _rows(other, slice(None, -1))),
         Mistake("batch_of_the_first_only", "Every matrix of the batch was multiplied by the first one of the other "
                 "batch.", lambda op, p, *, input, other: _first(op, p, input, other)),
-        Mistake("input_gradient_not_transposed", "The gradient of the first operand is g @ bᵀ: b was not transposed.",
+        Mistake("input_gradient_not_transposed", "The gradient of the first operand is g @ b.T: b was not transposed.",
                 vjp=lambda op, p, g, **a: _square_gradient(op, p, g, a, "input", lambda x, y: g @ y)),
-        Mistake("other_gradient_not_transposed", "The gradient of the second operand is aᵀ @ g: a was not transposed.",
+        Mistake("other_gradient_not_transposed", "The gradient of the second operand is a.T @ g: a was not transposed.",
                 vjp=lambda op, p, g, **a: _square_gradient(op, p, g, a, "other", lambda x, y: x @ g)),
         Mistake("gradient_of_a_broadcast_batch_averaged", "An operand that was used for a whole batch gets the sum of "
                 "the batch's gradients, not their mean.", vjp=lambda op, p, g, **a: _averaged(op, p, g, **a)),

@@ -76,7 +76,7 @@ class Recording:
 
     def full(self, found: Any, id: int) -> Array:
         shape = self.value(id).shape
-        return np.zeros(shape) if found is None else np.asarray(np.broadcast_to(found, shape), dtype=np.float64)
+        return np.zeros(shape) if found is None else np.array(np.broadcast_to(found, shape), dtype=np.float64)
 
 
 class Derived(Rounding):

@@ -22,7 +22,7 @@ SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
 SIGN_OF_ZERO_IS_FREE = {
     "linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "mse_loss", "cross_entropy", "nll_loss",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "log_softmax", "sgd", "adam", "adamw", "rmsprop",
-    "batch_norm", "group_norm", "matmul", "conv_transpose2d", "lstm_cell",
+    "batch_norm", "group_norm", "layer_norm", "matmul", "conv_transpose2d", "lstm_cell",
 }  # fmt: skip
 
 

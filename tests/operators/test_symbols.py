@@ -12,7 +12,7 @@ from opcheck.operators import catalog
 from opcheck.tracing import Tape
 from tests.operators.support import cases
 
-FUNCTIONS = {"exp", "log", "ln", "max", "tanh", "σ", "e"}
+FUNCTIONS = {"erf", "exp", "log", "ln", "max", "tanh", "σ", "e"}
 SIZES = {"n": "(1/n)·Σ_i", "divisor": "/ divisor"}  # of a mean, as it stands in the formula
 WORD = r"[A-Za-zΑ-ωℓ][\u0302\w]*′?"
 

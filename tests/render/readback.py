@@ -158,6 +158,8 @@ class Reader:
             self.expect("]")
             name += f"[{','.join(places)}]"
         known = self.names if self.bindings is None else self.bindings
+        if name in ("π", "pi") and name not in known:
+            return Interval(Fraction(math.pi) - Fraction(1, 10**15), Fraction(math.pi) + Fraction(1, 10**15))
         if name not in known:
             raise WrongLine(f"{name} is used before anything says what it is")
         return known[name]

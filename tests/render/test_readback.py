@@ -133,13 +133,13 @@ def printed(
 ) -> Printed:
     """A case of the operator's sampler, explained: with nothing left out if it is small."""
     op = catalog.get(name)
-    case = op.sample(RandomChooser(seed, RealValues if real else ExactValues))
+    case = op.completed(op.sample(RandomChooser(seed, RealValues if real else ExactValues)))
     _, shapes = op.checked(case)
     output = shapes[op.outputs[0].name]
     cells = int(np.prod(output))
     upstream = RandomChooser(seed, ExactValues).array(*output) if grad else None
     everything = cells <= FEW and sum(array.size for array in case.arrays.values()) <= 3 * FEW
-    call = op.signature.bind(**op.call(case))
+    call = op.signature.bind(**op.gathered(op.call(case)))
     options = {"grad": grad, "upstream": upstream, "all": everything, "exact": exact}
     result = explain(name, *call.args, **call.kwargs, **options)
     style = {"precision": precision, "width": width, "ascii": ascii, "fractions": exact, "interactive": False}
