@@ -11,7 +11,7 @@ from tests.app.support import run
 FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4 or 0..15:4x4"
 
 BAD_INPUT = [
-    (("convd2",), "there is no operator 'convd2'\n  Did you mean conv2d or conv1d?"),
+    (("convd2",), "there is no operator 'convd2'\n  Did you mean conv2d or conv1d or conv_transpose2d?"),
     (("qqq",), "there is no operator 'qqq'\n  opcheck ops lists them"),
     (
         ("conv2d", "--input", "2x2", "--weight", "3x3"),

@@ -16,9 +16,13 @@ KERNEL = """
 import pathlib, time
 import numpy as np
 
+calls = []
+
 def slow(x):
-    pathlib.Path(__file__).with_name("ran").touch()
-    time.sleep(0.05)
+    calls.append(x)
+    if len(calls) == 100:  # the first case is through
+        pathlib.Path(__file__).with_name("ran").touch()
+    time.sleep(0.01)
     return np.maximum(x, 0)
 """
 

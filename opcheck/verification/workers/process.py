@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def context() -> Any:
         return multiprocessing.get_context("spawn")
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(["opcheck.verification.workers.worker"])
+    resource_tracker.ensure_running()  # as it starts, it lets SIGTERM through again
+    with unbroken():  # what ends the group must not end the one that says which worker has died
+        forkserver.ensure_running()
     return found
 
 

@@ -171,7 +171,7 @@ def test_a_device_a_fifo_or_a_deep_text_is_no_assignment(tmp_path):
     os.mkfifo(tmp_path / "hw.toml")
     with pytest.raises(Refused, match="an assignment has at least one"):
         read(tmp_path / "hw.toml")  # into which nobody writes
-    with pytest.raises(Refused, match=r"hw.toml is not TOML. Got values nested too deeply"):
+    with pytest.raises(Refused, match=r"hw.toml is nested too deeply"):
         parse("a = " + "[" * 5000, "hw.toml")
 
 
