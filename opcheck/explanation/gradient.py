@@ -100,11 +100,11 @@ class Sweep:
         self.outputs = outputs = calculation.record(self.tape, reversed(cells))
         main = calculation.main_output
         symbol = calculation.op.output(main).symbol
-        seeds = {
-            tracer.id: self.tape.input(symbol + ADJOINT, g[at].item(), at)
-            for (name, at), tracer in outputs.items()
-            if name == main
-        }
+        seeds: dict[int, Tracer] = {}
+        for (name, at), tracer in outputs.items():
+            if name == main:  # several outputs may be one element of an input: a row that is looked up twice
+                seed = self.tape.input(symbol + ADJOINT, g[at].item(), at)
+                seeds[tracer.id] = seeds[tracer.id] + seed if tracer.id in seeds else seed
         for (name, at), tracer in outputs.items():  # a gradient that reuses an output shows it by its name
             self._name(tracer, calculation.op.output(name).symbol, at)
         graph = self.tape.graph()
