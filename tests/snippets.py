@@ -180,7 +180,8 @@ def _install(program: Path) -> None:
     """`opcheck`, of this checkout and this Python, as the shell will find it."""
     program.write_text(
         f"#!{sys.executable}\nimport sys\n\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from opcheck.app import main\n\nsys.exit(main())\n",
+        "from opcheck.app import main\n\n"
+        "if __name__ == '__main__':  # worker processes import this file, too\n    sys.exit(main())\n",
         encoding="utf-8",
     )
     program.chmod(0o755)

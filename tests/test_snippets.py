@@ -1,5 +1,6 @@
 """The snippet runner, on Markdown files written for it: what it compares, what it rewrites and what it refuses."""
 
+import runpy
 from pathlib import Path
 from textwrap import dedent
 
@@ -153,3 +154,9 @@ def test_the_installed_program_is_this_checkout(tmp_path):
     snippets._install(program)
     assert str(snippets.ROOT) in program.read_text()
     assert (snippets.ROOT / "opcheck" / "__init__.py").is_file()
+
+
+def test_the_installed_program_may_start_worker_processes(tmp_path):
+    program = tmp_path / "opcheck"
+    snippets._install(program)
+    runpy.run_path(str(program), run_name="__mp_main__")  # as a worker imports it: nothing runs

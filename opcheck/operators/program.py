@@ -7,12 +7,16 @@ An operator may still write any of these itself: an element that reads better, a
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from opcheck.language import say
+from opcheck.loading import line_of
+from opcheck.operators.shapes import Letters, Sizes, letters_in
 from opcheck.operators.shared.roundoff.base import Bound, Rounding
-from opcheck.operators.spec import Array, Op, Params, Shape, results_of
+from opcheck.operators.spec import Array, Op, Params, Refused, Shape, results_of
 from opcheck.programs.arrays import ArrayTape, TracedArray, recording
 from opcheck.programs.bound import running
 from opcheck.programs.elements import Elements
@@ -169,7 +173,46 @@ class Program(Op):
         Real arrays may be traced; arrays of whole numbers (classes) are plain.
         """
 
+    @cached_property
+    def letters(self) -> dict[str, Letters]:
+        """The shape that each array is declared with."""
+        return {each.name: Letters.parse(each.letters) for each in self.inputs}
+
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        """What fits to the letters, and what the program then makes of it; raises Refused for all else."""
+        Sizes.match(self.letters, shapes)
+        try:
+            return self.shape_by_running(p, shapes)
+        except Refused:
+            raise
+        except Exception as error:
+            raise self.raised(error, shapes) from error
+
+    def raised(self, error: Exception, shapes: Mapping[str, Shape]) -> Refused:
+        """What is said where the program raises for shapes that fit to its letters."""
+        line, name = line_of(error), self.title or self.name
+        return Refused(
+            say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error),
+            got=", ".join([*(f"{name} {shape}" for name, shape in shapes.items()), *([line] if line else [])]),
+            fix=self.how_to_refuse,
+        )
+
+    @property
+    def how_to_refuse(self) -> str:
+        """What its author can do about shapes that fit to its letters and that it does not take."""
+        return say("say the shapes that it takes by its letters, or write shape(p, shapes)")
+
+    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
+        """With the sizes that the given arrays have, and small ones for the rest."""
+        if not letters_in(self.letters.values()):
+            return super().default_shape(name, params, shapes)
+        sizes = Sizes.match({each: self.letters[each] for each in shapes}, shapes)
+        for k, letter in enumerate(letters_in(self.letters.values())):
+            sizes.of.setdefault(letter, (2, 3, 4, 5)[k % 4])
+        sizes.leading = sizes.leading if sizes.leading is not None else (2,)
+        return sizes.shape(self.letters[name])
+
+    def shape_by_running(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         """By running the program on ones, once for each shape."""
         key = (repr(p), *sorted(shapes.items()))
         known = self.__dict__.setdefault("_shapes", {})

@@ -108,7 +108,7 @@ class Captured(Program):
                     say("{name} has the shape that get_inputs() and the module give it", name=name),
                     got=f"{shape}", fix=f"{own}",
                 )  # fmt: skip
-        return super().shape(p, shapes)
+        return self.shape_by_running(p, shapes)
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
         graph = self._graph({name: np.shape(x) for name, x in arrays.items()})

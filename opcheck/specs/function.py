@@ -65,15 +65,6 @@ class Function(Program):
     def code(self) -> Any:
         return getattr(inspect.unwrap(self.function), "__code__", None)
 
-    def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-        Sizes.match(self.letters, shapes)
-        try:
-            return super().shape(p, shapes)
-        except Refused:
-            raise
-        except Exception as error:
-            raise self._raised(error, shapes) from error
-
     def check(self, p: Params, *args: Any, **arrays: Any) -> None:
         sizes = Sizes.match(self.letters, {name: array.shape for name, array in arrays.items()})
         for name, array in arrays.items():
@@ -104,14 +95,6 @@ class Function(Program):
             else:
                 arrays[each.name] = chooser.array(*shape)
         return Case(self.name, arrays, {each.name: chooser.choice(_values(each)) for each in self.params})
-
-    def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
-        """With the sizes that the given arrays have, and small ones for the rest."""
-        sizes = Sizes.match({each: self.letters[each] for each in shapes}, shapes)
-        for k, letter in enumerate(letters_in(self.letters.values())):
-            sizes.of.setdefault(letter, (2, 3, 4, 5)[k % 4])
-        sizes.leading = sizes.leading if sizes.leading is not None else (2,)
-        return sizes.shape(self.letters[name])
 
     def choices(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int:
         below = self.letters[name].below
@@ -151,17 +134,13 @@ class Function(Program):
             except Refused as error:
                 refused = refused or error
             except Exception as error:
-                refused = refused or self._raised(error, shapes)
+                refused = refused or self.raised(error, shapes)
         assert refused is not None
         raise refused
 
-    def _raised(self, error: Exception, shapes: Mapping[str, Shape]) -> Refused:
-        line = line_of(error)
-        return Refused(
-            say("{name} raised {kind}: {error}", name=self.title, kind=type(error).__name__, error=error),
-            got=", ".join([*(f"{name} {shape}" for name, shape in shapes.items()), *([line] if line else [])]),
-            fix=say("say the shapes that it takes by its letters, or draw its cases in cases(chooser) beside it"),
-        )
+    @property
+    def how_to_refuse(self) -> str:
+        return say("say the shapes that it takes by its letters, or draw its cases in cases(chooser) beside it")
 
 
 def _annotated(function: Callable[..., Any]) -> dict[str, str]:

@@ -83,6 +83,45 @@ def test_an_operator_of_a_file(tmp_path):
     assert "y[0] = x[0]/2 = 2/2 = 1" in str(opcheck.explain(f"{path}:Half", [2.0]))
 
 
+LETTERS = """
+import numpy as np
+from opcheck.operators.program import Program
+from opcheck.operators.spec import Case, Input, Output
+
+class Gate(Program):
+    name, summary, formula, source = "gate", "a gate", "y = (x·gateᵀ)·(x·upᵀ)", "nobody"
+    arguments = (Input("x", "x", "N In", "x"), Input("gate", "a", "H In", "a"), Input("up", "b", "H In", "b"))
+    outputs = (Output("output", "y", "N H"),)
+
+    def program(self, p, *, x, gate, up):
+        if x.shape[0] == 7:
+            raise ValueError("not seven")
+        return (x @ gate.T) * (x @ up.T)
+
+    def sample(self, chooser):
+        n, h, i = (chooser.choice((2, 1, 3)) for _ in range(3))
+        return Case(self.name, {"x": chooser.array(n, i), "gate": chooser.array(h, i), "up": chooser.array(h, i)}, {})
+
+def kernel(x, gate, up):
+    if gate.shape != up.shape:
+        raise ValueError("gate and up differ")
+    return (x @ gate.T) * (x @ up.T)
+"""
+
+
+def test_the_letters_of_an_operator_say_what_is_legal(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(LETTERS)
+    op = specs.get(f"{path}:Gate")
+    assert opcheck.verify(op, f"{path}:kernel", cases=40, seed=1).agrees
+    assert str(opcheck.explain(op)).startswith("Gate   x 2×3 · a 4×3 · b 4×3  →  y 2×4")
+    for shapes in ((2, 3), (1, 4), (4, 4)), ((2, 3), (1, 3), (4, 3)):
+        with pytest.raises(Refused, match='has the shape "H In"'):  # not numpy's own words; no broadcasting
+            op.case(*map(np.ones, shapes))
+    with pytest.raises(Refused, match="Gate raised ValueError: not seven"):
+        op.case(np.ones((7, 3)), np.ones((4, 3)), np.ones((4, 3)))
+
+
 def test_an_operator_of_another_package(tmp_path, monkeypatch):
     import importlib.metadata
 
