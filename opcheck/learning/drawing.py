@@ -125,7 +125,7 @@ def _varied(shape: Shape, rng: np.random.Generator, wide: bool) -> Shape:
 
 def _letters(op: Op, optional: Input, shapes: Mapping[str, Shape]) -> Shape:
     """The shape of an optional array: that of the first one, or the sizes that its letters have in the others."""
-    if "*" in optional.letters:
+    if "*" in optional.letters.split():
         return shapes[op.inputs[0].name]
     sizes: dict[str, int] = {}
     for name, shape in shapes.items():

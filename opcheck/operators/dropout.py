@@ -129,7 +129,7 @@ class Dropout(Program):
         Mistake("scaled_in_evaluation", "In evaluation nothing is scaled: training did that already.",
                 lambda op, p, **a: op.program(p, **a) * (1.0 if p.training else 1 - p.p)),
         Mistake("whole_rows_dropped", "Each number is dropped for itself; whole rows were.",
-                lambda op, p, input, mask=None: op.program(p, input=input, mask=_rows(op, p, input))),
+                lambda op, p, input, mask=None: op.program(p, input=input, mask=_rows(op, p, input, mask))),
         Mistake("same_mask_each_time", "Each call draws a new mask; the seed was set inside.",
                 lambda op, p, input, mask=None: op.program(
                     p, input=input, mask=op.drawn(p, {"input": input.shape}, np.random.default_rng(1)))),
@@ -138,12 +138,15 @@ class Dropout(Program):
         Mistake("gradient_not_scaled", "The gradient is g·mask/(1 − p): the scale is missing.",
                 vjp=lambda op, p, g, input, mask=None: {"input": g * mask if p.training and mask is not None else g}),
         Mistake("gradient_of_a_new_mask", "The gradient uses the mask of the forward pass; a new one was drawn.",
-                vjp=lambda op, p, g, input, mask=None: op.vjp(p, g, input=input)),
+                vjp=lambda op, p, g, input, mask=None: op.vjp(
+                    p, g, input=input, mask=op.drawn(p, {"input": input.shape}, np.random.default_rng(1)))),
     )  # fmt: skip
 
 
-def _rows(op: Any, p: Params, input: Array) -> Array:
-    one = op.drawn(p, {"input": (*input.shape[:-1], 1) if input.ndim else ()}, CHANCE)
+def _rows(op: Any, p: Params, input: Array, mask: Array | None) -> Array:
+    """What the first number of each row drew, for all of the row."""
+    one = op.drawn(p, {"input": input.shape}, CHANCE) if mask is None else mask
+    one = one[..., :1] if input.ndim else one
     return np.broadcast_to(one, input.shape) + 0.0
 
 

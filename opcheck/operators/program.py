@@ -260,9 +260,9 @@ class Program(Op):
     def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
         with np.errstate(all="ignore"):
             found = results_of(self, self.program(p, **arrays))
-        return (
-            {name: np.asarray(y) for name, y in found.items()} if len(self.outputs) > 1 else next(iter(found.values()))
-        )
+        whole = {each.name for each in self.outputs if each.whole}
+        found = {name: np.asarray(y) if name in whole else np.asarray(y, dtype=np.float64) for name, y in found.items()}
+        return found if len(self.outputs) > 1 else next(iter(found.values()))
 
     def vjp(self, p: Params, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Array]:
         return Recording(self, p, arrays).gradients(results_of(self, cotangent))

@@ -107,7 +107,7 @@ def _call(spec: specs.Spec, inputs: tuple[Any, ...], params: Mapping[str, Any], 
     case = op.case(*map(as_numpy, inputs), **{name: as_numpy(value) for name, value in params.items()})
     arrays = widened(case.arrays)
     whole = all(np.array_equal(each, np.rint(each)) for each in arrays.values())
-    trial = Trial(Case(case.op, arrays, case.params), dtype, "exact" if whole else "real")
+    trial = Trial(case._replace(arrays=arrays), dtype, "exact" if whole else "real")
     return op, f.tiers()[-1], Check(op, trial, Unasked())
 
 

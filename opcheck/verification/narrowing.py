@@ -124,7 +124,7 @@ class _Narrowed(Op):
         if any(name not in case.arrays or len(case.arrays[name].shape) < len(letters.sizes)
                for name, letters in self.declared.items()):  # fmt: skip
             return None
-        case = Case(case.op, case.arrays, {**case.params, **self.fixed})
+        case = case._replace(params={**case.params, **self.fixed})
         rng = np.random.default_rng([abs(seed) for seed in seeds])
         letters = letters_in(self.declared.values()) if seeds else []
         sizes = {letter: int(rng.choice(SIZES)) for letter in letters}

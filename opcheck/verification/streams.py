@@ -169,7 +169,7 @@ def in_format(case: Case, f: Format, keep_infinities: bool = False) -> Case:
             array = f.round(array)
             array = array if keep_infinities else np.clip(array, -f.largest, f.largest)
         arrays[name] = array
-    return Case(case.op, arrays, case.params)
+    return case._replace(arrays=arrays)
 
 
 def with_directions(op: Op, made: Trial, rng: np.random.Generator) -> Trial:

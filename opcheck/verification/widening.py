@@ -46,7 +46,7 @@ def resized(op: Op, case: Case, shapes: dict[str, Shape], rng: np.random.Generat
         if shape != array.shape and both not in drawn:
             drawn[both] = rng.integers(max(array.size, 1), size=shape)
         arrays[name] = array if shape == array.shape else _refilled(array, drawn[both], rng)
-    wide = Case(case.op, arrays, case.params)
+    wide = case._replace(arrays=arrays)
     try:
         if legal:
             op.checked(wide)
@@ -155,7 +155,7 @@ def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
     if not names:
         return case
     name, number = names[int(rng.integers(len(names)))], int(rng.choice(WIDE_PARAMETERS))
-    changed = Case(op.name, case.arrays, {**case.params, name: number})
+    changed = case._replace(params={**case.params, name: number})
     try:
         _, shapes = op.checked(changed)
     except Refused:
@@ -169,7 +169,7 @@ def sees_its_input(op: Op, case: Case) -> bool:
     """Whether no window lies in the padding altogether: then an input of ones has finite results."""
     ones = {each: np.ones_like(array) if array.dtype.kind == "f" else array for each, array in case.arrays.items()}
     with np.errstate(all="ignore"):
-        found = op.run(Case(op.name, ones, case.params))
+        found = op.run(case._replace(arrays=ones))
     return all(np.isfinite(each).all() for each in found.values())
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import warnings
 
 import pytest
 from hypothesis import given
@@ -105,6 +106,12 @@ def test_what_is_no_notebook_is_refused(text, kind):
     assert refused.value.kind == kind
 
 
+def compiles(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # `1()` is Python
+        compile(text, "notebook", "exec")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
@@ -127,9 +134,9 @@ def test_any_json_is_a_notebook_or_is_refused(document):
         text = module(json.dumps(document)).text
     except NotANotebook:
         return
-    compile(text, "notebook", "exec")  # what is taken over is Python
+    compiles(text)  # what is taken over is Python
 
 
 @given(st.lists(st.text(alphabet="%!?=x1()\n \"'#:", max_size=12), max_size=4))
 def test_whatever_the_cells_what_comes_out_is_python(sources):
-    compile(module(notebook(*sources)).text, "notebook", "exec")
+    compiles(module(notebook(*sources)).text)

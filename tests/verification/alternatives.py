@@ -115,10 +115,8 @@ class InOrder(Reference):
         return results[0] if len(results) == 1 else results
 
     def _traced(self, args, options):
-        _, arrays, dtype, _ = self._arguments(args, options)
-        names = {each.name for each in self.op.params}
-        case = self.op.case(**{**arrays, **{n: v for n, v in options.items() if n in names}})
-        definition = Definition(self.op, case)
+        case, dtype = self._case(args, options)
+        definition = Definition(self.op, self.op.completed(case))
         if definition.size() > self.most:
             raise NotImplementedError("calls of so many operations")
         return definition, np.dtype(dtype)

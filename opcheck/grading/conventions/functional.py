@@ -14,7 +14,7 @@ from opcheck.backends.base import arguments
 from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request
 from opcheck.operators import catalog
-from opcheck.sandbox import Call, Place
+from opcheck.sandbox import Call, Place, Set
 
 
 def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
@@ -23,14 +23,19 @@ def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
 
 def call(r: Request) -> Plan:
     shapes = r.op.checked(r.case)[1]
-    names = [name for name in shapes if name not in r.op.updated(shapes)]  # what is written in place is not returned
+    updated = r.op.updated(shapes)
+    names = [name for name in shapes if name not in updated]
     readings = {name: Reading(f"out[{k}]" if len(names) > 1 else "out") for k, name in enumerate(names)}
     if r.arrays == "torch":
         steps, places = tensors.made(r)
         positional, keywords = arguments(r.op, places, r.case.params)
         return Plan([*steps, Call(r.forward, positional, keywords, keep="out")], readings)
-    positional, keywords = _arguments(r)
-    return Plan([Call(r.forward, positional, keywords, keep="out")], readings)
+    written = [name for name in updated if name in r.case.arrays]  # in place, and not returned
+    given: list[Call | Set] = [Set(name, r.array(name)) for name in written]
+    places = {name: Place(name) if name in written else r.array(name) for name in r.case.arrays}
+    positional, keywords = arguments(r.op, places, r.case.params)
+    readings |= {name: Reading(name) for name in written}
+    return Plan([*given, Call(r.forward, positional, keywords, keep="out")], readings)
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:

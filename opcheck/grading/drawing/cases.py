@@ -54,7 +54,7 @@ def draw(
             extreme.append(_special(scope, dtype, rng, index))
     if not upstream:
         trials, extreme = [[_of_itself(each) for each in found] for found in (trials, extreme)]
-    integers = whole and True in scope.options("integers")
+    integers = whole and not scope.op.inputs[0].whole and True in scope.options("integers")
     return Drawn(tuple(trials), tuple(extreme), (_whole(scope, dtype, seed),) if integers else ())
 
 
@@ -72,6 +72,8 @@ def large(scope: Scope, dtype: str, seed: Sequence[int]) -> Trial:
 
 def _trial(op: Op, case: Case, dtype: str, policy: str, rng: np.random.Generator) -> Trial:
     """The case in the numbers of its format, with directions for the gradients."""
+    if op.draws:  # what is drawn by chance is given, so that there is one answer
+        case = op.completed(case, int(rng.integers(2**32)))
     case = streams.in_format(case, format_of(dtype), keep_infinities=policy == "special")
     return streams.with_directions(op, Trial(case, dtype, policy), rng)
 

@@ -216,6 +216,15 @@ def _pairs(d: Drawing, aim: str) -> Case:
     return Case(op, arrays, d.params())
 
 
+def _product(d: Drawing, aim: str) -> Case:
+    """matmul: square matrices, where nothing but the numbers tells an operand from its transpose, and batches."""
+    rows, inner, columns = (2, 2, 2) if "square" in aim else (int(n) for n in d.rng.permutation([2, 3, 4]))
+    batch = (2,) if "batch" in aim else ()
+    other = () if "shared" in aim else batch
+    arrays = {"input": d.array(*batch, rows, inner), "other": d.array(*other, inner, columns)}
+    return Case(d.scope.op.name, arrays, {})
+
+
 def _sampled(d: Drawing, aim: str) -> Case:
     return sampling.sampled(d.scope, d.rng, d.values, aim)
 
@@ -230,6 +239,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str]
     (("cross_entropy", "nll_loss"), ("plain", "square", "one row", "two classes", "plain"), _classes),
     (("mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
      ("plain", "square", "one row", "plain"), _pairs),
+    (("matmul",), ("plain", "square", "square batch", "shared batch", "plain"), _product),
     (("sgd",), sampling.SGD, _sampled),
     (("adam", "adamw"), sampling.ADAM, _sampled),
     (("rmsprop",), sampling.RMSPROP, _sampled),

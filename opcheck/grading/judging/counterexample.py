@@ -163,7 +163,7 @@ def _call(trial: Trial) -> str:
 
 def _right(op: Op, trial: Trial, name: str, gradient: bool) -> Array | None:
     p, shapes = op.checked(trial.case)
-    arrays = widened(in_reals(trial).case.arrays)
+    arrays = widened(in_reals(op, trial).case.arrays)
     with np.errstate(all="ignore"):
         if gradient:
             found: Any = op.vjp(p, one_or_dict(op, trial.cotangent), **arrays)

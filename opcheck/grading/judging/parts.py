@@ -12,7 +12,7 @@ from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
-from opcheck.operators.spec import Array
+from opcheck.operators.spec import Array, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
@@ -148,7 +148,7 @@ def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
         message = say("{given}: {message}", given=given, message=message)
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "whole", trial, name, message=message))
         return
-    check = Check(student.question.op, in_reals(trial), student)
+    check = Check(student.question.op, in_reals(student.question.op, trial), student)
     verdict = check.compare("whole", "output", made.outputs).verdict  # type: ignore[arg-type]  # no failure among them
     if verdict is not None and not _same(made.outputs, student.made(check.trial.case).outputs):
         got, right = told_apart(verdict)
@@ -161,9 +161,11 @@ def _same(got: "dict[str, Array | Failed]", other: "dict[str, Array | Failed]") 
     return all(np.array_equal(np.asarray(got[name]), np.asarray(other.get(name))) for name in got)
 
 
-def in_reals(trial: Trial) -> Trial:
-    """The trial with its first array as real numbers again."""
+def in_reals(op: Op, trial: Trial) -> Trial:
+    """The trial with its first array as real numbers again, if that is what it is meant to hold."""
     first, *_ = arrays = trial.case.arrays
+    if op.input(first).whole:
+        return trial
     return trial.replace(case=trial.case._replace(arrays={**arrays, first: arrays[first].astype(np.float64)}))
 
 

@@ -115,6 +115,8 @@ class Student(Backend):
         """The number type of real arrays: float64 and float32 occur where float32's precision is asked."""
         if self.question.dtype != "float32":
             return "float64"
+        if type(self.question.op).typed is not Op.typed:  # what is right depends on the type
+            return case.dtype or self.question.dtype
         return number or NUMBERS[sum(array.size for array in case.arrays.values()) % 2]
 
 

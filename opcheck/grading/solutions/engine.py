@@ -28,8 +28,10 @@ def _solution(op: str) -> Reference:
 
 def forward(op: str, *arrays: Any, **options: Any) -> Any:
     """The outputs, called as torch.nn.functional would be."""
-    first, *others = arrays  # which may come as integers
-    found = _solution(op)(first if first.dtype.kind == "f" else first.astype(np.float64), *others, **options)
+    first, *others = arrays
+    if first.dtype.kind != "f" and not catalog.get(op).inputs[0].whole:  # real numbers may come as integers
+        first = first.astype(np.float64)
+    found = _solution(op)(first, *others, **options)
     return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
 

@@ -9,8 +9,16 @@ from opcheck.operators.spec import Op
 
 
 def _forward(op: Op) -> Callable[..., Any]:
+    written = [each.name for each in op.outputs if each.updates]
+
     def function(*arrays: Any, **params: Any) -> Any:
-        return engine.forward(op.name, *arrays, **params)
+        found = engine.forward(op.name, *arrays, **params)
+        if not written or not isinstance(found, tuple):
+            return found
+        given = {**dict(zip(op.signature.parameters, arrays, strict=False)), **params}
+        for name, value in zip(written, found[-len(written) :], strict=True):
+            given[name][...] = value
+        return found[0]
 
     return function
 

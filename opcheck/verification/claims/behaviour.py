@@ -135,7 +135,7 @@ def longer(case: Case) -> Iterator[Case]:
     for name, array in case.arrays.items():
         for axis in range(array.ndim if array.size else 0):
             last = array[-1:] if axis == 0 else np.take(array, [-1], axis)
-            yield Case(case.op, {**case.arrays, name: np.concatenate([array, last], axis)}, case.params)
+            yield case._replace(arrays={**case.arrays, name: np.concatenate([array, last], axis)})
 
 
 def refusal(op: Op, trial: Trial, backend: Backend) -> Iterator[Finding]:

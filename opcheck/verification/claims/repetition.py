@@ -153,7 +153,7 @@ def neighbours(op: Op, case: Case) -> Iterator[tuple[str, Case]]:
         other = _another(param, value)
         if other is None:
             continue
-        changed = Case(op.name, case.arrays, {**case.params, param.name: other})
+        changed = case._replace(params={**case.params, param.name: other})
         try:
             op.checked(changed)
         except Refused:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators.spec import Array, Op, Params
+from opcheck.operators.spec import Array, Case, Op, Params
 
 
 class Reference:
@@ -46,15 +46,19 @@ class Reference:
         return self._returned(found, dtype)
 
     def _arguments(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        case, dtype = self._case(args, options)
+        p, _ = self.op.checked(case)
+        return p, case.arrays, dtype, {each.name for each in self.op.inputs if each.differentiable}
+
+    def _case(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Case, Any]:
+        """The call in float64, and the type of its numbers, which a default may depend on."""
         given = dict(zip(self.op.signature.parameters, args, strict=False))
         given = self.op.parted({**given, **options})
         names = {each.name for each in self.op.inputs}
         real = {n: a for n, a in given.items() if n in names and a is not None and a.dtype.kind not in "iub"}
         dtype = next(a.dtype for a in real.values())
         wide = {n: a.astype(np.float64) if n in real else a for n, a in given.items()}
-        case = self.op.case(**wide)
-        p, _ = self.op.checked(case)
-        return p, case.arrays, dtype, {each.name for each in self.op.inputs if each.differentiable}
+        return self.op.case(**wide)._replace(dtype=np.dtype(dtype).name), np.dtype(dtype)
 
     def _returned(self, found: Any, dtype: Any) -> Any:
         if isinstance(found, dict):

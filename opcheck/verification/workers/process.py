@@ -43,7 +43,10 @@ def context() -> Any:
     found.set_forkserver_preload(["opcheck.verification.workers.worker"])
     resource_tracker.ensure_running()  # as it starts, it lets SIGTERM through again
     with unbroken():  # what ends the group must not end the one that says which worker has died
-        forkserver.ensure_running()
+        try:
+            forkserver.ensure_running()
+        except OSError:  # such as a temporary folder whose name is too long for a socket
+            return multiprocessing.get_context("spawn")
     return found
 
 

@@ -87,7 +87,7 @@ def distinctive(monkeypatch):
     def marked(trial: Trial) -> Trial:
         arrays = {name: numbers(array, 31337.0) for name, array in trial.case.arrays.items()}
         cotangent = {name: numbers(array, 27183.0) for name, array in trial.cotangent.items()}
-        return trial.replace(case=replace(trial.case, arrays=arrays), cotangent=cotangent)
+        return trial.replace(case=trial.case._replace(arrays=arrays), cotangent=cotangent)
 
     def drawn(*arguments):
         found = draw(*arguments)
