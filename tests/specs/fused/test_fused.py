@@ -6,6 +6,7 @@
 import inspect
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,20 @@ def test_every_spec_has_torch_and_two_other_orders():
         assert sum(each.startswith(TORCH) for each in found) == 1
 
 
-@pytest.mark.parametrize(("name", "variant"), [(name, variant) for name in NAMES for variant in wrong(name)])
-def test_what_is_wrong_is_refused(name, variant):
-    seed = int(np.random.default_rng().integers(2**32))
-    assert not verified(name, wrong(name)[variant], 300, seed).agrees, f"seed {seed}"
+def refused(name, variant, seed):
+    """Whether a variant is refused within 300 cases; fewer come first, as they are enough for most."""
+    return any(not verified(name, variant, cases, seed).agrees for cases in (10, 40, 300))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_wrong_is_refused(name, nightly):
+    found = {each: f for each, f in wrong(name).items() if find_spec("torch") or not each.startswith(TORCH)}
+    fresh = np.random.default_rng()
+    quick = [each for each in found if inspect.isfunction(found[each]) and not each.startswith(TORCH)]
+    for each in found if nightly else [fresh.choice(quick)]:  # many wrong gradients take long to be made small
+        seed = int(fresh.integers(2**32))
+        assert refused(name, found[each], seed), f"{each}, seed {seed}"
 
 
 def agree(cases, names):
@@ -79,7 +90,7 @@ def refuse(seeds, names):
     for name in names or NAMES:
         for each, variant in wrong(name).items():
             fresh = [int(k) for k in np.random.default_rng().integers(2**32, size=seeds)]
-            passed = [seed for seed in fresh if verified(name, variant, 300, seed).agrees]
+            passed = [seed for seed in fresh if not refused(name, variant, seed)]
             print(f"{name} {each}: refused on {seeds - len(passed)} of {seeds} seeds {passed or ''}", flush=True)
 
 
