@@ -115,7 +115,7 @@ class Reader:
         if kind == "elided":
             return UNKNOWN
         if kind == "terms":
-            value = self.signed()
+            value = self.sum()
             self.expect("]")
             return value
         if text in ("∞", "inf", "NaN"):
