@@ -5,6 +5,7 @@ import pytest
 from opcheck import grade
 from opcheck.errors import Refused
 from opcheck.grading.assignments import assignment as assignments
+from opcheck.grading.assignments import check as checks
 
 REFERENCE = '''
 import numpy as np
@@ -56,3 +57,8 @@ def test_a_spec_that_is_not_there_is_told_by_its_field(assignment, spec, message
     assignment.write_text(f'title = "Gates"\n[[question]]\nspec = "{spec}"\n')
     with pytest.raises(Refused, match=message):
         assignments.read(assignment)
+
+
+def test_there_is_no_solution_of_a_function_of_the_teacher(assignment):
+    with pytest.raises(Refused, match="its spec is a function of your own"):
+        list(checks.check(assignments.read(assignment)))

@@ -13,6 +13,7 @@ from opcheck.grading.judging.judge import ask
 from opcheck.grading.results import Check, total
 from opcheck.grading.submissions.loading import Loaded
 from opcheck.language import say
+from opcheck.operators import catalog
 from opcheck.operators.spec import Mistake
 from opcheck.sandbox import Call, Isolation, Limits, Module, Status, Worker
 
@@ -98,6 +99,14 @@ def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mis
 def _solution(question: Question) -> Iterator[Loaded]:
     """The solutions of a question's convention, in a trusted process of their own."""
     name = question.convention.name
+    if question.op not in catalog.every():
+        raise Refused(
+            say(
+                "there is no solution to check {question} by: its spec is a function of your own",
+                question=question.name,
+            ),
+            fix=say("write one and grade it like a student's"),
+        )
     if name not in conventions.NAMES or question.arrays != question.convention.arrays:
         raise Refused(
             say(

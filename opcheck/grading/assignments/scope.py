@@ -83,14 +83,16 @@ class Scope:
         return [value for value in unset if allowed is None or allowed(value)]
 
     def holds(self, case: Case) -> bool:
-        """Whether every parameter and every optional array of the case is within its range."""
+        """Whether every parameter and every optional array of the case is within its range; what is drawn by chance
+        (a mask) may always be given."""
         for each in self.op.params:
             value = case.params.get(each.name, each.default)
             if not self.within(each.name, value):
                 return False
         if "batch" in self.ranges and len(case.arrays[self.op.inputs[0].name]) not in self.ranges["batch"]:
             return False
-        return all(self.within(each.name, each.name in case.arrays) for each in self.op.inputs if each.optional)
+        optional = [each.name for each in self.op.inputs if each.optional and each.name != self.op.draws]
+        return all(self.within(name, name in case.arrays) for name in optional)
 
     def narrowed(self, case: Case) -> Case:
         """The case without optional arrays and parameters that are not within the ranges."""

@@ -139,14 +139,17 @@ def worked(student: Student, verdict: Verdict) -> list[Block]:
         or trial.policy == "special"
     ):
         return []
-    arguments = {**trial.case.arrays, **trial.case.params}
+    written = op.parameters(trial.case.params)
+    typed = op.typed(written, trial.dtype)  # a default that depends on the type is written out
+    params = trial.case.params | {
+        each.name: typed[each.name] for each in op.params if typed[each.name] != written[each.name]
+    }
+    arguments = {**trial.case.arrays, **params}
     try:
         if not verdict.claim.startswith("vjp"):
-            return [
-                Step(say("How this number is computed"), explain(op.name, cell=verdict.at, **arguments).step.blocks)
-            ]
+            return [Step(say("How this number is computed"), explain(op, cell=verdict.at, **arguments).step.blocks)]
         upstream = next(iter(trial.cotangent.values()))
-        explanation = explain(op.name, grad=True, upstream=upstream, cell=verdict.at, **arguments)
+        explanation = explain(op, grad=True, upstream=upstream, cell=verdict.at, **arguments)
     except (Refused, ValueError):  # too large to be written down
         return []
     title = say("gradient of {name}", name=verdict.name)
