@@ -41,7 +41,7 @@ class Chooser(Protocol):
 
 
 class Values:
-    """How a chooser fills arrays, from a numpy generator. Subclasses are the value policies of numerics.md."""
+    """How a chooser fills arrays, from a numpy generator. Subclasses differ in the kind of number."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng

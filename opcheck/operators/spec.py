@@ -61,7 +61,7 @@ class Mistake(NamedTuple):
     """A named wrong variant of an operator, with one sentence for the person who made it.
 
     `forward(op, p, **arrays)` returns wrong outputs, `vjp(op, p, cotangent, **arrays)` a dict of wrong gradients; the
-    part that is None is right. `applies(p, **arrays)` may say where the variant can differ at all.
+    part that is None is right.
     """
 
     name: str
