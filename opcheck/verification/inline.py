@@ -17,6 +17,7 @@ from opcheck.operators.spec import Array, Case, Op, widened
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, differs
 from opcheck.verification.truth.formats import Format, format_of
+from opcheck.verification.verdict import told_apart
 
 
 class Bounds(NamedTuple):
@@ -125,11 +126,15 @@ def _trouble(made: Check, name: str, got: Array) -> str:
             return ""
     away = np.where(wrong, np.abs(got - expected) / np.where(error > 0, error, np.finfo(float).tiny), 0.0)
     at = np.unravel_index(int(np.argmax(np.where(np.isnan(away), np.inf, away))), away.shape)
-    return say(
-        "{name}{at} is {got} but should be {want}, {times}; {n} of {all} elements are wrong",
-        name=name, at=list(map(int, at)) if at else "", got=f"{got[at]:.6g}", want=f"{expected[at]:.6g}",
-        times=_times(float(away[at]), float(error[at])), n=int(wrong.sum()), all=wrong.size,
+    found, right = told_apart(got[at], expected[at])
+    told = say(
+        "{name}{at} is {got} but should be {want}, {times}",
+        name=name, at=list(map(int, at)) if at else "", got=found, want=right,
+        times=_times(float(away[at]), float(error[at])),
     )  # fmt: skip
+    if wrong.size == 1:
+        return told
+    return say("{told}; {n} of {all} elements are wrong", told=told, n=int(wrong.sum()), all=wrong.size)
 
 
 def _times(away: float, error: float) -> str:

@@ -7,6 +7,15 @@ from typing import Any
 from opcheck.verification.casefile import Trial
 
 
+def told_apart(got: float, expected: float) -> tuple[str, str]:
+    """What came and what was expected, with as many digits as it takes to tell them apart: six at least."""
+    for digits in range(6, 18):
+        found, right = (f"{number:.{digits}g}" for number in (got, expected))
+        if found != right:
+            break
+    return found, right
+
+
 class Status(Enum):
     """The outcome of one claim on one case (or, for NOT_RUN, why there was none)."""
 

@@ -8,12 +8,12 @@ from opcheck.grading.assignments.assignment import Assignment
 from opcheck.grading.drawing.cases import Drawn
 from opcheck.grading.judging import counterexample
 from opcheck.grading.judging.diagnosis import Diagnosis, diagnose
-from opcheck.grading.judging.parts import Finding, told_apart
+from opcheck.grading.judging.parts import Finding
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.steps import Block, Prose, Step
-from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.verdict import Status, Verdict, told_apart
 
 _RAISED = re.compile(r"it raises (\w+)")
 
@@ -91,7 +91,8 @@ def _sentence(student: Student, verdict: Verdict) -> str:
         return made.misshaped.get(f"vjp:{verdict.name}" if gradient else verdict.name, verdict.message)
     what = say("the gradient of {name}", name=verdict.name) if gradient else verdict.name
     place = f"[{', '.join(map(str, verdict.at))}]" if verdict.at else ""
-    got, right = told_apart(verdict)
+    assert verdict.got is not None
+    got, right = told_apart(verdict.got, verdict.expected)
     line = say("{what}{at} is {got}; it should be {right}", what=what, at=place, got=got, right=right)
     if verdict.wrong < verdict.elements:
         line += say(" ({wrong} of {n} numbers are wrong)", wrong=verdict.wrong, n=verdict.elements)

@@ -16,7 +16,7 @@ from opcheck.operators.spec import Array, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
-from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.verdict import Status, Verdict, told_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,8 @@ def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
     check = Check(student.question.op, in_reals(student.question.op, trial), student)
     verdict = check.compare("whole", "output", made.outputs).verdict  # type: ignore[arg-type]  # no failure among them
     if verdict is not None and not _same(made.outputs, student.made(check.trial.case).outputs):
-        got, right = told_apart(verdict)
+        assert verdict.got is not None and verdict.expected is not None
+        got, right = told_apart(verdict.got, verdict.expected)
         message = say("{given}: {name} is {got}; it should be {right}: was it cut to whole numbers?", given=given,
                       name=_place(verdict), got=got, right=right)  # fmt: skip
         yield Wrong(Outcome.WRONG, replace(verdict, trial=trial, message=message))
@@ -167,16 +168,6 @@ def in_reals(op: Op, trial: Trial) -> Trial:
     if op.input(first).whole:
         return trial
     return trial.replace(case=trial.case._replace(arrays={**arrays, first: arrays[first].astype(np.float64)}))
-
-
-def told_apart(verdict: Verdict) -> tuple[str, str]:
-    """What came and what was expected, with as many digits as it takes to tell them apart: six at least."""
-    assert verdict.got is not None and verdict.expected is not None
-    for digits in range(6, 18):
-        got, right = (f"{number:.{digits}g}" for number in (verdict.got, verdict.expected))
-        if got != right:
-            break
-    return got, right
 
 
 def _place(verdict: Verdict) -> str:

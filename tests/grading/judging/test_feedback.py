@@ -3,10 +3,9 @@
 import pytest
 
 from opcheck.grading import formats
-from opcheck.grading.judging.parts import told_apart
 from opcheck.grading.results import Outcome
 from opcheck.render import render
-from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.verdict import told_apart
 from tests.grading.judging.test_judge import LINEAR, RELU, linear
 from tests.grading.students import assignment, graded, part, solution
 
@@ -60,7 +59,7 @@ def test_another_question_is_no_misspelling():
     ],
 )
 def test_numbers_have_the_digits_that_tell_them_apart(got, expected, shown):
-    assert told_apart(Verdict(Status.DIFFERS, "rounding", got=got, expected=expected)) == shown
+    assert told_apart(got, expected) == shown
 
 
 def test_integers_are_not_blamed_for_what_is_wrong_in_any_type():
