@@ -54,6 +54,7 @@ def ended_by(number, tmp_path, *arguments, group=False):
     with subprocess.Popen(
         [*COMMAND, *arguments], cwd=tmp_path, env=environment, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup, SIGHUP is ignored
     ) as process:  # fmt: skip
         end = time.monotonic() + 60
         while not (tmp_path / "ran").exists() and process.poll() is None and time.monotonic() < end:
