@@ -123,8 +123,15 @@ def one(arguments: list[str], typed: str) -> Ended:
     for stream in (out, err):
         stream.flush()
     texts = [stream.buffer.getvalue().decode("utf-8", "replace")[-3000:] for stream in (out, err)]
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Ended(code, *texts, time.monotonic() - start, memory)
+    return Ended(code, *texts, time.monotonic() - start, most_memory())
+
+
+def most_memory() -> int:
+    """The most bytes that this process has had in memory: getrusage would count those of the process that began it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":
