@@ -80,11 +80,10 @@ class Check:
         arrays = {**self.trial.case.arrays, self.op.draws: self.op.observed(self.p, given, made)}
         return self.trial.case._replace(arrays=arrays)
 
-    def _drawn_as(self, other: "Check", kind: str) -> "Check":
-        """The check of the same call: an input that is 0 does not show what was drawn for it, its gradient does."""
+    def _drawn_as(self, other: "Check") -> "Check":
+        """The check of this call's gradient: an input that is 0 does not show what was drawn for it, that does."""
         first, drawn = next(iter(self.trial.case.arrays.values())), self.case.arrays[self.op.draws]
-        if kind == "gradient":
-            drawn = np.where(first == 0, other.trial.case.arrays[self.op.draws], drawn)
+        drawn = np.where(first == 0, other.trial.case.arrays[self.op.draws], drawn)
         case = self.trial.case._replace(arrays={**self.trial.case.arrays, self.op.draws: drawn})
         return Check(self.op, self.trial.replace(case=case), self.backend, self.watcher)
 
@@ -188,11 +187,11 @@ class Check:
         self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
     ) -> Finding:
         """All arrays of one kind ("output", "gradient", "tangent") against the bound, in the tightest tier."""
-        if self.op.draws and self.op.draws not in self.trial.case.arrays and got:
+        same = claim.startswith(SAME_CALL)
+        drawn = self.op.draws and self.op.draws not in self.trial.case.arrays
+        if drawn and got and (kind == "gradient" or not same):
             other = self._of_another_call(kind, got)
-            if claim.startswith(SAME_CALL):
-                other = self._drawn_as(other, kind)
-            finding = other.compare(claim, kind, got, free)
+            finding = (self._drawn_as(other) if same else other).compare(claim, kind, got, free)
             if finding.verdict is not None:
                 finding.verdict = replace(finding.verdict, trial=self.trial)
             return finding
