@@ -10,6 +10,7 @@ from opcheck import specs
 from opcheck.language import say
 from opcheck.operators.spec import Refused
 from opcheck.verification.claims import chosen
+from opcheck.verification.directed import count
 from opcheck.verification.narrowing import Narrowing
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
@@ -84,7 +85,9 @@ def verify(
     seed = secrets.randbelow(2**32) if seed is None else seed
     many = cases or (DEFAULT_CASES if seconds is None else MANY)
     shards = [
-        Shard(each.name, kind, seed, 0, min(cases or MANY, scope_size(each)) if exhaustive else many)
+        Shard(each.name, kind, seed, 0, min(cases or MANY, scope_size(each)))
+        if exhaustive
+        else Shard(each.name, kind, seed, -count(each), many)
         for each in ops
         for kind in dtypes
     ]

@@ -11,8 +11,8 @@ from opcheck.backends.base import NoCounterpart, Session
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Param, Refused
 from opcheck.verification.check import Check, Finding
+from opcheck.verification.directed import trial as trial_at
 from opcheck.verification.raised import asked_to_stop, is_ours, malformed
-from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.widening import sees_its_input
 
