@@ -110,8 +110,8 @@ def _word(data: Mapping[str, Any], field: str, default: str | None = None, allow
 
 
 def _address(data: Any) -> tuple[Any, ...]:
-    """(operator, dtype, seed, index), the same without a seed, or nothing: what is drawn later depends on them. Only the
-    index of a directed case, which has a seed, is below 0."""
+    """(operator, dtype, seed, index), the same without a seed, or nothing: what is drawn later depends on them. The
+    index of a directed case is below 0."""
     kinds = [type(each) for each in data]
     if kinds not in ([], [str, str, int], [str, str, int, int]) or any(each < 0 for each in data[2:3]):
         raise ValueError(say("address cannot be {data!r}", data=data))

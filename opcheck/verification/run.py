@@ -37,7 +37,7 @@ def quiet(op: str, dtype: str, index: int) -> None:
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of a sweep: trials `first` to `last` (not included) of one operator in one dtype; directed ones below 0."""
+    """A part of a sweep: trials `first` to `last` (not included) of one operator in one dtype; below 0 directed."""
 
     op: str
     dtype: str
@@ -218,10 +218,11 @@ def answered(
 def hopeless(report: Report, op: str, dtype: str) -> bool:
     """Whether enough failures were seen to explain them: more of the same teach nothing, and some take very long.
 
-    A call that raises where it should not, or does not where it should, may hide wrong numbers of other calls.
+    A call that raises where it should not, or does not where it should, may hide wrong numbers of other calls; and what
+    becomes of special numbers says nothing of others.
     """
     rows = {claim: row for (name, kind, claim), row in report.rows.items() if (name, kind) == (op, dtype)}
-    if any(row.failed >= KEPT for claim, row in rows.items() if claim not in ("answers", "refuses")):
+    if any(row.failed >= KEPT for claim, row in rows.items() if claim not in ("answers", "refuses", "special")):
         return True
     own = [each for each in report.failures if key_of(each)[:2] == (op, dtype)]
     slow = sum(each.status in (Status.TIMED_OUT, Status.MEMORY) for each in own)

@@ -157,6 +157,13 @@ def second(check: Check) -> Iterator[Finding]:
 
 def undecided(check: Check) -> dict[str, Array]:
     """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted)."""
+    if "undecided" not in check.kept:
+        check.kept["undecided"] = _undecided(check)
+    found: dict[str, Array] = check.kept["undecided"]
+    return found
+
+
+def _undecided(check: Check) -> dict[str, Array]:
     free = {}
     finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
     definition = Definition(check.op, check.case)
