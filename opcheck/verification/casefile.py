@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends.guarded import LAYOUTS as GUARDS
 from opcheck.errors import told
 from opcheck.files import shown
 from opcheck.language import say
@@ -18,7 +19,7 @@ from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 
 SCHEMA = "opcheck.case/1"
 DTYPES = ("float64", "float32", "float16", "bfloat16")
-LAYOUTS = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
+LAYOUTS = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded", *GUARDS)
 
 
 @dataclass(frozen=True)
