@@ -27,7 +27,7 @@ from opcheck.verification.streams import NotingChooser, in_format, scope_place, 
 from opcheck.verification.streams import trial as random_trial
 from opcheck.verification.truth.definition import Definition
 from opcheck.verification.truth.formats import Format, format_of
-from opcheck.verification.widening import Sized, is_legal, resized, sees_its_input
+from opcheck.verification.widening import Sized, is_legal, of_ones, resized, sees_its_input
 
 BLOCKS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 MANY = 65_536  # rows or channels: beyond what one axis of a GPU's grid, or an index of 16 bits, counts
@@ -235,10 +235,7 @@ def slim(op: Op, case: Case, turn: int, rng: np.random.Generator, seen: bool = T
 
 def is_unseen(op: Op, case: Case) -> bool:
     """Whether a window lies in the padding, of a case so small that what a library writes beyond it does no harm."""
-    if not 0 < size_of(case) <= MOST_UNSEEN:
-        return False
-    ones = {name: np.ones_like(array) for name, array in case.arrays.items()}
-    return any(np.isneginf(each).any() for each in op.run(case._replace(arrays=ones)).values())
+    return 0 < size_of(case) <= MOST_UNSEEN and any(np.isneginf(each).any() for each in of_ones(op, case))
 
 
 def unseen(op: Op, f: Format, place: int, rng: np.random.Generator) -> Case:
