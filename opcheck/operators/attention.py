@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ def _masked(change: Callable[[Array], Array] = np.asarray, past: int = 0, last: 
     """A mistake: what became of a mask of True and False, or how far past key l query l looks (last: past S − L)."""
 
     def forward(op: Op, p: Params, *, attn_mask: Any = None, **arrays: Array) -> Any:
-        size = [arrays[name].shape[-2] for name in ("query", "key")]
-        mask = np.tri(*size, past + last * (size[1] - size[0]), dtype=bool) if p.is_causal else attn_mask
+        L, S = (arrays[name].shape[-2] for name in ("query", "key"))  # noqa: N806
+        mask = np.tri(L, S, past + last * (S - L), dtype=bool) if p.is_causal else attn_mask
         mask = change(mask) if attn_mask is not None and mask.dtype.kind == "b" else mask
         return op.forward(p.replace(is_causal=False), **arrays, **({} if mask is None else {"attn_mask": mask}))
 
@@ -55,20 +56,17 @@ class Attention(Program):
         got = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         if min(len(q), len(k), len(v)) < 2 + p.enable_gqa or q[-1] != k[-1] or k[-2] != v[-2]:
             raise Refused(say("query is (..., L, E), key (..., S, E) and value (..., S, Ev)"), got=got)
-        try:
+        with suppress(ValueError, ZeroDivisionError):
             if p.enable_gqa:
                 k, v = ((*x[:-3], -1 if q[-3] % x[-3] else q[-3], *x[-2:]) for x in (k, v))
             scores = (*np.broadcast_shapes(q[:-2], k[:-2]), q[-2], k[-2])
             if np.broadcast_shapes(scores, mask) == scores:
                 return {"output": (*np.broadcast_shapes(scores[:-2], v[:-2]), q[-2], v[-1])}
-        except (ValueError, ZeroDivisionError):
-            pass
         raise Refused(say("leading dimensions and attn_mask must fit to those of query"), got=got)
 
     def check(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> None:
         if attn_mask is not None and (p.is_causal or attn_mask.dtype.kind not in "bf"):
-            rule = say("attn_mask holds booleans or reals (0.0), and is not there with is_causal")
-            raise Refused(rule, got=str(attn_mask.dtype))
+            raise Refused(say("attn_mask is bool or real, and not there with is_causal"), got=str(attn_mask.dtype))
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         E, S = shapes.get("query", (2, 2))[-1], shapes.get("key", (3, 2))[-2]  # noqa: N806
@@ -96,6 +94,7 @@ class Attention(Program):
         L, S, E = chooser.whole(1, 3), chooser.choice((2, 1, 4)), chooser.whole(1, 4)  # noqa: N806
         shapes = {"query": (*lead, L, E), "key": (*few, S, E), "value": (*few, S, chooser.whole(1, 2))}
         arrays = {name: chooser.array(*shape) for name, shape in shapes.items()}
+        arrays = {name: x / 2.0 ** max(0, np.frexp(abs(x).max())[1] - 4) for name, x in arrays.items()}  # e**1e6 is ∞
         mask = chooser.choice(("none", "causal", "bool", "float", "closed"))
         if mask in ("bool", "float", "closed"):
             bools = chooser.classes((*lead, L, S), (1, 0) if mask == "bool" else (0,)).astype(bool)
