@@ -104,6 +104,7 @@ class Op(ABC):
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     degree = ""  # how the outputs depend on the inputs: MULTILINEAR, PIECEWISE_LINEAR, or in no such simple way
     second_derivative = True  # whether the definition fixes the gradient's own gradient
+    widest: Mapping[str, Any] = MappingProxyType({})  # arguments of `program` for its right form that rounds most
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph
 
     # --- what an operator file writes -------------------------------------------------------------------------
