@@ -88,10 +88,12 @@ def ramp(first: str, last: str, size: Shape) -> Array:
 
 
 def numbers(name: str, text: str) -> Array:
-    """A JSON list of numbers, with nan, inf and -inf allowed; raises Refused where it is ragged or broken."""
+    """A JSON list of numbers, or of true and false, with nan, inf and -inf allowed, also as Python writes them; raises
+    Refused where it is ragged or broken."""
     import json
 
     spelled = re.sub(r"(?i)\bnan\b", "NaN", re.sub(r"(?i)\binf(inity)?\b", "Infinity", text))
+    spelled = re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), spelled)
     try:
         value: Any = json.loads(spelled)
     except RecursionError:
@@ -113,12 +115,14 @@ def rectangular(name: str, value: Any) -> Array:
     """Nested lists as an array; raises Refused with the first place whose length differs."""
 
     lengths: dict[int, tuple[int, tuple[int, ...]]] = {}  # by depth: of the first entry there, and where it is
+    first_of: list[bool] = []  # whether the first entry that is no list is true or false: then all are
 
     def check(each: Any, at: tuple[int, ...]) -> None:
         size = len(each) if isinstance(each, list) else -1
-        if size < 0 and (isinstance(each, bool) or not isinstance(each, (int, float))):
+        first_of.extend([isinstance(each, bool)] if size < 0 and not first_of else [])
+        if size < 0 and (isinstance(each, bool) is not first_of[0] or not isinstance(each, (int, float))):
             got = say("{where} = {value}", where=_place(at), value=_json(each))
-            raise Refused(say("--{name} holds numbers only", name=name), got=got)
+            raise Refused(say("--{name} holds numbers only, or true and false only", name=name), got=got)
         first = lengths.setdefault(len(at), (size, at))
         if first[0] != size:
             told = [_length(n) for n in (first[0], size)]
@@ -143,7 +147,7 @@ def rectangular(name: str, value: Any) -> Array:
 def _of_numbers(name: str, value: Any) -> Array:
     try:
         array = np.asarray(value)
-        return array if array.dtype.kind in "iu" else array.astype(float)
+        return array if array.dtype.kind in "iub" else array.astype(float)
     except OverflowError:
         raise Refused(say("--{name} has a number that is too large for float64 (1.8e308 at most)", name=name)) from None
 
