@@ -10,6 +10,7 @@ from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_again
+from tests.specs import programs
 
 torch = pytest.importorskip("torch")
 
@@ -59,10 +60,6 @@ def test_the_gradient_of_a_weight_may_overflow_before_its_two_parts_cancel():
     assert report.agrees
 
 
-def soft_relu(x: "N"):
-    return np.logaddexp(0.0, x)
-
-
 def test_second_derivatives_of_flat_logistic_functions_may_overflow_on_the_way():
     x = torch.tensor([-110.0], requires_grad=True)
 
@@ -71,10 +68,10 @@ def test_second_derivatives_of_flat_logistic_functions_may_overflow_on_the_way()
 
     (slope,) = torch.autograd.grad(through_infinity(x).sum(), x, create_graph=True)
     assert torch.autograd.grad(slope.sum(), x)[0].isnan().all()
-    report = verify(soft_relu, through_infinity, arrays="torch", cases=100, seed=0, claims=["second"])
+    report = verify(programs.soft_relu, through_infinity, arrays="torch", cases=100, seed=0, claims=["second"])
     assert report.agrees, str(report)
     assert sum(row.free for row in report.rows.values())
     wrong = verify(
-        soft_relu, lambda x: through_infinity(x) + 0 * x.abs().sqrt() ** 3, arrays="torch", cases=100, seed=0
+        programs.soft_relu, lambda x: through_infinity(x) + 0 * x.abs().sqrt() ** 3, arrays="torch", cases=100, seed=0
     )
     assert not wrong.agrees
