@@ -226,7 +226,7 @@ class Program(Op):
 
     def _shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         ones = {
-            name: np.zeros(shape, np.int64) if self.input(name).whole else np.ones(shape)
+            name: np.broadcast_to(np.int64(0) if self.input(name).whole else 1.0, shape)  # one number, however large
             for name, shape in shapes.items()
         }
         with np.errstate(all="ignore"):

@@ -10,7 +10,7 @@ from opcheck.operators.spec import Array
 from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.truth.adjudication import Exact
 from opcheck.verification.truth.definition import Definition, as_float
-from opcheck.verification.truth.rearrangement import magnitudes
+from opcheck.verification.truth.rearrangement import magnitudes, may_overflow
 from opcheck.verification.verdict import Status, Verdict
 
 SMALL = 24  # numbers of a case whose second derivative is traced
@@ -137,12 +137,16 @@ def second(check: Check) -> Iterator[Finding]:
     got = check.session.second(trial.cotangent, trial.tangents)
     finding = Finding("second")
     sizes = magnitudes(definition.graph(), check.f)
+    overflows = may_overflow(definition.graph(), [each.value for each in sizes], check.f)
     for name, row in nodes.items():
         shape = trial.case.arrays[name].shape
         expected = np.array([sizes[node.id].value for node in row]).reshape(shape)
         bound = np.array([sizes[node.id].error(check.f) for node in row]).reshape(shape)
         wrong, ratio, free = differs(got[name], expected, bound, check.f)
-        finding.elements, finding.free = finding.elements + expected.size, finding.free + free
+        lost = wrong & np.array([overflows[node.id] for node in row], dtype=bool).reshape(shape)
+        lost &= np.isnan(got[name]) | (got[name] == 0)
+        wrong &= ~lost
+        finding.elements, finding.free = finding.elements + expected.size, finding.free + free + int(lost.sum())
         finding.ratio = max(finding.ratio, ratio)
         if wrong.any() and finding.verdict is None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
