@@ -30,6 +30,7 @@ from opcheck.specs.aten import ATEN
 from opcheck.specs.function import Function
 
 MOST_NUMBERS = 300_000  # in the arrays of a case
+HOW = ("least", "one", "one", "least", "one", "one", "least", "one", "one", "least", "one", "given")
 BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried beside the one that is given
 
 
@@ -183,7 +184,7 @@ class Captured(Program):
         """The smallest sizes, one of them replaced, or those that are given, if they are not too many numbers."""
         if not self.every_size:
             return self.made
-        which = chooser.choice(("least", "one", "least", "one", "one", "given"))
+        which = chooser.choice(HOW)
         if which == "given" and self.is_moderate(self.made):
             return self.made
         found = self._of_sizes(self.least) or self.made

@@ -15,7 +15,7 @@ from opcheck.verification.verdict import Status, Verdict
 
 SMALL = 24  # numbers of a case whose second derivative is traced
 MOST_READ = 400_000  # lines of a definition that is read as a whole, to see where special values are decided
-SAMPLED, MOST_SAMPLED = 24, 20_000  # elements and lines of a longer one
+SAMPLED, MOST_SAMPLED = 8, 10_000  # elements and lines of a longer one
 
 
 def answers(check: Check) -> Iterator[Finding]:
@@ -160,18 +160,24 @@ def second(check: Check) -> Iterator[Finding]:
 def undecided(check: Check, got: Mapping[str, Array] | None = None) -> dict[str, Array]:
     """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted). Of a
     case that is too long for the definition, a sample of the elements that may be wrong in `got` is read."""
-    short = Definition(check.op, check.case, Short(MOST_SAMPLED))
-    try:
-        long = short.size() > MOST_READ
-    except TooLong:
-        long = True
-    if long:
+    if "long" not in check.kept:
+        check.kept["long"] = _long(check)
+    if check.kept["long"] is not None:
         got = check.got if got is None else got
-        return {name: _of_a_sample(check, short, name, got[name]) for name in check.expected if name in got}
+        return {name: _of_a_sample(check, check.kept["long"], name, got[name]) for name in check.expected if name in got}
     definition = Definition(check.op, check.case)
     by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
     return {name: _free(check, expected, by_definition.get(name, expected), by_the_way.get(name, False))
             for name, expected in check.expected.items()}  # fmt: skip
+
+
+def _long(check: Check) -> Definition | None:
+    """The definition on a tape of few lines, where it is too long to be read as a whole."""
+    short = Definition(check.op, check.case, Short(MOST_SAMPLED))
+    try:
+        return short if short.size() > MOST_READ else None
+    except TooLong:
+        return short
 
 
 def _free(check: Check, expected: Array, other: Array, by_the_way: Array | bool) -> Array:
