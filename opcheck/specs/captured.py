@@ -196,7 +196,8 @@ class Captured(Program):
 
     def is_moderate(self, made: Made) -> bool:
         """Whether a case of these sizes takes no long time."""
-        return sum(self.tensor(each.name, made).numel() for each in self.inputs) < MOST_NUMBERS
+        count: int = sum(self.tensor(each.name, made).numel() for each in self.inputs)
+        return count < MOST_NUMBERS
 
     def shapes_of(self, made: Made) -> dict[str, Shape]:
         return {each.name: tuple(self.tensor(each.name, made).shape) for each in self.inputs}
@@ -205,8 +206,7 @@ class Captured(Program):
         """The module whose arrays have these shapes, but for the batch; raises Refused where there is none."""
         for made in self._candidates(shapes):
             own = self.shapes_of(made)
-            if all(shape == own[name] or (name in self.names and shape[1:] == own[name][1:]
-                                          and len(shape) == len(own[name])) for name, shape in shapes.items()):  # fmt: skip
+            if all(self._fits(name, shape, own[name]) for name, shape in shapes.items()):
                 return made
         own = self.shapes_of(self.made)
         name = next((name for name, shape in shapes.items() if shape != own[name]), next(iter(shapes)))
@@ -214,6 +214,10 @@ class Captured(Program):
             say("{name} has the shape that get_inputs() and the module give it", name=name),
             got=f"{shapes[name]}", fix=f"{own[name]}",
         )  # fmt: skip
+
+    def _fits(self, name: str, shape: Shape, own: Shape) -> bool:
+        of_another_batch = name in self.names and len(shape) == len(own) and shape[1:] == own[1:]
+        return shape == own or of_another_batch
 
     def _candidates(self, shapes: Mapping[str, Shape]) -> Iterator[Made]:
         yield from (made for made in self._sized.values() if made is not None)
@@ -284,7 +288,7 @@ class Captured(Program):
         return self.torch_.zeros(shape, dtype=tensor.dtype)
 
     def _outputs(self) -> Iterator[Output]:
-        made = (self.every_size and self._of_sizes(self.least)) or self.made  # the number of outputs is the same, and cheaper
+        made = (self._of_sizes(self.least) if self.every_size else None) or self.made  # cheaper, and as many outputs
         graph = self._graph(self.shapes_of(made))
         arrays = {each.name: as_numpy(self.tensor(each.name, made)) for each in self.inputs}
         with np.errstate(all="ignore"):

@@ -52,8 +52,8 @@ def smallest(every: Sequence[int], possible: Callable[[Sizes], bool]) -> dict[in
             break
     for k, size in enumerate(sorted(every, reverse=True)):
         for other in (*SMALL[k % 3 :], *SMALL[: k % 3]):  # different sizes for different letters, where that can be
-            if other < found.get(size, size) or other not in found.values() and other < size:
-                if possible(found | {size: other}):
-                    found[size] = other
-                    break
+            apart = other not in found.values() and other < size
+            if (other < found.get(size, size) or apart) and possible(found | {size: other}):
+                found[size] = other
+                break
     return found

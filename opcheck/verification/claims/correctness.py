@@ -164,7 +164,9 @@ def undecided(check: Check, got: Mapping[str, Array] | None = None) -> dict[str,
         check.kept["long"] = _long(check)
     if check.kept["long"] is not None:
         got = check.got if got is None else got
-        return {name: _of_a_sample(check, check.kept["long"], name, got[name]) for name in check.expected if name in got}
+        return {
+            name: _of_a_sample(check, check.kept["long"], name, got[name]) for name in check.expected if name in got
+        }
     definition = Definition(check.op, check.case)
     by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
     return {name: _free(check, expected, by_definition.get(name, expected), by_the_way.get(name, False))
