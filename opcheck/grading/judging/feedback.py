@@ -76,8 +76,12 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
 
 
-def right(student: Student, part: str) -> Text:
+def right(student: Student, part: str, finding: Finding) -> Text:
     """That a part is right, and of a form of it where it is worse, which costs nothing here."""
+    if finding.of_own_forward:
+        return Text(
+            say("right for your own forward pass: the gradients fit to what it computes, and only that is wrong")
+        )
     forms = student.forms.get(part.partition(":")[0], ())
     if not forms or part.partition(":")[0] not in ("forward", "vjp"):
         return Text(say("right"))

@@ -75,7 +75,7 @@ def ask(
         spent = time.monotonic()
         finding = examine(part, student, drawn, seeds)
         if finding.outcome is Outcome.RIGHT:
-            text = feedback.right(student, part)
+            text = feedback.right(student, part, finding)
         else:
             text = feedback.write(student, part, finding, drawn, assignment)
         message = _with_problem(text.message, finding, loaded.problem)

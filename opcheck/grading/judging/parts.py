@@ -11,6 +11,7 @@ from opcheck.grading.drawing.cases import Drawn, large
 from opcheck.grading.drawing.conditions import PLAIN, conditions
 from opcheck.grading.judging.calls import Made
 from opcheck.grading.judging.graded import Accurate, Graded, Strict
+from opcheck.grading.judging.own_forward import is_consistent
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
@@ -45,6 +46,7 @@ class Finding:
     trials: int = 0
     kinds: tuple[Kind, ...] = ()  # where there is credit for a part of the cases
     share: float = 0.0  # of the points
+    of_own_forward: bool = False  # right gradients of a forward pass that is wrong itself
 
     @property
     def of_gradient(self) -> bool:
@@ -67,11 +69,22 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         wrongs += those[:1] if kind != "vjp" else those
     if kind == "vjp" and not wrongs:
         wrongs = [each for each in _repeated(student) if not name or each.verdict.name in ("", name)]
+    if kind == "vjp" and wrongs and _is_of_own_forward(student, drawn, wrongs, name):
+        return Finding(Outcome.RIGHT, (), len(trials), share=1.0, of_own_forward=True)
     found = _finding(wrongs, len(trials), len(drawn.whole) if kind in ("shapes", "dtype") else 0)
     partly = student.question.partial == "cases" and kind in SHARED
     if partly and found.outcome in (Outcome.WRONG, Outcome.CRASHED):
         return _shared(found, student, drawn, trials, name)
     return _all_or_nothing(found)
+
+
+def _is_of_own_forward(student: Student, drawn: Drawn, wrongs: Sequence[Wrong], name: str) -> bool:
+    """Whether gradients that are wrong are right for a forward pass that is wrong, too."""
+    if any(each.verdict.status is not Status.DIFFERS or each.verdict.expected is None for each in wrongs):
+        return False
+    if not any(each.verdict.expected is not None for trial in drawn.ordinary for each in _forward(student, trial)):
+        return False
+    return is_consistent(student, drawn.ordinary, name)
 
 
 def _all_or_nothing(found: Finding) -> Finding:

@@ -96,6 +96,10 @@ class Student(Backend):
             }
         return job
 
+    def forward_job(self, case: Case) -> Job:
+        """The forward call of another case, in full precision where that may be sent."""
+        return self._job(case, {}, number=NUMBERS[0])
+
     def _twice(self, trial: Trial) -> Job | None:
         """The first trial's job with its backward steps done before for another upstream gradient."""
         job = self._job(trial.case, trial.cotangent)
