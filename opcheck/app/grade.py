@@ -36,6 +36,8 @@ TOLD = 10  # seeds that mark a right solution wrong
               help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
 @click.option("--student", default="", metavar="NAME", help="All that is at PATH is this one student's.")
+@click.option("--within", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Grade one file, which may import what else is in this folder.")  # fmt: skip
 @click.option(
     "--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write."
 )
@@ -109,6 +111,7 @@ def run(options: dict[str, Any]) -> int:
         seed=options["seed"],
         unsafe=options["unsafe"],
         student=options["student"],
+        within=options["within"],
         check=lambda submissions: formats.check_place(options["format"], submissions, options["output"]),
     ) as graded:
         formats.write(options["format"], graded.results, asked, options["output"])

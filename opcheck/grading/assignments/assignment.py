@@ -42,6 +42,7 @@ class Question:
     hidden: bool = False
     depends_on: tuple[str, ...] = ()
     seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+    file: str = ""  # the end of the path of the file in which it is looked for; "": in every one
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Assignment:
         """The names of functions and classes that the questions look for."""
         found = [name for question in self.questions for name in (*question.entry.forward, *question.entry.backward)]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that questions are pinned to."""
+        return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
 
     def shows(self, level: str) -> bool:
         """Whether the feedback level includes `level`."""
@@ -122,6 +128,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "convention": reader.text("convention", default="functional"),
         "dtype": reader.word("dtype", DTYPES, default="float32"),
         "arrays": reader.text("arrays", default=""),
+        "file": reader.text("file", default=""),
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
@@ -204,6 +211,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
         hidden=reader.flag("hidden", default=False),
         depends_on=depends_on,
         seconds=reader.positive("seconds", default=2.0),
+        file=reader.text("file", default=shared["file"]),
     )  # fmt: skip
     reader.finish()
     return question

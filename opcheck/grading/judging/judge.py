@@ -60,7 +60,7 @@ def ask(
                 question, Outcome.SKIPPED, say("skipped: {other} comes first, and is not right yet", other=other)
             )
     try:
-        found = locate(loaded.definitions, question.entry, assignment.names)
+        found = locate(loaded.within(question.file), question.entry, assignment.names)
     except Missing as missing:
         if loaded.problem:
             return _all(question, Outcome.DOES_NOT_LOAD, loaded.problem)
