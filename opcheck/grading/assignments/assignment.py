@@ -57,6 +57,7 @@ class Assignment:
     feedback: str = "worked calculation"
     language: str = "en"
     digest: str = ""
+    only_found: bool = False  # what a submission has not got is not asked, such as gradients without a backward pass
     origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
 
     def __getstate__(self) -> dict[str, Any]:
@@ -138,6 +139,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
             raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
     feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
+    only_found = reader.flag("only_found", default=False)
     limits = _limits(reader.table("limits"))
     parts = reader.tables("question")
     if not parts:
@@ -153,7 +155,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     reader.finish()
     return Assignment(
         title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
-        (text, name, folder.absolute()),
+        only_found, (text, name, folder.absolute()),
     )  # fmt: skip
 
 
@@ -197,7 +199,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     points = _points(reader.table("points"), op, entry)
     ranges = _ranges(reader.table("parameters"), op)
     try:
-        scope = Scope.of(op, ranges, entry.allows)
+        scope = Scope.of(op, ranges, entry.allows, entry.usual)
         draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
     except (Refused, CouldNotRun) as error:
         raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from opcheck.grading.assignments.assignment import Assignment
@@ -16,6 +16,9 @@ from opcheck.sandbox.protocol import NAME, one_line
 
 _REMOVED = re.compile(r"module 'numpy' has no attribute '(\w+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+# of a notebook, a line is a string of JSON
+_TORCH = re.compile(r'(?:^|"|\\n)[ \t]*(?:import|from)[ \t]+torch\b', re.MULTILINE)
+LARGEST_LOOKED_AT = 1 << 20
 PRINTED = 400  # characters of what the file printed that a teacher gets to see
 
 
@@ -28,6 +31,7 @@ class Loaded:
     problem: str = ""  # why it did not load, or not all of it
     notes: tuple[str, ...] = ()
     readable: bool = True  # whether it is Python, or a notebook, at all
+    torch: bool = False  # whether its text imports torch
     files: Mapping[str, str] = field(
         default_factory=dict
     )  # by the module that it is: its path, where there are several
@@ -66,7 +70,9 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
         notes.append(say("only its definitions were used"))
     notes += _neighbours(source, outcome)
     found = (*notebook.left_out(outcome), *notes)
-    return Loaded(worker, outcome.definitions, problem, found, files=_files(source.code))
+    return Loaded(
+        worker, outcome.definitions, problem, found, torch=_imports_torch(source.code), files=_files(source.code)
+    )
 
 
 def _files(code: File | Source) -> dict[str, str]:
@@ -74,6 +80,17 @@ def _files(code: File | Source) -> dict[str, str]:
         return {}
     paths = [path.relative_to(code.root).as_posix() for path in (code.path, *code.others)]
     return {f"module{k or ''}": one_line(path, NAME) for k, path in enumerate(paths)}
+
+
+def _imports_torch(code: File | Source) -> bool:
+    if isinstance(code, Source):
+        return bool(_TORCH.search(code.text))
+    with suppress(OSError):
+        for path in (code.path, *code.others):
+            with path.open(encoding="utf-8", errors="replace") as file:
+                if _TORCH.search(file.read(LARGEST_LOOKED_AT)):
+                    return True
+    return False
 
 
 def _neighbours(source: Submission, outcome: Outcome) -> Iterator[str]:

@@ -16,7 +16,13 @@ class Found:
     forward: str
     backward: str  # empty if there is none
     definition: Definition
+    gradient: Definition | None = None  # the backward function
     missing: str = ""  # where the entry's backward function is not there: that, and what is
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """What is called."""
+        return (self.definition, self.gradient) if self.gradient else (self.definition,)
 
     @property
     def can_differentiate(self) -> bool:
@@ -42,6 +48,7 @@ def locate(definitions: Sequence[Definition], entry: Entry, others: Container[st
         f"{forward[1].module}.{forward[0]}",
         f"{backward[1].module}.{backward[0]}" if backward else "",
         forward[1],
+        backward[1] if backward else None,
         _absent(definitions, entry.backward[0], others) if absent else "",
     )
 
