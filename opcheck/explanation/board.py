@@ -26,7 +26,7 @@ SIDE = 8  # rows and columns of the part that is worked out where a whole output
 
 
 class Record(NamedTuple):
-    """What was recorded: the tape and its exact values, the outputs, and the gradient of each element of an input.
+    """What was recorded: the tape and its exact values, the outputs, and the gradients of inputs and of named arrays.
 
     `whole`: every output is there, and not a part of them.
     """
@@ -78,7 +78,7 @@ def _both_ways(calculation: Calculation, upstream: Array | None) -> Record | Non
     except Refused:
         return None
     outputs = {key: tracer.id for key, tracer in recorded.items()}
-    gradients = {key: tracer.id for key, tracer in sweep.adjoints.items()}
+    gradients = {key: tracer.id for key, tracer in (sweep.between | sweep.adjoints).items()}
     return Record(sweep.tape, exact(sweep.tape.graph(), decimal=True), outputs, gradients)
 
 
@@ -137,7 +137,7 @@ class Writer:
         needed = reached(tape, [*self.record.outputs.values(), *gradients.values()])
         for id in sorted(needed):
             node = tape.nodes[id]
-            if node.op in SILENT:
+            if node.op in SILENT and node.op != "detach":  # of which a page asks where no gradient goes
                 self.line_of[id] = self.line_of[node.args[0]]
             elif node.op in ("input", "padding"):
                 key = node.label, node.at
@@ -210,8 +210,8 @@ class Writer:
                 continue
             lines = {at: min(each) for at, each in places.items()}
             shape = tuple(max(axis) + 1 for axis in zip(*lines, strict=True))
-            behind = {at: min(each) for at, each in found.get(label + ADJOINT, {}).items() if len(each) == 1}
-            yield Sheet(label, shape, lines, behind)
+            flows = any((label, at) in (self.record.gradients or {}) for at in lines)
+            yield Sheet(label, shape, lines, {at: self._gradient(label, at) for at in lines} if flows else {})
 
     def _outputs(self) -> Iterator[Sheet]:
         op = self.calculation.op

@@ -33,7 +33,8 @@ function board(root) {
   const cellsOf = new Map();
   for (const cell of cells) {
     const line = Number(cell.dataset.line);
-    cellsOf.set(line, [...(cellsOf.get(line) ?? []), cell]);
+    if (!cellsOf.has(line)) cellsOf.set(line, []);
+    cellsOf.get(line).push(cell);
   }
   const isGradient = (id) => Boolean(lines[id].name?.adjoint);
   const order = new Map([...cellsOf.keys()].map((id, k) => [id, (isGradient(id) ? cells.length : 0) + k])); // values first
@@ -88,7 +89,8 @@ function board(root) {
   // What decides where a gradient goes, though it is not computed from it: the maxima that compare its number.
   function deciding(id) {
     const number = isGradient(id) ? twin(id) : undefined;
-    return number === undefined ? [] : lines[number].users.filter((user) => CHOICES.includes(lines[user].op));
+    const decides = (user) => CHOICES.includes(lines[user].op) && lines[user].users.every((each) => lines[each].op !== "detach");
+    return number === undefined ? [] : lines[number].users.filter(decides);
   }
 
   // All cells that a line is made of, or that are made of it.
@@ -306,10 +308,13 @@ function board(root) {
 
   // --- pins and steps -----------------------------------------------------------------------------------------------
 
-  const arrayOf = (id) => { // the cells of the same array, in order: the steps
-    const array = lines[id].array;
-    return cells.map((cell) => Number(cell.dataset.line)).filter((each) => lines[each].array === array && lines[each].op !== "padding");
-  };
+  const steps = new Map(); // by array, its cells in order
+  for (const id of cellsOf.keys()) {
+    if (lines[id].op === "padding") continue;
+    if (!steps.has(lines[id].array)) steps.set(lines[id].array, []);
+    steps.get(lines[id].array).push(id);
+  }
+  const arrayOf = (id) => steps.get(lines[id].array) ?? [id];
   const home = arrayOf(of.focus);
 
   function pin(id, quiet = false) {
@@ -317,16 +322,16 @@ function board(root) {
     for (const cell of stage.querySelectorAll("td.pinned")) cell.classList.remove("pinned");
     for (const cell of cellsOf.get(id) ?? []) cell.classList.add("pinned");
     show(id, true);
-    const steps = arrayOf(id);
-    const k = Math.max(0, steps.indexOf(id));
-    slider.max = Math.max(1, steps.length);
+    const all = arrayOf(id);
+    const k = Math.max(0, all.indexOf(id));
+    slider.max = Math.max(1, all.length);
     slider.value = k + 1;
-    const title = sentence(words.step, { k: String(k + 1), n: String(steps.length) }).join("");
+    const title = sentence(words.step, { k: String(k + 1), n: String(all.length) }).join("");
     slider.setAttribute("aria-valuetext", title);
     count.replaceChildren(title, lines[id].name ? ": " : "", lines[id].name ? formula(maths.name(lines[id])) : "");
     said.textContent = `${title}: ${spoken(id)}`;
     back.disabled = k === 0;
-    forward.disabled = k >= steps.length - 1;
+    forward.disabled = k >= all.length - 1;
     reveal(cellsOf.get(id)?.[0]);
     if (!quiet) remember(id, k);
   }
@@ -353,26 +358,26 @@ function board(root) {
   }
 
   function go(k) {
-    const steps = arrayOf(pinned);
+    const all = arrayOf(pinned);
     pause();
-    pin(steps[Math.max(0, Math.min(steps.length - 1, k))]);
+    pin(all[Math.max(0, Math.min(all.length - 1, k))]);
   }
 
   const now = () => arrayOf(pinned).indexOf(pinned);
 
   function run() {
     timer = setTimeout(() => {
-      const steps = arrayOf(pinned);
+      const all = arrayOf(pinned);
       const k = now() + 1;
-      if (k < steps.length) pin(steps[k], k < steps.length - 1);
-      if (k >= steps.length - 1) pause();
+      if (k < all.length) pin(all[k], k < all.length - 1);
+      if (k >= all.length - 1) pause();
       else run();
     }, (1000 * SECONDS) / Number(speed.value));
   }
 
   function start() {
-    const steps = arrayOf(pinned);
-    if (now() === steps.length - 1) pin(steps[0]);
+    const all = arrayOf(pinned);
+    if (now() === all.length - 1) pin(all[0]);
     play.textContent = play.dataset.pause;
     said.setAttribute("aria-live", "off");
     run();
@@ -390,16 +395,17 @@ function board(root) {
   // --- the page -----------------------------------------------------------------------------------------------------
 
   function shades() {
-    const size = (cell) => Math.abs(Number.parseFloat(cell.textContent.replace("−", "-").replace("e-", "e-"))) || 0;
     for (const table of tables) {
       const own = [...table.querySelectorAll("td[data-line]")];
-      const largest = Math.max(...own.map(size).filter(Number.isFinite), 0);
+      const sizes = own.map((cell) => Math.abs(Number(lines[cell.dataset.line].text.replaceAll("−", "-"))) || 0);
+      const largest = Math.max(0, ...sizes.filter(Number.isFinite));
       if (largest === 0) continue;
-      if (own.length > 1) table.closest(".sheet").querySelector(".scale").textContent = `±${own.find((cell) => size(cell) === largest).textContent.replace("−", "")}`;
-      for (const cell of own) {
-        cell.style.setProperty("--v", Math.min(1, size(cell) / largest).toFixed(3));
-        cell.classList.add(cell.textContent.startsWith("−") ? "minus" : "plus");
-      }
+      const text = lines[own[sizes.indexOf(largest)].dataset.line].text.replace("−", "");
+      if (own.length > 1) table.closest(".sheet").querySelector(".scale").textContent = `±${text}`;
+      own.forEach((cell, k) => {
+        cell.style.setProperty("--v", Math.min(1, sizes[k] / largest).toFixed(3));
+        cell.classList.add(lines[cell.dataset.line].text.startsWith("−") ? "minus" : "plus");
+      });
     }
   }
 

@@ -16,7 +16,7 @@ function calculation(data) {
       name: name === undefined ? undefined : data.names[name], array: name, partial: data.partial[id], users: [],
     };
   });
-  for (const line of lines) for (const arg of new Set(line.args)) lines[arg].users.push(line.id);
+  for (const { id, args } of lines) for (const arg of args) if (lines[arg].users.at(-1) !== id) lines[arg].users.push(id);
   return { lines, focus: data.focus, texts: data.texts, words: data.words, functions: data.functions, accents: data.accents };
 }
 
@@ -124,6 +124,7 @@ class Writer {
   // A line inside of a formula, in parentheses where what is around it binds tighter.
   inside(id, around = ADDITIVE, first = false) {
     const line = this.of.lines[id];
+    if (line.op === "detach" && line.name === undefined) return this.inside(line.args[0], around, first);
     const [made, level] = this.isAtom(line) ? this.atom(line) : this.operation(line);
     return level < around && !(first && level === ADDITIVE && this.isAtom(line)) ? this.notation.fenced(made) : made;
   }
@@ -132,7 +133,7 @@ class Writer {
   operation(line) {
     const { op, args } = line;
     const { notation } = this;
-    if (op === "same") return [this.inside(args[0]), ADDITIVE];
+    if (op === "same" || op === "detach") return [this.inside(args[0]), ADDITIVE];
     if (SUMS.includes(op)) return [this.sum(this.terms(line)), ADDITIVE];
     if (op === "mul") {
       return [notation.infix(args.map((arg, k) => this.inside(arg, MULTIPLICATIVE, k === 0)), "times"), MULTIPLICATIVE];
