@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from opcheck.app.output import output_options, page_width, show, write
+from opcheck.app.output import format_of, output_options, page_width, show, write
 from opcheck.errors import Refused
 from opcheck.language import say
 
@@ -69,14 +69,15 @@ def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | No
     if options["graph"]:
         write(traced.draw(options["graph"]), options["output"])
         return
-    if options["format"] == "json":
+    format = format_of(options)
+    if format == "json":
         write(traced.to_json(), options["output"])
         return
     wanted = {
         name: options[name] for name in ("mode", "step", "check", "passes", "seed", "jacobian", "hessian", "everything")
     }
-    room = page_width(options["width"]) if options["format"] == "text" and not options["plain"] else 0
-    moves = options["format"] == "html"
+    room = page_width(options["width"]) if format == "text" and not options["plain"] else 0
+    moves = format == "html"
     page = traced.page(
         **wanted, room=room, moves=moves, hvp=inputs("--hvp", (options["hvp"],)) if options["hvp"] else None
     )
@@ -134,9 +135,9 @@ def value(name: str, text: str, exact: bool = False) -> Any:
         return finite(name, number, text)
     if not re.search(r"[\[@:]|\dx\d", text):
         return worked_out(name, text, exact)
-    from opcheck.app import arrays
+    from opcheck import arrays
 
-    array = arrays.parse(f"at {name}", text, seed=0)
+    array = arrays.parse(f"--at {name}", text, seed=0)
     if isinstance(array, tuple):
         import numpy as np
 
