@@ -118,7 +118,7 @@ def _size(text: str) -> int:
 
 def _secured(path: str, send: Send) -> Send:
     """Adds to an answer what a browser should know about it."""
-    headers = {**HEADERS, "content-security-policy": PAGE if path.startswith("/page/") else SHELL}
+    headers = {**HEADERS, "content-security-policy": PAGE if path.startswith(("/page/", "/traced/page")) else SHELL}
     more = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def sent(message: MutableMapping[str, Any]) -> None:

@@ -11,12 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opcheck.language import say
-from opcheck.web.answers import PLAIN, Reply, sentence
+from opcheck.web.reply import PLAIN, Reply, sentence
 from opcheck.web.workroom import Workroom
 
 STATIC = {"style.css": "text/css; charset=utf-8", "edit.js": "text/javascript; charset=utf-8",
           "ask.js": "text/javascript; charset=utf-8"}  # fmt: skip
-ASKED = ("explain", "form", "page", "data", "trace", "practice", "learn")  # answered about what their address names
+ASKED = ("explain", "form", "page", "data", "practice", "learn")  # answered about what their address names
+
+LENIENT = "handling=lenient"  # a form asks so: what is impossible is no error there, which a browser would report
 
 
 def site(room: Workroom) -> Starlette:
@@ -32,6 +34,7 @@ def site(room: Workroom) -> Starlette:
         Route("/static/{name}", _static),
         *(Route(f"/{what}/{{name}}", _answering(room, what)) for what in ASKED),
         *(Route(f"/{what}", _answering(room, what)) for what in ("trace", "practice", "learn")),
+        *(Route(f"/traced/{what}", _answering(room, f"traced-{what}")) for what in ("form", "page")),
         *(Route(f"/{what}/{{name}}/answer", _judging(room, what), methods=["POST"]) for what in ("practice", "learn")),
     ]
     handlers: Any = {404: _missing, 405: _missing}
@@ -44,7 +47,9 @@ def _answering(room: Workroom, what: str) -> Callable[[Request], Any]:
         saved = query.get("save") == "1"
         pairs = [(name, text) for name, text in query.multi_items() if name != "save"]
         found = await room.ask(what, request.path_params.get("name", ""), pairs)
-        return _response(found, request.path_params.get("name", "") if saved else "")
+        if found.status == 400 and request.headers.get("prefer") == LENIENT:
+            found = found._replace(status=200)
+        return _response(found, request.path_params.get("name", what.partition("-")[0]) if saved else "")
 
     return endpoint
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opcheck.language import say
-from opcheck.web.answers import Reply, sentence
+from opcheck.web.reply import Reply, sentence
 
 TIME = 10.0  # seconds for one answer
 START = 60.0  # seconds until a process is ready: it imports numpy, and the programs that were named

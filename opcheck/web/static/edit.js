@@ -30,14 +30,13 @@ document.addEventListener("keydown", (event) => {
 function bench(form) {
   const see = document.querySelector(".see");
   const find = (name) => document.querySelector(name);
-  const fields = [...form.querySelectorAll("[name]")];
-  const path = (what) => `/${what}/${form.dataset.name}`;
+  const fields = () => form.querySelectorAll("[name]");
   let asked = 0; // the last question; answers to earlier ones come too late
   let touched = ""; // the field that was changed last: what is impossible is said there
 
   function query() {
     const found = new URLSearchParams();
-    for (const field of fields) {
+    for (const field of fields()) {
       const value = field.type === "checkbox" ? (field.checked ? "1" : "") : field.value.trim();
       if (value) found.set(field.name, value);
     }
@@ -46,7 +45,7 @@ function bench(form) {
 
   function fill(address) {
     const given = new URLSearchParams(address);
-    for (const field of fields) {
+    for (const field of fields()) {
       if (field.type === "checkbox") field.checked = Boolean(given.get(field.name));
       else field.value = given.get(field.name) ?? "";
     }
@@ -75,7 +74,7 @@ function bench(form) {
       step = old.contentWindow.location.hash;
       place = old.contentWindow.scrollY;
     } catch {}
-    now.src = `${path("page")}?${address}${step || "#step=1"}`;
+    now.src = `${form.dataset.page}?${address}${step || "#step=1"}`;
     now.addEventListener("load", () => {
       if (number !== asked) return now.remove();
       for (const each of see.querySelectorAll("iframe")) if (each !== now) each.remove();
@@ -102,25 +101,24 @@ function bench(form) {
     const address = query();
     see.setAttribute("aria-busy", "true");
     let answer;
-    let status;
     try {
-      const response = await fetch(`${path("form")}?${address}`);
-      status = response.status;
+      const response = await fetch(`${form.dataset.form}?${address}`, {headers: {Prefer: "handling=lenient"}});
       answer = await response.json();
     } catch {
-      answer = {sentence: see.dataset.gone ?? "The server does not answer."};
+      answer = {sentence: see.dataset.gone};
     }
     if (number !== asked) return;
     tell(answer.sentence, answer.field);
-    find(".save").href = `${path("page")}?${address}&save=1`;
+    find(".save").href = `${form.dataset.page}?${address}&save=1`;
     if (keep && location.search !== `?${address}`) {
       const place = (history.state?.place ?? 0) + 1;
       history.pushState({place, top: place}, "", `${location.pathname}${address && "?"}${address}`);
       sessionStorage.setItem("top", String(place));
     }
     steps();
-    if (status !== 200) return see.setAttribute("aria-busy", "false");
+    if (!answer.fields) return see.setAttribute("aria-busy", "false");
     numbers(answer.fields);
+    variables(answer.variables);
     code(answer.code);
     if (keep !== null) show(address, number);
     else see.setAttribute("aria-busy", "false");
@@ -145,6 +143,37 @@ function bench(form) {
       shelf.dataset.shape = array.shape;
       shelf.replaceChildren(...tables(array.numbers, home.dataset.field, ""));
     }
+  }
+
+  // The variables of an expression: a field each, which stays while its name stays.
+  function variables(given) {
+    const shelf = form.querySelector(".variables");
+    if (!shelf) return;
+    const now = Object.fromEntries([...shelf.children].map((home) => [home.dataset.field, home]));
+    const homes = Object.entries(given).map(([name, word]) => {
+      const key = form.dataset.at + name;
+      const home = now[key] ?? variable(name, key);
+      home.querySelector("input").placeholder = word;
+      return home;
+    });
+    if (homes.length !== shelf.children.length || homes.some((home, k) => home !== shelf.children[k])) shelf.replaceChildren(...homes);
+  }
+
+  function variable(name, key) {
+    const home = document.createElement("div");
+    home.className = "field";
+    home.dataset.field = key;
+    const label = document.createElement("label");
+    Object.assign(label, {htmlFor: `f-${name}`, textContent: name});
+    const field = document.createElement("input");
+    Object.assign(field, {className: "text", id: `f-${name}`, name: key, spellcheck: false});
+    field.setAttribute("aria-describedby", `said-${name}`);
+    field.value = new URLSearchParams(location.search).get(key) ?? "";
+    const said = document.createElement("p");
+    Object.assign(said, {className: "said", id: `said-${name}`});
+    said.setAttribute("role", "alert");
+    home.append(label, field, said);
+    return home;
   }
 
   function refresh(shelf, values) {
@@ -287,23 +316,23 @@ function bench(form) {
   function code(texts) {
     const tabs = form.querySelector(".tabs");
     language = language in texts ? language : Object.keys(texts)[0];
-    const names = {torch: "torch", numpy: "numpy", shell: tabs.dataset.shell ?? "command line", json: "JSON"};
+    const names = {torch: "torch", numpy: "numpy", python: "Python", shell: tabs.dataset.shell, json: "JSON"};
     const pick = (name) => {
       language = name;
       form.querySelector(".code pre").textContent = texts[name];
-      for (const tab of tabs.children) tab.setAttribute("aria-selected", String(tab.dataset.of === name));
+      for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.of === name));
     };
     tabs.replaceChildren(...Object.keys(texts).map((name) => {
       const tab = document.createElement("button");
       Object.assign(tab, {type: "button", textContent: names[name], onclick: () => pick(name)});
       tab.dataset.of = name;
-      tab.setAttribute("role", "tab");
       return tab;
     }));
     pick(language);
   }
   form.querySelector(".copy").addEventListener("click", (event) => copied(event.target, form.querySelector(".code pre").textContent));
 
+  if (matchMedia("(max-width: 60em)").matches) for (const each of form.querySelectorAll(".folds")) each.open = false;
   window.addEventListener("resize", () => fit(see.querySelector("iframe")));
   const first = see.querySelector("iframe");
   first.addEventListener("load", () => fit(first));
