@@ -21,8 +21,11 @@ PORT = 8265
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; another than the default lets "
               "other machines ask.")  # fmt: skip
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="How long one answer may take."
+)
 @click.option("--open", "opens", is_flag=True, help="Open a browser there.")
-def command(programs: tuple[str, ...], port: int, host: str, opens: bool) -> None:
+def command(programs: tuple[str, ...], port: int, host: str, seconds: float, opens: bool) -> None:
     missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise CouldNotRun(say("opcheck serve needs {names}: pip install 'opcheck[web]'", names=", ".join(missing)))
@@ -39,4 +42,4 @@ def command(programs: tuple[str, ...], port: int, host: str, opens: bool) -> Non
         if opens:
             webbrowser.open(address)
 
-    serve(host, at, programs, ready)
+    serve(host, at, programs, seconds, ready)

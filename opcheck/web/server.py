@@ -30,11 +30,11 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(host: str, at: socket.socket, programs: Sequence[str], ready: Callable[[], None]) -> None:
-    """Answers until it is interrupted; `ready` is called when it can."""
+def serve(host: str, at: socket.socket, programs: Sequence[str], seconds: float, ready: Callable[[], None]) -> None:
+    """Answers until it is interrupted, each within `seconds`; `ready` is called when it can."""
     port = at.getsockname()[1]
     names = () if host in (LOOPBACK, "localhost", "::1") else ("*", host, socket.gethostname().lower())
-    application = Guard(site(Workroom(programs)), port, names)
+    application = Guard(site(Workroom(programs, time=seconds)), port, names)
     config = uvicorn.Config(
         application, http=Protocol, ws="none", log_level="error", access_log=False, server_header=False,
         date_header=False, proxy_headers=False, timeout_keep_alive=30, h11_max_incomplete_event_size=2**16,
