@@ -9,13 +9,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from opcheck.language import say
 
-PATIENCE = 10.0  # seconds until a request, with its body, must have come
 MOST_OPEN = 200  # connections
 
 
 class Protocol(H11Protocol):
     """Says so, and hangs up, where a request does not come; and where too many connections are open."""
 
+    patience = 10.0  # seconds until a request, with its body, must have come
     deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -23,7 +23,7 @@ class Protocol(H11Protocol):
         if len(self.connections) > MOST_OPEN:
             self.hang_up(429, say("Too many connections at once: try again in a moment."))
         else:
-            self.deadline = self.loop.call_later(PATIENCE, self.too_late)
+            self.deadline = self.loop.call_later(self.patience, self.too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
@@ -34,13 +34,13 @@ class Protocol(H11Protocol):
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._wait_no_more()
         elif self.deadline is None:
-            self.deadline = self.loop.call_later(PATIENCE, self.too_late)
+            self.deadline = self.loop.call_later(self.patience, self.too_late)
 
     def too_late(self) -> None:
         """The request has not come in time."""
         self.deadline = None
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.hang_up(408, say("The request did not come within {n} s.", n=f"{PATIENCE:g}"))
+            self.hang_up(408, say("The request did not come within {n} s.", n=f"{self.patience:g}"))
         else:
             self.transport.close()
 

@@ -17,12 +17,15 @@ LOOPBACK = "127.0.0.1"
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket at that place; port 0 is any free one. Raises Refused."""
+    found = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
     except OSError as error:
+        if found is not None:
+            found.close()
         raise Refused(
             say("cannot listen at {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error),
             fix=say("--port 0 takes any free one"),
@@ -40,6 +43,7 @@ def serve(host: str, at: socket.socket, programs: Sequence[str], seconds: float,
         date_header=False, proxy_headers=False, timeout_keep_alive=30, h11_max_incomplete_event_size=2**16,
         timeout_graceful_shutdown=2,
     )  # fmt: skip
+    Protocol.patience = min(Protocol.patience, seconds)
     server = _Server(config, ready)
     server.run(sockets=[at])
 
