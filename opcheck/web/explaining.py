@@ -30,8 +30,8 @@ def calculation(name: str, query: Query) -> Reply:
 def form(name: str, query: Query) -> Reply:
     """What stands in the fields of an exercise, its code, and that its page can be made."""
     exercise = read(find(name), query)
-    explained(exercise).render("html")
-    return data(described(exercise, query), kept=True)
+    page = explained(exercise).render("html")
+    return data(described(exercise, query), kept=True)._replace(page=page)
 
 
 def described(exercise: Exercise, query: Query) -> dict[str, Any]:

@@ -20,6 +20,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 LONGEST_ADDRESS = 16 * 1024  # bytes
 LARGEST_BODY = 8 * 1024
 MOST_FIELDS = 64
+DRAINED = 2**20  # bytes of a body that is not wanted
 PER_SECOND, AT_ONCE = 400.0, 800.0  # requests
 OURS = ("localhost", "127.0.0.1", "[::1]")
 SHELL = (
@@ -52,6 +53,7 @@ class Guard:
             return
         found = self.objection(scope)
         if found is not None:
+            await _drained(receive)
             await refuse(send, *found)
             return
         await self.application(scope, receive, _secured(scope["path"], send))
@@ -127,6 +129,16 @@ def _secured(path: str, send: Send) -> Send:
         await send(message)
 
     return sent
+
+
+async def _drained(receive: Receive) -> None:
+    """Reads what a client has still to send: to hang up before would be all that it sees."""
+    read = 0
+    while read < DRAINED:
+        message = await receive()
+        read += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
 
 
 async def refuse(send: Send, status: int, text: str) -> None:

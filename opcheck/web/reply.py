@@ -13,12 +13,14 @@ HTML, JSON, PLAIN = "text/html; charset=utf-8", "application/json", "text/plain;
 
 
 class Reply(NamedTuple):
-    """What goes to the browser; `kept`: the same address will get the same answer, so it may be kept for a while."""
+    """What goes to the browser; `kept`: the same address will get the same answer, so it may be kept for a while.
+    `page`: of a form, the page that will be asked for next."""
 
     status: int
     kind: str
     text: str
     kept: bool = False
+    page: str = ""
 
 
 Query = Mapping[str, str]

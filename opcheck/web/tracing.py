@@ -32,7 +32,7 @@ def numbers(query: Query) -> tuple[str, dict[str, str]]:
     return text, {name: query.get(AT + name, "").strip() or str(k + 1) for k, name in enumerate(names)}
 
 
-def step(query: Query) -> str:
+def rendered(query: Query) -> str:
     """The page of the trace; raises Refused."""
     text, given = numbers(query)
     exact = bool(query.get("exact"))
@@ -63,7 +63,7 @@ def step(query: Query) -> str:
 @answers("traced-page")
 def page(name: str, query: Query) -> Reply:
     """The trace as a page that needs nothing else."""
-    return Reply(200, HTML, step(query), kept=True)
+    return Reply(200, HTML, rendered(query), kept=True)
 
 
 @answers("traced-form")
@@ -71,7 +71,7 @@ def form(name: str, query: Query) -> Reply:
     """The variables of the expression, and the command that prints the same."""
     import shlex
 
-    step(query)
+    page = rendered(query)
     text, given = numbers(query)
     at = ",".join(f"{each}={word}" for each, word in given.items())
     words = ["opcheck", "trace", text, *(["--at", at] if at else [])]
@@ -80,7 +80,8 @@ def form(name: str, query: Query) -> Reply:
     python = (
         f"import opcheck\n\nprint(opcheck.trace({text!r}, at={{{', '.join(f'{k!r}: {v}' for k, v in given.items())}}}))"
     )
-    return data({"fields": {}, "variables": given, "code": {"shell": shlex.join(words), "python": python}}, kept=True)
+    code = {"shell": shlex.join(words), "python": python}
+    return data({"fields": {}, "variables": given, "code": code}, kept=True)._replace(page=page)
 
 
 @answers("trace")

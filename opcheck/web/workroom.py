@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opcheck.language import say
-from opcheck.web.reply import Reply, sentence
+from opcheck.web.reply import HTML, Reply, sentence
 
 TIME = 10.0  # seconds for one answer
 START = 60.0  # seconds until a process is ready: it imports numpy, and the programs that were named
@@ -55,11 +55,17 @@ class Workroom:
                 self.free.put_nowait(process)
         finally:
             self.waiting -= 1
+        if found.page:
+            self.keep((what.replace("form", "page"), name, *query), Reply(200, HTML, found.page, kept=True))
+        self.keep(key, found._replace(page=""))
+        return found
+
+    def keep(self, key: Any, found: Reply) -> None:
+        """Keeps an answer for a while: a page is asked for right after its form, and undo asks again."""
         if found.kept and len(found.text) <= LARGEST_KEPT:
             self.kept[key] = found
-            while len(self.kept) > MOST_KEPT:
-                self.kept.popitem(last=False)
-        return found
+        while len(self.kept) > MOST_KEPT:
+            self.kept.popitem(last=False)
 
     def close(self) -> None:
         for each in self.processes:

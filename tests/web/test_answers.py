@@ -64,7 +64,7 @@ def test_what_is_impossible_is_a_sentence_under_its_field(name, query, field, se
     assert found["field"] == field
     assert sentence.lower() in found["sentence"].lower()
     assert "--" not in found["sentence"]
-    assert answer("page", name, query).status == answer("explain", name, query).status - 0 or field == ""
+    assert answer("page", name, query).status == 400
 
 
 @pytest.mark.parametrize("text", ["@/etc/passwd", "@x.npy", "ones:4x4", "__import__('os')", "/etc/passwd"])
@@ -109,6 +109,7 @@ def test_the_code_computes_what_the_page_shows(capsys):
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_the_code_for_torch_runs_and_agrees(capsys):
     pytest.importorskip("torch")
     code = said("form", "linear", input="[[1,2]]", weight="[[3,4]]", grad="1")[1]["code"]["torch"]

@@ -23,11 +23,14 @@ def asked(headers, method="GET", path="/", query=b"", guard=None):
     async def send(message):
         sent.append(message)
 
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
     scope = {
         "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }  # fmt: skip
-    asyncio.run((guard or Guard(application, PORT))(scope, None, send))
+    asyncio.run((guard or Guard(application, PORT))(scope, receive, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], json.loads(sent[1]["body"]).get("sentence", ""), headers
 
