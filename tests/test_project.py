@@ -75,7 +75,7 @@ def test_what_the_dependencies_bring_in_is_pinned_too():
 def test_the_oldest_versions_are_the_floors_of_what_runs_without_torch():
     """constraints-oldest.txt is what `.ci/release oldest` tests: each floor of the core and of the testing tools."""
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = [*PROJECT["project"]["dependencies"], *extras["testing"], *extras["data"], *extras["test"]]
+    wanted = [*PROJECT["project"]["dependencies"], *extras["testing"], *extras["data"], *extras["web"], *extras["test"]]
     floors = {
         canonicalize_name(each.name): str(each.specifier).removeprefix(">=")
         for each in map(Requirement, wanted) if each.name != "opcheck"

@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "check torch, another framework or your own kernel",
     "grade": "check student implementations, one file or a whole class",
     "replay": "run one saved case again",
+    "serve": "pages with numbers that can be changed, in a browser",
     "practice": "problems with checked answers",
     "learn": "lessons that run",
     "ops": "what operators there are",
