@@ -57,3 +57,8 @@ def attention(q: "B H L E", k: "B H S E", v: "B H S E"):
 def activated(x: "N In", weight: "Out In"):
     """A linear layer and its gelu."""
     return reference.gelu(x @ weight.T)
+
+
+def soft_relu(x: "N"):
+    """ln(1 + exp(x)), which is flat below."""
+    return np.logaddexp(0.0, x)
