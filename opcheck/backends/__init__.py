@@ -44,11 +44,24 @@ def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -
         backend: Backend = kind(device)
         return backend
     name = ""
+    if isinstance(implementation, str) and (foreign := outside(implementation, device)):
+        return foreign
     if isinstance(implementation, str):
         name, implementation = implementation, found(implementation)
     if not callable(implementation):
         raise Refused(say("an implementation is a function"), got=f"{implementation!r}")
     return function_backend(implementation, arrays, device, name)
+
+
+def outside(place: str, device: str) -> Backend | None:
+    """The candidate at FILE.so:NAME, or behind sh:COMMAND; None for what is in Python."""
+    from opcheck.backends import foreign
+
+    if not place.startswith(foreign.SHELL) and not foreign.is_library(place):
+        return None
+    if device != "cpu":
+        raise Refused(say("commands and functions in C run on the CPU"), got=f"--device {device}")
+    return foreign.Command(place) if place.startswith(foreign.SHELL) else foreign.Library(place)
 
 
 def found(place: str) -> Any:
