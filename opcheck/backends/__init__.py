@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from opcheck import loading
+from opcheck.backends import patches
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Session
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -43,6 +44,7 @@ def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -
         kind = getattr(importlib.import_module(f"opcheck.backends.{module}"), name)
         backend: Backend = kind(device)
         return backend
+    patches.remember(implementation if isinstance(implementation, str) else "")
     name = ""
     if isinstance(implementation, str) and (foreign := outside(implementation, device)):
         return foreign
