@@ -206,6 +206,11 @@ class Op(ABC):
         """Of an operator that is one module of fixed sizes: what the module calls each of its arrays."""
         return None
 
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        """What such a module holds when it is built after the seed 0, by its own names."""
+        return {}
+
     def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
         """What such a module is called with, for the tensors that are not its own."""
         return tuple(tensors)
