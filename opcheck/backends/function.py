@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.backends import destination
+from opcheck.backends import destination, guarded
 from opcheck.backends.base import (
     Backend,
     Malformed,
@@ -112,6 +112,7 @@ class NumpyFunction(Backend):
     given what the call drew by chance (mask=...), as it is read off the outputs."""
 
     layouts: tuple[str, ...] = ("contiguous", "transposed", "strided", "offset")
+    guards = guarded.LAYOUTS
 
     def __init__(self, candidate: Callable[..., Any], name: str = "") -> None:
         self.candidate = candidate
@@ -196,6 +197,12 @@ class NumpySession(Session):
 
     def outputs(self) -> Outputs:
         return {name: numbers(each, name) for name, each in self.results().items()}
+
+    def renewed(self, arrays: Mapping[str, Array]) -> Outputs:
+        for name, array in arrays.items():
+            self.arrays[name][...] = self._cast(array)
+        self._results = None
+        return self.outputs()
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         function = getattr(self.candidate, "vjp", None)
