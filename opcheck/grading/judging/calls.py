@@ -81,8 +81,9 @@ class Desk:
         That one costs at most half of the time: all together have had the whole of it.
         """
         waiting = [job for job in jobs if job.made is None]
+        together: Reply | None = None
         if len(waiting) > 1:
-            made = self._attempt(waiting, seconds)
+            made, together = self._attempt(waiting, seconds)
             if made is not None:
                 for job, each in zip(waiting, made, strict=True):
                     job.made = each
@@ -93,12 +94,14 @@ class Desk:
             if job.made.lost:
                 self._without_backward(waiting[k:], job.made, seconds)
                 return
+        if together is not None and together.status is Status.RAISED:
+            _count_the_first_time(waiting, together)
 
     def _without_backward(self, jobs: Sequence[Job], lost: Made, seconds: float | None) -> None:
         """The first of these ended the process: where backward did that, the forward passes are looked at alone."""
         made = None
         if any(job.backward is not None for job in jobs):
-            made = self._attempt([replace(job, backward=None, gradients={}) for job in jobs], seconds)
+            made, _ = self._attempt([replace(job, backward=None, gradients={}) for job in jobs], seconds)
         failures = [each for each in (*lost.gradients.values(), *lost.outputs.values()) if isinstance(each, Failed)]
         reason = failures[0] if failures else Failed(Outcome.CRASHED, say("there is no result"))
         for k, job in enumerate(jobs):
@@ -114,14 +117,15 @@ class Desk:
         reply = self._run([script], seconds)
         return script.made(reply, lost=not self.worker.alive)
 
-    def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> list[Made] | None:
+    def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> tuple[list[Made] | None, Reply | None]:
+        """What came of all jobs in one round trip; if anything failed, how."""
         if self.left <= 0:
-            return None
+            return None, None
         scripts = [Script(job, f"{k}") for k, job in enumerate(jobs)]
         reply = self._run(scripts, seconds)
         if reply.status is not Status.OK:
-            return None
-        return [script.made(reply) for script in scripts]
+            return None, reply
+        return [script.made(reply) for script in scripts], reply
 
     def _run(self, scripts: Sequence["Script"], seconds: float | None) -> Reply:
         began = time.monotonic()
@@ -133,6 +137,20 @@ class Desk:
         reply = self.worker.run(steps, places, seconds=allowed, largest=largest, reply=room)
         self.left -= time.monotonic() - began
         return reply
+
+
+def _count_the_first_time(jobs: Sequence[Job], reply: Reply) -> None:
+    """A call that raised when all were made together and does so no more, now that each was made alone, failed: whoever
+    uses it does not call it twice."""
+    made = [job.made for job in jobs if job.made is not None]
+    if any(isinstance(found, Failed) for each in made for found in (*each.outputs.values(), *each.gradients.values())):
+        return
+    once = failure(reply, "", {})
+    failed = Failed(once.outcome, say("{reason}, but only the first time that it is called", reason=str(once)))
+    for job, each in zip(jobs, made, strict=True):
+        job.made = replace(
+            each, outputs=dict.fromkeys(each.outputs, failed), gradients=dict.fromkeys(each.gradients, failed)
+        )
 
 
 class Script:

@@ -18,6 +18,7 @@ from opcheck.steps import Block, Prose, Step
 from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict, told_apart
 
+FORMS = ("accuracy", "stability", "special values")  # parts in which a right formula may lose points
 _RAISED = re.compile(r"it raises (\w+)")
 
 
@@ -51,8 +52,14 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
         of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
         outcome = Outcome.OTHER_CONVENTION if of_convention and finding.outcome is Outcome.WRONG else None
         op, convention = student.question.op, student.question.convention
+        forms = {each.name for each in op.forms} if part in FORMS else set()
         sentences = [
-            *(say(convention.sentence(op, mistake)) for mistake in found.mistakes),
+            *(
+                say("right, but {sentence}", sentence=say(mistake.sentence))
+                if mistake.name in forms
+                else say(convention.sentence(op, mistake))
+                for mistake in found.mistakes
+            ),
             *(each.sentence for each in found.relations),
         ]
         if where := _where(student, finding, trials):
@@ -63,7 +70,9 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
                 message = where
         if sentences:
             message = sentences[0]
-            if found.apart:
+            if found.together:
+                message = say("Two mistakes at once: {first} {second}", first=sentences[0], second=sentences[1])
+            elif found.apart:
                 blocks += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
             else:
                 blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]

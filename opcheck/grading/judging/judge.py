@@ -69,7 +69,7 @@ def ask(
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     seeds = [seed, zlib.crc32(question.name.encode())]
     drawn = draw(question.scope, question.dtype, seeds, *asked(question))
-    student.prefetch(drawn.trials, needs_gradients)
+    student.prefetch(drawn.trials, needs_gradients, own_type=drawn.accuracy)
     checks: list[Check] = []
     for part, points in question.points.items():
         spent = time.monotonic()
