@@ -111,9 +111,9 @@ class Desk:
     def one(self, job: Job, seconds: float | None = None) -> Made:
         """One job alone."""
         if self.left <= 0:
-            failed = Failed(Outcome.CRASHED, say("the time for the whole submission is used up"))
+            failed = Failed(Outcome.TOO_SLOW, say("the time for the whole submission is used up"))
             return _nothing(job, failed, lost=True)
-        script = Script(job, "")
+        script = Script(job, "", self.seconds)
         reply = self._run([script], seconds)
         return script.made(reply, lost=not self.worker.alive)
 
@@ -121,7 +121,7 @@ class Desk:
         """What came of all jobs in one round trip; if anything failed, how."""
         if self.left <= 0:
             return None, None
-        scripts = [Script(job, f"{k}") for k, job in enumerate(jobs)]
+        scripts = [Script(job, f"{k}", self.seconds) for k, job in enumerate(jobs)]
         reply = self._run(scripts, seconds)
         if reply.status is not Status.OK:
             return None, reply
@@ -145,7 +145,7 @@ def _count_the_first_time(jobs: Sequence[Job], reply: Reply) -> None:
     made = [job.made for job in jobs if job.made is not None]
     if any(isinstance(found, Failed) for each in made for found in (*each.outputs.values(), *each.gradients.values())):
         return
-    once = failure(reply, "", {})
+    once = failure(reply, "", {}, 0.0)
     failed = Failed(once.outcome, say("{reason}, but only the first time that it is called", reason=str(once)))
     for job, each in zip(jobs, made, strict=True):
         job.made = replace(
@@ -156,8 +156,8 @@ def _count_the_first_time(jobs: Sequence[Job], reply: Reply) -> None:
 class Script:
     """A job as steps whose names are its own, so that many fit into one run; its arrays are kept to be compared."""
 
-    def __init__(self, job: Job, tag: str) -> None:
-        self.job, self.tag = job, tag
+    def __init__(self, job: Job, tag: str, limit: float) -> None:
+        self.job, self.tag, self.limit = job, tag, limit
         self.sent: dict[str, Array] = {}
         steps = [step for plan in (job.forward, job.backward) if plan for step in plan.steps]
         self._own = {step.keep if isinstance(step, Call) else _root(step.place) for step in steps} - {""}
@@ -195,7 +195,7 @@ class Script:
                 elif reply.status is Status.OK:
                     found[name] = Failed(Outcome.CRASHED, say("there is no result"))
                 else:
-                    found[name] = failure(reply, called(full), self._returns())
+                    found[name] = failure(reply, called(full), self._returns(), self.limit)
         if not self.job.may_change:
             back = {name: reply.values[key] for name in self.inputs if (key := f"i{self.tag}:{name}") in reply.values}
             made.changed = any(not _same(each, self.sent[name]) for name, each in back.items())

@@ -9,6 +9,7 @@ import numpy as np
 
 from opcheck.backends.base import Backend, Malformed, Outputs, Session
 from opcheck.grading.judging.factors import Pair, in_words
+from opcheck.grading.judging.graded import Graded
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.language import say
@@ -186,7 +187,7 @@ class _OnlySession(Session):
 
 def _harmless(op: Op, mistake: Mistake, trial: Trial, gradient: bool, only: str) -> bool:
     """Whether the mistake makes no difference, beyond the bound, on a trial that came out right."""
-    check, kind = Check(op, trial, _NOTHING), "gradient" if gradient else "output"
+    check, kind = Graded(op, trial, _NOTHING), "gradient" if gradient else "output"
     with np.errstate(all="ignore"):
         try:
             predicted, expected = _predicted(check, mistake, gradient), check.expected_of(kind)
@@ -251,7 +252,11 @@ def _relations(
     for name in names:
         own = [each for each in verdicts if not name or each.name == name]
         what = say("the gradient of {name}", name=name) if name else say("your result")
-        if factor := _factor(student, own, trials, gradient):
+        if precision := _precision(student, own, gradient):
+            told = say("{what} has the precision of {precision}: something on its way is converted to it", what=what,
+                       precision=precision)  # fmt: skip
+            found.append(Relation(told, False))
+        elif factor := _factor(student, own, trials, gradient):
             found.append(Relation(say("{what} is {relation}", what=what, relation=factor), True))
         elif gradient and (other := _of_another(student, own)):
             found.append(Relation(say("{what} is that of {other}: gradients are returned in the order of the inputs",
@@ -319,6 +324,29 @@ def _ignores_upstream(student: Student, verdicts: Sequence[Verdict]) -> bool:
         if got is None or right is None or isinstance(got, Failed) or not _near(got, right, check.f.u):
             return False
     return True
+
+
+def _precision(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> str:
+    """The lower precision whose numbers all results are, as near to the right ones as they can be."""
+    for name, u in (("float16", 2.0**-11), ("float32", 2.0**-24)):
+        if name == student.question.dtype:
+            break
+        if all(_has_precision(student, each, gradient, name, u) for each in verdicts):
+            return name
+    return ""
+
+
+def _has_precision(student: Student, verdict: Verdict, gradient: bool, precision: str, u: float) -> bool:
+    assert verdict.trial is not None
+    check = Check(student.question.op, verdict.trial, _NOTHING)
+    made = student.made(verdict.trial.case, verdict.trial.cotangent if gradient else None)
+    name = verdict.name or next(iter(check.expected))
+    got = (made.gradients if gradient else made.outputs).get(name)
+    right = check.expected_of("gradient" if gradient else "output").get(name)
+    if not isinstance(got, np.ndarray) or right is None or got.shape != right.shape:
+        return False
+    with np.errstate(all="ignore"):
+        return np.array_equal(got.astype(precision), got) and _near(got, right, u)
 
 
 def _factor(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool) -> str:

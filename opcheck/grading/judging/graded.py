@@ -72,10 +72,12 @@ class Graded(Check):
         own = self.tolerance(kind, self.f.tiers()[-1], names)
         with np.errstate(all="ignore"):
             for name in names:
+                if got[name].shape != expected[name].shape:
+                    return False
                 most = np.max([own[name], *(each[name] + own[name] for each in widths if name in each)], axis=0)
                 error = np.abs(got[name] - expected[name])
                 same = (got[name] == expected[name]) | (np.isnan(got[name]) & np.isnan(expected[name]))
-                if got[name].shape != expected[name].shape or not np.all(same | (error <= most) | np.isinf(most)):
+                if not np.all(same | (error <= most) | np.isinf(most)):
                     return False
         return True
 

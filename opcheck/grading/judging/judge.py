@@ -20,6 +20,8 @@ from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import choose
 
+PLACES = 2  # of a share of the points, as a teacher would give it
+
 
 def grade_source(source: Submission, assignment: Assignment, seed: int | None = None, unsafe: bool = False) -> Result:
     """Grade one submission. The seed is drawn after its code was read, unless the call or the assignment gives one.
@@ -75,7 +77,7 @@ def ask(
         spent = time.monotonic()
         finding = examine(part, student, drawn, seeds)
         if finding.outcome is Outcome.RIGHT:
-            text = feedback.right(student, part, finding)
+            text = feedback.right(student, part, finding, assignment)
         else:
             text = feedback.write(student, part, finding, drawn, assignment)
         message = _with_problem(text.message, finding, loaded.problem)
@@ -86,7 +88,7 @@ def ask(
                 part,
                 text.outcome or finding.outcome,
                 points,
-                points * finding.share,
+                round(points * finding.share, PLACES),
                 message,
                 None if told else text.detail,
                 text.mistakes,
@@ -108,7 +110,7 @@ def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:
 
 def _with_problem(message: str, finding: Finding, problem: str) -> str:
     """A crash may come of what the file did not get to, such as an import that fails."""
-    if finding.outcome is not Outcome.CRASHED or not problem or not message:
+    if finding.outcome not in (Outcome.CRASHED, Outcome.CRASHED_ALWAYS) or not problem or not message:
         return message
     return say("{message}; not all of the file runs: {problem}", message=message, problem=problem)
 

@@ -46,8 +46,8 @@ class Student(Backend):
         """Make the calls of all these trials, in one round trip if all goes well.
 
         With gradients, backward is also called twice on what the first trial's forward call leaves, where the
-        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns; those of
-        `own_type`, where digits count, in the type of the question.
+        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns;
+        those of `own_type`, where digits count, in the type of the question.
         """
         jobs = []
         for index, trial in enumerate((*trials, *own_type)):

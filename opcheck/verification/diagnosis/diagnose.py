@@ -67,7 +67,8 @@ def _is_form(op: Op, verdict: Verdict, backend: Backend, form: Form) -> bool:
             )  # fmt: skip
         else:
             return False
-        return any(_comes_of(check, kind, form, widths, got, expected, dtype) for dtype in ("float32", "float64"))
+        types = ("float64",) if check.f.digits > 24 else ("float32", "float64")
+        return any(_comes_of(check, kind, form, widths, got, expected, dtype) for dtype in types)
     except Exception:  # a candidate may fail in other ways when it runs again, and a form is not made for every case
         return False
 
