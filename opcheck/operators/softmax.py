@@ -39,7 +39,14 @@ class AlongDim(Op):
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 4.1; torch.nn.functional"
     arguments = (
         Input("input", "x", "*", "the logits, any shape"),
-        Param("dim", None, Maybe(Whole()), "the dimension along which the probabilities add up to 1", example=-1),
+        Param(
+            "dim",
+            None,
+            Maybe(Whole()),
+            "the dimension along which the probabilities add up to 1",
+            example=-1,
+            without=-1,
+        ),
     )
     outputs = (Output("output", "y", "*"),)
 

@@ -44,6 +44,7 @@ class Question:
     depends_on: tuple[str, ...] = ()
     partial: str = "none"  # or "cases": the share of conditions that are right earns that share of the points
     seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+    file: str = ""  # the end of the path of the file in which it is looked for; "": in every one
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Assignment:
     feedback: str = "worked calculation"
     language: str = "en"
     digest: str = ""
+    only_found: bool = False  # what a submission has not got is not asked, such as gradients without a backward pass
     origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,6 +82,11 @@ class Assignment:
         """The names of functions and classes that the questions look for."""
         found = [name for question in self.questions for name in (*question.entry.forward, *question.entry.backward)]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that questions are pinned to."""
+        return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
 
     def shows(self, level: str) -> bool:
         """Whether the feedback level includes `level`."""
@@ -125,6 +132,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "dtype": reader.word("dtype", DTYPES, default="float32"),
         "arrays": reader.text("arrays", default=""),
         "partial": reader.word("partial", PARTIAL, default="none"),
+        "file": reader.text("file", default=""),
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
@@ -134,6 +142,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
             raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
     feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
+    only_found = reader.flag("only_found", default=False)
     limits = _limits(reader.table("limits"))
     parts = reader.tables("question")
     if not parts:
@@ -149,7 +158,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     reader.finish()
     return Assignment(
         title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
-        (text, name, folder.absolute()),
+        only_found, (text, name, folder.absolute()),
     )  # fmt: skip
 
 
@@ -191,7 +200,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     points = _points(reader.table("points"), op, entry)
     ranges = _ranges(reader.table("parameters"), op)
     try:
-        scope = Scope.of(op, ranges, entry.allows)
+        scope = Scope.of(op, ranges, entry.allows, entry.usual)
         draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
     except (Refused, CouldNotRun) as error:
         raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None
@@ -206,6 +215,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
         depends_on=depends_on,
         partial=reader.word("partial", PARTIAL, default=shared["partial"]),
         seconds=reader.positive("seconds", default=2.0),
+        file=reader.text("file", default=shared["file"]),
     )  # fmt: skip
     reader.finish()
     return question

@@ -1,7 +1,8 @@
 """What a question may ask: of each parameter the values that the course has taught and the convention can say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from opcheck.errors import Refused
@@ -57,16 +58,24 @@ class Scope:
     op: Op
     ranges: Mapping[str, tuple[Any, ...]]
     allows: Mapping[str, Allowed] = field(default_factory=dict)
+    taught: frozenset[str] = frozenset()  # whose range an assignment gives
 
     @classmethod
-    def of(cls, op: Op, taught: Mapping[str, Sequence[Any]], allows: Mapping[str, Allowed]) -> "Scope":
-        """The defaults, with the ranges that an assignment gives in their place; raises Refused if nothing is left."""
+    def of(
+        cls,
+        op: Op,
+        taught: Mapping[str, Sequence[Any]],
+        allows: Mapping[str, Allowed],
+        usual: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    ) -> "Scope":
+        """The defaults, or a convention's `usual` ones, with the ranges that an assignment gives in their place; raises
+        Refused if nothing is left."""
         ranges: dict[str, tuple[Any, ...]] = {}
         if not is_optimiser(op):  # of these the sampler knows what belongs together
             ranges = {each.name: (each.default,) for each in op.params if each.default is not REQUIRED}
             ranges |= {each.name: (False,) for each in op.inputs if each.optional}
         ranges |= op.taught or _TAUGHT.get(op.name, {})
-        ranges |= {name: tuple(values) for name, values in taught.items()}
+        ranges |= {name: tuple(values) for name, values in (*usual.items(), *taught.items())}
         for name, allowed in allows.items():
             if name not in ranges:
                 continue
@@ -74,7 +83,15 @@ class Scope:
             if not ranges[name]:
                 given = taught.get(name, _TAUGHT.get(op.name, {}).get(name, "the default"))
                 raise Refused(say("the convention cannot say any of the values of {name}", name=name), got=str(given))
-        return cls(op, ranges, allows)
+        return cls(op, ranges, allows, frozenset(taught))
+
+    def narrower(
+        self, allows: Mapping[str, Allowed], usual: Mapping[str, Sequence[Any]] = MappingProxyType({})
+    ) -> "Scope":
+        """The same, of code that can take only so much; raises Refused if nothing is left."""
+        both = {**self.allows, **{name: _both(self.allows.get(name), each) for name, each in allows.items()}}
+        ranges = {**self.ranges, **{name: values for name, values in usual.items() if name not in self.taught}}
+        return replace(Scope.of(self.op, ranges, both), taught=self.taught)
 
     def options(self, name: str, unset: Sequence[Any] = ()) -> list[Any]:
         """The values that `name` may take; of what has no range, the given ones that the convention can say."""
@@ -107,6 +124,10 @@ class Scope:
         if name in self.ranges:
             return value in self.ranges[name]
         return allowed is None or allowed(value)
+
+
+def _both(first: Allowed | None, second: Allowed) -> Allowed:
+    return second if first is None else lambda value: first(value) and second(value)
 
 
 def is_optimiser(op: Op) -> bool:
