@@ -72,6 +72,7 @@ class Mistake(NamedTuple):
     forward: Callable[..., Any] | None = None
     vjp: Callable[..., dict[str, Array]] | None = None
     sized: Callable[..., Any] | None = None
+    is_convention: bool = False  # right in code that keeps its arrays otherwise
 
     @classmethod
     def with_size(cls, name: str, sentence: str, sized: Callable[..., Any]) -> "Mistake":
