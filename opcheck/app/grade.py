@@ -105,6 +105,8 @@ def run(options: dict[str, Any]) -> int:
     else:
         asked = scaffold.everything(convention)
     use(asked.language)
+    for note in asked.notes:
+        click.echo(say("note: {note}", note=note), err=True)
     with grade_class(
         [Path(path) for path in options["paths"]],
         asked,

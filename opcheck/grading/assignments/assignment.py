@@ -53,6 +53,8 @@ class Assignment:
     questions: tuple[Question, ...]
     limits: Limits = field(default_factory=lambda: Limits(total_seconds=60.0))
     forbidden: tuple[str, ...] = ()
+    allowed: tuple[str, ...] | None = None  # of what is installed, beside the standard library; None: all but forbidden
+    notes: tuple[str, ...] = ()  # for the teacher
     seed: int | None = None  # None: drawn after each submission was read
     feedback: str = "worked calculation"
     language: str = "en"
@@ -133,10 +135,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
-    forbidden = tuple(reader.texts("forbidden"))
-    for module in forbidden:
-        if not module.isidentifier() or module == "numpy":
-            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    forbidden, allowed, notes = _imports(reader)
     feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
     only_found = reader.flag("only_found", default=False)
@@ -154,9 +153,26 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
                 digest.update((folder / file).read_bytes())
     reader.finish()
     return Assignment(
-        title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
+        title, tuple(questions), limits, forbidden, allowed, notes, seed, feedback, language, digest.hexdigest(),
         only_found, (text, name, folder.absolute()),
     )  # fmt: skip
+
+
+def _imports(reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...] | None, tuple[str, ...]]:
+    """What may not and what may be imported, and a note where both are said."""
+    forbidden = tuple(reader.texts("forbidden"))
+    for module in forbidden:
+        if not module.isidentifier() or module == "numpy":
+            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    if not reader.has("allowed"):
+        return forbidden, None, ()
+    allowed = tuple(reader.texts("allowed"))
+    for module in allowed:
+        if not module.isidentifier():
+            raise reader.refuse("allowed", say("an allowed module is a top-level name, such as numpy"), repr(module))
+    if not forbidden:
+        return (), allowed, ()
+    return (), allowed, (say("`forbidden` says nothing beside `allowed`: what is not allowed cannot be imported"),)
 
 
 def _limits(reader: Reader) -> Limits:

@@ -13,7 +13,7 @@ from opcheck.language import say
 from opcheck.operators.spec import Array
 from opcheck.sandbox import Failure, Opaque, Status
 from opcheck.sandbox import Outcome as Reply
-from opcheck.sandbox.protocol import NAME, REFUSED, one_line
+from opcheck.sandbox.protocol import NAME, NOT_ALLOWED, REFUSED, one_line
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
 _ROOT = re.compile(r"\w*")  # of a place
@@ -44,6 +44,10 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns]) -> Failed:
         return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
     if reply.status is Status.ABSENT:
         return _absent(error, what, returns)
+    if error.type == "ModuleNotFoundError" and (refused := NOT_ALLOWED.fullmatch(error.message)):
+        return Failed(
+            Outcome.CRASHED, say("this assignment does not allow {name}{where}", name=refused[1], where=where)
+        )
     if reply.status is Status.RAISED:
         text = f"{error.type}: {error.message}" if error.message else error.type
         return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
