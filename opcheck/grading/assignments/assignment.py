@@ -15,13 +15,14 @@ from opcheck.grading import conventions
 from opcheck.grading.assignments.reader import Reader
 from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
-from opcheck.grading.drawing.cases import EXTREME, draw
+from opcheck.grading.drawing.cases import draw
 from opcheck.language import CATALOGUES, say
 from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
 
-PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
+PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
+PARTIAL = ("none", "cases")
 DTYPES = ("float32", "float64")
 MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
 LARGEST = 4 * MEBIBYTE  # of an assignment
@@ -41,6 +42,7 @@ class Question:
     arrays: str = "numpy"
     hidden: bool = False
     depends_on: tuple[str, ...] = ()
+    partial: str = "none"  # or "cases": the share of conditions that are right earns that share of the points
     seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
     file: str = ""  # the end of the path of the file in which it is looked for; "": in every one
 
@@ -131,6 +133,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "convention": reader.text("convention", default="functional"),
         "dtype": reader.word("dtype", DTYPES, default="float32"),
         "arrays": reader.text("arrays", default=""),
+        "partial": reader.word("partial", PARTIAL, default="none"),
         "file": reader.text("file", default=""),
     }
     _convention(reader, shared["convention"], folder)
@@ -194,8 +197,6 @@ def usual_points(op: Op) -> dict[str, float]:
     points: dict[str, float] = {"forward": 4, "shapes": 1}
     if not is_optimiser(op):
         points["vjp"] = 4
-    if op.name in EXTREME:
-        points["special values"] = 1
     return points
 
 
@@ -228,6 +229,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
         arrays=arrays,
         hidden=reader.flag("hidden", default=False),
         depends_on=depends_on,
+        partial=reader.word("partial", PARTIAL, default=shared["partial"]),
         seconds=reader.positive("seconds", default=2.0),
         file=reader.text("file", default=shared["file"]),
     )  # fmt: skip
@@ -319,7 +321,7 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
                 raise reader.refuse(name, error.rule, error.got) from None
             _check_size(reader, name, value)
             return
-    if name in ("kernel_size", "batch"):
+    if name in ("kernel_size", "batch", "dims"):
         if not all(type(k) is int and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
             raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
         _check_size(reader, name, value)
@@ -327,7 +329,7 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
         raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))
 
 
-LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000}
+LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000, "dims": 4}
 
 
 def _check_size(reader: Reader, name: str, value: Any) -> None:

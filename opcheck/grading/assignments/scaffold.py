@@ -41,6 +41,7 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
         ),
         f'convention = "{convention}"',
         'dtype = "float32"  # the precision that is asked; inputs are float64 and float32',
+        'partial = "cases"  # points for the kinds of cases that are right; or "none"',
         f"# from less to more: {', '.join(FEEDBACK)}",
         f'feedback = "{FEEDBACK[-1]}"',
         'seed = "fresh"  # drawn after a submission is read; a number repeats a run',
@@ -52,7 +53,10 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
         "memory = 2048  # MiB",
         "output = 64  # KiB of what is printed",
     ]
-    lines += ["", f"# points are for {', '.join(PARTS).replace('vjp', 'vjp (gradients)')}"]
+    lines += ["", "# points are for " + ", ".join(PARTS[:4]).replace("vjp", "vjp (gradients)") + ","]
+    lines += ["# " + ", ".join(PARTS[4:])]
+    lines += ["# a right formula with fewer digits or a smaller range than it could have loses"]
+    lines += ["# points of accuracy or stability, and no others"]
     for name in ops:
         lines += _scaffolded(catalog.get(name), chosen)
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from opcheck.operators.spec import Case, Op
 
 BATCH = (1, 2, 3, 4)
 BOTH = (True, False)
+DIMS = (1, 2, 3, 4)
 
 # What is asked where an assignment says nothing; whatever is not named keeps torch's default.
 _CONVOLUTION = {
@@ -23,29 +24,29 @@ _CONVOLUTION = {
 }
 _POOL = {"kernel_size": (2, 3, (2, 3), (3, 2)), "stride": (None, 1, 2, 3), "padding": (0, 1)}
 _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
-    "linear": {"bias": (True, False), "batch": BATCH, "integers": BOTH},
-    "conv2d": {**_CONVOLUTION, "integers": BOTH},
-    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1), "integers": BOTH},
+    "linear": {"bias": (True, False), "batch": BATCH},
+    "conv2d": _CONVOLUTION,
+    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1)},
     "max_pool2d": {**_POOL, "ties": BOTH},
     "max_pool1d": {**_POOL, "kernel_size": (2, 3), "ties": BOTH},
-    "avg_pool2d": {**_POOL, "integers": BOTH},
-    "avg_pool1d": {**_POOL, "kernel_size": (2, 3), "integers": BOTH},
-    "relu": {"ties": BOTH},
-    "sigmoid": {"integers": BOTH},
-    "tanh": {"integers": BOTH},
-    "mse_loss": {"integers": BOTH},
+    "avg_pool2d": _POOL,
+    "avg_pool1d": {**_POOL, "kernel_size": (2, 3)},
+    "relu": {"ties": BOTH, "dims": DIMS},
+    "sigmoid": {"dims": DIMS},
+    "tanh": {"dims": DIMS},
     "softmax": {"dim": (-1, 1)},
     "log_softmax": {"dim": (-1, 1)},
 }
 
-# What may have a range besides parameters and optional arrays, and for which operators it says something. `integers` is
-# about forward calls whose first array is of whole numbers: results must not be cut to them. `probabilities` is about
-# targets that are a distribution over the classes, or one-hot.
+# What may have a range besides parameters and optional arrays, and for which operators it says something. `dims` is how
+# many dimensions the input may have. `integers` is about forward calls whose first array is of whole numbers: results
+# must not be cut to them. `probabilities` is about targets that are a distribution over the classes, or one-hot.
 EXTRA = {
     "kernel_size": ("conv1d", "conv2d"),
     "ties": ("max_pool1d", "max_pool2d", "relu"),
     "batch": ("linear", "conv1d", "conv2d", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
     "probabilities": ("cross_entropy",),
+    "dims": ("relu", "sigmoid", "tanh"),
     "integers": ("linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "sigmoid", "tanh", "mse_loss"),
 }
 

@@ -161,11 +161,12 @@ _POOL = {"kernel_size": whole, "stride": whole, "padding": only(0), "dilation": 
          "return_indices": only(False), "count_include_pad": only(True), "divisor_override": only(None)}  # fmt: skip
 _PLAIN = {"weight_decay": _nothing, "maximize": only(False)}
 _MEAN = {"reduction": only("mean"), "weight": only(False)}
+_ROWS = {"dims": only(2)}  # N examples of C features
 _ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "linear": Entry(("Linear",), usual={"bias": (True,)}),
-    "relu": Entry(("ReLU",)),
-    "sigmoid": Entry(("Sigmoid",)),
-    "tanh": Entry(("Tanh",)),
+    "relu": Entry(("ReLU",), allows=_ROWS),
+    "sigmoid": Entry(("Sigmoid",), allows=_ROWS),
+    "tanh": Entry(("Tanh",), allows=_ROWS),
     "softmax": Entry(("Softmax",), allows={"dim": only(1)}),
     "conv1d": (Entry(("Conv1d",), allows=_SIZES), Entry(("Conv1d_stride1",), allows=_STRIDE1)),
     "conv2d": (Entry(("Conv2d",), allows=_SIZES), Entry(("Conv2d_stride1",), allows=_STRIDE1)),
@@ -199,9 +200,9 @@ CONVENTION = Convention(
 _UNTIL_2022 = {
     **{op: entry for op, entry in _ENTRIES.items() if op != "softmax"},
     "linear": Entry(("Linear",), allows={"batch": power_of_two}, usual={"bias": (True,)}),
-    "relu": Entry(("ReLU",), upstream=False),
-    "sigmoid": Entry(("Sigmoid",), upstream=False),
-    "tanh": Entry(("Tanh",), upstream=False),
+    "relu": Entry(("ReLU",), allows=_ROWS, upstream=False),
+    "sigmoid": Entry(("Sigmoid",), allows=_ROWS, upstream=False),
+    "tanh": Entry(("Tanh",), allows=_ROWS, upstream=False),
 }
 CMU2022 = replace(
     CONVENTION,

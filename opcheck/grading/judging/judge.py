@@ -89,16 +89,14 @@ def ask(
         return _all(question, Outcome.NOT_ATTEMPTED, str(missing))
     student = Student(desk, question, found)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
-    special = "special values" in question.points
-    whole = "shapes" in question.points and question.arrays == "numpy"  # torch does not mix types
-    drawn = draw(question.scope, question.dtype, seeds, special, question.entry.upstream, whole)
-    student.prefetch([*drawn.ordinary, *drawn.special, *drawn.whole], needs_gradients)
+    drawn = draw(question.scope, question.dtype, seeds, *asked(question))
+    student.prefetch(drawn.trials, needs_gradients)
     checks: list[Check] = []
     for part, points in question.points.items():
         spent = time.monotonic()
         finding = examine(part, student, drawn, seeds)
         if finding.outcome is Outcome.RIGHT:
-            text = feedback.Text(say("right"))
+            text = feedback.right(student, part, finding)
         else:
             text = feedback.write(student, part, finding, drawn, assignment)
         message = _with_problem(text.message, finding, loaded.problem)
@@ -109,7 +107,7 @@ def ask(
                 part,
                 text.outcome or finding.outcome,
                 points,
-                points if finding.outcome is Outcome.RIGHT else 0.0,
+                points * finding.share,
                 message,
                 None if told else text.detail,
                 text.mistakes,
@@ -118,6 +116,15 @@ def ask(
             )
         )
     return checks
+
+
+def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:
+    """What `draw` is told: whether special values are asked, an upstream gradient is taken, types and digits count, and
+    each condition earns its share."""
+    special = "special values" in question.points or "stability" in question.points
+    typed = "shapes" in question.points or "dtype" in question.points
+    whole = typed and question.arrays == "numpy"  # torch does not mix types
+    return special, question.entry.upstream, whole, "accuracy" in question.points, question.partial == "cases"
 
 
 def _with_problem(message: str, finding: Finding, problem: str) -> str:
