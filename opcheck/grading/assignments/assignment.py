@@ -20,7 +20,7 @@ from opcheck.language import CATALOGUES, say
 from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
 
-PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "efficiency")
+PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "repeat", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
 PARTIAL = ("none", "cases")
 DTYPES = ("float32", "float64")

@@ -45,7 +45,7 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
         f"# from less to more: {', '.join(FEEDBACK)}",
         f'feedback = "{FEEDBACK[-1]}"',
         'seed = "fresh"  # drawn after a submission is read; a number repeats a run',
-        f"allowed = [{_allowed(chosen)}]  # and the standard library: nothing else can be imported",
+        f"allowed = [{_allowed(chosen)}]  # nothing else, beside the standard library",
         "",
         "[limits]",
         "seconds = 10  # for each question",

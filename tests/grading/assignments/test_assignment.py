@@ -104,7 +104,7 @@ REFUSED = {
     "points = { forward = 2": (
         "points = { forwards = 2",
         "line 24, question.points.forwards: there is no such field. Parts "
-        "are forward, vjp, shapes, dtype, accuracy, stability, special values, efficiency, "
+        "are forward, vjp, shapes, dtype, accuracy, stability, special values, repeat, efficiency, "
         "vjp:input, vjp:weight, vjp:bias",
     ),
     "stride = [1, 2]": (
