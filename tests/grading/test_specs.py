@@ -59,6 +59,12 @@ def test_a_spec_that_is_not_there_is_told_by_its_field(assignment, spec, message
         assignments.read(assignment)
 
 
-def test_there_is_no_solution_of_a_function_of_the_teacher(assignment):
-    with pytest.raises(Refused, match="its spec is a function of your own"):
-        list(checks.check(assignments.read(assignment)))
+def test_a_solution_follows_from_a_function_of_the_teacher(assignment):
+    (right,) = checks.check(assignments.read(assignment))
+    assert (right.score, right.points) == (9, 9)
+
+
+def test_a_spec_of_ones_own_has_ranges(assignment):
+    assignment.write_text(assignment.read_text() + "[question.parameters]\nscale = [1.0, 0.5]\n")
+    (right,) = checks.check(assignments.read(assignment))
+    assert right.score == right.points

@@ -121,7 +121,7 @@ class Session:
         files = [_path(request["file"]), *map(_path, request["others"])]
         if request["whole"]:
             naming.open_folder(self._root, files)
-        else:
+        elif self._root == "/submission":  # elsewhere, what lies beside a lone file is not part of it
             sys.path.insert(naming.behind_the_standard_library(), self._root)
         reply = self._reported(LOADED, functools.partial(self._executed, request, files[0]))
         later = {**request, "source": None}
