@@ -285,7 +285,7 @@ def _is_setuid() -> bool:
 
 
 def _landlock(
-    code: File | Source | Module, hidden: tuple[str, ...], only: tuple[str, ...] | None
+    code: File | Source | Module, hidden: tuple[str, ...], only: tuple[str, ...] | None = None
 ) -> dict[str, list[str]]:
     readable = [*visible.readable(), *visible.PROCESSOR, *visible.DEVICES, str(INSIDE)]
     if isinstance(code, File):
