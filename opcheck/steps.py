@@ -110,6 +110,23 @@ class Diagram(NamedTuple):
     marked: tuple[tuple[int, int], ...] = ()
 
 
+class Curve(NamedTuple):
+    """Points of a plot. kind: a "line", one that is "dashed", single "points", a "path" of steps, "bars" that stand at
+    their x, or a "level", along which a function has one value and which needs no name."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    kind: str = "line"
+
+
+class Plot(NamedTuple):
+    """Curves over one axis, for a page; elsewhere there is none. `across`: what the axis is."""
+
+    title: str
+    across: str
+    curves: tuple[Curve, ...]
+
+
 class Step(NamedTuple):
     """A part of a calculation under a heading: "step 1 of 9"."""
 
@@ -172,4 +189,4 @@ class Board(NamedTuple):
     still: tuple["Block", ...] = ()
 
 
-Block = Prose | Formula | Grids | Table | Diagram | Motion | Board | Step
+Block = Prose | Formula | Grids | Table | Diagram | Plot | Motion | Board | Step

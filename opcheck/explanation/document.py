@@ -114,9 +114,11 @@ def explain(
 
     def asked() -> Step:
         from opcheck.explanation.board import board
+        from opcheck.explanation.plots import plots
 
         first = cell if grad else place
-        return Step("", (*head, *board(calculation, given_upstream, first, grad, written), *tail))
+        asked = board(calculation, given_upstream, first, grad, written)
+        return Step("", (*head, *asked, *plots(calculation), *tail))
 
     return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
 

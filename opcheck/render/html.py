@@ -30,6 +30,7 @@ from opcheck.steps import (
     Number,
     Panel,
     Place,
+    Plot,
     Step,
     Table,
 )
@@ -202,6 +203,13 @@ class _Writer:
 
     def diagram(self, diagram: Diagram) -> str:
         return self._drawn(diagram)
+
+    def plot(self, plot: Plot) -> str:
+        from markupsafe import Markup
+
+        from opcheck.render import plots
+
+        return Markup(plots.draw(plot))  # escaped where it was written
 
     def _drawn(self, *states: Diagram) -> str:
         from markupsafe import Markup
