@@ -127,6 +127,21 @@ class Plot(NamedTuple):
     curves: tuple[Curve, ...]
 
 
+class Picture(NamedTuple):
+    """A large two-dimensional array as shades, for a page; elsewhere there is none. `part`: the rows and columns (from,
+    to, from, to) that stand beside it in numbers."""
+
+    title: str
+    rows: tuple[tuple[float, ...], ...]
+    part: tuple[int, ...] = ()
+
+
+class Pictures(NamedTuple):
+    """Pictures side by side."""
+
+    pictures: tuple[Picture, ...]
+
+
 class Step(NamedTuple):
     """A part of a calculation under a heading: "step 1 of 9"."""
 
@@ -189,4 +204,4 @@ class Board(NamedTuple):
     still: tuple["Block", ...] = ()
 
 
-Block = Prose | Formula | Grids | Table | Diagram | Plot | Motion | Board | Step
+Block = Prose | Formula | Grids | Table | Diagram | Plot | Pictures | Motion | Board | Step

@@ -10,7 +10,7 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.specs import Spec
-from opcheck.steps import Block, Step
+from opcheck.steps import Block, Board, Step
 
 
 class Explanation:
@@ -114,11 +114,13 @@ def explain(
 
     def asked() -> Step:
         from opcheck.explanation.board import board
+        from opcheck.explanation.pictures import pictures
         from opcheck.explanation.plots import plots
 
         first = cell if grad else place
         asked = board(calculation, given_upstream, first, grad, written)
-        return Step("", (*head, *asked, *plots(calculation), *tail))
+        seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
+        return Step("", (*head, *seen, *asked, *plots(calculation), *tail))
 
     return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
 

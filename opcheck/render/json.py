@@ -25,6 +25,8 @@ from opcheck.steps import (
     Motion,
     Number,
     Panel,
+    Picture,
+    Pictures,
     Place,
     Plot,
     Prose,
@@ -87,6 +89,10 @@ def _block(block: Block) -> dict[str, Any]:
             drawn = [{"name": name, "kind": kind, "points": [[*map(_real, at)] for at in points]}
                      for name, points, kind in curves]  # fmt: skip
             return {"kind": "plot", "title": title, "across": across, "curves": drawn}
+        case Pictures(pictures):
+            shown = [{"title": each.title, "rows": [[*map(_real, row)] for row in each.rows], "part": [*each.part]}
+                     for each in pictures]  # fmt: skip
+            return {"kind": "pictures", "pictures": shown}
         case Motion(frames, still):
             return {"kind": "motion", "frames": [*map(_block, frames)], "still": [*map(_block, still)]}
         case Board(lines, rows, focus, still):
@@ -189,6 +195,8 @@ def _read_block(data: dict[str, Any]) -> Block:
                 for each in data["curves"]
             )
             return Plot(data["title"], data["across"], curves)
+        case "pictures":
+            return Pictures(tuple(map(_read_picture, data["pictures"])))
         case "motion":
             return Motion(tuple(map(_read_step, data["frames"])), tuple(map(_read_block, data["still"])))
         case "board":
@@ -209,6 +217,10 @@ def _read_step(data: dict[str, Any]) -> Step:
 
 def _read_box(data: dict[str, Any]) -> Box:
     return Box(data["title"], tuple(data["details"]), tuple(data["args"]), data["role"], data.get("marked", False))
+
+
+def _read_picture(data: dict[str, Any]) -> Picture:
+    return Picture(data["title"], tuple(tuple(map(_read_real, row)) for row in data["rows"]), tuple(data["part"]))
 
 
 def _read_line(data: dict[str, Any]) -> Line:
