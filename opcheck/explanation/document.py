@@ -115,12 +115,13 @@ def explain(
     def asked() -> Step:
         from opcheck.explanation.board import board
         from opcheck.explanation.pictures import pictures
-        from opcheck.explanation.plots import plots
+        from opcheck.explanation.plots import errors, plots
 
         first = cell if grad else place
         asked = board(calculation, given_upstream, first, grad, written)
         seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
-        return Step("", (*head, *seen, *asked, *plots(calculation), *tail))
+        rounded = [] if dtype is None else errors(calculation, dtype)
+        return Step("", (*head, *seen, *asked, *plots(calculation), *tail, *rounded))
 
     return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from opcheck.explanation.calculation import Calculation, Pages, leaves
 from opcheck.explanation.gradient import differentiable
+from opcheck.explanation.observed import difference, element
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Refused, Shape
 from opcheck.steps import Block, Curve, Plot
+from opcheck.tracing.machine import machine
 
 SAMPLES = 201
 REACH = 4.0  # how far a curve goes beyond the numbers that are given
@@ -163,6 +165,22 @@ def optimiser(calculation: Calculation) -> Iterator[Plot]:
     name = say("{n} steps", n=STEPS)
     yield Plot(say("{op} on (a² + 10·b²)/(20·lr)", op=op.title or op.name), say("a (upwards: b)"),
                (*levels, Curve(name, _points(across, up), "path")))  # fmt: skip
+
+
+def errors(calculation: Calculation, dtype: str) -> list[Block]:
+    """How far each element is off where it is computed in `dtype`, as a share of what rounding allows."""
+    shares = []
+    for k, at in enumerate(calculation.cells[: 2 * MOST]):
+        focus = element(calculation, at)
+        computed = machine(focus.graph, dtype)[focus.id]
+        error, allowed = abs(float(difference(computed, focus.exact))), focus.rounding(dtype)
+        if not (math.isfinite(error) and math.isfinite(allowed)):
+            return []
+        shares.append((float(k), 100 * error / allowed if allowed else 0.0))
+    if len(shares) < 2:
+        return []
+    title = say("errors in {dtype}, in percent of what rounding allows", dtype=dtype)
+    return [Plot(title, say("element of the output, in order"), (Curve(say("error"), tuple(shares), "bars"),))]
 
 
 def _points(x: Sequence[float] | Array, y: Sequence[float] | Array) -> tuple[tuple[float, float], ...]:
