@@ -13,10 +13,12 @@ import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
 from opcheck.programs.running import (
+    REST,
     Format,
     Running,
     computed,
     is_nothing,
+    multiplied,
     plus,
     product_unit,
     rounded,
@@ -83,11 +85,6 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     return summed(f, out, base, sizes[0] + sizes[1], summands, unit, stored)
 
 
-# In another order a partial product may become subnormal, and what is lost there grows with the factors that are left:
-# g·σ(x)·x for g·x·σ(x). Where one vanishes like exp(x), the others are of the size of x.
-REST = 2.0**8
-
-
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     ea, eb = a.error(f), b.error(f)
     inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
@@ -100,7 +97,8 @@ def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     if not (np.all(a.value) and np.all(b.value)):
         zero = ((a.value == 0) & (np.asarray(ea) == 0)) | ((b.value == 0) & (np.asarray(eb) == 0))
         local = np.where(zero, 0.0, local)  # what is exactly zero rounds nothing
-    return rounded(f, out, inherited, local, product_unit(a.unit, b.unit), size)
+    result = rounded(f, out, inherited, local, product_unit(a.unit, b.unit), size)
+    return multiplied(f, result, a.as_factors() + b.as_factors())
 
 
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
@@ -118,7 +116,8 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     if a.absolute is not None:
         size = np.fmax(a.terms / np.abs(away), size)  # a sum may be divided term by term
     unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
-    return rounded(f, out, inherited, 2 * f.u * size + f.eta * REST, unit, size)
+    result = rounded(f, out, inherited, 2 * f.u * size + f.eta * REST, unit, size)
+    return multiplied(f, result, a.as_factors() + b.as_factors(divides=True))
 
 
 def _powers_of_two(x: Any) -> bool:

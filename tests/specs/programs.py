@@ -47,3 +47,8 @@ def even(x: "N D"):
     if x.shape[1] % 2:
         raise ValueError("D must be even")
     return x[:, ::2] + x[:, 1::2]
+
+
+def soft_relu(x: "N"):
+    """ln(1 + exp(x)), which is flat below."""
+    return np.logaddexp(0.0, x)

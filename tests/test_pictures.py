@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from opcheck.app import pictures
-from opcheck.app.arrays import parse
+from opcheck import pictures
+from opcheck.arrays import parse
 from tests.app.support import run
 
 Image = pytest.importorskip("PIL.Image")
