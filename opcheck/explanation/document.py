@@ -11,7 +11,7 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.specs import Spec
-from opcheck.steps import Block, Step
+from opcheck.steps import Block, Board, Step
 
 
 class Explanation:
@@ -115,9 +115,14 @@ def explain(
 
     def asked() -> Step:
         from opcheck.explanation.board import board
+        from opcheck.explanation.pictures import pictures
+        from opcheck.explanation.plots import errors, plots
 
         first = cell if grad else place
-        return Step("", (*head, *board(calculation, given_upstream, first, grad, written), *tail))
+        asked = board(calculation, given_upstream, first, grad, written)
+        seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
+        rounded = [] if dtype is None else errors(calculation, dtype)
+        return Step("", (*head, *seen, *asked, *plots(calculation), *tail, *rounded))
 
     return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
 

@@ -72,6 +72,7 @@ class Mistake(NamedTuple):
     forward: Callable[..., Any] | None = None
     vjp: Callable[..., dict[str, Array]] | None = None
     sized: Callable[..., Any] | None = None
+    is_convention: bool = False  # right in code that keeps its arrays otherwise
 
     @classmethod
     def with_size(cls, name: str, sentence: str, sized: Callable[..., Any]) -> "Mistake":
@@ -205,6 +206,11 @@ class Op(ABC):
     def weights(self) -> Mapping[str, str] | None:
         """Of an operator that is one module of fixed sizes: what the module calls each of its arrays."""
         return None
+
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        """What such a module holds when it is built after the seed 0, by its own names."""
+        return {}
 
     def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
         """What such a module is called with, for the tensors that are not its own."""
