@@ -21,7 +21,7 @@ from opcheck.verification.run import hopeless
 
 REST = (
     "answers", "shape", "dtype", "adjoint", "second", "layout", "frozen", "batch", "refuses", "pure", "repeat",
-    "state",
+    "state", "own",
 )  # fmt: skip
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (

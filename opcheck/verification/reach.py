@@ -65,6 +65,7 @@ def without(op: Op, made: Trial, backend: Backend, missing: set[str]) -> Trial |
             made = with_directions(op, made.replace(case=case), np.random.default_rng(made.seeds))
         except (Refused, KeyError):
             return None
+        made = by_default(op, made, backend)
     return made
 
 

@@ -11,7 +11,7 @@ from opcheck import backends
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
-from opcheck.verification import claims, directed
+from opcheck.verification import claims, directed, inside
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims import behaviour
@@ -139,8 +139,12 @@ def check_trial(
             wrong = finding.verdict is not None
             if finding.verdict is not None:
                 finding.verdict = named(finding.verdict, check, backend, report.version, known, strict_precision)
+            elif finding.left_out and known:
+                finding = absent(finding, check, backend, report.version)
             elif finding.tier == "T3":
                 finding.verdict = loose_sums(finding, check, strict_precision)
+            if known and (finding.left_out or (finding.verdict is not None and finding.verdict.status.failed)):
+                finding = of_an_operator(finding, claim, check)
             report.add(op.name, made.dtype, finding, now - began)
             began = now
             stop = stop or wrong or (claim.name == "answers" and bool(finding.left_out))
@@ -177,6 +181,27 @@ def named(
         message = f"{verdict.message} {found.sentence()}".strip()
         return replace(verdict, status=status, message=message, details={**verdict.details, "precision": found.names})
     return verdict
+
+
+def absent(finding: Finding, check: Check, backend: Backend, version: str) -> Finding:
+    """The finding under the name of a known deviation, where a library is known to lack what was left out."""
+    missing = Verdict(Status.NOT_RUN, finding.claim, check.trial, message=finding.left_out)
+    verdict = recognised(missing, backend.name, version)
+    return finding if verdict is missing else replace(finding, verdict=verdict, left_out="")
+
+
+def of_an_operator(finding: Finding, claim: claims.Claim, check: Check) -> Finding:
+    """The finding under the name of a known deviation, where an operator of torch that ran inside is to blame."""
+
+    def again(right: Check) -> list[Finding]:
+        return [each for each in findings(claim, right) if each.claim == finding.claim or each.verdict is not None]
+
+    def replays(op: Op, made: Trial, backend: Backend) -> set[str]:
+        report = Report(backend=backend.name, version=backend.version())
+        check_trial(op, made, backend, report, claims.EVERY)
+        return set(report.known_counts())
+
+    return inside.explained(finding, check, again, replays)
 
 
 def loose_sums(finding: Finding, check: Check, strict_precision: bool) -> Verdict | None:

@@ -97,11 +97,12 @@ class Sized:
 
     def is_moderate(self, shapes: dict[str, Shape]) -> bool:
         """Whether a case of these shapes takes no long time."""
+        if sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS:
+            return False  # before a program is run to see the shapes of its outputs
         outputs = self._outputs(shapes) or {}
         many = sum(math.prod(shape) for shape in outputs.values())
-        given = sum(math.prod(shape) for shape in shapes.values())
         products = many * math.prod(shapes.get("weight", ())[1:])  # of a layer: a kernel for each output
-        moderate = given < 2 * MOST_OUTPUTS and products < MOST_PRODUCTS and self._together(shapes) < MOST_OUTPUTS
+        moderate = products < MOST_PRODUCTS and self._together(shapes) < MOST_OUTPUTS
         return moderate and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
 
     def _together(self, shapes: dict[str, Shape]) -> int:
@@ -136,7 +137,8 @@ class Sized:
     def giving(self, letter: str, size: int) -> dict[str, Shape]:
         """With the smallest size for the letter that gives an output of `size` there, where the two differ."""
         low, high = 1, 8 * size
-        if not self._reaches(letter, high, size):
+        shared = any(letter in each.letters.split() for each in self.op.outputs)
+        if not shared or not self._reaches(letter, high, size):
             return self.grown(letter, size)
         while low < high:
             middle = (low + high) // 2
