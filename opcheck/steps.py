@@ -127,4 +127,49 @@ class Motion(NamedTuple):
     still: tuple["Block", ...] = ()
 
 
-Block = Prose | Formula | Grids | Table | Diagram | Motion | Step
+class Line(NamedTuple):
+    """A number of a calculation: an operation (a key of trace.PRIMITIVES, or SAME) on the lines before it, or a leaf.
+
+    `partial`: what a sum of three terms or more has come to after its second term, its third, ... its last but one.
+    """
+
+    op: str
+    args: tuple[int, ...]
+    value: Number
+    symbol: Symbol | None = None
+    partial: tuple[Number, ...] = ()
+
+
+SAME = "same"  # a number that is another one, under a name of its own
+
+
+class Place(NamedTuple):
+    """A place of a panel: the line that stands there, if one is known, and the line of its gradient."""
+
+    line: int | None
+    gradient: int | None = None
+
+
+class Panel(NamedTuple):
+    """A two-dimensional array of a board, or a slice or a part of one, and the title of its gradient."""
+
+    title: str
+    rows: tuple[tuple[Place, ...], ...]
+    gradient: str = ""
+    role: str = ""  # input, output or ""
+
+
+class Board(NamedTuple):
+    """A calculation that answers questions: its arrays, one row an operator, and every number behind them.
+
+    Any line can be asked what it was made of and what it went into. `focus`: the line that is asked first. Elsewhere,
+    and on paper, a board is what `still` says.
+    """
+
+    lines: tuple[Line, ...]
+    rows: tuple[tuple[Panel, ...], ...]
+    focus: int = 0
+    still: tuple["Block", ...] = ()
+
+
+Block = Prose | Formula | Grids | Table | Diagram | Motion | Board | Step

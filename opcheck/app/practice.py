@@ -14,8 +14,6 @@ from opcheck.operators import catalog
 from opcheck.render import render
 from opcheck.steps import Prose, Step, Table
 
-FILE = "practice.json"
-
 
 @click.command(
     "practice",
@@ -51,7 +49,7 @@ def command(
         return
     from opcheck.app.terminal import Terminal
     from opcheck.learning import scores
-    from opcheck.learning.practice import Practice
+    from opcheck.learning.practice import FILE, Practice
 
     op = specs.get(wanted)
     if grad and not any(each.differentiable for each in op.inputs):
@@ -66,6 +64,7 @@ def command(
 def listing() -> Step:
     """The operators, with what was practised."""
     from opcheck.learning import scores
+    from opcheck.learning.practice import FILE
     from opcheck.learning.problems import kinds
 
     known = scores.read(default_path(FILE))

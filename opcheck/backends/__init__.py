@@ -92,6 +92,8 @@ def takes_torch(candidate: Any) -> bool:
         return False
     if isinstance(candidate, torch.nn.Module) or inspect.isclass(candidate):
         return True
+    if str(getattr(candidate, "__module__", "")).partition(".")[0] == "torch":  # a built-in function of torch
+        return True
     home = sys.modules.get(getattr(candidate, "__module__", ""), None)
     names = vars(home) if home is not None else getattr(candidate, "__globals__", {})
     return any(value is torch or value is torch.nn.functional for value in names.values())

@@ -1,6 +1,8 @@
 """What the verifier asks of an implementation: open one call, then read outputs, gradients and tangents from it."""
 
 import inspect
+import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -166,6 +168,9 @@ def arguments(
     names = required(function)
     demanded = {each.name: each.default for each in op.params if each.name in names}
     passed = given(op, params)
+    for each in op.params:
+        if each.without is not None and passed.get(each.name) == each.without and not takes(function, each.name):
+            del passed[each.name]
     for name, value in op.fixed.items():
         passed.pop(name, None)
         if takes(function, name):
@@ -182,11 +187,42 @@ def takes(function: Callable[..., Any] | None, name: str) -> bool:
 
 
 def signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
-    """The arguments of a function; None for a built-in without a signature."""
+    """The arguments of a function, of a built-in one those that its documentation or torch's schema says; None where
+    nothing does."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
+        return _documented(function) or _of_schema(function)
+
+
+def _documented(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """From the first line of its documentation: conv2d(input, weight, bias=None, stride=1) -> Tensor."""
+    name = getattr(function, "__name__", "")
+    found = re.match(rf"\s*{re.escape(name)}(\([\w\s,*='\".-]*\))", function.__doc__ or "") if name else None
+    if found is None:
         return None
+    home: dict[str, Any] = {}
+    try:
+        exec(f"def documented{found[1]}: ...", home)
+    except SyntaxError:
+        return None
+    return inspect.signature(home["documented"]).parameters
+
+
+def _of_schema(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """From the schemas that torch has of a built-in function of that name."""
+    torch, name = sys.modules.get("torch"), getattr(function, "__name__", "")
+    if torch is None or str(getattr(function, "__module__", "")).partition(".")[0] != "torch":
+        return None
+    kind = inspect.Parameter
+    found: dict[str, inspect.Parameter] = {}
+    for schema in torch._C._jit_get_schemas_for_operator(f"aten::{name}"):
+        for each in schema.arguments if not any(each.is_out for each in schema.arguments) else ():
+            own = "input" if each.name == "self" else each.name
+            default = each.default_value if each.has_default_value() else kind.empty
+            found.setdefault(own, kind(own, kind.KEYWORD_ONLY if each.kwarg_only else kind.POSITIONAL_OR_KEYWORD,
+                                       default=default))  # fmt: skip
+    return found or None
 
 
 def own_defaults(op: Op, function: Callable[..., Any]) -> dict[str, Any]:
@@ -194,8 +230,11 @@ def own_defaults(op: Op, function: Callable[..., Any]) -> dict[str, Any]:
     of the parameter (a None that means something else) are left out."""
     accepted = signature_of(function) or {}
     found = {}
+    several = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
     for each in op.params:
         own = accepted[each.name].default if each.name in accepted else inspect.Parameter.empty
+        if accepted and each.name not in accepted and not several:
+            own = each.without
         if own in (inspect.Parameter.empty, None) or each.default is REQUIRED or each.name in op.fixed:
             continue
         with suppress(Refused):
@@ -230,6 +269,9 @@ def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
     kinds = [each.kind for each in accepted.values()]
     positional, keywords = arguments(op, case.arrays, case.params, function)
     absent = [name for name in required(function)[len(positional) :] if name not in keywords]
+    # a default that torch keeps for old programs (dim=None) is none of a function that asks for the argument
+    absent += [each.name for each in op.params if each.default is None and each.without is not None
+               and each.name in required(function) and case.params.get(each.name) is None]  # fmt: skip
     if absent:
         return say("calls without {name}", name=absent[0])
     if inspect.Parameter.VAR_KEYWORD in kinds:

@@ -24,6 +24,9 @@ from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Shape
 
+# numpy 1 makes float64 of one float32 number and a number of Python: no mistake of whoever wrote np.maximum(x, 0).
+PROMOTES_ONE_NUMBER = np.result_type(np.float32(1), 1) == np.float32
+
 
 class TorchFunction(TensorBackend):
     """candidate(*tensors, **params) -> tensor(s); gradients by autograd.
@@ -132,7 +135,8 @@ class NumpySession(Session):
     def results(self) -> dict[str, Any]:
         if self._results is None:
             results = named_outputs(self.op, self._call(self.candidate), self.shapes, self.arrays)
-            self.dtypes = {name: str(as_given(each, name).dtype) for name, each in results.items()}
+            given = {name: as_given(each, name) for name, each in results.items()}
+            self.dtypes = {name: str(each.dtype) for name, each in given.items() if PROMOTES_ONE_NUMBER or each.ndim}
             self._results = results
         return self._results
 

@@ -24,7 +24,7 @@ class TorchModule(TensorBackend):
         super().__init__(device)
         self.candidate = candidate
         self.name = name or described(candidate)
-        self._built: dict[tuple[int, str], Any] = {}
+        self._built: dict[tuple[int, str, str], Any] = {}
 
     @cached_property
     def accepted(self) -> Mapping[str, inspect.Parameter]:
@@ -74,7 +74,7 @@ class TorchModule(TensorBackend):
         return missing
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
-        call = self._of_case(op, case) if op.weights is None else self._shared(op, dtype, op.weights)
+        call = self._of_case(op, case) if op.weights is None else self._shared(op, case, dtype, op.weights)
         return TensorSession(self.torch, op, case, dtype, call, self.device, layout, gradients)
 
     def _of_case(self, op: Op, case: Case) -> Any:
@@ -94,9 +94,9 @@ class TorchModule(TensorBackend):
 
         return call
 
-    def _shared(self, op: Op, dtype: str, names: Mapping[str, str]) -> Any:
-        """A call of the one module, with the weights of the case."""
-        module = self._module(op, dtype)
+    def _shared(self, op: Op, case: Case, dtype: str, names: Mapping[str, str]) -> Any:
+        """A call of the one module (of these sizes), with the weights of the case."""
+        module = self._module(op, dtype, case)
 
         def call(tensors: dict[str, Any]) -> Any:
             weights = {names[name]: tensor for name, tensor in tensors.items() if name in names}
@@ -105,13 +105,14 @@ class TorchModule(TensorBackend):
 
         return call
 
-    def _module(self, op: Op, dtype: str) -> Any:
-        key = (id(op), dtype)
+    def _module(self, op: Op, dtype: str, case: Case | None = None) -> Any:
+        shapes = {name: array.shape for name, array in case.arrays.items()} if case is not None else {}
+        positional, keywords = op.construction({}, shapes)
+        key = (id(op), dtype, repr(positional))
         if key not in self._built:
             module = self.candidate
             if inspect.isclass(module):
                 self.torch.manual_seed(0)
-                positional, keywords = op.construction({}, {})
                 module = module(*positional, **keywords)
             self._built[key] = module.to(self.device, getattr(self.torch, dtype))
         return self._built[key]

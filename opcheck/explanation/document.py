@@ -16,17 +16,17 @@ from opcheck.steps import Block, Step
 class Explanation:
     """A worked calculation. str() is text for a terminal of 80 columns; Jupyter shows HTML or LaTeX.
 
-    `moving` makes the same document with frames, for a page that moves.
+    `asked` makes the same document for a page, which answers questions about every number.
     """
 
-    def __init__(self, step: Step, fractions: bool = False, moving: Callable[[], Step] | None = None) -> None:
+    def __init__(self, step: Step, fractions: bool = False, asked: Callable[[], Step] | None = None) -> None:
         self.step = step
         self.fractions = fractions
-        self.moving = moving
+        self.asked = asked
 
     def document(self, format: str = "text", page: bool = True) -> Step:
-        """What is rendered in that format: a page of HTML moves, everything else stands still."""
-        return self.moving() if self.moving is not None and page and format == "html" else self.step
+        """What is rendered in that format: a page of HTML answers, everything else stands still."""
+        return self.asked() if self.asked is not None and page and format == "html" else self.step
 
     def render(self, format: str = "text", **options: Any) -> str:
         """As "text", "markdown", "latex", "html" or "json"; options are those of `opcheck.render.Options`."""
@@ -101,22 +101,24 @@ def explain(
     place = None if grad else calculation_cell(calculation, cell)
     head = worked.heading(calculation)
     given_upstream = None if upstream is None else as_array(upstream, "upstream") * 1.0
-    if grad:
+
+    def written(everything: bool) -> list[Block]:
+        if not grad:
+            return worked.forward_steps(calculation, place, everything, decimal=True)
         from opcheck.explanation.gradient import gradient_steps
 
-        blocks = gradient_steps(calculation, given_upstream, cell, all)
-    else:
-        blocks = worked.forward_steps(calculation, place, all, decimal=True)
+        return gradient_steps(calculation, given_upstream, cell, everything)
+
+    blocks = written(all)
     tail = _observed(calculation, place, dtype, got, printed_digits)
 
-    def moving() -> Step:
-        from opcheck.explanation.motion import forward_motion, gradient_motion
+    def asked() -> Step:
+        from opcheck.explanation.board import board
 
-        if grad:
-            return Step("", (*head, *gradient_motion(calculation, given_upstream, cell, blocks), *tail))
-        return Step("", (*head, *forward_motion(calculation, place, blocks), *tail))
+        first = cell if grad else place
+        return Step("", (*head, *board(calculation, given_upstream, first, grad, written), *tail))
 
-    return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, moving=moving)
+    return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
 
 
 def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,8 +101,8 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
     shown = [cell] if cell is not None else cells if everything else few
     tape = Pages()
     outputs = calculation.record(tape, cells if small else shown)
-    beside = [] if cell is not None else _beside(calculation, everything)
-    outputs |= calculation.record(tape, beside)
+    others = [] if cell is not None else beside(calculation, everything)
+    outputs |= calculation.record(tape, others)
     graph = tape.graph()
     values = exact(graph, decimal)
     unfolded = Unfolded(graph, values, calculation.hidden, everything)
@@ -122,14 +122,14 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
                 left_out += unfolded.left_out(tracer.id) if k == 0 else 0
         title = "" if one else say("step {k} of {n}", k=cells.index(at) + 1, n=len(cells))
         blocks.append(Step(title, tuple(formulas)))
-    for at in beside:
+    for at in others:
         lines = [f for (name, place), tracer in outputs.items() if place == at
                  for f in unfolded.formulas(tracer.id, Symbol(calculation.op.output(name).symbol, at))]  # fmt: skip
         blocks.append(Step("", tuple(lines)))
     return [*blocks, *_remainder(len(cells), len(shown), left_out, calculation, cell)]
 
 
-def _beside(calculation: Calculation, everything: bool) -> list[Shape]:
+def beside(calculation: Calculation, everything: bool) -> list[Shape]:
     """The first places (or all) of outputs of other shapes than the main one, such as statistics of a channel."""
     main = calculation.shapes[calculation.main_output]
     op, shapes = calculation.op, calculation.shapes

@@ -29,15 +29,23 @@ MOST_KEPT = 512  # shapes of calls that are remembered
 
 
 class Recording:
-    """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form."""
+    """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form.
 
-    def __init__(self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, **variant: Any) -> None:
+    `written`: another program for the same operator, called `written(op, p, **arrays)`."""
+
+    def __init__(
+        self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False,
+        written: Callable[..., Any] | None = None, **variant: Any,
+    ) -> None:  # fmt: skip
         self.op, self.tape = op, ArrayTape(expanded)
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
         with recording(self.tape):
-            result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs, **variant))
+            if written is not None:
+                result = written(op, p, **self.inputs)
+            else:
+                result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs, **variant))
         results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
@@ -87,9 +95,11 @@ class Derived(Rounding):
     """The bounds of a program by running error analysis (`opcheck.programs`).
 
     What was recorded for the last case is kept: its outputs, gradients and tangents are asked for in several formats.
+    `variant`: arguments of the program, where another form of it rounds more and is as right.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **variant: Any) -> None:
+        self._variant = variant
         self._kept: dict[str, tuple[list[Any], Recording, dict[str, Any]]] = {}
 
     def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
@@ -119,7 +129,7 @@ class Derived(Rounding):
         known = self._kept.get(kind)
         if known and len(known[0]) == len(asked) and all(a is b for a, b in zip(known[0], asked, strict=True)):
             return known[1:]
-        made = Recording(op, p, arrays, expanded=True)
+        made = Recording(op, p, arrays, expanded=True, **self._variant)
         found = results(made)
         self._kept[kind] = (asked, made, found)
         return made, found
@@ -137,7 +147,7 @@ class Derived(Rounding):
 @contextmanager
 def derived_bounds(ops: Iterable[Op]) -> Iterator[None]:
     """The bounds of these operators follow from their programs meanwhile, whatever they declare."""
-    declared = [(op, op.rounding) for op in ops]
+    declared = [(op, op.rounding) for op in ops if not isinstance(op.rounding, Derived)]
     for op, _ in declared:
         op.rounding = Derived()
     try:

@@ -90,7 +90,9 @@ class Worker:
         if isinstance(self._code, Module):
             request["module"] = self._code.name
         else:
+            several = isinstance(self._code, File) and self._code.root is not None
             request |= {"file": wire.octets(os.fsencode(launched.file)), "definitions_only": self._definitions_only}
+            request |= {"others": [wire.octets(os.fsencode(each)) for each in launched.others], "whole": several}
             if isinstance(self._code, Source):
                 request |= {
                     "source": wire.octets(self._code.text.encode("utf-8", "replace")),
@@ -298,5 +300,6 @@ def _check(code: File | Source | Module, isolation: Isolation, hidden: Sequence[
             raise ValueError(say("{path} is a symbolic link; give the file itself", path=code.path))
         if not code.path.is_file():
             raise ValueError(say("{path} is not a file", path=code.path))
-        if code.root is not None and not code.path.resolve().is_relative_to(code.root.resolve()):
-            raise ValueError(say("{path} is not inside {root}", path=code.path, root=code.root))
+        for path in (code.path, *code.others):
+            if code.root is not None and not path.resolve().is_relative_to(code.root.resolve()):
+                raise ValueError(say("{path} is not inside {root}", path=path, root=code.root))

@@ -92,6 +92,7 @@ class Launched:
     tasks: tasks.Tasks | None
     file: str  # the submission as the worker sees it
     root: str
+    others: tuple[str, ...] = ()  # the same, of its other files that are graded
 
 
 def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, hidden: Sequence[str] = ()) -> Launched:
@@ -101,7 +102,7 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     output, printed = os.pipe()
-    file, root = _inside(code, isolation)
+    (file, *others), root = _inside(code, isolation)
     trusted = isolation is Isolation.TRUSTED
     worker: dict[str, object] = {"requests": theirs_in, "replies": theirs_out}
     _compiled()
@@ -140,7 +141,7 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
         allotted.started()
         if allotted.way is tasks.Way.WATCH:
             WATCHER.add(process, allotted)
-    return Launched(process, ours_out, ours_in, output, allotted, file, root)
+    return Launched(process, ours_out, ours_in, output, allotted, file, root, tuple(others))
 
 
 def _tasks(code: File | Source | Module, isolation: Isolation, limits: Limits) -> tasks.Tasks:
@@ -160,15 +161,15 @@ def _readers() -> tuple[str, ...]:
     return str(INSIDE / "confine.py"), os.__file__, np.__file__, *packages
 
 
-def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[str, str]:
-    """The path of the submission and of the folder of its files, as the worker sees them."""
+def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[list[str], str]:
+    """The paths of the submission, and of the folder of its files, as the worker sees them."""
     if isinstance(code, Module):
-        return "", ""
+        return [""], ""
     if isinstance(code, Source):
-        return f"/submission/{code.name}", "/submission"
+        return [f"/submission/{code.name}"], "/submission"
     root = (code.root or code.path.parent).resolve()
     inner = Path("/submission") if isolation is Isolation.BUBBLEWRAP else root
-    return str(inner / code.path.resolve().relative_to(root)), str(inner)
+    return [str(inner / path.resolve().relative_to(root)) for path in (code.path, *code.others)], str(inner)
 
 
 def _plan(

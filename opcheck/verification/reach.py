@@ -63,6 +63,7 @@ def without(op: Op, made: Trial, backend: Backend, missing: set[str]) -> Trial |
             made = with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
         except (Refused, KeyError):
             return None
+        made = by_default(op, made, backend)
     return made
 
 

@@ -136,6 +136,8 @@ def check_trial(
             wrong = finding.verdict is not None
             if finding.verdict is not None:
                 finding.verdict = named(finding.verdict, check, backend, report.version, known, strict_precision)
+            elif finding.left_out and known:
+                finding = absent(finding, check, backend, report.version)
             elif finding.tier == "T3":
                 finding.verdict = loose_sums(finding, check, strict_precision)
             report.add(op.name, made.dtype, finding, now - began)
@@ -174,6 +176,13 @@ def named(
         message = f"{verdict.message} {found.sentence()}".strip()
         return replace(verdict, status=status, message=message, details={**verdict.details, "precision": found.names})
     return verdict
+
+
+def absent(finding: Finding, check: Check, backend: Backend, version: str) -> Finding:
+    """The finding under the name of a known deviation, where a library is known to lack what was left out."""
+    missing = Verdict(Status.NOT_RUN, finding.claim, check.trial, message=finding.left_out)
+    verdict = recognised(missing, backend.name, version)
+    return finding if verdict is missing else replace(finding, verdict=verdict, left_out="")
 
 
 def loose_sums(finding: Finding, check: Check, strict_precision: bool) -> Verdict | None:

@@ -5,7 +5,7 @@ import pytest
 
 from opcheck import Refused, explain
 from opcheck.explanation.unfold import barred
-from opcheck.steps import Grids, Motion, Step
+from opcheck.steps import Grids, Step
 
 
 def lines(*args, **kwargs):
@@ -141,12 +141,3 @@ def test_a_gradient_shows_what_it_depends_on_and_nothing_else():
     loss = marked("cross_entropy", np.ones((2, 3)), np.array([2, 0]))
     assert (loss["x"], loss["t"]) == ({(0, 0), (0, 1), (0, 2)}, set())
     assert list(marked("linear", np.ones((2, 3)), np.ones((4, 3)), np.ones(4))) == [barred("y"), "w", barred("x")]
-
-
-def test_a_moving_gradient_marks_the_window_whose_maximum_takes_it():
-    page = explain("max_pool2d", np.arange(9.0).reshape(3, 3), kernel_size=2, stride=1, grad=True).document("html")
-    (motion,) = (block for block in page.blocks if isinstance(block, Motion))
-    for frame in motion.frames:
-        (grids,) = (block for block in frame.blocks if isinstance(block, Grids))
-        x = next(grid for grid in grids.grids if grid.title == "x")
-        assert sum(cell.marked for row in x.rows for cell in row) == 4

@@ -15,13 +15,14 @@ from opcheck.grading import conventions
 from opcheck.grading.assignments.reader import Reader
 from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
-from opcheck.grading.drawing.cases import EXTREME, draw
+from opcheck.grading.drawing.cases import draw
 from opcheck.language import CATALOGUES, say
 from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
 
-PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
+PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
+PARTIAL = ("none", "cases")
 DTYPES = ("float32", "float64")
 MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
 LARGEST = 4 * MEBIBYTE  # of an assignment
@@ -41,7 +42,9 @@ class Question:
     arrays: str = "numpy"
     hidden: bool = False
     depends_on: tuple[str, ...] = ()
+    partial: str = "none"  # or "cases": the share of conditions that are right earns that share of the points
     seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+    file: str = ""  # the end of the path of the file in which it is looked for; "": in every one
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Assignment:
     feedback: str = "worked calculation"
     language: str = "en"
     digest: str = ""
+    only_found: bool = False  # what a submission has not got is not asked, such as gradients without a backward pass
     origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
 
     def __getstate__(self) -> dict[str, Any]:
@@ -78,6 +82,11 @@ class Assignment:
         """The names of functions and classes that the questions look for."""
         found = [name for question in self.questions for name in (*question.entry.forward, *question.entry.backward)]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that questions are pinned to."""
+        return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
 
     def shows(self, level: str) -> bool:
         """Whether the feedback level includes `level`."""
@@ -122,6 +131,8 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "convention": reader.text("convention", default="functional"),
         "dtype": reader.word("dtype", DTYPES, default="float32"),
         "arrays": reader.text("arrays", default=""),
+        "partial": reader.word("partial", PARTIAL, default="none"),
+        "file": reader.text("file", default=""),
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
@@ -131,6 +142,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
             raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
     feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
+    only_found = reader.flag("only_found", default=False)
     limits = _limits(reader.table("limits"))
     parts = reader.tables("question")
     if not parts:
@@ -146,7 +158,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     reader.finish()
     return Assignment(
         title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
-        (text, name, folder.absolute()),
+        only_found, (text, name, folder.absolute()),
     )  # fmt: skip
 
 
@@ -169,8 +181,6 @@ def usual_points(op: Op) -> dict[str, float]:
     points: dict[str, float] = {"forward": 4, "shapes": 1}
     if not is_optimiser(op):
         points["vjp"] = 4
-    if op.name in EXTREME:
-        points["special values"] = 1
     return points
 
 
@@ -190,7 +200,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     points = _points(reader.table("points"), op, entry)
     ranges = _ranges(reader.table("parameters"), op)
     try:
-        scope = Scope.of(op, ranges, entry.allows)
+        scope = Scope.of(op, ranges, entry.allows, entry.usual)
         draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
     except (Refused, CouldNotRun) as error:
         raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None
@@ -203,7 +213,9 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
         arrays=arrays,
         hidden=reader.flag("hidden", default=False),
         depends_on=depends_on,
+        partial=reader.word("partial", PARTIAL, default=shared["partial"]),
         seconds=reader.positive("seconds", default=2.0),
+        file=reader.text("file", default=shared["file"]),
     )  # fmt: skip
     reader.finish()
     return question
@@ -293,7 +305,7 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
                 raise reader.refuse(name, error.rule, error.got) from None
             _check_size(reader, name, value)
             return
-    if name in ("kernel_size", "batch"):
+    if name in ("kernel_size", "batch", "dims"):
         if not all(type(k) is int and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
             raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
         _check_size(reader, name, value)
@@ -301,7 +313,7 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
         raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))
 
 
-LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000}
+LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000, "dims": 4}
 
 
 def _check_size(reader: Reader, name: str, value: Any) -> None:

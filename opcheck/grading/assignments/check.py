@@ -10,6 +10,7 @@ from opcheck.grading.assignments.assignment import Assignment, Question
 from opcheck.grading.classes.processes import pool
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.judge import ask
+from opcheck.grading.judging.settling import Readings
 from opcheck.grading.results import Check, total
 from opcheck.grading.submissions.loading import Loaded
 from opcheck.language import say
@@ -92,7 +93,7 @@ def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mis
     loaded.worker.run([Call(_ENGINE, (question.op.name, mistake.name if mistake else ""))], {})
     alone = replace(question, depends_on=())
     desk = Desk(loaded.worker, 60.0, None)
-    return Caught(question.name, mistake, tuple(ask(alone, assignment, loaded, desk, seed, {})))
+    return Caught(question.name, mistake, tuple(ask(alone, assignment, loaded, desk, seed, {}, Readings())))
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def _solution(question: Question) -> Iterator[Loaded]:
             ),
             fix=say("write one and grade it like a student's"),
         )
-    if name not in conventions.NAMES or question.arrays != question.convention.arrays:
+    if name not in (*conventions.NAMES, *conventions.COURSES) or question.arrays != question.convention.arrays:
         raise Refused(
             say(
                 "there are no solutions to check {question} by in the convention {name}",

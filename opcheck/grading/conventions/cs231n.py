@@ -10,6 +10,7 @@ x of an affine layer may have more than two dimensions; the layer flattens them.
 Conv.forward and Conv.backward.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from opcheck.grading.conventions import sentences
@@ -169,3 +170,17 @@ CONVENTION = Convention(
     repeats=True,
     sentences=sentences.IN_OUT,
 )
+_STATIC = {"linear": "Linear", "relu": "ReLU", "conv2d": "Conv", "max_pool2d": "MaxPool"}
+EECS498 = replace(
+    CONVENTION,
+    name="eecs498",
+    summary="Michigan EECS498: as cs231n, with torch's tensors and static methods, Conv.forward and Conv.backward",
+    entries={
+        op: (CONVENTION.entry(op) if op not in _STATIC else CONVENTION.entry(op)._replace(
+            forward=(f"{_STATIC[op]}.forward", *CONVENTION.entry(op).forward),
+            backward=(f"{_STATIC[op]}.backward", *CONVENTION.entry(op).backward),
+        ))
+        for op in CONVENTION.entries
+    },
+    arrays="torch",
+)  # fmt: skip

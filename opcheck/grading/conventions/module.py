@@ -6,13 +6,29 @@
 Gradients come from autograd.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opcheck.backends.base import given
 from opcheck.grading.conventions import tensors
-from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only
+from opcheck.grading.conventions.base import (
+    Allowed,
+    Convention,
+    Cotangent,
+    Entry,
+    Plan,
+    Reading,
+    Request,
+    default_only,
+    has,
+    is_layer,
+    method,
+    only,
+)
 from opcheck.operators import catalog
-from opcheck.sandbox import Call, Place
+from opcheck.operators.params import REQUIRED
+from opcheck.operators.spec import Op
+from opcheck.sandbox import Call, Definition, Place
 
 
 def call(r: Request) -> Plan:
@@ -37,20 +53,19 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
 
 
 def _is_function(r: Request) -> bool:
-    """Whether it is an autograd.Function: its forward takes ctx."""
-    methods = {method.name: method for method in r.found.methods} if r.found else {}
-    return (
-        "forward" in methods and bool(methods["forward"].parameters) and methods["forward"].parameters[0].name == "ctx"
-    )
+    """Whether it is an autograd.Function: its forward takes ctx, or setup_context does."""
+    forward = method(r.found, "forward")
+    first = [each.name for each in forward.parameters[:1]] if forward else []
+    return method(r.found, "setup_context") is not None or first == ["ctx"]
 
 
 def _positional(r: Request, places: dict[str, Any]) -> list[Any]:
     """Every argument in torch's order as far as the function's forward takes it."""
-    assert r.found is not None
-    forward = next(method for method in r.found.methods if method.name == "forward")
+    forward = method(r.found, "forward")
+    assert forward is not None
     values = {each.name: r.case.params.get(each.name, each.default) for each in r.op.params}
     ordered = [places.get(each.name) if each.name not in values else values[each.name] for each in r.op.arguments]
-    return ordered[: len(forward.parameters) - 1]
+    return ordered[: len(forward.parameters) - (method(r.found, "setup_context") is None)]
 
 
 def _parameters(r: Request) -> tuple[str, ...]:
@@ -70,6 +85,31 @@ def _sizes(r: Request) -> list[Any]:
 def _options(r: Request) -> dict[str, Any]:
     bias = {"bias": "bias" in r.case.arrays} if "weight" in r.case.arrays and "bias" not in r.case.arrays else {}
     return {**given(r.op, r.case.params), **bias}
+
+
+def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
+    """What the constructor of a module, or the forward of a function, has parameters for."""
+    (layer,) = found
+    forward = method(layer, "forward")
+    is_function = method(layer, "setup_context") is not None
+    is_function = is_function or bool(forward and [each.name for each in forward.parameters[:1]] == ["ctx"])
+    takes_it = forward if is_function and forward else layer
+    if not takes_it.parameters and takes_it is not layer:
+        return {}
+    lacking = {each.name: each.default for each in op.params if each.default is not REQUIRED}
+    allowed: dict[str, Allowed] = {
+        name: default_only(-1 if name == "dim" else default)
+        for name, default in lacking.items()
+        if not has(takes_it, name)
+    }
+    if any(each.name == "bias" for each in op.inputs) and not has(takes_it, "bias"):
+        allowed["bias"] = only("bias" in layer.attributes or "bias" not in _own(layer))
+    return allowed
+
+
+def _own(layer: Definition) -> Sequence[str]:
+    """What tells that a module holds parameters of its own; one that inherits torch's keeps torch's."""
+    return ("bias",) if "weight" in layer.attributes else ()
 
 
 _CLASSES = {
@@ -92,4 +132,6 @@ CONVENTION = Convention(
     gradients,
     arrays="torch",
     autograd=True,
+    takes=takes,
+    fits=is_layer,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from opcheck.grading.judging.calls import Desk, Job, Made, Wanted
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.submissions.locate import Found
 from opcheck.language import say
-from opcheck.operators.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Form, Op
 from opcheck.sandbox import Call
 from opcheck.verification.casefile import Trial
 
@@ -32,6 +32,7 @@ class Student(Backend):
         self._kept: dict[int, tuple[Case, Cotangent, Job]] = {}
         self._again: tuple[Trial, Job] | None = None
         self._places: dict[tuple[str, ...], str] = {}
+        self.forms: dict[str, tuple[Form, ...]] = {}  # by part: what explains why numbers were as far off as they were
 
     def lacks(self, op: Op, case: Case) -> str:
         """Not empty for a case that the assignment does not ask: shrinking stays within what was taught."""
@@ -56,6 +57,12 @@ class Student(Backend):
             self._again = trials[0], twice
             jobs.append(twice)
         self.desk.carry_out(jobs, seconds)
+
+    def wrote(self, part: str, forms: tuple[Form, ...]) -> None:
+        """Numbers of a part were right as far as any of these forms is."""
+        if forms:
+            known = self.forms.get(part, forms)
+            self.forms[part] = tuple(form for form in known if form in forms) or known
 
     def again(self) -> tuple[Trial, Made] | None:
         """The trial whose backward was called twice, and what the second call gave; None where it was not."""
@@ -89,6 +96,10 @@ class Student(Backend):
             }
         return job
 
+    def forward_job(self, case: Case) -> Job:
+        """The forward call of another case, in full precision where that may be sent."""
+        return self._job(case, {}, number=NUMBERS[0])
+
     def _twice(self, trial: Trial) -> Job | None:
         """The first trial's job with its backward steps done before for another upstream gradient."""
         job = self._job(trial.case, trial.cotangent)
@@ -104,7 +115,8 @@ class Student(Backend):
     def _request(self, case: Case, number: str = "") -> Request:
         question, found = self.question, self.found
         return Request(question.op, case, question.op.checked(case)[0], self._number(case, number), found.forward,
-                       found.backward, found.definition, question.arrays, question.convention.name)  # fmt: skip
+                       found.backward, found.definition, question.arrays, question.convention.name,
+                       found.gradient)  # fmt: skip
 
     def _known(self, reading: Reading) -> Reading:
         """The reading with its one place, where an earlier case has shown which that is."""

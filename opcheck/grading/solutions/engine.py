@@ -1,4 +1,5 @@
-"""The computation behind every solution: an operator's reference, or a mistake of the catalogue that was chosen."""
+"""The computation behind every solution: an operator's reference, or a mistake or a form of the catalogue that was
+chosen."""
 
 from typing import Any
 
@@ -6,14 +7,14 @@ import numpy as np
 
 from opcheck.operators import catalog
 from opcheck.operators.spec import Array
-from opcheck.verification.mutation.mutants import Mistaken
+from opcheck.verification.mutation.mutants import Mistaken, Written
 from opcheck.verification.mutation.reference_form import Reference
 
 _chosen: dict[str, str] = {}
 
 
 def choose(op: str, mistake: str) -> None:
-    """Make this mistake from now on, and no other; none for an empty name."""
+    """Make this mistake, or write it in this form, from now on, and no other; none for an empty name."""
     _chosen.clear()
     if mistake:
         _chosen[op] = mistake
@@ -23,7 +24,11 @@ def _solution(op: str) -> Reference:
     operator = catalog.get(op)
     if op not in _chosen:
         return Reference(operator)
-    return Mistaken(operator, next(each for each in operator.mistakes if each.name == _chosen[op]))
+    name = _chosen[op]
+    form = next((each for each in operator.forms if each.name == name), None)
+    if form is not None:
+        return Written(operator, form)
+    return Mistaken(operator, next(each for each in operator.mistakes if each.name == name))
 
 
 def forward(op: str, *arrays: Any, **options: Any) -> Any:

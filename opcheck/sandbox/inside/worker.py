@@ -6,6 +6,7 @@ A class has hundreds of workers, so what numpy does not import itself is worth a
 """
 
 import faulthandler
+import functools
 import importlib
 import importlib.machinery
 import os
@@ -19,16 +20,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from opcheck.sandbox.inside import cells, loading, places, wire
+    from opcheck.sandbox.inside import cells, loading, naming, places, wire
 else:
     import cells
     import loading  # neighbours on disk: the rest of the package is not visible here
+    import naming
     import places
     import wire
 
 TEXT_LIMIT = 2_000
 NOT_A_NOTEBOOK = "no notebook"  # no exception has a space in its name
-LOADED = "module"  # what the loaded module is called in a place: "module.conv2d"
+LOADED = "module"  # what the loaded module is called in a place: "module.conv2d"; those of other files "module1", ...
+NOTEBOOK = ".ipynb"
 
 
 class Channel:
@@ -95,41 +98,68 @@ class Session:
         self._root = ""
 
     def load(self, request: dict[str, Any]) -> dict[str, wire.Value]:
+        """The module and what it defines; `others` tells the same of the other files of a folder."""
         self._kept.clear()
         self._root = _path(request["root"]) if "root" in request else ""
-        failure: BaseException | None = None
+        if "module" in request:
+            return self._reported(LOADED, lambda told: (importlib.import_module(request["module"]), None))
+        files = [_path(request["file"]), *map(_path, request["others"])]
+        if request["whole"]:
+            naming.open_folder(self._root, files)
+        else:
+            sys.path.insert(naming.behind_the_standard_library(), self._root)
+        reply = self._reported(LOADED, functools.partial(self._executed, request, files[0]))
+        later = {**request, "source": None}
+        others: list[wire.Value] = [
+            self._reported(f"{LOADED}{number}", functools.partial(self._executed, later, file))
+            for number, file in enumerate(files[1:], start=1)
+        ]
+        return {**reply, "others": others} if others else reply
+
+    def _reported(
+        self, name: str, run: Callable[[dict[str, wire.Value]], tuple[types.ModuleType, BaseException | None]]
+    ) -> dict[str, wire.Value]:
+        """Load one module, keep it under this name, and tell how that went."""
         told: dict[str, wire.Value] = {}
         try:
-            if "module" in request:
-                module = importlib.import_module(request["module"])
-            else:
-                file = _path(request["file"])
-                module = types.ModuleType("submission")
-                module.__file__ = file
-                sys.modules["submission"] = module
-                sys.path.insert(_behind_the_standard_library(), self._root)
-                source = self._source(request, file, told)
-                failure = loading.execute(source, file, module, request["definitions_only"])
+            module, failure = run(told)
         except cells.NotANotebook as error:
             return {"status": "raised", "error": _report(NOT_A_NOTEBOOK, error.text, error.kind), "names": []}
         except BaseException as error:
             return {**self._failure(error), "names": [], **told}
-        self._kept[LOADED] = module
+        self._kept[name] = module
         told["names"] = loading.definitions(module)
         return {"status": "ok", **told} if failure is None else {**self._failure(failure), **told}
 
+    def _executed(
+        self, request: dict[str, Any], file: str, told: dict[str, wire.Value]
+    ) -> tuple[types.ModuleType, BaseException | None]:
+        """The module of a file, and the first failure of its top level."""
+        whole, only = request["whole"], request["definitions_only"]
+        notebook = file.endswith(NOTEBOOK)
+        found = naming.imported(file, self._root) if whole and not only and not notebook else None
+        if found is not None:
+            return found, None
+        source = self._source(request, file, told)
+        module = naming.module_of(file, self._root) if whole else naming.alone(file)
+        failure = loading.execute(source, file, module, only)
+        if whole:
+            naming.known_as(module, file, self._root)
+        return module, failure
+
     def _source(self, request: dict[str, Any], file: str, told: dict[str, wire.Value]) -> str | bytes:
         """The text of the submission; of a notebook that of its cells, and in `told` what was left out of them."""
-        source = request["source"].tobytes() if "source" in request else _bytes(file)
-        if not request.get("notebook"):
-            return source.decode("utf-8") if "source" in request else source
+        sent = request.get("source")
+        source: bytes = _bytes(file) if sent is None else sent.tobytes()
+        if not request.get("notebook") and not (sent is None and file.endswith(NOTEBOOK)):
+            return source if sent is None else source.decode("utf-8")
         found = cells.module(source.decode("utf-8-sig", "replace"))
         told["commands"], told["skipped"] = found.commands, [[*each] for each in found.skipped]
         return found.text
 
     def run(self, request: dict[str, Any]) -> dict[str, wire.Value]:
         if request["fresh"]:
-            self._kept = {name: value for name, value in self._kept.items() if name == LOADED}
+            self._kept = {name: value for name, value in self._kept.items() if name.startswith(LOADED)}
         values: dict[str, wire.Value] = {}
         reply: dict[str, wire.Value] = {"status": "ok", "values": values}
         for number, step in enumerate(request["steps"]):
@@ -192,13 +222,6 @@ class Session:
 
     def _relative(self, file: str) -> str:
         return file[len(self._root) :].lstrip("/") if self._root and file.startswith(self._root) else file
-
-
-def _behind_the_standard_library() -> int:
-    """Where a submission's folder goes in sys.path: a random.py in it must not be what numpy takes for Python's own."""
-    standard = os.path.dirname(os.__file__)
-    folders = (standard, os.path.join(standard, "lib-dynload"))
-    return max((index for index, folder in enumerate(sys.path) if folder in folders), default=-1) + 1
 
 
 def _forget(folder: str) -> None:

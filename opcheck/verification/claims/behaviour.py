@@ -49,7 +49,7 @@ def _from_memory(check: Check, layout: str) -> Finding:
     session = check.open(layout)
     outputs = session.outputs()
     if check.trial.policy == "special":
-        return check.compare("layout", "output", outputs, free=undecided(check))
+        return check.compare("layout", "output", outputs, free=undecided(check, outputs))
     finding = check.compare("layout", "output", outputs)
     if finding.verdict is None and check.trial.tangents:
         if layout == "expanded":

@@ -6,15 +6,16 @@ neither speaks for a name nor against it. Whether something is wrong is not deci
 What a lower precision explains is precision.py's to say.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from opcheck.backends.base import Backend
 from opcheck.language import say
-from opcheck.operators.spec import Array, Op
+from opcheck.operators.spec import Array, Form, Op
 from opcheck.verification.check import Check
+from opcheck.verification.truth import forms
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
@@ -35,9 +36,55 @@ def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple
             names = {}
         telling |= {name for name, differs in names.items() if differs or (found is not None and name not in order)}
         found = set(names) if found is None else found & set(names)
-    return tuple(
-        sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
-    )
+    likely = sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
+    return tuple(likely) or tuple(each.name for each in forms_like(op, verdicts, backend))
+
+
+def forms_like(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[Form, ...]:
+    """The forms that are as far off as what came, in every failure, and come to no number where it did not."""
+    asked = [each for each in verdicts if each.trial is not None and each.status is Status.DIFFERS]
+    return tuple(form for form in op.forms if asked and all(_is_form(op, each, backend, form) for each in asked))
+
+
+def _is_form(op: Op, verdict: Verdict, backend: Backend, form: Form) -> bool:
+    assert verdict.trial is not None
+    kind = "output" if verdict.claim == "special" else _kind(verdict.claim)
+    try:
+        check = Check(op, verdict.trial, backend)
+        got, expected = _answers(check, kind)
+        if kind == "output":
+            widths = forms.output_widths(op, check.p, check.f, form, check.arrays, expected)
+        elif kind == "gradient":
+            widths = forms.gradient_widths(
+                op, check.p, check.f, form, check.arrays, verdict.trial.cotangent, expected
+            )  # fmt: skip
+        else:
+            return False
+        return any(_comes_of(check, kind, form, widths, got, expected, dtype) for dtype in ("float32", "float64"))
+    except Exception:  # a candidate may fail in other ways when it runs again, and a form is not made for every case
+        return False
+
+
+def _comes_of(
+    check: Check, kind: str, form: Form, widths: Mapping[str, Array], got: Mapping[str, Array],
+    expected: Mapping[str, Array], dtype: str,
+) -> bool:  # fmt: skip
+    """Whether these numbers may come of the form where it is computed in that type."""
+    arrays = forms.in_precision(check.arrays, dtype)
+    if kind == "output":
+        made = forms.written_outputs(check.op, check.p, form, arrays)
+    else:
+        cotangent = forms.in_precision(check.trial.cotangent, dtype)
+        made = forms.written_gradients(check.op, check.p, form, arrays, cotangent)
+    for name, each in got.items():
+        if name not in widths or made[name].shape != each.shape or widths[name].shape != each.shape:
+            return False
+        with np.errstate(all="ignore"):
+            as_near = np.abs(each - expected[name]) <= widths[name] + ROOM * check.f.u * _largest(expected[name])
+            alike = (np.isnan(each) & np.isnan(made[name])) | (each == made[name])
+            if not np.all((as_near & np.isfinite(each) & np.isfinite(made[name])) | alike):
+                return False
+    return True
 
 
 def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:

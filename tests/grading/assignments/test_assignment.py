@@ -103,7 +103,8 @@ REFUSED = {
     "points = { forward = 2": (
         "points = { forwards = 2",
         "line 24, question.points.forwards: there is no such field. Parts "
-        "are forward, vjp, shapes, special values, efficiency, vjp:input, vjp:weight, vjp:bias",
+        "are forward, vjp, shapes, dtype, accuracy, stability, special values, efficiency, "
+        "vjp:input, vjp:weight, vjp:bias",
     ),
     "stride = [1, 2]": (
         "stride = [1, -2]",

@@ -70,6 +70,12 @@ def test_integers_are_not_blamed_for_what_is_wrong_in_any_type():
         assert (part(result, "shapes").outcome, part(result, "shapes").message) == (Outcome.RIGHT, "right")
 
 
+TYPED = {
+    "vjp = 4": "vjp = 4, dtype = 1",
+    "[question.parameters]": "[question.parameters]\nintegers = [true, false]",
+}
+
+
 @pytest.mark.parametrize(
     ("crash", "told"),
     [
@@ -85,7 +91,8 @@ def test_a_crash_is_named_without_its_message_where_that_is_not_shown(crash, tol
     code = "import numpy as np\n" + LINEAR.replace("    y = x", f"    {crash}\n    y = x", 1)
     assert part(graded(code, asked), "forward").message == told
     whole = LINEAR.replace("    y = x", "    if x.dtype.kind == 'i': raise ValueError\n    y = x", 1)
-    assert part(graded(whole, asked), "shapes").message == "it raises ValueError"
+    changes = {**TYPED, 'feedback = "worked calculation"': 'feedback = "part"'}
+    assert part(graded(whole, assignment("linear", changes=changes)), "dtype").message == "it raises ValueError"
 
 
 def test_a_score_without_feedback_is_a_table_and_nothing_else():
