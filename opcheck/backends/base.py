@@ -175,7 +175,7 @@ def arguments(
         passed.pop(name, None)
         if takes(function, name):
             passed[name] = params.get(name, value)
-    return positional, {**keywords, **demanded, **passed}
+    return op.packed(positional), {**keywords, **demanded, **passed}
 
 
 def takes(function: Callable[..., Any] | None, name: str) -> bool:
