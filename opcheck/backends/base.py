@@ -83,6 +83,14 @@ class Backend(ABC):
         """Whether the device answers nothing any more, so that this process can check nothing more on it."""
         return False
 
+    def in_thread(self) -> Callable[[], None]:
+        """What a thread does before it calls the implementation, so that it computes as this one does."""
+        return lambda: None
+
+    def kin(self, op: Op, case: Case, dtype: str) -> str:
+        """The backend whose operation of its own does the work of this call, whose deviations are its own then."""
+        return ""
+
     def unavailable(self, op: Op, dtype: str) -> str:
         """Why this backend has nothing to check for `op` in `dtype`; empty if it has."""
         return ""

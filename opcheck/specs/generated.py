@@ -40,11 +40,11 @@ class Generated(Captured):
         super().__init__(Kernel, name, lambda: leaves, [])
 
     @property
-    def weights(self) -> None:
+    def weights(self) -> Any:  # none: its data are all that it is given
         return None
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override]
+    def names(self) -> list[str]:
         return [f"data{k}" if len(self.given) > 1 else "data" for k in range(len(self.given))]
 
     def packed(self, tensors: Sequence[Any]) -> list[Any]:

