@@ -5,9 +5,8 @@ from typing import Any
 import click
 import numpy as np
 
-from opcheck import specs
-from opcheck.app import arrays
-from opcheck.app.output import OPTIONS, show
+from opcheck import arrays, pictures, specs
+from opcheck.app.output import OPTIONS, format_of, show
 from opcheck.language import say
 from opcheck.learning import shelf
 from opcheck.operators import catalog
@@ -37,6 +36,7 @@ CALCULATION = (
     click.Option(["--got"], metavar="VALUE", help="An observed number, or an array of them: what explains it?"),
     click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals to which the inputs were printed."),
     click.Option(["--seed"], type=click.IntRange(0), help="Random small numbers instead of 1, 2, 3, ..."),
+    click.Option(["--image"], metavar="FILE", help="A picture as input, in grey from 0 to 255."),
 )
 
 
@@ -128,13 +128,15 @@ def explain(op: Op, options: dict[str, Any]) -> None:
     given: dict[str, Any] = {}
     shapes: dict[str, Shape] = {}
     words = written(op, options)
+    if options["image"] is not None:
+        words[pictures.taking(op)] = "@" + options["image"]
     for argument in op.arguments:
         text = words.get(argument.name)
         if text is None:
             continue
         if isinstance(argument, Param):
             given[argument.name] = argument.kind.parse(argument.name, text) if isinstance(text, str) else text
-        elif isinstance(value := arrays.parse(argument.name, text, options["seed"] or 0), tuple):
+        elif isinstance(value := arrays.parse(f"--{argument.name}", text, options["seed"] or 0), tuple):
             shapes[argument.name] = value
         else:
             given[argument.name] = value
@@ -153,7 +155,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
         got=_observed(options["got"]),
         printed_digits=options["printed_digits"],
     )
-    show(with_hints(result.document(options["format"]), op.name), options, fractions=options["exact"])
+    show(with_hints(result.document(format_of(options)), op.name), options, fractions=options["exact"])
 
 
 def written(op: Op, options: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +193,7 @@ def with_hints(step: Step, operator: str) -> Step:
 def _array(text: str | None, name: str, seed: int | None) -> Any:
     if text is None:
         return None
-    value = arrays.parse(name, text, seed or 0)
+    value = arrays.parse(f"--{name}", text, seed or 0)
     return np.arange(1.0, np.prod(value, dtype=int) + 1).reshape(value) if isinstance(value, tuple) else value
 
 
@@ -200,7 +202,7 @@ def _observed(text: str | None) -> Any:
     if text is None:
         return None
     if text.startswith(("[", "@")):
-        return arrays.parse("got", text, 0)
+        return arrays.parse("--got", text, 0)
     try:
         return np.asarray(float(text))
     except ValueError:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from opcheck import files
+from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.render import FORMATS, render
 from opcheck.steps import Step
@@ -45,6 +46,7 @@ class Format(click.Choice):  # type: ignore[type-arg]  # generic only since clic
 OPTIONS = (
     click.Option(["--format", "format"], type=Format(FORMATS), default="text", help="What to print."),
     click.Option(["-o", "output"], type=File(), help="Write to this file."),
+    click.Option(["--open", "opens"], is_flag=True, help="Open it in a browser, as a page."),
     click.Option(["--plain"], is_flag=True, help="Words instead of drawing, for screen readers."),
     click.Option(["--ascii"], is_flag=True, help="ASCII only: no Σ, ⌊ or ·."),
     click.Option(
@@ -101,7 +103,7 @@ def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
     narrow = not speaks_unicode(output)
     text = render(
         step,
-        options["format"],
+        format_of(options),
         width=page_width(options["width"]),
         precision=options["precision"],
         fractions=fractions,
@@ -111,8 +113,31 @@ def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
         interactive=tty and not options["plain"],
         color=wants_color(options["color"], tty) and not options["plain"] and output is None,
     )
+    if options["opens"]:
+        open_page(text, output)
+        return
     # what a web page or a Markdown file cannot say in a narrow encoding it says as &#8217;
     write(text.encode("ascii", "xmlcharrefreplace").decode("ascii") if narrow else text, output)
+
+
+def format_of(options: dict[str, Any]) -> str:
+    """The format that is asked for: what a browser opens is a page."""
+    return "html" if options["opens"] else str(options["format"])
+
+
+def open_page(text: str, output: Path | None) -> None:
+    """Writes the page and shows it in a browser; where it is, for who has none."""
+    import tempfile
+    import webbrowser
+
+    if output is None:
+        descriptor, name = tempfile.mkstemp(prefix="opcheck-", suffix=".html")
+        os.close(descriptor)
+        output = Path(name)
+    write(text, output)
+    click.echo(say("opcheck: the page is {path}", path=output), err=True)
+    if not webbrowser.open(output.resolve().as_uri()):
+        raise CouldNotRun(say("there is no browser to open it with"))
 
 
 def speaks_unicode(output: Path | None) -> bool:

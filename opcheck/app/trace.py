@@ -1,17 +1,14 @@
 """`opcheck trace EXPR --at x1=2,x2=5`: the tables of automatic differentiation, for an expression or a program."""
 
 import builtins
-import contextlib
 import re
-import sys
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
-from opcheck.app.output import output_options, page_width, show, write
+from opcheck.app.output import format_of, output_options, page_width, show, write
 from opcheck.errors import Refused
 from opcheck.language import say
 
@@ -69,14 +66,15 @@ def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | No
     if options["graph"]:
         write(traced.draw(options["graph"]), options["output"])
         return
-    if options["format"] == "json":
+    format = format_of(options)
+    if format == "json":
         write(traced.to_json(), options["output"])
         return
     wanted = {
         name: options[name] for name in ("mode", "step", "check", "passes", "seed", "jacobian", "hessian", "everything")
     }
-    room = page_width(options["width"]) if options["format"] == "text" and not options["plain"] else 0
-    moves = options["format"] == "html"
+    room = page_width(options["width"]) if format == "text" and not options["plain"] else 0
+    moves = format == "html"
     page = traced.page(
         **wanted, room=room, moves=moves, hvp=inputs("--hvp", (options["hvp"],)) if options["hvp"] else None
     )
@@ -112,6 +110,8 @@ def alone(what: str, more: tuple[str, ...], at: tuple[str, ...]) -> Refused:
 
 def inputs(flag: str, words: tuple[str, ...], exact: bool = False) -> dict[str, Any]:
     """The numbers and arrays of --at x1=2,x2=5 --at w=[[1,2],[3,4]]; raises Refused."""
+    from opcheck.traces.given import value
+
     found: dict[str, Any] = {}
     for word in words:
         for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", word):
@@ -122,45 +122,3 @@ def inputs(flag: str, words: tuple[str, ...], exact: bool = False) -> dict[str, 
                 raise Refused(say("{flag} gives {name} two values", flag=flag, name=name), got=", ".join(words))
             found[name] = value(name, text, exact)
     return found
-
-
-def value(name: str, text: str, exact: bool = False) -> Any:
-    """A number such as 2, 1/3 or pi/2, or an array as `opcheck explain` takes it. exact: 1/3 as a Fraction."""
-    number = None
-    for kind in (float, int):
-        with contextlib.suppress(ValueError):
-            number = kind(text)
-    if number is not None:
-        return finite(name, number, text)
-    if not re.search(r"[\[@:]|\dx\d", text):
-        return worked_out(name, text, exact)
-    from opcheck.app import arrays
-
-    array = arrays.parse(f"at {name}", text, seed=0)
-    if isinstance(array, tuple):
-        import numpy as np
-
-        return np.arange(1.0, np.prod(array) + 1).reshape(array)
-    return array * 1.0
-
-
-def finite(name: str, number: int | float, text: str) -> int | float:
-    """The number; raises Refused for digits that make an infinity of it."""
-    if abs(number) > sys.float_info.max and "inf" not in text.lower():
-        raise Refused(say("{name} is too large for float64 (1.8e308 at most)", name=name), got=text)
-    return number
-
-
-def worked_out(name: str, text: str, exact: bool) -> int | float | Fraction:
-    """The number that an expression without variables stands for."""
-    from opcheck.traces import trace
-
-    try:
-        found = trace(text, exact=True).value
-    except Refused:
-        raise Refused(
-            say("{name} must be a number or an array", name=name),
-            got=repr(text),
-            fix=say("for example --at {name}=2, {name}=1/3 or {name}=pi/2", name=name),
-        ) from None
-    return found if exact and isinstance(found, Fraction) else trace(text).value

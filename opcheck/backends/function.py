@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.backends import destination
+from opcheck.backends import destination, guarded
 from opcheck.backends.base import (
     Backend,
     Malformed,
@@ -24,6 +24,9 @@ from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Shape
+
+# numpy 1 makes float64 of one float32 number and a number of Python: no mistake of whoever wrote np.maximum(x, 0).
+PROMOTES_ONE_NUMBER = np.result_type(np.float32(1), 1) == np.float32
 
 
 class TorchFunction(TensorBackend):
@@ -121,6 +124,7 @@ class NumpyFunction(Backend):
     given what the call drew by chance (mask=...), as it is read off the outputs."""
 
     layouts: tuple[str, ...] = ("contiguous", "transposed", "strided", "offset")
+    guards = guarded.LAYOUTS
 
     def __init__(self, candidate: Callable[..., Any], name: str = "") -> None:
         self.candidate = candidate
@@ -191,7 +195,8 @@ class NumpySession(Session):
     def results(self) -> dict[str, Any]:
         if self._results is None:
             results = named_outputs(self.op, self._call(self.candidate), self.shapes, self.arrays)
-            self.dtypes = {name: str(as_given(each, name).dtype) for name, each in results.items()}
+            given = {name: as_given(each, name) for name, each in results.items()}
+            self.dtypes = {name: str(each.dtype) for name, each in given.items() if PROMOTES_ONE_NUMBER or each.ndim}
             self._results = results
         return self._results
 
@@ -204,6 +209,12 @@ class NumpySession(Session):
 
     def outputs(self) -> Outputs:
         return {name: numbers(each, name) for name, each in self.results().items()}
+
+    def renewed(self, arrays: Mapping[str, Array]) -> Outputs:
+        for name, array in arrays.items():
+            self.arrays[name][...] = self._cast(array)
+        self._results = None
+        return self.outputs()
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         function = getattr(self.candidate, "vjp", None)

@@ -14,6 +14,7 @@ from opcheck.learning.screen import HINT, QUIT, SKIP, Quit, Screen, prompt
 from opcheck.operators.spec import Op
 from opcheck.steps import Prose
 
+FILE = "practice.json"  # where the scores are kept
 TRIES = 3
 RIGHT_FOR_NEXT = 2  # problems right at once, one after the other, until the next level
 
@@ -66,9 +67,7 @@ class Practice:
 
     def problem(self, number: int) -> Problem:
         """Problem `number` at the present level: the same for the same seed."""
-        asked = (Kind.GRADIENT,) if self.grad else problems.kinds(self.op)
-        rng = np.random.default_rng([self.seed, number, self.score.level])
-        return problems.drawn(self.op, asked[number % len(asked)], self.score.level, rng)
+        return drawn(self.op, self.seed, number, self.score.level, self.grad)
 
     def ask(self, number: int) -> None:
         """One problem, until it is right, given up or tried often enough; raises Quit."""
@@ -111,3 +110,9 @@ class Practice:
         self.score.asked += 1
         self.score.right += right
         self.score.at_once += at_once
+
+
+def drawn(op: Op, seed: int, number: int, level: int, grad: bool = False) -> Problem:
+    """Problem `number` of a level; the kinds of problems take turns. `grad`: gradients only."""
+    asked = (Kind.GRADIENT,) if grad else problems.kinds(op)
+    return problems.drawn(op, asked[number % len(asked)], level, np.random.default_rng([seed, number, level]))

@@ -1,6 +1,7 @@
 """torch in its other forms: compiled, as modules with torch's parameter names, as autograd.Function classes."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -116,6 +117,7 @@ def test_its_wrong_gradient_is_found():
     assert found and all(each.got == 2 * each.expected for each in found if each.trial.policy == "exact")
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_what_a_decorator_compiled_is_a_compiled_candidate():
     @torch.compile
     def softmax(input, dim=-1):

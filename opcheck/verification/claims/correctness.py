@@ -10,7 +10,7 @@ from opcheck.operators.spec import Array
 from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.truth.adjudication import Exact, Short, TooLong
 from opcheck.verification.truth.definition import Definition, as_float
-from opcheck.verification.truth.rearrangement import magnitudes
+from opcheck.verification.truth.rearrangement import magnitudes, may_overflow
 from opcheck.verification.verdict import Status, Verdict
 
 SMALL = 24  # numbers of a case whose second derivative is traced
@@ -139,12 +139,16 @@ def second(check: Check) -> Iterator[Finding]:
     got = check.session.second(trial.cotangent, trial.tangents)
     finding = Finding("second")
     sizes = magnitudes(definition.graph(), check.f)
+    overflows = may_overflow(definition.graph(), [each.value for each in sizes], check.f)
     for name, row in nodes.items():
         shape = trial.case.arrays[name].shape
         expected = np.array([sizes[node.id].value for node in row]).reshape(shape)
         bound = np.array([sizes[node.id].error(check.f) for node in row]).reshape(shape)
         wrong, ratio, free = differs(got[name], expected, bound, check.f)
-        finding.elements, finding.free = finding.elements + expected.size, finding.free + free
+        lost = wrong & np.array([overflows[node.id] for node in row], dtype=bool).reshape(shape)
+        lost &= np.isnan(got[name]) | (got[name] == 0)
+        wrong &= ~lost
+        finding.elements, finding.free = finding.elements + expected.size, finding.free + free + int(lost.sum())
         finding.ratio = max(finding.ratio, ratio)
         if wrong.any() and finding.verdict is None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -167,6 +171,13 @@ def undecided(check: Check, got: Mapping[str, Array] | None = None) -> dict[str,
         return {
             name: _of_a_sample(check, check.kept["long"], name, got[name]) for name in check.expected if name in got
         }
+    if "undecided" not in check.kept:
+        check.kept["undecided"] = _undecided(check)
+    found: dict[str, Array] = check.kept["undecided"]
+    return found
+
+
+def _undecided(check: Check) -> dict[str, Array]:
     definition = Definition(check.op, check.case)
     by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
     return {name: _free(check, expected, by_definition.get(name, expected), by_the_way.get(name, False))

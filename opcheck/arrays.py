@@ -1,4 +1,4 @@
-"""Arrays on the command line: a shape (4x4), a literal ([[1,2],[3,4]]), a file (@x.npy) or a filling (ones:4x4)."""
+"""Arrays as people write them: a shape (4x4), a literal ([[1,2],[3,4]]), a file (@x.npy) or a filling (ones:4x4)."""
 
 import math
 import re
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck import pictures
 from opcheck.errors import pointed, told
 from opcheck.files import shown
 from opcheck.language import say
@@ -18,7 +19,10 @@ LARGEST = 10**7  # elements
 LARGEST_FILE = 20 * 10**6  # bytes of text: as numbers of Python it takes fifty times as many
 MOST_DIMENSIONS = 32
 MOST_DIGITS = 19  # of a size or of the end of a range: none that has more is of any use
-FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4 or 0..15:4x4"
+FORMS = (
+    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, 0..15:4x4, or a kernel: "
+    + ", ".join(pictures.KERNELS)
+)
 SHAPE = re.compile(r"\d+(x\d+)*")
 
 
@@ -31,13 +35,15 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
         return load(name, Path(text[1:]))
     if text.startswith("["):
         return numbers(name, text)
+    if text in pictures.KERNELS:
+        return pictures.kernel(text)
     filling, colon, size = text.partition(":")
     if colon and SHAPE.fullmatch(size):
         filled = fill(filling, shape(name, size), seed)
         if filled is not None:
             return filled
     raise Refused(
-        say("--{name} is an array: {forms}", name=name, forms=FORMS),
+        say("{name} is an array: {forms}", name=name, forms=FORMS),
         got=repr(text),
         fix=say("quote a literal, so that the shell leaves the brackets alone") if "]" in text else "",
     )
@@ -46,9 +52,9 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
 def shape(name: str, text: str) -> Shape:
     words = text.split("x")
     if len(words) > MOST_DIMENSIONS:
-        raise Refused(say("--{name} can have at most {n} dimensions", name=name, n=MOST_DIMENSIONS), got=text)
+        raise Refused(say("{name} can have at most {n} dimensions", name=name, n=MOST_DIMENSIONS), got=text)
     if any(len(word) > MOST_DIGITS for word in words) or max(map(int, words)) > LARGEST:
-        raise Refused(say("--{name} can have at most {n} elements", name=name, n=LARGEST), got=text)
+        raise Refused(say("{name} can have at most {n} elements", name=name, n=LARGEST), got=text)
     sizes = tuple(map(int, words))
     limited(name, sizes, text)
     return sizes
@@ -57,7 +63,7 @@ def shape(name: str, text: str) -> Shape:
 def limited(name: str, sizes: Shape, got: str) -> None:
     """Raises Refused for an array that is too large."""
     if math.prod(sizes) > LARGEST:
-        raise Refused(say("--{name} can have at most {n} elements", name=name, n=LARGEST), got=got)
+        raise Refused(say("{name} can have at most {n} elements", name=name, n=LARGEST), got=got)
 
 
 def fill(filling: str, size: Shape, seed: int) -> Array | None:
@@ -88,10 +94,12 @@ def ramp(first: str, last: str, size: Shape) -> Array:
 
 
 def numbers(name: str, text: str) -> Array:
-    """A JSON list of numbers, with nan, inf and -inf allowed; raises Refused where it is ragged or broken."""
+    """A JSON list of numbers, or of true and false, with nan, inf and -inf allowed, also as Python writes them; raises
+    Refused where it is ragged or broken."""
     import json
 
     spelled = re.sub(r"(?i)\bnan\b", "NaN", re.sub(r"(?i)\binf(inity)?\b", "Infinity", text))
+    spelled = re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), spelled)
     try:
         value: Any = json.loads(spelled)
     except RecursionError:
@@ -100,30 +108,32 @@ def numbers(name: str, text: str) -> Array:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else say("a number has too many digits")
         line, caret = pointed(text, getattr(error, "pos", 0))
         raise Refused(
-            say("--{name} is not a list of numbers: {reason}", name=name, reason=reason), got=f"{line}\n       {caret}"
+            say("{name} is not a list of numbers: {reason}", name=name, reason=reason), got=f"{line}\n       {caret}"
         ) from None
     return rectangular(name, value)
 
 
 def too_deep(name: str, got: str) -> Refused:
-    return Refused(say("--{name} can have at most {n} dimensions", name=name, n=MOST_DIMENSIONS), got=got)
+    return Refused(say("{name} can have at most {n} dimensions", name=name, n=MOST_DIMENSIONS), got=got)
 
 
 def rectangular(name: str, value: Any) -> Array:
     """Nested lists as an array; raises Refused with the first place whose length differs."""
 
     lengths: dict[int, tuple[int, tuple[int, ...]]] = {}  # by depth: of the first entry there, and where it is
+    first_of: list[bool] = []  # whether the first entry that is no list is true or false: then all are
 
     def check(each: Any, at: tuple[int, ...]) -> None:
         size = len(each) if isinstance(each, list) else -1
-        if size < 0 and (isinstance(each, bool) or not isinstance(each, (int, float))):
+        first_of.extend([isinstance(each, bool)] if size < 0 and not first_of else [])
+        if size < 0 and (isinstance(each, bool) is not first_of[0] or not isinstance(each, (int, float))):
             got = say("{where} = {value}", where=_place(at), value=_json(each))
-            raise Refused(say("--{name} holds numbers only", name=name), got=got)
+            raise Refused(say("{name} holds numbers only, or true and false only", name=name), got=got)
         first = lengths.setdefault(len(at), (size, at))
         if first[0] != size:
             told = [_length(n) for n in (first[0], size)]
             raise Refused(
-                say("--{name} must be rectangular: rows of equal length", name=name),
+                say("{name} must be rectangular: rows of equal length", name=name),
                 got=say("{a} has {m}, {b} has {n}", a=_place(first[1]), m=told[0], b=_place(at), n=told[1]),
             )
 
@@ -143,9 +153,9 @@ def rectangular(name: str, value: Any) -> Array:
 def _of_numbers(name: str, value: Any) -> Array:
     try:
         array = np.asarray(value)
-        return array if array.dtype.kind in "iu" else array.astype(float)
+        return array if array.dtype.kind in "iub" else array.astype(float)
     except OverflowError:
-        raise Refused(say("--{name} has a number that is too large for float64 (1.8e308 at most)", name=name)) from None
+        raise Refused(say("{name} has a number that is too large for float64 (1.8e308 at most)", name=name)) from None
 
 
 def _place(at: tuple[int, ...]) -> str:
@@ -176,23 +186,25 @@ def load(name: str, path: Path) -> Array:
     except (ValueError, OSError, EOFError, OverflowError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
         raise Refused(
-            say("--{name}: {path} cannot be read: {reason}", name=name, path=shown(path), reason=reason)
+            say("{name}: {path} cannot be read: {reason}", name=name, path=shown(path), reason=reason)
         ) from None
 
 
 def _loaded(name: str, path: Path) -> Array:
     if path.is_dir():
-        raise Refused(say("--{name}: {path} is a directory", name=name, path=path), fix=say("give a file in it"))
+        raise Refused(say("{name}: {path} is a directory", name=name, path=path), fix=say("give a file in it"))
     if not path.is_file():
-        raise Refused(say("--{name}: there is no file {path}", name=name, path=path))
+        raise Refused(say("{name}: there is no file {path}", name=name, path=path))
     size = path.stat().st_size
     if not size:
-        raise Refused(say("--{name}: {path} is empty", name=name, path=path))
+        raise Refused(say("{name}: {path} is empty", name=name, path=path))
+    if path.suffix in pictures.SUFFIXES:
+        return pictures.read(name, path)
     if path.suffix not in (".npy", ".csv", ".json"):
-        raise Refused(say("--{name}: files are .npy, .csv or .json", name=name), got=str(path))
+        raise Refused(say("{name}: files are .npy, .csv, .json or pictures", name=name), got=str(path))
     if path.suffix != ".npy" and size > LARGEST_FILE:
         raise Refused(
-            say("--{name}: {path} has more than {n} MB", name=name, path=path, n=LARGEST_FILE // 10**6),
+            say("{name}: {path} has more than {n} MB", name=name, path=path, n=LARGEST_FILE // 10**6),
             fix=say("save it as .npy"),
         )
     if path.suffix == ".json":
@@ -214,5 +226,5 @@ def _npy(name: str, path: Path) -> Array:
         raise ValueError(told(error)) from None
     limited(name, header.shape, say("{path}, whose shape is {shape}", path=path, shape=header.shape))
     if header.dtype.kind not in "fiu":
-        raise Refused(say("--{name}: {path} must hold real numbers", name=name, path=path), got=str(header.dtype))
+        raise Refused(say("{name}: {path} must hold real numbers", name=name, path=path), got=str(header.dtype))
     return np.array(header)

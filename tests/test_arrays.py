@@ -1,9 +1,9 @@
-"""Arrays on the command line."""
+"""Arrays as people write them."""
 
 import numpy as np
 import pytest
 
-from opcheck.app.arrays import parse
+from opcheck.arrays import parse
 from opcheck.operators.spec import Refused
 
 
@@ -11,7 +11,7 @@ from opcheck.operators.spec import Refused
     ("text", "shape"), [("4", (4,)), ("4x4", (4, 4)), ("1x3x8x8", (1, 3, 8, 8)), (" 2x0 ", (2, 0))]
 )
 def test_a_shape_leaves_the_values_to_opcheck(text, shape):
-    assert parse("x", text, 0) == shape
+    assert parse("--x", text, 0) == shape
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ def test_a_shape_leaves_the_values_to_opcheck(text, shape):
         ("[[1,2],[3,4.5]]", [[1, 2], [3, 4.5]]),
         ("[nan, inf, -inf, -Infinity, NaN]", [np.nan, np.inf, -np.inf, -np.inf, np.nan]),
         ("[]", []),
+        ("[[true, False], [True, false]]", [[True, False], [True, False]]),
         ("ones:2x3", np.ones((2, 3))),
         ("zeros:2", np.zeros(2)),
         ("0..5:2x3", [[0, 1, 2], [3, 4, 5]]),
@@ -28,16 +29,16 @@ def test_a_shape_leaves_the_values_to_opcheck(text, shape):
     ],
 )
 def test_literals_and_fillings(text, values):
-    np.testing.assert_array_equal(parse("x", text, 0), values)
+    np.testing.assert_array_equal(parse("--x", text, 0), values)
 
 
 def test_whole_numbers_stay_whole_so_that_they_can_be_classes():
-    assert parse("x", "[0,2]", 0).dtype.kind == "i"
-    assert parse("x", "[0,2.0]", 0).dtype.kind == "f"
+    assert parse("--x", "[0,2]", 0).dtype.kind == "i"
+    assert parse("--x", "[0,2.0]", 0).dtype.kind == "f"
 
 
 def test_random_numbers_are_small_whole_without_zeros_and_repeat_with_their_seed():
-    one, same, other = (parse("x", "random:5x5", seed) for seed in (1, 1, 2))
+    one, same, other = (parse("--x", "random:5x5", seed) for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
     assert set(np.abs(one).ravel()) <= set(range(1, 10))
@@ -49,7 +50,7 @@ def test_files_hold_what_was_saved(tmp_path):
     np.savetxt(tmp_path / "x.csv", values, delimiter=",")
     (tmp_path / "x.json").write_text(str(values.tolist()))
     for name in ("x.npy", "x.csv", "x.json"):
-        np.testing.assert_array_equal(parse("x", f"@{tmp_path / name}", 0), values)
+        np.testing.assert_array_equal(parse("--x", f"@{tmp_path / name}", 0), values)
 
 
 @pytest.mark.parametrize(
@@ -62,30 +63,30 @@ def test_files_hold_what_was_saved(tmp_path):
         ("x.csv", b"1,2\n3\n", "cannot be read"),
         ("x.json", b"[1,", "cannot be read"),
         ("x.json", b"[[1,2],[3]]", "must be rectangular"),
-        ("x.txt", b"1", r"files are \.npy, \.csv or \.json"),
+        ("x.txt", b"1", r"files are \.npy, \.csv, \.json or pictures"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_name(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(Refused, match=f"--x.*{message}"):
-        parse("x", f"@{path}", 0)
+        parse("--x", f"@{path}", 0)
 
 
 def test_a_directory_is_no_file(tmp_path):
     with pytest.raises(Refused, match=r"--x: .* is a directory\. give a file in it"):
-        parse("x", f"@{tmp_path}", 0)
+        parse("--x", f"@{tmp_path}", 0)
 
 
 def test_a_file_of_objects_is_refused_unread(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(Refused, match="cannot be read"):
-        parse("x", f"@{tmp_path / 'x.npy'}", 0)
+        parse("--x", f"@{tmp_path / 'x.npy'}", 0)
     np.save(tmp_path / "c.npy", np.array([1j]))
     with pytest.raises(Refused, match="must hold real numbers"):
-        parse("x", f"@{tmp_path / 'c.npy'}", 0)
+        parse("--x", f"@{tmp_path / 'c.npy'}", 0)
 
 
 def test_a_literal_that_the_shell_took_apart_gets_a_hint():
     with pytest.raises(Refused, match="quote a literal"):
-        parse("x", "1,2]", 0)
+        parse("--x", "1,2]", 0)

@@ -1,0 +1,34 @@
+"""The answer to an address, computed in a process of its own (`workroom`): nothing but text leaves it."""
+
+import json
+
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.language import say
+from opcheck.operators.catalog import UnknownOperator
+from opcheck.web import explaining, lessons, practising, tracing  # noqa: F401  they register what they answer
+from opcheck.web.forms import template
+from opcheck.web.reply import ANSWERS, HTML, Query, Reply, impossible, sentence
+
+
+def answer(what: str, name: str, query: Query) -> Reply:
+    """The answer to one address; what is impossible is one sentence, and the field that it belongs to."""
+    try:
+        return ANSWERS[what](name, query)
+    except UnknownOperator as refused:
+        return told(what, impossible(refused)._replace(status=404))
+    except Refused as refused:
+        return told(what, impossible(refused))
+    except CouldNotRun as error:
+        return sentence(404, str(error))
+    except MemoryError:
+        return sentence(413, say("This needs more memory than a page may use: try smaller arrays."))
+    except RecursionError:
+        return sentence(400, say("This is nested too deeply."))
+
+
+def told(what: str, reply: Reply) -> Reply:
+    """A sentence as a page, where a person opened the address and no script asks."""
+    if what not in ("page", "traced-page", "explain", "trace", "practice", "learn"):
+        return reply
+    sentence = json.loads(reply.text)["sentence"]
+    return Reply(reply.status, HTML, template("impossible.html.jinja").render(sentence=sentence))

@@ -1,0 +1,92 @@
+"""Problems with checked answers: an address says the operator, the seed, the level and the number of the problem, so
+that a link is a problem. What was answered is kept where `opcheck practice` keeps it."""
+
+import json
+import secrets
+from typing import Any
+
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.learning import problems, scores
+from opcheck.learning.drawing import LEVELS
+from opcheck.learning.hints import hints, setting
+from opcheck.learning.practice import FILE, RIGHT_FOR_NEXT, Score, drawn
+from opcheck.learning.progress import default_path
+from opcheck.render import render
+from opcheck.steps import Block, Step
+from opcheck.web import forms
+from opcheck.web.exercise import MOST_SEED
+from opcheck.web.named import called, every, find
+from opcheck.web.reply import HTML, Query, Reply, answers, data
+
+
+def whole(query: Query, name: str, low: int, high: int, default: int) -> int:
+    """A whole number of an address; raises Refused."""
+    text = query.get(name, "") or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise Refused(say("{name} is a whole number from {low} to {high}", name=name, low=low, high=high),
+                      got=repr(text[:40]))  # fmt: skip
+    return int(text)
+
+
+def fragment(blocks: tuple[Block, ...]) -> Any:
+    """Part of a document, whose style the page has already."""
+    from markupsafe import Markup
+
+    return Markup(render(Step("", blocks), "html", page=False).partition("</style>")[2])
+
+
+def style() -> Any:
+    """The style of documents."""
+    from markupsafe import Markup
+
+    return Markup(render(Step("", ()), "html", page=False).partition("</style>")[0] + "</style>")
+
+
+@answers("practice")
+def page(name: str, query: Query) -> Reply:
+    """One problem; without a name, the operators and how far the reader is."""
+    if not name:
+        known = scores.read(default_path(FILE))
+        rows = [(called(op), op.summary, known.get(op.name)) for op in every()]
+        return Reply(200, HTML, forms.template("practices.html.jinja").render(rows=rows, here="practice"))
+    op = find(name)
+    seed = whole(query, "seed", 0, MOST_SEED, secrets.randbelow(10**6))
+    number = whole(query, "number", 0, 999, 0)
+    level = whole(query, "level", 1, LEVELS, 1)
+    problem = drawn(op, seed, number, level)
+    shown = forms.template("practice.html.jinja").render(
+        name=name, number=number, level=level, levels=LEVELS, seed=seed, style=style(), here="practice",
+        setting=fragment(setting(problem)), question=problems.question(problem), enough=RIGHT_FOR_NEXT,
+        hints=[fragment(hint) for hint in hints(problem)], summary=op.summary,
+    )  # fmt: skip
+    return Reply(200, HTML, shown)
+
+
+@answers("practice-answer")
+def judge(name: str, query: Query) -> Reply:
+    """How an answer stands; one that ends the problem is counted."""
+    op, sent = find(name), body(query)
+    numbers = {each: str(sent.get(each, "")) for each in ("seed", "number", "level")}
+    level = whole(numbers, "level", 1, LEVELS, 1)
+    problem = drawn(op, whole(numbers, "seed", 0, MOST_SEED, 0), whole(numbers, "number", 0, 999, 0), level)
+    if sent.get("skip") is True:
+        trouble = scores.add(default_path(FILE), op.name, Score(1, 0, 0, level))
+        return data({"right": False, "told": say("It goes like this:"), "ends": True, "trouble": trouble})
+    judged = problem.judge(str(sent.get("answer", "")))
+    trouble = ""
+    if judged.right:
+        at_once = sent.get("first") is True
+        trouble = scores.add(default_path(FILE), op.name, Score(1, 1, int(at_once), level))
+    return data({"right": judged.right, "told": judged.told, "ends": judged.right, "trouble": trouble})
+
+
+def body(query: Query) -> dict[str, Any]:
+    """What a page sent; raises Refused for what none sends."""
+    try:
+        found = json.loads(query.get("body", ""))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Refused(say("an answer is sent by the page that asked for it"))
+    return found

@@ -1,0 +1,70 @@
+"""What goes back to a browser: text with its status; what is impossible is one sentence, and its field."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from opcheck.errors import Refused
+from opcheck.language import say
+from opcheck.web.exercise import Impossible
+
+HTML, JSON, PLAIN = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
+
+
+class Reply(NamedTuple):
+    """What goes to the browser; `kept`: the same address will get the same answer, so it may be kept for a while.
+    `page`: of a form, the page that will be asked for next."""
+
+    status: int
+    kind: str
+    text: str
+    kept: bool = False
+    page: str = ""
+
+
+Query = Mapping[str, str]
+Answer = Callable[[str, Query], Reply]
+COMMAND = re.compile(r"(?<!\S)(--[a-z]|opcheck [a-z])")
+ANSWERS: dict[str, Answer] = {}  # by the first word of an address
+
+
+def answers(what: str) -> Callable[[Answer], Answer]:
+    """Registers the function that answers addresses of that kind, from their name and their query."""
+
+    def registered(function: Answer) -> Answer:
+        ANSWERS[what] = function
+        return function
+
+    return registered
+
+
+def data(value: object, kept: bool = False) -> Reply:
+    """An answer that a script reads."""
+    return Reply(200, JSON, json.dumps(value), kept)
+
+
+def sentence(status: int, text: str, field: str = "") -> Reply:
+    """An answer that is one sentence."""
+    return Reply(status, JSON, json.dumps({"sentence": text, "field": field}))
+
+
+def impossible(refused: Refused) -> Reply:
+    """What is said under a field: its own, or the first that the sentence names."""
+    field = refused.field if isinstance(refused, Impossible) else ""
+    return sentence(400, spoken(refused), field)
+
+
+def spoken(refused: Refused) -> str:
+    """A refusal as sentences. What it says to do at a command line is nothing for a page."""
+    fix = "" if COMMAND.search(refused.fix) else refused.fix
+    parts = (refused.rule, refused.got and say("Got {got}", got=refused.got), fix)
+    told = (" ".join(part.split()) for part in parts if part)
+    field = refused.field if isinstance(refused, Impossible) else ""
+    return " ".join(f"{_begun(part, field)}{'' if part[-1] in '.?!' else '.'}" for part in told)
+
+
+def _begun(sentence: str, field: str) -> str:
+    """With a capital, unless it begins with a name."""
+    word = sentence.split()[0]
+    return sentence if "_" in word or word == field else sentence[0].upper() + sentence[1:]

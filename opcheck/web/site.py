@@ -1,0 +1,84 @@
+"""The addresses of `opcheck serve`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from opcheck.language import say
+from opcheck.web.reply import PLAIN, Reply, sentence
+from opcheck.web.workroom import Workroom
+
+STATIC = {"style.css": "text/css; charset=utf-8", "edit.js": "text/javascript; charset=utf-8",
+          "ask.js": "text/javascript; charset=utf-8"}  # fmt: skip
+ASKED = ("explain", "form", "page", "data", "practice", "learn")  # answered about what their address names
+
+LENIENT = "handling=lenient"  # a form asks so: what is impossible is no error there, which a browser would report
+
+
+def site(room: Workroom) -> Starlette:
+    """The application behind the guard."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        room.close()
+
+    routes = [
+        Route("/", _answering(room, "home")),
+        Route("/static/{name}", _static),
+        *(Route(f"/{what}/{{name}}", _answering(room, what)) for what in ASKED),
+        *(Route(f"/{what}", _answering(room, what)) for what in ("trace", "practice", "learn")),
+        *(Route(f"/traced/{what}", _answering(room, f"traced-{what}")) for what in ("form", "page")),
+        *(Route(f"/{what}/{{name}}/answer", _judging(room, what), methods=["POST"]) for what in ("practice", "learn")),
+    ]
+    handlers: Any = {404: _missing, 405: _missing}
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+def _answering(room: Workroom, what: str) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        query = request.query_params
+        saved = query.get("save") == "1"
+        pairs = [(name, text) for name, text in query.multi_items() if name != "save"]
+        found = await room.ask(what, request.path_params.get("name", ""), pairs)
+        if found.status == 400 and request.headers.get("prefer") == LENIENT:
+            found = found._replace(status=200)
+        return _response(found, request.path_params.get("name", what.partition("-")[0]) if saved else "")
+
+    return endpoint
+
+
+def _judging(room: Workroom, what: str) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = (await request.body()).decode()
+        except (ClientDisconnect, UnicodeDecodeError):
+            return _response(sentence(400, say("An answer is text.")))
+        return _response(await room.ask(f"{what}-answer", request.path_params["name"], [("body", body)]))
+
+    return endpoint
+
+
+def _response(found: Reply, saved: str = "") -> Response:
+    headers = {"content-type": found.kind}
+    if saved and found.status == 200:
+        headers["content-disposition"] = f'attachment; filename="{saved}.html"'
+    return Response(found.text, found.status, headers)
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        return _response(Reply(404, PLAIN, say("There is no such page.")))
+    text = files("opcheck.web").joinpath("static", name).read_text(encoding="utf-8")
+    return Response(text, headers={"content-type": STATIC[name]})
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    return _response(sentence(getattr(error, "status_code", 404), say("There is no such page.")))

@@ -1,0 +1,347 @@
+// The form of an exercise: what changes in it becomes an address, the address becomes a page beside it. The address is
+// the whole state, so that a link is an exercise, and the browser's own history is undo.
+"use strict";
+
+// --- the picker: operators, found by typing --------------------------------------------------------------------------
+for (const picker of document.querySelectorAll(".picker")) {
+  const search = picker.querySelector("input");
+  const items = [...picker.querySelectorAll("li")];
+  search.addEventListener("input", () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const item of items) item.hidden = !words.every((word) => item.dataset.words.toLowerCase().includes(word));
+    picker.querySelector(".none").hidden = items.some((item) => !item.hidden);
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // the form is not what was meant
+    items.find((item) => !item.hidden)?.querySelector("a").click();
+  });
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.target.closest("input, select, textarea")) return;
+  const search = document.querySelector("#search");
+  if (!search) return;
+  event.preventDefault();
+  search.closest("details")?.setAttribute("open", "");
+  search.focus();
+});
+
+// --- the form --------------------------------------------------------------------------------------------------------
+function bench(form) {
+  const see = document.querySelector(".see");
+  const find = (name) => document.querySelector(name);
+  const fields = () => form.querySelectorAll("[name]");
+  let asked = 0; // the last question; answers to earlier ones come too late
+  let touched = ""; // the field that was changed last: what is impossible is said there
+
+  function query() {
+    const found = new URLSearchParams();
+    for (const field of fields()) {
+      const value = field.type === "checkbox" ? (field.checked ? "1" : "") : field.value.trim();
+      if (value) found.set(field.name, value);
+    }
+    return found.toString().replaceAll("%2C", ",").replaceAll("%5B", "[").replaceAll("%5D", "]");
+  }
+
+  function fill(address) {
+    const given = new URLSearchParams(address);
+    for (const field of fields()) {
+      if (field.type === "checkbox") field.checked = Boolean(given.get(field.name));
+      else field.value = given.get(field.name) ?? "";
+    }
+  }
+
+  // What is impossible stands under its field, and the last page that was possible stays.
+  function tell(sentence, key) {
+    for (const said of form.querySelectorAll(".said")) said.textContent = "";
+    for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+    if (!sentence) return;
+    const home = form.querySelector(`[data-field="${CSS.escape(key || touched)}"]`);
+    (home?.querySelector(".said") ?? form.querySelector(".general")).textContent = sentence;
+    home?.querySelector("[name]")?.setAttribute("aria-invalid", "true");
+    home?.closest("details")?.setAttribute("open", "");
+  }
+
+  // The new page is made behind the old one, and takes its place when it is there: nothing flickers.
+  function show(address, number) {
+    const old = see.querySelector("iframe:last-of-type");
+    const now = document.createElement("iframe");
+    now.title = old.title;
+    now.className = "coming";
+    let step = "";
+    let place = 0;
+    try {
+      step = old.contentWindow.location.hash;
+      place = old.contentWindow.scrollY;
+    } catch {}
+    now.src = `${form.dataset.page}?${address}${step || "#step=1"}`;
+    now.addEventListener("load", () => {
+      if (number !== asked) return now.remove();
+      for (const each of see.querySelectorAll("iframe")) if (each !== now) each.remove();
+      now.classList.remove("coming");
+      try {
+        now.contentWindow.scrollTo(0, place);
+      } catch {}
+      see.setAttribute("aria-busy", "false");
+      fit(now);
+    }, {once: true});
+    see.append(now);
+  }
+
+  // On a narrow window the page is as long as what it shows; on a wide one it scrolls by itself.
+  function fit(frame) {
+    const narrow = matchMedia("(max-width: 60em)").matches;
+    try {
+      frame.style.height = narrow ? `${frame.contentDocument.documentElement.scrollHeight + 16}px` : "";
+    } catch {}
+  }
+
+  async function ask(keep) {
+    const number = (asked += 1);
+    const address = query();
+    see.setAttribute("aria-busy", "true");
+    let answer;
+    try {
+      const response = await fetch(`${form.dataset.form}?${address}`, {headers: {Prefer: "handling=lenient"}});
+      answer = await response.json();
+    } catch {
+      answer = {sentence: see.dataset.gone};
+    }
+    if (number !== asked) return;
+    tell(answer.sentence, answer.field);
+    find(".save").href = `${form.dataset.page}?${address}&save=1`;
+    if (keep && location.search !== `?${address}`) {
+      const place = (history.state?.place ?? 0) + 1;
+      history.pushState({place, top: place}, "", `${location.pathname}${address && "?"}${address}`);
+      sessionStorage.setItem("top", String(place));
+    }
+    steps();
+    if (!answer.fields) return see.setAttribute("aria-busy", "false");
+    numbers(answer.fields);
+    variables(answer.variables);
+    code(answer.code);
+    if (keep !== null) show(address, number);
+    else see.setAttribute("aria-busy", "false");
+  }
+
+  // --- arrays: a field a number ---------------------------------------------------------------------------------------
+  function numbers(given) {
+    for (const home of form.querySelectorAll(".array")) {
+      const array = given[home.dataset.field];
+      const text = home.querySelector(".text");
+      const shelf = home.querySelector(".numbers");
+      text.placeholder = array ? array.shape || "1" : home.hasAttribute("data-optional") ? "–" : "";
+      home.classList.toggle("absent", !array);
+      if (!array || array.numbers === null) {
+        shelf.replaceChildren();
+        continue;
+      }
+      if (shelf.contains(document.activeElement) && shelf.dataset.shape === array.shape) {
+        refresh(shelf, array.numbers);
+        continue;
+      }
+      shelf.dataset.shape = array.shape;
+      shelf.replaceChildren(...tables(array.numbers, home.dataset.field, ""));
+    }
+  }
+
+  // The variables of an expression: a field each, which stays while its name stays.
+  function variables(given) {
+    const shelf = form.querySelector(".variables");
+    if (!shelf) return;
+    const now = Object.fromEntries([...shelf.children].map((home) => [home.dataset.field, home]));
+    const homes = Object.entries(given).map(([name, word]) => {
+      const key = form.dataset.at + name;
+      const home = now[key] ?? variable(name, key);
+      home.querySelector("input").placeholder = word;
+      return home;
+    });
+    if (homes.length !== shelf.children.length || homes.some((home, k) => home !== shelf.children[k])) shelf.replaceChildren(...homes);
+  }
+
+  function variable(name, key) {
+    const home = document.createElement("div");
+    home.className = "field";
+    home.dataset.field = key;
+    const label = document.createElement("label");
+    Object.assign(label, {htmlFor: `f-${name}`, textContent: name});
+    const field = document.createElement("input");
+    Object.assign(field, {className: "text", id: `f-${name}`, name: key, spellcheck: false});
+    field.setAttribute("aria-describedby", `said-${name}`);
+    field.value = new URLSearchParams(location.search).get(key) ?? "";
+    const said = document.createElement("p");
+    Object.assign(said, {className: "said", id: `said-${name}`});
+    said.setAttribute("role", "alert");
+    home.append(label, field, said);
+    return home;
+  }
+
+  function refresh(shelf, values) {
+    const flat = [values].flat(9);
+    shelf.querySelectorAll("input").forEach((cell, k) => {
+      if (cell !== document.activeElement) cell.value = flat[k];
+    });
+  }
+
+  function tables(values, name, at) {
+    if (!Array.isArray(values)) return [table([[values]], name, at)];
+    if (!Array.isArray(values[0])) return [table([values], name, at)];
+    if (!Array.isArray(values[0][0])) return [table(values, name, at)];
+    return values.flatMap((part, k) => tables(part, name, `${at}${at && ","}${k}`));
+  }
+
+  function table(rows, name, at) {
+    const grid = document.createElement("table");
+    if (at) grid.createCaption().textContent = `[${at}]`;
+    rows.forEach((row, i) => {
+      const line = grid.insertRow();
+      row.forEach((value, j) => {
+        const cell = document.createElement("input");
+        cell.value = value;
+        cell.size = Math.max(2, String(value).length);
+        cell.inputMode = "decimal";
+        cell.setAttribute("aria-label", `${name}[${[at, i, j].filter((each) => each !== "").join(",")}]`);
+        line.insertCell().append(cell);
+      });
+    });
+    return grid;
+  }
+
+  // The numbers of the fields as the text that an address holds.
+  function gathered(home) {
+    const shape = home.querySelector(".numbers").dataset.shape;
+    const cells = [...home.querySelectorAll(".numbers input")].map((cell) => cell.value.trim() || "0");
+    const sizes = shape ? shape.split("x").map(Number) : [];
+    const nest = (from, dims) => {
+      if (!dims.length) return cells[from];
+      const [first, ...rest] = dims;
+      const size = rest.reduce((a, b) => a * b, 1);
+      return `[${Array.from({length: first}, (_, k) => nest(from + k * size, rest)).join(",")}]`;
+    };
+    return nest(0, sizes);
+  }
+
+  function walk(event) {
+    const cell = event.target;
+    const [line, column] = [cell.closest("tr"), cell.closest("td").cellIndex];
+    const number = Number(cell.value);
+    const to = {
+      ArrowUp: line.previousElementSibling, ArrowDown: line.nextElementSibling, Enter: line.nextElementSibling,
+    }[event.key];
+    if (event.altKey && ["ArrowUp", "ArrowDown"].includes(event.key) && Number.isFinite(number)) {
+      cell.value = number + (event.key === "ArrowUp" ? 1 : -1);
+      cell.dispatchEvent(new Event("input", {bubbles: true}));
+    } else if (to) to.cells[column].firstChild.select();
+    else if (!["ArrowUp", "ArrowDown", "Enter"].includes(event.key)) return;
+    event.preventDefault();
+  }
+
+  let timer = 0;
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => ask(true), 200);
+  };
+
+  form.addEventListener("input", (event) => {
+    const home = event.target.closest("[data-field]");
+    if (!home) return;
+    touched = home.dataset.field;
+    if (event.target.closest(".numbers")) home.querySelector(".text").value = gathered(home);
+    soon();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.target.closest(".numbers")) walk(event);
+    else if (event.target.matches(".text") && event.key === "Enter") {
+      event.preventDefault();
+      soon();
+    } else if (event.target.matches("[data-kind=whole]") && ["ArrowUp", "ArrowDown"].includes(event.key)) {
+      event.preventDefault();
+      step(event.target, event.key === "ArrowUp" ? 1 : -1);
+    }
+  });
+  form.addEventListener("focusin", (event) => event.target.closest(".numbers") && event.target.select());
+  form.addEventListener("click", (event) => {
+    const by = event.target.matches(".more") ? 1 : event.target.matches(".less") ? -1 : 0;
+    if (by) step(event.target.parentElement.querySelector("input"), by);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask(true);
+  });
+
+  function step(field, by) {
+    touched = field.closest("[data-field]").dataset.field;
+    const parts = (field.value || field.placeholder).split(",").map(Number);
+    if (parts.some((each) => !Number.isInteger(each))) return;
+    field.value = parts.map((each) => each + by).join(",");
+    soon();
+  }
+
+  form.querySelector(".fresh")?.addEventListener("click", () => {
+    for (const field of form.querySelectorAll(".array .text")) {
+      const shape = field.closest(".array").querySelector(".numbers").dataset.shape;
+      if (field.value.startsWith("[") && shape) field.value = shape; // the shape stays, the numbers go
+    }
+    form.elements.seed.value = String(Math.floor(Math.random() * 10 ** 6));
+    touched = "seed";
+    ask(true);
+  });
+
+  // --- undo, links, code ------------------------------------------------------------------------------------------------
+  function steps() {
+    const place = history.state?.place ?? 0;
+    find(".undo").disabled = place === 0;
+    find(".redo").disabled = place >= Number(sessionStorage.getItem("top") ?? 0);
+  }
+  find(".undo").addEventListener("click", () => history.back());
+  find(".redo").addEventListener("click", () => history.forward());
+  window.addEventListener("popstate", () => {
+    fill(location.search);
+    ask(false);
+  });
+  async function copied(button, text) {
+    const name = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      prompt("", text);
+      return;
+    }
+    button.textContent = button.dataset.done;
+    setTimeout(() => { button.textContent = name; }, 1200);
+  }
+  find(".link").addEventListener("click", (event) => copied(event.target, location.href));
+
+  let language = "";
+  function code(texts) {
+    const tabs = form.querySelector(".tabs");
+    language = language in texts ? language : Object.keys(texts)[0];
+    const names = {torch: "torch", numpy: "numpy", python: "Python", shell: tabs.dataset.shell, json: "JSON"};
+    const pick = (name) => {
+      language = name;
+      form.querySelector(".code pre").textContent = texts[name];
+      for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.of === name));
+    };
+    tabs.replaceChildren(...Object.keys(texts).map((name) => {
+      const tab = document.createElement("button");
+      Object.assign(tab, {type: "button", textContent: names[name], onclick: () => pick(name)});
+      tab.dataset.of = name;
+      return tab;
+    }));
+    pick(language);
+  }
+  form.querySelector(".copy").addEventListener("click", (event) => copied(event.target, form.querySelector(".code pre").textContent));
+
+  if (matchMedia("(max-width: 60em)").matches) for (const each of form.querySelectorAll(".folds")) each.open = false;
+  window.addEventListener("resize", () => fit(see.querySelector("iframe")));
+  const first = see.querySelector("iframe");
+  first.addEventListener("load", () => fit(first));
+  if (!history.state) {
+    history.replaceState({place: 0}, "");
+    sessionStorage.setItem("top", "0");
+  }
+  fill(location.search);
+  ask(null);
+  fit(first);
+}
+for (const form of document.querySelectorAll("form.panel")) bench(form);

@@ -1,0 +1,158 @@
+"""What an address asks, and what is answered: in this process, without a server."""
+
+import json
+
+import numpy as np
+import pytest
+
+import opcheck
+from opcheck.operators import catalog
+from opcheck.web.answers import answer
+from opcheck.web.exercise import MOST_NUMBERS
+
+
+def said(what, name, **query):
+    reply = answer(what, name, query)
+    return reply.status, json.loads(reply.text)
+
+
+@pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+def test_every_operator_has_its_form_with_its_numbers_and_its_code(op):
+    status, found = said("form", op.name)
+    assert status == 200
+    arrays = found["fields"]
+    assert all(arrays[each.name]["shape"] for each in op.inputs if not each.optional and each.name in arrays)
+    assert "shell" in found["code"]
+    assert answer("explain", op.name, {}).status == 200
+
+
+def test_the_numbers_of_a_form_are_those_of_the_page():
+    status, found = said("form", "conv2d", input="[[1,2,3],[4,5,0.5],[7,8,9]]", weight="2x2", grad="1")
+    assert (status, found["fields"]["input"]["numbers"][1]) == (200, ["4", "5", "0.5"])
+    assert found["fields"]["upstream"]["numbers"] == [["1", "2"], ["3", "4"]]
+    worked = json.loads(answer("data", "conv2d", {"input": "[[1,2,3],[4,5,0.5],[7,8,9]]"}).text)
+    assert worked == json.loads(opcheck.explain("conv2d", [[1, 2, 3], [4, 5, 0.5], [7, 8, 9]]).to_json())
+
+
+def test_an_address_is_an_exercise_and_its_page_is_that_of_explain():
+    reply = answer("page", "linear", {"input": "[1,2]", "weight": "[[3,4]]"})
+    page = opcheck.explain("linear", np.array([1.0, 2.0]), np.array([[3.0, 4.0]])).render("html")
+    assert (reply.status, reply.text) == (200, page)
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "field", "sentence"),
+    [
+        ("conv2d", {"stride": "0"}, "stride", "stride must be a whole number, at least 1, or 2 of them. Got 0."),
+        ("conv2d", {"stride": "two"}, "stride", "stride must be a whole number, at least 1, or 2 of them. Got 'two'."),
+        ("conv2d", {"input": "[[1,2],[3]]"}, "input", "must be rectangular"),
+        ("conv2d", {"input": "99999x99999"}, "input", "can have at most"),
+        ("conv2d", {"input": "2000x2000"}, "input", f"at most {MOST_NUMBERS} numbers"),
+        ("conv2d", {"input": "[1,null]"}, "input", "holds numbers only"),
+        ("conv2d", {"input": "["}, "input", "is not a list of numbers"),
+        ("conv2d", {"cell": "a"}, "cell", "a cell is a place"),
+        ("conv2d", {"seed": "-1"}, "seed", "seed is a whole number"),
+        ("conv2d", {"dtype": "int8"}, "dtype", "dtype is one of float32"),
+        ("conv2d", {"input": "4x4", "weight": "9x9"}, "", "kernel"),
+        ("conv2d", {"nix": "1"}, "", "It has input, weight"),
+        ("softmax", {"dim": "7"}, "", "dim"),
+    ],
+)
+def test_what_is_impossible_is_a_sentence_under_its_field(name, query, field, sentence):
+    status, found = said("form", name, **query)
+    assert status == 400
+    assert found["field"] == field
+    assert sentence.lower() in found["sentence"].lower()
+    assert "--" not in found["sentence"]
+    assert answer("page", name, query).status == 400
+
+
+@pytest.mark.parametrize("text", ["@/etc/passwd", "@x.npy", "ones:4x4", "__import__('os')", "/etc/passwd"])
+def test_an_address_names_no_file_and_no_code(text):
+    status, found = said("form", "conv2d", input=text)
+    assert (status, found["field"]) == (400, "input")
+    assert "a shape such as 4x4, or numbers" in found["sentence"]
+    status, found = said("traced-form", "", **{"of": "x", "at.x": text})
+    assert (status, found["field"]) == (400, "at.x")
+
+
+@pytest.mark.parametrize("name", ["x.py:f", "/etc/passwd", "os:system", "numpy:sum", "..", ""])
+def test_a_name_is_one_of_the_catalogue(name):
+    assert said("form", name)[0] == 404
+    assert answer("explain", name, {}).status == 404
+
+
+@pytest.mark.parametrize(
+    "of", ["__import__('os')", "x.__class__", "open('x')", "lambda: 1", "[x for x in y]", "x" * 500]
+)
+def test_an_expression_is_parsed_and_never_run(of):
+    status, found = said("traced-form", "", of=of)
+    assert (status, found["field"]) == (400, "of")
+
+
+def test_the_variables_of_an_expression_become_fields():
+    status, found = said("traced-form", "", of="a*b + sin(a)", **{"at.b": "1/2"})
+    assert status == 200
+    assert found["variables"] == {"a": "1", "b": "1/2"}
+    assert found["code"]["shell"] == "opcheck trace 'a*b + sin(a)' --at a=1,b=1/2"
+    assert "v₂" in answer("traced-page", "", {"of": "a*b + sin(a)"}).text
+
+
+def test_the_code_computes_what_the_page_shows(capsys):
+    code = said("form", "linear", input="[[1,2]]", weight="[[3,4]]", grad="1")[1]["code"]
+    exec(code["numpy"], {})
+    printed = capsys.readouterr().out
+    assert "[[11.]]" in printed
+    assert "'weight': array([[1., 2.]])" in printed
+    assert json.loads(code["json"])["arrays"] == {"input": [[1.0, 2.0]], "weight": [[3.0, 4.0]]}
+    assert code["shell"] == "opcheck explain linear --input '[[1,2]]' --weight '[[3,4]]' --grad"
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_the_code_for_torch_runs_and_agrees(capsys):
+    pytest.importorskip("torch")
+    code = said("form", "linear", input="[[1,2]]", weight="[[3,4]]", grad="1")[1]["code"]["torch"]
+    exec(code, {})
+    printed = capsys.readouterr().out
+    assert "tensor([[3., 4.]]" in printed
+    assert "tensor([[1., 2.]]" in printed
+
+
+def test_a_problem_is_its_address_and_an_answer_is_judged_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    query = {"seed": "3", "number": "1", "level": "1"}
+    assert answer("practice", "linear", query).text == answer("practice", "linear", query).text
+    from opcheck.learning.practice import drawn
+    from opcheck.render.signs import Signs
+
+    problem = drawn(catalog.get("linear"), 3, 1, 1)
+    right = Signs().write(problem.numbers[0])
+    sent = {**query, "answer": "12345", "first": True}
+    wrong = json.loads(answer("practice-answer", "linear", {"body": json.dumps(sent)}).text)
+    assert (wrong["right"], wrong["ends"]) == (False, False)
+    found = json.loads(answer("practice-answer", "linear", {"body": json.dumps({**sent, "answer": right})}).text)
+    assert (found["right"], found["told"], found["trouble"]) == (True, "Right.", "")
+    kept = json.loads((tmp_path / "opcheck" / "practice.json").read_text())
+    assert kept["operators"]["linear"] == {"asked": 1, "right": 1, "level": 1}
+    assert "1/1" in answer("practice", "", {}).text
+
+
+def test_a_lesson_is_read_and_its_questions_are_judged(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert "From the dot product" in answer("learn", "3", {}).text
+
+    def sent(**what):
+        return json.loads(answer("learn-answer", "3", {"body": json.dumps(what)}).text)
+
+    assert sent(question=1, answer="63")["told"].startswith("Not yet. A known mistake gives this. The lists were added")
+    assert sent(question=1, answer="1*3+4*2+2*4")["right"] is True
+    assert sent(read=5)["part"] == 5
+    assert sent(question=2, skip=True)["told"].startswith("The answer: ")
+    assert "% read" in answer("learn", "", {}).text
+
+
+@pytest.mark.parametrize("body", ["", "[]", "1", "{", "null", "[" * 5000])
+def test_an_answer_that_no_page_sends_is_refused(body):
+    for what, name in (("practice-answer", "linear"), ("learn-answer", "3")):
+        assert answer(what, name, {"body": body}).status == 400

@@ -1,0 +1,88 @@
+"""The site in a real browser: edits, undo, links, what is impossible, and that nothing leaves the machine."""
+
+import json
+
+import pytest
+
+from tests.render.browser import asked, needs_browser
+from tests.web.browser import Browser
+
+pytestmark = [needs_browser, pytest.mark.slow]
+SETTLED = "document.querySelectorAll('.see iframe').length === 1 && document.querySelector('.see').ariaBusy !== 'true'"
+PAGE = "document.querySelector('.see iframe').contentDocument.querySelector('main').textContent"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    window = Browser(tmp_path_factory.mktemp("browser"))
+    yield window
+    window.close()
+
+
+def test_an_edit_a_sentence_undo_and_the_link(browser, served, tmp_path):
+    browser.messages.clear()
+    browser.requests.clear()
+    browser.open(f"{served.address}explain/linear?input=[[1,2]]&weight=[[3,4]]")
+    browser.until("document.querySelectorAll('.numbers input').length === 4")
+    browser.type("[data-field=input] .numbers td:nth-child(2) input", "10")
+    browser.until(f"location.search.includes('10') && {SETTLED} && {PAGE}.includes('43')")
+    assert browser.do("location.search") == "?input=[[1,10]]&weight=[[3,4]]"
+    link = browser.do("location.href")
+
+    browser.type("#f-weight", "[[3,4],[5]]")
+    told = browser.until("document.querySelector('#said-weight').textContent")
+    assert told == "weight must be rectangular: rows of equal length. Got [0] has 2 entries, [1] has 1 entry."
+    assert browser.do("document.querySelector('#f-weight').getAttribute('aria-invalid')") == "true"
+    assert "43" in browser.do(PAGE)  # what was possible stays
+
+    browser.do("document.querySelector('.undo').click()")
+    browser.until(f"location.href === {json.dumps(link)} && !document.querySelector('#said-weight').textContent")
+    browser.do("document.querySelector('.undo').click()")
+    browser.until(f"location.search.includes('[[1,2]]') && {SETTLED} && !{PAGE}.includes('43')")
+    browser.do("document.querySelector('.redo').click()")
+    browser.until(f"location.href === {json.dumps(link)} && {SETTLED} && {PAGE}.includes('43')")
+
+    browser.do("document.querySelector('[name=grad]').click()")
+    browser.until(f"{SETTLED} && {PAGE}.includes('gradient of weight')")
+    assert "linear(" in browser.do("document.querySelector('.code pre').textContent")
+    saved = browser.do("fetch(document.querySelector('.save').href).then((found) => found.text())")
+    assert not browser.messages
+    assert all(each.startswith((served.address, "data:")) for each in browser.requests)
+    assert "gradient of weight" in asked(saved, "document.querySelector('main').textContent", tmp_path)
+
+
+def test_an_expression_gets_fields_for_its_variables(browser, served):
+    browser.open(f"{served.address}trace?of=a*b")
+    browser.until("document.querySelectorAll('.variables input').length === 2")
+    browser.type("#f-of", "a*b + c")
+    browser.until("document.querySelectorAll('.variables input').length === 3")
+    browser.type("#f-c", "7")
+    browser.until(f"location.search.includes('at.c=7') && {SETTLED} && {PAGE}.includes('9')")
+
+
+def test_an_operator_is_found_by_typing(browser, served):
+    browser.open(served.address)
+    browser.type("#search", "kernel slides image")
+    assert browser.do("[...document.querySelectorAll('.found li:not([hidden])')].length") < 5
+    browser.type("#search", "softmax")
+    browser.press("Enter")
+    browser.until("location.pathname.startsWith('/explain/')")
+
+
+def test_a_problem_is_answered(browser, served):
+    browser.open(f"{served.address}practice/linear?seed=1&number=1&level=1")
+    browser.type("#answer", "0")
+    browser.press("Enter")
+    assert browser.until("document.querySelector('.verdict').textContent").startswith("Not yet")
+    browser.do("document.querySelector('.skip').click()")
+    browser.until("!document.querySelector('.next').hidden")
+
+
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+
+
+@pytest.mark.parametrize("width", [320, 768, 1920])
+def test_it_fits_every_width(browser, served, width):
+    for path in ("", "explain/conv2d?input=6x6&padding=1", "trace", "practice/conv2d?seed=2&number=1", "learn/10"):
+        browser.open(f"{served.address}{path}", width)
+        assert browser.do(FITS), (path, browser.do("document.documentElement.scrollWidth"))

@@ -1,0 +1,89 @@
+"""A real server: what it answers over HTTP, and what it does with clients that mean no good."""
+
+import http.client
+import json
+import socket
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from tests.benchmarks.serve import bad_requests, memory
+
+
+def get(served, path, headers=None, method="GET", body=None):
+    place = urlsplit(served.address)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
+    connection.request(method, path, body=body, headers=headers or {})
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, text, dict(response.getheaders())
+
+
+def test_it_answers_with_a_page_and_sets_no_cookie(served):
+    status, text, headers = get(served, "/page/conv2d?input=4x4")
+    assert status == 200
+    assert "<!DOCTYPE html>" in text
+    assert "Set-Cookie" not in {name.title() for name in headers}
+    assert get(served, "/static/edit.js")[0] == 200
+    assert get(served, "/static/..%2Fserver.py")[0] == 404
+    assert get(served, "/nothing")[0] == 404
+
+
+def test_a_saved_page_comes_as_a_file(served):
+    headers = get(served, "/page/conv2d?input=4x4&save=1")[2]
+    assert headers["content-disposition"] == 'attachment; filename="conv2d.html"'
+    assert "content-disposition" not in get(served, "/page/conv2d?input=4x4")[2]
+
+
+def test_programs_are_those_of_the_command_line(served):
+    assert get(served, "/form/halved?x=2x2")[0] == 200
+    assert "your own program" in get(served, "/")[1]
+    assert get(served, f"/form/{quote('programs.py:halved', safe='')}")[0] == 404
+
+
+def test_what_takes_too_long_is_ended_and_the_next_one_is_answered(served):
+    status, text, _ = get(served, "/form/slow?x=9")
+    assert (status, json.loads(text)["sentence"]) == (413, "This takes longer than 2 s: try smaller arrays.")
+    assert get(served, "/form/conv2d")[0] == 200
+
+
+def test_a_client_that_never_ends_its_request_is_told_so(served):
+    place = urlsplit(served.address)
+    with socket.create_connection((place.hostname, place.port), timeout=60) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        answer = slow.recv(4096).decode()
+    assert answer.startswith("HTTP/1.1 408")
+    assert "The request did not come within" in answer
+
+
+def test_bad_requests_get_4xx_and_a_sentence_and_leave_no_memory_behind(served):
+    bad_requests(served.address, 100, seed=0)
+    before = memory(served.process.pid)
+    found = bad_requests(served.address, 200, seed=1)
+    assert sum(found.values()) == 200
+    assert all(400 <= status < 500 for status in found)
+    assert memory(served.process.pid) < before + 100 * 2**20
+    assert get(served, "/form/conv2d")[0] == 200
+
+
+@pytest.mark.parametrize("command", [["--port", "70000"], ["--port", "x"]])
+def test_a_port_that_is_none_is_refused(command):
+    from opcheck.app import run
+
+    assert run(["serve", *command]) == 2
+
+
+def test_a_port_that_is_taken_is_refused(served, capsys):
+    from opcheck.app import run
+
+    port = urlsplit(served.address).port
+    assert run(["serve", "--port", str(port)]) == 2
+    assert "cannot listen at 127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_program_that_is_none_is_refused(capsys):
+    from opcheck.app import run
+
+    assert run(["serve", "nothing.py:f"]) == 2
+    assert "there is no file nothing.py" in capsys.readouterr().err
