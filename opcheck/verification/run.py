@@ -173,6 +173,9 @@ def named(
     """The verdict under the name of a known deviation or of a lower precision, where one explains it."""
     if known:
         verdict = recognised(verdict, backend.name, version)
+        if verdict.status.failed and verdict.trial is not None and backend.name not in backends.KNOWN:
+            kin = backend.kin(check.op, verdict.trial.case, verdict.trial.dtype)
+            verdict = recognised(verdict, kin, version) if kin else verdict
     if "wrong" in verdict.details:
         verdict = replace(verdict, details={**verdict.details, "wrong": verdict.details["wrong"][:WRONG_KEPT]})
     found = explanation(check, verdict) if verdict.status is Status.DIFFERS else None

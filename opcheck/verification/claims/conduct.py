@@ -30,7 +30,9 @@ def own(check: Check) -> Iterator[Finding]:
     if check.op.draws:
         return
     finding = Finding("own", elements=sum(each.size for each in check.got.values()))
-    message = next(filter(None, (question(check) for question in QUESTIONS)), "")
+    # under other settings, or watched, a compiled call is compiled anew
+    questions = (_patched, _an_input) if check.backend.compiles else QUESTIONS
+    message = next(filter(None, (question(check) for question in questions)), "")
     if message:
         finding.verdict = Verdict(Status.DIFFERS, "own", check.trial, message=message)
     yield finding
