@@ -30,7 +30,7 @@ BAD_INPUT = [
         ("conv2d", "--input", "[1,[2]]"),
         "--input must be rectangular: rows of equal length\n  got: [0] has a number, [1] has 1 entry",
     ),
-    (("conv2d", "--input", "[[1,true]]"), "--input holds numbers only\n  got: [0][1] = true"),
+    (("conv2d", "--input", "[[1,true]]"), "--input holds numbers only, or true and false only\n  got: [0][1] = true"),
     (
         ("conv2d", "--input", "[[1,2}"),
         "--input is not a list of numbers: Expecting ',' delimiter\n  got: [[1,2}\n            ^",
