@@ -21,6 +21,7 @@ def test_a_shape_leaves_the_values_to_opcheck(text, shape):
         ("[[1,2],[3,4.5]]", [[1, 2], [3, 4.5]]),
         ("[nan, inf, -inf, -Infinity, NaN]", [np.nan, np.inf, -np.inf, -np.inf, np.nan]),
         ("[]", []),
+        ("[[true, False], [True, false]]", [[True, False], [True, False]]),
         ("ones:2x3", np.ones((2, 3))),
         ("zeros:2", np.zeros(2)),
         ("0..5:2x3", [[0, 1, 2], [3, 4, 5]]),

@@ -1,5 +1,6 @@
 """`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -190,6 +191,7 @@ def prepare(
     for name, array in arrays.items():
         arrays[name], hidden[op.input(name).symbol] = lifted(op, name, array)
     wanted = wanted or {}
+    alike: Counter[Shape] = Counter()  # the shapes of those that hold 1, 2, 3, ...: another one goes on counting
     for spec in op.inputs:
         if spec.name in wanted or (spec.name not in arrays and not spec.optional):
             shapes = {name: array.shape for name, array in arrays.items()}
@@ -197,6 +199,9 @@ def prepare(
             shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, known)
             choices = op.choices(spec.name, params, known) if spec.whole else 0
             array = default_array(op, spec.name, shape, choices, seed)
+            if spec.default == "ramp" and not spec.whole and seed is None:
+                array = array + alike[shape] * array.size
+                alike[shape] += 1
             arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
     ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
     examples = {each.name: each.example for each in op.params if each.name not in params and each.example is not None}

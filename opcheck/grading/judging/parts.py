@@ -28,6 +28,7 @@ class Wrong:
 
     outcome: Outcome
     verdict: Verdict  # its trial is there
+    adds_up: bool = False  # a second backward pass adds to the gradients of the first
 
 
 class Kind(NamedTuple):
@@ -47,6 +48,7 @@ class Finding:
     kinds: tuple[Kind, ...] = ()  # where there is credit for a part of the cases
     share: float = 0.0  # of the points
     of_own_forward: bool = False  # right gradients of a forward pass that is wrong itself
+    adds_up: bool = False  # gradients that a second backward pass adds to those of the first, as torch does
 
     @property
     def of_gradient(self) -> bool:
@@ -62,18 +64,23 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         trial = large(student.question.scope, student.question.dtype, seeds)
         return _all_or_nothing(_finding(list(_slow(student, trial)), 1))
     trials = trials_of(kind, student, drawn)
-    look = LOOKS[kind]
     wrongs: list[Wrong] = []
-    for trial in trials:
-        those = [each for each in look(student, trial) if not name or each.verdict.name in ("", name)]
+    for trial in trials if kind != "repeat" else ():
+        those = [each for each in LOOKS[kind](student, trial) if not name or each.verdict.name in ("", name)]
         wrongs += those[:1] if kind != "vjp" else those
+    repeats = kind == "repeat" or (kind == "vjp" and not wrongs)
+    repeated = [each for each in (_repeated(student) if repeats else ()) if not name or each.verdict.name in ("", name)]
+    if kind == "repeat":
+        return _all_or_nothing(_finding(repeated, 1))
     if kind == "vjp" and not wrongs:
-        wrongs = [each for each in _repeated(student) if not name or each.verdict.name in ("", name)]
+        wrongs = [each for each in repeated if not each.adds_up]
+        if repeated and not wrongs:
+            return Finding(Outcome.RIGHT, (), len(trials), share=1.0, adds_up=True)
     if kind == "vjp" and wrongs and _is_of_own_forward(student, drawn, wrongs, name):
         return Finding(Outcome.RIGHT, (), len(trials), share=1.0, of_own_forward=True)
     found = _finding(wrongs, len(trials), len(drawn.whole) if kind in ("shapes", "dtype") else 0)
     partly = student.question.partial == "cases" and kind in SHARED
-    if partly and found.outcome in (Outcome.WRONG, Outcome.CRASHED):
+    if partly and found.wrongs and found.outcome is not Outcome.NOT_ATTEMPTED:
         return _shared(found, student, drawn, trials, name)
     return _all_or_nothing(found)
 
@@ -146,7 +153,10 @@ def _finding(wrongs: Sequence[Wrong], trials: int, forward_only: int = 0) -> Fin
     failing = {id(each.verdict.trial) for each in wrongs}
     if outcomes == {Outcome.NOT_ATTEMPTED} and len(failing) >= trials - forward_only:
         return Finding(Outcome.NOT_ATTEMPTED, tuple(wrongs), trials)
-    outcome = Outcome.WRONG if Outcome.WRONG in outcomes else Outcome.CRASHED
+    for outcome in (Outcome.WRONG, Outcome.TOO_SLOW):
+        if outcome in outcomes:
+            return Finding(outcome, tuple(wrongs), trials)
+    outcome = Outcome.CRASHED if len(failing) < trials - forward_only else Outcome.CRASHED_ALWAYS
     return Finding(outcome, tuple(wrongs), trials)
 
 
@@ -215,14 +225,15 @@ def _repeated(student: Student) -> Iterator[Wrong]:
         got = made.gradients.get(name)
         if not isinstance(got, np.ndarray) or check.compare(f"vjp:{name}", "gradient", {name: got}).verdict is None:
             continue
-        if np.array_equal(got, 3 * expected):  # the upstream gradient of the first call was twice that of the second
+        adds_up = np.array_equal(got, 3 * expected)  # the first upstream gradient was twice that of the second
+        if adds_up:
             message = say(
                 "a second call of backward adds to the gradient of {name} of the first: start anew", name=name
             )
         else:
             message = say("called a second time after one forward pass, backward gives another gradient of {name}: "
                           "something that forward kept was changed", name=name)  # fmt: skip
-        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message))
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message), adds_up)
 
 
 def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
