@@ -130,18 +130,35 @@ def explain(
     tail = _observed(calculation, place, dtype, got, printed_digits)
 
     def asked() -> Step:
-        from opcheck.explanation.board import board
-        from opcheck.explanation.pictures import pictures
-        from opcheck.explanation.plots import errors, plots
-
         first = cell if grad else place
-        asked = board(calculation, given_upstream, first, grad, written)
-        seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
-        rounded = [] if dtype is None else errors(calculation, dtype)
-        return Step("", (*head, *seen, *asked, *plots(calculation), *tail, *rounded))
+        shown = _page(calculation, given_upstream, first, grad, written)
+        return Step("", (*head, *shown, *tail, *_errors(calculation, dtype)))
 
     # what is small is never refused, so that it may be written down when somebody reads it
     return Explanation(still if calculation.is_small else still(), fractions=exact, asked=asked)
+
+
+def _page(
+    calculation: Calculation, upstream: Array | None, first: Shape | None, grad: bool,
+    written: Callable[[bool], list[Block]],
+) -> list[Block]:  # fmt: skip
+    """What a page shows: pictures of what is large, the board, and plots."""
+    from opcheck.explanation.board import board
+    from opcheck.explanation.pictures import pictures
+    from opcheck.explanation.plots import plots
+
+    asked = board(calculation, upstream, first, grad, written)
+    seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
+    return [*seen, *asked, *plots(calculation)]
+
+
+def _errors(calculation: Calculation, dtype: str | None) -> list[Block]:
+    """A plot of what `dtype` makes of each element, where somebody asked for a type."""
+    if dtype is None:
+        return []
+    from opcheck.explanation.plots import errors
+
+    return errors(calculation, dtype)
 
 
 def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
