@@ -20,10 +20,19 @@ class Explanation:
     `asked` makes the same document for a page, which answers questions about every number.
     """
 
-    def __init__(self, step: Step, fractions: bool = False, asked: Callable[[], Step] | None = None) -> None:
-        self.step = step
+    def __init__(
+        self, step: Step | Callable[[], Step], fractions: bool = False, asked: Callable[[], Step] | None = None
+    ) -> None:
+        self._step = step
         self.fractions = fractions
         self.asked = asked
+
+    @property
+    def step(self) -> Step:
+        """The document; written down when it is first asked for."""
+        if not isinstance(self._step, Step):
+            self._step = self._step()
+        return self._step
 
     def document(self, format: str = "text", page: bool = True) -> Step:
         """What is rendered in that format: a page of HTML answers, everything else stands still."""
@@ -105,26 +114,51 @@ def explain(
 
     def written(everything: bool) -> list[Block]:
         if not grad:
-            return worked.forward_steps(calculation, place, everything, decimal=True)
+            return worked.forward_steps(calculation, place, everything or all, decimal=True)
         from opcheck.explanation.gradient import gradient_steps
 
-        return gradient_steps(calculation, given_upstream, cell, everything)
+        return gradient_steps(calculation, given_upstream, cell, everything or all)
 
-    blocks = written(all)
+    def still() -> Step:
+        return Step("", (*head, *written(all), *tail))
+
+    if grad:
+        from opcheck.explanation.gradient import differentiable, upstream_gradient
+
+        differentiable(calculation)
+        upstream_gradient(calculation, given_upstream)
     tail = _observed(calculation, place, dtype, got, printed_digits)
 
     def asked() -> Step:
-        from opcheck.explanation.board import board
-        from opcheck.explanation.pictures import pictures
-        from opcheck.explanation.plots import errors, plots
-
         first = cell if grad else place
-        asked = board(calculation, given_upstream, first, grad, written)
-        seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
-        rounded = [] if dtype is None else errors(calculation, dtype)
-        return Step("", (*head, *seen, *asked, *plots(calculation), *tail, *rounded))
+        shown = _page(calculation, given_upstream, first, grad, written)
+        return Step("", (*head, *shown, *tail, *_errors(calculation, dtype)))
 
-    return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
+    # what is small is never refused, so that it may be written down when somebody reads it
+    return Explanation(still if calculation.is_small else still(), fractions=exact, asked=asked)
+
+
+def _page(
+    calculation: Calculation, upstream: Array | None, first: Shape | None, grad: bool,
+    written: Callable[[bool], list[Block]],
+) -> list[Block]:  # fmt: skip
+    """What a page shows: pictures of what is large, the board, and plots."""
+    from opcheck.explanation.board import board
+    from opcheck.explanation.pictures import pictures
+    from opcheck.explanation.plots import plots
+
+    asked = board(calculation, upstream, first, grad, written)
+    seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
+    return [*seen, *asked, *plots(calculation)]
+
+
+def _errors(calculation: Calculation, dtype: str | None) -> list[Block]:
+    """A plot of what `dtype` makes of each element, where somebody asked for a type."""
+    if dtype is None:
+        return []
+    from opcheck.explanation.plots import errors
+
+    return errors(calculation, dtype)
 
 
 def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

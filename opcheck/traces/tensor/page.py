@@ -9,7 +9,7 @@ from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.steps import Block, Prose
 from opcheck.traces.page import Options, Sections
-from opcheck.traces.tensor import tables
+from opcheck.traces.tensor import matrices, tables
 from opcheck.traces.tensor.checks import checks, hessian_checks
 from opcheck.traces.tensor.trace import ArrayTrace
 from opcheck.traces.tensor.written import call_of
@@ -29,6 +29,8 @@ class TensorSections(Sections):
     def sweeps(self, options: Options) -> list[Block]:
         trace = self.trace
         blocks = tables.values_table(trace, options.everything)
+        whole = options.everything or options.moves  # a terminal shows the first numbers of each array
+        blocks += matrices.values(trace) if whole else []
         if not self.is_scalar:
             return [*blocks, Prose(self.why_no_sweeps(), "note")]
         if options.mode != "reverse" and trace.tracked:
@@ -37,6 +39,7 @@ class TensorSections(Sections):
             for _ in range(options.passes):
                 trace.reverse(np.full(trace.value.shape, options.seed))
             blocks += tables.adjoints_table(trace, options.seed, options.everything)
+            blocks += matrices.adjoints(trace, options.seed) if whole else []
         return blocks
 
     def why_no_sweeps(self) -> str:
