@@ -69,10 +69,13 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
         ]
         if where := _where(student, finding, trials):
             if sentences or smallest.verdict.expected is None:
-                blocks.insert(0, Prose(where))
+                told = say("Right without {without}; wrong whenever {whenever}.", without=where.without,
+                           whenever=where.whenever)  # fmt: skip
+                blocks.insert(0, Prose(told))
             else:
                 blocks.insert(0, Prose(message))
-                message = where
+                message = say("right without {without}; wrong whenever {whenever}", without=where.without,
+                              whenever=where.whenever)  # fmt: skip
         if sentences:
             message = sentences[0]
             if found.together:
@@ -154,8 +157,8 @@ def _called(part: str) -> str:
     }[kind]
 
 
-def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> str:
-    """The condition that all failing cases have and no right one, in words; empty if there is none."""
+def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> Condition | None:
+    """The condition that all failing cases have and no right one."""
     op, wrong = student.question.op, {id(each.verdict.trial) for each in finding.wrongs}
     shared: dict[str, Condition] | None = None
     elsewhere: set[str] = set()
@@ -167,10 +170,7 @@ def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> str:
             shared = found if shared is None else {name: each for name, each in shared.items() if name in found}
     elsewhere |= {each.verdict.name for each in finding.wrongs}  # a gradient is wrong where there is one: no news
     telling = [each for name, each in (shared or {}).items() if name not in elsewhere]
-    if not telling or len(wrong) == len(trials):
-        return ""
-    return say("right without {without}; wrong whenever {whenever}", without=telling[0].without,
-               whenever=telling[0].whenever)  # fmt: skip
+    return telling[0] if telling and len(wrong) < len(trials) else None
 
 
 def _shared(finding: Finding) -> str:
