@@ -14,6 +14,7 @@ from opcheck.grading.judging.parts import Finding, trials_of
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
+from opcheck.operators.spec import Mistake
 from opcheck.steps import Block, Prose, Step
 from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict, told_apart
@@ -46,7 +47,7 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
         return Text(_brief(student, part, finding), None, names)
     if finding.outcome is Outcome.NOT_ATTEMPTED:
         return Text(finding.wrongs[0].verdict.message, None, names)
-    smallest = counterexample.smallest(student, finding)
+    smallest = counterexample.smallest(student, finding, _others(student, found))
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
     message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
@@ -105,6 +106,14 @@ def right(student: Student, part: str, finding: Finding, assignment: Assignment)
     if not forms or part.partition(":")[0] not in ("forward", "vjp"):
         return Text(say("right"))
     return Text(say("right, but {sentence}", sentence=say(forms[0].sentence)))
+
+
+def _others(student: Student, found: Diagnosis) -> list[Mistake]:
+    """The mistakes from which a case should tell those that were found; two made at once from each of them, too."""
+    if not found.mistakes or found.apart:
+        return []
+    names = set() if found.together else {each.name for each in found.mistakes}
+    return [each for each in student.question.op.mistakes if each.name not in names]
 
 
 def _brief(student: Student, part: str, finding: Finding) -> str:
