@@ -47,10 +47,12 @@ TOLD = 10  # seeds that mark a right solution wrong
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
 def command(**options: Any) -> int:
     """Grade submissions: files, a folder with one for each student, or an export of Gradescope, Moodle or Canvas.
-    Strangers' code runs in a sandbox without network, files or time to waste.
+    Strangers' code runs in a sandbox without network, files or time to waste. Without --assignment or --op, what a
+    submission defines is what is graded.
 
     \b
-    Try: opcheck grade --init linear conv2d max_pool2d > hw.toml
+    Try: opcheck grade my_layers.py
+         opcheck grade --init linear conv2d max_pool2d > hw.toml
          opcheck grade submissions/ --assignment hw.toml --jobs 2
          opcheck grade my_conv.py --op conv2d
     """
@@ -105,6 +107,8 @@ def run(options: dict[str, Any]) -> int:
     else:
         asked = scaffold.everything(convention)
     use(asked.language)
+    for note in asked.notes:
+        click.echo(say("note: {note}", note=note), err=True)
     with grade_class(
         [Path(path) for path in options["paths"]],
         asked,

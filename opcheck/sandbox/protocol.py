@@ -34,6 +34,8 @@ DEFINITIONS = 500  # names that are believed
 LAST_LINE = 1 << 31
 REFUSED = "result"  # the type of failure where the worker itself could not send what the code returned
 
+NOT_ALLOWED = re.compile(r"(\w+) is not available here")  # the message of an import of what is hidden or not allowed
+
 # Control characters but tab and newline, separators of lines and paragraphs, letters that turn the direction of writing
 # around, and letters that nobody sees (but those that join others, which Persian and families of emoji need).
 _COMMANDS = re.compile(

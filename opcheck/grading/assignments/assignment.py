@@ -19,8 +19,9 @@ from opcheck.grading.drawing.cases import draw
 from opcheck.language import CATALOGUES, say
 from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
+from opcheck.sandbox.visible import readable
 
-PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "efficiency")
+PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "repeat", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
 PARTIAL = ("none", "cases")
 DTYPES = ("float32", "float64")
@@ -55,10 +56,13 @@ class Assignment:
     questions: tuple[Question, ...]
     limits: Limits = field(default_factory=lambda: Limits(total_seconds=60.0))
     forbidden: tuple[str, ...] = ()
+    allowed: tuple[str, ...] | None = None  # of what is installed, beside the standard library; None: all but forbidden
+    notes: tuple[str, ...] = ()  # for the teacher
     seed: int | None = None  # None: drawn after each submission was read
     feedback: str = "worked calculation"
     language: str = "en"
     digest: str = ""
+    teachers: tuple[Path, ...] = field(default=(), repr=False, compare=False)  # files that no submission may see
     only_found: bool = False  # what a submission has not got is not asked, such as gradients without a backward pass
     origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
 
@@ -136,10 +140,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
-    forbidden = tuple(reader.texts("forbidden"))
-    for module in forbidden:
-        if not module.isidentifier() or module == "numpy":
-            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    forbidden, allowed, notes = _imports(reader)
     feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
     only_found = reader.flag("only_found", default=False)
@@ -149,17 +150,50 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         raise reader.refuse("question", say("an assignment has at least one [[question]]"), say("none"))
     questions: list[Question] = []
     digest = hashlib.sha256(text.encode())
+    own = [folder / name] if (folder / Path(name).name).is_file() else []
     for part in parts:
         questions.append(_question(part, shared, folder, [each.name for each in questions]))
         used = part.text("convention", default=shared["convention"])
-        for file in (used, part.text("spec", default="").rpartition(":")[0]):
+        spec = part.text("spec", default="").rpartition(":")[0]
+        for file in (used, spec):
             if file.endswith(".py"):
                 digest.update((folder / file).read_bytes())
+                own.append(folder / file)
+        _check_reach(part, folder / spec if spec else None)
     reader.finish()
     return Assignment(
-        title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
-        only_found, (text, name, folder.absolute()),
+        title, tuple(questions), limits, forbidden, allowed, notes, seed, feedback, language, digest.hexdigest(),
+        tuple(path.resolve() for path in own), only_found, (text, name, folder.absolute()),
     )  # fmt: skip
+
+
+def _check_reach(reader: Reader, spec: Path | None) -> None:
+    """Refuse a teacher's answers where submissions may read: among the interpreter's own files and its packages."""
+    for place in readable() if spec is not None else ():
+        if spec is not None and spec.resolve().is_relative_to(Path(place).resolve()):
+            raise reader.refuse(
+                "spec",
+                say("submissions can read what is in {place}", place=place),
+                str(spec),
+                fix=say("move it to a folder of yours"),
+            )
+
+
+def _imports(reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...] | None, tuple[str, ...]]:
+    """What may not and what may be imported, and a note where both are said."""
+    forbidden = tuple(reader.texts("forbidden"))
+    for module in forbidden:
+        if not module.isidentifier() or module == "numpy":
+            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    if not reader.has("allowed"):
+        return forbidden, None, ()
+    allowed = tuple(reader.texts("allowed"))
+    for module in allowed:
+        if not module.isidentifier():
+            raise reader.refuse("allowed", say("an allowed module is a top-level name, such as numpy"), repr(module))
+    if not forbidden:
+        return (), allowed, ()
+    return (), allowed, (say("`forbidden` says nothing beside `allowed`: what is not allowed cannot be imported"),)
 
 
 def _limits(reader: Reader) -> Limits:

@@ -1,5 +1,6 @@
 """Assignments to begin with: `opcheck grade --init` prints one, and `--op` asks for one operator without a file."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ def everything(convention: str = "any") -> Assignment:
     """The assignment that asks for whatever a submission defines: `opcheck grade hw.py`."""
     names = conventions.get(convention).entries
     lines = [f'title = "{say("what was found")}"', f'convention = "{convention}"', "only_found = true"]
+    lines.append(f"allowed = [{_allowed(conventions.get(convention))}]")
     return parse("\n".join([*lines, *(f'[[question]]\noperator = "{name}"' for name in names)]), "assignment")
 
 
@@ -30,15 +32,20 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
     chosen = conventions.get(convention)
     lines = [
         f'title = "{_title(ops)}"',
-        f"# {', '.join(conventions.NAMES)},",
-        f"# {', '.join(conventions.COURSES)}, or a .py file here; {conventions.ANY}: as each submission has it",
+        *_comment(
+            say(
+                "{names}, or a .py file here; {any}: as each submission has it",
+                any=conventions.ANY,
+                names=", ".join((*conventions.NAMES, *conventions.COURSES)),
+            )
+        ),
         f'convention = "{convention}"',
         'dtype = "float32"  # the precision that is asked; inputs are float64 and float32',
         'partial = "cases"  # points for the kinds of cases that are right; or "none"',
         f"# from less to more: {', '.join(FEEDBACK)}",
         f'feedback = "{FEEDBACK[-1]}"',
         'seed = "fresh"  # drawn after a submission is read; a number repeats a run',
-        'forbidden = ["torch", "scipy"]' if chosen.arrays == "numpy" else "forbidden = []",
+        f"allowed = [{_allowed(chosen)}]  # nothing else, beside the standard library",
         "",
         "[limits]",
         "seconds = 10  # for each question",
@@ -53,6 +60,14 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
     for name in ops:
         lines += _scaffolded(catalog.get(name), chosen)
     return "\n".join(lines) + "\n"
+
+
+def _allowed(chosen: Convention) -> str:
+    return '"numpy"' if chosen.arrays == "numpy" and chosen.name != conventions.ANY else '"numpy", "torch"'
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 80, initial_indent="# ", subsequent_indent="# ")
 
 
 def _title(ops: Sequence[str]) -> str:

@@ -80,7 +80,7 @@ def grade_class(
         choose(unsafe)  # before hours of work, rather than with the first submission
     except NoSandbox as error:
         raise CouldNotRun(str(error)) from None
-    with roster.opened(paths, student, assignment.names, assignment.files, within) as entries:
+    with roster.opened(paths, student, assignment.names, assignment.files, within, assignment.teachers) as entries:
         check(len(entries))
         kept = Journal(journal)
         try:

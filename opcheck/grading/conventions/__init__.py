@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -53,15 +54,22 @@ def get(name: str, folder: Path | None = None) -> Convention:
 def _any() -> Convention:
     """All of them: names to look for, until a submission shows which convention it follows."""
     known = [get(name) for name in (*NAMES, *COURSES)]
-    entries = {}
-    for op in dict.fromkeys(op for each in known for op in each.entries):
-        found = [each for convention in known for each in convention.several(op)]
-        forward = tuple(dict.fromkeys(name for each in found for name in each.forward))
-        backward = tuple(dict.fromkeys(name for each in found for name in each.backward))
-        entries[op] = Entry(forward, backward)
-    functional = get("functional")
+    ops = dict.fromkeys(op for each in known for op in each.entries)
+    entries = {op: _merged([entry for each in known for entry in each.several(op)]) for op in ops}
     summary = say("whichever of these a submission follows")
-    return replace(functional, name=ANY, summary=summary, entries=entries)
+    return replace(
+        get("functional"),
+        name=ANY,
+        summary=summary,
+        entries=entries,
+        names=lambda title: _merged([each.names(title) for each in known if each.names is not None]),
+    )
+
+
+def _merged(entries: Sequence[Entry]) -> Entry:
+    """All their names."""
+    forward = tuple(dict.fromkeys(name for each in entries for name in each.forward))
+    return Entry(forward, tuple(dict.fromkeys(name for each in entries for name in each.backward)))
 
 
 def _from_file(path: Path) -> Convention:

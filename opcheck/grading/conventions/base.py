@@ -142,6 +142,12 @@ class Convention:
         several = self.several(op)
         return next((each for each in several if name in each.forward), several[0])
 
+    def entries_of(self, op: Op) -> tuple[Entry, ...]:
+        """All entries of an operator, or of a teacher's own program; none if the convention has no word for it."""
+        if op.title and not op.elsewhere:
+            return (self.names(op.title),) if self.names is not None else ()
+        return self.several(op.name)
+
     def several(self, op: str) -> tuple[Entry, ...]:
         """All entries of an operator; none if the convention has not got it."""
         found = self.entries.get(op, ())

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from opcheck.grading.conventions import sentences
+from opcheck.grading.conventions import programs, sentences
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -42,6 +42,8 @@ _STATE = {"momentum_buffer": "v", "exp_avg": "m", "exp_avg_sq": "v"}
 
 
 def call(r: Request) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.layer(r)
     if "lr" in r.p:
         return _step(r)
     layer: list[Call | Set] = [Call(r.forward, _constructor(r), keep="layer")]
@@ -57,6 +59,8 @@ def call(r: Request) -> Plan:
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.layer_gradients(r, cotangent)
     takes_nothing = r.op.name in _LOSSES or (_old(r) and r.op.name in _ACTIVATIONS)
     args = [] if takes_nothing else [r.sent(cotangent["output"])]
     readings = {"input": Reading("back", _input_gradient(r))}
@@ -192,6 +196,7 @@ CONVENTION = Convention(
     _ENTRIES,
     call,
     gradients,
+    names=programs.class_names,
     repeats=True,
     sentences=sentences.CMU,
     takes=takes,

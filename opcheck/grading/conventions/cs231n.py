@@ -13,7 +13,7 @@ Conv.forward and Conv.backward.
 from dataclasses import replace
 from typing import Any
 
-from opcheck.grading.conventions import sentences
+from opcheck.grading.conventions import programs, sentences
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -33,6 +33,8 @@ _OPTIMISERS = ("sgd", "rmsprop", "adam")
 
 
 def call(r: Request) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.pair(r)
     if r.op.name in _OPTIMISERS:
         return _step(r)
     args = [r.array("input", FLATTENED if r.op.name == "linear" else SAME)]
@@ -49,6 +51,8 @@ def call(r: Request) -> Plan:
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.pair_gradients(r, cotangent)
     if r.op.name in _LOSSES:  # softmax_loss has returned it already
         return Plan([], {"input": Reading("out[1]")})
     steps = [Call(r.backward, [r.sent(cotangent["output"]), Place("out[1]")], keep="gradients")]
@@ -167,6 +171,7 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    names=programs.pair_names,
     repeats=True,
     sentences=sentences.IN_OUT,
 )

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from opcheck.grading.conventions import programs
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -58,6 +59,8 @@ _WINDOW = ("kernel_size", "pool_size", "size", "kernel", "filter_size", "ksize",
 
 def call(r: Request) -> Plan:
     """A new object and its forward pass. It gets copies of its parameters: it may change them in backward."""
+    if r.op.title and not r.op.elsewhere:
+        return programs.layer(r)
     r = _precise(r)
     given = [r.array("input", _input(r)), *([r.array("target")] if "target" in r.case.arrays else [])]
     steps = [*_made(r), Call("layer.forward", given, keep="out")]
@@ -83,6 +86,8 @@ def _made(r: Request) -> list[Call | Set]:
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.layer_gradients(r, cotangent)
     r = _precise(r)
     args: list[Any] = [] if r.op.name in _LOSSES else [r.sent(cotangent["output"], _input(r))]
     back = Reading(("back", "back[0]", "layer.dinputs", "layer.dx"), _input(r))
@@ -233,6 +238,7 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    names=programs.class_names,
     sentences=IN_OUT,
     takes=takes,
     fits=is_layer,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opcheck.backends.base import given
-from opcheck.grading.conventions import tensors
+from opcheck.grading.conventions import programs, tensors
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -32,6 +32,8 @@ from opcheck.sandbox import Call, Definition, Place
 
 
 def call(r: Request) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.module(r)
     steps, places = tensors.made(r)
     if _is_function(r):
         return Plan(
@@ -47,6 +49,8 @@ def call(r: Request) -> Plan:
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.module_gradients(r, cotangent)
     own = () if _is_function(r) else _parameters(r)
     leaves = {name: Place(f"layer.{name}" if name in own else name) for name in tensors.smooth(r)}
     return tensors.differentiated(r, cotangent, leaves)
@@ -130,6 +134,7 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    names=programs.class_names,
     arrays="torch",
     autograd=True,
     takes=takes,

@@ -102,6 +102,9 @@ def right(student: Student, part: str, finding: Finding, assignment: Assignment)
         return Text(
             say("right for your own forward pass: the gradients fit to what it computes, and only that is wrong")
         )
+    if finding.adds_up:
+        return Text(say("right; a second backward pass adds to the gradients of the first, as torch does: start anew "
+                        "before each step"))  # fmt: skip
     forms = student.forms.get(part.partition(":")[0], ())
     if not forms or part.partition(":")[0] not in ("forward", "vjp"):
         return Text(say("right"))
@@ -161,6 +164,7 @@ def _called(part: str) -> str:
         "dtype": say("the type of a result"),
         "accuracy": say("the accuracy"),
         "stability": say("the handling of large and small numbers"),
+        "repeat": say("a second backward pass"),
         "special values": say("the handling of special values"),
         "efficiency": say("the running time"),
     }[kind]

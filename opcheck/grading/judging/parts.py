@@ -28,6 +28,7 @@ class Wrong:
 
     outcome: Outcome
     verdict: Verdict  # its trial is there
+    adds_up: bool = False  # a second backward pass adds to the gradients of the first
 
 
 class Kind(NamedTuple):
@@ -48,6 +49,7 @@ class Finding:
     share: float = 0.0  # of the points
     strict: bool = False  # whether forms of a right formula may be wrong in this part
     of_own_forward: bool = False  # right gradients of a forward pass that is wrong itself
+    adds_up: bool = False  # gradients that a second backward pass adds to those of the first, as torch does
 
     @property
     def of_gradient(self) -> bool:
@@ -63,17 +65,22 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         trial = large(student.question.scope, student.question.dtype, seeds)
         return _all_or_nothing(_finding(list(_slow(student, trial)), 1))
     trials = trials_of(kind, student, drawn)
-    look = LOOKS[kind]
     wrongs: list[Wrong] = []
-    for trial in trials:
-        those = [each for each in look(student, trial) if not name or each.verdict.name in ("", name)]
+    for trial in trials if kind != "repeat" else ():
+        those = [each for each in LOOKS[kind](student, trial) if not name or each.verdict.name in ("", name)]
         wrongs += those[:1] if kind != "vjp" else those
+    repeats = kind == "repeat" or (kind == "vjp" and not wrongs)
+    repeated = [each for each in (_repeated(student) if repeats else ()) if not name or each.verdict.name in ("", name)]
+    if kind == "repeat":
+        return _all_or_nothing(_finding(repeated, 1))
     if kind == "vjp" and not wrongs:
-        wrongs = [each for each in _repeated(student) if not name or each.verdict.name in ("", name)]
+        wrongs = [each for each in repeated if not each.adds_up]
+        if repeated and not wrongs:
+            return Finding(Outcome.RIGHT, (), len(trials), share=1.0, adds_up=True)
     if kind == "vjp" and wrongs and _is_of_own_forward(student, drawn, wrongs, name):
         return Finding(Outcome.RIGHT, (), len(trials), share=1.0, of_own_forward=True)
     found = _finding(wrongs, len(trials), len(drawn.whole) if kind in ("shapes", "dtype") else 0)
-    found = replace(found, strict=look in (_extreme, _accurate))
+    found = replace(found, strict=LOOKS[kind] in (_extreme, _accurate))
     partly = student.question.partial == "cases" and kind in SHARED
     if partly and found.wrongs and found.outcome is not Outcome.NOT_ATTEMPTED:
         return _shared(found, student, drawn, trials, name)
@@ -220,14 +227,15 @@ def _repeated(student: Student) -> Iterator[Wrong]:
         got = made.gradients.get(name)
         if not isinstance(got, np.ndarray) or check.compare(f"vjp:{name}", "gradient", {name: got}).verdict is None:
             continue
-        if np.array_equal(got, 3 * expected):  # the upstream gradient of the first call was twice that of the second
+        adds_up = np.array_equal(got, 3 * expected)  # the first upstream gradient was twice that of the second
+        if adds_up:
             message = say(
                 "a second call of backward adds to the gradient of {name} of the first: start anew", name=name
             )
         else:
             message = say("called a second time after one forward pass, backward gives another gradient of {name}: "
                           "something that forward kept was changed", name=name)  # fmt: skip
-        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message))
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message), adds_up)
 
 
 def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:

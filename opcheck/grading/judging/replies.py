@@ -14,7 +14,7 @@ from opcheck.language import say
 from opcheck.operators.spec import Array
 from opcheck.sandbox import Failure, Opaque, Status
 from opcheck.sandbox import Outcome as Reply
-from opcheck.sandbox.protocol import NAME, REFUSED, one_line
+from opcheck.sandbox.protocol import NAME, NOT_ALLOWED, REFUSED, one_line
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
 _ROOT = re.compile(r"\w*")  # of a place
@@ -48,6 +48,10 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: floa
         return Failed(Outcome.TOO_SLOW, too_slow(limit))
     if reply.status is Status.ABSENT:
         return _absent(error, what, returns)
+    if error.type == "ModuleNotFoundError" and (refused := NOT_ALLOWED.fullmatch(error.message)):
+        return Failed(
+            Outcome.CRASHED, say("this assignment does not allow {name}{where}", name=refused[1], where=where)
+        )
     if reply.status is Status.RAISED:
         text = f"{error.type}: {error.message}" if error.message else error.type
         if known := meaning(error.type, error.message):

@@ -57,7 +57,7 @@ def settled(
     readings.notes += left_out
     if assignment.only_found and (missing := _missing_backward(question, found)):
         readings.forward_only[question.name] = missing
-        asked = {part: points for part, points in question.points.items() if not part.startswith("vjp")}
+        asked = {part: points for part, points in question.points.items() if not part.startswith(("vjp", "repeat"))}
         question = replace(question, points=asked or question.points)
     return question, found
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.operators import catalog
+from opcheck import specs
 from opcheck.operators.spec import Array
 from opcheck.verification.mutation.mutants import Mistaken, Written
 from opcheck.verification.mutation.reference_form import Reference
@@ -21,7 +21,7 @@ def choose(op: str, mistake: str) -> None:
 
 
 def _solution(op: str) -> Reference:
-    operator = catalog.get(op)
+    operator = specs.get(op)
     if op not in _chosen:
         return Reference(operator)
     name = _chosen[op]
@@ -34,7 +34,7 @@ def _solution(op: str) -> Reference:
 def forward(op: str, *arrays: Any, **options: Any) -> Any:
     """The outputs, called as torch.nn.functional would be."""
     first, *others = arrays
-    if first.dtype.kind != "f" and not catalog.get(op).inputs[0].whole:  # real numbers may come as integers
+    if first.dtype.kind != "f" and not specs.get(op).inputs[0].whole:  # real numbers may come as integers
         first = first.astype(np.float64)
     found = _solution(op)(first, *others, **options)
     return found[0] if isinstance(found, tuple) and len(found) == 1 else found

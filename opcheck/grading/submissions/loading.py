@@ -13,7 +13,7 @@ from opcheck.grading.submissions.roster import is_pinned
 from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import Definition, File, Isolation, Outcome, Source, Status, Worker
-from opcheck.sandbox.protocol import NAME, one_line
+from opcheck.sandbox.protocol import NAME, NOT_ALLOWED, one_line
 
 _REMOVED = re.compile(r"module 'numpy' has no attribute '(\w+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -50,7 +50,7 @@ class Loaded:
 
 def load(source: Submission, assignment: Assignment, isolation: Isolation, stack: ExitStack) -> Loaded:
     """Run the top level of the file, and where that does not come to an end, only the definitions in it."""
-    worker = stack.enter_context(Worker(source.code, isolation, assignment.limits, assignment.forbidden))
+    worker = stack.enter_context(_worker(source, assignment, isolation))
     outcome = worker.load()
     if outcome.failure and outcome.failure.type == notebook.NO_NOTEBOOK:
         return Loaded(worker, (), notebook.problem_of(outcome.failure), readable=False)
@@ -64,9 +64,7 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
             problem = problem or problem_of(each)
     if outcome.status in (Status.CRASHED, Status.TIMED_OUT, Status.EXITED, Status.MALFORMED) and not worker.alive:
         worker.close()
-        worker = stack.enter_context(
-            Worker(source.code, isolation, assignment.limits, assignment.forbidden, definitions_only=True)
-        )
+        worker = stack.enter_context(_worker(source, assignment, isolation, definitions_only=True))
         outcome = worker.load()
         notes.append(say("only its definitions were used"))
     notes += _neighbours(source, outcome)
@@ -74,6 +72,10 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
     return Loaded(
         worker, outcome.definitions, problem, found, torch=_imports_torch(source.code), files=_files(source.code)
     )
+
+
+def _worker(source: Submission, assignment: Assignment, isolation: Isolation, definitions_only: bool = False) -> Worker:
+    return Worker(source.code, isolation, assignment.limits, assignment.forbidden, definitions_only, assignment.allowed)
 
 
 def _files(code: File | Source) -> dict[str, str]:
@@ -133,6 +135,8 @@ def problem_of(outcome: Outcome) -> str:
         return say("{older}{where}", older=older, where=where)
     if error.type in ("SyntaxError", "IndentationError", "TabError"):
         return say("it is not Python: {message}{where}", message=error.message, where=where)
+    if error.type == "ModuleNotFoundError" and (refused := NOT_ALLOWED.fullmatch(error.message)):
+        return say("this assignment does not allow {name}{where}", name=refused[1], where=where)
     removed = _REMOVED.search(error.message)
     if removed:
         return say(

@@ -32,7 +32,7 @@ def _candidates(op: Op, definitions: Sequence[Definition], torch: bool) -> Itera
         for convention in known:
             if convention.arrays != arrays and not (convention.name == "functional" and arrays == "torch"):
                 continue
-            for entry in convention.several(op.name):
+            for entry in convention.entries_of(op):
                 if arrays == "torch" and convention.autograd:
                     entry = entry._replace(backward=())
                 try:

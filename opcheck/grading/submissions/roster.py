@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -54,6 +54,7 @@ def opened(
     wanted: Sequence[str] = (),
     pinned: Sequence[str] = (),
     within: Path | None = None,
+    teachers: Collection[Path] = (),
 ) -> Iterator[list[Entry]]:
     """The submissions at these paths, every student once; what is unpacked exists until the block ends.
 
@@ -61,11 +62,11 @@ def opened(
     Gradescope, Moodle or Canvas. With `student`, all that is there is that one student's. `wanted` are the names
     that the assignment asks for; of a student with several files, all that define some of them are graded, and
     those that are `pinned` by the end of their path. `within` is the folder of one file, which may import what else
-    is there.
+    is there. What is `teachers` is nobody's submission, and is in none, wherever it lies.
     Raises Refused if a path does not exist, or no submission is found.
     """
     with tempfile.TemporaryDirectory(prefix="opcheck-class-") as folder:
-        desk = _Desk(Path(folder), wanted, pinned)
+        desk = _Desk(Path(folder), wanted, pinned, teachers)
         given = [*map(Path, paths)]
         handed_in = _handed(desk, given, student) if within is None else [_one_of(within, given, student)]
         found = [desk.entry(handed, path) for path, handed in handed_in]
@@ -98,6 +99,10 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
     for path in paths:
         if not _exists(path):
             raise Refused(say("{path} does not exist", path=one_line(shown(path), NAME)))
+        if path.resolve() in desk.teachers:
+            raise Refused(
+                say("{path} belongs to the assignment: no submission may see it", path=one_line(shown(path), NAME))
+            )
         if not (path.is_dir() or path.is_file()):
             raise Refused(
                 say("{path} is neither a file nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
@@ -109,7 +114,8 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
             )
         elif path.is_dir():
             for handed in handed_in(path):
-                yield _shown(path, handed, path), handed
+                if not any(file.resolve() in desk.teachers for _, file in handed.files):
+                    yield _shown(path, handed, path), handed
         elif is_zip(path):
             folder = desk.new_folder()
             try:
@@ -161,8 +167,10 @@ class BadArchive(Exception):
 class _Desk:
     """Turns what was handed in into submissions; has room to unpack."""
 
-    def __init__(self, room: Path, wanted: Sequence[str], pinned: Sequence[str] = ()) -> None:
-        self.room, self.used, self.pinned = room, 0, pinned
+    def __init__(
+        self, room: Path, wanted: Sequence[str], pinned: Sequence[str] = (), teachers: Collection[Path] = ()
+    ) -> None:
+        self.room, self.used, self.pinned, self.teachers = room, 0, pinned, teachers
         self.wanted = frozenset(plain(name.partition(".")[0]) for name in wanted)
 
     def new_folder(self) -> Path:
@@ -176,7 +184,7 @@ class _Desk:
             return Submission(handed.student, path, code)
 
         try:
-            files, root = ([handed.main], handed.folder) if handed.main else self._laid_out(handed)
+            files, root = self._laid_out(self._without_answers(handed))
             if not files:
                 raise BadArchive(say("there is no .py or .ipynb file in it"))
             (main, *others), notes = self._graded(files, root)
@@ -193,6 +201,8 @@ class _Desk:
     def _laid_out(self, handed: Handed) -> tuple[list[Path], Path | None]:
         """The files of code, and the folder that the code may see (None: the one file alone)."""
         folder = handed.folder
+        if handed.main is not None:
+            return [handed.main], folder
         for name, path in handed.files:
             if not path.is_file():  # a FIFO or a device
                 raise BadArchive(say("{name} is not a regular file", name=name))
@@ -203,6 +213,24 @@ class _Desk:
         elif not any(map(is_code, _files(folder))) and (zips := [*filter(is_zip, _files(folder))]):
             folder = self._gathered([(path.name, path) for path in zips])
         return [path for path in _files(folder) if is_code(path)], folder
+
+    def _without_answers(self, handed: Handed) -> Handed:
+        """The same, where a teacher's file lies in the student's folder: a copy of the folder without it."""
+        if handed.folder is None:
+            return handed
+        root = handed.folder.resolve()
+        inside = [path for path in self.teachers if path.is_relative_to(root)]
+        if not inside:
+            return handed
+        apart = {path.parent for path in inside} - {root, *root.parents}  # a folder of the teacher's, with all it has
+        folder = self.new_folder()
+        for path in _files(root):
+            if path.resolve() not in inside and not any(path.is_relative_to(each) for each in apart):
+                copy = folder / path.relative_to(root)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+        main = None if handed.main is None else folder / handed.main.relative_to(root)
+        return handed._replace(folder=folder, main=main)
 
     def _gathered(self, files: Iterable[tuple[str, Path]]) -> Path:
         """A folder with all of a student's files, and what is in the zips among them."""

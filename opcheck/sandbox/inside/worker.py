@@ -90,6 +90,21 @@ class Hidden:  # importlib.abc.MetaPathFinder is no more than its method
         return None
 
 
+class Refused:  # the same
+    """Says so of installed modules that are not allowed; a submission's own file of such a name is the submission's."""
+
+    def __init__(self, names: Sequence[str], installed: Sequence[str]) -> None:
+        self._names, self._installed = frozenset(names), frozenset(installed)
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        if path is not None or name not in self._names:
+            return None
+        elsewhere = [folder for folder in sys.path if folder not in self._installed]
+        if importlib.machinery.PathFinder.find_spec(name, elsewhere) is not None:
+            return None
+        raise ModuleNotFoundError(f"{name} is not available here", name=name)
+
+
 class Session:
     """The loaded module and the values that earlier steps kept."""
 
@@ -106,7 +121,7 @@ class Session:
         files = [_path(request["file"]), *map(_path, request["others"])]
         if request["whole"]:
             naming.open_folder(self._root, files)
-        else:
+        elif self._root == "/submission":  # elsewhere, what lies beside a lone file is not part of it
             sys.path.insert(naming.behind_the_standard_library(), self._root)
         reply = self._reported(LOADED, functools.partial(self._executed, request, files[0]))
         later = {**request, "source": None}
@@ -271,8 +286,9 @@ def _plain(value: Any, largest: int, depth: int = 0) -> wire.Value:
     return wire.Opaque(f"a value of type {kind.__module__}.{kind.__qualname__}"[:TEXT_LIMIT])
 
 
-def main(requests: int, replies: int, hidden: list[str]) -> None:
-    """Answer requests until the other end closes the pipe. `hidden` names modules that must not be imported."""
+def main(requests: int, replies: int, hidden: list[str], refused: list[str]) -> None:
+    """Answer requests until the other end closes the pipe. `hidden` names modules that must not be imported, `refused`
+    installed ones that are not there for the submission."""
     faulthandler.enable()
     # short of memory, the machine shall end this process and not its parent
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
@@ -280,6 +296,8 @@ def main(requests: int, replies: int, hidden: list[str]) -> None:
     channel = Channel(requests, replies)
     _forget(os.path.dirname(__file__))
     sys.argv = ["submission"]
+    if refused:
+        sys.meta_path.insert(0, Refused(refused, [*sys.path]))
     if hidden:
         sys.meta_path.insert(0, Hidden(hidden))
     session = Session()

@@ -134,7 +134,7 @@ BUGS = {
     "float64": ("linear", "cs231n", AFFINE, f"    assert x.dtype == np.float32\n{AFFINE}", "forward"),
     "integers": ("conv2d", "cs231n", "out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // s, 1 + (W + 2 * pad - WW) // s))",
                  "out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // s, 1 + (W + 2 * pad - WW) // s), x.dtype)", "dtype"),
-    "backward twice, added up": ("linear", "cmu", WEIGHT_GRADIENT, ADDED_UP, "vjp"),
+    "backward twice, added up": ("linear", "cmu", WEIGHT_GRADIENT, ADDED_UP, "repeat"),
     "backward twice, cache used up": ("relu", "cmu", "return dLdA * (self.Z > 0)",
                                       "Z, self.Z = self.Z > 0, -np.abs(self.Z)\n        return dLdA * Z", "vjp"),
 }  # fmt: skip
@@ -143,6 +143,7 @@ INTEGERS = {"[question.parameters]": "[question.parameters]\nintegers = [true, f
 ASKED = {
     "special values": {"vjp = 4": 'vjp = 4, "special values" = 1'},
     "dtype": {"vjp = 4": "vjp = 4, dtype = 1", **INTEGERS},
+    "repeat": {"vjp = 4": "vjp = 4, repeat = 1"},
 }
 POOL = """
 import numpy as np
@@ -232,7 +233,12 @@ def test_a_second_backward_is_told_apart():
     asked = assignment("linear", convention="cmu")
     code = solution("cmu")
     adds = code.replace(WEIGHT_GRADIENT, ADDED_UP)
-    check = part(graded(adds, asked), "vjp")
+    assert part(graded(adds, asked), "vjp").score == 4, "it is right when it is started anew"
+    assert part(graded(adds, asked), "vjp").message.startswith("right; a second backward pass adds to the gradients")
+    repeated = assignment("linear", convention="cmu", changes=ASKED["repeat"])
+    assert part(graded(code, repeated), "repeat").score == 1
+    check = part(graded(adds, repeated), "repeat")
+    assert check.score == 0
     assert check.message == "a second call of backward adds to the gradient of weight of the first: start anew"
     text = render(check.detail, "text", width=80)
     assert "What was right: the first call of backward." in text and "yours" not in text
