@@ -14,6 +14,7 @@ from opcheck.grading.judging.parts import Finding, trials_of
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
+from opcheck.operators.spec import Mistake
 from opcheck.steps import Block, Prose, Step
 from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict, told_apart
@@ -46,7 +47,7 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
         return Text(_brief(student, part, finding), None, names)
     if finding.outcome is Outcome.NOT_ATTEMPTED:
         return Text(finding.wrongs[0].verdict.message, None, names)
-    smallest = counterexample.smallest(student, finding)
+    smallest = counterexample.smallest(student, finding, _others(student, found))
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
     message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
@@ -69,10 +70,13 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
         ]
         if where := _where(student, finding, trials):
             if sentences or smallest.verdict.expected is None:
-                blocks.insert(0, Prose(where))
+                told = say("Right without {without}; wrong whenever {whenever}.", without=where.without,
+                           whenever=where.whenever)  # fmt: skip
+                blocks.insert(0, Prose(told))
             else:
                 blocks.insert(0, Prose(message))
-                message = where
+                message = say("right without {without}; wrong whenever {whenever}", without=where.without,
+                              whenever=where.whenever)  # fmt: skip
         if sentences:
             message = sentences[0]
             if found.together:
@@ -105,6 +109,14 @@ def right(student: Student, part: str, finding: Finding, assignment: Assignment)
     if not forms or part.partition(":")[0] not in ("forward", "vjp"):
         return Text(say("right"))
     return Text(say("right, but {sentence}", sentence=say(forms[0].sentence)))
+
+
+def _others(student: Student, found: Diagnosis) -> list[Mistake]:
+    """The mistakes from which a case should tell those that were found; two made at once from each of them, too."""
+    if not found.mistakes or found.apart:
+        return []
+    names = set() if found.together else {each.name for each in found.mistakes}
+    return [each for each in student.question.op.mistakes if each.name not in names]
 
 
 def _brief(student: Student, part: str, finding: Finding) -> str:
@@ -158,8 +170,8 @@ def _called(part: str) -> str:
     }[kind]
 
 
-def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> str:
-    """The condition that all failing cases have and no right one, in words; empty if there is none."""
+def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> Condition | None:
+    """The condition that all failing cases have and no right one."""
     op, wrong = student.question.op, {id(each.verdict.trial) for each in finding.wrongs}
     shared: dict[str, Condition] | None = None
     elsewhere: set[str] = set()
@@ -171,10 +183,7 @@ def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> str:
             shared = found if shared is None else {name: each for name, each in shared.items() if name in found}
     elsewhere |= {each.verdict.name for each in finding.wrongs}  # a gradient is wrong where there is one: no news
     telling = [each for name, each in (shared or {}).items() if name not in elsewhere]
-    if not telling or len(wrong) == len(trials):
-        return ""
-    return say("right without {without}; wrong whenever {whenever}", without=telling[0].without,
-               whenever=telling[0].whenever)  # fmt: skip
+    return telling[0] if telling and len(wrong) < len(trials) else None
 
 
 def _shared(finding: Finding) -> str:
