@@ -21,6 +21,7 @@ COURSES = {
     "minitorch.py": ("minitorch", 15),
     "needle_hw": ("needle", 27),
     "../cs231n.py": ("cs231n", 61),
+    "cs231n_later.py": ("cs231n, functional", 41),
     "../coursera.py": ("coursera", 45),
     "../cmu2022.py": ("cmu2022", 38),
     "../cmu.py": ("cmu", 70),
