@@ -70,9 +70,8 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
         notes.append(say("only its definitions were used"))
     notes += _neighbours(source, outcome)
     found = (*notebook.left_out(outcome), *notes)
-    return Loaded(
-        worker, outcome.definitions, problem, found, torch=_imports_torch(source.code), files=_files(source.code)
-    )
+    torch = _imports_torch(source.code)
+    return Loaded(worker, outcome.definitions, problem, found, refused=refused, torch=torch, files=_files(source.code))
 
 
 def _worker(source: Submission, assignment: Assignment, isolation: Isolation, definitions_only: bool = False) -> Worker:
