@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck import pictures
 from opcheck.errors import pointed, told
 from opcheck.files import shown
 from opcheck.language import say
@@ -18,7 +19,10 @@ LARGEST = 10**7  # elements
 LARGEST_FILE = 20 * 10**6  # bytes of text: as numbers of Python it takes fifty times as many
 MOST_DIMENSIONS = 32
 MOST_DIGITS = 19  # of a size or of the end of a range: none that has more is of any use
-FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4 or 0..15:4x4"
+FORMS = (
+    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, 0..15:4x4, or a kernel: "
+    + ", ".join(pictures.KERNELS)
+)
 SHAPE = re.compile(r"\d+(x\d+)*")
 
 
@@ -31,6 +35,8 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
         return load(name, Path(text[1:]))
     if text.startswith("["):
         return numbers(name, text)
+    if text in pictures.KERNELS:
+        return pictures.kernel(text)
     filling, colon, size = text.partition(":")
     if colon and SHAPE.fullmatch(size):
         filled = fill(filling, shape(name, size), seed)
@@ -192,8 +198,10 @@ def _loaded(name: str, path: Path) -> Array:
     size = path.stat().st_size
     if not size:
         raise Refused(say("{name}: {path} is empty", name=name, path=path))
+    if path.suffix in pictures.SUFFIXES:
+        return pictures.read(name, path)
     if path.suffix not in (".npy", ".csv", ".json"):
-        raise Refused(say("{name}: files are .npy, .csv or .json", name=name), got=str(path))
+        raise Refused(say("{name}: files are .npy, .csv, .json or pictures", name=name), got=str(path))
     if path.suffix != ".npy" and size > LARGEST_FILE:
         raise Refused(
             say("{name}: {path} has more than {n} MB", name=name, path=path, n=LARGEST_FILE // 10**6),

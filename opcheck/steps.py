@@ -110,6 +110,38 @@ class Diagram(NamedTuple):
     marked: tuple[tuple[int, int], ...] = ()
 
 
+class Curve(NamedTuple):
+    """Points of a plot. kind: a "line", one that is "dashed", single "points", a "path" of steps, "bars" that stand at
+    their x, or a "level", along which a function has one value and which needs no name."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    kind: str = "line"
+
+
+class Plot(NamedTuple):
+    """Curves over one axis, for a page; elsewhere there is none. `across`: what the axis is."""
+
+    title: str
+    across: str
+    curves: tuple[Curve, ...]
+
+
+class Picture(NamedTuple):
+    """A large two-dimensional array as shades, for a page; elsewhere there is none. `part`: the rows and columns (from,
+    to, from, to) that stand beside it in numbers."""
+
+    title: str
+    rows: tuple[tuple[float, ...], ...]
+    part: tuple[int, ...] = ()
+
+
+class Pictures(NamedTuple):
+    """Pictures side by side."""
+
+    pictures: tuple[Picture, ...]
+
+
 class Step(NamedTuple):
     """A part of a calculation under a heading: "step 1 of 9"."""
 
@@ -172,4 +204,4 @@ class Board(NamedTuple):
     still: tuple["Block", ...] = ()
 
 
-Block = Prose | Formula | Grids | Table | Diagram | Motion | Board | Step
+Block = Prose | Formula | Grids | Table | Diagram | Plot | Pictures | Motion | Board | Step

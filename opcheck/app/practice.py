@@ -1,12 +1,16 @@
 """`opcheck practice OP`: problems with checked answers, for somebody with a pen."""
 
 import secrets
+import webbrowser
+from html import escape
+from pathlib import Path
 
 import click
 
 from opcheck import specs
-from opcheck.app.output import page_width, speaks_unicode
+from opcheck.app.output import File, open_page, page_width, speaks_unicode, write
 from opcheck.errors import Refused
+from opcheck.files import check_file
 from opcheck.language import say
 from opcheck.learning.drawing import LEVELS
 from opcheck.learning.progress import default_path
@@ -23,9 +27,22 @@ from opcheck.steps import Prose, Step, Table
 )
 @click.argument("wanted", metavar="[OP]", required=False)
 @click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many problems.")
+@click.option("--level", type=click.IntRange(1, 6), help="How hard the first one is, from 1 to 5; of a worksheet, the "
+              "level of all of it, from 1 to 6.")  # fmt: skip
+@click.option("--worksheet", "sheet", type=click.IntRange(1, 200), metavar="N", help="A sheet of N exercises for "
+              "paper, and its answers. OP may be mlp, mlp_loss, convnet or attention, too.")  # fmt: skip
 @click.option(
-    "--level", type=click.IntRange(1, LEVELS), default=1, show_default=True, help="How hard the first one is."
+    "--format",
+    "format",
+    type=click.Choice(["html", "latex", "markdown"]),
+    default="html",
+    show_default=True,
+    help="Of the worksheet.",
 )
+@click.option(
+    "-o", "output", type=File(), help="Write the worksheet to this file, and its answers to another beside it."
+)
+@click.option("--open", "opens", is_flag=True, help="Open the worksheet in a browser.")
 @click.option("--grad", is_flag=True, help="Gradients only.")
 @click.option("--seed", type=click.IntRange(0), help="The same problems again.  [default: fresh ones]")
 @click.option("--plain", is_flag=True, help="Words instead of drawing, for screen readers.")
@@ -35,7 +52,11 @@ from opcheck.steps import Prose, Step, Table
 def command(
     wanted: str | None,
     count: int,
-    level: int,
+    level: int | None,
+    sheet: int | None,
+    format: str,
+    output: Path | None,
+    opens: bool,
     grad: bool,
     seed: int | None,
     plain: bool,
@@ -43,6 +64,19 @@ def command(
     width: int | None,
     color: str,
 ) -> None:
+    if sheet is not None:
+        if wanted is None:
+            raise Refused(
+                say("which operator is the worksheet for?"), fix=say("opcheck practice conv2d --worksheet 20")
+            )
+        worksheet(wanted, sheet, secrets.randbelow(10**6) if seed is None else seed, level, format, output, opens)
+        return
+    if output is not None or opens:
+        raise Refused(
+            say("-o and --open are for worksheets"), fix=say("opcheck practice conv2d --worksheet 20 -o sheet.html")
+        )
+    if level is not None and level > LEVELS:
+        raise Refused(say("problems have the levels 1 to {n}", n=LEVELS), got=str(level))
     if wanted is None:
         narrow = ascii or not speaks_unicode(None)
         click.echo(render(listing(), "text", width=page_width(width), ascii=narrow, plain=plain))
@@ -55,10 +89,34 @@ def command(
     if grad and not any(each.differentiable for each in op.inputs):
         raise Refused(say("{op} has no input that can be differentiated", op=op.name))
     drawn = secrets.randbelow(10**6) if seed is None else seed
-    score = Practice(op, Terminal(color, width, ascii, plain), drawn, count, level, grad).run()
+    score = Practice(op, Terminal(color, width, ascii, plain), drawn, count, level or 1, grad).run()
     trouble = scores.add(default_path(FILE), op.name, score)
     if trouble:
         click.echo(say("opcheck: the score is not kept: {trouble}", trouble=trouble), err=True)
+
+
+def worksheet(
+    wanted: str, count: int, seed: int, level: int | None, format: str, output: Path | None, opens: bool
+) -> None:  # fmt: skip
+    """Writes a sheet, and its answers to a file of their own; to stdout, the answers after the sheet."""
+    from opcheck.learning.worksheets import drawn, networks
+    from opcheck.learning.worksheets.paper import printed
+
+    sheet = drawn(networks.find(wanted) or specs.get(wanted), count, seed, level)
+    exercises, answers = printed(sheet, format), printed(sheet, format, key=True)
+    if output is None and opens:
+        open_page(exercises if format == "html" else f"<pre>{escape(exercises)}</pre>", None)
+        return
+    if output is None:
+        click.echo(f"{exercises}\n{answers}")
+        return
+    key = output.with_name(f"{output.stem}-answers{output.suffix}")
+    check_file(key)
+    write(exercises, output)
+    write(answers, key)
+    click.echo(say("opcheck: {sheet} and its answers, {key}", sheet=output, key=key), err=True)
+    if opens:
+        webbrowser.open(output.resolve().as_uri())
 
 
 def listing() -> Step:

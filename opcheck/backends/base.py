@@ -5,11 +5,12 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
 
+from opcheck.backends import guarded
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.params import REQUIRED
@@ -61,12 +62,17 @@ class Session(ABC):
         """Outputs whose memory is an input's."""
         return ()
 
+    def renewed(self, arrays: Mapping[str, Array]) -> Outputs:
+        """The outputs of another call, with these numbers in the memory that the last one had; raises NoCounterpart."""
+        raise NoCounterpart(say("no memory of its own"))
+
 
 class Backend(ABC):
     """An implementation of one or of all operators."""
 
     name: str
     layouts: tuple[str, ...] = ("contiguous",)
+    guards: tuple[str, ...] = ()  # layouts beside memory that may not be touched, for processes that may end
     concurrent = True  # whether two threads may call it at once
     compiles = False  # whether a new choice of parameters takes a compilation, which is slow
     freezes = False  # whether its sessions can be asked for the gradients of some inputs only
@@ -77,6 +83,10 @@ class Backend(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Switches that change the numbers (TF32, reduced-precision reductions), for the report."""
+        return {}
+
+    def modes(self) -> Mapping[str, Callable[[], AbstractContextManager[Any]]]:
+        """In which the same call gives the same outputs, in words: with gradients switched off, in inference mode."""
         return {}
 
     def is_lost(self) -> bool:
@@ -295,6 +305,8 @@ def laid_out(array: Array, layout: str) -> Array:
         room = np.repeat(array, 2, axis=-1)
         room[..., 1::2] = 0  # what lies between must not be read
         return room[..., ::2]
+    if layout in guarded.LAYOUTS:
+        return guarded.guarded(array, layout)
     if layout == "offset":
         room = np.zeros(array.size + 3, dtype=array.dtype)
         room[3:] = array.ravel()

@@ -22,7 +22,7 @@ from opcheck.tracing import EXACT, Node, Tape, exact
 
 MOST_WRITTEN = 500  # lines that are written down whole as well
 MOST_PANELS = 16  # slices of one array
-SIDE = 8  # rows and columns of the part that is worked out where a whole output would be too much
+SIDE = 12  # rows and columns of the part that is worked out where a whole output would be too much
 
 
 class Record(NamedTuple):
@@ -93,13 +93,13 @@ def _forward(calculation: Calculation, cell: Shape | None) -> Record:
 
 
 def _around(calculation: Calculation, cell: Shape | None) -> list[Shape]:
-    """The places of the main output at and behind the cell, as many as can be worked out in no time."""
+    """The places of the main output around the cell, as many as can be worked out in no time."""
     first = cell or (0,) * len(calculation.cells.shape)
     scratch = Pages()
     calculation.record(scratch, [first])
     side = min(SIDE, math.isqrt(SMALL // len(scratch.nodes)) or 1)
     sizes = calculation.cells.shape
-    starts = [max(0, min(at, size - side)) for at, size in zip(first[-2:], sizes[-2:], strict=True)]
+    starts = [max(0, min(at - side // 2, size - side)) for at, size in zip(first[-2:], sizes[-2:], strict=True)]
     ranges = [range(at, min(at + side, size)) for at, size in zip(starts, sizes[-2:], strict=True)]
     return [(*first[:-2], *at) for at in itertools.product(*ranges)]
 

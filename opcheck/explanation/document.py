@@ -1,5 +1,6 @@
 """`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.specs import Spec
-from opcheck.steps import Block, Step
+from opcheck.steps import Block, Board, Step
 
 
 class Explanation:
@@ -114,9 +115,14 @@ def explain(
 
     def asked() -> Step:
         from opcheck.explanation.board import board
+        from opcheck.explanation.pictures import pictures
+        from opcheck.explanation.plots import errors, plots
 
         first = cell if grad else place
-        return Step("", (*head, *board(calculation, given_upstream, first, grad, written), *tail))
+        asked = board(calculation, given_upstream, first, grad, written)
+        seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
+        rounded = [] if dtype is None else errors(calculation, dtype)
+        return Step("", (*head, *seen, *asked, *plots(calculation), *tail, *rounded))
 
     return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
 
@@ -168,6 +174,7 @@ def prepare(
     for name, array in arrays.items():
         arrays[name], hidden[op.input(name).symbol] = lifted(op, name, array)
     wanted = wanted or {}
+    alike: Counter[Shape] = Counter()  # the shapes of those that hold 1, 2, 3, ...: another one goes on counting
     for spec in op.inputs:
         if spec.name in wanted or (spec.name not in arrays and not spec.optional):
             shapes = {name: array.shape for name, array in arrays.items()}
@@ -175,6 +182,9 @@ def prepare(
             shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, known)
             choices = op.choices(spec.name, params, known) if spec.whole else 0
             array = default_array(op, spec.name, shape, choices, seed)
+            if spec.default == "ramp" and not spec.whole and seed is None:
+                array = array + alike[shape] * array.size
+                alike[shape] += 1
             arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
     ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
     examples = {each.name: each.example for each in op.params if each.name not in params and each.example is not None}

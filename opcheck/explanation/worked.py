@@ -38,7 +38,7 @@ def heading(calculation: Calculation) -> list[Block]:
         if isinstance(value, bool):
             parts += [param.name] if value else []
             continue
-        parts.append(f"{param.name} {_written(value)}")
+        parts.append(f"{param.name} {_written(value, whole=getattr(param.kind, 'count', 1) == 0)}")
     outs = ", ".join(across(op.output(name).symbol, shape) for name, shape in calculation.shapes.items())
     parts = [part.replace(" ", NO_BREAK) for part in parts]
     return [
@@ -62,11 +62,12 @@ def symbols(calculation: Calculation) -> tuple[str, ...]:
     return ("; ".join(told),) if told else ()
 
 
-def _written(value: Any) -> str:
-    """A parameter as a person writes it: 2 for (2, 2), 2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes."""
+def _written(value: Any, whole: bool = False) -> str:
+    """A parameter as a person writes it: 2 for (2, 2), unless so many sizes are no size of each dimension (`whole`);
+    2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes."""
     if not isinstance(value, tuple):
         return str(value)
-    if len(set(value)) == 1:
+    if len(set(value)) == 1 and not whole:
         return str(value[0])
     return ("×" if all(isinstance(each, int) for each in value) else ", ").join(map(str, value))
 

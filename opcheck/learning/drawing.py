@@ -5,6 +5,7 @@ parameters that differ from that, optional arrays, and another dimension: a leve
 """
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -15,14 +16,18 @@ from opcheck.explanation.calculation import Calculation, Pages, lifted
 from opcheck.explanation.document import prepare
 from opcheck.operators.choosers import ExactValues, RandomChooser, ScopeChooser
 from opcheck.operators.fills import FILLS, PLAIN
-from opcheck.operators.spec import Array, Input, Op, Param, Shape
+from opcheck.operators.spec import Array, Input, Op, Param, Params, Shape, widened
 from opcheck.tracing import exact
 
 LEVELS = 5
 ATTEMPTS = 300  # draws until a level is given up for the one below
+STRICT = 40  # draws in which every parameter must have a consequence: some never have one (a flag of memory)
 SAMPLES = 60  # of which the parameters are seen
 IGNORED = ("size_average", "reduce", "return_indices", "inplace")  # deprecated, or of no consequence for the numbers
 MOST_NODES, MOST_CELLS, MOST_SLICES, MOST_NUMBERS, LONGEST = 60, 9, 3, 24, 6  # of what a person works out by hand
+SOFT = 4  # the largest number that is put into an exponential or a root
+SATURATED = 7  # beyond this an exponential, tanh or sigmoid says nothing to anybody who looks at three decimals
+CURVED = ("exp", "tanh", "sigmoid", "sinh", "cosh", "log1p", "erf")
 LARGE = "one more dimension"
 
 
@@ -31,6 +36,8 @@ def drawn(op: Op, level: int, rng: np.random.Generator, sizes_only: bool = False
     for each in range(level, 0, -1):
         for k in range(ATTEMPTS):
             found = _attempt(op, each, rng, sizes_only, varies=k < ATTEMPTS // 2)
+            if found is not None and k < STRICT and _has_idle_parameters(op, found):
+                continue
             if found is not None:
                 return found
     raise AssertionError(f"no call of {op.name} is small enough to be practised")
@@ -85,6 +92,55 @@ def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool, var
         return None
 
 
+def _has_idle_parameters(op: Op, calculation: Calculation) -> bool:
+    """Whether one that was chosen to make the problem harder does nothing in it."""
+    chosen = (name for name, value in calculation.case.params.items() if value != _simplest(op).get(name))
+    return any(_does_nothing(op, calculation, name) for name in chosen if name in _harder(op))
+
+
+def _does_nothing(op: Op, calculation: Calculation, name: str) -> bool:
+    """Whether a parameter that makes a problem harder changes nothing here: a mode of padding without padding, a class
+    to be ignored that no target has."""
+    case, simplest = calculation.case, _simplest(op)
+    plain = {**case.params, name: simplest[name]} if name in simplest else {**case.params}
+    if name not in simplest:
+        plain.pop(name, None)
+    try:
+        p, shapes = op.checked(case._replace(params=plain))
+        if shapes != calculation.shapes:
+            return False
+        with np.errstate(all="ignore"):
+            found, wanted = (
+                op.by_name(op.forward(each, **widened(case.arrays)), shapes) for each in (p, calculation.p)
+            )
+    except (Refused, ValueError, IndexError, KeyError, TypeError):
+        return False  # without it this is no call
+    if not all(np.array_equal(found[each], wanted[each], equal_nan=True) for each in shapes):
+        return False
+    return not any(mistake.vjp for mistake in op.mistakes) or _same_gradients(op, calculation, p)
+
+
+def _same_gradients(op: Op, calculation: Calculation, p: Params) -> bool:
+    """Whether other parameters give the same gradients here."""
+    names = [each.name for each in op.outputs if each.differentiable and each.name in calculation.shapes]
+    ones = {name: np.ones(calculation.shapes[name]) for name in names}
+    arrays = widened(calculation.case.arrays)
+    with np.errstate(all="ignore"):
+        found, wanted = (
+            op.vjp(each, ones if len(names) > 1 else ones[names[0]], **arrays) for each in (p, calculation.p)
+        )
+    return all(np.array_equal(found[each], wanted[each], equal_nan=True) for each in wanted)
+
+
+@cache
+def is_rational(op: Op) -> bool:
+    """Whether its numbers are fractions: nothing of it takes a root or an exponential."""
+    calculation = prepare(op, dict(_simplest(op)))
+    tape = Pages()
+    calculation.record(tape, calculation.cells)
+    return all(isinstance(value, (int, Fraction)) for value in exact(tape.graph(), decimal=True))
+
+
 def _arrays(
     op: Op,
     params: Mapping[str, Any],
@@ -111,7 +167,7 @@ def _arrays(
         if first and LARGE in chosen:
             shape = (2, *shape)
         choices = op.choices(each.name, params, shapes) if each.whole else 0
-        arrays[each.name] = _filled(each, shape, level, choices, rng)
+        arrays[each.name] = _filled(each, shape, level, choices, rng, soft=not is_rational(op))
         shapes[each.name] = lifted(op, each.name, arrays[each.name])[0].shape
     return arrays
 
@@ -138,11 +194,15 @@ def _letters(op: Op, optional: Input, shapes: Mapping[str, Shape]) -> Shape:
     return tuple(sizes.get(word, 1) for word in optional.letters.split())
 
 
-def _filled(spec: Input, shape: Shape, level: int, choices: int, rng: np.random.Generator) -> Array:
-    """Small numbers without zeros, all of them different where there are enough; signs from the second level on."""
+def _filled(
+    spec: Input, shape: Shape, level: int, choices: int, rng: np.random.Generator, soft: bool = False
+) -> Array:  # fmt: skip
+    """Small numbers without zeros, all of them different; signs from the second level on. `soft`: none above SOFT, and
+    some may come twice."""
     count = int(np.prod(shape))
-    highest = max(9, count)
-    distinct = rng.permutation(np.arange(1.0, highest + 1))[:count]
+    distinct = rng.permutation(np.arange(1.0, max(9, count) + 1))[:count]
+    if soft:  # an exponential of 9 says nothing to anybody, and its gradient is 0.000
+        distinct = 1.0 + rng.permutation(max(SOFT, count))[:count] % SOFT
     signs = rng.choice([-1.0, 1.0], size=count)
     if spec.whole:
         return rng.integers(0, max(choices, 1), size=shape)
@@ -164,5 +224,7 @@ def _is_fit(calculation: Calculation) -> bool:
     if sum(not node.is_leaf for node in tape.nodes) > MOST_NODES * len(cells):
         return False
     values = exact(tape.graph(), decimal=True)
+    if any(node.op in CURVED and abs(values[node.args[0]]) > SATURATED for node in tape.nodes):
+        return False
     results = [float(values[tracer.id]) for tracer in outputs.values()]
     return all(np.isfinite(x) and (x == 0 or 0.01 <= abs(x) < 10_000) for x in results)

@@ -27,6 +27,7 @@ from opcheck.steps import Number, Symbol
 from opcheck.tracing import exact
 
 DECIMALS = 3  # asked for where the exact number is no short decimal and no simple fraction
+LEAST, TRIED = 0.01, 20  # the smallest number asked for, and how often one is drawn
 MOST_ASKED = 6  # elements of an output that is asked for as a whole
 
 
@@ -169,7 +170,16 @@ def kinds(op: Op) -> tuple[Kind, ...]:
 
 
 def drawn(op: Op, kind: Kind, level: int, rng: np.random.Generator) -> Problem:
-    """A problem of that kind and level; an output too large to be asked for as a whole becomes an element of it."""
+    """A problem of that kind and level, whose answer is a number that a person can write down: none that rounds to
+    0.000. An output too large to be asked for as a whole becomes an element of it."""
+    for _ in range(TRIED):
+        problem = _drawn(op, kind, level, rng)
+        if all(not each.inexact or abs(float(each.value)) >= LEAST for each in problem.numbers):
+            break
+    return problem
+
+
+def _drawn(op: Op, kind: Kind, level: int, rng: np.random.Generator) -> Problem:
     calculation = drawing.drawn(op, level, rng, sizes_only=kind is Kind.SHAPE)
     cells = calculation.cells
     at = cells[int(rng.integers(len(cells)))]

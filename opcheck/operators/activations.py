@@ -157,7 +157,7 @@ class Sigmoid(Activation):
             lambda x: np.exp(x) / (1 + np.exp(x)), lambda x, y: np.exp(x) / (1 + np.exp(x)) ** 2,
         ),
         _written(
-            "one_minus", "it loses digits for very negative x, where 1 − 1/(1 + e^x) cancels: use 1 / (1 + e^−x)",
+            "one_minus", "it loses digits for very negative x: use 1 / (1 + e^−x)",
             "x > −8", lambda x: 1 - 1 / (1 + np.exp(x)), lambda x, y: y * (1 - y),
         ),
         _written(
@@ -215,13 +215,13 @@ class Tanh(Activation):
 
     forms = (
         _written(
+            "by_sigmoid", "it loses digits for small x: use np.tanh", "|x| > 0.001",
+            lambda x: 2 / (1 + np.exp(-2 * x)) - 1, lambda x, y: 1 - y * y,
+        ),
+        _written(
             "by_exponentials", "it loses digits for small x, and e^x overflows for large x: use np.tanh",
             "0.001 < |x| < 88",
             lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), lambda x, y: 1 - y * y,
-        ),
-        _written(
-            "by_sigmoid", "it loses digits for small x, where 2σ(2x) − 1 cancels: use np.tanh", "|x| > 0.001",
-            lambda x: 2 / (1 + np.exp(-2 * x)) - 1, lambda x, y: 1 - y * y,
         ),
         _written(
             "by_one_exponential", "it loses digits for small x, and e^2x overflows for large x: use np.tanh",

@@ -10,7 +10,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Maybe, Real
-from opcheck.operators.program import Derived, Program
+from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.programs import kinks
 
@@ -46,7 +46,7 @@ class Attention(Program):
         Param("enable_gqa", False, Flag(), "heads of query share those of key and value", True, quiet=True),
     )  # fmt: skip
     outputs = (Output("output", "y", "* L Ev"),)
-    rounding = Derived(apart=True)  # many scale query and key before their product
+    widest = {"apart": True}  # many scale query and key before their product
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
         return p.replace(scale=1 / math.sqrt(max((*shapes["query"], 1)[-2], 1))) if p.scale is None else p

@@ -95,11 +95,9 @@ class Derived(Rounding):
     """The bounds of a program by running error analysis (`opcheck.programs`).
 
     What was recorded for the last case is kept: its outputs, gradients and tangents are asked for in several formats.
-    `variant`: arguments of the program, where another form of it rounds more and is as right.
     """
 
-    def __init__(self, **variant: Any) -> None:
-        self._variant = variant
+    def __init__(self) -> None:
         self._kept: dict[str, tuple[list[Any], Recording, dict[str, Any]]] = {}
 
     def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
@@ -129,7 +127,7 @@ class Derived(Rounding):
         known = self._kept.get(kind)
         if known and len(known[0]) == len(asked) and all(a is b for a, b in zip(known[0], asked, strict=True)):
             return known[1:]
-        made = Recording(op, p, arrays, expanded=True, **self._variant)
+        made = Recording(op, p, arrays, expanded=True, **op.widest)
         found = results(made)
         self._kept[kind] = (asked, made, found)
         return made, found
@@ -147,7 +145,7 @@ class Derived(Rounding):
 @contextmanager
 def derived_bounds(ops: Iterable[Op]) -> Iterator[None]:
     """The bounds of these operators follow from their programs meanwhile, whatever they declare."""
-    declared = [(op, op.rounding) for op in ops if not isinstance(op.rounding, Derived)]
+    declared = [(op, op.rounding) for op in ops]
     for op, _ in declared:
         op.rounding = Derived()
     try:

@@ -256,6 +256,11 @@ class Softmax(AlongDim):
     )
     mistakes = (
         Mistake(
+            "maximum_over_the_batch",
+            "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+            forward=lambda op, p, input: _softmax(_shifted_by_columns(input), p.dim),
+        ),
+        Mistake(
             "wrong_dim",
             "The probabilities add up to 1 along the wrong dimension.",
             forward=lambda op, p, input: _softmax(input, _next_dim(p, input)),
@@ -281,6 +286,10 @@ class Softmax(AlongDim):
             vjp=lambda op, p, g, input: {"input": _softmax(input, p.dim) * g},
         ),
     )
+
+
+def _shifted_by_columns(x: Array) -> Array:
+    return np.asarray(x - x.max(axis=0, keepdims=True)) if x.ndim > 1 and x.size else x
 
 
 def _next_dim(p: Params, x: Array) -> int:
@@ -360,6 +369,11 @@ class LogSoftmax(AlongDim):
         ),
     )
     mistakes = (
+        Mistake(
+            "maximum_over_the_batch",
+            "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+            forward=lambda op, p, input: _log_softmax(_shifted_by_columns(input), p.dim),
+        ),
         Mistake(
             "wrong_dim",
             "The probabilities add up to 1 along the wrong dimension.",

@@ -72,6 +72,7 @@ class Mistake(NamedTuple):
     forward: Callable[..., Any] | None = None
     vjp: Callable[..., dict[str, Array]] | None = None
     sized: Callable[..., Any] | None = None
+    is_convention: bool = False  # right in code that keeps its arrays otherwise
 
     @classmethod
     def with_size(cls, name: str, sentence: str, sized: Callable[..., Any]) -> "Mistake":
@@ -132,6 +133,7 @@ class Op(ABC):
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     degree = ""  # how the outputs depend on the inputs: MULTILINEAR, PIECEWISE_LINEAR, or in no such simple way
     second_derivative = True  # whether the definition fixes the gradient's own gradient
+    widest: Mapping[str, Any] = MappingProxyType({})  # arguments of `program` for its right form that rounds most
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph
 
     # --- what an operator file writes -------------------------------------------------------------------------
@@ -204,6 +206,11 @@ class Op(ABC):
     def weights(self) -> Mapping[str, str] | None:
         """Of an operator that is one module of fixed sizes: what the module calls each of its arrays."""
         return None
+
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        """What such a module holds when it is built after the seed 0, by its own names."""
+        return {}
 
     def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
         """What such a module is called with, for the tensors that are not its own."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.running import Format, Running, given
+from opcheck.programs.shifts import peaked
 
 LARGEST = float(np.finfo(np.float64).max)
 SINGULAR = ("div", "log", "log1p", "power", "tan")  # infinite at some finite numbers
@@ -55,7 +56,8 @@ def running(
                 found[id] = given(f, node.value, constant=not node.label)
             else:
                 args = [found[arg] for arg in node.args]
-                found[id] = overflowed(node, node.rule.running(f, node.value, *args, **node.params), args, largest)
+                result = overflowed(node, node.rule.running(f, node.value, *args, **node.params), args, largest)
+                found[id] = peaked(nodes, node, result) if node.rule.name == "sub" else result
                 for arg in node.args:
                     if last[arg] == id and arg not in asked:
                         found.pop(arg, None)  # large arrays are let go as soon as nothing needs them

@@ -68,6 +68,8 @@ class _Parts(NamedTuple):
     unit: float = 0.0
     given: bool = False
     factors: tuple[Factor, ...] = ()
+    least: Any = None
+    peak: tuple[int, ...] = ()
 
 
 class Running(_Parts):
@@ -78,6 +80,8 @@ class Running(_Parts):
     where it is no sum, and a function that gives it where it is seldom asked for. unit: a power of two of which every
     element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may decide otherwise.
     given: whether these are numbers of the inputs, not computed. factors: of what this is a product, if it is one.
+    least: what each element is at least as it is computed, where that says more than its error: a square, a sum of
+    exponentials. peak: axes along which the largest element is exactly 0 and comes out so, or the exponential of such.
     """
 
     def as_factors(self, divides: bool = False) -> tuple[Factor, ...]:
@@ -133,6 +137,11 @@ class Running(_Parts):
         mean = terms if stored else (terms + whole) / 2 + rate * terms
         return np.fmin(np.where(np.equal(self.summands, 2), whole, mean), terms)
 
+    def lowest(self, f: Format) -> Any:
+        """What each element is at least as it is computed."""
+        found = self.value - self.error(f)
+        return found if self.least is None else np.fmax(found, self.least)
+
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
 
@@ -144,6 +153,7 @@ class Running(_Parts):
         return self._replace(
             value=function(self.value), base=moved(self.base), absolute=absolute, summands=moved(self.summands),
             factors=tuple(each._replace(moves=(*each.moves, (shape, function))) for each in self.factors),
+            least=moved(self.least), peak=(),
         )  # fmt: skip
 
     def counted(self, total: Any, meeting: Any) -> Any:
@@ -190,6 +200,7 @@ def product_unit(*units: float) -> float:
     return found
 
 
+FAR = 0.125  # an exponent that may be off by so much: what it says less than its limits do
 FEW, MOST_DIGITS = 64, 2.0**21
 
 # In another order a partial product may become subnormal, and what is lost there grows with the factors that are left:

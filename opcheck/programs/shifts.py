@@ -12,39 +12,45 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.elementwise import BY_NAME
-from opcheck.programs.rule import Rule, applied, count
-from opcheck.programs.running import Format, Running, plus
+from opcheck.programs.rule import Rule, applied, axes_of, count
+from opcheck.programs.running import Format, Running
 from opcheck.tracing.primitives import C_EXP
 
-EXTREME, MOVING = ("largest", "smallest"), ("getitem", "reshape", "broadcast_to", "transpose", "where")
+MOVING = ("getitem", "reshape", "broadcast_to", "transpose", "where")
 SUB = BY_NAME["sub"]
 
 
-def _row(x: Any, m: Any) -> int:
-    """How many numbers `m` is the extreme one of, if these are those of `x`, else 0; it may be moved or replaced."""
-    if not (getattr(x, "is_traced", False) and getattr(m, "is_traced", False)):
-        return 0
-    waiting = [m.id]
+def extreme_of(nodes: Sequence[Any], x: int, m: int, names: Sequence[str] = ("largest", "smallest")) -> tuple[int, ...]:
+    """The axes of `x` along which `m` is its extreme number, if it is; it may be moved, or replaced in some rows."""
+    waiting = [m]
     while waiting:
-        node = m.tape.nodes[waiting.pop()]
+        node = nodes[waiting.pop()]
         name = "" if node.rule is None else node.rule.name
-        if name in EXTREME and node.args[0] == x.id:
-            return count(x.shape, node.params["axis"])
+        if name in names and node.args[0] == x:
+            return axes_of(np.shape(nodes[x].value), node.params["axis"])
         if name in MOVING:
             waiting.extend(node.args)
-    return 0
+    return ()
+
+
+def peaked(nodes: Sequence[Any], node: Any, result: Running) -> Running:
+    """A row minus its maximum: its largest number is 0, however far off all of them are."""
+    axes = extreme_of(nodes, node.args[0], node.args[1], ("largest",))
+    highest = np.max(result.value, axis=axes, keepdims=True, initial=-np.inf) if axes else 1.0
+    return result._replace(peak=axes) if np.all(highest == 0) else result
 
 
 def _sub_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any]) -> Any:
     moved = SUB.jvp(tangents, out, args)
-    n = 0 if any(t is None for t in tangents) else _row(*args)
-    return applied(SHIFTED, moved, tangents[0], out, n=n) if n else moved
+    recorded = all(getattr(x, "is_traced", False) for x in (*tangents, *args))
+    axes = extreme_of(args[0].tape.nodes, args[0].id, args[1].id) if recorded else ()
+    return applied(SHIFTED, moved, tangents[0], out, n=count(args[0].shape, axes)) if axes else moved
 
 
 def _shifted_running(f: Format, out: Any, moved: Running, t: Running, distance: Running, n: int) -> Running:
-    """Off by so much more as the weight exp(distance) may be, after two sums over the row, times t."""
+    """Off by so much more as rounding may make of the weight exp(distance), after two sums over the row, times t."""
     s = np.abs(distance.value)
-    relative = plus(f.u * (s + C_EXP) + f.relative(4, 2 * n), distance.error(f))
+    relative = f.u * (s + C_EXP) + f.relative(4, 2 * n)
     relative = np.where(np.isfinite(s), np.minimum(relative, 1.0), 0.0)  # of minus infinity the weight is 0
     return Running(out, moved.error(f) + relative * (np.abs(t.value) + t.error(f)))
 

@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import Any
 
 from opcheck.language import say
-from opcheck.steps import Block, Board, Diagram, Motion, Step, Table
+from opcheck.steps import Block, Board, Diagram, Motion, Pictures, Plot, Step, Table
 
 FORMATS = ("text", "json", "latex", "markdown", "html")
-DRAWING = ("json", "html")  # these know motions, boards and diagrams
+DRAWING = ("json", "html")  # these know motions, boards, plots, pictures and diagrams
 
 
 def render(step: Step, format: str = "text", **options: Any) -> str:
@@ -27,6 +27,8 @@ def still(step: Step, diagrams: bool = False) -> Step:
             case Diagram(boxes) if not diagrams:
                 rows = tuple((box.title, ", ".join(filter(None, box.details))) for box in boxes)
                 blocks.append(Table((say("node"), ""), rows, say("computational graph")))
+            case Plot() | Pictures() if not diagrams:
+                continue
             case Step():
                 blocks.append(still(block, diagrams))
             case _:

@@ -4,9 +4,11 @@ Formulas are MathML, in a table whose columns are the terms, so that what a numb
 moves if the document does; a fragment stands still, since notebooks show it where scripts do not run.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,9 @@ from opcheck.steps import (
     Motion,
     Number,
     Panel,
+    Picture,
     Place,
+    Plot,
     Step,
     Table,
 )
@@ -202,6 +206,26 @@ class _Writer:
 
     def diagram(self, diagram: Diagram) -> str:
         return self._drawn(diagram)
+
+    def picture(self, picture: Picture) -> str:
+        from markupsafe import Markup
+
+        from opcheck.render import pictures
+
+        return Markup(pictures.draw(picture))  # numbers alone
+
+    def shades(self, picture: Picture) -> str:
+        """Between which numbers the shades lie."""
+        numbers = [x for row in picture.rows for x in row if math.isfinite(x)] or [0.0]
+        low, high = (self.digits(Number(Fraction(each))) for each in (min(numbers), max(numbers)))
+        return say("from {low} to {high}", low=low, high=high)
+
+    def plot(self, plot: Plot) -> str:
+        from markupsafe import Markup
+
+        from opcheck.render import plots
+
+        return Markup(plots.draw(plot))  # escaped where it was written
 
     def _drawn(self, *states: Diagram) -> str:
         from markupsafe import Markup

@@ -14,6 +14,7 @@ from opcheck.steps import (
     Board,
     Box,
     Cell,
+    Curve,
     Diagram,
     Elided,
     Expression,
@@ -24,7 +25,10 @@ from opcheck.steps import (
     Motion,
     Number,
     Panel,
+    Picture,
+    Pictures,
     Place,
+    Plot,
     Prose,
     Step,
     Symbol,
@@ -81,6 +85,14 @@ def _block(block: Block) -> dict[str, Any]:
             return {"kind": "table", "title": title, "headers": [*headers], "rows": entries}
         case Diagram(boxes, marked):
             return {"kind": "diagram", "boxes": [_box(box) for box in boxes], "marked": [[*edge] for edge in marked]}
+        case Plot(title, across, curves):
+            drawn = [{"name": name, "kind": kind, "points": [[*map(_real, at)] for at in points]}
+                     for name, points, kind in curves]  # fmt: skip
+            return {"kind": "plot", "title": title, "across": across, "curves": drawn}
+        case Pictures(pictures):
+            shown = [{"title": each.title, "rows": [[*map(_real, row)] for row in each.rows], "part": [*each.part]}
+                     for each in pictures]  # fmt: skip
+            return {"kind": "pictures", "pictures": shown}
         case Motion(frames, still):
             return {"kind": "motion", "frames": [*map(_block, frames)], "still": [*map(_block, still)]}
         case Board(lines, rows, focus, still):
@@ -141,6 +153,14 @@ def exact_text(value: Fraction | float) -> str:
     return f"{value.numerator:#x}/{value.denominator:#x}"
 
 
+def _real(x: float) -> float | str:
+    return x if math.isfinite(x) else repr(x)
+
+
+def _read_real(x: float | str) -> float:
+    return float(x)
+
+
 def _float(value: Fraction | float) -> float | None:
     """The nearest float; JSON has no NaN and no infinity, and a fraction may be too large."""
     try:
@@ -169,6 +189,14 @@ def _read_block(data: dict[str, Any]) -> Block:
             return Table(tuple(data["headers"]), rows, data["title"])
         case "diagram":
             return Diagram(tuple(map(_read_box, data["boxes"])), tuple((a, b) for a, b in data["marked"]))
+        case "plot":
+            curves = tuple(
+                Curve(each["name"], tuple((_read_real(x), _read_real(y)) for x, y in each["points"]), each["kind"])
+                for each in data["curves"]
+            )
+            return Plot(data["title"], data["across"], curves)
+        case "pictures":
+            return Pictures(tuple(map(_read_picture, data["pictures"])))
         case "motion":
             return Motion(tuple(map(_read_step, data["frames"])), tuple(map(_read_block, data["still"])))
         case "board":
@@ -189,6 +217,10 @@ def _read_step(data: dict[str, Any]) -> Step:
 
 def _read_box(data: dict[str, Any]) -> Box:
     return Box(data["title"], tuple(data["details"]), tuple(data["args"]), data["role"], data.get("marked", False))
+
+
+def _read_picture(data: dict[str, Any]) -> Picture:
+    return Picture(data["title"], tuple(tuple(map(_read_real, row)) for row in data["rows"]), tuple(data["part"]))
 
 
 def _read_line(data: dict[str, Any]) -> Line:

@@ -123,6 +123,10 @@ class Captured(Program):
     def weights(self) -> Mapping[str, str]:
         return {name: path for name, (path, _) in self.state.items()}
 
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        return dict(self.state.values())
+
     def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
         waiting = iter(tensors)
         return tuple(next(waiting) if isinstance(each, self.torch_.Tensor) else each for each in self.given)

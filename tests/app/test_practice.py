@@ -104,7 +104,7 @@ def test_without_an_operator_it_lists_what_there_is_and_the_score(practise):
     ("arguments", "message"),
     [
         (("conv2"), "there is no operator 'conv2'"),
-        (("relu", "--level", "9"), "9 is not in the range 1<=x<=5"),
+        (("relu", "--level", "9"), "9 is not in the range 1<=x<=6"),
         (("relu", "--count", "0"), "0 is not in the range 1<=x<=1000"),
         (("relu", "--seed", "-1"), "-1 is not in the range"),
     ],

@@ -78,7 +78,7 @@ def test_a_softmax_of_the_first_axis_is_still_refused():
 @pytest.mark.parametrize(
     ("op", "place"),
     [("conv2d", "nn.functional.conv2d"), ("linear", "nn.functional.linear"), ("softmax", "softmax"), ("relu", "relu"),
-     ("avg_pool2d", "nn.functional.avg_pool2d"), ("gelu", "nn.functional.gelu")],
+     ("avg_pool2d", "nn.functional.avg_pool2d")],
 )  # fmt: skip
 def test_a_builtin_takes_the_parameters_that_torch_has(op, place):
     function = torch

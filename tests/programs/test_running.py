@@ -49,3 +49,36 @@ def test_what_overflows_in_no_order_is_not_free():
     assert np.isinf(error[0]) and error[1] < 1e-40
     value, error = bound(lambda d, s, w: d / s * w, (np.array([1e-3]), np.array([3.0]), np.array([3e38])))
     assert 0 < error[0] < 1e-5 * value[0]
+
+
+def loss(x, w):
+    z = x @ w
+    m = z.max(axis=1, keepdims=True)
+    return np.log(np.exp(z - m).sum(axis=1, keepdims=True)) + m - z
+
+
+def probabilities(x, w):
+    z = x @ w
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def normalised(x, w):
+    d = x - x.mean(axis=1, keepdims=True)
+    return d / np.sqrt((d * d).mean(axis=1, keepdims=True) + 1e-5)
+
+
+@pytest.mark.parametrize("function", [loss, probabilities, normalised], ids=lambda function: function.__name__)
+def test_limits_hold_where_errors_do_not_say_much(function):
+    """The sum of exponentials has a term 1, a root is taken of squares: nothing is free, however far off they are."""
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        x, w = F32.round(rng.normal(size=(3, 40)) * 1e5), F32.round(rng.normal(size=(40, 4)) * 1e4)
+        x = F32.round(1e4 + 1e-3 * rng.normal(size=x.shape)) if function is normalised else x
+        value, error = bound(function, (x, w))
+        assert np.isfinite(error).all()
+        assert (error <= {probabilities: 10, normalised: 1e4}.get(function, 1e6)).all()
+        turned = rng.permutation(40)
+        found = function(x.astype(np.float32)[:, turned], w.astype(np.float32)[turned])
+        found = found[:, np.argsort(turned)] if function is normalised else found
+        assert (np.abs(found - value) <= error).all()

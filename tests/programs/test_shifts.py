@@ -67,3 +67,16 @@ def test_the_tangent_may_be_that_of_the_row_itself(function, n):
         error = running(tape.nodes, F32)[tangent.id].error(F32)
         found = BY_ITSELF[function](s.astype(np.float32), t.astype(np.float32))
         assert (np.abs(found - tangent.value) <= error).all()
+
+
+def test_a_softmax_may_be_the_exponential_of_its_logarithm():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        s = rng.integers(-60, 1, size=(3, 4)).astype(float)
+        tape = ArrayTape()
+        x = tape.input("s", s)
+        with recording(tape):
+            y = softmax(x)
+        d = s.astype(np.float32) - s.max(axis=-1, keepdims=True).astype(np.float32)
+        found = np.exp(d - np.log(np.exp(d).sum(axis=-1, keepdims=True)))
+        assert (np.abs(found - y.value) <= running(tape.nodes, F32)[y.id].error(F32)).all()

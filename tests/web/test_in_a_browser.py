@@ -48,9 +48,7 @@ def test_an_edit_a_sentence_undo_and_the_link(browser, served, tmp_path):
     saved = browser.do("fetch(document.querySelector('.save').href).then((found) => found.text())")
     assert not browser.messages
     assert all(each.startswith((served.address, "data:")) for each in browser.requests)
-    assert "gradient of weight" in asked(
-        saved, "document.querySelector('main').textContent", tmp_path
-    )  # without the server
+    assert "gradient of weight" in asked(saved, "document.querySelector('main').textContent", tmp_path)
 
 
 def test_an_expression_gets_fields_for_its_variables(browser, served):

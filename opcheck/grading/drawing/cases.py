@@ -38,9 +38,9 @@ class Drawn:
 
     @property
     def trials(self) -> list[Trial]:
-        """All of them, the plainest first."""
+        """All but those for digits, the plainest first."""
         alone = [trial for _, trial in self.separate]
-        return [*alone, *self.ordinary, *self.special, *self.whole, *self.accuracy]
+        return [*alone, *self.ordinary, *self.special, *self.whole]
 
 
 def draw(

@@ -18,7 +18,9 @@ from opcheck.steps import Block, Prose, Step
 from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict, told_apart
 
+FORMS = ("accuracy", "stability", "special values")  # parts in which a right formula may lose points
 _RAISED = re.compile(r"it raises (\w+)")
+_CRASHED = (Outcome.CRASHED, Outcome.CRASHED_ALWAYS, Outcome.TOO_SLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,20 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
         of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
+        if found.mistakes and found.mistakes[0].is_convention:
+            of_convention = True
+            blocks.insert(0, Prose(say("That is right in code that keeps its weights the other way round: another "
+                                       "convention than the one that this assignment asks for.")))  # fmt: skip
         outcome = Outcome.OTHER_CONVENTION if of_convention and finding.outcome is Outcome.WRONG else None
         op, convention = student.question.op, student.question.convention
+        forms = {each.name for each in op.forms} if part in FORMS else set()
         sentences = [
-            *(say(convention.sentence(op, mistake)) for mistake in found.mistakes),
+            *(
+                say("right, but {sentence}", sentence=say(mistake.sentence))
+                if mistake.name in forms
+                else say(convention.sentence(op, mistake))
+                for mistake in found.mistakes
+            ),
             *(each.sentence for each in found.relations),
         ]
         if where := _where(student, finding, trials):
@@ -63,7 +75,9 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
                 message = where
         if sentences:
             message = sentences[0]
-            if found.apart:
+            if found.together:
+                message = say("Two mistakes at once: {first} {second}", first=sentences[0], second=sentences[1])
+            elif found.apart:
                 blocks += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
             else:
                 blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
@@ -76,8 +90,10 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
 
 
-def right(student: Student, part: str, finding: Finding) -> Text:
+def right(student: Student, part: str, finding: Finding, assignment: Assignment) -> Text:
     """That a part is right, and of a form of it where it is worse, which costs nothing here."""
+    if not assignment.shows("diagnosis"):
+        return Text(say("right"))
     if finding.of_own_forward:
         return Text(
             say("right for your own forward pass: the gradients fit to what it computes, and only that is wrong")
@@ -98,10 +114,10 @@ def _brief(student: Student, part: str, finding: Finding) -> str:
     assert trial is not None
     if finding.outcome is Outcome.NOT_ATTEMPTED:
         return say("it raises {kind}", kind="NotImplementedError") if "NotImplementedError" in message else message
-    if finding.outcome is Outcome.CRASHED and (raised := _RAISED.search(message)):
+    if finding.outcome in _CRASHED and (raised := _RAISED.search(message)):
         known = isinstance(getattr(builtins, raised[1], None), type)  # any other name may hold inputs
         return say("it raises {kind}", kind=raised[1]) if known else say("it raises an exception")
-    if finding.outcome is Outcome.CRASHED and student.made(trial.case, trial.cotangent).lost:
+    if finding.outcome in _CRASHED and student.made(trial.case, trial.cotangent).lost:
         return say("it does not come to an end on every case")
     return say("{part} is not right yet", part=_called(part))
 

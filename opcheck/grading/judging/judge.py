@@ -22,6 +22,7 @@ from opcheck.language import say
 from opcheck.sandbox import choose
 
 NAMED = 12  # definitions that a note names
+PLACES = 2  # of a share of the points, as a teacher would give it
 
 
 def grade_source(source: Submission, assignment: Assignment, seed: int | None = None, unsafe: bool = False) -> Result:
@@ -90,13 +91,13 @@ def ask(
     student = Student(desk, question, found)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     drawn = draw(question.scope, question.dtype, seeds, *asked(question))
-    student.prefetch(drawn.trials, needs_gradients)
+    student.prefetch(drawn.trials, needs_gradients, own_type=drawn.accuracy)
     checks: list[Check] = []
     for part, points in question.points.items():
         spent = time.monotonic()
         finding = examine(part, student, drawn, seeds)
         if finding.outcome is Outcome.RIGHT:
-            text = feedback.right(student, part, finding)
+            text = feedback.right(student, part, finding, assignment)
         else:
             text = feedback.write(student, part, finding, drawn, assignment)
         message = _with_problem(text.message, finding, loaded)
@@ -107,7 +108,7 @@ def ask(
                 part,
                 text.outcome or finding.outcome,
                 points,
-                points * finding.share,
+                round(points * finding.share, PLACES),
                 message,
                 None if told else text.detail,
                 text.mistakes,
@@ -129,8 +130,8 @@ def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:
 
 def _with_problem(message: str, finding: Finding, loaded: Loaded) -> str:
     """A crash may come of what the file did not get to, such as an import that fails."""
-    problem = loaded.problem
-    if finding.outcome is not Outcome.CRASHED or not problem or not message or message.startswith(problem):
+    problem, crashed = loaded.problem, (Outcome.CRASHED, Outcome.CRASHED_ALWAYS)
+    if finding.outcome not in crashed or not problem or not message or message.startswith(problem):
         return message
     if loaded.refused:
         return say("{problem}; {message}", problem=problem, message=message)

@@ -80,7 +80,7 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         return Finding(Outcome.RIGHT, (), len(trials), share=1.0, of_own_forward=True)
     found = _finding(wrongs, len(trials), len(drawn.whole) if kind in ("shapes", "dtype") else 0)
     partly = student.question.partial == "cases" and kind in SHARED
-    if partly and found.outcome in (Outcome.WRONG, Outcome.CRASHED):
+    if partly and found.wrongs and found.outcome is not Outcome.NOT_ATTEMPTED:
         return _shared(found, student, drawn, trials, name)
     return _all_or_nothing(found)
 
@@ -153,7 +153,10 @@ def _finding(wrongs: Sequence[Wrong], trials: int, forward_only: int = 0) -> Fin
     failing = {id(each.verdict.trial) for each in wrongs}
     if outcomes == {Outcome.NOT_ATTEMPTED} and len(failing) >= trials - forward_only:
         return Finding(Outcome.NOT_ATTEMPTED, tuple(wrongs), trials)
-    outcome = Outcome.WRONG if Outcome.WRONG in outcomes else Outcome.CRASHED
+    for outcome in (Outcome.WRONG, Outcome.TOO_SLOW):
+        if outcome in outcomes:
+            return Finding(outcome, tuple(wrongs), trials)
+    outcome = Outcome.CRASHED if len(failing) < trials - forward_only else Outcome.CRASHED_ALWAYS
     return Finding(outcome, tuple(wrongs), trials)
 
 

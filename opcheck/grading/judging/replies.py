@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck.backends.base import Malformed
+from opcheck.grading.known_errors import is_unfinished, meaning
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array
@@ -35,13 +36,16 @@ class Returns(NamedTuple):
     values: Mapping[str, str]
 
 
-def failure(reply: Reply, what: str, returns: Mapping[str, Returns]) -> Failed:
-    """Why a reply has not got what was due, in one sentence; `returns` by the name under which a result is kept."""
+def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: float) -> Failed:
+    """Why a reply has not got what was due, in one sentence; `returns` by the name under which a result is kept, and
+    the seconds that there were."""
     error = reply.failure
     assert error is not None
     where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
-    if reply.status is Status.RAISED and error.type == "NotImplementedError":
+    if reply.status is Status.RAISED and is_unfinished(error.type, error.message):
         return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
+    if reply.status is Status.TIMED_OUT:
+        return Failed(Outcome.TOO_SLOW, too_slow(limit))
     if reply.status is Status.ABSENT:
         return _absent(error, what, returns)
     if error.type == "ModuleNotFoundError" and (refused := NOT_ALLOWED.fullmatch(error.message)):
@@ -50,12 +54,19 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns]) -> Failed:
         )
     if reply.status is Status.RAISED:
         text = f"{error.type}: {error.message}" if error.message else error.type
+        if known := meaning(error.type, error.message):
+            told = say("{meaning}{where}: it raises {kind}", meaning=known, kind=error.type, where=where)
+            return Failed(Outcome.CRASHED, told)
         return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
     if reply.status is Status.EXITED:
         return Failed(Outcome.CRASHED, say("it ends the program: {text}", text=error.message))
     if reply.status is Status.MALFORMED and error.type == REFUSED:
         return Failed(Outcome.CRASHED, say("its result cannot be sent: {text}", text=error.message))
     return Failed(Outcome.CRASHED, error.message)
+
+
+def too_slow(limit: float) -> str:
+    return say("it is too slow or endless: it does not finish within {seconds:g} seconds", seconds=limit)
 
 
 def _absent(error: Failure, what: str, returns: Mapping[str, Returns]) -> Failed:

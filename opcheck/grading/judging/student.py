@@ -20,6 +20,7 @@ from opcheck.sandbox import Call
 from opcheck.verification.casefile import Trial
 
 Cotangent = Mapping[str, Array]
+MOST = np.iinfo(np.int64).max
 NUMBERS = ("float64", "float32")
 
 
@@ -39,15 +40,19 @@ class Student(Backend):
         within = self.question.scope.holds(case) and all(array.size for array in case.arrays.values())
         return "" if within else "range"
 
-    def prefetch(self, trials: Sequence[Trial], gradients: bool, seconds: float | None = None) -> None:
+    def prefetch(
+        self, trials: Sequence[Trial], gradients: bool, seconds: float | None = None, own_type: Sequence[Trial] = ()
+    ) -> None:
         """Make the calls of all these trials, in one round trip if all goes well.
 
         With gradients, backward is also called twice on what the first trial's forward call leaves, where the
-        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns.
+        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns;
+        those of `own_type`, where digits count, in the type of the question.
         """
         jobs = []
-        for index, trial in enumerate(trials):
-            jobs.append(self._job(trial.case, trial.cotangent if gradients else {}, number=NUMBERS[index % 2]))
+        for index, trial in enumerate((*trials, *own_type)):
+            number = NUMBERS[index % 2] if index < len(trials) else self.question.dtype
+            jobs.append(self._job(trial.case, trial.cotangent if gradients else {}, number=number))
             self._kept[id(trial.case)] = trial.case, trial.cotangent, jobs[-1]
             if jobs[-1].undecided:  # which of the places that courses use this file has, the first case tells
                 self.desk.carry_out(jobs, seconds)
@@ -157,5 +162,6 @@ def _arrays(found: Mapping[str, Array | Failed]) -> dict[str, Array]:
     for name, each in found.items():
         if isinstance(each, Failed):
             raise each
-        arrays[name] = each.astype(np.int64 if each.dtype.kind in "iu" else np.float64)
+        fits = each.dtype.kind in "iu" and not (each > MOST).any()  # a larger one would come out negative
+        arrays[name] = each.astype(np.int64 if fits else np.float64)
     return arrays

@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from opcheck.grading.assignments.assignment import Assignment
+from opcheck.grading.known_errors import meaning
 from opcheck.grading.submissions import notebook
 from opcheck.grading.submissions.locate import Missing
 from opcheck.grading.submissions.roster import is_pinned
@@ -136,6 +137,8 @@ def problem_of(outcome: Outcome) -> str:
         return say("the file ends the program when it is loaded{where}", where=where)
     if outcome.status in (Status.CRASHED, Status.MALFORMED):
         return say("the file does not survive being loaded: {message}", message=error.message)
+    if older := meaning(error.type, error.message) if error.type in ("SyntaxError", "NameError") else "":
+        return say("{older}{where}", older=older, where=where)
     if error.type in ("SyntaxError", "IndentationError", "TabError"):
         return say("it is not Python: {message}{where}", message=error.message, where=where)
     if _is_refused(outcome):

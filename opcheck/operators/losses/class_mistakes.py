@@ -42,6 +42,11 @@ def _log_softmax(x: Array, maximum: Callable[[Array], Any] | None = None) -> Arr
     return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
 
 
+def _shifted_by_columns(x: Array) -> Array:
+    z = x - x.max(axis=0, keepdims=True, initial=-np.inf)
+    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+
+
 @np.errstate(all="ignore")
 def _from(op: Any, p: Params, log_p: Callable[[Array], Array], input: Array, **others: Array) -> Array:
     """The loss for other log-probabilities."""
@@ -154,6 +159,16 @@ CLASS_MISTAKES = (
 )
 
 LOGIT_MISTAKES = (  # of cross_entropy
+    Mistake(
+        "maximum_over_the_batch",
+        "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+        forward=lambda op, p, **a: _from(op, p, _shifted_by_columns, **a),
+    ),
+    Mistake(
+        "minus_missing",
+        "The minus sign in front of the loss is missing.",
+        forward=lambda op, p, **a: -op.forward(p, **a),
+    ),
     Mistake(
         "softmax_over_wrong_axis",
         "Softmax was taken over the batch; it goes over the classes, the second dimension.",

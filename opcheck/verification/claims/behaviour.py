@@ -19,6 +19,8 @@ from opcheck.verification.verdict import Status, Verdict
 def layout(check: Check) -> Iterator[Finding]:
     """The same numbers from every memory layout."""
     layouts = check.backend.layouts if check.trial.layout == "contiguous" else (check.trial.layout,)
+    if check.watcher.replaces and check.trial.layout == "contiguous":
+        layouts = (*layouts, *check.backend.guards)
     for each in layouts:
         if each == "contiguous":
             continue

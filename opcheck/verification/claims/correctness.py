@@ -171,6 +171,13 @@ def undecided(check: Check, got: Mapping[str, Array] | None = None) -> dict[str,
         return {
             name: _of_a_sample(check, check.kept["long"], name, got[name]) for name in check.expected if name in got
         }
+    if "undecided" not in check.kept:
+        check.kept["undecided"] = _undecided(check)
+    found: dict[str, Array] = check.kept["undecided"]
+    return found
+
+
+def _undecided(check: Check) -> dict[str, Array]:
     definition = Definition(check.op, check.case)
     by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
     return {name: _free(check, expected, by_definition.get(name, expected), by_the_way.get(name, False))

@@ -13,7 +13,7 @@ import numpy as np
 
 from opcheck.backends.base import Backend
 from opcheck.language import say
-from opcheck.operators.spec import Array, Form, Op
+from opcheck.operators.spec import Array, Form, Mistake, Op
 from opcheck.verification.check import Check
 from opcheck.verification.truth import forms
 from opcheck.verification.truth.bounds import one_or_dict
@@ -22,22 +22,29 @@ from opcheck.verification.verdict import Status, Verdict
 ROOM = 64  # roundings, as a mistaken sum of any length has no bound of its own
 
 
-def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
-    """The names of all mistakes and relations that predict every one of these failures."""
-    order = [*(each.name for each in op.mistakes), *RELATIONS]
+def resemblances(
+    op: Op, verdicts: Sequence[Verdict], backend: Backend, mistakes: Sequence[Mistake] | None = None,
+    relations: bool = True,
+) -> tuple[str, ...]:  # fmt: skip
+    """The names of all mistakes (those of the operator, unless others are asked) and relations that predict every one
+    of these failures; where no mistake does, of the operator's forms."""
+    mistakes = op.mistakes if mistakes is None else mistakes
+    order = [*(each.name for each in mistakes), *(RELATIONS if relations else ())]
     found: set[str] | None = None
     telling: set[str] = set()
     for verdict in verdicts:
         if verdict.trial is None or verdict.status is not Status.DIFFERS:
             continue
         try:
-            names = _explain(Check(op, verdict.trial, backend), verdict)
+            names = _explain(Check(op, verdict.trial, backend), verdict, mistakes, relations)
         except Exception:  # a candidate may fail in other ways when it runs again
             names = {}
         telling |= {name for name, differs in names.items() if differs or (found is not None and name not in order)}
         found = set(names) if found is None else found & set(names)
     likely = sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
-    return tuple(likely) or tuple(each.name for each in forms_like(op, verdicts, backend))
+    if not relations or any(each.name in likely for each in mistakes):
+        return tuple(likely)
+    return (*(each.name for each in forms_like(op, verdicts, backend)), *likely)
 
 
 def forms_like(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[Form, ...]:
@@ -60,7 +67,8 @@ def _is_form(op: Op, verdict: Verdict, backend: Backend, form: Form) -> bool:
             )  # fmt: skip
         else:
             return False
-        return any(_comes_of(check, kind, form, widths, got, expected, dtype) for dtype in ("float32", "float64"))
+        types = ("float64",) if check.f.digits > 24 else ("float32", "float64")
+        return any(_comes_of(check, kind, form, widths, got, expected, dtype) for dtype in types)
     except Exception:  # a candidate may fail in other ways when it runs again, and a form is not made for every case
         return False
 
@@ -87,7 +95,7 @@ def _comes_of(
     return True
 
 
-def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
+def _explain(check: Check, verdict: Verdict, mistakes: Sequence[Mistake], relations: bool) -> dict[str, bool]:
     """The names that predict this failure, and whether by something that the right answer would not explain too."""
     kind = _kind(verdict.claim)
     if not kind:
@@ -95,10 +103,10 @@ def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
     got, expected = _answers(check, kind)
     if not got:
         return {}
-    predictions = {
-        each.name: _predicts(check, got, expected, _mistaken(check, kind, each)) for each in check.op.mistakes
-    }
+    predictions = {each.name: _predicts(check, got, expected, _mistaken(check, kind, each)) for each in mistakes}
     names = {name: differs for name, differs in predictions.items() if differs is not None}
+    if not relations:
+        return names
     same_shape = all(got[name].shape == expected[name].shape for name in got)
     for name, relation in RELATIONS.items():
         try:
