@@ -190,7 +190,7 @@ EECS498 = replace(
             forward=(f"{_STATIC[op]}.forward", *CONVENTION.entry(op).forward),
             backward=(f"{_STATIC[op]}.backward", *CONVENTION.entry(op).backward),
         ))
-        for op in CONVENTION.entries
+        for op in CONVENTION.entries if op not in cs231n_layers.NAMES
     },
     arrays="torch",
 )  # fmt: skip
