@@ -227,7 +227,11 @@ def _rlimits(limits: Limits, allotted: tasks.Tasks | None) -> dict[str, int]:
 
 
 def _bubblewrap(
-    code: File | Source | Module, limits: Limits, user: int, hidden: tuple[str, ...], allowed: tuple[str, ...] | None
+    code: File | Source | Module,
+    limits: Limits,
+    user: int,
+    hidden: tuple[str, ...],
+    allowed: tuple[str, ...] | None = None,
 ) -> list[str]:
     program = which("bwrap")
     if program is None:

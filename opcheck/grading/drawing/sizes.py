@@ -50,7 +50,7 @@ def _resized(op: Op, case: Case, letter: str, change: Callable[[Array, int], Arr
 
 
 def _words(op: Op, case: Case) -> dict[str, list[str]]:
-    """A letter for each dimension of each array, counted from the right; what `*` stands for is d0, d1, ...
+    """A letter for each dimension of each array; what `*` stands for, wherever it stands, is d0, d1, ...
 
     An array with more dimensions than letters (probabilities instead of class numbers) has those of the first array.
     """
@@ -61,5 +61,7 @@ def _words(op: Op, case: Case) -> dict[str, list[str]]:
             dims = case.arrays[each.name].ndim
             first = next(iter(found.values()), [])
             words = first if len(words) < dims == len(first) else words
-            found[each.name] = [*(f"d{k}" for k in range(dims - len(words))), *words[max(0, len(words) - dims) :]]
+            star = each.letters.split().index("*") if "*" in each.letters.split() and len(words) < dims else 0
+            others = [f"d{k}" for k in range(dims - len(words))]
+            found[each.name] = [*words[:star], *others, *words[max(star, len(words) - dims) :]]
     return found

@@ -100,7 +100,7 @@ def ask(
             text = feedback.right(student, part, finding, assignment)
         else:
             text = feedback.write(student, part, finding, drawn, assignment)
-        message = _with_problem(text.message, finding, loaded.problem)
+        message = _with_problem(text.message, finding, loaded)
         told = any(check.message == message for check in checks)  # an earlier part has shown its case
         checks.append(
             Check(
@@ -128,10 +128,13 @@ def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:
     return special, question.entry.upstream, whole, "accuracy" in question.points, question.partial == "cases"
 
 
-def _with_problem(message: str, finding: Finding, problem: str) -> str:
+def _with_problem(message: str, finding: Finding, loaded: Loaded) -> str:
     """A crash may come of what the file did not get to, such as an import that fails."""
-    if finding.outcome not in (Outcome.CRASHED, Outcome.CRASHED_ALWAYS) or not problem or not message:
+    problem, crashed = loaded.problem, (Outcome.CRASHED, Outcome.CRASHED_ALWAYS)
+    if finding.outcome not in crashed or not problem or not message or message.startswith(problem):
         return message
+    if loaded.refused:
+        return say("{problem}; {message}", problem=problem, message=message)
     return say("{message}; not all of the file runs: {problem}", message=message, problem=problem)
 
 

@@ -40,8 +40,8 @@ def test_a_crash_for_want_of_an_import_tells_of_the_import():
     code = "import torch\ndef linear(x, weight, bias=None): return torch.tensor(x)\n"
     message = part(graded(code, linear), "forward").message
     assert message == (
-        "it raises NameError: name 'torch' is not defined (line 2 of submission.py); "
-        "not all of the file runs: an import fails: torch is not available here (line 1 of submission.py)"
+        "this assignment does not allow torch (line 1 of submission.py); "
+        "it raises NameError: name 'torch' is not defined (line 2 of submission.py)"
     )
 
 
