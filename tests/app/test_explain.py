@@ -8,7 +8,7 @@ import pytest
 from opcheck.render import FORMATS
 from tests.app.support import run
 
-FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4 or 0..15:4x4"
+FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4, randn:4x4 or 0..15:4x4"
 
 BAD_INPUT = [
     (("convd2",), "there is no operator 'convd2'\n  Did you mean conv2d or conv1d or conv_transpose2d?"),

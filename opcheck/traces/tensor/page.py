@@ -24,7 +24,7 @@ class TensorSections(Sections):
         self.is_scalar = len(trace.outputs) == 1 and trace.nodes[trace.outputs[0]].value.size == 1
 
     def heading(self) -> list[Block]:
-        return tables.heading(self.trace)
+        return [*tables.heading(self.trace), *(Prose(note, "note") for note in self.trace.notes)]
 
     def sweeps(self, options: Options) -> list[Block]:
         trace = self.trace
