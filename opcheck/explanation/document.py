@@ -1,6 +1,6 @@
 """`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opcheck import specs
@@ -10,7 +10,7 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.specs import Spec
-from opcheck.steps import Block, Step
+from opcheck.steps import Block, Formula, Number, Prose, Step
 
 
 class Explanation:
@@ -107,7 +107,7 @@ def explain(
         blocks = gradient_steps(calculation, given_upstream, cell, all)
     else:
         blocks = worked.forward_steps(calculation, place, all, decimal=True)
-    tail = _observed(calculation, place, dtype, got, printed_digits)
+    tail = [*_observed(calculation, place, dtype, got, printed_digits), *(_no_fractions(blocks) if exact else ())]
 
     def moving() -> Step:
         from opcheck.explanation.motion import forward_motion, gradient_motion
@@ -127,6 +127,20 @@ def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str
         raise RefusedType(
             say("{op} is called as {op}{signature}", op=op.title or op.name, signature=op.signature), got=str(error)
         ) from None
+
+
+def _no_fractions(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """With fractions, what is said where some numbers are none."""
+    if not any(_is_inexact(block) for block in blocks):
+        return ()
+    told = say("A number after ≈ is no fraction: exp, ln and roots give none, and its decimals are rounded.")
+    return (Prose(told, "note"),)
+
+
+def _is_inexact(block: Block) -> bool:
+    if isinstance(block, Step):
+        return any(map(_is_inexact, block.blocks))
+    return isinstance(block, Formula) and any(isinstance(right, Number) and right.inexact for right in block.rights)
 
 
 def _observed(
@@ -211,10 +225,15 @@ def calculation_cell(calculation: Calculation, cell: Shape | None) -> Shape | No
     if cell is None:
         return None
     shape = calculation.shapes[calculation.main_output]
+    hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
     full = (0,) * (len(shape) - len(cell)) + tuple(cell)
-    if len(full) != len(shape) or not all(0 <= i < n for i, n in zip(full, shape, strict=True)):
+    if (
+        len(cell) not in (len(shape), len(shape) - hidden)
+        or len(full) != len(shape)
+        or not all(0 <= i < n for i, n in zip(full, shape, strict=True))
+    ):
         raise Refused(
-            say("a cell is a place of the output, whose shape is {shape}", shape=shape),
+            say("a cell is a place of the output, whose shape is {shape}", shape=shape[hidden:]),
             got=",".join(map(str, cell)),
             fix=say("places count from 0"),
         )
