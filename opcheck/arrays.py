@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck import pictures
 from opcheck.errors import pointed, told
 from opcheck.files import shown
 from opcheck.language import say
@@ -19,7 +20,10 @@ LARGEST = 10**7  # elements
 LARGEST_FILE = 20 * 10**6  # bytes of text: as numbers of Python it takes fifty times as many
 MOST_DIMENSIONS = 32
 MOST_DIGITS = 19  # of a size or of the end of a range: none that has more is of any use
-FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4, randn:4x4 or 0..15:4x4"
+FORMS = (
+    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, randn:4x4, 0..15:4x4, "
+    "or a kernel: " + ", ".join(pictures.KERNELS)
+)
 FRACTION = re.compile(r"(-?\d{1,15}(?:\.\d{1,15})?)\s*/\s*(\d{1,15}(?:\.\d{1,15})?)")
 SHAPE = re.compile(r"\d+(x\d+)*")
 
@@ -33,6 +37,8 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
         return load(name, Path(text[1:]))
     if text.startswith("["):
         return numbers(name, text)
+    if text in pictures.KERNELS:
+        return pictures.kernel(text)
     filling, colon, size = text.partition(":")
     if colon and SHAPE.fullmatch(size):
         filled = fill(filling, shape(name, size), seed, name)
@@ -94,12 +100,13 @@ def ramp(first: str, last: str, size: Shape) -> Array:
 
 
 def numbers(name: str, text: str) -> Array:
-    """A JSON list of numbers, with nan, inf, -inf and fractions (1/3) allowed; raises Refused where it is ragged or
-    broken."""
+    """A JSON list of numbers, or of true and false, with nan, inf, -inf and fractions (1/3) allowed, also as Python
+    writes them; raises Refused where it is ragged or broken."""
     import json
 
     text = FRACTION.sub(_quotient, text)
     spelled = re.sub(r"(?i)\bnan\b", "NaN", re.sub(r"(?i)\binf(inity)?\b", "Infinity", text))
+    spelled = re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), spelled)
     try:
         value: Any = json.loads(spelled)
     except RecursionError:
@@ -127,12 +134,14 @@ def rectangular(name: str, value: Any) -> Array:
     """Nested lists as an array; raises Refused with the first place whose length differs."""
 
     lengths: dict[int, tuple[int, tuple[int, ...]]] = {}  # by depth: of the first entry there, and where it is
+    first_of: list[bool] = []  # whether the first entry that is no list is true or false: then all are
 
     def check(each: Any, at: tuple[int, ...]) -> None:
         size = len(each) if isinstance(each, list) else -1
-        if size < 0 and (isinstance(each, bool) or not isinstance(each, (int, float))):
+        first_of.extend([isinstance(each, bool)] if size < 0 and not first_of else [])
+        if size < 0 and (isinstance(each, bool) is not first_of[0] or not isinstance(each, (int, float))):
             got = say("{where} = {value}", where=_place(at), value=_json(each))
-            raise Refused(say("{name} holds numbers only", name=name), got=got)
+            raise Refused(say("{name} holds numbers only, or true and false only", name=name), got=got)
         first = lengths.setdefault(len(at), (size, at))
         if first[0] != size:
             told = [_length(n) for n in (first[0], size)]
@@ -157,7 +166,7 @@ def rectangular(name: str, value: Any) -> Array:
 def _of_numbers(name: str, value: Any) -> Array:
     try:
         array = np.asarray(value)
-        return array if array.dtype.kind in "iu" else array.astype(float)
+        return array if array.dtype.kind in "iub" else array.astype(float)
     except OverflowError:
         raise Refused(say("{name} has a number that is too large for float64 (1.8e308 at most)", name=name)) from None
 
@@ -202,8 +211,10 @@ def _loaded(name: str, path: Path) -> Array:
     size = path.stat().st_size
     if not size:
         raise Refused(say("{name}: {path} is empty", name=name, path=path))
+    if path.suffix in pictures.SUFFIXES:
+        return pictures.read(name, path)
     if path.suffix not in (".npy", ".csv", ".json"):
-        raise Refused(say("{name}: files are .npy, .csv or .json", name=name), got=str(path))
+        raise Refused(say("{name}: files are .npy, .csv, .json or pictures", name=name), got=str(path))
     if path.suffix != ".npy" and size > LARGEST_FILE:
         raise Refused(
             say("{name}: {path} has more than {n} MB", name=name, path=path, n=LARGEST_FILE // 10**6),

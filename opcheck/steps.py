@@ -110,6 +110,38 @@ class Diagram(NamedTuple):
     marked: tuple[tuple[int, int], ...] = ()
 
 
+class Curve(NamedTuple):
+    """Points of a plot. kind: a "line", one that is "dashed", single "points", a "path" of steps, "bars" that stand at
+    their x, or a "level", along which a function has one value and which needs no name."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    kind: str = "line"
+
+
+class Plot(NamedTuple):
+    """Curves over one axis, for a page; elsewhere there is none. `across`: what the axis is."""
+
+    title: str
+    across: str
+    curves: tuple[Curve, ...]
+
+
+class Picture(NamedTuple):
+    """A large two-dimensional array as shades, for a page; elsewhere there is none. `part`: the rows and columns (from,
+    to, from, to) that stand beside it in numbers."""
+
+    title: str
+    rows: tuple[tuple[float, ...], ...]
+    part: tuple[int, ...] = ()
+
+
+class Pictures(NamedTuple):
+    """Pictures side by side."""
+
+    pictures: tuple[Picture, ...]
+
+
 class Step(NamedTuple):
     """A part of a calculation under a heading: "step 1 of 9"."""
 
@@ -127,4 +159,49 @@ class Motion(NamedTuple):
     still: tuple["Block", ...] = ()
 
 
-Block = Prose | Formula | Grids | Table | Diagram | Motion | Step
+class Line(NamedTuple):
+    """A number of a calculation: an operation (a key of trace.PRIMITIVES, or SAME) on the lines before it, or a leaf.
+
+    `partial`: what a sum of three terms or more has come to after its second term, its third, ... its last but one.
+    """
+
+    op: str
+    args: tuple[int, ...]
+    value: Number
+    symbol: Symbol | None = None
+    partial: tuple[Number, ...] = ()
+
+
+SAME = "same"  # a number that is another one, under a name of its own
+
+
+class Place(NamedTuple):
+    """A place of a panel: the line that stands there, if one is known, and the line of its gradient."""
+
+    line: int | None
+    gradient: int | None = None
+
+
+class Panel(NamedTuple):
+    """A two-dimensional array of a board, or a slice or a part of one, and the title of its gradient."""
+
+    title: str
+    rows: tuple[tuple[Place, ...], ...]
+    gradient: str = ""
+    role: str = ""  # input, output or ""
+
+
+class Board(NamedTuple):
+    """A calculation that answers questions: its arrays, one row an operator, and every number behind them.
+
+    Any line can be asked what it was made of and what it went into. `focus`: the line that is asked first. Elsewhere,
+    and on paper, a board is what `still` says.
+    """
+
+    lines: tuple[Line, ...]
+    rows: tuple[tuple[Panel, ...], ...]
+    focus: int = 0
+    still: tuple["Block", ...] = ()
+
+
+Block = Prose | Formula | Grids | Table | Diagram | Plot | Pictures | Motion | Board | Step

@@ -22,6 +22,7 @@ def test_a_shape_leaves_the_values_to_opcheck(text, shape):
         ("[[1,2],[3,4.5]]", [[1, 2], [3, 4.5]]),
         ("[nan, inf, -inf, -Infinity, NaN]", [np.nan, np.inf, -np.inf, -np.inf, np.nan]),
         ("[]", []),
+        ("[[true, False], [True, false]]", [[True, False], [True, False]]),
         ("ones:2x3", np.ones((2, 3))),
         ("zeros:2", np.zeros(2)),
         ("0..5:2x3", [[0, 1, 2], [3, 4, 5]]),
@@ -76,7 +77,7 @@ def test_files_hold_what_was_saved(tmp_path):
         ("x.csv", b"1,2\n3\n", "cannot be read"),
         ("x.json", b"[1,", "cannot be read"),
         ("x.json", b"[[1,2],[3]]", "must be rectangular"),
-        ("x.txt", b"1", r"files are \.npy, \.csv or \.json"),
+        ("x.txt", b"1", r"files are \.npy, \.csv, \.json or pictures"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_name(tmp_path, name, content, message):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests import snippets
 
@@ -69,6 +70,20 @@ def test_what_the_dependencies_bring_in_is_pinned_too():
     parts_of_torch = re.compile(r"nvidia-|cuda-|triton")
     loose = {name: by for name, by in brought_in().items() if name not in PINS and not parts_of_torch.match(name)}
     assert not loose, f"add to constraints.txt: {loose}"
+
+
+def test_the_oldest_versions_are_the_floors_of_what_runs_without_torch():
+    """constraints-oldest.txt is what `.ci/release oldest` tests: each floor of the core and of the testing tools."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = [*PROJECT["project"]["dependencies"], *extras["testing"], *extras["data"], *extras["web"], *extras["test"]]
+    floors = {
+        canonicalize_name(each.name): str(each.specifier).removeprefix(">=")
+        for each in map(Requirement, wanted) if each.name != "opcheck"
+    }  # fmt: skip
+    lines = [line for line in (ROOT / "constraints-oldest.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = dict(line.split("==") for line in lines)
+    assert {name: Version(pin) for name, pin in pins.items()} == {name: Version(at) for name, at in floors.items()}
+    assert list(pins) == sorted(pins)
 
 
 def test_pre_commit_uses_the_pinned_versions():
@@ -303,3 +318,26 @@ def test_ci_sets_up_with_the_commands_of_the_readme():
     lines = [line.strip() for line in script.splitlines()]
     for command in " && ".join(set_up).replace("\n", "").split(" && "):
         assert command in lines, f".ci/run lacks the README's `{command}`"
+
+
+def test_what_the_readme_says_of_python_licence_and_extras_is_what_the_project_has():
+    project, readme = PROJECT["project"], README.read_text(encoding="utf-8")
+    minors = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
+    assert f"python-{minors[0]}_to_{minors[-1]}" in readme and f"licence-{project['license']}" in readme
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", readme, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert project["optional-dependencies"].keys() - {"test"} <= named
+
+
+def test_version_says_the_commit_in_a_checkout(tmp_path):
+    shutil.copytree(ROOT / "opcheck", tmp_path / "opcheck", ignore=shutil.ignore_patterns("__pycache__"))
+    told = [sys.executable, "-c", "import opcheck.app; opcheck.app.main()", "--version"]
+
+    def version() -> str:
+        return subprocess.run(told, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert re.fullmatch(r"opcheck \d+\.\d+\.\d+\n", version())
+    author = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for words in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    assert re.fullmatch(r"opcheck \d+\.\d+\.\d+, commit [0-9a-f]{7,}\n", version())

@@ -3,6 +3,7 @@
 Exit codes: 0 all agree; 1 something differs; 2 wrong usage or bad input; 3 could not run; 4 internal error.
 """
 
+import contextlib
 import errno
 import gc
 import importlib
@@ -54,12 +55,33 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="opcheck", prog_name="opcheck")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, help="Show the version and exit.",
+              callback=lambda context, _, asked: shown_version(context) if asked else None)  # fmt: skip
 def cli() -> None:
     """opcheck verifies neural-network operators and teaches them.
 
     Try: opcheck explain conv2d --input 4x4
     """
+
+
+def shown_version(context: click.Context) -> None:
+    """Says the version, in a checkout with its commit, and ends."""
+    import subprocess
+    from importlib.metadata import version
+
+    root = Path(__file__).parents[2]
+    commit = ""
+    if (root / ".git").exists():
+        describe = ("git", "-C", str(root), "describe", "--always", "--dirty")
+        with contextlib.suppress(OSError):  # there is no git
+            commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
+    release = version("opcheck")
+    click.echo(
+        say("opcheck {release}, commit {commit}", release=release, commit=commit)
+        if commit
+        else say("opcheck {release}", release=release)
+    )
+    context.exit()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from opcheck import loading
-from opcheck.errors import Refused
+from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
 from opcheck.verification.report import verdict_to_json
 
@@ -36,11 +36,15 @@ def audit_module(options: dict[str, Any]) -> int:
             json.dumps(
                 {
                     "schema": "opcheck.audit/1", "agrees": result.agrees, "checked": result.checked,
-                    "unknown": result.unknown, "deviating": deviating,
+                    "unknown": result.unknown, "uncovered": result.uncovered, "deviating": deviating,
                     "lower_precision": [{"leaf": name, **verdict_to_json(each)} for name, each in result.lower],
                 }
             )
         )  # fmt: skip
     else:
         click.echo(str(result))
+    if not result.checked:
+        raise CouldNotRun(
+            say("nothing was checked: no layer of {name} is in the catalogue", name=type(module).__name__)
+        )
     return 0 if result.agrees else 1

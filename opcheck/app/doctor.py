@@ -22,9 +22,10 @@ EXTRAS = (
     ("tinygrad", "verify tinygrad", "tinygrad"),
     ("hypothesis", "opcheck.testing: strategies and ready property tests", "testing"),
     ("distributed", "spread a sweep over machines with dask", "dask"),
+    ("PIL", "explain on a picture", "image"),
     ("sklearn", "the data of the classifier lesson", "data"),
 )
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 
 @click.command()

@@ -5,7 +5,7 @@ from typing import Any
 import click
 import numpy as np
 
-from opcheck import arrays, specs
+from opcheck import arrays, pictures, specs
 from opcheck.app.output import OPTIONS, format_of, show
 from opcheck.language import say
 from opcheck.learning import shelf
@@ -36,6 +36,7 @@ CALCULATION = (
     click.Option(["--got"], metavar="VALUE", help="An observed number, or an array of them: what explains it?"),
     click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals to which the inputs were printed."),
     click.Option(["--seed"], type=click.IntRange(0), help="Random small numbers instead of 1, 2, 3, ..."),
+    click.Option(["--image"], metavar="FILE", help="A picture as input, in grey from 0 to 255."),
 )
 
 
@@ -131,6 +132,8 @@ def explain(op: Op, options: dict[str, Any]) -> None:
     shapes: dict[str, Shape] = {}
     sizes: dict[str, str] = {}  # of arrays of classes: 2 may be meant as a class
     words = written(op, options)
+    if options["image"] is not None:
+        words[pictures.taking(op)] = "@" + options["image"]
     for argument in op.arguments:
         text = words.get(argument.name)
         if text is None:

@@ -106,8 +106,12 @@ def _short(x: float) -> str:
 
 
 def spoken(op: str, name: str) -> str:
-    """A mistake's name with the sentence for the person who made it."""
-
+    """A mistake's name with the sentence for the person who made it; of a form, that it is one."""
+    forms = {each.name: each for each in specs.get(op).forms}
+    if name in forms:
+        return say(
+            "the right function in another form, {name}: {sentence}", name=name, sentence=say(forms[name].sentence)
+        )
     sentences = {each.name: each.sentence for each in specs.get(op).mistakes}
     return f"{name} ({sentences[name]})" if name in sentences else name
 

@@ -21,7 +21,7 @@ from opcheck.verification.run import hopeless
 
 REST = (
     "answers", "shape", "dtype", "adjoint", "second", "layout", "frozen", "batch", "refuses", "pure", "repeat",
-    "state",
+    "state", "own",
 )  # fmt: skip
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (
@@ -183,6 +183,15 @@ def lower_precisions(report: Report) -> list[str]:
     return [*lines, say("--strict-precision makes a lower precision fail")] if lines else []
 
 
+def directed_cases(report: Report) -> str:
+    """How many directed cases came before the random ones, and which blocks their sizes lie beside."""
+    count = counted(report.directed, "{n} directed case", "{n} directed cases")
+    if not report.blocks:
+        return say("before the random cases: {count}", count=count)
+    blocks = ", ".join(map(str, sorted(report.blocks)))
+    return say("before the random cases: {count}, with blocks of {blocks}", count=count, blocks=blocks)
+
+
 def notes(report: Report) -> list[str]:
     """What was left out, what is free, which known deviations were met, and the seed."""
     lines = omissions(report)
@@ -195,6 +204,8 @@ def notes(report: Report) -> list[str]:
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
         lines.append(say("ended early, with failures enough to explain: {names}", names=", ".join(ended)))
+    if report.directed:
+        lines.append(directed_cases(report))
     version = f", {report.version}" if report.version else ""
     failed = sum(row.failed for row in report.rows.values())
     result = counted(failed, "{n} check differs", "{n} checks differ") if failed else say("all agree")

@@ -23,8 +23,8 @@ TOLD = 10  # seeds that mark a right solution wrong
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--assignment", type=click.Path(path_type=Path), metavar="FILE", help="What is asked (TOML).")
 @click.option("--op", metavar="OP", help="Ask for this one operator instead.")
-@click.option("--convention", default="functional", show_default=True, metavar="NAME",
-              help="With --op and --init: functional, cs231n, cmu, cmu2022, coursera, layer, module.")  # fmt: skip
+@click.option("--convention", metavar="NAME",
+              help="How code is called: functional, cs231n, ... [default: as found; --init: functional]")  # fmt: skip
 @click.option("--init", is_flag=True, help="Print an assignment that asks for the operators PATH..., to be edited.")
 @click.option("--check", type=click.Path(path_type=Path), metavar="FILE",
               help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
@@ -36,6 +36,8 @@ TOLD = 10  # seeds that mark a right solution wrong
               help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
 @click.option("--student", default="", metavar="NAME", help="All that is at PATH is this one student's.")
+@click.option("--within", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Grade one file, which may import what else is in this folder.")  # fmt: skip
 @click.option(
     "--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write."
 )
@@ -45,10 +47,12 @@ TOLD = 10  # seeds that mark a right solution wrong
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
 def command(**options: Any) -> int:
     """Grade submissions: files, a folder with one for each student, or an export of Gradescope, Moodle or Canvas.
-    Strangers' code runs in a sandbox without network, files or time to waste.
+    Strangers' code runs in a sandbox without network, files or time to waste. Without --assignment or --op, what a
+    submission defines is what is graded.
 
     \b
-    Try: opcheck grade --init linear conv2d max_pool2d > hw.toml
+    Try: opcheck grade my_layers.py
+         opcheck grade --init linear conv2d max_pool2d > hw.toml
          opcheck grade submissions/ --assignment hw.toml --jobs 2
          opcheck grade my_conv.py --op conv2d
     """
@@ -70,7 +74,7 @@ def init(options: dict[str, Any]) -> int:
 
     if options["output"] is not None:
         files.check_file(options["output"])
-    write(scaffold(options["paths"], options["convention"]).rstrip("\n"), options["output"])
+    write(scaffold(options["paths"], options["convention"] or "functional").rstrip("\n"), options["output"])
     return 0
 
 
@@ -93,13 +97,18 @@ def run(options: dict[str, Any]) -> int:
     from opcheck.grading.classes.classroom import grade_class
     from opcheck.grading.formats import clean
 
-    if (options["assignment"] is None) == (options["op"] is None):
+    if options["assignment"] is not None and options["op"] is not None:
         raise Refused(say("what is asked of the students?"), fix=say("give --assignment FILE or --op OP, one of them"))
+    convention = options["convention"] or "any"
     if options["assignment"] is not None:
         asked = assignment.read(options["assignment"])
+    elif options["op"] is not None:
+        asked = scaffold.single(options["op"], convention)
     else:
-        asked = scaffold.single(options["op"], options["convention"])
+        asked = scaffold.everything(convention)
     use(asked.language)
+    for note in asked.notes:
+        click.echo(say("note: {note}", note=note), err=True)
     with grade_class(
         [Path(path) for path in options["paths"]],
         asked,
@@ -109,6 +118,7 @@ def run(options: dict[str, Any]) -> int:
         seed=options["seed"],
         unsafe=options["unsafe"],
         student=options["student"],
+        within=options["within"],
         check=lambda submissions: formats.check_place(options["format"], submissions, options["output"]),
     ) as graded:
         formats.write(options["format"], graded.results, asked, options["output"])
@@ -119,6 +129,8 @@ def run(options: dict[str, Any]) -> int:
             return interruption.code
         if graded.failed:
             return 4
+        if not any(result.checks for result in graded.results):
+            return 2
         return 0 if all(result.score == result.points for result in graded.results) else 1
 
 

@@ -44,6 +44,9 @@ def describe(op: Op) -> list[Block]:
     if op.mistakes:
         mistakes = tuple((mistake.name, mistake.sentence) for mistake in op.mistakes)
         blocks.append(Table((say("known mistake"), say("what went wrong")), mistakes))
+    if op.forms:
+        forms = tuple((form.name, form.sentence, form.domain) for form in op.forms)
+        blocks.append(Table((say("form"), say("where it is worse"), say("as good as any where")), forms))
     return [*blocks, Prose(say("source: {source}", source=op.source), "note")]
 
 

@@ -3,14 +3,20 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from opcheck.app import failures
 from opcheck.app.findings import COLUMNS, notes
 from opcheck.app.omissions import listed
 from opcheck.language import say
 from opcheck.verification.report import Report, Row, key_of, sentence
+from opcheck.verification.verdict import Verdict
 
 if TYPE_CHECKING:
     from opcheck.explanation import Explanation
+
+
+WIDEST = 36  # elements of a case on the map of errors
 
 
 class Cell(NamedTuple):
@@ -77,11 +83,33 @@ def _failure(report: Report, group: list[int], how: str, saved: dict[int, Path])
         "what": sentence(first),
         "case": case,
         "looks": " ".join(looks),
+        "heat": _heat([report.failures[k] for k in group]),
         "worked": _fragment(worked) if worked and calculated else "",
         "printed": first.details.get("printed", ""),
         "also": [f"{report.failures[k].claim}: {sentence(report.failures[k])}" for k in group[1:]],
         "again": f"opcheck replay {saved[group[0]]}{how}" if group[0] in saved else "",
     }
+
+
+def _heat(verdicts: list[Verdict]) -> Any:
+    """The errors of the failing cases as a map, with the element that the page opens framed."""
+    from markupsafe import Markup
+
+    from opcheck.render import heat
+
+    if verdicts[0].details.get("shares") is None:
+        return ""
+    rows = []
+    for verdict in verdicts:
+        shares = verdict.details.get("shares")
+        if shares is not None:
+            places = [f"{verdict.name}[{','.join(map(str, at))}]" for at in np.ndindex(*shares.shape)]
+            rows.append(heat.Row(verdict.claim, shares.reshape(-1).tolist()[:WIDEST], places[:WIDEST]))
+    first = verdicts[0].details["shares"]
+    at = int(np.ravel_multi_index(verdicts[0].at, first.shape)) if first.ndim else 0
+    if sum(len(row.shares) for row in rows) < 2 or at >= WIDEST:
+        return ""
+    return Markup(heat.draw(rows, (0, at)))
 
 
 def _fragment(explanation: "Explanation") -> Any:

@@ -41,7 +41,11 @@ from opcheck.operators.spec import Refused
     "--dtype", default="float32", show_default=True, metavar="TYPE,...", help="float64, float32, float16, bfloat16."
 )
 @click.option("--claims", metavar="CLAIM,...", help="Only these (--list-claims).")
-@click.option("--cases", type=click.IntRange(1), help="Cases for each operator and type.  [default: 300]")
+@click.option(
+    "--cases",
+    type=click.IntRange(1),
+    help="Random cases for each operator and type, after the directed ones.  [default: 300]",
+)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time for each operator and type instead.")
 @click.option("--exhaustive", is_flag=True, help="Every combination of parameters in a small scope, up to --cases.")
 @click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: a fresh one, printed]")

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from opcheck import loading
+from opcheck.backends import patches
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Session
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -43,12 +44,26 @@ def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -
         kind = getattr(importlib.import_module(f"opcheck.backends.{module}"), name)
         backend: Backend = kind(device)
         return backend
+    patches.remember(implementation if isinstance(implementation, str) else "")
     name = ""
+    if isinstance(implementation, str) and (foreign := outside(implementation, device)):
+        return foreign
     if isinstance(implementation, str):
         name, implementation = implementation, found(implementation)
     if not callable(implementation):
         raise Refused(say("an implementation is a function"), got=f"{implementation!r}")
     return function_backend(implementation, arrays, device, name)
+
+
+def outside(place: str, device: str) -> Backend | None:
+    """The candidate at FILE.so:NAME, or behind sh:COMMAND; None for what is in Python."""
+    from opcheck.backends import foreign
+
+    if not place.startswith(foreign.SHELL) and not foreign.is_library(place):
+        return None
+    if device != "cpu":
+        raise Refused(say("commands and functions in C run on the CPU"), got=f"--device {device}")
+    return foreign.Command(place) if place.startswith(foreign.SHELL) else foreign.Library(place)
 
 
 def found(place: str) -> Any:
@@ -91,6 +106,8 @@ def takes_torch(candidate: Any) -> bool:
     if torch is None:
         return False
     if isinstance(candidate, torch.nn.Module) or inspect.isclass(candidate):
+        return True
+    if str(getattr(candidate, "__module__", "")).partition(".")[0] == "torch":  # a built-in function of torch
         return True
     home = sys.modules.get(getattr(candidate, "__module__", ""), None)
     names = vars(home) if home is not None else getattr(candidate, "__globals__", {})

@@ -1,13 +1,16 @@
 """What the verifier asks of an implementation: open one call, then read outputs, gradients and tangents from it."""
 
 import inspect
+import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
 
+from opcheck.backends import guarded
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.params import REQUIRED
@@ -59,12 +62,17 @@ class Session(ABC):
         """Outputs whose memory is an input's."""
         return ()
 
+    def renewed(self, arrays: Mapping[str, Array]) -> Outputs:
+        """The outputs of another call, with these numbers in the memory that the last one had; raises NoCounterpart."""
+        raise NoCounterpart(say("no memory of its own"))
+
 
 class Backend(ABC):
     """An implementation of one or of all operators."""
 
     name: str
     layouts: tuple[str, ...] = ("contiguous",)
+    guards: tuple[str, ...] = ()  # layouts beside memory that may not be touched, for processes that may end
     concurrent = True  # whether two threads may call it at once
     compiles = False  # whether a new choice of parameters takes a compilation, which is slow
     freezes = False  # whether its sessions can be asked for the gradients of some inputs only
@@ -75,6 +83,10 @@ class Backend(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Switches that change the numbers (TF32, reduced-precision reductions), for the report."""
+        return {}
+
+    def modes(self) -> Mapping[str, Callable[[], AbstractContextManager[Any]]]:
+        """In which the same call gives the same outputs, in words: with gradients switched off, in inference mode."""
         return {}
 
     def is_lost(self) -> bool:
@@ -166,6 +178,9 @@ def arguments(
     names = required(function)
     demanded = {each.name: each.default for each in op.params if each.name in names}
     passed = given(op, params)
+    for each in op.params:
+        if each.without is not None and passed.get(each.name) == each.without and not takes(function, each.name):
+            del passed[each.name]
     for name, value in op.fixed.items():
         passed.pop(name, None)
         if takes(function, name):
@@ -182,11 +197,42 @@ def takes(function: Callable[..., Any] | None, name: str) -> bool:
 
 
 def signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
-    """The arguments of a function; None for a built-in without a signature."""
+    """The arguments of a function, of a built-in one those that its documentation or torch's schema says; None where
+    nothing does."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
+        return _documented(function) or _of_schema(function)
+
+
+def _documented(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """From the first line of its documentation: conv2d(input, weight, bias=None, stride=1) -> Tensor."""
+    name = getattr(function, "__name__", "")
+    found = re.match(rf"\s*{re.escape(name)}(\([\w\s,*='\".-]*\))", function.__doc__ or "") if name else None
+    if found is None:
         return None
+    home: dict[str, Any] = {}
+    try:
+        exec(f"def documented{found[1]}: ...", home)
+    except SyntaxError:
+        return None
+    return inspect.signature(home["documented"]).parameters
+
+
+def _of_schema(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """From the schemas that torch has of a built-in function of that name."""
+    torch, name = sys.modules.get("torch"), getattr(function, "__name__", "")
+    if torch is None or str(getattr(function, "__module__", "")).partition(".")[0] != "torch":
+        return None
+    kind = inspect.Parameter
+    found: dict[str, inspect.Parameter] = {}
+    for schema in torch._C._jit_get_schemas_for_operator(f"aten::{name}"):
+        for each in schema.arguments if not any(each.is_out for each in schema.arguments) else ():
+            own = "input" if each.name == "self" else each.name
+            default = each.default_value if each.has_default_value() else kind.empty
+            found.setdefault(own, kind(own, kind.KEYWORD_ONLY if each.kwarg_only else kind.POSITIONAL_OR_KEYWORD,
+                                       default=default))  # fmt: skip
+    return found or None
 
 
 def own_defaults(op: Op, function: Callable[..., Any]) -> dict[str, Any]:
@@ -194,8 +240,11 @@ def own_defaults(op: Op, function: Callable[..., Any]) -> dict[str, Any]:
     of the parameter (a None that means something else) are left out."""
     accepted = signature_of(function) or {}
     found = {}
+    several = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
     for each in op.params:
         own = accepted[each.name].default if each.name in accepted else inspect.Parameter.empty
+        if accepted and each.name not in accepted and not several:
+            own = each.without
         if own in (inspect.Parameter.empty, None) or each.default is REQUIRED or each.name in op.fixed:
             continue
         with suppress(Refused):
@@ -230,6 +279,9 @@ def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
     kinds = [each.kind for each in accepted.values()]
     positional, keywords = arguments(op, case.arrays, case.params, function)
     absent = [name for name in required(function)[len(positional) :] if name not in keywords]
+    # a default that torch keeps for old programs (dim=None) is none of a function that asks for the argument
+    absent += [each.name for each in op.params if each.default is None and each.without is not None
+               and each.name in required(function) and case.params.get(each.name) is None]  # fmt: skip
     if absent:
         return say("calls without {name}", name=absent[0])
     if inspect.Parameter.VAR_KEYWORD in kinds:
@@ -253,6 +305,8 @@ def laid_out(array: Array, layout: str) -> Array:
         room = np.repeat(array, 2, axis=-1)
         room[..., 1::2] = 0  # what lies between must not be read
         return room[..., ::2]
+    if layout in guarded.LAYOUTS:
+        return guarded.guarded(array, layout)
     if layout == "offset":
         room = np.zeros(array.size + 3, dtype=array.dtype)
         room[3:] = array.ravel()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends import destination, guarded
 from opcheck.backends.base import (
     Backend,
     Malformed,
@@ -23,6 +24,9 @@ from opcheck.backends.tensors import TensorBackend, TensorSession
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Shape
+
+# numpy 1 makes float64 of one float32 number and a number of Python: no mistake of whoever wrote np.maximum(x, 0).
+PROMOTES_ONE_NUMBER = np.result_type(np.float32(1), 1) == np.float32
 
 
 class TorchFunction(TensorBackend):
@@ -41,6 +45,8 @@ class TorchFunction(TensorBackend):
         return {} if self.is_function_class else own_defaults(op, self.candidate)
 
     def lacks(self, op: Op, case: Case) -> str:
+        if self.writes(op):
+            return next((n for n in case.arrays if op.input(n).optional), "")
         if not self.is_function_class:
             return lacking(op, case, self.candidate)
         taken = self.places(op)
@@ -56,10 +62,27 @@ class TorchFunction(TensorBackend):
         rest = iter([each.name for each in op.inputs if each.name not in places])
         return [name if name in names else next(rest, name) for name in places]
 
+    def writes(self, op: Op) -> bool:
+        """Whether it writes its answers into tensors that it is given."""
+        return not self.is_function_class and destination.writes(op, self.candidate)
+
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
-        return TensorSession(
-            self.torch, op, case, dtype, lambda tensors: self._call(op, case, tensors), self.device, layout, gradients
-        )
+        writes = self.writes(op)
+        kind = WritingSession if writes else TensorSession
+
+        def call(tensors: dict[str, Any]) -> Any:
+            return self._written(op, case, dtype, tensors) if writes else self._call(op, case, tensors)
+
+        return kind(self.torch, op, case, dtype, call, self.device, layout, gradients and not writes)
+
+    def _written(self, op: Op, case: Case, dtype: str, tensors: dict[str, Any]) -> Any:
+        positional, keywords = arguments(op, tensors, case.params, self.candidate)
+
+        def make(shape: Shape, whole: bool) -> Any:
+            kind, empty = (self.torch.int64, -7) if whole else (getattr(self.torch, dtype), float("nan"))
+            return self.torch.full(shape, empty, dtype=kind, device=self.device)
+
+        return destination.with_outputs(op, case, self.candidate, positional, keywords, make)
 
     def _call(self, op: Op, case: Case, tensors: dict[str, Any]) -> Any:
         positional, keywords = arguments(op, tensors, case.params, self.candidate)
@@ -70,12 +93,26 @@ class TorchFunction(TensorBackend):
         return self.candidate.apply(*(values.get(name, defaults.get(name)) for name in self.places(op)))
 
 
+class WritingSession(TensorSession):
+    """What is written into a tensor that was given has no gradient."""
+
+    def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
+        raise NoCounterpart(say("it writes into what it is given: no gradients"))
+
+    def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
+        raise NoCounterpart(say("it writes into what it is given: no tangents"))
+
+    def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
+        raise NoCounterpart(say("it writes into what it is given: no gradients"))
+
+
 class NumpyFunction(Backend):
     """candidate(*arrays, **params) -> array(s); gradients by candidate.vjp and candidate.jvp, where it has them:
     vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array. Both are
     given what the call drew by chance (mask=...), as it is read off the outputs."""
 
-    layouts = ("contiguous", "transposed", "strided", "offset")
+    layouts: tuple[str, ...] = ("contiguous", "transposed", "strided", "offset")
+    guards = guarded.LAYOUTS
 
     def __init__(self, candidate: Callable[..., Any], name: str = "") -> None:
         self.candidate = candidate
@@ -95,6 +132,8 @@ class NumpyFunction(Backend):
         return own_defaults(op, self.candidate)
 
     def lacks(self, op: Op, case: Case) -> str:
+        if destination.writes(op, self.candidate):
+            return next((n for n in case.arrays if op.input(n).optional), "")
         return lacking(op, case, self.candidate)
 
     def open(
@@ -122,7 +161,19 @@ class NumpySession(Session):
         if first and self.op.draws and self.op.draws not in self.arrays:  # what the forward call drew
             keywords[self.op.draws] = self._drawn()
         with np.errstate(all="ignore"):
+            if not first and destination.writes(self.op, self.candidate):
+                return self._written(positional, keywords)
             return function(*first, *positional, **keywords)
+
+    def _written(self, positional: list[Any], keywords: dict[str, Any]) -> Any:
+        zoned = destination.Zoned()
+
+        def make(shape: Shape, whole: bool) -> Array:
+            return zoned.array(shape, np.int64 if whole else self.number)
+
+        found = destination.with_outputs(self.op, self.case, self.candidate, positional, keywords, make)
+        zoned.check()
+        return found
 
     def _drawn(self) -> Array:
         p, _ = self.op.checked(self.case)
@@ -132,7 +183,8 @@ class NumpySession(Session):
     def results(self) -> dict[str, Any]:
         if self._results is None:
             results = named_outputs(self.op, self._call(self.candidate), self.shapes, self.arrays)
-            self.dtypes = {name: str(as_given(each, name).dtype) for name, each in results.items()}
+            given = {name: as_given(each, name) for name, each in results.items()}
+            self.dtypes = {name: str(each.dtype) for name, each in given.items() if PROMOTES_ONE_NUMBER or each.ndim}
             self._results = results
         return self._results
 
@@ -145,6 +197,12 @@ class NumpySession(Session):
 
     def outputs(self) -> Outputs:
         return {name: numbers(each, name) for name, each in self.results().items()}
+
+    def renewed(self, arrays: Mapping[str, Array]) -> Outputs:
+        for name, array in arrays.items():
+            self.arrays[name][...] = self._cast(array)
+        self._results = None
+        return self.outputs()
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         function = getattr(self.candidate, "vjp", None)

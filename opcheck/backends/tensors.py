@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from opcheck.backends import device as devices
+from opcheck.backends import guarded
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
@@ -24,6 +26,16 @@ class TensorBackend(Backend):
 
     layouts: tuple[str, ...] = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
     freezes = True
+
+    @property
+    def guards(self) -> tuple[str, ...]:  # type: ignore[override]
+        return guarded.LAYOUTS if self.device == "cpu" else ()
+
+    def modes(self) -> Mapping[str, Callable[[], AbstractContextManager[Any]]]:
+        return {
+            say("in inference mode"): self.torch.inference_mode,
+            say("after gradients were switched off"): self.torch.no_grad,
+        }
 
     def __init__(self, device: str = "cpu") -> None:
         self.torch = require_torch()
@@ -93,6 +105,13 @@ class TensorSession(Session):
             tensor = tensor.to(self.dtype)
         tensor = tensor.to(self.device)
         return laid_out(self.torch, tensor, layout or self.layout)
+
+    def renewed(self, arrays: Mapping[str, Array]) -> Outputs:
+        with self.torch.no_grad():
+            for name, array in arrays.items():
+                self.tensors[name].copy_(self.tensor(array, "contiguous"))
+        self._results = None
+        return self.outputs()
 
     def results(self) -> dict[str, Any]:
         """The tensors that the call returned, by output name, with their graph."""
@@ -230,6 +249,11 @@ def laid_out(torch: Any, tensor: Any, layout: str) -> Any:
         return tensor.transpose(0, -1).contiguous().transpose(0, -1)
     if layout == "strided" and tensor.ndim:
         return tensor.repeat_interleave(2, dim=-1)[..., ::2]
+    if layout in guarded.LAYOUTS:
+        if not tensor.numel():
+            return tensor
+        as_bytes = tensor.contiguous().flatten().view(torch.uint8).numpy()
+        return torch.from_numpy(guarded.guarded(as_bytes, layout)).view(tensor.dtype).view(tensor.shape)
     if layout == "offset":
         room = torch.empty(tensor.numel() + 3, dtype=tensor.dtype, device=tensor.device)
         room[3:] = tensor.reshape(-1)

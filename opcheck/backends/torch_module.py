@@ -24,7 +24,8 @@ class TorchModule(TensorBackend):
         super().__init__(device)
         self.candidate = candidate
         self.name = name or described(candidate)
-        self._built: dict[tuple[int, str], Any] = {}
+        self._paths: dict[str, str] = {}  # the spec's name of a parameter and the candidate's, where these differ
+        self._built: dict[tuple[int, str, str], Any] = {}
 
     @cached_property
     def accepted(self) -> Mapping[str, inspect.Parameter]:
@@ -43,21 +44,39 @@ class TorchModule(TensorBackend):
         return ""
 
     def _compare(self, op: Op, dtype: str) -> None:
-        """Raises Refused where the candidate's parameters are not those of the spec."""
+        """Raises Refused where the candidate's parameters are not those of the spec, by name or by the seed."""
         own = {name for name, _ in self._module(op, dtype).named_parameters()}
         wanted = set((op.weights or {}).values())
         held = own | {name for name, _ in self._module(op, dtype).named_buffers()}
         missing, more = sorted(wanted - held), sorted(own - wanted)
-        if missing or more:
+        if not missing and not more:
+            return
+        self._paths = self._by_seed(op)
+        if wanted - self._paths.keys() or own - set(self._paths.values()):
             raise Refused(
-                say("{name} must have the parameters of {spec}, by the same names", name=self.name,
-                    spec=op.title or op.name),
+                say("{name} must have the parameters of {spec}, by the same names or from the same seed",
+                    name=self.name, spec=op.title or op.name),
                 got="; ".join(
                     [*([say("without {names}", names=", ".join(missing))] if missing else []),
                      *([say("with {names} besides", names=", ".join(more))] if more else [])]
                 ),
-                fix=say("rename them, or give a function: it gets the arrays in the spec's order"),
+                fix=say("rename them, draw them in the same order, or give a function: it gets the arrays in the "
+                        "spec's order"),
             )  # fmt: skip
+
+    def _by_seed(self, op: Op) -> dict[str, str]:
+        """The candidate's name of each parameter of the spec: the one that holds the same numbers when both are built
+        after the same seed."""
+        module = self._module(op, "float32")
+        mine = {name: each.detach().cpu() for name, each in (*module.named_parameters(), *module.named_buffers())}
+        found: dict[str, str] = {}
+        for path, tensor in op.initial.items():
+            same = next((name for name, each in mine.items()
+                         if each.shape == tensor.shape and self.torch.equal(each, tensor.to(each))), "")  # fmt: skip
+            if same:
+                found[path] = same
+                del mine[same]
+        return found
 
     def lacks(self, op: Op, case: Case) -> str:
         if op.weights is not None:
@@ -74,7 +93,7 @@ class TorchModule(TensorBackend):
         return missing
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
-        call = self._of_case(op, case) if op.weights is None else self._shared(op, dtype, op.weights)
+        call = self._of_case(op, case) if op.weights is None else self._shared(op, case, dtype, op.weights)
         return TensorSession(self.torch, op, case, dtype, call, self.device, layout, gradients)
 
     def _of_case(self, op: Op, case: Case) -> Any:
@@ -94,24 +113,25 @@ class TorchModule(TensorBackend):
 
         return call
 
-    def _shared(self, op: Op, dtype: str, names: Mapping[str, str]) -> Any:
-        """A call of the one module, with the weights of the case."""
-        module = self._module(op, dtype)
+    def _shared(self, op: Op, case: Case, dtype: str, names: Mapping[str, str]) -> Any:
+        """A call of the one module (of these sizes), with the weights of the case."""
+        module, paths = self._module(op, dtype, case), self._paths
 
         def call(tensors: dict[str, Any]) -> Any:
-            weights = {names[name]: tensor for name, tensor in tensors.items() if name in names}
+            weights = {paths.get(names[name], names[name]): each for name, each in tensors.items() if name in names}
             inputs = tuple(tensor for name, tensor in tensors.items() if name not in names)
             return self.torch.func.functional_call(module, weights, op.arguments_of(inputs))
 
         return call
 
-    def _module(self, op: Op, dtype: str) -> Any:
-        key = (id(op), dtype)
+    def _module(self, op: Op, dtype: str, case: Case | None = None) -> Any:
+        shapes = {name: array.shape for name, array in case.arrays.items()} if case is not None else {}
+        positional, keywords = op.construction({}, shapes)
+        key = (id(op), dtype, repr(positional))
         if key not in self._built:
             module = self.candidate
             if inspect.isclass(module):
                 self.torch.manual_seed(0)
-                positional, keywords = op.construction({}, {})
                 module = module(*positional, **keywords)
             self._built[key] = module.to(self.device, getattr(self.torch, dtype))
         return self._built[key]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -101,12 +102,12 @@ class Calculation:
         """The places of the main output, in order."""
         return Places(self.shapes[self.main_output])
 
-    @property
+    @cached_property
     def is_small(self) -> bool:
         """Whether recording every output element stays within SMALL nodes."""
         cells = self.cells
-        if not cells:
-            return True
+        if not cells or len(cells) > SMALL:
+            return not cells
         tape = Pages()
         self.record(tape, cells[:1])
         return len(tape.nodes) * len(cells) <= SMALL

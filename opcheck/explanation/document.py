@@ -1,5 +1,6 @@
 """`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,23 +11,23 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.specs import Spec
-from opcheck.steps import Block, Formula, Number, Prose, Step
+from opcheck.steps import Block, Board, Formula, Number, Prose, Step
 
 
 class Explanation:
     """A worked calculation. str() is text for a terminal of 80 columns; Jupyter shows HTML or LaTeX.
 
-    `moving` makes the same document with frames, for a page that moves.
+    `asked` makes the same document for a page, which answers questions about every number.
     """
 
-    def __init__(self, step: Step, fractions: bool = False, moving: Callable[[], Step] | None = None) -> None:
+    def __init__(self, step: Step, fractions: bool = False, asked: Callable[[], Step] | None = None) -> None:
         self.step = step
         self.fractions = fractions
-        self.moving = moving
+        self.asked = asked
 
     def document(self, format: str = "text", page: bool = True) -> Step:
-        """What is rendered in that format: a page of HTML moves, everything else stands still."""
-        return self.moving() if self.moving is not None and page and format == "html" else self.step
+        """What is rendered in that format: a page of HTML answers, everything else stands still."""
+        return self.asked() if self.asked is not None and page and format == "html" else self.step
 
     def render(self, format: str = "text", **options: Any) -> str:
         """As "text", "markdown", "latex", "html" or "json"; options are those of `opcheck.render.Options`."""
@@ -101,22 +102,29 @@ def explain(
     place = None if grad else calculation_cell(calculation, cell)
     head = worked.heading(calculation)
     given_upstream = None if upstream is None else as_array(upstream, "upstream") * 1.0
-    if grad:
+
+    def written(everything: bool) -> list[Block]:
+        if not grad:
+            return worked.forward_steps(calculation, place, everything, decimal=True)
         from opcheck.explanation.gradient import gradient_steps
 
-        blocks = gradient_steps(calculation, given_upstream, cell, all)
-    else:
-        blocks = worked.forward_steps(calculation, place, all, decimal=True)
+        return gradient_steps(calculation, given_upstream, cell, everything)
+
+    blocks = written(all)
     tail = [*_observed(calculation, place, dtype, got, printed_digits), *(_no_fractions(blocks) if exact else ())]
 
-    def moving() -> Step:
-        from opcheck.explanation.motion import forward_motion, gradient_motion
+    def asked() -> Step:
+        from opcheck.explanation.board import board
+        from opcheck.explanation.pictures import pictures
+        from opcheck.explanation.plots import errors, plots
 
-        if grad:
-            return Step("", (*head, *gradient_motion(calculation, given_upstream, cell, blocks), *tail))
-        return Step("", (*head, *forward_motion(calculation, place, blocks), *tail))
+        first = cell if grad else place
+        asked = board(calculation, given_upstream, first, grad, written)
+        seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
+        rounded = [] if dtype is None else errors(calculation, dtype)
+        return Step("", (*head, *seen, *asked, *plots(calculation), *tail, *rounded))
 
-    return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, moving=moving)
+    return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
 
 
 def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,6 +188,7 @@ def prepare(
     for name, array in arrays.items():
         arrays[name], hidden[op.input(name).symbol] = lifted(op, name, array)
     wanted = wanted or {}
+    alike: Counter[Shape] = Counter()  # the shapes of those that hold 1, 2, 3, ...: another one goes on counting
     for spec in op.inputs:
         if spec.name in wanted or (spec.name not in arrays and not spec.optional):
             shapes = {name: array.shape for name, array in arrays.items()}
@@ -187,6 +196,9 @@ def prepare(
             shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, known)
             choices = op.choices(spec.name, params, known) if spec.whole else 0
             array = default_array(op, spec.name, shape, choices, seed)
+            if spec.default == "ramp" and not spec.whole and seed is None:
+                array = array + alike[shape] * array.size
+                alike[shape] += 1
             arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
     ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
     examples = {each.name: each.example for each in op.params if each.name not in params and each.example is not None}

@@ -112,10 +112,12 @@ class Sweep:
         numbers = exact(graph, decimal=True)
         adjoints = reverse(graph, seeds, self.tape.tracers(), TRACED, numbers)
         self.adjoints: dict[tuple[str, Shape], Tracer] = {}
+        self.between: dict[tuple[str, Shape], Tracer] = {}  # of what the definition names on its way
         for node, adjoint in zip(recorded, adjoints, strict=False):
             if adjoint is not None and node.op == "input":
                 self.adjoints[node.label, node.at] = adjoint
             elif adjoint is not None and node.label and not node.is_leaf:
+                self.between[node.label, node.at] = adjoint
                 self._name(adjoint, node.label + ADJOINT, node.at)
         self.values = exact(self.tape.graph(), decimal=True)
         self.complete = small

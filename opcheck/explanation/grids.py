@@ -31,7 +31,7 @@ def draw(
     if len(shape) < 2:
         columns = _range(shape[0] if shape else 1, [at[0] for at in near | outside if at])
         places: list[Place] = [(i,) for i in columns] if shape else [()]
-        return [Grid(_title(title, (), shape, None, columns), (_cells(places, shape, value, marked),))]
+        return [Grid(title_of(title, (), shape, None, columns), (_cells(places, shape, value, marked),))]
     slices = sorted({at[:-2] for at in near}) or [(0,) * (len(shape) - 2)]
     slices = [lead for lead in slices if _within(lead, shape[:-2])]
     grids = []
@@ -40,7 +40,7 @@ def draw(
         rows = _range(shape[-2], [at[-2] for at in used])
         columns = _range(shape[-1], [at[-1] for at in used])
         cells = tuple(_cells([(*lead, i, j) for j in columns], shape, value, marked) for i in rows)
-        name = _title(title, lead[hidden:], shape, rows, columns)
+        name = title_of(title, lead[hidden:], shape, rows, columns)
         if len(slices) > SLICES and lead == slices[SLICES - 1]:
             name += "  " + say("(and {n} more like it)", n=len(slices) - SLICES)
         grids.append(Grid(name, cells))
@@ -75,7 +75,7 @@ def _cells(
     return tuple(row)
 
 
-def _title(title: str, lead: Place, shape: Place, rows: range | None, columns: range) -> str:
+def title_of(title: str, lead: Place, shape: Place, rows: range | None, columns: range) -> str:
     name = title + (f"[{','.join(map(str, lead))}]" if lead else "")
     parts = []
     if rows is not None and len(rows) < shape[-2]:

@@ -65,7 +65,7 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
     rows = (
         (say("exact"), _number(focus.exact)),
         (say("{dtype}, left to right", dtype=dtype), f"{computed:.{DIGITS[dtype]}g}".replace("-", "−")),
-        (say("difference"), _number(_difference(computed, focus.exact))),
+        (say("difference"), _number(difference(computed, focus.exact))),
         (say("storing the inputs allows"), _number(focus.storing(dtype))),
         (say("computing, in any order, allows"), _number(focus.computing(dtype))),
     )
@@ -91,7 +91,7 @@ def got_lines(calculation: Calculation, cell: Shape | None, got: Array, dtype: s
     rows: list[tuple[str | Expression, ...]] = []
     for each, number in zip(elements, observed, strict=True):
         row: list[str | Expression] = [_name(calculation, each.at), _number(each.exact), _number(number)]
-        row += [_number(_difference(number, each.exact)), _number(each.rounding(dtype))]
+        row += [_number(difference(number, each.exact)), _number(each.rounding(dtype))]
         rows.append(tuple([*row, _number(each.printing(digits, exact_arrays))] if digits is not None else row))
     sentence = _explanation(calculation, elements, observed, dtype, digits, exact_arrays)
     return [Table(tuple(headers), tuple(rows)), Prose(sentence, "verdict")]
@@ -141,7 +141,7 @@ def _explanation(
     whole: set[str],
 ) -> str:
     """The first of: equal, rounding, printed digits, a known mistake, none of these."""
-    differences = [abs(_difference(g, e.exact)) for g, e in zip(observed, elements, strict=True)]
+    differences = [abs(difference(g, e.exact)) for g, e in zip(observed, elements, strict=True)]
     if not any(differences):
         return say("Equal: this is the exact value.")
     if all(d <= e.rounding(dtype) for d, e in zip(differences, elements, strict=True)):
@@ -182,7 +182,7 @@ def _predicts(
         return False
     for each, number in zip(elements, observed, strict=True):
         room = Fraction(each.rounding(dtype)) + Fraction(1, 2) / 10 ** _decimals(number)
-        if abs(_difference(number, as_fraction(output[each.at].item()))) > room:
+        if abs(difference(number, as_fraction(output[each.at].item()))) > room:
             return False
     return True
 
@@ -200,7 +200,7 @@ def _decimals(number: Any) -> int:
     return len(repr(float(number)).partition(".")[2]) if "e" not in repr(float(number)) else 17
 
 
-def _difference(a: Any, b: Any) -> Any:
+def difference(a: Any, b: Any) -> Any:
     """a - b exactly; equal infinities (or two NaN) differ by nothing."""
     if isinstance(a, float) or isinstance(b, float):
         same = a == b or (a != a and b != b)

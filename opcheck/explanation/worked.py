@@ -38,7 +38,7 @@ def heading(calculation: Calculation) -> list[Block]:
         if isinstance(value, bool):
             parts += [param.name] if value else []
             continue
-        parts.append(f"{param.name} {_written(value)}")
+        parts.append(f"{param.name} {_written(value, whole=getattr(param.kind, 'count', 1) == 0)}")
     outs = ", ".join(across(op.output(name).symbol, shape) for name, shape in calculation.shapes.items())
     parts = [part.replace(" ", NO_BREAK) for part in parts]
     return [
@@ -62,11 +62,12 @@ def symbols(calculation: Calculation) -> tuple[str, ...]:
     return ("; ".join(told),) if told else ()
 
 
-def _written(value: Any) -> str:
-    """A parameter as a person writes it: 2 for (2, 2), 2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes."""
+def _written(value: Any, whole: bool = False) -> str:
+    """A parameter as a person writes it: 2 for (2, 2), unless so many sizes are no size of each dimension (`whole`);
+    2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes."""
     if not isinstance(value, tuple):
         return str(value)
-    if len(set(value)) == 1:
+    if len(set(value)) == 1 and not whole:
         return str(value[0])
     return ("×" if all(isinstance(each, int) for each in value) else ", ").join(map(str, value))
 
@@ -101,8 +102,8 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
     shown = [cell] if cell is not None else cells if everything else few
     tape = Pages()
     outputs = calculation.record(tape, cells if small else shown)
-    beside = [] if cell is not None else _beside(calculation, everything)
-    outputs |= calculation.record(tape, beside)
+    others = [] if cell is not None else beside(calculation, everything)
+    outputs |= calculation.record(tape, others)
     graph = tape.graph()
     values = exact(graph, decimal)
     unfolded = Unfolded(graph, values, calculation.hidden, everything)
@@ -122,14 +123,14 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
                 left_out += unfolded.left_out(tracer.id) if k == 0 else 0
         title = "" if one else say("step {k} of {n}", k=cells.index(at) + 1, n=len(cells))
         blocks.append(Step(title, tuple(formulas)))
-    for at in beside:
+    for at in others:
         lines = [f for (name, place), tracer in outputs.items() if place == at
                  for f in unfolded.formulas(tracer.id, Symbol(calculation.op.output(name).symbol, at))]  # fmt: skip
         blocks.append(Step("", tuple(lines)))
     return [*blocks, *_remainder(len(cells), len(shown), left_out, calculation, cell)]
 
 
-def _beside(calculation: Calculation, everything: bool) -> list[Shape]:
+def beside(calculation: Calculation, everything: bool) -> list[Shape]:
     """The first places (or all) of outputs of other shapes than the main one, such as statistics of a channel."""
     main = calculation.shapes[calculation.main_output]
     op, shapes = calculation.op, calculation.shapes

@@ -13,12 +13,14 @@ from opcheck.steps import Step
 
 
 class Outcome(StrEnum):
-    """How a check ended. Six kinds that a teacher tells apart, and the skipped ones."""
+    """How a check ended. Kinds that a teacher tells apart, and the skipped ones."""
 
     RIGHT = "right"
     WRONG = "wrong"
     OTHER_CONVENTION = "another convention"  # right up to a constant factor or a transposition that has a name
-    CRASHED = "crashed on some inputs"  # or ran out of time or memory there
+    CRASHED = "crashed on some inputs"  # or ran out of memory there
+    CRASHED_ALWAYS = "crashed"
+    TOO_SLOW = "too slow or endless"
     NOT_ATTEMPTED = "not attempted"  # the template returns None or raises NotImplementedError
     DOES_NOT_LOAD = "does not load"
     SKIPPED = "skipped"  # another question comes first, and that one is not right

@@ -11,7 +11,7 @@ from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import Selection, SigmoidRounding, TanhRounding
-from opcheck.operators.spec import PIECEWISE_LINEAR, Array, Case, Input, Mistake, Op, Output, Param, Params, Shape
+from opcheck.operators.spec import PIECEWISE_LINEAR, Array, Case, Form, Input, Mistake, Op, Output, Param, Params, Shape
 from opcheck.programs import elementwise as arrays
 from opcheck.tracing import maximum, sigmoid, tanh
 
@@ -52,6 +52,15 @@ class Activation(Op):
 def _gradient(slope: Any) -> Any:
     """A wrong gradient: slope(x, g) for each place."""
     return lambda op, p, g, input: {"input": np.asarray(slope(input, g), dtype=np.float64)}
+
+
+def _written(name: str, sentence: str, domain: str, y: Any, slope: Any) -> Form:
+    """A form of an activation: its output, and its derivative from input and output."""
+    return Form(
+        name, sentence, domain,
+        lambda op, p, input: y(input),
+        lambda op, p, g, input: {"input": g * slope(input, y(input))},
+    )  # fmt: skip
 
 
 class ReLU(Activation):
@@ -138,6 +147,24 @@ class Sigmoid(Activation):
     def program(self, p: Params, *, input: Any) -> Any:
         return arrays.sigmoid(input)
 
+    forms = (
+        _written(
+            "by_tanh", "it loses digits for very negative x, where 1 + tanh cancels: use 1 / (1 + e^−x)", "x > −8",
+            lambda x: (1 + np.tanh(x / 2)) / 2, lambda x, y: y * (1 - y),
+        ),
+        _written(
+            "exponential_over_one_plus", "e^x overflows for large x, and ∞/∞ is NaN: use 1 / (1 + e^−x)", "x < 88",
+            lambda x: np.exp(x) / (1 + np.exp(x)), lambda x, y: np.exp(x) / (1 + np.exp(x)) ** 2,
+        ),
+        _written(
+            "one_minus", "it loses digits for very negative x: use 1 / (1 + e^−x)",
+            "x > −8", lambda x: 1 - 1 / (1 + np.exp(x)), lambda x, y: y * (1 - y),
+        ),
+        _written(
+            "slope_by_exponentials", "in its gradient e^−x overflows for very negative x: use σ(x)·(1 − σ(x))",
+            "x > −44", lambda x: 1 / (1 + np.exp(-x)), lambda x, y: np.exp(-x) / (1 + np.exp(-x)) ** 2,
+        ),
+    )  # fmt: skip
     mistakes = (
         Mistake(
             "sign_of_the_exponent",
@@ -186,12 +213,27 @@ class Tanh(Activation):
     def program(self, p: Params, *, input: Any) -> Any:
         return np.tanh(input)
 
-    mistakes = (
-        Mistake(
-            "exponentials_overflow",
-            "The exponentials of (e^x − e^−x) / (e^x + e^−x) overflow for large x, and ∞/∞ is NaN: use a library tanh.",
-            forward=lambda op, p, input: _tanh_by_exponentials(input),
+    forms = (
+        _written(
+            "by_sigmoid", "it loses digits for small x: use np.tanh", "|x| > 0.001",
+            lambda x: 2 / (1 + np.exp(-2 * x)) - 1, lambda x, y: 1 - y * y,
         ),
+        _written(
+            "by_exponentials", "it loses digits for small x, and e^x overflows for large x: use np.tanh",
+            "0.001 < |x| < 88",
+            lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), lambda x, y: 1 - y * y,
+        ),
+        _written(
+            "by_one_exponential", "it loses digits for small x, and e^2x overflows for large x: use np.tanh",
+            "0.001 < |x| < 44",
+            lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1), lambda x, y: 1 - y * y,
+        ),
+        _written(
+            "slope_by_exponentials", "in its gradient e^x overflows for large x: use 1 − tanh²(x)", "|x| < 44",
+            np.tanh, lambda x, y: 4 / (np.exp(x) + np.exp(-x)) ** 2,
+        ),
+    )  # fmt: skip
+    mistakes = (
         Mistake(
             "gradient_from_the_input",
             "The derivative 1 − tanh² was fed x for tanh(x): 1 − x².",
@@ -213,11 +255,6 @@ class Tanh(Activation):
             vjp=lambda op, p, g, input: op.vjp(p, np.ones_like(g), input=input),
         ),
     )
-
-
-def _tanh_by_exponentials(x: Array) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray((np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)))
 
 
 OPS = (ReLU(), Sigmoid(), Tanh())

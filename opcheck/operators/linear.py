@@ -148,6 +148,7 @@ class Linear(Op):
             "weight_not_transposed",
             "The weight was not transposed: its rows belong to the outputs, so the product is x @ w.T.",
             forward=lambda op, p, *, weight, **arrays: op.forward(p, weight=_transposed(weight), **arrays),
+            is_convention=True,
         ),
         Mistake(
             "first_row_only",

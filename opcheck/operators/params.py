@@ -267,6 +267,7 @@ class Param(NamedTuple):
     quiet: bool = False  # not shown in a heading while it has its default
     example: Any = None  # what `explain` takes where a required one is not given, or where the default asks for more
     symbol: str = ""  # what a formula calls it: "μ", or "β1, β2" for two numbers
+    without: Any = None  # what a function means that has no such argument, where torch's default is kept for old code
 
 
 class Params(Mapping[str, Any]):

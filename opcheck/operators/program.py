@@ -29,15 +29,23 @@ MOST_KEPT = 512  # shapes of calls that are remembered
 
 
 class Recording:
-    """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form."""
+    """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form.
 
-    def __init__(self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, **variant: Any) -> None:
+    `written`: another program for the same operator, called `written(op, p, **arrays)`."""
+
+    def __init__(
+        self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False,
+        written: Callable[..., Any] | None = None, **variant: Any,
+    ) -> None:  # fmt: skip
         self.op, self.tape = op, ArrayTape(expanded)
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
         with recording(self.tape):
-            result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs, **variant))
+            if written is not None:
+                result = written(op, p, **self.inputs)
+            else:
+                result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs, **variant))
         results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
@@ -119,7 +127,7 @@ class Derived(Rounding):
         known = self._kept.get(kind)
         if known and len(known[0]) == len(asked) and all(a is b for a, b in zip(known[0], asked, strict=True)):
             return known[1:]
-        made = Recording(op, p, arrays, expanded=True)
+        made = Recording(op, p, arrays, expanded=True, **op.widest)
         found = results(made)
         self._kept[kind] = (asked, made, found)
         return made, found
@@ -224,7 +232,7 @@ class Program(Op):
 
     def _shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         ones = {
-            name: np.zeros(shape, np.int64) if self.input(name).whole else np.ones(shape)
+            name: np.broadcast_to(np.int64(0) if self.input(name).whole else 1.0, shape)  # one number, however large
             for name, shape in shapes.items()
         }
         with np.errstate(all="ignore"):

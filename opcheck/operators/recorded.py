@@ -164,7 +164,7 @@ def record(tape: ArrayTape, op: Op, args: tuple[Any, ...], kwargs: Mapping[str, 
         given = {
             name: bound[name] if isinstance(bound.get(name), TracedArray) else x for name, x in case.arrays.items()
         }
-        results = results_of(op, op.program(p, **given))
+        results = results_of(op, op.program(p, **given, **op.widest))
         found = tuple(tape.lifted(results[name]) for name in shapes if name not in op.updated(shapes))
         return found if len(found) > 1 else found[0]
     call = Call(op, case, p, list(shapes))

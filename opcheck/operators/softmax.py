@@ -10,7 +10,20 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Maybe, Whole
 from opcheck.operators.shared.roundoff import LogSoftmaxRounding, SoftmaxRounding
-from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import (
+    NEGLIGIBLE,
+    Array,
+    Case,
+    Form,
+    Input,
+    Mistake,
+    Op,
+    Output,
+    Param,
+    Params,
+    Refused,
+    Shape,
+)
 from opcheck.programs import kinks
 from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
@@ -26,7 +39,14 @@ class AlongDim(Op):
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 4.1; torch.nn.functional"
     arguments = (
         Input("input", "x", "*", "the logits, any shape"),
-        Param("dim", None, Maybe(Whole()), "the dimension along which the probabilities add up to 1", example=-1),
+        Param(
+            "dim",
+            None,
+            Maybe(Whole()),
+            "the dimension along which the probabilities add up to 1",
+            example=-1,
+            without=-1,
+        ),
     )
     outputs = (Output("output", "y", "*"),)
 
@@ -112,9 +132,9 @@ def _largest(x: Array, dim: int | None) -> Array:
     return np.asarray(np.max(x, axis=dim, keepdims=True, initial=-np.inf))
 
 
-def _softmax(x: Array, dim: int | None, shift: bool = True) -> Array:
+def _softmax(x: Array, dim: int | None) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        e = np.asarray(x - (_largest(x, dim) if shift else 0.0))
+        e = np.asarray(x - _largest(x, dim))
         np.exp(e, out=e)  # in place throughout: fresh memory costs more than the arithmetic
         e /= e.sum(axis=dim, keepdims=True)
         return e
@@ -132,6 +152,45 @@ def _log_softmax(x: Array, dim: int) -> Array:
 
 def _sum(x: Array, dim: int) -> Array:
     return np.asarray(x.sum(axis=dim, keepdims=True))
+
+
+def _written(y: Any, probabilities: Any, pull: Any) -> tuple[Any, Any]:
+    """A form's output y(x, dim), and its gradient pull(p, g, dim) from the probabilities that it has."""
+
+    def forward(op: Any, p: Params, input: Any) -> Any:
+        x = np.reshape(input, input.shape or (1,))
+        return np.reshape(y(x, p.dim), input.shape) if x.size else input * 1.0
+
+    def vjp(op: Any, p: Params, g: Any, input: Any) -> dict[str, Any]:
+        x = np.reshape(input, input.shape or (1,))
+        if not x.size:
+            return {"input": g * 1.0}
+        return {"input": np.reshape(pull(probabilities(x, p.dim), np.reshape(g, x.shape), p.dim), input.shape)}
+
+    return forward, vjp
+
+
+def _top(x: Any, dim: int | None) -> Any:
+    """The maximum, which differentiation holds constant; in numpy's functions, as all that forms are made of."""
+    return kinks.detach(np.max(x, axis=dim, keepdims=True))
+
+
+def _shares(e: Any, dim: int) -> Any:
+    return e / e.sum(axis=dim, keepdims=True)
+
+
+def _pulled(y: Any, g: Any, dim: int) -> Any:
+    """The gradient of softmax from its output y."""
+    return y * (g - (g * y).sum(axis=dim, keepdims=True))
+
+
+def _unshifted_log(x: Any, dim: int) -> Any:
+    return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
+
+
+def _log_pulled(y: Any, g: Any, dim: int) -> Any:
+    """The gradient of log_softmax from the probabilities y."""
+    return g - y * g.sum(axis=dim, keepdims=True)
 
 
 class Softmax(AlongDim):
@@ -166,17 +225,40 @@ class Softmax(AlongDim):
         e = np.exp(x - kinks.detach(x.max(axis=p.dim, keepdims=True)))
         return np.reshape(e / e.sum(axis=p.dim, keepdims=True), input.shape)
 
+    forms = (
+        Form(
+            "maximum_not_subtracted",
+            "exponentials overflow for large numbers or vanish, and ∞/∞ and 0/0 are NaN: subtract the maximum of each "
+            "row first",
+            "|x| < 80",
+            *_written(lambda x, dim: _shares(np.exp(x), dim), lambda x, dim: _shares(np.exp(x), dim), _pulled),
+        ),
+        Form(
+            "maximum_of_the_whole_array",
+            "the maximum of the whole array was subtracted, so that a row of small numbers underflows to 0/0: subtract "
+            "the maximum of each row",
+            "no two rows are further apart than 80",
+            *_written(
+                lambda x, dim: _shares(np.exp(x - _top(x, None)), dim),
+                lambda x, dim: _shares(np.exp(x - _top(x, None)), dim),
+                _pulled,
+            ),
+        ),
+        Form(
+            "exponential_of_log_softmax",
+            "e^(x − ln Σ e^x) loses digits for large x, and without the maximum it overflows: use "
+            "e^(x − m) / Σ e^(x − m)",
+            "|x| < 80",
+            *_written(
+                lambda x, dim: np.exp(_unshifted_log(x, dim)), lambda x, dim: np.exp(_unshifted_log(x, dim)), _pulled
+            ),
+        ),
+    )
     mistakes = (
         Mistake(
-            "maximum_not_subtracted",
-            "Exponentials overflow or vanish, and ∞/∞ and 0/0 are NaN: subtract the maximum first.",
-            forward=lambda op, p, input: _softmax(input, p.dim, shift=False),
-        ),
-        Mistake(
-            "maximum_of_the_whole_array",
-            "The maximum of the whole array was subtracted, so that a row of small numbers underflows to 0/0; each row "
-            "has its own maximum.",
-            forward=lambda op, p, input: _softmax_by_rows(input, p.dim),
+            "maximum_over_the_batch",
+            "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+            forward=lambda op, p, input: _softmax(_shifted_by_columns(input), p.dim),
         ),
         Mistake(
             "wrong_dim",
@@ -206,10 +288,8 @@ class Softmax(AlongDim):
     )
 
 
-def _softmax_by_rows(x: Array, dim: int) -> Array:
-    with np.errstate(invalid="ignore", over="ignore"):
-        e = np.exp(x - _largest(x, None))
-        return np.asarray(e / e.sum(axis=dim, keepdims=True))
+def _shifted_by_columns(x: Array) -> Array:
+    return np.asarray(x - x.max(axis=0, keepdims=True)) if x.ndim > 1 and x.size else x
 
 
 def _next_dim(p: Params, x: Array) -> int:
@@ -248,16 +328,51 @@ class LogSoftmax(AlongDim):
         x = np.reshape(input, input.shape or (1,))
         return np.reshape(x - log_sum_exp(x, p.dim), input.shape)
 
+    forms = (
+        Form(
+            "logarithm_of_softmax",
+            "ln(softmax) is ln 0 = −∞ where a probability underflows, and loses digits where it is near 1: use "
+            "x − m − ln Σ e^(x − m)",
+            "every probability is 0.001 to 0.999",
+            *_written(
+                lambda x, dim: np.log(_shares(np.exp(x - _top(x, dim)), dim)),
+                lambda x, dim: _shares(np.exp(x - _top(x, dim)), dim),
+                _log_pulled,
+            ),
+        ),
+        Form(
+            "maximum_not_subtracted",
+            "the exponentials of ln Σ e^x overflow for large numbers: subtract the maximum of each row first",
+            "|x| < 80",
+            *_written(lambda x, dim: _unshifted_log(x, dim), lambda x, dim: _shares(np.exp(x), dim), _log_pulled),
+        ),
+        Form(
+            "maximum_of_the_whole_array",
+            "the maximum of the whole array was subtracted, so that a row of small numbers underflows to ln 0: "
+            "subtract the maximum of each row",
+            "no two rows are further apart than 80",
+            *_written(
+                lambda x, dim: _unshifted_log(x - _top(x, None), dim),
+                lambda x, dim: _shares(np.exp(x - _top(x, None)), dim),
+                _log_pulled,
+            ),
+        ),
+        Form(
+            "small_number_inside_the_logarithm",
+            "a small number inside the logarithm, ln(p + ε), changes it where p is tiny: use x − m − ln Σ e^(x − m)",
+            "every probability is at least 0.001, and ε at most 1e-6",
+            *_written(
+                lambda x, dim: np.log(_shares(np.exp(x - _top(x, dim)), dim) + NEGLIGIBLE),
+                lambda x, dim: _shares(np.exp(x - _top(x, dim)), dim),
+                _log_pulled,
+            ),
+        ),
+    )
     mistakes = (
         Mistake(
-            "logarithm_of_softmax",
-            "The logarithm of a softmax is ln 0 = −∞ where the probability underflows; x − m − ln S is not.",
-            forward=lambda op, p, input: _log(_softmax(input, p.dim)),
-        ),
-        Mistake(
-            "maximum_not_subtracted",
-            "The exponentials of ln Σ exp(x) overflow for large numbers: subtract the maximum first.",
-            forward=lambda op, p, input: _without_shift(input, p.dim),
+            "maximum_over_the_batch",
+            "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+            forward=lambda op, p, input: _log_softmax(_shifted_by_columns(input), p.dim),
         ),
         Mistake(
             "wrong_dim",
@@ -285,16 +400,6 @@ class LogSoftmax(AlongDim):
             vjp=lambda op, p, g, input: {"input": Softmax().pull(p, g, input)},
         ),
     )
-
-
-def _log(x: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(x)
-
-
-def _without_shift(x: Array, dim: int) -> Array:
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        return np.asarray(x - np.log(np.exp(x).sum(axis=dim, keepdims=True)))
 
 
 OPS = (Softmax(), LogSoftmax())

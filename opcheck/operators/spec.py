@@ -7,7 +7,7 @@ explanation, gradients, bounds, verification, grading, practice) is generic code
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from opcheck.operators.shared.roundoff import Rounding
 
 Array = np.ndarray[Any, np.dtype[Any]]
+EXEMPLARY = 1e-3  # the size of a mistake that may have any
+NEGLIGIBLE = 1e-6  # a form may add that much inside a logarithm; more is a mistake
 MULTILINEAR = "multilinear"  # sums of products of one element of each input
 PIECEWISE_LINEAR = "piecewise linear"  # in each piece a sum of input elements
 Shape = tuple[int, ...]
@@ -61,13 +63,39 @@ class Mistake(NamedTuple):
     """A named wrong variant of an operator, with one sentence for the person who made it.
 
     `forward(op, p, **arrays)` returns wrong outputs, `vjp(op, p, cotangent, **arrays)` a dict of wrong gradients; the
-    part that is None is right.
+    part that is None is right. A mistake that has a size, such as a number that is added, says `sized(size, op, p,
+    **arrays)` as well, and `forward` is of the size EXEMPLARY (`Mistake.with_size`).
     """
 
     name: str
     sentence: str
     forward: Callable[..., Any] | None = None
     vjp: Callable[..., dict[str, Array]] | None = None
+    sized: Callable[..., Any] | None = None
+    is_convention: bool = False  # right in code that keeps its arrays otherwise
+
+    @classmethod
+    def with_size(cls, name: str, sentence: str, sized: Callable[..., Any]) -> "Mistake":
+        return cls(name, sentence, partial(sized, EXEMPLARY), None, sized)
+
+    def of_size(self, size: float) -> "Mistake":
+        """The mistake with that size; itself where it has none."""
+        return self if self.sized is None else self._replace(forward=partial(self.sized, size))
+
+
+class Form(NamedTuple):
+    """The right function, written so that it has fewer digits or a smaller range: no mistake, and never called one.
+
+    `forward(op, p, **arrays)` returns the outputs and `vjp(op, p, cotangent, **arrays)` a dict of gradients, in numpy's
+    functions over plain arrays or arrays that record: how far the form may be off follows from these. Without `vjp` the
+    gradients are the derivatives of `forward`. The sentence says where it is worse, and what to write instead.
+    """
+
+    name: str
+    sentence: str
+    domain: str  # where it is as good as any
+    forward: Callable[..., Any]
+    vjp: Callable[..., dict[str, Any]] | None = None
 
 
 class Case(NamedTuple):
@@ -95,6 +123,7 @@ class Op(ABC):
     title: str = ""  # what a person calls it, where `name` is the place of a file
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    forms: tuple[Form, ...] = ()
     elsewhere = True  # whether torch and other libraries have a counterpart
     refuses = True  # whether implementations must refuse what this one does
     taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing
@@ -104,6 +133,7 @@ class Op(ABC):
     torch_forward_mode = True  # whether torch's counterpart passes tangents on
     degree = ""  # how the outputs depend on the inputs: MULTILINEAR, PIECEWISE_LINEAR, or in no such simple way
     second_derivative = True  # whether the definition fixes the gradient's own gradient
+    widest: Mapping[str, Any] = MappingProxyType({})  # arguments of `program` for its right form that rounds most
     rounding: "Rounding | None" = None  # vectorised error bounds (shared/roundoff); None: from the graph
 
     # --- what an operator file writes -------------------------------------------------------------------------
@@ -176,6 +206,11 @@ class Op(ABC):
     def weights(self) -> Mapping[str, str] | None:
         """Of an operator that is one module of fixed sizes: what the module calls each of its arrays."""
         return None
+
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        """What such a module holds when it is built after the seed 0, by its own names."""
+        return {}
 
     def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
         """What such a module is called with, for the tensors that are not its own."""

@@ -7,18 +7,20 @@ import numpy as np
 
 from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.running import Format, Running, given
+from opcheck.programs.shifts import peaked
 
+LARGEST = float(np.finfo(np.float64).max)
 SINGULAR = ("div", "log", "log1p", "power", "tan")  # infinite at some finite numbers
 
 
-def overflowed(node: ArrayNode, result: Any, args: Sequence[Any]) -> Any:
-    """The result with anything allowed where finite numbers became larger than float64's largest."""
+def overflowed(node: ArrayNode, result: Any, args: Sequence[Any], largest: float = LARGEST) -> Any:
+    """The result with anything allowed where finite numbers became larger than the largest."""
     assert node.rule is not None
-    if not isinstance(result, Running) or node.rule.name in SINGULAR or np.isfinite(result.value).all():
+    if not isinstance(result, Running) or node.rule.name in SINGULAR or (np.abs(result.value) <= largest).all():
         return result
     if not all(isinstance(arg, Running) and np.isfinite(arg.value).all() for arg in args):
         return result
-    return result._replace(base=np.where(np.isfinite(result.value), result.base, np.inf))
+    return result._replace(base=np.where(np.abs(result.value) <= largest, result.base, np.inf))
 
 
 def running(
@@ -26,8 +28,10 @@ def running(
     f: Format,
     inputs: Mapping[int, Running] | None = None,
     only: Iterable[int] | None = None,
+    largest: float = LARGEST,
 ) -> dict[int, Any]:
-    """Every node as `f` computes it, or those of `only`; `inputs` that come with errors of their own by node.
+    """Every node as `f` computes it, or those of `only`; `inputs` that come with errors of their own by node. Anything
+    may come of a number beyond the `largest`.
 
     >>> import numpy as np
     >>> from opcheck.programs.arrays import ArrayTape
@@ -52,7 +56,8 @@ def running(
                 found[id] = given(f, node.value, constant=not node.label)
             else:
                 args = [found[arg] for arg in node.args]
-                found[id] = overflowed(node, node.rule.running(f, node.value, *args, **node.params), args)
+                result = overflowed(node, node.rule.running(f, node.value, *args, **node.params), args, largest)
+                found[id] = peaked(nodes, node, result) if node.rule.name == "sub" else result
                 for arg in node.args:
                     if last[arg] == id and arg not in asked:
                         found.pop(arg, None)  # large arrays are let go as soon as nothing needs them

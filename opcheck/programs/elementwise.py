@@ -13,10 +13,13 @@ import numpy as np
 
 from opcheck.programs.rule import Read, Rule, Shape, added, broadcast_place, fitted, number, spread
 from opcheck.programs.running import (
+    FAR,
+    REST,
     Format,
     Running,
     computed,
     is_nothing,
+    multiplied,
     plus,
     product_unit,
     rounded,
@@ -80,12 +83,18 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     summands = np.maximum(summands, 3)
     if not (np.all(sizes[0]) and np.all(sizes[1])):  # to add what is exactly zero rounds nothing
         summands = np.where(sizes[0] == 0, b.summands, np.where(sizes[1] == 0, a.summands, summands))
-    return summed(f, out, base, sizes[0] + sizes[1], summands, unit, stored)
+    result = summed(f, out, base, sizes[0] + sizes[1], summands, unit, stored)
+    return result._replace(least=_together(f, np.add, a, b, float(f.relative(stored, np.max(summands)))))
 
 
-# In another order a partial product may become subnormal, and what is lost there grows with the factors that are left:
-# g·σ(x)·x for g·x·σ(x). Where one vanishes like exp(x), the others are of the size of x.
-REST = 2.0**8
+def _together(f: Format, function: Any, a: Running, b: Running, rounds: float) -> Any:
+    """What a sum or a product of positive numbers is at least, if one of them says more of that than its error."""
+    if a.least is None and b.least is None:
+        return None
+    low = a.lowest(f), b.lowest(f)
+    if min(np.min(each, initial=0.0) for each in low) < 0:
+        return None
+    return np.maximum(function(*low) * (1 - rounds) - f.tiny, 0.0)
 
 
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
@@ -100,7 +109,9 @@ def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     if not (np.all(a.value) and np.all(b.value)):
         zero = ((a.value == 0) & (np.asarray(ea) == 0)) | ((b.value == 0) & (np.asarray(eb) == 0))
         local = np.where(zero, 0.0, local)  # what is exactly zero rounds nothing
-    return rounded(f, out, inherited, local, product_unit(a.unit, b.unit), size)
+    result = rounded(f, out, inherited, local, product_unit(a.unit, b.unit), size)
+    least = 0.0 if a is b else _together(f, np.multiply, a, b, 2 * f.u)
+    return multiplied(f, result._replace(least=least), a.as_factors() + b.as_factors())
 
 
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
@@ -111,6 +122,8 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
         inherited = 0.0 if is_nothing(ea) else ea / away
     else:
         away = np.abs(b.value) - eb
+        if b.least is not None:
+            away = np.where(b.value > 0, np.fmax(away, b.least), away)
         inherited = (ea + times(np.abs(out), eb)) / away
         if not np.min(away, initial=1.0) > 0:
             inherited = np.where(away > 0, inherited, np.where(eb == 0, ea / np.abs(b.value), np.inf))
@@ -118,7 +131,8 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     if a.absolute is not None:
         size = np.fmax(a.terms / np.abs(away), size)  # a sum may be divided term by term
     unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
-    return rounded(f, out, inherited, 2 * f.u * size + f.eta * REST, unit, size)
+    result = rounded(f, out, inherited, 2 * f.u * size + f.eta * REST, unit, size)
+    return multiplied(f, result, a.as_factors() + b.as_factors(divides=True))
 
 
 def _powers_of_two(x: Any) -> bool:
@@ -127,7 +141,7 @@ def _powers_of_two(x: Any) -> bool:
 
 
 def _neg(f: Format, out: Any, x: Running) -> Running:
-    return x._replace(value=out)
+    return x._replace(value=out, least=None, peak=())
 
 
 def smooth(slope: Callable[[Any, Any, Any], Any], c: float) -> Callable[..., Running]:
@@ -159,19 +173,34 @@ def _exp_moved(out: Any, x: Any, e: Any) -> Any:
     return moved if np.max(e, initial=0.0) <= 1.0 else np.where(e <= 1.0, moved, np.exp(x + e) - out)
 
 
+MOST_EXPONENT = 1024.0
+
+
 def _exp(f: Format, out: Any, x: Running) -> Running:
     lost = _flushed(f, out)
     if not np.min(x.value, initial=0.0) > -np.inf:
         lost = np.where(x.value == -np.inf, 0.0, lost)  # of minus infinity it is 0 and nothing else
-    return computed(f, out, _exp_moved(out, x.value, x.error(f)), C_EXP * f.u, lost)
+    e = x.error(f)
+    units: Any = C_EXP * f.u
+    if x.peak:  # exp(x)/Σ may be computed as exp(x − ln Σ), which rounds x once more
+        units = units + f.u * np.minimum(1.0 - x.value, MOST_EXPONENT)
+    if np.max(e, initial=0.0) < FAR:
+        return computed(f, out, _exp_moved(out, x.value, e), units, lost)._replace(peak=x.peak)
+    low, high = np.exp(x.value - e), np.exp(x.value + e)
+    moved = np.fmax(np.minimum(high, 1.0 if x.peak else np.inf) - out, out - low)
+    moved = np.where((np.asarray(e) == 0) | np.isinf(e), e, moved)
+    result = computed(f, out, moved, units, lost)
+    return result._replace(least=np.maximum(low * (1 - 2 * C_EXP * f.u) - f.tiny, 0.0), peak=x.peak)
 
 
 def _sqrt(f: Format, out: Any, x: Running) -> Running:
-    e = x.error(f)
-    lowest = x.value - e
-    inherited = np.where(lowest < 0, np.inf, e / np.maximum(out + np.sqrt(np.maximum(lowest, 0.0)), f.eta))
+    e, lowest = x.error(f), x.lowest(f)
+    up = e / np.maximum(out + np.sqrt(x.value + e), f.eta)
+    down = (x.value - lowest) / np.maximum(out + np.sqrt(np.maximum(lowest, 0.0)), f.eta)
+    inherited = np.where((lowest < 0) | np.isinf(e), np.inf, np.fmax(up, down))
     inherited = np.where(np.asarray(e) == 0, 0.0, inherited)
-    return computed(f, out, inherited, f.u)
+    result = computed(f, out, inherited, f.u)
+    return result if x.least is None else result._replace(least=np.sqrt(np.maximum(lowest, 0.0)) * (1 - 2 * f.u))
 
 
 def _logarithm(shift: float) -> Callable[..., Running]:
@@ -180,7 +209,9 @@ def _logarithm(shift: float) -> Callable[..., Running]:
     def running(f: Format, out: Any, x: Running) -> Running:
         e = x.error(f)
         at = x.value + shift
-        inherited = np.where(np.asarray(e) == 0, 0.0, np.where(e < at, -np.log1p(-e / at), np.inf))
+        lowest = x.lowest(f) + shift
+        down = np.where(lowest > 0, np.log(at / lowest) if x.least is not None else -np.log1p(-e / at), np.inf)
+        inherited = np.where(np.asarray(e) == 0, 0.0, np.fmax(down, np.log1p(e / at)))
         return computed(f, out, inherited, C_LOG * f.u, f.eta)
 
     return running
@@ -297,7 +328,8 @@ def _power_running(f: Format, out: Any, a: Running, b: Running) -> Running:
         inherited = size**exponent - np.abs(a.value) ** exponent
         inherited = times(exponent * size ** max(exponent - 1, 0), ea) if exponent else 0.0 * size
         local = ((exponent - 1) * f.u, f.eta) if exponent > 1 else (0.0, 0.0)
-        return computed(f, out, inherited, *local, _unit_power(a.unit, int(exponent)))
+        result = computed(f, out, inherited, *local, _unit_power(a.unit, int(exponent)))
+        return result if exponent % 2 else result._replace(least=0.0)
     near = np.where(ea < np.abs(a.value), -np.log1p(-ea / np.abs(a.value)), np.inf)
     moved = times(np.abs(b.value) + eb, np.where(np.asarray(ea) == 0, 0.0, near))
     moved = moved + times(np.abs(np.log(np.abs(a.value))), eb)

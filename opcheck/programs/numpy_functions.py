@@ -64,9 +64,15 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.clip: composed.clip, np.where: composed.where, np.nan_to_num: composed.nan_to_num,
     np.zeros_like: composed.full_like(0.0), np.ones_like: composed.full_like(1.0),
     np.empty_like: composed.full_like(0.0),
-    np.full_like: composed.filled_like, np.copy: composed.copy, np.astype: lambda x, dtype, **_: x.astype(dtype),
+    np.full_like: composed.filled_like, np.copy: composed.copy,
     np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim, np.size: lambda x: x.size,
 }  # fmt: skip
+SINCE_NUMPY_2: dict[str, Callable[..., Any]] = {
+    "astype": lambda x, dtype, **_: x.astype(dtype),
+    "matrix_transpose": lambda x: np.swapaxes(x, -1, -2),
+    "unstack": lambda x, axis=0: tuple(np.moveaxis(x, axis, 0)),
+}
+FUNCTIONS |= {getattr(np, name): function for name, function in SINCE_NUMPY_2.items() if hasattr(np, name)}
 SAME_NAME = (
     np.var, np.std, np.prod, np.cumsum, np.cumprod, np.argmax, np.argmin, np.argsort, np.any, np.all, np.dot, np.trace,
     np.ravel, np.squeeze, np.repeat, np.take, np.diagonal, np.copy,

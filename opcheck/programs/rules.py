@@ -9,6 +9,7 @@ from opcheck.programs.kinks import KINKS
 from opcheck.programs.movement import MOVEMENT
 from opcheck.programs.order import ORDER
 from opcheck.programs.products import PRODUCTS
+from opcheck.programs.shifts import SHIFTS
 from opcheck.programs.sums import SUMS
 
-RULES = {rule.name: rule for rule in (*ELEMENTWISE, *KINKS, *MOVEMENT, *ORDER, *SUMS, *PRODUCTS)}
+RULES = {rule.name: rule for rule in (*ELEMENTWISE, *KINKS, *MOVEMENT, *ORDER, *SUMS, *PRODUCTS, *SHIFTS)}

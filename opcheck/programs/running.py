@@ -7,6 +7,8 @@ gamma_(n-1) times that. Where all terms are whole multiples of one power of two 
 sum, nothing is rounded at all: so exact inputs demand equality without a rule of their own.
 """
 
+import math
+from functools import reduce
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -34,6 +36,29 @@ class Format(Protocol):
     def round(self, x: Any, truncate: bool = False) -> Array: ...
 
 
+class Factor(NamedTuple):
+    """A factor of a product, or what a product is divided by; `moves`: what was done with the places of the product."""
+
+    value: Array
+    divides: bool = False
+    moves: tuple[tuple[tuple[int, ...], Any], ...] = ()
+
+    def sizes(self) -> Any:
+        found = np.abs(self.value)
+        found = 1 / found if self.divides else found
+        for shape, function in self.moves:
+            found = function(np.broadcast_to(found, shape))
+        return found
+
+    def largest(self) -> float:
+        if not self.value.size:
+            return 0.0
+        if self.divides:
+            smallest = float(np.min(np.abs(self.value)))
+            return 1 / smallest if smallest else float(np.inf)
+        return max(float(np.max(self.value)), -float(np.min(self.value)))
+
+
 class _Parts(NamedTuple):
     value: Array
     base: Any = 0.0
@@ -42,6 +67,9 @@ class _Parts(NamedTuple):
     stored: int = 1
     unit: float = 0.0
     given: bool = False
+    factors: tuple[Factor, ...] = ()
+    least: Any = None
+    peak: tuple[int, ...] = ()
 
 
 class Running(_Parts):
@@ -51,8 +79,15 @@ class Running(_Parts):
     terms, `summands` of them (one number, or one for each element), in `stored` sums that each store their result; None
     where it is no sum, and a function that gives it where it is seldom asked for. unit: a power of two of which every
     element is a whole multiple; 0 where none is known. For a mask, `base` is 1 where rounding may decide otherwise.
-    given: whether these are numbers of the inputs, not computed.
+    given: whether these are numbers of the inputs, not computed. factors: of what this is a product, if it is one.
+    least: what each element is at least as it is computed, where that says more than its error: a square, a sum of
+    exponentials. peak: axes along which the largest element is exactly 0 and comes out so, or the exponential of such.
     """
+
+    def as_factors(self, divides: bool = False) -> tuple[Factor, ...]:
+        """What stands for this in a product, or below one."""
+        found = self.factors or (Factor(self.value),)
+        return tuple(each._replace(divides=each.divides != divides) for each in found)
 
     @property
     def terms(self) -> Any:
@@ -102,6 +137,11 @@ class Running(_Parts):
         mean = terms if stored else (terms + whole) / 2 + rate * terms
         return np.fmin(np.where(np.equal(self.summands, 2), whole, mean), terms)
 
+    def lowest(self, f: Format) -> Any:
+        """What each element is at least as it is computed."""
+        found = self.value - self.error(f)
+        return found if self.least is None else np.fmax(found, self.least)
+
     def over_all(self, function: Any) -> "Running":
         """The same after elements were moved or repeated by `function`."""
 
@@ -109,9 +149,12 @@ class Running(_Parts):
             return function(np.broadcast_to(part, self.value.shape)) if np.ndim(part) else part
 
         absolute = None if self.absolute is None else moved(self.terms)
+        shape = self.value.shape
         return self._replace(
-            value=function(self.value), base=moved(self.base), absolute=absolute, summands=moved(self.summands)
-        )
+            value=function(self.value), base=moved(self.base), absolute=absolute, summands=moved(self.summands),
+            factors=tuple(each._replace(moves=(*each.moves, (shape, function))) for each in self.factors),
+            least=moved(self.least), peak=(),
+        )  # fmt: skip
 
     def counted(self, total: Any, meeting: Any) -> Any:
         """How many terms each sum has that `total` makes, where so many elements of this array meet: a term that is
@@ -157,7 +200,12 @@ def product_unit(*units: float) -> float:
     return found
 
 
+FAR = 0.125  # an exponent that may be off by so much: what it says less than its limits do
 FEW, MOST_DIGITS = 64, 2.0**21
+
+# In another order a partial product may become subnormal, and what is lost there grows with the factors that are left:
+# g·σ(x)·x for g·x·σ(x). Where one vanishes like exp(x), the others are of the size of x.
+REST = 2.0**8
 
 
 def _unit(x: Array) -> float:
@@ -186,6 +234,26 @@ def rounded(f: Format, value: Array, inherited: Any, local: Any, unit: float, wa
     if unit > 0 and unit >= f.eta:
         local = np.where(way <= unit * f.exact_up_to, 0.0, local)
     return settled(f, Running(value, plus(local, inherited), unit=unit), way)
+
+
+MOST_FACTORS = 16
+
+
+def multiplied(f: Format, result: Running, factors: tuple[Factor, ...]) -> Running:
+    """A product, which may be computed in another order of its factors: anything may come out where those above 1
+    together are beyond the format, and where those below 1 are subnormal together, the others enlarge what is lost."""
+    if len(factors) > MOST_FACTORS:
+        return result
+    result = result._replace(factors=factors)
+    if math.prod(size for each in factors if not (size := each.largest()) <= 1) <= REST:
+        return result  # not if one is NaN
+    sizes = [each.sizes() for each in factors]
+    above = reduce(np.multiply, [np.maximum(each, 1.0) for each in sizes])
+    below = reduce(np.multiply, [np.minimum(each, 1.0) for each in sizes])
+    lost = np.where((below < f.tiny) & (above > REST) & (result.value != 0), f.eta * above, 0.0)
+    if lost.any():
+        result = result._replace(base=result.base + lost)
+    return settled(f, result, above)
 
 
 def summed(f: Format, value: Array, base: Any, absolute: Any, count: Any, unit: float, stored: int = 1) -> Running:

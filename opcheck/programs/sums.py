@@ -12,6 +12,7 @@ from opcheck.programs.rule import (
     Shape,
     added,
     applied,
+    axes_of,
     count,
     fitted,
     reduced_places,
@@ -47,15 +48,16 @@ def _total_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -
     n = count(x.value.shape, axis)
     base = _total(np.broadcast_to(x.base, x.value.shape), axis, keepdims) if np.ndim(x.base) or x.base else 0.0
     stored = x.stored + 1 if x.absolute is not None else 1
-    return summed(
-        f,
-        out,
-        base,
-        _total(np.broadcast_to(x.terms, x.value.shape), axis, keepdims),
-        x.counted(lambda each: _total(each, axis, keepdims), n),
-        x.unit,
-        stored,
+    summands = x.counted(lambda each: _total(each, axis, keepdims), n)
+    result = summed(
+        f, out, base, _total(np.broadcast_to(x.terms, x.value.shape), axis, keepdims), summands, x.unit, stored
     )
+    if x.least is None or np.min(x.least, initial=0.0) < 0:
+        return result
+    least = _total(np.broadcast_to(x.least, x.value.shape), axis, keepdims)
+    if x.peak and axes_of(x.value.shape, axis) == x.peak:
+        least = np.maximum(least, 1.0)
+    return result._replace(least=least * max(0.0, 1 - float(f.relative(stored, np.max(summands)))))
 
 
 def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:
@@ -63,7 +65,8 @@ def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) ->
     total = _total_running(f, np.asarray(out) * n, x, axis, keepdims)
     inherited = total.error(f) / n
     unit = total.unit / n if n & (n - 1) == 0 else 0.0
-    return computed(f, out, inherited, 2 * f.u, f.eta, unit, partial=total.terms / n)
+    result = computed(f, out, inherited, 2 * f.u, f.eta, unit, partial=total.terms / n)
+    return result if total.least is None else result._replace(least=total.least / n * (1 - 3 * f.u))
 
 
 def _streamed_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:

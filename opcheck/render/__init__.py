@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import Any
 
 from opcheck.language import say
-from opcheck.steps import Block, Diagram, Motion, Step, Table
+from opcheck.steps import Block, Board, Diagram, Motion, Pictures, Plot, Step, Table
 
 FORMATS = ("text", "json", "latex", "markdown", "html")
-DRAWING = ("json", "html")  # these know motions and diagrams
+DRAWING = ("json", "html")  # these know motions, boards, plots, pictures and diagrams
 
 
 def render(step: Step, format: str = "text", **options: Any) -> str:
@@ -22,11 +22,13 @@ def still(step: Step, diagrams: bool = False) -> Step:
     blocks: list[Block] = []
     for block in step.blocks:
         match block:
-            case Motion(_, blocks_at_rest):
+            case Motion(_, blocks_at_rest) | Board(_, _, _, blocks_at_rest):
                 blocks += still(Step("", blocks_at_rest), diagrams).blocks
             case Diagram(boxes) if not diagrams:
                 rows = tuple((box.title, ", ".join(filter(None, box.details))) for box in boxes)
                 blocks.append(Table((say("node"), ""), rows, say("computational graph")))
+            case Plot() | Pictures() if not diagrams:
+                continue
             case Step():
                 blocks.append(still(block, diagrams))
             case _:

@@ -4,20 +4,39 @@ Formulas are MathML, in a table whose columns are the terms, so that what a numb
 moves if the document does; a fragment stands still, since notebooks show it where scripts do not run.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from opcheck.language import say
+from opcheck.render import board as boards
 from opcheck.render import still
 from opcheck.render.formulas import Formulas
 from opcheck.render.mathml import MathML, definition
-from opcheck.render.motion import Listing, Sheet, diagrams, listings, own, sheets
-from opcheck.render.numbers import Style
+from opcheck.render.motion import Listing, diagrams, listings, own
+from opcheck.render.numbers import Style, digits
 from opcheck.render.signs import Signs, Words, in_words
-from opcheck.steps import Block, Cell, Diagram, Expression, Formula, Motion, Number, Step, Table
+from opcheck.steps import (
+    Block,
+    Board,
+    Cell,
+    Diagram,
+    Expression,
+    Formula,
+    Grid,
+    Motion,
+    Number,
+    Panel,
+    Picture,
+    Place,
+    Plot,
+    Step,
+    Table,
+)
 
 if TYPE_CHECKING:
     import jinja2
@@ -45,10 +64,12 @@ def render(step: Step, options: Options | None = None) -> str:
     options = options or Options()
     writer = _Writer(Style(options.precision, options.fractions))
     moves = options.page and any(isinstance(block, Motion) for block in step.blocks)
+    asked = options.page and any(isinstance(block, Board) for block in step.blocks)
     text = _template().render(
-        step=step if moves else still(step, diagrams=True),
+        step=step if moves or asked else still(step, diagrams=True),
         page=options.page,
         moves=moves,
+        asked=asked,
         write=writer,
         kind=lambda block: type(block).__name__,
     )
@@ -82,9 +103,13 @@ class _Writer:
         return self.math(definition(text), tall=True)
 
     def sentence(self, text: str) -> str:
-        """A sentence, with the flags that it names as code, which does not break."""
+        """A sentence, with the flags that it names as code, which does not break.
+
+        What stands in parentheses about flags alone is for the command line: a page has none.
+        """
         from markupsafe import Markup, escape
 
+        text = re.sub(r"\s*\(--[a-z][^()]*\)", "", text)
         return Markup(re.sub(r"(?<!\S)(\(?)(--[a-z][a-z-]*)", r"\1<code>\2</code>", str(escape(text))))
 
     def heading(self, text: str) -> str:
@@ -102,6 +127,10 @@ class _Writer:
         if cell.padding:
             return "·"
         return "…" if cell.value is None else self.layout.notation.write(cell.value)
+
+    def most(self, grid: Grid) -> int:
+        """The most letters of a cell: every cell is as wide."""
+        return max((len(self.cell(cell)) for row in grid.rows for cell in row), default=1)
 
     def name(self, title: str) -> str:
         return self.math(definition(title)) if " " not in title else title
@@ -124,14 +153,44 @@ class _Writer:
             return [_on_one_line(result)]
         return result
 
+    # --- boards ---------------------------------------------------------------------------------------------------
+
+    def data(self, board: Board) -> str:
+        from markupsafe import Markup
+
+        return Markup(boards.data(board, self.notation.style))  # no < stands in it
+
+    def widest(self, board: Board, rows: Sequence[Sequence[Place]], gradient: bool) -> int:
+        """The most letters of a number that stands there: every cell is as wide."""
+        ids = ((place.gradient if gradient else place.line) for row in rows for place in row)
+        return max([2, *(len(self.digits(board.lines[id].value)) for id in ids if id is not None)])
+
+    def digits(self, number: Number) -> str:
+        return digits(number.value, self.notation.style, number.inexact)
+
+    def filled(self, panel: Panel) -> list[list[Place]]:
+        """The places that have a gradient: padding has none."""
+        columns = [
+            k for k, column in enumerate(zip(*panel.rows, strict=True)) if any(p.gradient is not None for p in column)
+        ]
+        rows = [row for row in panel.rows if any(place.gradient is not None for place in row)]
+        return [[row[k] for k in columns] for row in rows]
+
+    def place(self, board: Board, line: int | None, twin: int | None) -> str:
+        """A cell of a panel: the number of a line; `twin` is the line of its gradient, or of what it belongs to."""
+        from markupsafe import Markup
+
+        if line is None:
+            return Markup('<td class="unknown"></td>')
+        other = "" if twin is None else f" data-twin={twin}"
+        outside = ' class="padding"' if board.lines[line].op == "padding" else ""
+        return Markup(f"<td{outside} data-line={line}{other}>{self.digits(board.lines[line].value)}</td>")
+
     # --- motions --------------------------------------------------------------------------------------------------
 
     def some(self, seen: str, count: int) -> str | None:
         """In which frames something is seen; None if in all."""
         return None if seen == f"0-{count - 1}" else seen
-
-    def sheets(self, motion: Motion) -> list[Sheet]:
-        return sheets(motion.frames)
 
     def listings(self, motion: Motion) -> list[Listing]:
         return listings(motion.frames)
@@ -148,6 +207,26 @@ class _Writer:
     def diagram(self, diagram: Diagram) -> str:
         return self._drawn(diagram)
 
+    def picture(self, picture: Picture) -> str:
+        from markupsafe import Markup
+
+        from opcheck.render import pictures
+
+        return Markup(pictures.draw(picture))  # numbers alone
+
+    def shades(self, picture: Picture) -> str:
+        """Between which numbers the shades lie."""
+        numbers = [x for row in picture.rows for x in row if math.isfinite(x)] or [0.0]
+        low, high = (self.digits(Number(Fraction(each))) for each in (min(numbers), max(numbers)))
+        return say("from {low} to {high}", low=low, high=high)
+
+    def plot(self, plot: Plot) -> str:
+        from markupsafe import Markup
+
+        from opcheck.render import plots
+
+        return Markup(plots.draw(plot))  # escaped where it was written
+
     def _drawn(self, *states: Diagram) -> str:
         from markupsafe import Markup
 
@@ -156,7 +235,7 @@ class _Writer:
         return Markup(svg.draw(states))  # escaped where it was written
 
     def spoken(self, frame: Step) -> str:
-        """What a screen reader says when the frame comes: its title, and its last formula or row in words."""
+        """What a screen reader says when the frame comes: its title, and its last row or formula in words."""
         told = [frame.title]
         for block in frame.blocks:
             if isinstance(block, Table):

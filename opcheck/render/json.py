@@ -11,16 +11,24 @@ from typing import Any
 from opcheck.steps import (
     Apply,
     Block,
+    Board,
     Box,
     Cell,
+    Curve,
     Diagram,
     Elided,
     Expression,
     Formula,
     Grid,
     Grids,
+    Line,
     Motion,
     Number,
+    Panel,
+    Picture,
+    Pictures,
+    Place,
+    Plot,
     Prose,
     Step,
     Symbol,
@@ -77,8 +85,20 @@ def _block(block: Block) -> dict[str, Any]:
             return {"kind": "table", "title": title, "headers": [*headers], "rows": entries}
         case Diagram(boxes, marked):
             return {"kind": "diagram", "boxes": [_box(box) for box in boxes], "marked": [[*edge] for edge in marked]}
+        case Plot(title, across, curves):
+            drawn = [{"name": name, "kind": kind, "points": [[*map(_real, at)] for at in points]}
+                     for name, points, kind in curves]  # fmt: skip
+            return {"kind": "plot", "title": title, "across": across, "curves": drawn}
+        case Pictures(pictures):
+            shown = [{"title": each.title, "rows": [[*map(_real, row)] for row in each.rows], "part": [*each.part]}
+                     for each in pictures]  # fmt: skip
+            return {"kind": "pictures", "pictures": shown}
         case Motion(frames, still):
             return {"kind": "motion", "frames": [*map(_block, frames)], "still": [*map(_block, still)]}
+        case Board(lines, rows, focus, still):
+            panels = [[_panel(panel) for panel in row] for row in rows]
+            told = [*map(_block, still)]
+            return {"kind": "board", "lines": [*map(_line, lines)], "rows": panels, "focus": focus, "still": told}
         case Step(title, blocks):
             return {"kind": "step", "title": title, "blocks": [*map(_block, blocks)]}
 
@@ -86,6 +106,18 @@ def _block(block: Block) -> dict[str, Any]:
 def _box(box: Box) -> dict[str, Any]:
     marked = {"marked": True} if box.marked else {}
     return {"title": box.title, "details": [*box.details], "args": [*box.args], "role": box.role, **marked}
+
+
+def _line(line: Line) -> dict[str, Any]:
+    more: dict[str, Any] = {"args": [*line.args]} if line.args else {}
+    more |= {"symbol": _expression(line.symbol)} if line.symbol else {}
+    more |= {"partial": [*map(_expression, line.partial)]} if line.partial else {}
+    return {"op": line.op, "value": _expression(line.value), **more}
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    rows = [[[place.line, place.gradient] for place in row] for row in panel.rows]
+    return {"title": panel.title, "gradient": panel.gradient, "role": panel.role, "rows": rows}
 
 
 def _grid(grid: Grid) -> dict[str, Any]:
@@ -121,6 +153,14 @@ def exact_text(value: Fraction | float) -> str:
     return f"{value.numerator:#x}/{value.denominator:#x}"
 
 
+def _real(x: float) -> float | str:
+    return x if math.isfinite(x) else repr(x)
+
+
+def _read_real(x: float | str) -> float:
+    return float(x)
+
+
 def _float(value: Fraction | float) -> float | None:
     """The nearest float; JSON has no NaN and no infinity, and a fraction may be too large."""
     try:
@@ -149,8 +189,20 @@ def _read_block(data: dict[str, Any]) -> Block:
             return Table(tuple(data["headers"]), rows, data["title"])
         case "diagram":
             return Diagram(tuple(map(_read_box, data["boxes"])), tuple((a, b) for a, b in data["marked"]))
+        case "plot":
+            curves = tuple(
+                Curve(each["name"], tuple((_read_real(x), _read_real(y)) for x, y in each["points"]), each["kind"])
+                for each in data["curves"]
+            )
+            return Plot(data["title"], data["across"], curves)
+        case "pictures":
+            return Pictures(tuple(map(_read_picture, data["pictures"])))
         case "motion":
             return Motion(tuple(map(_read_step, data["frames"])), tuple(map(_read_block, data["still"])))
+        case "board":
+            panels = tuple(tuple(map(_read_panel, row)) for row in data["rows"])
+            still = tuple(map(_read_block, data["still"]))
+            return Board(tuple(map(_read_line, data["lines"])), panels, data["focus"], still)
         case "step":
             return Step(data["title"], tuple(map(_read_block, data["blocks"])))
     raise ValueError(f"no block is a {data['kind']}")
@@ -167,6 +219,21 @@ def _read_box(data: dict[str, Any]) -> Box:
     return Box(data["title"], tuple(data["details"]), tuple(data["args"]), data["role"], data.get("marked", False))
 
 
+def _read_picture(data: dict[str, Any]) -> Picture:
+    return Picture(data["title"], tuple(tuple(map(_read_real, row)) for row in data["rows"]), tuple(data["part"]))
+
+
+def _read_line(data: dict[str, Any]) -> Line:
+    symbol = _read_symbol(data["symbol"]) if "symbol" in data else None
+    partial = tuple(map(_read_number, data.get("partial", ())))
+    return Line(data["op"], tuple(data.get("args", ())), _read_number(data["value"]), symbol, partial)
+
+
+def _read_panel(data: dict[str, Any]) -> Panel:
+    rows = tuple(tuple(Place(*place) for place in row) for row in data["rows"])
+    return Panel(data["title"], rows, data["gradient"], data["role"])
+
+
 def _read_grid(data: dict[str, Any]) -> Grid:
     return Grid(data["title"], tuple(tuple(map(_read_cell, row)) for row in data["rows"]))
 
@@ -180,11 +247,15 @@ def _read_expression(data: dict[str, Any]) -> Expression:
     if "number" in data:
         return _read_number(data)
     if "symbol" in data:
-        kinds = {kind: data.get(kind, False) for kind in ("adjoint", "tangent")}
-        return Symbol(data["symbol"], tuple(data.get("at", ())), **kinds)
+        return _read_symbol(data)
     if "elided" in data:
         return Elided(data["elided"], _read_number(data["value"]) if "value" in data else None)
     return Apply(data["apply"], tuple(map(_read_expression, data["args"])))
+
+
+def _read_symbol(data: dict[str, Any]) -> Symbol:
+    kinds = {kind: data.get(kind, False) for kind in ("adjoint", "tangent")}
+    return Symbol(data["symbol"], tuple(data.get("at", ())), **kinds)
 
 
 def _read_number(data: dict[str, Any]) -> Number:

@@ -114,7 +114,8 @@ def _letters(base: str, accents: Sequence[str]) -> str:
     """A letter in italics, a word upright, with accents over it."""
     result = f"<mi>{escape(base)}</mi>"
     for accent in accents:
-        result = f'<mover accent="true">{result}<mo>{ACCENTS[accent]}</mo></mover>'
+        kind = ' class="bar"' if accent == "bar" else ""  # drawn by the page: the sign is a hairline
+        result = f'<mover accent="true"{kind}>{result}<mo>{ACCENTS[accent]}</mo></mover>'
     return result
 
 

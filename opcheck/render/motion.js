@@ -3,7 +3,7 @@
 // A link that ends with #step=3 opens the page at that step. Nothing is loaded and nothing is sent.
 "use strict";
 
-for (const motion of document.querySelectorAll(".opcheck .motion")) {
+for (const motion of document.querySelectorAll(".opcheck .motion:not(.board)")) {
   const stage = motion.querySelector(".stage");
   const still = motion.querySelector(".still");
   const find = (name) => stage.querySelector(`.controls .${name}`);
@@ -27,7 +27,6 @@ for (const motion of document.querySelectorAll(".opcheck .motion")) {
   const parts = (name) => [...stage.querySelectorAll(`[data-${name}]`)].map((part) => [part, numbers(part.dataset[name])]);
   const seen = parts("in");
   const marked = parts("mark");
-  const grids = [...stage.querySelectorAll(".under")];
   const drawing = stage.querySelector(".drawing");
 
   // What is marked comes into sight where a page is narrower than what it shows.
@@ -35,25 +34,7 @@ for (const motion of document.querySelectorAll(".opcheck .motion")) {
     if (left < shelf.scrollLeft || right > shelf.scrollLeft + shelf.clientWidth) shelf.scrollLeft = left - 8;
   }
 
-  // The frame around the marked places of a grid: it slides, which no colour could say.
-  function slide(under) {
-    const outline = under.querySelector(".window");
-    const places = [...under.querySelectorAll("td.marked")];
-    outline.hidden = places.length === 0;
-    if (outline.hidden || !under.offsetParent) return;
-    const home = under.getBoundingClientRect();
-    const around = places.map((place) => place.getBoundingClientRect());
-    const [left, top] = ["left", "top"].map((side) => Math.min(...around.map((box) => box[side])) - home[side] - 2);
-    const right = Math.max(...around.map((box) => box.right)) - home.left + 2;
-    const bottom = Math.max(...around.map((box) => box.bottom)) - home.top + 2;
-    Object.assign(outline.style, {
-      transform: `translate(${left}px, ${top}px)`, width: `${right - left}px`, height: `${bottom - top}px`,
-    });
-    reveal(under.parentElement, left, right);
-  }
-
   function settle() {
-    grids.forEach(slide);
     const boxes = drawing ? [...drawing.querySelectorAll(".box.marked")].map((box) => box.getBoundingClientRect()) : [];
     if (boxes.length === 0) return;
     const home = drawing.getBoundingClientRect().left - drawing.scrollLeft;
@@ -130,6 +111,5 @@ for (const motion of document.querySelectorAll(".opcheck .motion")) {
   still.open = false;
   motion.classList.add("moves");
   show(linked() ? Number(linked()[1]) - 1 : 0);
-  requestAnimationFrame(() => motion.classList.add("settled")); // the first frame stands at once, later ones slide
   if (!linked() && !calm) start();
 }

@@ -6,25 +6,9 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
-from opcheck.steps import Block, Cell, Diagram, Grid, Grids, Step, Table
+from opcheck.steps import Block, Diagram, Step, Table
 
 K = TypeVar("K", bound=Hashable)
-
-
-class Spot(NamedTuple):
-    """A place of a grid in all frames: what stands there in the end, and when it is seen and marked."""
-
-    cell: Cell
-    seen: str
-    marked: str
-
-
-class Sheet(NamedTuple):
-    """A grid in all frames, and the frames that show it."""
-
-    title: str
-    seen: str
-    rows: tuple[tuple[Spot, ...], ...]
 
 
 class Listing(NamedTuple):
@@ -57,32 +41,6 @@ def during(values: Iterable[K]) -> list[tuple[K, list[int]]]:
     return list(found.items())
 
 
-def sheets(frames: Sequence[Step]) -> list[Sheet]:
-    """The grids of all frames, in the places that they have there; two are one if their titles and sizes are equal."""
-    found: dict[tuple[str, tuple[int, ...]], list[tuple[int, Grid]]] = {}
-    place: dict[tuple[str, tuple[int, ...]], int] = {}
-    for k, frame in enumerate(frames):
-        for position, grid in enumerate(each for block in _of(frame, Grids) for each in block.grids):
-            key = grid.title, tuple(map(len, grid.rows))
-            found.setdefault(key, []).append((k, grid))
-            place.setdefault(key, position)
-    ordered = sorted(found, key=lambda key: place[key])  # stable: frames that came first stay first
-    return [_sheet(key[0], found[key]) for key in ordered]
-
-
-def _sheet(title: str, states: Sequence[tuple[int, Grid]]) -> Sheet:
-    rows = []
-    for cells in zip(*(grid.rows for _, grid in states), strict=True):
-        row = []
-        for spot in zip(*cells, strict=True):
-            stated = list(zip((k for k, _ in states), spot, strict=True))
-            known = [k for k, cell in stated if cell.value is not None]
-            last = max((cell for _, cell in stated), key=lambda cell: cell.value is not None)
-            row.append(Spot(last._replace(marked=False), spans(known), spans(k for k, cell in stated if cell.marked)))
-        rows.append(tuple(row))
-    return Sheet(title, spans(k for k, _ in states), tuple(rows))
-
-
 def listings(frames: Sequence[Step]) -> list[Listing]:
     """The tables of all frames; two are one if their titles and headers are equal. The last row of each is marked."""
     found: dict[tuple[str, tuple[str, ...]], list[tuple[int, Table]]] = {}
@@ -110,10 +68,10 @@ def diagrams(frames: Sequence[Step]) -> tuple[Diagram, ...]:
 
 def own(frame: Step) -> tuple[Block, ...]:
     """What no other frame shows."""
-    return tuple(block for block in frame.blocks if not isinstance(block, Grids | Table | Diagram))
+    return tuple(block for block in frame.blocks if not isinstance(block, Table | Diagram))
 
 
-B = TypeVar("B", Grids, Table, Diagram)
+B = TypeVar("B", Table, Diagram)
 
 
 def _of(frame: Step, kind: type[B]) -> Iterator[B]:

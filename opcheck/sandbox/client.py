@@ -60,8 +60,10 @@ class Worker:
         limits: Limits | None = None,
         hidden: Sequence[str] = (),
         definitions_only: bool = False,
+        allowed: Sequence[str] | None = None,
     ) -> None:
         """`hidden` names modules that cannot be imported; `definitions_only` leaves out what else the top level does.
+        `allowed`: of what is installed only these modules are there, and what they need.
 
         Hiding takes installed packages away, and refuses to import parts of the standard library. Raises ValueError if
         the code is no regular file, if it is a Module that is not trusted, or if what is hidden is no top-level name.
@@ -69,6 +71,7 @@ class Worker:
         _check(code, isolation, hidden)
         self._code, self._isolation, self._limits, self._hidden = code, isolation, limits or Limits(), tuple(hidden)
         self._definitions_only = definitions_only
+        self._allowed = None if allowed is None else tuple(allowed)
         self._launched: Launched | None = None
         self._loaded: Outcome | None = None
         self._fatal: Outcome | None = None  # of a load that ended the process: it would do so again
@@ -90,7 +93,9 @@ class Worker:
         if isinstance(self._code, Module):
             request["module"] = self._code.name
         else:
+            several = isinstance(self._code, File) and self._code.root is not None
             request |= {"file": wire.octets(os.fsencode(launched.file)), "definitions_only": self._definitions_only}
+            request |= {"others": [wire.octets(os.fsencode(each)) for each in launched.others], "whole": several}
             if isinstance(self._code, Source):
                 request |= {
                     "source": wire.octets(self._code.text.encode("utf-8", "replace")),
@@ -161,7 +166,7 @@ class Worker:
         self.close()
         self._received.clear()
         self._printing = True
-        self._launched = launched = launch(self._code, self._isolation, self._limits, self._hidden)
+        self._launched = launched = launch(self._code, self._isolation, self._limits, self._hidden, self._allowed)
         outcome = self._ask({"do": "hello"}, START_SECONDS)
         if outcome.status is not Status.OK:
             self.close()
@@ -298,5 +303,6 @@ def _check(code: File | Source | Module, isolation: Isolation, hidden: Sequence[
             raise ValueError(say("{path} is a symbolic link; give the file itself", path=code.path))
         if not code.path.is_file():
             raise ValueError(say("{path} is not a file", path=code.path))
-        if code.root is not None and not code.path.resolve().is_relative_to(code.root.resolve()):
-            raise ValueError(say("{path} is not inside {root}", path=code.path, root=code.root))
+        for path in (code.path, *code.others):
+            if code.root is not None and not path.resolve().is_relative_to(code.root.resolve()):
+                raise ValueError(say("{path} is not inside {root}", path=path, root=code.root))

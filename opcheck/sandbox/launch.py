@@ -92,23 +92,30 @@ class Launched:
     tasks: tasks.Tasks | None
     file: str  # the submission as the worker sees it
     root: str
+    others: tuple[str, ...] = ()  # the same, of its other files that are graded
 
 
-def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, hidden: Sequence[str] = ()) -> Launched:
+def launch(
+    code: File | Source | Module,
+    isolation: Isolation,
+    limits: Limits,
+    hidden: Sequence[str] = (),
+    allowed: tuple[str, ...] | None = None,
+) -> Launched:
     """Start a worker that may load `code`. Raises NoSandbox if the program that isolates cannot be run."""
     if os.name != "posix":
         raise NoSandbox(say("a worker process needs Linux or macOS; this is {system}", system=sys.platform))
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     output, printed = os.pipe()
-    file, root = _inside(code, isolation)
+    (file, *others), root = _inside(code, isolation)
     trusted = isolation is Isolation.TRUSTED
     worker: dict[str, object] = {"requests": theirs_in, "replies": theirs_out}
     _compiled()
     allotted = None
     try:
         allotted = None if trusted else _tasks(code, isolation, limits)
-        policy, program = _plan(code, isolation, limits, allotted, worker, ("opcheck", *hidden))
+        policy, program = _plan(code, isolation, limits, allotted, worker, ("opcheck", *hidden), allowed)
         with tempfile.TemporaryFile() as told:
             told.write(json.dumps(policy).encode())
             told.seek(0)
@@ -140,7 +147,7 @@ def launch(code: File | Source | Module, isolation: Isolation, limits: Limits, h
         allotted.started()
         if allotted.way is tasks.Way.WATCH:
             WATCHER.add(process, allotted)
-    return Launched(process, ours_out, ours_in, output, allotted, file, root)
+    return Launched(process, ours_out, ours_in, output, allotted, file, root, tuple(others))
 
 
 def _tasks(code: File | Source | Module, isolation: Isolation, limits: Limits) -> tasks.Tasks:
@@ -160,15 +167,15 @@ def _readers() -> tuple[str, ...]:
     return str(INSIDE / "confine.py"), os.__file__, np.__file__, *packages
 
 
-def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[str, str]:
-    """The path of the submission and of the folder of its files, as the worker sees them."""
+def _inside(code: File | Source | Module, isolation: Isolation) -> tuple[list[str], str]:
+    """The paths of the submission, and of the folder of its files, as the worker sees them."""
     if isinstance(code, Module):
-        return "", ""
+        return [""], ""
     if isinstance(code, Source):
-        return f"/submission/{code.name}", "/submission"
+        return [f"/submission/{code.name}"], "/submission"
     root = (code.root or code.path.parent).resolve()
     inner = Path("/submission") if isolation is Isolation.BUBBLEWRAP else root
-    return str(inner / code.path.resolve().relative_to(root)), str(inner)
+    return [str(inner / path.resolve().relative_to(root)) for path in (code.path, *code.others)], str(inner)
 
 
 def _plan(
@@ -178,10 +185,12 @@ def _plan(
     allotted: tasks.Tasks | None,
     worker: dict[str, object],
     hidden: tuple[str, ...],
+    allowed: tuple[str, ...] | None,
 ) -> tuple[dict[str, object], list[str]]:
     """What `confine` shall do, and the command that starts it, but for the descriptor of the former."""
     bubblewrap, trusted = isolation is Isolation.BUBBLEWRAP, isolation is Isolation.TRUSTED
     worker["hidden"] = [] if trusted else hidden
+    worker["refused"] = [] if trusted or allowed is None else visible.refused(allowed)
     user = allotted.user if allotted is not None else 0
     policy: dict[str, object] = {
         "group": allotted.entry if allotted is not None else None,
@@ -191,7 +200,7 @@ def _plan(
         "parent": 0 if bubblewrap or sys.platform != "linux" else os.getpid(),  # bubblewrap sees to it itself
         "unprivileged": isolation in CONFINED,
         "filter": isolation in CONFINED,
-        "landlock": _landlock(code, hidden) if isolation is Isolation.LANDLOCK else None,
+        "landlock": _landlock(code, hidden, allowed) if isolation is Isolation.LANDLOCK else None,
         "path": [str(Path(entry).absolute()) for entry in sys.path] if trusted else visible.packages(),
         "worker": worker,
     }
@@ -200,7 +209,7 @@ def _plan(
         return policy, [sys.executable, program]
     # -S -s -P: no site-packages but those we name, nothing of the user's, not the current folder
     isolated = [visible.python(), "-S", "-s", "-P", "-B", program]
-    return policy, [*_bubblewrap(code, limits, user, hidden), *isolated] if bubblewrap else isolated
+    return policy, [*_bubblewrap(code, limits, user, hidden, allowed), *isolated] if bubblewrap else isolated
 
 
 def _rlimits(limits: Limits, allotted: tasks.Tasks | None) -> dict[str, int]:
@@ -217,7 +226,9 @@ def _rlimits(limits: Limits, allotted: tasks.Tasks | None) -> dict[str, int]:
     return found
 
 
-def _bubblewrap(code: File | Source | Module, limits: Limits, user: int, hidden: tuple[str, ...]) -> list[str]:
+def _bubblewrap(
+    code: File | Source | Module, limits: Limits, user: int, hidden: tuple[str, ...], allowed: tuple[str, ...] | None
+) -> list[str]:
     program = which("bwrap")
     if program is None:
         raise NoSandbox(say("bubblewrap (bwrap) is not installed"))
@@ -239,7 +250,9 @@ def _bubblewrap(code: File | Source | Module, limits: Limits, user: int, hidden:
             command += ["--symlink", str(Path(path).readlink()), path]
         else:
             command += ["--ro-bind-try", path, path]
-    for path in visible.hiding(hidden):
+    if allowed is not None:
+        command += _libraries(allowed)
+    for path in visible.hiding(hidden) if allowed is None else ():
         command += ["--tmpfs", path, "--remount-ro", path] if Path(path).is_dir() else ["--ro-bind", "/dev/null", path]
     for device in visible.DEVICES:
         command += ["--dev-bind", device, device]
@@ -252,6 +265,18 @@ def _bubblewrap(code: File | Source | Module, limits: Limits, user: int, hidden:
     return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
 
+def _libraries(allowed: tuple[str, ...]) -> list[str]:
+    """An empty folder in place of each that has installed packages, and in it what is allowed."""
+    kept, command = visible.needed(allowed), []
+    for folder in visible.libraries():
+        command += ["--tmpfs", folder]
+        for path in sorted(Path(folder).iterdir()):
+            if path.name in kept:
+                command += ["--ro-bind", str(path), str(path)]
+        command += ["--remount-ro", folder]
+    return command
+
+
 @functools.cache
 def _is_setuid() -> bool:
     """Whether bubblewrap is the old kind, which root installs for others and which lends nobody a capability."""
@@ -259,11 +284,13 @@ def _is_setuid() -> bool:
     return program is not None and os.geteuid() != 0 and bool(Path(program).stat().st_mode & stat.S_ISUID)
 
 
-def _landlock(code: File | Source | Module, hidden: tuple[str, ...]) -> dict[str, list[str]]:
+def _landlock(
+    code: File | Source | Module, hidden: tuple[str, ...], only: tuple[str, ...] | None = None
+) -> dict[str, list[str]]:
     readable = [*visible.readable(), *visible.PROCESSOR, *visible.DEVICES, str(INSIDE)]
     if isinstance(code, File):
         readable.append(str((code.root or code.path).resolve()))
-    masked = [Path(path) for path in visible.hiding(hidden)]
+    masked = {Path(path) for path in (visible.hiding(hidden) if only is None else visible.outside(only))}
     split = {parent for path in masked for parent in path.parents}
     allowed: dict[str, list[str]] = {"read": [], "list": [], "write": ["/dev/null"]}
     # Landlock can allow but not take back: a folder that holds something masked is listed, and its other parts read.

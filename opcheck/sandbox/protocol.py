@@ -34,6 +34,8 @@ DEFINITIONS = 500  # names that are believed
 LAST_LINE = 1 << 31
 REFUSED = "result"  # the type of failure where the worker itself could not send what the code returned
 
+NOT_ALLOWED = re.compile(r"(\w+) is not available here")  # the message of an import of what is hidden or not allowed
+
 # Control characters but tab and newline, separators of lines and paragraphs, letters that turn the direction of writing
 # around, and letters that nobody sees (but those that join others, which Persian and families of emoji need).
 _COMMANDS = re.compile(
@@ -60,10 +62,12 @@ REPORTED = frozenset({Status.OK, Status.RAISED, Status.ABSENT, Status.EXITED, St
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A submission in a .py file. It sees `root` (by default itself alone), and can import its siblings there."""
+    """A submission in a .py file, or a notebook. It sees `root` (by default itself alone), and can import its siblings
+    there. `others` are files of `root` that are loaded after it: places in them begin with module1, module2, ..."""
 
     path: Path
     root: Path | None = None
+    others: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ class Definition:
     own: bool  # defined in this file, not imported into it
     parameters: tuple[Parameter, ...] = ()
     methods: tuple["Definition", ...] = ()
+    module: str = "module"  # in which it is, as a place: "module", or "module1" of the first of the other files
+    attributes: tuple[str, ...] = ()  # of a class: names that its methods use, such as those of what they keep in self
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,7 @@ class Outcome:
     printed: str = ""
     commands: int = 0
     skipped: tuple[Skipped, ...] = ()
+    others: tuple["Outcome", ...] = ()  # of a load: how that of the other files went, whose definitions are here too
 
 
 def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
@@ -181,6 +188,14 @@ def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
 
     An outcome that is OK has all the wanted values, and none has others.
     """
+    others = tuple(_decoded(_typed(each, dict), (), f"module{k}")
+                   for k, each in enumerate(_several(reply.get("others", [])), start=1))  # fmt: skip
+    first = _decoded(reply, wanted, "module")
+    definitions = tuple(each for outcome in (first, *others) for each in outcome.definitions)
+    return replace(first, definitions=definitions, others=others) if others else first
+
+
+def _decoded(reply: Mapping[object, Value], wanted: Collection[str], module: str) -> Outcome:
     try:
         status = Status(_typed(reply.get("status"), str))
     except ValueError:
@@ -192,7 +207,7 @@ def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
     told = Outcome(
         status,
         values,
-        tuple(_definition(item, "") for item in _several(reply.get("names", []))),
+        tuple(_definition(item, "", module) for item in _several(reply.get("names", []))),
         commands=_number(reply.get("commands", 0)),
         skipped=tuple(map(_skipped, _several(reply.get("skipped", [])))),
     )
@@ -213,14 +228,16 @@ def decoded(reply: Mapping[object, Value], wanted: Collection[str]) -> Outcome:
     return replace(told, failure=failure)
 
 
-def _definition(item: Value, kind: str) -> Definition:
+def _definition(item: Value, kind: str, module: str) -> Definition:
     item = _typed(item, dict)
     return Definition(
         one_line(_typed(item.get("name"), str), NAME),
         kind or one_line(_typed(item.get("kind"), str), NAME),
         _typed(item.get("own", True), bool),
         tuple(_parameter(_typed(each, dict)) for each in _several(item.get("parameters"))),
-        tuple(_definition(each, "method") for each in _several(item.get("methods", []))),
+        tuple(_definition(each, "method", module) for each in _several(item.get("methods", []))),
+        module,
+        tuple(one_line(_typed(each, str), NAME) for each in _several(item.get("attributes", []))),
     )
 
 

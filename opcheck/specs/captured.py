@@ -25,14 +25,44 @@ from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Output, Params, Shape
 from opcheck.programs.arrays import TracedArray
+from opcheck.specs import sizes
 from opcheck.specs.aten import ATEN
 from opcheck.specs.function import Function
 
+MOST_NUMBERS = 300_000  # in the arrays of a case
+HOW = ("least", "one", "one", "least", "one", "one", "least", "one", "one", "least", "one", "given")
 BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried beside the one that is given
 
 
+class Made:
+    """The module in one choice of its sizes: how it is built, what it is called with, what it holds."""
+
+    def __init__(self, kind: Any, made_from: Sequence[Any], given: Sequence[Any]) -> None:
+        import torch
+
+        torch.manual_seed(0)
+        self.made_from, self.given = list(made_from), list(given)
+        self.module = kind(*self.made_from) if isinstance(kind, type) else kind
+        self.state = {
+            each.replace(".", "_"): (each, tensor.detach())
+            for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
+        }
+
+    def runs(self) -> "Made":
+        """Itself, if it can be called; raises what it raises else."""
+        import torch
+
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.module(*(each.clone() if isinstance(each, torch.Tensor) else each for each in self.given))
+        return self
+
+
 class Captured(Program):
-    """A torch.nn.Module with example inputs, seen as an operator."""
+    """A torch.nn.Module with example inputs, seen as an operator.
+
+    Its cases have the sizes that are given, and others that the module can be built and called with (sizes.py).
+    """
 
     elsewhere = False
     refuses = False
@@ -42,18 +72,15 @@ class Captured(Program):
         import torch
 
         self.torch_ = torch
-        torch.manual_seed(0)
-        self.kind, self.name, self.title = kind, name or kind.__name__, kind.__name__
-        self.made_from = list(made_from)
-        self.module = kind(*self.made_from)
-        self.given = list(inputs())
-        self.state = {
-            each.replace(".", "_"): (each, tensor.detach())
-            for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
-        }
-        self.buffers = {each.replace(".", "_") for each, _ in self.module.named_buffers()}
+        self.kind = kind
+        known = getattr(kind, "__name__", type(kind).__name__)
+        self.name, self.title = name or known, known
+        self.made = Made(kind, made_from, inputs())
+        self._sized: dict[tuple[tuple[int, int], ...], Made | None] = {(): self.made}
+        self.state, self.given = self.made.state, self.made.given
+        self.buffers = {each.replace(".", "_") for each, _ in self.made.module.named_buffers()}
         self.summary = (inspect.getdoc(kind) or say("a torch module")).partition("\n")[0].rstrip(".")
-        self.source = say("the module {name}", name=kind.__name__)
+        self.source = say("the module {name}", name=known)
         self.example = ("", "")
         self.arguments = tuple(self._arguments())
         self._graphs: dict[Any, Any] = {}
@@ -64,7 +91,7 @@ class Captured(Program):
     @cached_property
     def names(self) -> list[str]:
         """The names of what `forward` takes."""
-        found = list(inspect.signature(self.module.forward).parameters)
+        found = list(inspect.signature(self.made.module.forward).parameters)
         return [*found[: len(self.given)], *(f"input{k}" for k in range(len(found), len(self.given)))]
 
     def _arguments(self) -> Iterator[Input]:
@@ -77,9 +104,9 @@ class Captured(Program):
 
     def _leave_out_unused(self) -> None:
         """A buffer of which nothing is computed (a count of batches) is no input."""
-        graph = self._graph({each.name: tuple(self.tensor(each.name).shape) for each in self.inputs})
+        graph = self._graph(self.shapes_of(self.made))
         places = [node for node in graph.nodes if node.op == "placeholder"]
-        parameters = {path for path, _ in self.module.named_parameters()}
+        parameters = {path for path, _ in self.made.module.named_parameters()}
         for name, node in zip(graph.names_of_inputs, places, strict=True):
             if name in self.state and not node.users and self.state[name][0] not in parameters:
                 del self.state[name]
@@ -90,24 +117,22 @@ class Captured(Program):
     def construction(
         self, params: Mapping[str, Any], shapes: Mapping[str, Shape]
     ) -> tuple[Sequence[Any], dict[str, Any]]:
-        return self.made_from, {}
+        return (self.of(shapes) if shapes else self.made).made_from, {}
 
     @property
     def weights(self) -> Mapping[str, str]:
         return {name: path for name, (path, _) in self.state.items()}
+
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        return dict(self.state.values())
 
     def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
         waiting = iter(tensors)
         return tuple(next(waiting) if isinstance(each, self.torch_.Tensor) else each for each in self.given)
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-        for name, shape in shapes.items():
-            own = tuple(self.tensor(name).shape)
-            if shape != own and not (name in self.names and shape[1:] == own[1:] and len(shape) == len(own)):
-                raise Refused(
-                    say("{name} has the shape that get_inputs() and the module give it", name=name),
-                    got=f"{shape}", fix=f"{own}",
-                )  # fmt: skip
+        self.of(shapes)
         return self.shape_by_running(p, shapes)
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
@@ -115,12 +140,12 @@ class Captured(Program):
         return _interpreted(graph, arrays)
 
     def sample(self, chooser: Chooser) -> Case:
-        size = chooser.choice(self.batches)
+        made, size = self._drawn(chooser), chooser.choice(self.batches)
         arrays: dict[str, Array] = {}
         for each in self.inputs:
-            tensor = self.tensor(each.name)
+            tensor = self.tensor(each.name, made)
             shape = tuple(tensor.shape)
-            if each.name in self.names and self.batch is not None and shape[:1] == (self.batch,):
+            if made is self.made and each.name in self.names and self.batch and shape[:1] == (self.batch,):
                 shape = (size, *shape[1:])
             if tensor.is_floating_point():
                 arrays[each.name] = np.abs(chooser.array(*shape)) if _is_variance(each.name) else chooser.array(*shape)
@@ -129,8 +154,86 @@ class Captured(Program):
                 arrays[each.name] = chooser.classes(shape, range(top))
         return Case(self.name, arrays, {})
 
-    def tensor(self, name: str) -> Any:
-        return self.state[name][1] if name in self.state else self.given[self.names.index(name)]
+    def tensor(self, name: str, made: Made | None = None) -> Any:
+        made = made or self.made
+        return made.state[name][1] if name in self.state else made.given[self.names.index(name)]
+
+    # --- sizes --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def every_size(self) -> list[int]:
+        """The sizes of the example inputs and of the arguments that the module is built with."""
+        shapes = [tuple(each.shape) for each in self.given if isinstance(each, self.torch_.Tensor)]
+        built = self.made.made_from if isinstance(self.kind, type) else []
+        return sorted(set(sizes.found_in([*shapes, *built])))
+
+    @cached_property
+    def least(self) -> Mapping[int, int]:
+        """The smallest sizes that the module takes."""
+        return sizes.smallest(self.every_size, lambda each: self._of_sizes(each) is not None)
+
+    def _of_sizes(self, replaced: Mapping[int, int]) -> Made | None:
+        """The module in these sizes; None where it cannot be built or called."""
+        key = tuple(sorted(replaced.items()))
+        if key not in self._sized:
+            try:
+                made = Made(self.kind, sizes.changed(self.made.made_from, replaced),
+                            [sizes.resized(self.torch_, each, replaced) for each in self.given]).runs()  # fmt: skip
+                self._sized[key] = made
+            except Exception:  # whatever a module says of sizes that it does not take
+                self._sized[key] = None
+        return self._sized[key]
+
+    def _drawn(self, chooser: Chooser) -> Made:
+        """The smallest sizes, one of them replaced, or those that are given, if they are not too many numbers."""
+        if not self.every_size:
+            return self.made
+        which = chooser.choice(HOW)
+        if which == "given" and self.is_moderate(self.made):
+            return self.made
+        found = self._of_sizes(self.least) or self.made
+        if which == "one":
+            size = self.every_size[chooser.whole(0, len(self.every_size) - 1)]
+            other = self._of_sizes({**self.least, size: chooser.choice(sizes.NEAR_BLOCKS)})
+            found = other if other is not None and self.is_moderate(other) else found
+        return found
+
+    def is_moderate(self, made: Made) -> bool:
+        """Whether a case of these sizes takes no long time."""
+        count: int = sum(self.tensor(each.name, made).numel() for each in self.inputs)
+        return count < MOST_NUMBERS
+
+    def shapes_of(self, made: Made) -> dict[str, Shape]:
+        return {each.name: tuple(self.tensor(each.name, made).shape) for each in self.inputs}
+
+    def of(self, shapes: Mapping[str, Shape]) -> Made:
+        """The module whose arrays have these shapes, but for the batch; raises Refused where there is none."""
+        for made in self._candidates(shapes):
+            own = self.shapes_of(made)
+            if all(self._fits(name, shape, own[name]) for name, shape in shapes.items()):
+                return made
+        own = self.shapes_of(self.made)
+        name = next((name for name, shape in shapes.items() if shape != own[name]), next(iter(shapes)))
+        raise Refused(
+            say("{name} has the shape that get_inputs() and the module give it", name=name),
+            got=f"{shapes[name]}", fix=f"{own[name]}",
+        )  # fmt: skip
+
+    def _fits(self, name: str, shape: Shape, own: Shape) -> bool:
+        of_another_batch = name in self.names and len(shape) == len(own) and shape[1:] == own[1:]
+        return shape == own or of_another_batch
+
+    def _candidates(self, shapes: Mapping[str, Shape]) -> Iterator[Made]:
+        yield from (made for made in self._sized.values() if made is not None)
+        if not self.every_size:
+            return
+        own, replaced = self.shapes_of(self.made), dict[int, int]()
+        for name, shape in shapes.items():  # what is seen of the sizes in the shapes
+            replaced |= {old: new for old, new in zip(own[name], shape, strict=False) if old in self.every_size}
+        for each in (replaced, *({**self.least, size: n} for size in self.every_size for n in sizes.NEAR_BLOCKS)):
+            made = self._of_sizes(each)
+            if made is not None:
+                yield made
 
     @cached_property
     def batch(self) -> int | None:
@@ -142,11 +245,11 @@ class Captured(Program):
     @cached_property
     def batches(self) -> tuple[int, ...]:
         """The leading sizes that the module takes; the one that was given is among them."""
-        if self.batch is None:
-            return (1,)
+        if self.batch is None or self.batch in self.every_size:
+            return (self.batch or 1,)
         found = []
         for size in dict.fromkeys((self.batch, *BATCHES)):
-            shapes = {each.name: tuple(self.tensor(each.name).shape) for each in self.inputs}
+            shapes = self.shapes_of(self.made)
             shapes |= {name: (size, *shapes[name][1:]) for name in self.names if name in shapes}
             try:
                 self._graph(shapes)
@@ -162,6 +265,8 @@ class Captured(Program):
     def choices(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> int:
         return int(self.tensor(name).max()) + 1
 
+    # --- what it computes ---------------------------------------------------------------------------------------------
+
     def _graph(self, shapes: Mapping[str, Shape]) -> Any:
         key = tuple(sorted(shapes.items()))
         if key not in self._graphs:
@@ -170,25 +275,26 @@ class Captured(Program):
 
     def _captured(self, shapes: Mapping[str, Shape]) -> Any:
         torch = self.torch_
-        examples = {each.name: self._example(each.name, shapes[each.name]) for each in self.inputs}
+        made = self.of(shapes)
+        examples = {each.name: self._example(each.name, shapes[each.name], made) for each in self.inputs}
 
         def call(**tensors: Any) -> Any:
             state = {path: tensors[name] for name, (path, _) in self.state.items() if name in tensors}
-            inputs = [tensors.get(name, value) for name, value in zip(self.names, self.given, strict=True)]
-            return torch.func.functional_call(self.module, state, tuple(inputs))
+            inputs = [tensors.get(name, value) for name, value in zip(self.names, made.given, strict=True)]
+            return torch.func.functional_call(made.module, state, tuple(inputs))
 
         return capture(call, examples, self.title)
 
-    def _example(self, name: str, shape: Shape) -> Any:
-        tensor = self.tensor(name)
+    def _example(self, name: str, shape: Shape, made: Made) -> Any:
+        tensor = self.tensor(name, made)
         if tuple(tensor.shape) == tuple(shape):
             return tensor.detach().clone()
         return self.torch_.zeros(shape, dtype=tensor.dtype)
 
     def _outputs(self) -> Iterator[Output]:
-        shapes = {each.name: tuple(self.tensor(each.name).shape) for each in self.inputs}
-        graph = self._graph(shapes)
-        arrays = {each.name: as_numpy(self.tensor(each.name)) for each in self.inputs}
+        made = (self._of_sizes(self.least) if self.every_size else None) or self.made  # cheaper, and as many outputs
+        graph = self._graph(self.shapes_of(made))
+        arrays = {each.name: as_numpy(self.tensor(each.name, made)) for each in self.inputs}
         with np.errstate(all="ignore"):
             result = _interpreted(graph, arrays)
         results = result if isinstance(result, tuple) else (result,)

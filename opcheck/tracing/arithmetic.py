@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-from opcheck.tracing.magnitude import EXACT_DIGITS, MOST_BITS, bits, high_precision, is_beyond, limited
+from opcheck.tracing.magnitude import MOST_BITS, bits, high_precision, is_beyond, limited, working
 
 Function = Callable[..., Any]
 LONG, SIMPLE = 16, 1000  # characters of a decimal that was cut off; the largest denominator of a simple fraction
@@ -218,7 +218,7 @@ def transcendental(name: str, on_floats: Function, known: dict[int, int] | None 
             return table[args[0]]
         if not all(map(is_exact, args)) or any(map(is_beyond, args)):
             return exactly(on_floats(*map(as_float, args)))
-        with mpmath.workdps(EXACT_DIGITS):
+        with working():
             try:
                 result = getattr(mpmath, name)(*map(high_precision, args))
             except (ZeroDivisionError, ValueError):
@@ -243,9 +243,7 @@ def exact_sigmoid(x: Any) -> Any:
     """The sigmoid, one half at 0."""
     if x == 0:
         return Fraction(1, 2)
-    import mpmath
-
-    with mpmath.workdps(EXACT_DIGITS):
+    with working():
         small = _MPMATH_EXP(-abs(x))
         return 1 / (1 + small) if x > 0 else small / (1 + small)
 
@@ -255,7 +253,7 @@ def exact_slope_of_erf(x: Any) -> Any:
         return slope_of_erf(as_float(x))
     import mpmath
 
-    with mpmath.workdps(EXACT_DIGITS):
+    with working():
         return 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-(high_precision(x) ** 2))
 
 
@@ -310,9 +308,7 @@ def at_high_precision(function: Function) -> Function:
     def evaluate(*args: Any) -> Any:
         if all(isinstance(x, (Fraction, float)) for x in args):
             return function(*args)
-        import mpmath
-
-        with mpmath.workdps(EXACT_DIGITS):
+        with working():
             return function(*args)
 
     return evaluate

@@ -3,7 +3,8 @@
 from fractions import Fraction
 from typing import Any
 
-EXACT_DIGITS = 50  # decimal digits of an exact reading where the function is not rational
+EXACT_DIGITS = 50  # decimal digits of an exact reading where the function is not rational; more where they cancel
+MOST_DIGITS = 3200
 MOST_BITS = 2**20  # of a Fraction; what is longer is rounded to EXACT_DIGITS
 MOST_EXPONENT = 2**16  # of a number that a function is taken of
 
@@ -13,13 +14,18 @@ def bits(x: Fraction) -> int:
     return max(x.numerator.bit_length(), x.denominator.bit_length())
 
 
+def working(digits: int = EXACT_DIGITS) -> Any:
+    """A context of so many digits, or of those of a context around it that has more."""
+    import mpmath
+
+    return mpmath.workdps(max(digits, mpmath.mp.dps))
+
+
 def limited(x: Any) -> Any:
     """A Fraction that is too long (each square has twice as many digits) as an mpmath number."""
     if not isinstance(x, Fraction) or bits(x) <= MOST_BITS:
         return x
-    import mpmath
-
-    with mpmath.workdps(EXACT_DIGITS):
+    with working():
         return high_precision(x)
 
 

@@ -1,11 +1,16 @@
 """Readings of a graph as values: floats, exact numbers, formulas."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
-from opcheck.tracing.arithmetic import exactly
+from opcheck.tracing.arithmetic import exactly, is_exact
 from opcheck.tracing.graph import Graph, Node
+from opcheck.tracing.magnitude import EXACT_DIGITS, MOST_DIGITS, high_precision, working
 from opcheck.tracing.primitives import EXACT, FLOATS, PRIMITIVES, RATIONAL, Arithmetic
+
+KEPT_DIGITS = 20  # of the terms of a sum, at least, in the sum
+MOST_NODES = 10_000  # of a graph that is read again with more digits
 
 
 def read(graph: Graph, arithmetic: Arithmetic, leaf: Callable[[Node], Any]) -> list[Any]:
@@ -27,12 +32,39 @@ def values(graph: Graph) -> list[float]:
 
 
 def exact(graph: Graph, decimal: bool = False) -> list[Any]:
-    """Every node as a Fraction, or to EXACT_DIGITS digits (mpmath) where a function is not rational.
+    """Every node as a Fraction, or to EXACT_DIGITS digits (mpmath) where a function is not rational, and to more where
+    so many cancel in a sum.
 
     NaN and infinities are floats, with IEEE 754's rules. With `decimal`, a leaf stands for the decimal that it prints
     as (0.1 is 1/10), which is what a person with a pen computes with.
     """
-    return read(graph, EXACT, lambda node: exactly(node.value, decimal))
+    digits = EXACT_DIGITS
+    numbers = read(graph, EXACT, lambda node: exactly(node.value, decimal))
+    ids = range(len(graph.nodes) if len(graph.nodes) <= MOST_NODES else 0)
+    while digits < MOST_DIGITS and any(_cancels(graph, numbers, id, digits) for id in ids):
+        digits *= 4
+        with working(digits):
+            numbers = read(graph, EXACT, lambda node: exactly(node.value, decimal))
+    return numbers
+
+
+def _cancels(graph: Graph, numbers: list[Any], id: int, digits: int) -> bool:
+    """Whether a sum is so much smaller than its terms that few of their digits are left in it."""
+    node, number = graph.nodes[id], numbers[id]
+    if node.op not in ("sum", "sub") or isinstance(number, (Fraction, float)):
+        return False
+    terms = [numbers[arg] for arg in node.args]
+    largest = max((abs(high_precision(each)) for each in terms if is_exact(each)), default=0)
+    if abs(number) * 10 ** (digits - KEPT_DIGITS) >= largest:
+        return False
+    return len({_origin(graph, numbers, arg) for arg in node.args}) > 1
+
+
+def _origin(graph: Graph, numbers: list[Any], id: int) -> int:
+    """Where a number is from that was only chosen (a maximum) or negated on the way."""
+    while (node := graph.nodes[id]).op in ("max", "min", "detach", "neg"):
+        id = next((arg for arg in node.args if abs(numbers[arg]) == abs(numbers[id])), node.args[0])
+    return id
 
 
 def symbolic(graph: Graph) -> list[Any]:

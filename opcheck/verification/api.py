@@ -10,6 +10,7 @@ from opcheck import specs
 from opcheck.language import say
 from opcheck.operators.spec import Refused
 from opcheck.verification.claims import chosen
+from opcheck.verification.directed import count
 from opcheck.verification.narrowing import Narrowing
 from opcheck.verification.report import Report
 from opcheck.verification.run import DEFAULT_CASES, Progress, Shard, quiet
@@ -49,8 +50,9 @@ def verify(
     candidate: a function (called as torch.nn.functional is: differentiable inputs and targets by position, the rest by
     torch's names, where it differs from the default), the name of a backend ("torch", "jax", "onnx", ...), or a place
     ("kernels.py:conv2d"). arrays: "torch" (gradients by autograd) or "numpy" (gradients by candidate.vjp and .jvp).
-    dtype: one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: trials for each
-    operator and dtype (default 300); seconds: time for each instead. seed: None for a fresh one; the report has it.
+    dtype: one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: random trials
+    for each operator and dtype (default 300), after the directed ones, which are always the same number; seconds: time
+    for each instead. seed: None for a fresh one; the report has it.
     fixed: parameters that the candidate has no choice of: they are passed only where its signature takes them. shapes:
     those that it was written for, {"input": "N 32"}: letters are sizes from 1, numbers are themselves. What the default
     of a parameter is, the candidate's signature says where it differs from torch's; the report counts that.
@@ -84,7 +86,9 @@ def verify(
     seed = secrets.randbelow(2**32) if seed is None else seed
     many = cases or (DEFAULT_CASES if seconds is None else MANY)
     shards = [
-        Shard(each.name, kind, seed, 0, min(cases or MANY, scope_size(each)) if exhaustive else many)
+        Shard(each.name, kind, seed, 0, min(cases or MANY, scope_size(each)))
+        if exhaustive
+        else Shard(each.name, kind, seed, -count(each), many)
         for each in ops
         for kind in dtypes
     ]

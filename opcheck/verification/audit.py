@@ -13,7 +13,7 @@ import numpy as np
 from opcheck import specs
 from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.backends.tensors import TensorSession, require_torch, to_numpy
-from opcheck.language import say
+from opcheck.language import counted, say
 from opcheck.operators.spec import Array, Case, Op, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
@@ -45,6 +45,7 @@ class Audit:
     report: Report
     checked: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)  # leaves that the catalogue does not have
+    uncovered: list[str] = field(default_factory=list)  # parameters that were part of no check
     deviating: list[tuple[str, Verdict]] = field(default_factory=list)
     lower: list[tuple[str, Verdict]] = field(default_factory=list)  # explained by a lower precision, such as TF32
 
@@ -57,9 +58,12 @@ class Audit:
         return self.deviating[0] if self.deviating else None
 
     def __str__(self) -> str:
-        lines = [say("{n} leaves checked: {names}", n=len(self.checked), names=", ".join(self.checked))]
+        several = counted(len(self.checked), "{n} leaf checked", "{n} leaves checked")
+        lines = [f"{several}: {', '.join(self.checked)}" if self.checked else several]
         if self.unknown:
             lines.append(say("not in the catalogue: {names}", names=", ".join(self.unknown)))
+        if self.uncovered:
+            lines.append(say("parameters that no check covered: {names}", names=", ".join(self.uncovered)))
         for name, verdict in self.lower:
             precision = say(verdict.details["precision"][0])
             lines.append(
@@ -82,7 +86,9 @@ def audit(module: Any, *inputs: Any, seed: int = 0, strict_precision: bool = Fal
     if not isinstance(module, torch.nn.Module):
         raise Refused(say("audit takes a torch.nn.Module and its inputs"), got=type(module).__name__)
     result = Audit(Report(backend=type(module).__name__, version=f"torch {torch.__version__}"))
+    covered: set[int] = set()
     for leaf in _recorded(torch, module, inputs, seed, result.unknown):
+        covered |= {id(each) for name, each in leaf.module.named_parameters() if name in leaf.case.arrays}
         result.checked.append(f"{leaf.name} ({leaf.op.name})")
         trial = Trial(leaf.case, leaf.dtype, "real", cotangent=leaf.cotangent, tangents=dict(leaf.gradients))
         check = Check(leaf.op, trial, Recorded(leaf))
@@ -97,6 +103,7 @@ def audit(module: Any, *inputs: Any, seed: int = 0, strict_precision: bool = Fal
                 result.report.add(leaf.op.name, leaf.dtype, finding)
             if any(finding.verdict for finding in findings):
                 break
+    result.uncovered = [name for name, each in module.named_parameters() if id(each) not in covered]
     return result
 
 
@@ -178,6 +185,8 @@ def _recorded(torch: Any, module: Any, inputs: Any, seed: int, unknown: list[str
             else:
                 handles.append(leaf.register_forward_pre_hook(take))
                 handles.append(leaf.register_forward_hook(hook(name or type(leaf).__name__)))
+        elif list(leaf.parameters(recurse=False)):  # it computes something itself, beside what its children do
+            unknown.append(f"{name or '(itself)'} ({type(leaf).__name__})")
     try:
         answer = module(*[i.clone() if torch.is_tensor(i) else i for i in inputs])
         first = answer[0] if isinstance(answer, (tuple, list)) else answer

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends.guarded import LAYOUTS as GUARDS
 from opcheck.errors import told
 from opcheck.files import shown
 from opcheck.language import say
@@ -18,7 +19,7 @@ from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 
 SCHEMA = "opcheck.case/1"
 DTYPES = ("float64", "float32", "float16", "bfloat16")
-LAYOUTS = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded")
+LAYOUTS = ("contiguous", "transposed", "strided", "offset", "channels_last", "expanded", *GUARDS)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Trial:
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
     fixed: tuple[str, ...] = ()  # parameters that the implementation may have no choice of
+    block: int = 0  # a size of it lies beside twice this many
 
     def __post_init__(self) -> None:
         if self.case.dtype != self.dtype:
@@ -42,6 +44,11 @@ class Trial:
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis prints beside a message that has the numbers already."""
         printer.text(f"<{self.case.op} {self.dtype}: {self.policy} numbers, {self.layout} memory>")
+
+    @property
+    def seeds(self) -> list[int]:
+        """What is drawn for it later depends on these numbers of its address."""
+        return [abs(each) for each in self.address[2:]]
 
     def replace(self, **changes: Any) -> "Trial":
         return replace(self, **changes)
@@ -104,9 +111,10 @@ def _word(data: Mapping[str, Any], field: str, default: str | None = None, allow
 
 
 def _address(data: Any) -> tuple[Any, ...]:
-    """(operator, dtype, seed, index), the same without a seed, or nothing: what is drawn later depends on them."""
+    """(operator, dtype, seed, index), the same without a seed, or nothing: what is drawn later depends on them. The
+    index of a directed case is below 0."""
     kinds = [type(each) for each in data]
-    if kinds not in ([], [str, str, int], [str, str, int, int]) or any(each < 0 for each in data[2:]):
+    if kinds not in ([], [str, str, int], [str, str, int, int]) or any(each < 0 for each in data[2:3]):
         raise ValueError(say("address cannot be {data!r}", data=data))
     return tuple(data)
 

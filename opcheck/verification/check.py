@@ -51,6 +51,18 @@ class Finding:
     left_out: str = ""  # why the claim was not checked on this trial
 
 
+MOST_SHARES = 400  # elements whose errors stay with a verdict, for a map of them
+
+
+def shares_of(got: Array, expected: Array, tolerance: Array) -> Array:
+    """Each error as a share of its bound: infinite where the bound is 0, or where there is no number."""
+    with np.errstate(all="ignore"):
+        error = np.abs(np.asarray(got, dtype=float) - expected)
+        shares = np.where(error == 0, 0.0, error / tolerance)
+    same = (got == expected) | (np.isnan(got) & np.isnan(expected)) | np.isinf(tolerance)
+    return np.where(same, 0.0, np.where(np.isnan(shares), np.inf, shares))
+
+
 class Check:
     """A trial and an implementation, with everything that several claims need computed once."""
 
@@ -266,7 +278,9 @@ class Check:
             reference=float(expected[name][at]),
         )  # fmt: skip
         rows = [np.stack([got[n][m], expected[n][m], tolerance[n][m]], axis=-1) for n, m in wrong.items()]
-        return replace(verdict, details={"wrong": np.concatenate(rows), "of": kind, "exact_by": exact.reading})
+        shares = shares_of(got[name], expected[name], tolerance[name]) if expected[name].size <= MOST_SHARES else None
+        details = {"wrong": np.concatenate(rows), "of": kind, "exact_by": exact.reading, "shares": shares}
+        return replace(verdict, details=details)
 
     def confirmed(
         self, claim: str, name: str, at: tuple[int, ...], exact: Exact, number: float, bound: float, wrong: int,

@@ -46,11 +46,12 @@ class Deviation:
     issue: str = ""
     processor: str = ""
     fatal: bool = False
+    missing: bool = False
 
     def covers(self, verdict: Verdict, backend: str, version: str) -> bool:
         """Whether a failure is this deviation, unchanged: where its condition says, and with its answer."""
-        crashed = verdict.status is Status.CRASHED
-        if verdict.trial is None or verdict.claim not in self.claims or crashed is not self.fatal:
+        kind = verdict.status is Status.CRASHED, verdict.status is Status.NOT_RUN
+        if verdict.trial is None or verdict.claim not in self.claims or kind != (self.fatal, self.missing):
             return False
         names = self.where(verdict.trial, verdict.claim, backend, version)
         return names is not None and self.answers(verdict, names)

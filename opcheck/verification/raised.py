@@ -1,13 +1,18 @@
 """What a call raised: whose error it is, and what a report says of it."""
 
 import errno
+import os
 import signal
+from pathlib import Path
 
+from opcheck import backends
 from opcheck.backends.base import Malformed
 from opcheck.errors import told
 from opcheck.language import say
 from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict
+
+BACKENDS = str(Path(backends.__file__).parent) + os.sep
 
 
 def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
@@ -60,7 +65,7 @@ def is_ours(error: BaseException) -> bool:
         return False
     trace = error.__traceback__
     while trace is not None:
-        if "/backends/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
+        if trace.tb_frame.f_code.co_filename.startswith(BACKENDS):
             return False
         trace = trace.tb_next
     return True

@@ -6,6 +6,7 @@ so that a candidate of few parameters still gets a case at every address.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from opcheck.backends.base import Backend, given
 from opcheck.language import say
 from opcheck.operators.spec import Case, Op, Refused
 from opcheck.verification.casefile import Trial
+from opcheck.verification.directed import directed
 from opcheck.verification.report import Report
 from opcheck.verification.streams import noted_trial, with_directions
 
@@ -39,7 +41,7 @@ def by_default(op: Op, made: Trial, backend: Backend, report: Report | None = No
         return made
     case = Case(op.name, made.case.arrays, {**made.case.params, **own})
     try:
-        changed = with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
+        changed = with_directions(op, made.replace(case=case), np.random.default_rng(made.seeds))
     except Refused:
         return made
     if report is not None:
@@ -60,17 +62,22 @@ def without(op: Op, made: Trial, backend: Backend, missing: set[str]) -> Trial |
             {name: value for name, value in made.case.params.items() if name != lacking},
         )
         try:
-            made = with_directions(op, made.replace(case=case), np.random.default_rng(made.address[2:]))
+            made = with_directions(op, made.replace(case=case), np.random.default_rng(made.seeds))
         except (Refused, KeyError):
             return None
+        made = by_default(op, made, backend)
     return made
 
 
 def simpler(op: Op, made: Trial) -> Iterator[Trial]:
-    """The trial of the same address with one decision of the sampler taken back to its first option."""
+    """The trial of the same address with one decision of the sampler taken back to its first option; of a directed one,
+    with others."""
     if len(made.address) != 4:  # of an enumeration, which has the simpler trial anyway
         return
     _, dtype, seed, index = made.address
+    if index < 0:
+        yield from islice(directed(op, dtype, seed, index), 1, None)
+        return
     _, taken = noted_trial(op, dtype, seed, index)
     for k, decision in enumerate(taken):
         if decision:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opcheck.language import counted, say
-from opcheck.verification.casefile import number_to_json, to_json
+from opcheck.verification.casefile import Trial, number_to_json, to_json
 from opcheck.verification.check import Finding
 from opcheck.verification.verdict import Status, Verdict
 
@@ -80,7 +80,9 @@ class Report:
     lower_precision: list[Verdict] = field(default_factory=list)  # the first of each row and name; rows count them
     not_run: dict[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype): why
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # (operator, why): cases
-    trials: int = 0
+    trials: int = 0  # random ones, or those of an enumeration
+    directed: int = 0  # those that come before the random ones
+    blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -125,6 +127,11 @@ class Report:
 
     def row(self, op: str, dtype: str, claim: str) -> Row:
         return self.rows.setdefault((op, dtype, claim), Row())
+
+    def count(self, index: int, made: Trial) -> None:
+        """One more trial runs."""
+        self.trials, self.directed = self.trials + (index >= 0), self.directed + (index < 0)
+        self.blocks |= {made.block} - {0}
 
     def add(self, op: str, dtype: str, finding: Finding, seconds: float = 0.0) -> None:
         """Count a finding and keep its verdict."""
@@ -172,6 +179,7 @@ class Report:
         self.not_run.update(other.not_run)
         self.left_out += other.left_out
         self.trials += other.trials
+        self.directed, self.blocks = self.directed + other.directed, self.blocks | other.blocks
         self.seconds += other.seconds
         self.interrupted |= other.interrupted
 
@@ -185,6 +193,8 @@ class Report:
             "settings": self.settings,
             "seed": self.seed,
             "trials": self.trials,
+            "directed": self.directed,
+            "blocks": sorted(self.blocks),
             "seconds": self.seconds,
             "interrupted": self.interrupted,
             "rows": [

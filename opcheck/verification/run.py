@@ -11,7 +11,7 @@ from opcheck import backends
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
-from opcheck.verification import claims
+from opcheck.verification import claims, directed, inside
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims import behaviour
@@ -21,7 +21,6 @@ from opcheck.verification.raised import asked_to_stop, first_words, is_ours, mal
 from opcheck.verification.reach import within_reach
 from opcheck.verification.report import KEPT, Report, key_of
 from opcheck.verification.streams import every_trial
-from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.watcher import NOBODY, Watcher
 
@@ -38,7 +37,7 @@ def quiet(op: str, dtype: str, index: int) -> None:
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of a sweep: trials `first` to `last` (not included) of one operator in one dtype."""
+    """A part of a sweep: trials `first` to `last` (not included) of one operator in one dtype; below 0 directed."""
 
     op: str
     dtype: str
@@ -85,7 +84,7 @@ def run_shard(
                 report.interrupted = True
                 break
             progress(op.name, shard.dtype, index)
-            report.trials += 1
+            report.count(index, made)
             possible = within_reach(op, made, backend, report)
             if possible is None:
                 continue
@@ -113,7 +112,7 @@ def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int
         yield from enumerate(scope, start=shard.first)
     else:
         for index in range(shard.first, shard.last):
-            yield index, trial_at(op, shard.dtype, shard.seed, index)
+            yield index, directed.trial(op, shard.dtype, shard.seed, index)
 
 
 def check_trial(
@@ -136,8 +135,12 @@ def check_trial(
             wrong = finding.verdict is not None
             if finding.verdict is not None:
                 finding.verdict = named(finding.verdict, check, backend, report.version, known, strict_precision)
+            elif finding.left_out and known:
+                finding = absent(finding, check, backend, report.version)
             elif finding.tier == "T3":
                 finding.verdict = loose_sums(finding, check, strict_precision)
+            if known and (finding.left_out or (finding.verdict is not None and finding.verdict.status.failed)):
+                finding = of_an_operator(finding, claim, check)
             report.add(op.name, made.dtype, finding, now - began)
             began = now
             stop = stop or wrong or (claim.name == "answers" and bool(finding.left_out))
@@ -174,6 +177,27 @@ def named(
         message = f"{verdict.message} {found.sentence()}".strip()
         return replace(verdict, status=status, message=message, details={**verdict.details, "precision": found.names})
     return verdict
+
+
+def absent(finding: Finding, check: Check, backend: Backend, version: str) -> Finding:
+    """The finding under the name of a known deviation, where a library is known to lack what was left out."""
+    missing = Verdict(Status.NOT_RUN, finding.claim, check.trial, message=finding.left_out)
+    verdict = recognised(missing, backend.name, version)
+    return finding if verdict is missing else replace(finding, verdict=verdict, left_out="")
+
+
+def of_an_operator(finding: Finding, claim: claims.Claim, check: Check) -> Finding:
+    """The finding under the name of a known deviation, where an operator of torch that ran inside is to blame."""
+
+    def again(right: Check) -> list[Finding]:
+        return [each for each in findings(claim, right) if each.claim == finding.claim or each.verdict is not None]
+
+    def replays(op: Op, made: Trial, backend: Backend) -> set[str]:
+        report = Report(backend=backend.name, version=backend.version())
+        check_trial(op, made, backend, report, claims.EVERY)
+        return set(report.known_counts())
+
+    return inside.explained(finding, check, again, replays)
 
 
 def loose_sums(finding: Finding, check: Check, strict_precision: bool) -> Verdict | None:
@@ -219,10 +243,11 @@ def answered(
 def hopeless(report: Report, op: str, dtype: str) -> bool:
     """Whether enough failures were seen to explain them: more of the same teach nothing, and some take very long.
 
-    A call that raises where it should not, or does not where it should, may hide wrong numbers of other calls.
+    A call that raises where it should not, or does not where it should, may hide wrong numbers of other calls; and what
+    becomes of special numbers says nothing of others.
     """
     rows = {claim: row for (name, kind, claim), row in report.rows.items() if (name, kind) == (op, dtype)}
-    if any(row.failed >= KEPT for claim, row in rows.items() if claim not in ("answers", "refuses")):
+    if any(row.failed >= KEPT for claim, row in rows.items() if claim not in ("answers", "refuses", "special")):
         return True
     own = [each for each in report.failures if key_of(each)[:2] == (op, dtype)]
     slow = sum(each.status in (Status.TIMED_OUT, Status.MEMORY) for each in own)

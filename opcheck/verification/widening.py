@@ -47,12 +47,32 @@ def resized(op: Op, case: Case, shapes: dict[str, Shape], rng: np.random.Generat
             drawn[both] = rng.integers(max(array.size, 1), size=shape)
         arrays[name] = array if shape == array.shape else _refilled(array, drawn[both], rng)
     wide = case._replace(arrays=arrays)
+    if not legal or is_legal(op, wide):
+        return wide
+    wide = wide._replace(params=_following(case, shapes))
+    return wide if is_legal(op, wide) else case
+
+
+def is_legal(op: Op, case: Case) -> bool:
+    """Whether the operator takes it."""
     try:
-        if legal:
-            op.checked(wide)
+        op.checked(case)
     except Refused:
-        return case
-    return wide
+        return False
+    return True
+
+
+def _following(case: Case, shapes: dict[str, Shape]) -> dict[str, Any]:
+    """The parameters, where what holds the last sizes of an input (normalized_shape) holds those of its new shape."""
+    changed = dict(case.params)
+    for name, value in case.params.items():
+        sizes = value if isinstance(value, tuple) else (value,)
+        for array, shape in shapes.items():
+            if sizes and sizes == case.arrays[array].shape[-len(sizes) :]:
+                last = shape[-len(sizes) :]
+                changed[name] = last if isinstance(value, tuple) else last[0]
+                break
+    return changed
 
 
 class Sized:
@@ -77,12 +97,21 @@ class Sized:
 
     def is_moderate(self, shapes: dict[str, Shape]) -> bool:
         """Whether a case of these shapes takes no long time."""
+        if sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS:
+            return False  # before a program is run to see the shapes of its outputs
         outputs = self._outputs(shapes) or {}
         many = sum(math.prod(shape) for shape in outputs.values())
-        given = sum(math.prod(shape) for shape in shapes.values())
         products = many * math.prod(shapes.get("weight", ())[1:])  # of a layer: a kernel for each output
-        moderate = given < 2 * MOST_OUTPUTS and products < MOST_PRODUCTS
+        moderate = products < MOST_PRODUCTS and self._together(shapes) < MOST_OUTPUTS
         return moderate and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
+
+    def _together(self, shapes: dict[str, Shape]) -> int:
+        """The size to which inputs of any shape are broadcast."""
+        free = [shape for name, shape in shapes.items() if self.op.input(name).letters == "*"]
+        try:
+            return math.prod(np.broadcast_shapes(*free))
+        except ValueError:  # not to each other
+            return 0
 
     def letters(self) -> list[str]:
         return sorted(self.sizes.keys() - {""})
@@ -108,7 +137,8 @@ class Sized:
     def giving(self, letter: str, size: int) -> dict[str, Shape]:
         """With the smallest size for the letter that gives an output of `size` there, where the two differ."""
         low, high = 1, 8 * size
-        if not self._reaches(letter, high, size):
+        shared = any(letter in each.letters.split() for each in self.op.outputs)
+        if not shared or not self._reaches(letter, high, size):
             return self.grown(letter, size)
         while low < high:
             middle = (low + high) // 2
@@ -174,10 +204,17 @@ def sees_its_input(op: Op, case: Case) -> bool:
 
 
 def letters_of(declared: str, dimensions: int) -> list[str]:
-    """One word for each dimension, from the right; what `*` or `...` stands for is counted from the left: d0, d1."""
-    words = [word for word in declared.split() if word not in LEADING]
-    leading = [f"d{k}" for k in range(dimensions - len(words))]
-    return [*leading, *words[max(0, len(words) - dimensions) :]]
+    """One word for each dimension, from the right. What `*` or `...` stands for has numbers: from the right where it
+    comes first, as arrays are broadcast, and from the left where it comes last."""
+    words = declared.split()
+    star = next((k for k, word in enumerate(words) if word in LEADING), None)
+    before, after = (words, []) if star is None else (words[:star], words[star + 1 :])
+    free = dimensions - len(before) - len(after)
+    if free < 0:
+        return [*before, *after][-dimensions:] if dimensions else []
+    numbers = range(free) if before and star is not None else reversed(range(free))
+    row = [f"d{k}" for k in numbers]
+    return [*row, *before] if star is None else [*before, *row, *after]
 
 
 def _refilled(array: Array, places: Array, rng: np.random.Generator) -> Array:

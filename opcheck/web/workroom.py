@@ -19,8 +19,8 @@ START = 60.0  # seconds until a process is ready: it imports numpy, and the prog
 MEMORY = 2**30  # bytes that a process may take beyond what it has when it begins
 MOST_WAITING = 64  # requests; more are told to come again
 PRELOADED = [
-    "opcheck.web.answers", "opcheck.explanation.gradient", "opcheck.explanation.motion", "opcheck.render.html",
-    "opcheck.render.svg", "markupsafe",
+    "opcheck.web.answers", "opcheck.explanation.board", "opcheck.explanation.pictures", "opcheck.explanation.plots",
+    "opcheck.render.html", "opcheck.render.plots", "opcheck.render.svg", "markupsafe",
 ]  # fmt: skip
 MOST_KEPT, LARGEST_KEPT = 128, 2**20  # answers that are kept, and the bytes of one
 

@@ -8,7 +8,11 @@ import pytest
 from opcheck.render import FORMATS
 from tests.app.support import run
 
-FORMS = "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, ones:4x4, zeros:4x4, random:4x4, randn:4x4 or 0..15:4x4"
+FORMS = (
+    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, randn:4x4, 0..15:4x4, "
+    "or a kernel: "
+    "blur, sharpen, sobel-x, sobel-y, emboss, outline"
+)
 
 BAD_INPUT = [
     (("convd2",), "there is no operator 'convd2'\n  Did you mean conv2d or conv1d or conv_transpose2d?"),
@@ -27,7 +31,7 @@ BAD_INPUT = [
         ("conv2d", "--input", "[1,[2]]"),
         "--input must be rectangular: rows of equal length\n  got: [0] has a number, [1] has 1 entry",
     ),
-    (("conv2d", "--input", "[[1,true]]"), "--input holds numbers only\n  got: [0][1] = true"),
+    (("conv2d", "--input", "[[1,true]]"), "--input holds numbers only, or true and false only\n  got: [0][1] = true"),
     (
         ("conv2d", "--input", "[[1,2}"),
         "--input is not a list of numbers: Expecting ',' delimiter\n  got: [[1,2}\n            ^",

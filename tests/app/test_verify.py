@@ -213,3 +213,17 @@ def test_a_module_is_audited(run, tmp_path):
     assert right.returncode == 0 and "2 leaves checked: 0 (linear), 1 (relu)" in right.stdout
     assert "not in the catalogue: 2 (Flatten)" in right.stdout
     assert wrong.returncode == 1 and "1 deviates: rounding" in wrong.stdout
+
+
+def test_a_module_of_which_nothing_is_checked_is_exit_3(run, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "def attention():\n"
+        "    x = torch.ones(2, 3, 8)\n"
+        "    return torch.nn.MultiheadAttention(8, 2), x, x, x\n"
+    )
+    ran = run("verify", "--module", "net.py:attention")
+    assert ran.returncode == 3 and "nothing was checked: no layer of MultiheadAttention" in ran.stderr
+    assert "not in the catalogue: (itself) (MultiheadAttention)" in ran.stdout
+    assert "parameters that no check covered: in_proj_weight, in_proj_bias, out_proj.weight" in ran.stdout

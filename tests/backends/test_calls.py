@@ -1,10 +1,13 @@
 """How somebody's function is called: what torch gives by position, what a signature demands, what it does not take."""
 
 import numpy as np
+import pytest
 
 from opcheck import reference, verify
 from opcheck.backends.base import arguments, lacking
 from opcheck.operators import catalog
+
+torch = pytest.importorskip("torch")
 
 
 def called(op, *arrays, function=None, **params):
@@ -51,3 +54,35 @@ def test_a_parameter_takes_no_input():
     case = catalog.get("conv1d").case(np.ones((1, 1, 4)), np.ones((1, 1, 2)), np.ones(1), stride=2)
     assert lacking(catalog.get("conv1d"), case, lambda x, weight, stride=1: None) == "bias"
     assert lacking(catalog.get("conv1d"), case, lambda x, weight, b, stride=1: None) == ""
+
+
+@pytest.mark.parametrize(
+    ("candidate", "left_out"),
+    [
+        (lambda x, dim=-1: torch.softmax(x, dim), "torch's default of dim"),
+        (lambda x, dim: torch.softmax(x, dim), "calls without dim"),
+        (lambda x: torch.softmax(x, -1), "torch's default of dim"),
+        (lambda input: input.softmax(-1), "dim"),
+    ],
+)
+def test_a_softmax_of_its_own_signature_is_judged_by_it(candidate, left_out):
+    report = verify("softmax", candidate, arrays="torch", cases=40, seed=None)
+    assert report.agrees, f"{report} (seed {report.seed})"
+    assert ("softmax", left_out) in report.left_out
+
+
+def test_a_softmax_of_the_first_axis_is_still_refused():
+    assert not verify("softmax", lambda x: torch.softmax(x, 0), arrays="torch", cases=40, seed=None).agrees
+
+
+@pytest.mark.parametrize(
+    ("op", "place"),
+    [("conv2d", "nn.functional.conv2d"), ("linear", "nn.functional.linear"), ("softmax", "softmax"), ("relu", "relu"),
+     ("avg_pool2d", "nn.functional.avg_pool2d")],
+)  # fmt: skip
+def test_a_builtin_takes_the_parameters_that_torch_has(op, place):
+    function = torch
+    for part in place.split("."):
+        function = getattr(function, part)
+    report = verify(op, function, cases=30, seed=None)
+    assert report.agrees and report.checked, f"{report} (seed {report.seed})"

@@ -5,7 +5,7 @@ import pytest
 
 from opcheck import Refused, explain
 from opcheck.explanation.unfold import barred
-from opcheck.steps import Grids, Motion, Step
+from opcheck.steps import Grids, Step
 
 
 def lines(*args, **kwargs):
@@ -143,10 +143,19 @@ def test_a_gradient_shows_what_it_depends_on_and_nothing_else():
     assert list(marked("linear", np.ones((2, 3)), np.ones((4, 3)), np.ones(4))) == [barred("y"), "w", barred("x")]
 
 
-def test_a_moving_gradient_marks_the_window_whose_maximum_takes_it():
-    page = explain("max_pool2d", np.arange(9.0).reshape(3, 3), kernel_size=2, stride=1, grad=True).document("html")
-    (motion,) = (block for block in page.blocks if isinstance(block, Motion))
-    for frame in motion.frames:
-        (grids,) = (block for block in frame.blocks if isinstance(block, Grids))
-        x = next(grid for grid in grids.grids if grid.title == "x")
-        assert sum(cell.marked for row in x.rows for cell in row) == 4
+def test_arrays_of_one_shape_hold_different_numbers():
+    """Whoever swaps key and value, or the two factors, must see it."""
+    assert lines("matmul", shapes={"input": (2, 2), "other": (2, 2)})[4:6] == [
+        "  [1][2]    [5] 6     [19] 22",
+        "   3  4     [7] 8      43  50",
+    ]
+
+
+def test_a_row_of_several_dimensions_is_told_from_one_size():
+    assert "normalized_shape 2×2" in lines("layer_norm", np.ones((2, 2)), (2, 2))[0]
+
+
+def test_a_mask_is_shown_as_what_it_lets_through():
+    text = str(explain("scaled_dot_product_attention", attn_mask=np.array([[True, False, True]] * 2)))
+    assert "[1][0][1]" in text or "1  0  1" in text
+    assert "exp(−∞" in text

@@ -17,9 +17,11 @@ def solution(convention: str) -> str:
     return (FOLDER / f"{convention}.py").read_text(encoding="utf-8")
 
 
-def assignment(*ops: str, convention: str = "functional", changes: dict[str, str] | None = None) -> Assignment:
-    """What `opcheck grade --init` prints for these operators, with some of its text replaced."""
-    text = scaffold(ops, convention)
+def assignment(
+    *ops: str, convention: str = "functional", changes: dict[str, str] | None = None, partial: str = "none"
+) -> Assignment:
+    """What `opcheck grade --init` prints for these operators, with some of its text replaced; all or nothing."""
+    text = scaffold(ops, convention).replace('partial = "cases"', f'partial = "{partial}"')
     for old, new in (changes or {}).items():
         assert old in text, f"{old} is not in\n{text}"
         text = text.replace(old, new)

@@ -6,6 +6,7 @@ from opcheck import grade
 from opcheck.errors import Refused
 from opcheck.grading.assignments import assignment as assignments
 from opcheck.grading.assignments import check as checks
+from tests.grading.students import FOLDER
 
 REFERENCE = '''
 import numpy as np
@@ -59,6 +60,74 @@ def test_a_spec_that_is_not_there_is_told_by_its_field(assignment, spec, message
         assignments.read(assignment)
 
 
-def test_there_is_no_solution_of_a_function_of_the_teacher(assignment):
-    with pytest.raises(Refused, match="its spec is a function of your own"):
-        list(checks.check(assignments.read(assignment)))
+def test_a_solution_follows_from_a_function_of_the_teacher(assignment):
+    (right,) = checks.check(assignments.read(assignment))
+    assert (right.score, right.points) == (9, 9)
+
+
+def test_a_spec_of_ones_own_has_ranges(assignment):
+    assignment.write_text(assignment.read_text() + "[question.parameters]\nscale = [1.0, 0.5]\n")
+    (right,) = checks.check(assignments.read(assignment))
+    assert right.score == right.points
+
+
+COURSE = """
+import numpy as np
+
+def layernorm(x: "N D", gamma: "D", beta: "D", eps=1e-5):
+    d = x - x.mean(axis=1, keepdims=True)
+    return d / np.sqrt((d**2).mean(axis=1, keepdims=True) + eps) * gamma + beta
+
+def rnn_step(x: "N D", prev_h: "N H", Wx: "D H", Wh: "H H", b: "H"):
+    return np.tanh(x @ Wx + prev_h @ Wh + b)
+
+def RNNCell(x: "N input_size", h: "N hidden_size", W_ih: "hidden_size input_size", b_ih: "hidden_size",
+            W_hh: "hidden_size hidden_size", b_hh: "hidden_size"):
+    return np.tanh(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh)
+
+def SwiGLU(x: "N d_model", w1: "d_ff d_model", w2: "d_model d_ff", w3: "d_ff d_model"):
+    a = x @ w1.T
+    return (a / (1 + np.exp(-a)) * (x @ w3.T)) @ w2.T
+
+def attention(Q: "N D", K: "M D", V: "M E"):
+    s = Q @ K.T / np.sqrt(Q.shape[-1])
+    e = np.exp(s - s.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True) @ V
+"""
+NUMPY = {"layernorm": "cs231n", "rnn_step": "cs231n", "RNNCell": "cmu"}
+TORCH = {"SwiGLU": "module", "attention": "functional"}
+
+
+def course(tmp_path, names, convention):
+    (tmp_path / "reference.py").write_text(COURSE)
+    questions = "".join(f'[[question]]\nspec = "reference.py:{name}"\n' for name in names)
+    allowed = '["numpy", "torch"]' if "SwiGLU" in names else '["numpy"]'
+    (tmp_path / "hw.toml").write_text(f'convention = "{convention}"\nallowed = {allowed}\n{questions}')
+    return tmp_path / "hw.toml"
+
+
+@pytest.mark.parametrize("names", [NUMPY, pytest.param(TORCH, marks=pytest.mark.torch)], ids=["numpy", "torch"])
+def test_a_spec_is_recognised_in_the_way_a_course_writes_it(tmp_path, names):
+    code = FOLDER / "courses" / ("programs.py" if names is NUMPY else "torch_programs.py")
+    result = grade(code, course(tmp_path, names, "any")).results[0]
+    assert (result.score, result.points) == (9 * len(names), 9 * len(names)), result.checks
+    for name, convention in names.items():
+        assert any(name in note and f"called as {convention} does" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("gamma * xh + beta", "gamma * xh"), ("x.T.dot(da)", "x.T.dot(dnext_h)"), ("dz.sum(0)", "dz[0]")],
+)
+def test_what_is_wrong_of_a_spec_loses_points_in_its_convention(tmp_path, right, wrong):
+    code = (FOLDER / "courses" / "programs.py").read_text()
+    assert right in code
+    (tmp_path / "hw").mkdir()
+    (tmp_path / "hw" / "ann.py").write_text(code.replace(right, wrong))
+    result = grade(tmp_path / "hw" / "ann.py", course(tmp_path, NUMPY, "any")).results[0]
+    assert result.points - 9 < result.score < result.points
+
+
+def test_a_spec_in_a_convention_that_is_named(tmp_path):
+    for name, convention in NUMPY.items():
+        assert grade(FOLDER / "courses" / "programs.py", course(tmp_path, [name], convention)).score == 9

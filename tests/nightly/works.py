@@ -41,6 +41,7 @@ UNAVAILABLE = {"verify": 3, "properties": 5, "fuzz": 4}  # exit codes: no such l
 def every() -> list[Work]:
     """All works, operator by operator: the first minutes try every kind."""
     found = [Work("fuzz", "seconds", FUZZ, 60)]
+    found += [Work("release", what, 1, 1, most=1) for what in ("wheel", "oldest")]
     for op in catalog.every():
         found += [Work(f"verify {peer}", op.name, *numbers) for peer, numbers in PEERS.items()]
         kinds_of = ("orders", "forms") if any(each.op == op.name for each in forms()) else ("orders",)
@@ -73,6 +74,8 @@ def command(work: Work, cases: int, seed: int, folder: Path) -> list[str]:
     if kind == "mutation":
         return [*PYTHON, "opcheck.verification.mutation", work.of, "--form", "numpy", "--form", "torch",
                 "--cases", "3000", "--seed", str(seed)]  # fmt: skip
+    if kind == "release":
+        return [str(ROOT / ".ci" / "release"), *(["oldest"] if work.of == "oldest" else [])]
     tests = {"fuzz": ["tests/fuzz"], "properties": ["-m", "hypothesis", f"tests/{work.of}"],
              "thorough": ["-m", "nightly", f"tests/{work.of}"]}[kind]  # fmt: skip
     return [*PYTHON, "pytest", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *tests]

@@ -39,6 +39,11 @@ UNDOCUMENTED = {
     "batch_norm": lambda case: (
         any(len(_shapes(case).get(n, ())) > 1 for n in ("weight", "bias")) or 0 in _shapes(case)["input"]
     ),
+    # of four dimensions one kernel does not look whether each key has its value, and others broadcast more than it
+    "scaled_dot_product_attention": lambda case: (
+        len({len(_shapes(case)[name]) for name in ("query", "key", "value")}) > 1
+        or _shapes(case)["key"][-2:-1] != _shapes(case)["value"][-2:-1]
+    ),
     # torch has no mask
     "dropout": lambda case: _shapes(case)["mask"] != _shapes(case)["input"],
     # a buffer that is not used, or that broadcasts

@@ -20,6 +20,7 @@ SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
 # Where torch's answer is an accident of how it computes: a sum that is 0 is -0.0 or 0.0 by the order of summation and
 # by what the sum starts from.
 SIGN_OF_ZERO_IS_FREE = {
+    "scaled_dot_product_attention",  # a sum of products, in any order
     "linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "mse_loss", "cross_entropy", "nll_loss",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "log_softmax", "sgd", "adam", "adamw", "rmsprop",
     "batch_norm", "group_norm", "layer_norm", "matmul", "conv_transpose2d", "lstm_cell",

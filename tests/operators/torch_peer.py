@@ -60,7 +60,8 @@ def _run_torch(op: Op, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
 def _call_torch(op: Op, case: Case, tensors: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
-    with warnings.catch_warnings():
+    math = torch.nn.attention.SDPBackend.MATH  # the kernel of attention without known deviations
+    with warnings.catch_warnings(), torch.nn.attention.sdpa_kernel(math):
         warnings.simplefilter("ignore")  # torch's advice on speed and style is not about numbers
         result = op.torch(torch, case.params, **tensors)
     return named_outputs(op, result, op.checked(case)[1], tensors)

@@ -113,6 +113,12 @@ EXACT = {  # on small whole numbers nothing is rounded, in any order
     "windows": lambda x, y, w, v: windows(x, 2, axis=1).sum(axis=-1),
     "convolved": lambda x, y, w, v: convolved(x, v),
 }
+if hasattr(np, "unstack"):  # since numpy 2.1
+    EXACT |= {
+        "astype": lambda x, y, w, v: np.astype(x, np.float64) * y,
+        "unstack": lambda x, y, w, v: np.unstack(x, axis=1)[2] * v[:3],
+        "matrix_transpose": lambda x, y, w, v: np.matrix_transpose(x.reshape(3, 2, 2)),
+    }
 SMOOTH = {
     "log_sum_exp": lambda x, y, w, v: x - log_sum_exp(y, 1),
     "divide": lambda x, y, w, v: x / (y * y + 1),

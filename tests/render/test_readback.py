@@ -106,7 +106,7 @@ def ascii_name(name: str) -> str:
 def elements(symbol: str, array: Any) -> Iterator[tuple[str, Interval]]:
     for at in np.ndindex(*array.shape):
         value = array[at].item()
-        number = Fraction(repr(value)) if np.isfinite(value) else value
+        number = Fraction(repr(value + 0)) if np.isfinite(value) else value
         yield symbol + (f"[{','.join(map(str, at))}]" if at else ""), point(number)
 
 

@@ -47,3 +47,18 @@ def even(x: "N D"):
     if x.shape[1] % 2:
         raise ValueError("D must be even")
     return x[:, ::2] + x[:, 1::2]
+
+
+def attention(q: "B H L E", k: "B H S E", v: "B H S E"):
+    """Attention, doubled."""
+    return 2 * reference.scaled_dot_product_attention(q, k, v, scale=1.0)
+
+
+def activated(x: "N In", weight: "Out In"):
+    """A linear layer and its gelu."""
+    return reference.gelu(x @ weight.T)
+
+
+def soft_relu(x: "N"):
+    """ln(1 + exp(x)), which is flat below."""
+    return np.logaddexp(0.0, x)

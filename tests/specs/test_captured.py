@@ -8,6 +8,7 @@ import pytest
 import opcheck
 from opcheck import loading, specs
 from opcheck.errors import Refused
+from opcheck.verification.streams import trial
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -41,9 +42,55 @@ def test_a_gradient_is_named_as_the_module_has_it():
 
 
 def test_other_parameters_are_named():
-    with pytest.raises(Refused, match=r"Renamed must have the parameters of Model, by the same names.*without "
+    with pytest.raises(Refused, match=r"Larger must have the parameters of Model, by the same names or from the same "
+                       r"seed.*without "
                        r"linear\.bias, linear\.weight; with fc\.bias, fc\.weight besides"):  # fmt: skip
-        opcheck.verify(spec("Model"), candidate("Renamed"), arrays="torch", cases=2)
+        opcheck.verify(spec("Model"), candidate("Larger"), arrays="torch", cases=2)
+
+
+def test_parameters_are_shared_by_the_seed():
+    assert opcheck.verify(spec("Model"), candidate("Renamed"), arrays="torch", cases=12).agrees
+    report = opcheck.verify(spec("Model"), candidate("RenamedWithoutBias"), arrays="torch", cases=24)
+    assert {each.name for each in report.failures} >= {"output", "linear_bias"}
+
+
+BENCHMARK = """
+import torch
+from torch import nn
+
+class Model(nn.Module):
+    def __init__(self, inside, outside, scale):
+        super().__init__()
+        self.matmul = nn.Linear(inside, outside)
+        self.scale = scale
+
+    def forward(self, x):
+        return torch.softmax(self.matmul(x) * self.scale, dim=1)
+
+def get_inputs():
+    return [torch.rand(128, 256)]
+
+def get_init_inputs():
+    return [256, 512, 0.5]
+"""
+
+ODD = """
+from problem import Model
+class ModelNew(Model):
+    def forward(self, x):
+        y = super().forward(x)
+        return y if x.shape[1] % 2 == 0 else y + 0.01
+"""
+
+
+def test_a_benchmarks_problem_is_checked_in_small_sizes_and_its_own(tmp_path):
+    (tmp_path / "problem.py").write_text(BENCHMARK)
+    (tmp_path / "odd.py").write_text(ODD)
+    op = specs.get(f"{tmp_path}/problem.py:Model")
+    sizes = {trial(op, "float32", 0, k).case.arrays["x"].shape for k in range(64)}
+    assert (128, 256) in sizes and min(sizes)[0] < 8 and len(sizes) > 8
+    report = opcheck.verify(op, loading.find(f"{tmp_path}/odd.py:ModelNew"), arrays="torch", cases=32)
+    assert not report.agrees and all(each.trial.case.arrays["x"].shape[1] % 2 for each in report.failures)
 
 
 def test_other_sizes_than_the_modules_are_refused():

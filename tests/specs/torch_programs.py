@@ -53,9 +53,25 @@ class WithoutBias(Model):
 
 
 class Renamed(nn.Module):
+    """The parameters are drawn in the same order, under other names."""
+
     def __init__(self, size, out):
         super().__init__()
         self.fc = nn.Linear(size, out)
+
+    def forward(self, x):
+        return torch.tanh(self.fc(x))
+
+
+class RenamedWithoutBias(Renamed):
+    def forward(self, x):
+        return torch.tanh(x @ self.fc.weight.T)
+
+
+class Larger(nn.Module):
+    def __init__(self, size, out):
+        super().__init__()
+        self.fc = nn.Linear(size + 1, out)
 
 
 class InTraining(nn.Module):

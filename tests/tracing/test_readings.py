@@ -58,3 +58,18 @@ def test_is_rational():
     tape.graph(x**0.5)
     assert not is_rational(tape.graph(x**0.5))
     assert not is_rational(tape.graph(exp(x)))
+
+
+def test_an_exact_reading_has_as_many_digits_as_a_sum_cancels():
+    """exp(-400) is lost in 50 digits where it stands beside 3."""
+    tape = Tape()
+    small, large = exp(tape.input("x", -400.0)), exp(tape.input("y", 1.0))
+    for out in ((1 + small) - 1, (small + large) - exp(tape.input("z", 1.0))):
+        assert math.isclose(float(exact(tape.graph(out))[out.id]), math.exp(-400), rel_tol=1e-12)
+
+
+def test_what_is_zero_is_zero_in_as_many_digits_as_there_are():
+    tape = Tape()
+    x, y = exp(tape.input("x", 1.0)), exp(tape.input("y", -1.0))
+    out = x - maximum(x, y)
+    assert exact(tape.graph(out))[out.id] == 0

@@ -62,3 +62,23 @@ def test_a_bug_in_a_tf32_layer_deviates():
     torch.manual_seed(0)
     result = audit(torch.nn.Sequential(Biasless(6, 5)), drawn(4, 6))
     assert not result.agrees and result.first[0] == "0" and not result.lower
+
+
+class Fused(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.randn(4, 3))
+        self.inner = torch.nn.Linear(4, 4)
+        self.never = torch.nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.inner(torch.relu(x @ self.w.T))
+
+
+def test_every_parameter_that_no_check_covered_is_listed():
+    result = audit(Fused(), drawn(2, 3))
+    assert (result.checked, result.uncovered) == (["inner (linear)"], ["w", "never.weight", "never.bias"])
+    assert "parameters that no check covered: w, never.weight, never.bias" in str(result)
+    x = drawn(2, 3, 8)
+    result = audit(torch.nn.MultiheadAttention(8, 2), x, x, x)
+    assert (result.checked, "out_proj.weight" in result.uncovered) == ([], True)

@@ -1,12 +1,16 @@
 """Larger cases: channels in groups, outputs beside a block size, single dimensions beyond 1024."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case
-from opcheck.verification.streams import trial
+from opcheck.specs.function import Function
+from opcheck.verification.streams import POLICIES, trial
 from opcheck.verification.widening import MOST_OUTPUTS, WIDE, Sized
+from tests.specs.fused import specs
 
 
 def convolution(groups, stride):
@@ -63,3 +67,16 @@ def test_a_large_kernel_is_taken_with_few_outputs_only():
     shapes = {"input": (3, 6, 1025, 2), "weight": (3, 6, 3, 2)}
     assert sized.is_moderate(shapes)
     assert not sized.is_moderate({"input": (3, 6, 1025, 64), "weight": (3, 6, 63, 33)})
+
+
+def test_shapes_are_looked_for_without_arrays_of_their_size():
+    """The weights of an LSTM grow with the square of its width, and none of its outputs is declared by that letter."""
+    op = Function(specs.lstm_step)
+    tracemalloc.start()
+    try:
+        for index in range(len(POLICIES)):
+            trial(op, "float32", 0, index)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200e6

@@ -15,13 +15,15 @@ from opcheck.grading import conventions
 from opcheck.grading.assignments.reader import Reader
 from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
-from opcheck.grading.drawing.cases import EXTREME, draw
+from opcheck.grading.drawing.cases import draw
 from opcheck.language import CATALOGUES, say
 from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
+from opcheck.sandbox.visible import readable
 
-PARTS = ("forward", "vjp", "shapes", "special values", "efficiency")
+PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "repeat", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
+PARTIAL = ("none", "cases")
 DTYPES = ("float32", "float64")
 MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
 LARGEST = 4 * MEBIBYTE  # of an assignment
@@ -41,7 +43,9 @@ class Question:
     arrays: str = "numpy"
     hidden: bool = False
     depends_on: tuple[str, ...] = ()
+    partial: str = "none"  # or "cases": the share of conditions that are right earns that share of the points
     seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+    file: str = ""  # the end of the path of the file in which it is looked for; "": in every one
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,14 @@ class Assignment:
     questions: tuple[Question, ...]
     limits: Limits = field(default_factory=lambda: Limits(total_seconds=60.0))
     forbidden: tuple[str, ...] = ()
+    allowed: tuple[str, ...] | None = None  # of what is installed, beside the standard library; None: all but forbidden
+    notes: tuple[str, ...] = ()  # for the teacher
     seed: int | None = None  # None: drawn after each submission was read
     feedback: str = "worked calculation"
     language: str = "en"
     digest: str = ""
+    teachers: tuple[Path, ...] = field(default=(), repr=False, compare=False)  # files that no submission may see
+    only_found: bool = False  # what a submission has not got is not asked, such as gradients without a backward pass
     origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
 
     def __getstate__(self) -> dict[str, Any]:
@@ -78,6 +86,11 @@ class Assignment:
         """The names of functions and classes that the questions look for."""
         found = [name for question in self.questions for name in (*question.entry.forward, *question.entry.backward)]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that questions are pinned to."""
+        return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
 
     def shows(self, level: str) -> bool:
         """Whether the feedback level includes `level`."""
@@ -122,32 +135,65 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "convention": reader.text("convention", default="functional"),
         "dtype": reader.word("dtype", DTYPES, default="float32"),
         "arrays": reader.text("arrays", default=""),
+        "partial": reader.word("partial", PARTIAL, default="none"),
+        "file": reader.text("file", default=""),
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
-    forbidden = tuple(reader.texts("forbidden"))
-    for module in forbidden:
-        if not module.isidentifier() or module == "numpy":
-            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    forbidden, allowed, notes = _imports(reader)
     feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
+    only_found = reader.flag("only_found", default=False)
     limits = _limits(reader.table("limits"))
     parts = reader.tables("question")
     if not parts:
         raise reader.refuse("question", say("an assignment has at least one [[question]]"), say("none"))
     questions: list[Question] = []
     digest = hashlib.sha256(text.encode())
+    own = [folder / name] if (folder / Path(name).name).is_file() else []
     for part in parts:
         questions.append(_question(part, shared, folder, [each.name for each in questions]))
         used = part.text("convention", default=shared["convention"])
-        for file in (used, part.text("spec", default="").rpartition(":")[0]):
+        spec = part.text("spec", default="").rpartition(":")[0]
+        for file in (used, spec):
             if file.endswith(".py"):
                 digest.update((folder / file).read_bytes())
+                own.append(folder / file)
+        _check_reach(part, folder / spec if spec else None)
     reader.finish()
     return Assignment(
-        title, tuple(questions), limits, forbidden, seed, feedback, language, digest.hexdigest(),
-        (text, name, folder.absolute()),
+        title, tuple(questions), limits, forbidden, allowed, notes, seed, feedback, language, digest.hexdigest(),
+        tuple(path.resolve() for path in own), only_found, (text, name, folder.absolute()),
     )  # fmt: skip
+
+
+def _check_reach(reader: Reader, spec: Path | None) -> None:
+    """Refuse a teacher's answers where submissions may read: among the interpreter's own files and its packages."""
+    for place in readable() if spec is not None else ():
+        if spec is not None and spec.resolve().is_relative_to(Path(place).resolve()):
+            raise reader.refuse(
+                "spec",
+                say("submissions can read what is in {place}", place=place),
+                str(spec),
+                fix=say("move it to a folder of yours"),
+            )
+
+
+def _imports(reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...] | None, tuple[str, ...]]:
+    """What may not and what may be imported, and a note where both are said."""
+    forbidden = tuple(reader.texts("forbidden"))
+    for module in forbidden:
+        if not module.isidentifier() or module == "numpy":
+            raise reader.refuse("forbidden", say("a forbidden module is a top-level name, and not numpy"), repr(module))
+    if not reader.has("allowed"):
+        return forbidden, None, ()
+    allowed = tuple(reader.texts("allowed"))
+    for module in allowed:
+        if not module.isidentifier():
+            raise reader.refuse("allowed", say("an allowed module is a top-level name, such as numpy"), repr(module))
+    if not forbidden:
+        return (), allowed, ()
+    return (), allowed, (say("`forbidden` says nothing beside `allowed`: what is not allowed cannot be imported"),)
 
 
 def _limits(reader: Reader) -> Limits:
@@ -169,8 +215,6 @@ def usual_points(op: Op) -> dict[str, float]:
     points: dict[str, float] = {"forward": 4, "shapes": 1}
     if not is_optimiser(op):
         points["vjp"] = 4
-    if op.name in EXTREME:
-        points["special values"] = 1
     return points
 
 
@@ -190,7 +234,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     points = _points(reader.table("points"), op, entry)
     ranges = _ranges(reader.table("parameters"), op)
     try:
-        scope = Scope.of(op, ranges, entry.allows)
+        scope = Scope.of(op, ranges, entry.allows, entry.usual)
         draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
     except (Refused, CouldNotRun) as error:
         raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None
@@ -203,7 +247,9 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
         arrays=arrays,
         hidden=reader.flag("hidden", default=False),
         depends_on=depends_on,
+        partial=reader.word("partial", PARTIAL, default=shared["partial"]),
         seconds=reader.positive("seconds", default=2.0),
+        file=reader.text("file", default=shared["file"]),
     )  # fmt: skip
     reader.finish()
     return question
@@ -293,7 +339,7 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
                 raise reader.refuse(name, error.rule, error.got) from None
             _check_size(reader, name, value)
             return
-    if name in ("kernel_size", "batch"):
+    if name in ("kernel_size", "batch", "dims"):
         if not all(type(k) is int and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
             raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
         _check_size(reader, name, value)
@@ -301,7 +347,7 @@ def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
         raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))
 
 
-LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000}
+LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000, "dims": 4}
 
 
 def _check_size(reader: Reader, name: str, value: Any) -> None:

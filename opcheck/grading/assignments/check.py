@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
-from opcheck.grading.assignments.assignment import Assignment, Question
+from opcheck.grading.assignments.assignment import Assignment, Question, entry_of
 from opcheck.grading.classes.processes import pool
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.judge import ask
+from opcheck.grading.judging.settling import Readings
 from opcheck.grading.results import Check, total
 from opcheck.grading.submissions.loading import Loaded
 from opcheck.language import say
 from opcheck.operators import catalog
 from opcheck.operators.spec import Mistake
-from opcheck.sandbox import Call, Isolation, Limits, Module, Status, Worker
+from opcheck.sandbox import Call, Definition, Isolation, Limits, Module, Status, Worker
 
 SEEDS = 250  # that a process takes at a time
 
@@ -55,7 +56,7 @@ def check(assignment: Assignment, seed: int = 0, only: Container[str] | None = N
     only: the names of the mistakes (default all).
     """
     assignment = replace(assignment, feedback="worked calculation")
-    for question in assignment.questions:
+    for question in map(solvable, assignment.questions):
         mistakes = [each for each in question.op.mistakes if only is None or each.name in only]
         with _solution(question) as loaded:
             for mistake in (None, *mistakes):
@@ -81,7 +82,7 @@ def repeat(assignment: Assignment, seeds: int, first: int = 0, jobs: int = 1) ->
 
 
 def _repeated(assignment: Assignment, place: int, seeds: range) -> Repeated:
-    question = assignment.questions[place]
+    question = solvable(assignment.questions[place])
     with _solution(question) as loaded:
         graded = ((seed, one(question, assignment, loaded, None, seed)) for seed in seeds)
         return Repeated(seeds, tuple((seed, found) for seed, found in graded if found.caught))
@@ -92,22 +93,14 @@ def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mis
     loaded.worker.run([Call(_ENGINE, (question.op.name, mistake.name if mistake else ""))], {})
     alone = replace(question, depends_on=())
     desk = Desk(loaded.worker, 60.0, None)
-    return Caught(question.name, mistake, tuple(ask(alone, assignment, loaded, desk, seed, {})))
+    return Caught(question.name, mistake, tuple(ask(alone, assignment, loaded, desk, seed, {}, Readings())))
 
 
 @contextmanager
 def _solution(question: Question) -> Iterator[Loaded]:
     """The solutions of a question's convention, in a trusted process of their own."""
     name = question.convention.name
-    if question.op not in catalog.every():
-        raise Refused(
-            say(
-                "there is no solution to check {question} by: its spec is a function of your own",
-                question=question.name,
-            ),
-            fix=say("write one and grade it like a student's"),
-        )
-    if name not in conventions.NAMES or question.arrays != question.convention.arrays:
+    if name not in (*conventions.NAMES, *conventions.COURSES) or question.arrays != question.convention.arrays:
         raise Refused(
             say(
                 "there are no solutions to check {question} by in the convention {name}",
@@ -123,4 +116,30 @@ def _solution(question: Question) -> Iterator[Loaded]:
         if outcome.status is not Status.OK:
             reason = outcome.failure.message if outcome.failure else str(outcome.status)
             raise CouldNotRun(say("the solutions do not load: {reason}", reason=reason))
-        yield Loaded(worker, outcome.definitions)
+        yield Loaded(worker, (*outcome.definitions, *_defined(question, worker)))
+
+
+def _defined(question: Question, worker: Worker) -> tuple[Definition, ...]:
+    """The solution that follows from a teacher's own spec: its value and its gradients."""
+    if question.op in catalog.every():
+        return ()
+    outcome = worker.run([Call("module.define", (question.op.name,))], {})
+    if outcome.status is not Status.OK:
+        reason = outcome.failure.message if outcome.failure else str(outcome.status)
+        raise CouldNotRun(say("there is no solution to check {question} by: {reason}", question=question.name,
+                              reason=reason))  # fmt: skip
+    title = question.op.title or question.op.name
+    return tuple(Definition(name, "function", True) for name in (title, f"{title}_backward"))
+
+
+def solvable(question: Question) -> Question:
+    """The question as it is checked: what a spec of one's own asks, and what any convention may say, is written as
+    functions."""
+    name = question.convention.name
+    if name != conventions.ANY and question.op in catalog.every():
+        return question
+    if name != "functional" and question.arrays == "numpy":
+        functional = conventions.get("functional")
+        entry = entry_of(functional, question.op)
+        question = replace(question, convention=functional, entry=entry)
+    return question

@@ -1,5 +1,6 @@
 """Assignments to begin with: `opcheck grade --init` prints one, and `--op` asks for one operator without a file."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,18 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Op
 
 
-def single(op: str, convention: str = "functional") -> Assignment:
-    """The assignment that asks for one operator and nothing else: `opcheck grade --op conv2d`."""
-    return parse(scaffold([op], convention), "assignment")
+def single(op: str, convention: str = "any") -> Assignment:
+    """The assignment that asks for one operator and nothing else: `opcheck grade --op conv2d`. Of code without a
+    backward pass it asks the forward pass."""
+    return parse(f"only_found = true\n{scaffold([op], convention)}", "assignment")
+
+
+def everything(convention: str = "any") -> Assignment:
+    """The assignment that asks for whatever a submission defines: `opcheck grade hw.py`."""
+    names = conventions.get(convention).entries
+    lines = [f'title = "{say("what was found")}"', f'convention = "{convention}"', "only_found = true"]
+    lines.append(f"allowed = [{_allowed(conventions.get(convention))}]")
+    return parse("\n".join([*lines, *(f'[[question]]\noperator = "{name}"' for name in names)]), "assignment")
 
 
 def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
@@ -22,13 +32,20 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
     chosen = conventions.get(convention)
     lines = [
         f'title = "{_title(ops)}"',
-        f"# {', '.join(conventions.NAMES)}, or a .py file here",
+        *_comment(
+            say(
+                "{names}, or a .py file here; {any}: as each submission has it",
+                any=conventions.ANY,
+                names=", ".join((*conventions.NAMES, *conventions.COURSES)),
+            )
+        ),
         f'convention = "{convention}"',
         'dtype = "float32"  # the precision that is asked; inputs are float64 and float32',
+        'partial = "cases"  # points for the kinds of cases that are right; or "none"',
         f"# from less to more: {', '.join(FEEDBACK)}",
         f'feedback = "{FEEDBACK[-1]}"',
         'seed = "fresh"  # drawn after a submission is read; a number repeats a run',
-        'forbidden = ["torch", "scipy"]' if chosen.arrays == "numpy" else "forbidden = []",
+        f"allowed = [{_allowed(chosen)}]  # nothing else, beside the standard library",
         "",
         "[limits]",
         "seconds = 10  # for each question",
@@ -36,10 +53,21 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
         "memory = 2048  # MiB",
         "output = 64  # KiB of what is printed",
     ]
-    lines += ["", f"# points are for {', '.join(PARTS).replace('vjp', 'vjp (gradients)')}"]
+    lines += ["", "# points are for " + ", ".join(PARTS[:4]).replace("vjp", "vjp (gradients)") + ","]
+    lines += ["# " + ", ".join(PARTS[4:])]
+    lines += ["# a right formula with fewer digits or a smaller range than it could have loses"]
+    lines += ["# points of accuracy or stability, and no others"]
     for name in ops:
         lines += _scaffolded(catalog.get(name), chosen)
     return "\n".join(lines) + "\n"
+
+
+def _allowed(chosen: Convention) -> str:
+    return '"numpy"' if chosen.arrays == "numpy" and chosen.name != conventions.ANY else '"numpy", "torch"'
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 80, initial_indent="# ", subsequent_indent="# ")
 
 
 def _title(ops: Sequence[str]) -> str:
@@ -49,7 +77,7 @@ def _title(ops: Sequence[str]) -> str:
 
 def _scaffolded(op: Op, convention: Convention) -> list[str]:
     entry = entry_of(convention, op)
-    scope = Scope.of(op, {}, entry.allows)
+    scope = Scope.of(op, {}, entry.allows, entry.usual)
     lines = ["", "[[question]]", f'operator = "{op.name}"', f'entry = "{entry.forward[0]}"']
     if entry.backward:
         lines.append(f'backward = "{entry.backward[0]}"')

@@ -1,7 +1,8 @@
 """What a question may ask: of each parameter the values that the course has taught and the convention can say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from opcheck.errors import Refused
@@ -12,6 +13,7 @@ from opcheck.operators.spec import Case, Op
 
 BATCH = (1, 2, 3, 4)
 BOTH = (True, False)
+DIMS = (1, 2, 3, 4)
 
 # What is asked where an assignment says nothing; whatever is not named keeps torch's default.
 _CONVOLUTION = {
@@ -22,29 +24,29 @@ _CONVOLUTION = {
 }
 _POOL = {"kernel_size": (2, 3, (2, 3), (3, 2)), "stride": (None, 1, 2, 3), "padding": (0, 1)}
 _TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
-    "linear": {"bias": (True, False), "batch": BATCH, "integers": BOTH},
-    "conv2d": {**_CONVOLUTION, "integers": BOTH},
-    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1), "integers": BOTH},
+    "linear": {"bias": (True, False), "batch": BATCH},
+    "conv2d": _CONVOLUTION,
+    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1)},
     "max_pool2d": {**_POOL, "ties": BOTH},
     "max_pool1d": {**_POOL, "kernel_size": (2, 3), "ties": BOTH},
-    "avg_pool2d": {**_POOL, "integers": BOTH},
-    "avg_pool1d": {**_POOL, "kernel_size": (2, 3), "integers": BOTH},
-    "relu": {"ties": BOTH},
-    "sigmoid": {"integers": BOTH},
-    "tanh": {"integers": BOTH},
-    "mse_loss": {"integers": BOTH},
+    "avg_pool2d": _POOL,
+    "avg_pool1d": {**_POOL, "kernel_size": (2, 3)},
+    "relu": {"ties": BOTH, "dims": DIMS},
+    "sigmoid": {"dims": DIMS},
+    "tanh": {"dims": DIMS},
     "softmax": {"dim": (-1, 1)},
     "log_softmax": {"dim": (-1, 1)},
 }
 
-# What may have a range besides parameters and optional arrays, and for which operators it says something. `integers` is
-# about forward calls whose first array is of whole numbers: results must not be cut to them. `probabilities` is about
-# targets that are a distribution over the classes, or one-hot.
+# What may have a range besides parameters and optional arrays, and for which operators it says something. `dims` is how
+# many dimensions the input may have. `integers` is about forward calls whose first array is of whole numbers: results
+# must not be cut to them. `probabilities` is about targets that are a distribution over the classes, or one-hot.
 EXTRA = {
     "kernel_size": ("conv1d", "conv2d"),
     "ties": ("max_pool1d", "max_pool2d", "relu"),
     "batch": ("linear", "conv1d", "conv2d", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
     "probabilities": ("cross_entropy",),
+    "dims": ("relu", "sigmoid", "tanh"),
     "integers": ("linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "sigmoid", "tanh", "mse_loss"),
 }
 
@@ -56,16 +58,24 @@ class Scope:
     op: Op
     ranges: Mapping[str, tuple[Any, ...]]
     allows: Mapping[str, Allowed] = field(default_factory=dict)
+    taught: frozenset[str] = frozenset()  # whose range an assignment gives
 
     @classmethod
-    def of(cls, op: Op, taught: Mapping[str, Sequence[Any]], allows: Mapping[str, Allowed]) -> "Scope":
-        """The defaults, with the ranges that an assignment gives in their place; raises Refused if nothing is left."""
+    def of(
+        cls,
+        op: Op,
+        taught: Mapping[str, Sequence[Any]],
+        allows: Mapping[str, Allowed],
+        usual: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    ) -> "Scope":
+        """The defaults, or a convention's `usual` ones, with the ranges that an assignment gives in their place; raises
+        Refused if nothing is left."""
         ranges: dict[str, tuple[Any, ...]] = {}
         if not is_optimiser(op):  # of these the sampler knows what belongs together
             ranges = {each.name: (each.default,) for each in op.params if each.default is not REQUIRED}
             ranges |= {each.name: (False,) for each in op.inputs if each.optional}
         ranges |= op.taught or _TAUGHT.get(op.name, {})
-        ranges |= {name: tuple(values) for name, values in taught.items()}
+        ranges |= {name: tuple(values) for name, values in (*usual.items(), *taught.items())}
         for name, allowed in allows.items():
             if name not in ranges:
                 continue
@@ -73,7 +83,15 @@ class Scope:
             if not ranges[name]:
                 given = taught.get(name, _TAUGHT.get(op.name, {}).get(name, "the default"))
                 raise Refused(say("the convention cannot say any of the values of {name}", name=name), got=str(given))
-        return cls(op, ranges, allows)
+        return cls(op, ranges, allows, frozenset(taught))
+
+    def narrower(
+        self, allows: Mapping[str, Allowed], usual: Mapping[str, Sequence[Any]] = MappingProxyType({})
+    ) -> "Scope":
+        """The same, of code that can take only so much; raises Refused if nothing is left."""
+        both = {**self.allows, **{name: _both(self.allows.get(name), each) for name, each in allows.items()}}
+        ranges = {**self.ranges, **{name: values for name, values in usual.items() if name not in self.taught}}
+        return replace(Scope.of(self.op, ranges, both), taught=self.taught)
 
     def options(self, name: str, unset: Sequence[Any] = ()) -> list[Any]:
         """The values that `name` may take; of what has no range, the given ones that the convention can say."""
@@ -106,6 +124,10 @@ class Scope:
         if name in self.ranges:
             return value in self.ranges[name]
         return allowed is None or allowed(value)
+
+
+def _both(first: Allowed | None, second: Allowed) -> Allowed:
+    return second if first is None else lambda value: first(value) and second(value)
 
 
 def is_optimiser(op: Op) -> bool:

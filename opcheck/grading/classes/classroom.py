@@ -56,6 +56,7 @@ def grade_class(
     seed: int | None = None,
     unsafe: bool = False,
     student: str = "",
+    within: Path | None = None,
     check: Callable[[int], None] = lambda submissions: None,
 ) -> ClassResult:
     """Grade every submission at these paths (see `roster.opened`), as many at a time as there are jobs.
@@ -79,7 +80,7 @@ def grade_class(
         choose(unsafe)  # before hours of work, rather than with the first submission
     except NoSandbox as error:
         raise CouldNotRun(str(error)) from None
-    with roster.opened(paths, student, assignment.names) as entries:
+    with roster.opened(paths, student, assignment.names, assignment.files, within, assignment.teachers) as entries:
         check(len(entries))
         kept = Journal(journal)
         try:

@@ -42,7 +42,9 @@ class Progress:
             self._some += 1
         else:
             self._none += 1
-        self._trouble += bool(outcomes & {Outcome.CRASHED, Outcome.DOES_NOT_LOAD})
+        self._trouble += bool(
+            outcomes & {Outcome.CRASHED, Outcome.CRASHED_ALWAYS, Outcome.TOO_SLOW, Outcome.DOES_NOT_LOAD}
+        )
         self._advance()
 
     def reused(self) -> None:

@@ -81,7 +81,7 @@ def summary(results: Iterable[Result]) -> Summary:
         found.histogram[tenth(result.score, result.points)] += 1
         found.slowest = nlargest(SLOWEST, [*found.slowest, (result.seconds, result.student)])
         outcomes = {check.outcome for check in result.checks}
-        if Outcome.CRASHED in outcomes:
+        if outcomes & {Outcome.CRASHED, Outcome.CRASHED_ALWAYS, Outcome.TOO_SLOW}:
             found.crashed.append(result.student)
         if outcomes and outcomes <= {Outcome.DOES_NOT_LOAD, Outcome.SKIPPED}:
             found.not_loading.append(result.student)

@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +22,16 @@ from opcheck.grading.conventions.base import (
 )
 from opcheck.language import say
 
-NAMES = ("functional", "cs231n", "cmu", "cmu2022", "coursera", "layer", "module")
+# The order in which code is recognised: where the same name may belong to several, the first that gives right results.
+NAMES = ("functional", "cs231n", "cmu", "cmu2022", "coursera", "layer", "layer_out_in", "layer_columns", "module")
+COURSES = ("eecs498", "cs336", "needle", "minitorch", "d2l")  # the same, of which few operators are known
+ANY = "any"  # each submission is called by the convention that it follows
+_VARIANTS = {
+    "cmu2022": ("cmu", "CMU2022"),
+    "layer_out_in": ("layer", "OUT_IN"),
+    "layer_columns": ("layer", "COLUMNS"),
+    "eecs498": ("cs231n", "EECS498"),
+}
 
 
 @cache
@@ -28,14 +39,37 @@ def get(name: str, folder: Path | None = None) -> Convention:
     """The convention of that name; a name that ends in .py is a file in `folder`. Raises Refused."""
     if name.endswith(".py"):
         return _from_file((folder or Path()) / name)
-    if name not in NAMES:
+    if name == ANY:
+        return _any()
+    if name not in (*NAMES, *COURSES):
         raise Refused(
             say("there is no convention {name}", name=repr(name)),
-            fix=say("they are {names}, or a .py file beside the assignment", names=", ".join(NAMES)),
+            fix=say("they are {names}, or a .py file beside the assignment", names=", ".join((*NAMES, *COURSES, ANY))),
         )
-    family, variant = ("cmu", "CMU2022") if name == "cmu2022" else (name, "CONVENTION")
+    family, variant = _VARIANTS.get(name, (name, "CONVENTION"))
     found: Convention = getattr(importlib.import_module(f"opcheck.grading.conventions.{family}"), variant)
     return found
+
+
+def _any() -> Convention:
+    """All of them: names to look for, until a submission shows which convention it follows."""
+    known = [get(name) for name in (*NAMES, *COURSES)]
+    ops = dict.fromkeys(op for each in known for op in each.entries)
+    entries = {op: _merged([entry for each in known for entry in each.several(op)]) for op in ops}
+    summary = say("whichever of these a submission follows")
+    return replace(
+        get("functional"),
+        name=ANY,
+        summary=summary,
+        entries=entries,
+        names=lambda title: _merged([each.names(title) for each in known if each.names is not None]),
+    )
+
+
+def _merged(entries: Sequence[Entry]) -> Entry:
+    """All their names."""
+    forward = tuple(dict.fromkeys(name for each in entries for name in each.forward))
+    return Entry(forward, tuple(dict.fromkeys(name for each in entries for name in each.backward)))
 
 
 def _from_file(path: Path) -> Convention:
@@ -57,6 +91,6 @@ def _from_file(path: Path) -> Convention:
 
 
 __all__ = [
-    "NAMES", "Allowed", "Convention", "Cotangent", "Entry", "Plan", "Reading", "Request", "get", "only",
-    "power_of_two", "whole",
+    "ANY", "COURSES", "NAMES", "Allowed", "Convention", "Cotangent", "Entry", "Plan", "Reading", "Request", "get",
+    "only", "power_of_two", "whole",
 ]  # fmt: skip

@@ -39,6 +39,7 @@ class Entry(NamedTuple):
     allows: Mapping[str, Allowed] = {}
     in_place: bool = False  # may write into its arguments, as optimisers do
     upstream: bool = True  # False: the gradient is that of the result itself, nothing flows in from above
+    usual: Mapping[str, tuple[Any, ...]] = {}  # what is asked where an assignment does not say
 
 
 class Reading(NamedTuple):
@@ -71,6 +72,7 @@ class Request:
     found: Definition | None = None  # what is there, with its parameters
     arrays: str = "numpy"  # or "torch"
     convention: str = ""
+    gradient: Definition | None = None  # the backward function that is there, with its parameters
 
     def array(self, name: str, layout: Layout = SAME) -> Any:
         """An array of the case as the convention lays it out; None if it was not given."""
@@ -92,6 +94,23 @@ class Request:
 Cotangent = Mapping[str, Any]
 
 
+def is_function(op: Op, found: Definition, beside: Sequence[Definition] = ()) -> bool:
+    """What is called without an object: a function, or a static method."""
+    bound = found.kind == "method" and bool(found.parameters) and found.parameters[0].name == "self"
+    return found.kind in ("function", "method") and not bound
+
+
+def is_layer(op: Op, found: Definition, beside: Sequence[Definition] = ()) -> bool:
+    """A class with a forward pass, or with a step where it is an optimiser."""
+    asked = "step" if any(each.name == "lr" for each in op.params) else "forward"
+    return found.kind == "class" and method(found, asked) is not None
+
+
+def everything(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
+    """What code can take that lacks nothing."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Convention:
     """How a course's files are called: see the top of this file. An operator may have several entries; the
@@ -107,6 +126,10 @@ class Convention:
     repeats: bool = False  # whether backward may be called twice on what one forward call left, for the same gradients
     names: Callable[[str], Entry] | None = None  # how it calls what is in no list of its own: a program of a teacher
     sentences: Sentences = field(default_factory=dict)  # on mistakes whose own sentence is about torch's layout
+    # What the functions or the class that were found can take of an operator's arguments: the rest is not asked.
+    takes: Callable[[Op, Sequence[Definition]], Mapping[str, Allowed]] = everything
+    # Whether what has the right name, beside all these, may be of this convention.
+    fits: Callable[[Op, Definition, Sequence[Definition]], bool] = is_function
 
     def sentence(self, op: Op, mistake: Mistake) -> str:
         """What a student of this convention reads about a mistake."""
@@ -114,9 +137,21 @@ class Convention:
 
     def entry(self, op: str, name: str = "") -> Entry:
         """The entry of an operator that has this forward name; raises KeyError if the operator has none at all."""
-        found = self.entries[op]
-        several = (found,) if isinstance(found, Entry) else found
+        if op not in self.entries:
+            raise KeyError(op)
+        several = self.several(op)
         return next((each for each in several if name in each.forward), several[0])
+
+    def entries_of(self, op: Op) -> tuple[Entry, ...]:
+        """All entries of an operator, or of a teacher's own program; none if the convention has no word for it."""
+        if op.title and not op.elsewhere:
+            return (self.names(op.title),) if self.names is not None else ()
+        return self.several(op.name)
+
+    def several(self, op: str) -> tuple[Entry, ...]:
+        """All entries of an operator; none if the convention has not got it."""
+        found = self.entries.get(op, ())
+        return (found,) if isinstance(found, Entry) else found
 
 
 def only(*values: Any) -> Allowed:
@@ -124,9 +159,31 @@ def only(*values: Any) -> Allowed:
     return lambda value: any(type(value) is type(each) and value == each for each in values)
 
 
+def has(definition: Definition, *names: str) -> str:
+    """The first of these parameters that a function or a constructor has; "" if none, the first one of **kwargs."""
+    own = {each.name for each in definition.parameters}
+    anything = any(each.kind == "VAR_KEYWORD" for each in definition.parameters)
+    return next((name for name in names if name in own), names[0] if anything else "")
+
+
+def method(definition: Definition | None, name: str) -> Definition | None:
+    """A method of a class."""
+    return next((each for each in definition.methods if each.name == name), None) if definition else None
+
+
+def default_only(default: Any) -> Allowed:
+    """Just what torch takes where nothing is given."""
+    return lambda value: value == default or value is None
+
+
 def whole(value: Any) -> bool:
     """One whole number, not a pair."""
     return type(value) is int
+
+
+def last_dimension(shape: Any) -> bool:
+    """That of layers that normalise rows; what is not known yet may still be so."""
+    return not isinstance(shape, tuple) or len(shape) == 1
 
 
 def power_of_two(value: Any) -> bool:

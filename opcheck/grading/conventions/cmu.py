@@ -12,24 +12,29 @@ Until 2022 (`cmu2022`) activations' backward() takes nothing and returns the slo
 divided by the batch size, and the losses' gradients are A - Y and softmax(A) - Y, not divided by anything.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from opcheck.grading.conventions import sentences
+from opcheck.grading.conventions import programs, sentences
 from opcheck.grading.conventions.base import (
+    Allowed,
     Convention,
     Cotangent,
     Entry,
     Plan,
     Reading,
     Request,
+    has,
+    is_layer,
     only,
     power_of_two,
     whole,
 )
 from opcheck.grading.conventions.layouts import COLUMN, SAME, Layout, scaled
-from opcheck.sandbox import Call, Place, Set
+from opcheck.operators.spec import Op
+from opcheck.sandbox import Call, Definition, Place, Set
 
 _LOSSES = ("cross_entropy", "mse_loss")
 _ACTIVATIONS = ("relu", "sigmoid", "tanh")
@@ -37,12 +42,16 @@ _STATE = {"momentum_buffer": "v", "exp_avg": "m", "exp_avg_sq": "v"}
 
 
 def call(r: Request) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.layer(r)
     if "lr" in r.p:
         return _step(r)
     layer: list[Call | Set] = [Call(r.forward, _constructor(r), keep="layer")]
     holder = _holder(r)
     if "weight" in r.case.arrays:
-        layer += [Set(f"{holder}.W", r.array("weight")), Set(f"{holder}.b", r.array("bias", _bias(r)))]
+        layer.append(Set(f"{holder}.W", r.array("weight")))
+        if "bias" in r.case.arrays:
+            layer.append(Set(f"{holder}.b", r.array("bias", _bias(r))))
     args = [r.array("input")]
     if r.op.name in _LOSSES:
         args.append(_target(r))
@@ -50,6 +59,8 @@ def call(r: Request) -> Plan:
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.layer_gradients(r, cotangent)
     takes_nothing = r.op.name in _LOSSES or (_old(r) and r.op.name in _ACTIVATIONS)
     args = [] if takes_nothing else [r.sent(cotangent["output"])]
     readings = {"input": Reading("back", _input_gradient(r))}
@@ -57,7 +68,8 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
         holder = _holder(r)
         by = 1 / len(r.case.arrays["input"]) if _old(r) and r.op.name == "linear" else 1.0
         readings["weight"] = Reading(f"{holder}.dLdW", scaled(by))
-        readings["bias"] = Reading(f"{holder}.dLdb", scaled(by, _bias(r)))
+        if "bias" in r.case.arrays:
+            readings["bias"] = Reading(f"{holder}.dLdb", scaled(by, _bias(r)))
     return Plan([Call("layer.backward", args, keep="back")], readings)
 
 
@@ -88,8 +100,20 @@ def _constructor(r: Request) -> list[int]:
         return [*reversed(r.case.arrays["weight"].shape)]
     if "weight" in r.case.arrays:
         out, channels, kernel, *_ = r.case.arrays["weight"].shape
-        return [channels, out, kernel, *([] if _is_stride1(r) else [r.one("stride"), r.one("padding")])]
+        options = [r.one("stride"), *([r.one("padding")] if _pads(r.found) else [])]
+        return [channels, out, kernel, *([] if _is_stride1(r) else options)]
     return [r.one("kernel_size"), r.one("stride")] if "kernel_size" in r.p else []
+
+
+def _pads(found: Definition | None) -> bool:
+    """Whether a convolution's constructor has a padding: some years' have none, and weight_init_fn in that place."""
+    return found is None or not found.parameters or bool(has(found, "padding", "pad"))
+
+
+def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
+    """Without a padding in the constructor there is none."""
+    is_convolution = any(each.name == "padding" for each in op.params) and len(op.inputs) > 1
+    return {"padding": only(0)} if is_convolution and not all(map(_pads, found)) else {}
 
 
 def _holder(r: Request) -> str:
@@ -141,11 +165,12 @@ _POOL = {"kernel_size": whole, "stride": whole, "padding": only(0), "dilation": 
          "return_indices": only(False), "count_include_pad": only(True), "divisor_override": only(None)}  # fmt: skip
 _PLAIN = {"weight_decay": _nothing, "maximize": only(False)}
 _MEAN = {"reduction": only("mean"), "weight": only(False)}
+_ROWS = {"dims": only(2)}  # N examples of C features
 _ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
-    "linear": Entry(("Linear",), allows={"bias": only(True)}),
-    "relu": Entry(("ReLU",)),
-    "sigmoid": Entry(("Sigmoid",)),
-    "tanh": Entry(("Tanh",)),
+    "linear": Entry(("Linear",), usual={"bias": (True,)}),
+    "relu": Entry(("ReLU",), allows=_ROWS),
+    "sigmoid": Entry(("Sigmoid",), allows=_ROWS),
+    "tanh": Entry(("Tanh",), allows=_ROWS),
     "softmax": Entry(("Softmax",), allows={"dim": only(1)}),
     "conv1d": (Entry(("Conv1d",), allows=_SIZES), Entry(("Conv1d_stride1",), allows=_STRIDE1)),
     "conv2d": (Entry(("Conv2d",), allows=_SIZES), Entry(("Conv2d_stride1",), allows=_STRIDE1)),
@@ -171,15 +196,18 @@ CONVENTION = Convention(
     _ENTRIES,
     call,
     gradients,
+    names=programs.class_names,
     repeats=True,
     sentences=sentences.CMU,
+    takes=takes,
+    fits=is_layer,
 )
 _UNTIL_2022 = {
     **{op: entry for op, entry in _ENTRIES.items() if op != "softmax"},
-    "linear": Entry(("Linear",), allows={"bias": only(True), "batch": power_of_two}),
-    "relu": Entry(("ReLU",), upstream=False),
-    "sigmoid": Entry(("Sigmoid",), upstream=False),
-    "tanh": Entry(("Tanh",), upstream=False),
+    "linear": Entry(("Linear",), allows={"batch": power_of_two}, usual={"bias": (True,)}),
+    "relu": Entry(("ReLU",), allows=_ROWS, upstream=False),
+    "sigmoid": Entry(("Sigmoid",), allows=_ROWS, upstream=False),
+    "tanh": Entry(("Tanh",), allows=_ROWS, upstream=False),
 }
 CMU2022 = replace(
     CONVENTION,

@@ -10,9 +10,10 @@ x of an affine layer may have more than two dimensions; the layer flattens them.
 Conv.forward and Conv.backward.
 """
 
+from dataclasses import replace
 from typing import Any
 
-from opcheck.grading.conventions import sentences
+from opcheck.grading.conventions import programs, sentences
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -32,6 +33,8 @@ _OPTIMISERS = ("sgd", "rmsprop", "adam")
 
 
 def call(r: Request) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.pair(r)
     if r.op.name in _OPTIMISERS:
         return _step(r)
     args = [r.array("input", FLATTENED if r.op.name == "linear" else SAME)]
@@ -48,6 +51,8 @@ def call(r: Request) -> Plan:
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.pair_gradients(r, cotangent)
     if r.op.name in _LOSSES:  # softmax_loss has returned it already
         return Plan([], {"input": Reading("out[1]")})
     steps = [Call(r.backward, [r.sent(cotangent["output"]), Place("out[1]")], keep="gradients")]
@@ -166,6 +171,21 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    names=programs.pair_names,
     repeats=True,
     sentences=sentences.IN_OUT,
 )
+_STATIC = {"linear": "Linear", "relu": "ReLU", "conv2d": "Conv", "max_pool2d": "MaxPool"}
+EECS498 = replace(
+    CONVENTION,
+    name="eecs498",
+    summary="Michigan EECS498: as cs231n, with torch's tensors and static methods, Conv.forward and Conv.backward",
+    entries={
+        op: (CONVENTION.entry(op) if op not in _STATIC else CONVENTION.entry(op)._replace(
+            forward=(f"{_STATIC[op]}.forward", *CONVENTION.entry(op).forward),
+            backward=(f"{_STATIC[op]}.backward", *CONVENTION.entry(op).backward),
+        ))
+        for op in CONVENTION.entries
+    },
+    arrays="torch",
+)  # fmt: skip

@@ -8,17 +8,109 @@ gets the same arguments after the upstream gradient and returns the gradients in
 `arrays = "torch"` in the assignment the function gets tensors, and autograd gives the gradients.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opcheck.backends.base import arguments
 from opcheck.grading.conventions import tensors
-from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request
+from opcheck.grading.conventions.base import (
+    Allowed,
+    Convention,
+    Cotangent,
+    Entry,
+    Plan,
+    Reading,
+    Request,
+    default_only,
+    has,
+    is_function,
+    only,
+)
 from opcheck.operators import catalog
-from opcheck.sandbox import Call, Place, Set
+from opcheck.operators.params import REQUIRED
+from opcheck.operators.spec import Op
+from opcheck.sandbox import Call, Definition, Place, Set
+
+# What students call torch's parameters.
+_ALSO = {
+    "dim": ("axis",),
+    "padding": ("pad", "p"),
+    "stride": ("strides", "s"),
+    "kernel_size": ("kernel", "pool_size", "size", "ksize", "k", "window"),
+    "normalized_shape": ("shape",),
+    "eps": ("epsilon",),
+    "lr": ("learning_rate", "eta"),
+}
+_LAST = {"softmax": -1, "log_softmax": -1}  # the dimension that is meant where none can be given
 
 
-def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
-    return arguments(r.op, {name: r.array(name) for name in r.case.arrays}, r.case.params)
+def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
+    """Parameters that a signature lacks keep their default."""
+    lacking = [
+        each for each in op.params if each.default is not REQUIRED and any(not _name(one, each.name) for one in found)
+    ]
+    allowed: dict[str, Allowed] = {}
+    for place, each in enumerate(op.inputs):
+        if each.optional and not all(_room(op, one, place) for one in found[:1]):
+            allowed[each.name] = only(False)
+        elif each.optional and any(_demands(one, each.name, place) for one in found[:1]):
+            allowed[each.name] = only(True)
+    return allowed | {
+        each.name: default_only(_LAST[op.name] if each.name == "dim" and op.name in _LAST else each.default)
+        for each in lacking
+    }
+
+
+def _room(op: Op, found: Definition, place: int) -> bool:
+    """Whether a function has a parameter for this array, at its place or by its name."""
+    if not found.parameters or has(found, op.inputs[place].name):
+        return True
+    if any(each.kind == "VAR_POSITIONAL" for each in found.parameters):
+        return True
+    taken = {name for each in op.params for name in (each.name, *_ALSO.get(each.name, ()))}
+    return len(found.parameters) > place and found.parameters[place].name not in taken
+
+
+def _demands(found: Definition, name: str, place: int) -> bool:
+    """Whether a function cannot be called without this array."""
+    known = {each.name: each for each in found.parameters}
+    last = found.parameters[place] if len(found.parameters) > place else None
+    parameter = known.get(name, last)
+    return parameter is not None and not parameter.has_default and not parameter.kind.startswith("VAR_")
+
+
+def fits(op: Op, found: Definition, beside: Sequence[Definition]) -> bool:
+    """A function that takes the arrays and demands no more than is always given."""
+    if not is_function(op, found) or not found.parameters:
+        return is_function(op, found)
+    demanded = [each for each in found.parameters if not each.has_default and not each.kind.startswith("VAR_")]
+    several = any(each.kind.startswith("VAR_") for each in found.parameters)
+    arrays = [each for each in op.inputs if not each.optional]
+    most = len(op.inputs) + sum(each.default is REQUIRED for each in op.params)
+    return len(demanded) <= most + sum(bool(has(found, each.name)) for each in op.params) and (
+        several or len(found.parameters) >= len(arrays)
+    )
+
+
+def _name(found: Definition, name: str) -> str:
+    """What a function calls a parameter of torch's; "" if it has none, torch's name where no signature is known."""
+    return has(found, name, *_ALSO.get(name, ())) if found.parameters else name
+
+
+def _called(
+    op: Op, found: Definition | None, tensors: Mapping[str, Any], params: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments by the names that the function has for them; what it must get and has no name for, by position."""
+    positional, keywords = arguments(op, tensors, params)
+    if found is None or not found.parameters:
+        return positional, keywords
+    named: dict[str, Any] = {}
+    for name, value in keywords.items():
+        if known := _name(found, name):
+            named[known] = value
+        elif name in tensors or any(each.name == name and each.default is REQUIRED for each in op.params):
+            positional.append(value)
+    return positional, named
 
 
 def call(r: Request) -> Plan:
@@ -28,12 +120,12 @@ def call(r: Request) -> Plan:
     readings = {name: Reading(f"out[{k}]" if len(names) > 1 else "out") for k, name in enumerate(names)}
     if r.arrays == "torch":
         steps, places = tensors.made(r)
-        positional, keywords = arguments(r.op, places, r.case.params)
+        positional, keywords = _called(r.op, r.found, places, r.case.params)
         return Plan([*steps, Call(r.forward, positional, keywords, keep="out")], readings)
     written = [name for name in updated if name in r.case.arrays]  # in place, and not returned
     given: list[Call | Set] = [Set(name, r.array(name)) for name in written]
     places = {name: Place(name) if name in written else r.array(name) for name in r.case.arrays}
-    positional, keywords = arguments(r.op, places, r.case.params)
+    positional, keywords = _called(r.op, r.found, places, r.case.params)
     readings |= {name: Reading(name) for name in written}
     return Plan([*given, Call(r.forward, positional, keywords, keep="out")], readings)
 
@@ -41,7 +133,7 @@ def call(r: Request) -> Plan:
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
     if r.arrays == "torch":
         return tensors.differentiated(r, cotangent, {name: Place(name) for name in tensors.smooth(r)})
-    positional, keywords = _arguments(r)
+    positional, keywords = _called(r.op, r.gradient, {name: r.array(name) for name in r.case.arrays}, r.case.params)
     given = [r.sent(each) for each in cotangent.values()]
     upstream = given[0] if len(given) == 1 else tuple(given)
     names = tensors.smooth(r)
@@ -61,4 +153,6 @@ CONVENTION = Convention(
     gradients,
     autograd=True,
     names=_entry,
+    takes=takes,
+    fits=fits,
 )

@@ -6,16 +6,34 @@
 Gradients come from autograd.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opcheck.backends.base import given
-from opcheck.grading.conventions import tensors
-from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, only
+from opcheck.grading.conventions import programs, tensors
+from opcheck.grading.conventions.base import (
+    Allowed,
+    Convention,
+    Cotangent,
+    Entry,
+    Plan,
+    Reading,
+    Request,
+    default_only,
+    has,
+    is_layer,
+    method,
+    only,
+)
 from opcheck.operators import catalog
-from opcheck.sandbox import Call, Place
+from opcheck.operators.params import REQUIRED
+from opcheck.operators.spec import Op
+from opcheck.sandbox import Call, Definition, Place
 
 
 def call(r: Request) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.module(r)
     steps, places = tensors.made(r)
     if _is_function(r):
         return Plan(
@@ -31,26 +49,27 @@ def call(r: Request) -> Plan:
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.title and not r.op.elsewhere:
+        return programs.module_gradients(r, cotangent)
     own = () if _is_function(r) else _parameters(r)
     leaves = {name: Place(f"layer.{name}" if name in own else name) for name in tensors.smooth(r)}
     return tensors.differentiated(r, cotangent, leaves)
 
 
 def _is_function(r: Request) -> bool:
-    """Whether it is an autograd.Function: its forward takes ctx."""
-    methods = {method.name: method for method in r.found.methods} if r.found else {}
-    return (
-        "forward" in methods and bool(methods["forward"].parameters) and methods["forward"].parameters[0].name == "ctx"
-    )
+    """Whether it is an autograd.Function: its forward takes ctx, or setup_context does."""
+    forward = method(r.found, "forward")
+    first = [each.name for each in forward.parameters[:1]] if forward else []
+    return method(r.found, "setup_context") is not None or first == ["ctx"]
 
 
 def _positional(r: Request, places: dict[str, Any]) -> list[Any]:
     """Every argument in torch's order as far as the function's forward takes it."""
-    assert r.found is not None
-    forward = next(method for method in r.found.methods if method.name == "forward")
+    forward = method(r.found, "forward")
+    assert forward is not None
     values = {each.name: r.case.params.get(each.name, each.default) for each in r.op.params}
     ordered = [places.get(each.name) if each.name not in values else values[each.name] for each in r.op.arguments]
-    return ordered[: len(forward.parameters) - 1]
+    return ordered[: len(forward.parameters) - (method(r.found, "setup_context") is None)]
 
 
 def _parameters(r: Request) -> tuple[str, ...]:
@@ -72,6 +91,31 @@ def _options(r: Request) -> dict[str, Any]:
     return {**given(r.op, r.case.params), **bias}
 
 
+def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
+    """What the constructor of a module, or the forward of a function, has parameters for."""
+    (layer,) = found
+    forward = method(layer, "forward")
+    is_function = method(layer, "setup_context") is not None
+    is_function = is_function or bool(forward and [each.name for each in forward.parameters[:1]] == ["ctx"])
+    takes_it = forward if is_function and forward else layer
+    if not takes_it.parameters and takes_it is not layer:
+        return {}
+    lacking = {each.name: each.default for each in op.params if each.default is not REQUIRED}
+    allowed: dict[str, Allowed] = {
+        name: default_only(-1 if name == "dim" else default)
+        for name, default in lacking.items()
+        if not has(takes_it, name)
+    }
+    if any(each.name == "bias" for each in op.inputs) and not has(takes_it, "bias"):
+        allowed["bias"] = only("bias" in layer.attributes or "bias" not in _own(layer))
+    return allowed
+
+
+def _own(layer: Definition) -> Sequence[str]:
+    """What tells that a module holds parameters of its own; one that inherits torch's keeps torch's."""
+    return ("bias",) if "weight" in layer.attributes else ()
+
+
 _CLASSES = {
     "linear": ("Linear",), "conv1d": ("Conv1d",), "conv2d": ("Conv2d",), "max_pool1d": ("MaxPool1d",),
     "max_pool2d": ("MaxPool2d",), "avg_pool1d": ("AvgPool1d",), "avg_pool2d": ("AvgPool2d",), "relu": ("ReLU",),
@@ -90,6 +134,9 @@ CONVENTION = Convention(
     },
     call,
     gradients,
+    names=programs.class_names,
     arrays="torch",
     autograd=True,
+    takes=takes,
+    fits=is_layer,
 )  # fmt: skip

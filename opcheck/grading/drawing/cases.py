@@ -5,12 +5,13 @@ places over; pools overlap, hold ties and negative numbers only; batches have on
 whole ones where the operator allows it, so that any order of summation is exact; then some real ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from opcheck.grading.assignments.scope import Scope
+from opcheck.grading.drawing.conditions import separate
 from opcheck.grading.drawing.families import Drawing, family
 from opcheck.grading.drawing.sizes import enlarged
 from opcheck.operators.spec import Array, Case, Op
@@ -32,13 +33,22 @@ class Drawn:
     ordinary: tuple[Trial, ...]
     special: tuple[Trial, ...] = ()
     whole: tuple[Trial, ...] = ()  # whose first array has whole numbers in an integer type
+    accuracy: tuple[Trial, ...] = ()  # on which a form with few digits is told from one with many
+    separate: tuple[tuple[str, Trial], ...] = ()  # one condition each, with its name
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All but those for digits, the plainest first."""
+        alone = [trial for _, trial in self.separate]
+        return [*alone, *self.ordinary, *self.special, *self.whole]
 
 
 def draw(
-    scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream: bool = True, whole: bool = False
-) -> Drawn:
-    """The trials of a question: the aims of its family on exact and real numbers, then, if wanted, special values and
-    an input of an integer type.
+    scope: Scope, dtype: str, seed: Sequence[int], special: bool, upstream: bool = True, whole: bool = False,
+    accuracy: bool = False, separately: bool = False,
+) -> Drawn:  # fmt: skip
+    """The trials of a question: the aims of its family on exact and real numbers, then, if wanted, special values,
+    an input of an integer type, numbers on which digits are lost, and each condition by itself.
 
     Without `upstream` the cotangents are ones, for code that takes none.
     """
@@ -55,7 +65,43 @@ def draw(
     if not upstream:
         trials, extreme = [[_of_itself(each) for each in found] for found in (trials, extreme)]
     integers = whole and not scope.op.inputs[0].whole and True in scope.options("integers")
-    return Drawn(tuple(trials), tuple(extreme), (_whole(scope, dtype, seed),) if integers else ())
+    return Drawn(
+        tuple(trials), tuple(extreme),
+        (_whole(scope, dtype, seed),) if integers else (),
+        _digits(scope, dtype, seed) if accuracy else (),
+        _separate(scope, dtype, seed, upstream) if separately else (),
+    )  # fmt: skip
+
+
+def _separate(scope: Scope, dtype: str, seed: Sequence[int], upstream: bool) -> tuple[tuple[str, Trial], ...]:
+    """A trial for each condition; of an optimiser, whose conditions belong together, there are none."""
+    found = []
+    for k, (name, case) in enumerate(separate(scope, lambda k: np.random.default_rng([*seed, 5000 + k]), dtype)):
+        trial = _trial(scope.op, case, dtype, "exact", np.random.default_rng([*seed, 6000 + k]))
+        found.append((name, trial if upstream else _of_itself(trial)))
+    return tuple(found)
+
+
+_HARD: tuple[Callable[[Array], Array], ...] = (
+    lambda x: x * 2.0**-12,
+    lambda x: 12 * x / np.abs(x).max(),
+    lambda x: x + 256,
+)
+
+
+def _digits(scope: Scope, dtype: str, seed: Sequence[int]) -> tuple[Trial, ...]:
+    """Tiny numbers, numbers up to a dozen, and numbers far from zero that are near each other: what cancels."""
+    aims, make = family(scope.op)
+    found = []
+    for index, change in enumerate(_HARD):
+        rng = np.random.default_rng([*seed, 4000 + index])
+        case = make(Drawing(scope, rng, "real", dtype), aims[0])
+        name = next(name for name, array in case.arrays.items() if array.dtype.kind == "f")
+        if index and scope.op.input(name).default == "unit":  # a probability stays one
+            continue
+        arrays = {**case.arrays, name: change(case.arrays[name])}
+        found.append(_trial(scope.op, case._replace(arrays=arrays), dtype, "real", rng))
+    return tuple(found)
 
 
 def _of_itself(trial: Trial) -> Trial:

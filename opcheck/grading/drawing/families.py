@@ -68,7 +68,7 @@ def family(op: Op) -> tuple[tuple[str, ...], Callable[[Drawing, str], Case]]:
 
 
 def _linear(d: Drawing, aim: str) -> Case:
-    rows, features, out = {"one row": (1, 3, 2), "one feature": (2, 1, 3)}.get(
+    rows, features, out = {"one row": (1, 3, 2), "one feature": (2, 1, 3), "one output": (3, 2, 1)}.get(
         aim, tuple(int(n) for n in d.rng.permutation([2, 3, 4]))
     )
     rows = d.pick("batch", lambda n: n == rows if aim != "square" else n > 1)
@@ -90,7 +90,10 @@ def _convolution(d: Drawing, aim: str) -> Case:
         stride = d.pick("stride", lambda s: s == 1)
     dilation = d.pick("dilation", lambda n: (_pair(n, 1)[0] > 1) == strided)
     groups = d.pick("groups", lambda n: (n > 1) == padded)
-    images, channels, features = {"one": (1, 1, 1), "square": (2, 2, 2)}.get(aim, (2, 2, 3))
+    images, channels, features = {
+        "one": (1, 1, 1), "square": (2, 2, 2), "one channel": (2, 1, 1), "one place": (2, 2, 3)
+    }.get(aim, (2, 2, 3))  # fmt: skip
+    places = {"square": (2, 2), "one place": (1, 1)}.get(aim, (2, 3))
     images = d.pick("batch", lambda n: n == images, unset=(images,))
     rests = [int(d.rng.integers(s)) for s in _pair(stride, dims)]
     if strided:  # the stride leaves places over, in every direction once
@@ -100,7 +103,7 @@ def _convolution(d: Drawing, aim: str) -> Case:
         max(1, r * (k - 1) + 1 + (out - 1) * s + rest - 2 * p, k if isinstance(padding, str) else 1)
         for k, s, p, r, rest, out in zip(
             kernel, _pair(stride, dims), _pair(0 if isinstance(padding, str) else padding, dims),
-            _pair(dilation, dims), rests, (2, 3) if aim != "square" else (2, 2), strict=False,
+            _pair(dilation, dims), rests, places, strict=False,
         )
     ]  # fmt: skip
     mode = d.pick("padding_mode", lambda word: (word != "zeros") == (aim == "both"))
@@ -141,8 +144,9 @@ def _pool(d: Drawing, aim: str) -> Case:
         zip(_pair(kernel, dims), steps, _pair(padding, dims), _pair(dilation, dims), strict=True)
     ):
         rest = step - 1 if aim in ("uneven", "padded") else int(d.rng.integers(step))
-        sizes.append(max(r * (window - 1) + 1 + (1 + k) * step + rest - 2 * p, r))
-    images, channels = (1, 1) if aim == "one" else (2, 3)
+        further = 0 if aim == "one place" else 1 + k
+        sizes.append(max(r * (window - 1) + 1 + further * step + rest - 2 * p, r))
+    images, channels = {"one": (1, 1), "one channel": (2, 1)}.get(aim, (2, 3))
     shape = (d.pick("batch", lambda n: n == images, unset=(images,)), channels, *sizes)
     ties = aim == "ties" and True in d.scope.options("ties", (False,))
     x = d.distinct(*shape) if d.kind == "exact" else d.array(*shape)
@@ -166,8 +170,16 @@ def _given(d: Drawing, **values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in names}
 
 
+RANKS = {1: (4,), 2: (3, 4), 3: (2, 3, 2), 4: (2, 1, 2, 3)}
+
+
 def _elementwise(d: Drawing, aim: str) -> Case:
-    x = d.array(*{"one row": (1, 5), "vector": (4,)}.get(aim, (3, 4)))
+    dims = d.pick("dims", lambda n: n == {"vector": 1, "cube": 3, "four": 4}.get(aim, 2), unset=(2,))
+    x = d.array(*((1, 5) if (aim, dims) == ("one row", 2) else RANKS[dims]))
+    if d.kind == "exact":  # both signs, whatever the seed
+        x.flat[0], x.flat[-1] = -abs(x.flat[0]), abs(x.flat[-1])
+    if aim == "large" and d.scope.op.degree:  # others overflow in a form that is right
+        x = np.asarray(64.0 * x)
     if aim == "zeros" and True in d.scope.options("ties", (False,)):
         x = np.asarray(d.rng.integers(-1, 2, size=x.shape), dtype=np.float64)
         x.flat[0] = 0.0
@@ -177,7 +189,7 @@ def _elementwise(d: Drawing, aim: str) -> Case:
 def _rows(d: Drawing, aim: str) -> Case:
     """softmax and log_softmax."""
     dim = d.pick("dim")
-    x = d.array(*{"one row": (1, 4), "square": (3, 3)}.get(aim, (3, 4)))
+    x = d.array(*{"one row": (1, 4), "square": (3, 3), "two columns": (4, 2)}.get(aim, (3, 4)))
     return Case(d.scope.op.name, {"input": x / 2 if d.kind == "exact" else x}, {"dim": dim})
 
 
@@ -205,7 +217,9 @@ def _classes(d: Drawing, aim: str) -> Case:
 
 def _pairs(d: Drawing, aim: str) -> Case:
     """Losses of a prediction and a target of the same shape."""
-    shape: Shape = {"one row": (1, 3), "vector": (4,), "square": (3, 3)}.get(aim, (4, 3))
+    shape: Shape = {
+        "one row": (1, 3), "vector": (4,), "square": (3, 3), "one column": (4, 1), "two columns": (3, 2)
+    }.get(aim, (4, 3))  # fmt: skip
     op = d.scope.op.name
     x = d.values.unit(*shape) if op == "binary_cross_entropy" else d.array(*shape)
     target = d.array(*shape) if op == "mse_loss" else np.asarray(d.rng.integers(2, size=shape), dtype=np.float64)
@@ -230,15 +244,17 @@ def _sampled(d: Drawing, aim: str) -> Case:
 
 
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str], Case]], ...] = (
-    (("linear",), ("plain", "square", "one row", "plain", "one feature"), _linear),
-    (("conv1d", "conv2d"), ("plain", "strided", "padded", "both", "one", "square", "even kernel", "any"), _convolution),
+    (("linear",), ("plain", "square", "one row", "plain", "one feature", "one output"), _linear),
+    (("conv1d", "conv2d"), ("plain", "strided", "padded", "both", "one", "square", "even kernel", "any", "one channel",
+                            "one place"), _convolution),
     (("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
-     ("plain", "overlap", "negative", "uneven", "ties", "one", "padded", "overlap"), _pool),
-    (("relu", "sigmoid", "tanh"), ("plain", "zeros", "one row", "plain"), _elementwise),
-    (("softmax", "log_softmax"), ("plain", "square", "one row", "plain"), _rows),
+     ("plain", "overlap", "negative", "uneven", "ties", "one", "padded", "overlap", "one channel", "one place"), _pool),
+    (("relu", "sigmoid", "tanh"), ("plain", "zeros", "one row", "plain", "large", "vector", "cube", "four"),
+     _elementwise),
+    (("softmax", "log_softmax"), ("plain", "square", "one row", "plain", "two columns"), _rows),
     (("cross_entropy", "nll_loss"), ("plain", "square", "one row", "two classes", "plain"), _classes),
     (("mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
-     ("plain", "square", "one row", "plain"), _pairs),
+     ("plain", "square", "one row", "plain", "one column", "two columns"), _pairs),
     (("matmul",), ("plain", "square", "square batch", "shared batch", "plain"), _product),
     (("sgd",), sampling.SGD, _sampled),
     (("adam", "adamw"), sampling.ADAM, _sampled),

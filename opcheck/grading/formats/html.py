@@ -26,6 +26,8 @@ MARKS = {
     Outcome.WRONG: "✗",
     Outcome.OTHER_CONVENTION: "≠",
     Outcome.CRASHED: "!",
+    Outcome.CRASHED_ALWAYS: "!",
+    Outcome.TOO_SLOW: "!",
     Outcome.NOT_ATTEMPTED: "–",
     Outcome.DOES_NOT_LOAD: "!",
     Outcome.SKIPPED: "»",

@@ -11,7 +11,7 @@ from opcheck.grading.results import Check, Outcome, Result
 if TYPE_CHECKING:
     from opcheck.grading.assignments.assignment import Assignment
 
-_ERRORS = (Outcome.CRASHED, Outcome.DOES_NOT_LOAD)
+_ERRORS = (Outcome.CRASHED, Outcome.CRASHED_ALWAYS, Outcome.TOO_SLOW, Outcome.DOES_NOT_LOAD)
 
 
 def render(results: Sequence[Result], assignment: "Assignment") -> str:

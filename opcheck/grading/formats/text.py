@@ -33,8 +33,9 @@ def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -
     title = say("{student}: {score}", student=clean.line(result.student), score=wording.score(result))
     rows = tuple((wording.name(check), points(check), _ending(check)) for check in checks)
     blocks: list[Block] = [Table((say("check"), say("points"), say("result")), rows)]
-    wrong = (check for check in checks if not wording.is_right(check) and check.outcome is not Outcome.SKIPPED)
-    telling = (check for check in wrong if check.message or check.detail is not None)
+    asked = (check for check in checks if check.outcome is not Outcome.SKIPPED)
+    telling = (check for check in asked if not wording.is_right(check) or wording.said(check))
+    telling = (check for check in telling if check.message or check.detail is not None)
     blocks += [_section(list(alike)) for _, alike in groupby(telling, _said)]
     blocks += [Prose(say("Note: {note}", note=clean.line(note)), "quoted") for note in notes]
     return _text(Step(title, tuple(blocks)))

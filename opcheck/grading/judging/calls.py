@@ -81,8 +81,9 @@ class Desk:
         That one costs at most half of the time: all together have had the whole of it.
         """
         waiting = [job for job in jobs if job.made is None]
+        together: Reply | None = None
         if len(waiting) > 1:
-            made = self._attempt(waiting, seconds)
+            made, together = self._attempt(waiting, seconds)
             if made is not None:
                 for job, each in zip(waiting, made, strict=True):
                     job.made = each
@@ -93,12 +94,14 @@ class Desk:
             if job.made.lost:
                 self._without_backward(waiting[k:], job.made, seconds)
                 return
+        if together is not None and together.status is Status.RAISED:
+            _count_the_first_time(waiting, together)
 
     def _without_backward(self, jobs: Sequence[Job], lost: Made, seconds: float | None) -> None:
         """The first of these ended the process: where backward did that, the forward passes are looked at alone."""
         made = None
         if any(job.backward is not None for job in jobs):
-            made = self._attempt([replace(job, backward=None, gradients={}) for job in jobs], seconds)
+            made, _ = self._attempt([replace(job, backward=None, gradients={}) for job in jobs], seconds)
         failures = [each for each in (*lost.gradients.values(), *lost.outputs.values()) if isinstance(each, Failed)]
         reason = failures[0] if failures else Failed(Outcome.CRASHED, say("there is no result"))
         for k, job in enumerate(jobs):
@@ -108,20 +111,21 @@ class Desk:
     def one(self, job: Job, seconds: float | None = None) -> Made:
         """One job alone."""
         if self.left <= 0:
-            failed = Failed(Outcome.CRASHED, say("the time for the whole submission is used up"))
+            failed = Failed(Outcome.TOO_SLOW, say("the time for the whole submission is used up"))
             return _nothing(job, failed, lost=True)
-        script = Script(job, "")
+        script = Script(job, "", self.seconds)
         reply = self._run([script], seconds)
         return script.made(reply, lost=not self.worker.alive)
 
-    def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> list[Made] | None:
+    def _attempt(self, jobs: Sequence[Job], seconds: float | None) -> tuple[list[Made] | None, Reply | None]:
+        """What came of all jobs in one round trip; if anything failed, how."""
         if self.left <= 0:
-            return None
-        scripts = [Script(job, f"{k}") for k, job in enumerate(jobs)]
+            return None, None
+        scripts = [Script(job, f"{k}", self.seconds) for k, job in enumerate(jobs)]
         reply = self._run(scripts, seconds)
         if reply.status is not Status.OK:
-            return None
-        return [script.made(reply) for script in scripts]
+            return None, reply
+        return [script.made(reply) for script in scripts], reply
 
     def _run(self, scripts: Sequence["Script"], seconds: float | None) -> Reply:
         began = time.monotonic()
@@ -135,11 +139,25 @@ class Desk:
         return reply
 
 
+def _count_the_first_time(jobs: Sequence[Job], reply: Reply) -> None:
+    """A call that raised when all were made together and does so no more, now that each was made alone, failed: whoever
+    uses it does not call it twice."""
+    made = [job.made for job in jobs if job.made is not None]
+    if any(isinstance(found, Failed) for each in made for found in (*each.outputs.values(), *each.gradients.values())):
+        return
+    once = failure(reply, "", {}, 0.0)
+    failed = Failed(once.outcome, say("{reason}, but only the first time that it is called", reason=str(once)))
+    for job, each in zip(jobs, made, strict=True):
+        job.made = replace(
+            each, outputs=dict.fromkeys(each.outputs, failed), gradients=dict.fromkeys(each.gradients, failed)
+        )
+
+
 class Script:
     """A job as steps whose names are its own, so that many fit into one run; its arrays are kept to be compared."""
 
-    def __init__(self, job: Job, tag: str) -> None:
-        self.job, self.tag = job, tag
+    def __init__(self, job: Job, tag: str, limit: float) -> None:
+        self.job, self.tag, self.limit = job, tag, limit
         self.sent: dict[str, Array] = {}
         steps = [step for plan in (job.forward, job.backward) if plan for step in plan.steps]
         self._own = {step.keep if isinstance(step, Call) else _root(step.place) for step in steps} - {""}
@@ -177,7 +195,7 @@ class Script:
                 elif reply.status is Status.OK:
                     found[name] = Failed(Outcome.CRASHED, say("there is no result"))
                 else:
-                    found[name] = failure(reply, called(full), self._returns())
+                    found[name] = failure(reply, called(full), self._returns(), self.limit)
         if not self.job.may_change:
             back = {name: reply.values[key] for name in self.inputs if (key := f"i{self.tag}:{name}") in reply.values}
             made.changed = any(not _same(each, self.sent[name]) for name, each in back.items())

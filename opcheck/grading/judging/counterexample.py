@@ -14,6 +14,7 @@ from opcheck.grading.drawing.sizes import cut, sizes
 from opcheck.grading.judging.parts import Finding, in_reals
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
+from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, widened
 from opcheck.steps import Block, Grid, Grids, Prose, Step
@@ -37,14 +38,15 @@ class Smallest(NamedTuple):
 def smallest(student: Student, finding: Finding) -> Smallest:
     """The verdict of the smallest case that fails in the same way."""
     op = student.question.op
-    verdict = min((each.verdict for each in finding.wrongs if each.outcome is finding.outcome), key=_size,
+    ended = Outcome.CRASHED if finding.outcome is Outcome.CRASHED_ALWAYS else finding.outcome
+    verdict = min((each.verdict for each in finding.wrongs if each.outcome is ended), key=_size,
                   default=finding.wrongs[0].verdict)  # fmt: skip
     assert verdict.trial is not None
     lost = student.made(verdict.trial.case, verdict.trial.cotangent).lost
     if (
         lost
         or verdict.claim in ("pure", "efficiency", "repeat", "type", "whole")
-        or finding.wrongs[0].outcome is not finding.outcome
+        or finding.wrongs[0].outcome is not ended
     ):
         return Smallest(verdict, False)  # each attempt would cost the time limit again
     search = Search(op, verdict, SameFailure(op, verdict, student))

@@ -1,12 +1,15 @@
 """What a wrong answer looks like: mistakes of the catalogue, and relations, that explain everything that came."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from opcheck.backends.base import Backend, Outputs, Session
+from opcheck.backends.base import Backend, Malformed, Outputs, Session
+from opcheck.grading.judging.factors import Pair, in_words
+from opcheck.grading.judging.graded import Graded
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.language import say
@@ -36,6 +39,7 @@ class Diagnosis:
     mistakes: tuple[Mistake, ...] = ()
     relations: tuple[Relation, ...] = ()
     apart: bool = False
+    together: bool = False  # two mistakes were made at once
 
 
 def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial]) -> Diagnosis:
@@ -47,26 +51,113 @@ def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Tri
     if not differing:
         return Diagnosis()
     gradient = differing[0].claim.startswith("vjp")
-    if named := _named(student, differing, trials, gradient, ""):
+    crashed = [each.trial for each in verdicts if each.status is Status.MALFORMED and each.trial is not None]
+    if named := _named(student, differing, trials, gradient, "", crashed):
         return Diagnosis(tuple(named))
     apart: list[Mistake] = []
     for name in dict.fromkeys(each.name for each in differing) if gradient else ():
-        apart += _named(student, [each for each in differing if each.name == name], trials, True, name)[:1]
+        own = [each for each in differing if each.name == name]
+        apart += _named(student, own, trials, True, name, crashed)[:1]
     if apart:
         return Diagnosis(tuple(dict.fromkeys(apart)), apart=True)
-    return Diagnosis((), tuple(_relations(student, differing, gradient)), apart=True)
+    if crashed:  # a relation says what comes in every case, and there nothing came
+        return Diagnosis()
+    if relations := _relations(student, differing, trials, gradient):
+        return Diagnosis((), tuple(relations), apart=True)
+    return Diagnosis(_two_at_once(student, differing, trials, gradient), together=True)
 
 
 def _named(
-    student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool, only: str
+    student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool, only: str,
+    crashed: Sequence[Trial],
 ) -> list[Mistake]:  # fmt: skip
-    """The mistakes that predict what came on every trial; with `only`, of that gradient alone."""
+    """The mistakes that predict what came on every trial; with `only`, of that gradient alone.
+
+    Where a call raised, those that have an answer for it come last, and one such case alone does not speak for them.
+    """
     op = student.question.op
-    names = resemblances(op, verdicts, Only(student, only) if only else student)
+    backend = Only(student, only) if only else student
+    mistakes = [_sized(each, student, verdicts[0], backend) for each in op.mistakes]
+    names = resemblances(op, verdicts, backend, mistakes)
+    wrong = {id(each.trial) for each in (*verdicts, *(Verdict(Status.MALFORMED, "", trial) for trial in crashed))}
+    right = [trial for trial in trials if id(trial) not in wrong]
+    found = [each for each in mistakes if each.name in names]
+    found = [each for each in found if all(_harmless(op, each, trial, gradient, only) for trial in right)]
+    refuted = [each for each in found if any(_answers(op, each, trial, gradient) for trial in crashed)]
+    if len({id(each.trial) for each in verdicts}) < 2:
+        found = [each for each in found if each not in refuted]
+    forms = [Mistake(each.name, each.sentence) for each in op.forms if each.name in names]
+    return sorted(found, key=lambda each: each in refuted) or forms
+
+
+def _sized(mistake: Mistake, student: Student, verdict: Verdict, backend: Backend) -> Mistake:
+    """A mistake that may have any size, in the size that gives what came: by halving, as more of it is further off."""
+    if mistake.sized is None or verdict.trial is None or verdict.claim.startswith("vjp"):
+        return mistake
+    check = Check(student.question.op, verdict.trial, backend)
+    try:
+        got = float(next(iter(check.got.values())).sum())
+    except Malformed:
+        return mistake
+    expected = float(next(iter(check.expected.values())).sum())
+    low, high = -9.0, 0.0  # powers of ten
+    for _ in range(40):
+        middle = (low + high) / 2
+        with np.errstate(all="ignore"):
+            made = float(np.asarray(mistake.sized(10.0**middle, check.op, check.p, **check.arrays)).sum())
+        low, high = (low, middle) if abs(made - expected) > abs(got - expected) else (middle, high)
+    return mistake.of_size(10.0**low)
+
+
+def _answers(op: Op, mistake: Mistake, trial: Trial, gradient: bool) -> bool:
+    """Whether somebody who makes this mistake gets an answer on a trial."""
+    with np.errstate(all="ignore"):
+        try:
+            _predicted(Check(op, trial, _NOTHING), mistake, gradient)
+        except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError):
+            return False
+    return True
+
+
+# --- two mistakes at once -------------------------------------------------------------------------------------------
+
+
+def _two_at_once(
+    student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool
+) -> tuple[Mistake, ...]:
+    """Two mistakes that explain together what neither explains alone: one made in what the other one gives."""
+    op = student.question.op
+    candidates = [each for each in op.mistakes if (each.vjp if gradient else each.forward) is not None]
+    first, *others = sorted(verdicts, key=_size)
     wrong = {id(each.trial) for each in verdicts}
     right = [trial for trial in trials if id(trial) not in wrong]
-    found = [each for each in op.mistakes if each.name in names]
-    return [each for each in found if all(_harmless(op, each, trial, gradient, only) for trial in right)]
+    pairs = {(a, b): _joined(op, a, b, gradient) for a in candidates for b in candidates if a is not b}
+    for some in ([first], others):  # few are left by the first case, the smallest
+        names = set(resemblances(op, some, student, [*pairs.values()], relations=False)) if some and pairs else None
+        pairs = {both: made for both, made in pairs.items() if names is None or made.name in names}
+    for both, made in pairs.items():
+        if all(_harmless(op, made, trial, gradient, "") for trial in right):
+            return both
+    return ()
+
+
+def _size(verdict: Verdict) -> int:
+    return sum(array.size for array in verdict.trial.case.arrays.values()) if verdict.trial is not None else 0
+
+
+def _joined(op: Op, a: Mistake, b: Mistake, gradient: bool) -> Mistake:
+    """Mistake `a`, made by somebody whose operator has mistake `b`."""
+    other, name = copy(op), f"{a.name} {b.name}"
+    if gradient:
+        vjp = b.vjp
+        assert vjp is not None and a.vjp is not None
+        other.vjp = lambda p, g, **arrays: vjp(op, p, g, **arrays)  # type: ignore[method-assign]
+        made_back = a.vjp
+        return Mistake(name, "", vjp=lambda _, p, g, **arrays: made_back(other, p, g, **arrays))
+    forward, made = b.forward, a.forward
+    assert forward is not None and made is not None
+    other.forward = lambda p, **arrays: forward(op, p, **arrays)  # type: ignore[method-assign]
+    return Mistake(name, "", lambda _, p, **arrays: made(other, p, **arrays))
 
 
 class Only(Backend):
@@ -96,7 +187,7 @@ class _OnlySession(Session):
 
 def _harmless(op: Op, mistake: Mistake, trial: Trial, gradient: bool, only: str) -> bool:
     """Whether the mistake makes no difference, beyond the bound, on a trial that came out right."""
-    check, kind = Check(op, trial, _NOTHING), "gradient" if gradient else "output"
+    check, kind = Graded(op, trial, _NOTHING), "gradient" if gradient else "output"
     with np.errstate(all="ignore"):
         try:
             predicted, expected = _predicted(check, mistake, gradient), check.expected_of(kind)
@@ -152,16 +243,21 @@ _NOTHING = _Nothing()
 # --- relations ------------------------------------------------------------------------------------------------------
 
 
-def _relations(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> list[Relation]:
+def _relations(
+    student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool
+) -> list[Relation]:
     """What has no name but a rule: a constant factor, the batch size, a transposition, no upstream gradient."""
     names = list(dict.fromkeys(each.name for each in verdicts)) if gradient else [""]
     found: list[Relation] = []
     for name in names:
         own = [each for each in verdicts if not name or each.name == name]
         what = say("the gradient of {name}", name=name) if name else say("your result")
-        by_batch = _factor_of_batch(student, own, gradient)
-        if by_batch:
-            found.append(Relation(say("{what} is {relation}", what=what, relation=by_batch), True))
+        if precision := _precision(student, own, gradient):
+            told = say("{what} has the precision of {precision}: something on its way is converted to it", what=what,
+                       precision=precision)  # fmt: skip
+            found.append(Relation(told, False))
+        elif factor := _factor(student, own, trials, gradient):
+            found.append(Relation(say("{what} is {relation}", what=what, relation=factor), True))
         elif gradient and (other := _of_another(student, own)):
             found.append(Relation(say("{what} is that of {other}: gradients are returned in the order of the inputs",
                                       what=what, other=other), False))  # fmt: skip
@@ -230,26 +326,42 @@ def _ignores_upstream(student: Student, verdicts: Sequence[Verdict]) -> bool:
     return True
 
 
-def _factor_of_batch(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> str:
-    """Whether everything is N times the right answer, or 1/N times, where N is the size of the batch."""
-    factors = set()
+def _precision(student: Student, verdicts: Sequence[Verdict], gradient: bool) -> str:
+    """The lower precision whose numbers all results are, as near to the right ones as they can be."""
+    for name, u in (("float16", 2.0**-11), ("float32", 2.0**-24)):
+        if name == student.question.dtype:
+            break
+        if all(_has_precision(student, each, gradient, name, u) for each in verdicts):
+            return name
+    return ""
+
+
+def _has_precision(student: Student, verdict: Verdict, gradient: bool, precision: str, u: float) -> bool:
+    assert verdict.trial is not None
+    check = Check(student.question.op, verdict.trial, _NOTHING)
+    made = student.made(verdict.trial.case, verdict.trial.cotangent if gradient else None)
+    name = verdict.name or next(iter(check.expected))
+    got = (made.gradients if gradient else made.outputs).get(name)
+    right = check.expected_of("gradient" if gradient else "output").get(name)
+    if not isinstance(got, np.ndarray) or right is None or got.shape != right.shape:
+        return False
+    with np.errstate(all="ignore"):
+        return np.array_equal(got.astype(precision), got) and _near(got, right, u)
+
+
+def _factor(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool) -> str:
+    """What everything was multiplied by, said by what it is."""
+    pairs, name = [], ""
     for verdict in verdicts:
         assert verdict.trial is not None
-        trial, made = verdict.trial, student.made(verdict.trial.case, verdict.trial.cotangent if gradient else None)
-        batch = next(iter(trial.case.arrays.values())).shape[:1]
-        check = Check(student.question.op, trial, _NOTHING)
+        check = Check(student.question.op, verdict.trial, _NOTHING)
         name = verdict.name or next(iter(check.expected))
+        made = student.made(verdict.trial.case, verdict.trial.cotangent if gradient else None)
         got = (made.gradients if gradient else made.outputs).get(name)
         right = check.expected_of("gradient" if gradient else "output").get(name)
-        if got is None or right is None or isinstance(got, Failed) or not batch or batch[0] < 2:
+        if got is None or right is None or isinstance(got, Failed):
             return ""
-        u = check.f.u
-        times, by = _near(got, right * batch[0], u), _near(got, right / batch[0], u)
-        factors.add(1 if times else -1 if by else 0)
-    if factors == {1}:
-        return say("exactly N times the right one, N the size of the batch: a sum where the mean belongs?")
-    return (
-        say("the right one divided by N, the size of the batch: a mean where the sum belongs?")
-        if factors == {-1}
-        else ""
-    )
+        pairs.append(Pair(verdict.trial.case, got, right))
+    wrong = {id(verdict.trial) for verdict in verdicts}
+    fine = [each.case for each in trials if id(each) not in wrong and (not gradient or name in each.case.arrays)]
+    return in_words(student.question.op, pairs, fine, 2.0**-24)

@@ -2,20 +2,25 @@
 
 import builtins
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opcheck.grading.assignments.assignment import Assignment
 from opcheck.grading.drawing.cases import Drawn
+from opcheck.grading.drawing.conditions import Condition, conditions
 from opcheck.grading.judging import counterexample
 from opcheck.grading.judging.diagnosis import Diagnosis, diagnose
-from opcheck.grading.judging.parts import Finding
+from opcheck.grading.judging.parts import Finding, trials_of
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.steps import Block, Prose, Step
+from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict, told_apart
 
+FORMS = ("accuracy", "stability", "special values")  # parts in which a right formula may lose points
 _RAISED = re.compile(r"it raises (\w+)")
+_CRASHED = (Outcome.CRASHED, Outcome.CRASHED_ALWAYS, Outcome.TOO_SLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,8 @@ class Text:
 def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignment: Assignment) -> Text:
     """The feedback on one part. Inputs and numbers appear from the level "counterexample" on, and no sooner."""
     verdicts = [each.verdict for each in finding.wrongs]
-    trials = drawn.special if part == "special values" else drawn.ordinary
-    values = part.startswith("vjp") or part in ("forward", "special values")
+    trials = trials_of(part.partition(":")[0], student, drawn)
+    values = part.startswith("vjp") or part in ("forward", "special values", "stability", "accuracy")
     found = diagnose(student, verdicts, trials) if values else Diagnosis()
     names = tuple(mistake.name for mistake in found.mistakes)
     if not assignment.shows("part"):
@@ -46,23 +51,60 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
         of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
+        if found.mistakes and found.mistakes[0].is_convention:
+            of_convention = True
+            blocks.insert(0, Prose(say("That is right in code that keeps its weights the other way round: another "
+                                       "convention than the one that this assignment asks for.")))  # fmt: skip
         outcome = Outcome.OTHER_CONVENTION if of_convention and finding.outcome is Outcome.WRONG else None
         op, convention = student.question.op, student.question.convention
+        forms = {each.name for each in op.forms} if part in FORMS else set()
         sentences = [
-            *(say(convention.sentence(op, mistake)) for mistake in found.mistakes),
+            *(
+                say("right, but {sentence}", sentence=say(mistake.sentence))
+                if mistake.name in forms
+                else say(convention.sentence(op, mistake))
+                for mistake in found.mistakes
+            ),
             *(each.sentence for each in found.relations),
         ]
+        if where := _where(student, finding, trials):
+            if sentences or smallest.verdict.expected is None:
+                blocks.insert(0, Prose(where))
+            else:
+                blocks.insert(0, Prose(message))
+                message = where
         if sentences:
             message = sentences[0]
-            if found.apart:
+            if found.together:
+                message = say("Two mistakes at once: {first} {second}", first=sentences[0], second=sentences[1])
+            elif found.apart:
                 blocks += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
             else:
                 blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
         if right := _right(finding):
             blocks.append(Prose(right, "note"))
+    if finding.kinds:
+        blocks.append(Prose(_shared(finding), "note"))
     if assignment.shows("worked calculation"):
         blocks += counterexample.worked(student, smallest.verdict)
     return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
+
+
+def right(student: Student, part: str, finding: Finding, assignment: Assignment) -> Text:
+    """That a part is right, and of a form of it where it is worse, which costs nothing here."""
+    if not assignment.shows("diagnosis"):
+        return Text(say("right"))
+    if finding.of_own_forward:
+        return Text(
+            say("right for your own forward pass: the gradients fit to what it computes, and only that is wrong")
+        )
+    if finding.adds_up:
+        return Text(say("right; a second backward pass adds to the gradients of the first, as torch does: start anew "
+                        "before each step"))  # fmt: skip
+    forms = student.forms.get(part.partition(":")[0], ())
+    if not forms or part.partition(":")[0] not in ("forward", "vjp"):
+        return Text(say("right"))
+    return Text(say("right, but {sentence}", sentence=say(forms[0].sentence)))
 
 
 def _brief(student: Student, part: str, finding: Finding) -> str:
@@ -72,10 +114,10 @@ def _brief(student: Student, part: str, finding: Finding) -> str:
     assert trial is not None
     if finding.outcome is Outcome.NOT_ATTEMPTED:
         return say("it raises {kind}", kind="NotImplementedError") if "NotImplementedError" in message else message
-    if finding.outcome is Outcome.CRASHED and (raised := _RAISED.search(message)):
+    if finding.outcome in _CRASHED and (raised := _RAISED.search(message)):
         known = isinstance(getattr(builtins, raised[1], None), type)  # any other name may hold inputs
         return say("it raises {kind}", kind=raised[1]) if known else say("it raises an exception")
-    if finding.outcome is Outcome.CRASHED and student.made(trial.case, trial.cotangent).lost:
+    if finding.outcome in _CRASHED and student.made(trial.case, trial.cotangent).lost:
         return say("it does not come to an end on every case")
     return say("{part} is not right yet", part=_called(part))
 
@@ -107,9 +149,41 @@ def _called(part: str) -> str:
         "forward": say("the forward pass"),
         "vjp": say("the backward pass"),
         "shapes": say("a shape or a type"),
+        "dtype": say("the type of a result"),
+        "accuracy": say("the accuracy"),
+        "stability": say("the handling of large and small numbers"),
+        "repeat": say("a second backward pass"),
         "special values": say("the handling of special values"),
         "efficiency": say("the running time"),
     }[kind]
+
+
+def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> str:
+    """The condition that all failing cases have and no right one, in words; empty if there is none."""
+    op, wrong = student.question.op, {id(each.verdict.trial) for each in finding.wrongs}
+    shared: dict[str, Condition] | None = None
+    elsewhere: set[str] = set()
+    for trial in trials:
+        found = {each.name: each for each in conditions(op, trial.case)}
+        if id(trial) not in wrong:
+            elsewhere |= found.keys()
+        else:
+            shared = found if shared is None else {name: each for name, each in shared.items() if name in found}
+    elsewhere |= {each.verdict.name for each in finding.wrongs}  # a gradient is wrong where there is one: no news
+    telling = [each for name, each in (shared or {}).items() if name not in elsewhere]
+    if not telling or len(wrong) == len(trials):
+        return ""
+    return say("right without {without}; wrong whenever {whenever}", without=telling[0].without,
+               whenever=telling[0].whenever)  # fmt: skip
+
+
+def _shared(finding: Finding) -> str:
+    """Which kinds of cases are right, where each earns its share of the points."""
+    right = [say(each.name) for each in finding.kinds if each.is_right]
+    wrong = [say(each.name) for each in finding.kinds if not each.is_right]
+    if not right:
+        return say("None of the {n} kinds of cases is right.", n=len(wrong))
+    return say("Right: {right}. Wrong: {wrong}.", right=", ".join(right), wrong=", ".join(wrong))
 
 
 def _right(finding: Finding) -> str:
@@ -118,7 +192,7 @@ def _right(finding: Finding) -> str:
         return say("What was right: the first call of backward.")
     wrong, trials = len({id(each.verdict.trial) for each in finding.wrongs}), finding.trials
     parts = []
-    if wrong < trials:
+    if wrong < trials and not finding.kinds:
         parts.append(say("{n} of {all} cases", n=trials - wrong, all=trials))
     names = {each.verdict.name for each in finding.wrongs}
     if all(each.verdict.claim.startswith("vjp:") for each in finding.wrongs):

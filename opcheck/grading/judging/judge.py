@@ -12,13 +12,17 @@ from opcheck.grading.drawing.cases import draw
 from opcheck.grading.judging import feedback
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import Finding, examine
+from opcheck.grading.judging.settling import Readings, settled
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Check, Outcome, Result, total
 from opcheck.grading.submissions.loading import Loaded, load
-from opcheck.grading.submissions.locate import Missing, locate
+from opcheck.grading.submissions.locate import Missing
 from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import choose
+
+NAMED = 12  # definitions that a note names
+PLACES = 2  # of a share of the points, as a teacher would give it
 
 
 def grade_source(source: Submission, assignment: Assignment, seed: int | None = None, unsafe: bool = False) -> Result:
@@ -33,51 +37,67 @@ def grade_source(source: Submission, assignment: Assignment, seed: int | None = 
         seed = secrets.randbelow(2**63) if seed is None else seed
         desk = Desk(loaded.worker, assignment.limits.seconds, assignment.limits.total_seconds)
         checks: dict[str, list[Check]] = {}
+        readings = Readings()
         for question in assignment.questions if loaded.readable else ():
-            checks[question.name] = ask(question, assignment, loaded, desk, seed, checks)
+            checks[question.name] = ask(question, assignment, loaded, desk, seed, checks, readings)
     told = shown(checks.values(), assignment) if loaded.readable else unreadable(loaded.problem, assignment)
-    return Result(source.student, str(source.path), told, seed, time.monotonic() - began, loaded.notes)
+    notes = readings.told() if told else (_nothing(loaded),)
+    return Result(source.student, str(source.path), told, seed, time.monotonic() - began, (*loaded.notes, *notes))
+
+
+def _nothing(loaded: Loaded) -> str:
+    """What is said where a submission has nothing that is known."""
+    own = dict.fromkeys(each.name for each in loaded.definitions if each.kind != "value" and each.own)
+    return say("nothing in it has the name of a known operator; it defines {names}",
+               names=", ".join([*own][:NAMED]) or say("nothing"))  # fmt: skip
 
 
 def unreadable(problem: str, assignment: Assignment) -> tuple[Check, ...]:
     """The checks of a submission whose code cannot be read."""
-    return shown([_all(each, Outcome.DOES_NOT_LOAD, problem) for each in assignment.questions], assignment)
+    asked = assignment.questions if not assignment.only_found or len(assignment.questions) == 1 else ()
+    return shown([_all(each, Outcome.DOES_NOT_LOAD, problem) for each in asked], assignment)
 
 
 def shown(checks: Iterable[list[Check]], assignment: Assignment) -> tuple[Check, ...]:
     """The checks of all questions; those of a question are one where the assignment shows scores and nothing else."""
-    told = (each if assignment.shows("part") else [_whole(each)] for each in checks)
+    told = (each if assignment.shows("part") else [_whole(each)] for each in checks if each)
     return tuple(check for each in told for check in each)
 
 
 def ask(
-    question: Question, assignment: Assignment, loaded: Loaded, desk: Desk, seed: int, before: Mapping[str, list[Check]]
+    question: Question,
+    assignment: Assignment,
+    loaded: Loaded,
+    desk: Desk,
+    seed: int,
+    before: Mapping[str, list[Check]],
+    readings: Readings,
 ) -> list[Check]:
-    """One question, part by part."""
+    """One question, part by part; adds to the readings how it was understood."""
     for other in question.depends_on:
         if not _passed(before[other]):
             return _all(
                 question, Outcome.SKIPPED, say("skipped: {other} comes first, and is not right yet", other=other)
             )
+    seeds = [seed, zlib.crc32(question.name.encode())]
     try:
-        found = locate(loaded.definitions, question.entry, assignment.names)
+        question, found = settled(question, assignment, loaded, desk, seeds, readings)
     except Missing as missing:
+        if assignment.only_found and len(assignment.questions) > 1:
+            return []
         if loaded.problem:
             return _all(question, Outcome.DOES_NOT_LOAD, loaded.problem)
         return _all(question, Outcome.NOT_ATTEMPTED, str(missing))
     student = Student(desk, question, found)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
-    seeds = [seed, zlib.crc32(question.name.encode())]
-    special = "special values" in question.points
-    whole = "shapes" in question.points and question.arrays == "numpy"  # torch does not mix types
-    drawn = draw(question.scope, question.dtype, seeds, special, question.entry.upstream, whole)
-    student.prefetch([*drawn.ordinary, *drawn.special, *drawn.whole], needs_gradients)
+    drawn = draw(question.scope, question.dtype, seeds, *asked(question))
+    student.prefetch(drawn.trials, needs_gradients, own_type=drawn.accuracy)
     checks: list[Check] = []
     for part, points in question.points.items():
         spent = time.monotonic()
         finding = examine(part, student, drawn, seeds)
         if finding.outcome is Outcome.RIGHT:
-            text = feedback.Text(say("right"))
+            text = feedback.right(student, part, finding, assignment)
         else:
             text = feedback.write(student, part, finding, drawn, assignment)
         message = _with_problem(text.message, finding, loaded.problem)
@@ -88,7 +108,7 @@ def ask(
                 part,
                 text.outcome or finding.outcome,
                 points,
-                points if finding.outcome is Outcome.RIGHT else 0.0,
+                round(points * finding.share, PLACES),
                 message,
                 None if told else text.detail,
                 text.mistakes,
@@ -99,9 +119,18 @@ def ask(
     return checks
 
 
+def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:
+    """What `draw` is told: whether special values are asked, an upstream gradient is taken, types and digits count, and
+    each condition earns its share."""
+    special = "special values" in question.points or "stability" in question.points
+    typed = "shapes" in question.points or "dtype" in question.points
+    whole = typed and question.arrays == "numpy"  # torch does not mix types
+    return special, question.entry.upstream, whole, "accuracy" in question.points, question.partial == "cases"
+
+
 def _with_problem(message: str, finding: Finding, problem: str) -> str:
     """A crash may come of what the file did not get to, such as an import that fails."""
-    if finding.outcome is not Outcome.CRASHED or not problem or not message:
+    if finding.outcome not in (Outcome.CRASHED, Outcome.CRASHED_ALWAYS) or not problem or not message:
         return message
     return say("{message}; not all of the file runs: {problem}", message=message, problem=problem)
 

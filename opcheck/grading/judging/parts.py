@@ -1,20 +1,23 @@
 """The parts of a question: for each, on which of the cases the submission is not right, and how."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from opcheck.backends.base import Outputs
 from opcheck.grading.drawing.cases import Drawn, large
+from opcheck.grading.drawing.conditions import PLAIN, conditions
 from opcheck.grading.judging.calls import Made
+from opcheck.grading.judging.graded import Accurate, Graded, Strict
+from opcheck.grading.judging.own_forward import is_consistent
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array, Op
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
 from opcheck.verification.verdict import Status, Verdict, told_apart
 
@@ -25,15 +28,31 @@ class Wrong:
 
     outcome: Outcome
     verdict: Verdict  # its trial is there
+    adds_up: bool = False  # a second backward pass adds to the gradients of the first
+
+
+class Kind(NamedTuple):
+    """A kind of case, and whether all that the part asks is right on it."""
+
+    name: str
+    is_right: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of a part: its outcome, where it is not right, and on how many trials it was."""
+    """What became of a part: its outcome, where it is not right, on how many trials it was, and what that is worth."""
 
     outcome: Outcome
     wrongs: tuple[Wrong, ...] = ()
     trials: int = 0
+    kinds: tuple[Kind, ...] = ()  # where there is credit for a part of the cases
+    share: float = 0.0  # of the points
+    of_own_forward: bool = False  # right gradients of a forward pass that is wrong itself
+    adds_up: bool = False  # gradients that a second backward pass adds to those of the first, as torch does
+
+    @property
+    def of_gradient(self) -> bool:
+        return bool(self.wrongs) and self.wrongs[0].verdict.claim.startswith(("vjp", "repeat"))
 
 
 def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> Finding:
@@ -43,18 +62,87 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         return _missing(drawn, student.found.missing)
     if kind == "efficiency":
         trial = large(student.question.scope, student.question.dtype, seeds)
-        wrongs = list(_slow(student, trial))
-        return _finding(wrongs, 1)
-    everything = (*drawn.ordinary, *drawn.special, *drawn.whole)
-    trials = {"special values": drawn.special, "shapes": everything}.get(kind, drawn.ordinary)
-    look = {"forward": _forward, "special values": _forward, "shapes": _shapes, "vjp": _vjp}[kind]
-    wrongs = []
-    for trial in trials:
-        found = [each for each in look(student, trial) if not name or each.verdict.name in ("", name)]
-        wrongs += found[:1] if kind != "vjp" else found
+        return _all_or_nothing(_finding(list(_slow(student, trial)), 1))
+    trials = trials_of(kind, student, drawn)
+    wrongs: list[Wrong] = []
+    for trial in trials if kind != "repeat" else ():
+        those = [each for each in LOOKS[kind](student, trial) if not name or each.verdict.name in ("", name)]
+        wrongs += those[:1] if kind != "vjp" else those
+    repeats = kind == "repeat" or (kind == "vjp" and not wrongs)
+    repeated = [each for each in (_repeated(student) if repeats else ()) if not name or each.verdict.name in ("", name)]
+    if kind == "repeat":
+        return _all_or_nothing(_finding(repeated, 1))
     if kind == "vjp" and not wrongs:
-        wrongs = [each for each in _repeated(student) if not name or each.verdict.name in ("", name)]
-    return _finding(wrongs, len(trials), len(drawn.whole) if kind == "shapes" else 0)
+        wrongs = [each for each in repeated if not each.adds_up]
+        if repeated and not wrongs:
+            return Finding(Outcome.RIGHT, (), len(trials), share=1.0, adds_up=True)
+    if kind == "vjp" and wrongs and _is_of_own_forward(student, drawn, wrongs, name):
+        return Finding(Outcome.RIGHT, (), len(trials), share=1.0, of_own_forward=True)
+    found = _finding(wrongs, len(trials), len(drawn.whole) if kind in ("shapes", "dtype") else 0)
+    partly = student.question.partial == "cases" and kind in SHARED
+    if partly and found.wrongs and found.outcome is not Outcome.NOT_ATTEMPTED:
+        return _shared(found, student, drawn, trials, name)
+    return _all_or_nothing(found)
+
+
+def _is_of_own_forward(student: Student, drawn: Drawn, wrongs: Sequence[Wrong], name: str) -> bool:
+    """Whether gradients that are wrong are right for a forward pass that is wrong, too."""
+    if any(each.verdict.status is not Status.DIFFERS or each.verdict.expected is None for each in wrongs):
+        return False
+    if not any(each.verdict.expected is not None for trial in drawn.ordinary for each in _forward(student, trial)):
+        return False
+    return is_consistent(student, drawn.ordinary, name)
+
+
+def _all_or_nothing(found: Finding) -> Finding:
+    return replace(found, share=float(found.outcome is Outcome.RIGHT))
+
+
+def _shared(found: Finding, student: Student, drawn: Drawn, trials: Sequence[Trial], name: str) -> Finding:
+    """The finding with its share of the points: how many kinds of cases are right, on average over the gradients."""
+    kinds = _kinds(student, drawn, trials)
+    by_trial: dict[int, set[str]] = {}
+    for each in found.wrongs:
+        by_trial.setdefault(id(each.verdict.trial), set()).add(each.verdict.name)
+    gradients = [each for each in drawn.ordinary[0].tangents if name in ("", each)] if found.of_gradient else []
+    shares = []
+    for one in gradients or [""]:
+        wrong = [_is_wrong(by_trial, of, one, found.of_gradient) for _, of in kinds]
+        shares.append(1 - sum(wrong) / len(wrong))
+    told = tuple(Kind(kind, not any(id(trial) in by_trial for trial in of)) for kind, of in kinds)
+    return replace(found, kinds=told, share=sum(shares) / len(shares))
+
+
+def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tuple[str, list[Trial]]]:
+    """The kinds of cases by name: each condition alone, and the others; of an optimiser, what its cases are about."""
+    if drawn.separate:
+        alone = {id(trial) for _, trial in drawn.separate}
+        others = [each for each in trials if id(each) not in alone]
+        return [*((kind, [trial]) for kind, trial in drawn.separate), (say("all of these together"), others)]
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        names = ", ".join(each.name for each in conditions(student.question.op, trial.case))
+        found.setdefault(names or PLAIN, []).append(trial)
+    return [*found.items()]
+
+
+def _is_wrong(by_trial: Mapping[int, set[str]], trials: Sequence[Trial], name: str, gradient: bool) -> bool:
+    """Whether a kind of case is wrong; of gradients, whether that one is, or all of them are."""
+    names = [by_trial.get(id(trial), set()) for trial in trials]
+    return any(bool(each) if not gradient else "" in each or name in each for each in names)
+
+
+def trials_of(kind: str, student: Student, drawn: Drawn) -> tuple[Trial, ...]:
+    """The trials of a part. What an input of integers becomes is asked with the shapes where no part is for types."""
+    whole = () if "dtype" in student.question.points else drawn.whole
+    usual = (*(trial for _, trial in drawn.separate), *drawn.ordinary)
+    return {
+        "special values": drawn.special,
+        "stability": drawn.special,
+        "accuracy": drawn.accuracy,
+        "shapes": (*usual, *drawn.special, *whole),
+        "dtype": (*drawn.ordinary, *drawn.whole),
+    }.get(kind, usual)
 
 
 def _finding(wrongs: Sequence[Wrong], trials: int, forward_only: int = 0) -> Finding:
@@ -65,7 +153,10 @@ def _finding(wrongs: Sequence[Wrong], trials: int, forward_only: int = 0) -> Fin
     failing = {id(each.verdict.trial) for each in wrongs}
     if outcomes == {Outcome.NOT_ATTEMPTED} and len(failing) >= trials - forward_only:
         return Finding(Outcome.NOT_ATTEMPTED, tuple(wrongs), trials)
-    outcome = Outcome.WRONG if Outcome.WRONG in outcomes else Outcome.CRASHED
+    for outcome in (Outcome.WRONG, Outcome.TOO_SLOW):
+        if outcome in outcomes:
+            return Finding(outcome, tuple(wrongs), trials)
+    outcome = Outcome.CRASHED if len(failing) < trials - forward_only else Outcome.CRASHED_ALWAYS
     return Finding(outcome, tuple(wrongs), trials)
 
 
@@ -75,20 +166,29 @@ def _missing(drawn: Drawn, message: str) -> Finding:
     return Finding(Outcome.NOT_ATTEMPTED, (wrong,), len(drawn.ordinary))
 
 
-def _forward(student: Student, trial: Trial) -> Iterator[Wrong]:
+def _forward(student: Student, trial: Trial, judged: type[Graded] = Graded) -> Iterator[Wrong]:
     made = student.made(trial.case)
     if failed := _first_failure(made.outputs):
         yield _without(failed, "answers", trial)
         return
     yield from (each for each in _misshapen(made, trial, gradients=False))
-    check = Check(student.question.op, trial, student)
+    check = judged(student.question.op, trial, student)
     if not _equal(check.got, check.expected):
         for finding in correctness.numbers(check):
             if finding.verdict is not None:
                 yield Wrong(Outcome.WRONG, finding.verdict)
+        student.wrote("forward", check.forms)
     if made.changed:
         message = say("it changes its input, which the caller still needs")
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "pure", trial, message=message))
+
+
+def _extreme(student: Student, trial: Trial) -> Iterator[Wrong]:
+    return _forward(student, trial, Strict)
+
+
+def _accurate(student: Student, trial: Trial) -> Iterator[Wrong]:
+    return _forward(student, trial, Accurate)
 
 
 def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
@@ -97,7 +197,7 @@ def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
         yield _without(failed, "vjp", trial)
         return
     yield from (each for each in _misshapen(made, trial, gradients=True))
-    check = Check(student.question.op, trial, student)
+    check = Graded(student.question.op, trial, student)
     expected = check.expected_gradients
     got = student.open(check.op, trial.case, trial.dtype).vjp(trial.cotangent)
     if _equal(got, {name: expected[name] for name in got}):
@@ -105,6 +205,7 @@ def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
     for name, gradient in got.items():
         if not _equal({name: gradient}, expected):
             verdict = check.compare(f"vjp:{name}", "gradient", {name: gradient}).verdict
+            student.wrote("vjp", check.forms)
             if verdict is not None:
                 yield Wrong(Outcome.WRONG, replace(verdict, name=name))
 
@@ -119,19 +220,20 @@ def _repeated(student: Student) -> Iterator[Wrong]:
         message = say("called a second time after one forward pass, backward fails: {reason}", reason=str(failed))
         yield Wrong(Outcome.CRASHED, Verdict(Status.MALFORMED, "repeat", trial, message=message))
         return
-    check = Check(student.question.op, trial, student)
+    check = Graded(student.question.op, trial, student)
     for name, expected in check.expected_gradients.items():
         got = made.gradients.get(name)
         if not isinstance(got, np.ndarray) or check.compare(f"vjp:{name}", "gradient", {name: got}).verdict is None:
             continue
-        if np.array_equal(got, 3 * expected):  # the upstream gradient of the first call was twice that of the second
+        adds_up = np.array_equal(got, 3 * expected)  # the first upstream gradient was twice that of the second
+        if adds_up:
             message = say(
                 "a second call of backward adds to the gradient of {name} of the first: start anew", name=name
             )
         else:
             message = say("called a second time after one forward pass, backward gives another gradient of {name}: "
                           "something that forward kept was changed", name=name)  # fmt: skip
-        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message))
+        yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message), adds_up)
 
 
 def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
@@ -148,7 +250,7 @@ def _whole(student: Student, trial: Trial) -> Iterator[Wrong]:
         message = say("{given}: {message}", given=given, message=message)
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "whole", trial, name, message=message))
         return
-    check = Check(student.question.op, in_reals(student.question.op, trial), student)
+    check = Graded(student.question.op, in_reals(student.question.op, trial), student)
     verdict = check.compare("whole", "output", made.outputs).verdict  # type: ignore[arg-type]  # no failure among them
     if verdict is not None and not _same(made.outputs, student.made(check.trial.case).outputs):
         assert verdict.got is not None and verdict.expected is not None
@@ -175,8 +277,7 @@ def _place(verdict: Verdict) -> str:
 
 
 def _shapes(student: Student, trial: Trial) -> Iterator[Wrong]:
-    first = student.question.op.inputs[0]
-    if not first.whole and trial.case.arrays[first.name].dtype.kind == "i":
+    if _holds_integers(student, trial):
         yield from _whole(student, trial)
         return
     made = student.made(trial.case, trial.cotangent if _differentiates(student) else None)
@@ -188,8 +289,30 @@ def _shapes(student: Student, trial: Trial) -> Iterator[Wrong]:
         return
     yield from _misshapen(made, trial, gradients=False)
     yield from _misshapen(made, trial, gradients=True)
+    if "dtype" not in student.question.points:
+        yield from _mistyped(made, trial)
+
+
+def _dtype(student: Student, trial: Trial) -> Iterator[Wrong]:
+    """The type of the results, whatever else is right or wrong of them."""
+    if _holds_integers(student, trial):
+        yield from _whole(student, trial)
+        return
+    made = student.made(trial.case, trial.cotangent if _differentiates(student) else None)
+    if failed := _first_failure(made.outputs):
+        yield _without(failed, "answers", trial)
+        return
+    yield from _mistyped(made, trial)
+
+
+def _mistyped(made: Made, trial: Trial) -> Iterator[Wrong]:
     for name, message in made.mistyped.items():
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "type", trial, name.removeprefix("vjp:"), message=message))
+
+
+def _holds_integers(student: Student, trial: Trial) -> bool:
+    first = student.question.op.inputs[0]
+    return not first.whole and trial.case.arrays[first.name].dtype.kind == "i"
 
 
 def _slow(student: Student, trial: Trial) -> Iterator[Wrong]:
@@ -234,3 +357,15 @@ def _equal(got: Outputs, expected: Outputs) -> bool:
         each.shape == expected[name].shape and np.array_equal(each, expected[name], equal_nan=True)
         for name, each in got.items()
     )
+
+
+SHARED = ("forward", "vjp", "shapes")  # parts of which a share of the cases may earn a share of the points
+LOOKS = {
+    "forward": _forward,
+    "special values": _extreme,
+    "stability": _extreme,
+    "accuracy": _accurate,
+    "shapes": _shapes,
+    "dtype": _dtype,
+    "vjp": _vjp,
+}

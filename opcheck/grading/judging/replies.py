@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck.backends.base import Malformed
+from opcheck.grading.known_errors import is_unfinished, meaning
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array
 from opcheck.sandbox import Failure, Opaque, Status
 from opcheck.sandbox import Outcome as Reply
-from opcheck.sandbox.protocol import NAME, REFUSED, one_line
+from opcheck.sandbox.protocol import NAME, NOT_ALLOWED, REFUSED, one_line
 
 _ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
 _ROOT = re.compile(r"\w*")  # of a place
@@ -35,23 +36,37 @@ class Returns(NamedTuple):
     values: Mapping[str, str]
 
 
-def failure(reply: Reply, what: str, returns: Mapping[str, Returns]) -> Failed:
-    """Why a reply has not got what was due, in one sentence; `returns` by the name under which a result is kept."""
+def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: float) -> Failed:
+    """Why a reply has not got what was due, in one sentence; `returns` by the name under which a result is kept, and
+    the seconds that there were."""
     error = reply.failure
     assert error is not None
     where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
-    if reply.status is Status.RAISED and error.type == "NotImplementedError":
+    if reply.status is Status.RAISED and is_unfinished(error.type, error.message):
         return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
+    if reply.status is Status.TIMED_OUT:
+        return Failed(Outcome.TOO_SLOW, too_slow(limit))
     if reply.status is Status.ABSENT:
         return _absent(error, what, returns)
+    if error.type == "ModuleNotFoundError" and (refused := NOT_ALLOWED.fullmatch(error.message)):
+        return Failed(
+            Outcome.CRASHED, say("this assignment does not allow {name}{where}", name=refused[1], where=where)
+        )
     if reply.status is Status.RAISED:
         text = f"{error.type}: {error.message}" if error.message else error.type
+        if known := meaning(error.type, error.message):
+            told = say("{meaning}{where}: it raises {kind}", meaning=known, kind=error.type, where=where)
+            return Failed(Outcome.CRASHED, told)
         return Failed(Outcome.CRASHED, say("it raises {text}{where}", text=text, where=where))
     if reply.status is Status.EXITED:
         return Failed(Outcome.CRASHED, say("it ends the program: {text}", text=error.message))
     if reply.status is Status.MALFORMED and error.type == REFUSED:
         return Failed(Outcome.CRASHED, say("its result cannot be sent: {text}", text=error.message))
     return Failed(Outcome.CRASHED, error.message)
+
+
+def too_slow(limit: float) -> str:
+    return say("it is too slow or endless: it does not finish within {seconds:g} seconds", seconds=limit)
 
 
 def _absent(error: Failure, what: str, returns: Mapping[str, Returns]) -> Failed:

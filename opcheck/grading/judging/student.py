@@ -15,11 +15,12 @@ from opcheck.grading.judging.calls import Desk, Job, Made, Wanted
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.submissions.locate import Found
 from opcheck.language import say
-from opcheck.operators.spec import Array, Case, Op
+from opcheck.operators.spec import Array, Case, Form, Op
 from opcheck.sandbox import Call
 from opcheck.verification.casefile import Trial
 
 Cotangent = Mapping[str, Array]
+MOST = np.iinfo(np.int64).max
 NUMBERS = ("float64", "float32")
 
 
@@ -32,21 +33,26 @@ class Student(Backend):
         self._kept: dict[int, tuple[Case, Cotangent, Job]] = {}
         self._again: tuple[Trial, Job] | None = None
         self._places: dict[tuple[str, ...], str] = {}
+        self.forms: dict[str, tuple[Form, ...]] = {}  # by part: what explains why numbers were as far off as they were
 
     def lacks(self, op: Op, case: Case) -> str:
         """Not empty for a case that the assignment does not ask: shrinking stays within what was taught."""
         within = self.question.scope.holds(case) and all(array.size for array in case.arrays.values())
         return "" if within else "range"
 
-    def prefetch(self, trials: Sequence[Trial], gradients: bool, seconds: float | None = None) -> None:
+    def prefetch(
+        self, trials: Sequence[Trial], gradients: bool, seconds: float | None = None, own_type: Sequence[Trial] = ()
+    ) -> None:
         """Make the calls of all these trials, in one round trip if all goes well.
 
         With gradients, backward is also called twice on what the first trial's forward call leaves, where the
-        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns.
+        convention says that this gives the same and no seconds count. Inputs come as float64 and as float32 in turns;
+        those of `own_type`, where digits count, in the type of the question.
         """
         jobs = []
-        for index, trial in enumerate(trials):
-            jobs.append(self._job(trial.case, trial.cotangent if gradients else {}, number=NUMBERS[index % 2]))
+        for index, trial in enumerate((*trials, *own_type)):
+            number = NUMBERS[index % 2] if index < len(trials) else self.question.dtype
+            jobs.append(self._job(trial.case, trial.cotangent if gradients else {}, number=number))
             self._kept[id(trial.case)] = trial.case, trial.cotangent, jobs[-1]
             if jobs[-1].undecided:  # which of the places that courses use this file has, the first case tells
                 self.desk.carry_out(jobs, seconds)
@@ -56,6 +62,12 @@ class Student(Backend):
             self._again = trials[0], twice
             jobs.append(twice)
         self.desk.carry_out(jobs, seconds)
+
+    def wrote(self, part: str, forms: tuple[Form, ...]) -> None:
+        """Numbers of a part were right as far as any of these forms is."""
+        if forms:
+            known = self.forms.get(part, forms)
+            self.forms[part] = tuple(form for form in known if form in forms) or known
 
     def again(self) -> tuple[Trial, Made] | None:
         """The trial whose backward was called twice, and what the second call gave; None where it was not."""
@@ -89,6 +101,10 @@ class Student(Backend):
             }
         return job
 
+    def forward_job(self, case: Case) -> Job:
+        """The forward call of another case, in full precision where that may be sent."""
+        return self._job(case, {}, number=NUMBERS[0])
+
     def _twice(self, trial: Trial) -> Job | None:
         """The first trial's job with its backward steps done before for another upstream gradient."""
         job = self._job(trial.case, trial.cotangent)
@@ -104,7 +120,8 @@ class Student(Backend):
     def _request(self, case: Case, number: str = "") -> Request:
         question, found = self.question, self.found
         return Request(question.op, case, question.op.checked(case)[0], self._number(case, number), found.forward,
-                       found.backward, found.definition, question.arrays, question.convention.name)  # fmt: skip
+                       found.backward, found.definition, question.arrays, question.convention.name,
+                       found.gradient)  # fmt: skip
 
     def _known(self, reading: Reading) -> Reading:
         """The reading with its one place, where an earlier case has shown which that is."""
@@ -145,5 +162,6 @@ def _arrays(found: Mapping[str, Array | Failed]) -> dict[str, Array]:
     for name, each in found.items():
         if isinstance(each, Failed):
             raise each
-        arrays[name] = each.astype(np.int64 if each.dtype.kind in "iu" else np.float64)
+        fits = each.dtype.kind in "iu" and not (each > MOST).any()  # a larger one would come out negative
+        arrays[name] = each.astype(np.int64 if fits else np.float64)
     return arrays

@@ -1,35 +1,40 @@
-"""The computation behind every solution: an operator's reference, or a mistake of the catalogue that was chosen."""
+"""The computation behind every solution: an operator's reference, or a mistake or a form of the catalogue that was
+chosen."""
 
 from typing import Any
 
 import numpy as np
 
-from opcheck.operators import catalog
+from opcheck import specs
 from opcheck.operators.spec import Array
-from opcheck.verification.mutation.mutants import Mistaken
+from opcheck.verification.mutation.mutants import Mistaken, Written
 from opcheck.verification.mutation.reference_form import Reference
 
 _chosen: dict[str, str] = {}
 
 
 def choose(op: str, mistake: str) -> None:
-    """Make this mistake from now on, and no other; none for an empty name."""
+    """Make this mistake, or write it in this form, from now on, and no other; none for an empty name."""
     _chosen.clear()
     if mistake:
         _chosen[op] = mistake
 
 
 def _solution(op: str) -> Reference:
-    operator = catalog.get(op)
+    operator = specs.get(op)
     if op not in _chosen:
         return Reference(operator)
-    return Mistaken(operator, next(each for each in operator.mistakes if each.name == _chosen[op]))
+    name = _chosen[op]
+    form = next((each for each in operator.forms if each.name == name), None)
+    if form is not None:
+        return Written(operator, form)
+    return Mistaken(operator, next(each for each in operator.mistakes if each.name == name))
 
 
 def forward(op: str, *arrays: Any, **options: Any) -> Any:
     """The outputs, called as torch.nn.functional would be."""
     first, *others = arrays
-    if first.dtype.kind != "f" and not catalog.get(op).inputs[0].whole:  # real numbers may come as integers
+    if first.dtype.kind != "f" and not specs.get(op).inputs[0].whole:  # real numbers may come as integers
         first = first.astype(np.float64)
     found = _solution(op)(first, *others, **options)
     return found[0] if isinstance(found, tuple) and len(found) == 1 else found

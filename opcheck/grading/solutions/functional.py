@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from opcheck import specs
 from opcheck.grading.solutions import engine
 from opcheck.operators import catalog
 from opcheck.operators.spec import Op
@@ -36,6 +37,12 @@ def _backward(op: Op) -> Callable[..., Any]:
     return function
 
 
+def define(name: str) -> None:
+    """The functions of one operator, or of a teacher's own spec."""
+    op = specs.get(name)
+    globals()[op.title or op.name] = _forward(op)
+    globals()[f"{op.title or op.name}_backward"] = _backward(op)
+
+
 for _op in catalog.every():
-    globals()[_op.name] = _forward(_op)
-    globals()[f"{_op.name}_backward"] = _backward(_op)
+    define(_op.name)

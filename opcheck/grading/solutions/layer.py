@@ -63,6 +63,11 @@ class Tanh(Plain):
     op = "tanh"
 
 
+class Softmax(Plain):
+    op = "softmax"
+    options = {"dim": 1}
+
+
 class Pooling(Plain):
     op = "max_pool2d"
 

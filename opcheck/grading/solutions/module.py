@@ -24,9 +24,14 @@ class _Candidate:
         return engine.vjp(self.op, cotangent, *arrays, **options)
 
 
+def function(op: str) -> Any:
+    """The operator as a function of tensors."""
+    return torch_form(catalog.get(op), _Candidate(op))
+
+
 def _class(op: str, name: str) -> type:
     """A module that computes the operator, with the constructor of torch's class of that name."""
-    function = torch_form(catalog.get(op), _Candidate(op))
+    computed = function(op)
     theirs = getattr(_nn, name)
     names = [each.name for each in catalog.get(op).params]
 
@@ -37,7 +42,7 @@ def _class(op: str, name: str) -> type:
 
         def forward(self, *inputs: Any) -> Any:
             own = [each for each in (getattr(self, "weight", None), getattr(self, "bias", None)) if each is not None]
-            return function(*inputs, *own, **self.options)
+            return computed(*inputs, *own, **self.options)
 
     Layer.__name__ = Layer.__qualname__ = name
     Layer.__module__ = __name__

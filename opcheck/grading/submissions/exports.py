@@ -18,11 +18,12 @@ _AGAIN = re.compile(r"-\d+(?=\.[^.]+$)")  # Canvas: the second upload of hw.py i
 
 
 class Handed(NamedTuple):
-    """What one student handed in: files under the names that they had at home, or one folder."""
+    """What one student handed in: files under the names that they had at home, or one folder, or one file of it."""
 
     student: str
     files: tuple[tuple[str, Path], ...] = ()
     folder: Path | None = None
+    main: Path | None = None  # the only file of the folder that is graded
 
 
 def is_code(path: Path) -> bool:

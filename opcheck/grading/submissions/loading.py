@@ -1,16 +1,25 @@
 """Loads a submission: what it defines, and, if it does not load, why and what to do about it."""
 
 import re
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 
 from opcheck.grading.assignments.assignment import Assignment
+from opcheck.grading.known_errors import meaning
 from opcheck.grading.submissions import notebook
+from opcheck.grading.submissions.locate import Missing
+from opcheck.grading.submissions.roster import is_pinned
 from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
-from opcheck.sandbox import Definition, Isolation, Outcome, Status, Worker
+from opcheck.sandbox import Definition, File, Isolation, Outcome, Source, Status, Worker
+from opcheck.sandbox.protocol import NAME, NOT_ALLOWED, one_line
 
 _REMOVED = re.compile(r"module 'numpy' has no attribute '(\w+)'")
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+# of a notebook, a line is a string of JSON
+_TORCH = re.compile(r'(?:^|"|\\n)[ \t]*(?:import|from)[ \t]+torch\b', re.MULTILINE)
+LARGEST_LOOKED_AT = 1 << 20
 PRINTED = 400  # characters of what the file printed that a teacher gets to see
 
 
@@ -23,36 +32,98 @@ class Loaded:
     problem: str = ""  # why it did not load, or not all of it
     notes: tuple[str, ...] = ()
     readable: bool = True  # whether it is Python, or a notebook, at all
+    torch: bool = False  # whether its text imports torch
+    files: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by the module that it is: its path, where there are several
+
+    def within(self, file: str) -> tuple[Definition, ...]:
+        """What is defined in a file that an assignment pins, or anywhere if it pins none; raises Missing."""
+        if not file or len(self.files) < 2:
+            return self.definitions
+        modules = [module for module, path in self.files.items() if is_pinned(path, [file])]
+        if not modules:
+            names = ", ".join(self.files.values())
+            raise Missing(say("there is no file {file}; these were looked at: {names}", file=file, names=names))
+        return tuple(each for each in self.definitions if each.module in modules)
 
 
 def load(source: Submission, assignment: Assignment, isolation: Isolation, stack: ExitStack) -> Loaded:
     """Run the top level of the file, and where that does not come to an end, only the definitions in it."""
-    worker = stack.enter_context(Worker(source.code, isolation, assignment.limits, assignment.forbidden))
+    worker = stack.enter_context(_worker(source, assignment, isolation))
     outcome = worker.load()
     if outcome.failure and outcome.failure.type == notebook.NO_NOTEBOOK:
         return Loaded(worker, (), notebook.problem_of(outcome.failure), readable=False)
     notes = []
     if outcome.printed.strip():
         notes.append(say("it printed: {text}", text=_shortened(outcome.printed.strip())))
-    problem = "" if outcome.status is Status.OK else problem_of(outcome)
-    if problem:
-        notes.append(
-            problem if not outcome.definitions else say("not all of the file runs; {problem}", problem=problem)
-        )
+    problem = ""
+    for each in (outcome, *outcome.others):
+        if each.status is not Status.OK:
+            notes.append(_told(each, bool(outcome.definitions)))
+            problem = problem or problem_of(each)
     if outcome.status in (Status.CRASHED, Status.TIMED_OUT, Status.EXITED, Status.MALFORMED) and not worker.alive:
         worker.close()
-        worker = stack.enter_context(
-            Worker(source.code, isolation, assignment.limits, assignment.forbidden, definitions_only=True)
-        )
+        worker = stack.enter_context(_worker(source, assignment, isolation, definitions_only=True))
         outcome = worker.load()
         notes.append(say("only its definitions were used"))
-    return Loaded(worker, outcome.definitions, problem, (*notebook.left_out(outcome), *notes))
+    notes += _neighbours(source, outcome)
+    found = (*notebook.left_out(outcome), *notes)
+    return Loaded(
+        worker, outcome.definitions, problem, found, torch=_imports_torch(source.code), files=_files(source.code)
+    )
+
+
+def _worker(source: Submission, assignment: Assignment, isolation: Isolation, definitions_only: bool = False) -> Worker:
+    return Worker(source.code, isolation, assignment.limits, assignment.forbidden, definitions_only, assignment.allowed)
+
+
+def _files(code: File | Source) -> dict[str, str]:
+    if not isinstance(code, File) or code.root is None:
+        return {}
+    paths = [path.relative_to(code.root).as_posix() for path in (code.path, *code.others)]
+    return {f"module{k or ''}": one_line(path, NAME) for k, path in enumerate(paths)}
+
+
+def _imports_torch(code: File | Source) -> bool:
+    if isinstance(code, Source):
+        return bool(_TORCH.search(code.text))
+    with suppress(OSError):
+        for path in (code.path, *code.others):
+            with path.open(encoding="utf-8", errors="replace") as file:
+                if _TORCH.search(file.read(LARGEST_LOOKED_AT)):
+                    return True
+    return False
+
+
+def _neighbours(source: Submission, outcome: Outcome) -> Iterator[str]:
+    """Where a lone file needs what lies beside it: how to grade it so."""
+    error = outcome.failure
+    if not isinstance(source.code, File) or source.code.root is not None or error is None:
+        return
+    path = source.code.path
+    missing = _NO_MODULE.search(error.message)
+    name = missing[1].partition(".")[0] if missing else ""
+    relative = error.type == "ImportError" and "relative import" in error.message
+    if relative or (name and (path.with_name(f"{name}.py").is_file() or path.with_name(name).is_dir())):
+        yield say(
+            "what it imports lies beside it: --within {folder} grades it with its folder around it",
+            folder=one_line(str(source.path.parent), NAME),
+        )
+
+
+def _told(outcome: Outcome, anything: bool) -> str:
+    """The note on a file that does not load, or not all of it."""
+    problem = problem_of(outcome)
+    return say("not all of the file runs; {problem}", problem=problem) if anything else problem
 
 
 def problem_of(outcome: Outcome) -> str:
     """Why a file did not load, in a sentence for the student."""
     error = outcome.failure
     assert error is not None
+    if error.type == notebook.NO_NOTEBOOK:
+        return notebook.problem_of(error)
     where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
     if outcome.status is Status.TIMED_OUT:
         return say('the file does not finish when it is loaded: put training loops under if __name__ == "__main__"')
@@ -60,8 +131,12 @@ def problem_of(outcome: Outcome) -> str:
         return say("the file ends the program when it is loaded{where}", where=where)
     if outcome.status in (Status.CRASHED, Status.MALFORMED):
         return say("the file does not survive being loaded: {message}", message=error.message)
+    if older := meaning(error.type, error.message) if error.type in ("SyntaxError", "NameError") else "":
+        return say("{older}{where}", older=older, where=where)
     if error.type in ("SyntaxError", "IndentationError", "TabError"):
         return say("it is not Python: {message}{where}", message=error.message, where=where)
+    if error.type == "ModuleNotFoundError" and (refused := NOT_ALLOWED.fullmatch(error.message)):
+        return say("this assignment does not allow {name}{where}", name=refused[1], where=where)
     removed = _REMOVED.search(error.message)
     if removed:
         return say(

@@ -11,12 +11,18 @@ from opcheck.sandbox import Definition
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Places in the loaded module: "module.conv2d", "module.Conv.forward"."""
+    """Places in the loaded modules: "module.conv2d", "module1.Conv.forward"."""
 
     forward: str
     backward: str  # empty if there is none
     definition: Definition
+    gradient: Definition | None = None  # the backward function
     missing: str = ""  # where the entry's backward function is not there: that, and what is
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """What is called."""
+        return (self.definition, self.gradient) if self.gradient else (self.definition,)
 
     @property
     def can_differentiate(self) -> bool:
@@ -35,25 +41,29 @@ def locate(definitions: Sequence[Definition], entry: Entry, others: Container[st
     forward = _search(definitions, entry.forward)
     if forward is None:
         raise Missing(_absent(definitions, entry.forward[0], others))
-    backward = _search(definitions, entry.backward)
+    beside = sorted(definitions, key=lambda each: each.module != forward[1].module)  # in the same file before others
+    backward = _search(beside, entry.backward)
     absent = entry.backward and backward is None
     return Found(
-        f"module.{forward[0]}",
-        f"module.{backward[0]}" if backward else "",
+        f"{forward[1].module}.{forward[0]}",
+        f"{backward[1].module}.{backward[0]}" if backward else "",
         forward[1],
+        backward[1] if backward else None,
         _absent(definitions, entry.backward[0], others) if absent else "",
     )
 
 
 def _search(definitions: Sequence[Definition], names: Sequence[str]) -> tuple[str, Definition] | None:
-    places = dict(_places(definitions))
+    places: dict[str, Definition] = {}
+    for place, each in _places(definitions):
+        places.setdefault(place, each)  # of two files that have it, the likelier one comes first
     for name in names:
         if name in places:
             return name, places[name]
-    alike = {_plain(place): place for place in reversed(places)}
+    alike = {plain(place): place for place in reversed(places)}
     for name in names:
-        if _plain(name) in alike:
-            return alike[_plain(name)], places[alike[_plain(name)]]
+        if plain(name) in alike:
+            return alike[plain(name)], places[alike[plain(name)]]
     return None
 
 
@@ -66,7 +76,8 @@ def _places(definitions: Sequence[Definition]) -> Iterable[tuple[str, Definition
                 yield f"{each.name}.{method.name}", method
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without what people change in it: case and underscores."""
     return name.replace("_", "").lower()
 
 

@@ -6,15 +6,17 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from opcheck.errors import Refused
 from opcheck.files import shown
 from opcheck.grading.submissions.exports import CODE, Handed, handed_in, is_code, is_zip
+from opcheck.grading.submissions.locate import plain
 from opcheck.grading.submissions.submission import Submission
 from opcheck.grading.submissions.unpack import is_noise, unpack
 from opcheck.language import say
@@ -28,8 +30,10 @@ LARGEST_CODE = 16 * MEBIBYTE  # of one file of code: a notebook with its picture
 LARGEST_READ = 64 * MEBIBYTE  # of all of a student's files of code, to find the one that is graded
 MOST_FILES = 5000  # in a student's zip or folder
 MOST_NAMES = 10_000  # in one file of code
-_DEFINITION = re.compile(r"^(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
-_DEFINITION_IN_JSON = re.compile(r'(?:"|\\n)(?:async +)?(?:def|class) +(\w+)')  # a notebook's lines are JSON strings
+MOST_TOLD = 8  # files that a note names
+MOST_LOADED = 50  # files of one submission
+_DEFINITION = re.compile(r"^(?:(?:async\s+)?(?:def|class)\s+(\w+)|(\w+)\s*=(?!=))", re.MULTILINE)
+_DEFINITION_IN_JSON = re.compile(r'(?:"|\\n)(?:(?:async +)?(?:def|class) +(\w+)|(\w+) *=(?!=))')  # a notebook's lines
 _NOT_THE_ANSWER = re.compile(r"^(?:test_.*|.*_test|conftest|setup|__init__)$")
 
 
@@ -44,18 +48,28 @@ class Entry:
 
 
 @contextmanager
-def opened(paths: Iterable[Path], student: str = "", wanted: Sequence[str] = ()) -> Iterator[list[Entry]]:
+def opened(
+    paths: Iterable[Path],
+    student: str = "",
+    wanted: Sequence[str] = (),
+    pinned: Sequence[str] = (),
+    within: Path | None = None,
+    teachers: Collection[Path] = (),
+) -> Iterator[list[Entry]]:
     """The submissions at these paths, every student once; what is unpacked exists until the block ends.
 
     A path is a file (one student's), a folder or a zip of it: a file or folder per student, or an export of
     Gradescope, Moodle or Canvas. With `student`, all that is there is that one student's. `wanted` are the names
-    that the assignment asks for; where a student has several files, the one that defines most of them is graded.
+    that the assignment asks for; of a student with several files, all that define some of them are graded, and
+    those that are `pinned` by the end of their path. `within` is the folder of one file, which may import what else
+    is there. What is `teachers` is nobody's submission, and is in none, wherever it lies.
     Raises Refused if a path does not exist, or no submission is found.
     """
     with tempfile.TemporaryDirectory(prefix="opcheck-class-") as folder:
-        desk = _Desk(Path(folder), wanted)
+        desk = _Desk(Path(folder), wanted, pinned, teachers)
         given = [*map(Path, paths)]
-        found = [desk.entry(handed, path) for path, handed in _handed(desk, given, student)]
+        handed_in = _handed(desk, given, student) if within is None else [_one_of(within, given, student)]
+        found = [desk.entry(handed, path) for path, handed in handed_in]
         if not found:
             raise Refused(
                 say("there are no submissions"),
@@ -65,11 +79,30 @@ def opened(paths: Iterable[Path], student: str = "", wanted: Sequence[str] = ())
         yield _once_each(found)
 
 
+def _one_of(folder: Path, paths: Sequence[Path], student: str) -> tuple[Path, Handed]:
+    """One file, graded with its folder around it."""
+    if not folder.is_dir():
+        raise Refused(say("{path} is not a folder", path=one_line(shown(folder), NAME)))
+    path, *others = [path.resolve() for path in paths]
+    root = folder.resolve()
+    if others or not (path.is_file() and is_code(path) and path.is_relative_to(root)):
+        raise Refused(
+            say("one file is graded within its folder"),
+            got=one_line(", ".join(map(shown, paths)), MESSAGE),
+            fix=say("name one .py or .ipynb file that is in {folder}", folder=one_line(shown(folder), NAME)),
+        )
+    return paths[0], Handed(student or path.stem, folder=root, main=path)
+
+
 def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tuple[Path, Handed]]:
     """(the path to show, what was handed in) over all paths."""
     for path in paths:
         if not _exists(path):
             raise Refused(say("{path} does not exist", path=one_line(shown(path), NAME)))
+        if path.resolve() in desk.teachers:
+            raise Refused(
+                say("{path} belongs to the assignment: no submission may see it", path=one_line(shown(path), NAME))
+            )
         if not (path.is_dir() or path.is_file()):
             raise Refused(
                 say("{path} is neither a file nor a folder", path=path), fix=say("give .py, .ipynb, .zip or a folder")
@@ -81,7 +114,8 @@ def _handed(desk: "_Desk", paths: Sequence[Path], student: str) -> Iterator[tupl
             )
         elif path.is_dir():
             for handed in handed_in(path):
-                yield _shown(path, handed, path), handed
+                if not any(file.resolve() in desk.teachers for _, file in handed.files):
+                    yield _shown(path, handed, path), handed
         elif is_zip(path):
             folder = desk.new_folder()
             try:
@@ -133,8 +167,11 @@ class BadArchive(Exception):
 class _Desk:
     """Turns what was handed in into submissions; has room to unpack."""
 
-    def __init__(self, room: Path, wanted: Sequence[str]) -> None:
-        self.room, self.wanted, self.used = room, frozenset(wanted), 0
+    def __init__(
+        self, room: Path, wanted: Sequence[str], pinned: Sequence[str] = (), teachers: Collection[Path] = ()
+    ) -> None:
+        self.room, self.used, self.pinned, self.teachers = room, 0, pinned, teachers
+        self.wanted = frozenset(plain(name.partition(".")[0]) for name in wanted)
 
     def new_folder(self) -> Path:
         self.used += 1
@@ -147,13 +184,13 @@ class _Desk:
             return Submission(handed.student, path, code)
 
         try:
-            files, root = self._laid_out(handed)
+            files, root = self._laid_out(self._without_answers(handed))
             if not files:
                 raise BadArchive(say("there is no .py or .ipynb file in it"))
-            main, notes = self._main(files, root)
+            (main, *others), notes = self._graded(files, root)
             digest = _digest(root, main)
-            if main.suffix.lower() != ".ipynb":
-                return Entry(submission(File(main, root)), digest, notes)
+            if main.suffix.lower() != ".ipynb" or root is not None:
+                return Entry(submission(File(main, root, tuple(others))), digest, notes)
             name = re.sub(r"\W", "_", main.stem, flags=re.ASCII) + ".py"
             return Entry(submission(Source(_text(main), name, notebook=True)), digest, notes)
         except (BadArchive, OSError) as error:
@@ -164,6 +201,8 @@ class _Desk:
     def _laid_out(self, handed: Handed) -> tuple[list[Path], Path | None]:
         """The files of code, and the folder that the code may see (None: the one file alone)."""
         folder = handed.folder
+        if handed.main is not None:
+            return [handed.main], folder
         for name, path in handed.files:
             if not path.is_file():  # a FIFO or a device
                 raise BadArchive(say("{name} is not a regular file", name=name))
@@ -175,6 +214,24 @@ class _Desk:
             folder = self._gathered([(path.name, path) for path in zips])
         return [path for path in _files(folder) if is_code(path)], folder
 
+    def _without_answers(self, handed: Handed) -> Handed:
+        """The same, where a teacher's file lies in the student's folder: a copy of the folder without it."""
+        if handed.folder is None:
+            return handed
+        root = handed.folder.resolve()
+        inside = [path for path in self.teachers if path.is_relative_to(root)]
+        if not inside:
+            return handed
+        apart = {path.parent for path in inside} - {root, *root.parents}  # a folder of the teacher's, with all it has
+        folder = self.new_folder()
+        for path in _files(root):
+            if path.resolve() not in inside and not any(path.is_relative_to(each) for each in apart):
+                copy = folder / path.relative_to(root)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+        main = None if handed.main is None else folder / handed.main.relative_to(root)
+        return handed._replace(folder=folder, main=main)
+
     def _gathered(self, files: Iterable[tuple[str, Path]]) -> Path:
         """A folder with all of a student's files, and what is in the zips among them."""
         folder, left = self.new_folder(), LARGEST_UNPACKED
@@ -185,10 +242,13 @@ class _Desk:
                 shutil.copyfile(path, folder / Path(name).name)
         return folder
 
-    def _main(self, files: list[Path], root: Path | None) -> tuple[Path, tuple[str, ...]]:
-        """The file to grade among a student's, and a note where there was a choice."""
+    def _graded(self, files: list[Path], root: Path | None) -> tuple[list[Path], tuple[str, ...]]:
+        """The files among a student's in which something is looked for, the likeliest first, and a note on the choice.
+
+        The others are there to be imported: they may train a network when they are.
+        """
         if len(files) == 1 or root is None:
-            return files[0], ()
+            return files[:1], ()
         read = 0
         ranks = {}
         for path in files:
@@ -196,18 +256,40 @@ class _Desk:
             looks = size <= min(LARGEST_CODE, LARGEST_READ - read)
             read += size if looks else 0
             ranks[path] = self._rank(path, looks)
-        chosen = max(files, key=ranks.__getitem__)
-        name = one_line(str(chosen.relative_to(root)), NAME)
-        return chosen, (say("of {n} files, {name} was graded", n=len(files), name=name),)
+        pinned = {path for path in files if is_pinned(path.relative_to(root).as_posix(), self.pinned)}
+        first, *others = sorted(files, key=lambda path: (path in pinned, ranks[path]), reverse=True)
+        wanted = [path for path in others if path in pinned or (ranks[path].wanted and ranks[path].answers)]
+        chosen = [first, *wanted[: MOST_LOADED - 1]]
+        names = [one_line(str(path.relative_to(root)), NAME) for path in chosen]
+        if len(names) == 1:
+            return chosen, (say("of {n} files, {name} was graded", n=len(files), name=names[0]),)
+        shown = ", ".join(names[:MOST_TOLD]) + (", …" if len(names) > MOST_TOLD else "")
+        return chosen, (say("of {n} files, these were graded: {names}", n=len(files), names=shown),)
 
-    def _rank(self, path: Path, looks: bool) -> tuple[int, bool, int, bool]:
+    def _rank(self, path: Path, looks: bool) -> "_Rank":
         try:
             text = _text(path) if looks else ""
         except OSError:
             text = ""
         pattern = _DEFINITION_IN_JSON if path.suffix.lower() == ".ipynb" else _DEFINITION
-        defined = {found[1] for found in islice(pattern.finditer(text), MOST_NAMES)}
-        return len(defined & self.wanted), not _NOT_THE_ANSWER.match(path.stem), len(defined), path.suffix == CODE[0]
+        found = [*islice(pattern.finditer(text), MOST_NAMES)]
+        defined = {each[1] for each in found if each[1]}
+        wanted = {plain(each[1] or each[2]) for each in found} & self.wanted
+        return _Rank(len(wanted), not _NOT_THE_ANSWER.match(path.stem), len(defined), path.suffix == CODE[0])
+
+
+class _Rank(NamedTuple):
+    """How likely a file is the one that is meant."""
+
+    wanted: int  # names that the assignment asks for
+    answers: bool  # it is no test
+    defined: int
+    is_python: bool
+
+
+def is_pinned(path: str, pinned: Iterable[str]) -> bool:
+    """Whether a path within a submission ends as one of these does: hw1/mytorch/linear.py as mytorch/linear.py."""
+    return any(f"/{path}".endswith(f"/{each.removeprefix('./').lstrip('/')}") for each in pinned)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -124,7 +124,10 @@ class Loss(Op):
         return self.reduced(p, self.losses_jvp(p, tangents, **arrays), arrays)
 
     def program(self, p: Params, **arrays: Any) -> Any:
-        losses = self.losses_program(p, **arrays)
+        return self.collected(p, self.losses_program(p, **arrays), arrays)
+
+    def collected(self, p: Params, losses: Any, arrays: Mapping[str, Any]) -> Any:
+        """Losses that record, their sum or their mean."""
         if p.reduction == "none":
             return losses
         if p.reduction == "sum":

@@ -1,7 +1,7 @@
 """What losses of yes-or-no questions share: one question a place, and weights that are broadcast to the places."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,17 @@ class BinaryLoss(Loss):
         slopes = dict(zip(("input", "target"), self.slopes(**others), strict=True))
         tangent = sum((slopes[name] * each for name, each in tangents.items()), np.zeros(others["input"].shape))
         return np.asarray(tangent if weight is None else tangent * weight)
+
+
+def written(unweighted: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss with each of its losses written in another form, over arrays that may record."""
+
+    def forward(op: Any, p: Params, *, weight: Any = None, **others: Any) -> Any:
+        losses = unweighted(**others)
+        given = others if weight is None else {**others, "weight": weight}
+        return op.collected(p, losses if weight is None else losses * weight, given)
+
+    return forward
 
 
 # --- cases ----------------------------------------------------------------------------------------------------------

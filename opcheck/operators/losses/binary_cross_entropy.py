@@ -27,10 +27,11 @@ from opcheck.operators.losses.binary import (
     BinaryLoss,
     sampled_target,
     sampled_weights,
+    written,
 )
 from opcheck.operators.params import Params
 from opcheck.operators.shared.roundoff import BinaryCrossEntropyRounding
-from opcheck.operators.spec import Array, Case, Input, Mistake, Refused, Shape
+from opcheck.operators.spec import NEGLIGIBLE, Array, Case, Form, Input, Mistake, Refused, Shape
 from opcheck.programs import kinks
 from opcheck.tracing import detach, log, maximum, named, with_slope
 
@@ -117,13 +118,50 @@ class BinaryCrossEntropy(BinaryLoss):
         arrays = {"input": x, "target": t, **sampled_weights(chooser, shape, "weight")}
         return Case(self.name, arrays, dict(chooser.choice(REDUCTIONS)))
 
+    forms = (
+        Form(
+            "logarithm_of_zero",
+            "the logarithm of 0 is −∞, and 0·(−∞) is not a number: take no logarithm below −100, as torch does",
+            "0 < x < 1",
+            written(lambda input, target: _written(input, target, 0.0)),
+        ),
+        Form(
+            "small_number_inside_the_logarithm",
+            "a small number inside the logarithm, log(x + ε), changes the loss where x or 1 − x is tiny: hold the "
+            "logarithm at −100 instead, as torch does",
+            "x and 1 − x are at least 0.001, and ε at most 1e-6",
+            written(lambda input, target: _written(input, target, NEGLIGIBLE)),
+        ),
+        Form(
+            "gradient_in_two_terms",
+            "the gradient loses digits where its terms −t/x and (1 − t)/(1 − x) cancel, and is infinite at 0 and 1: "
+            "use (x − t) / (x·(1 − x))",
+            "0 < x < 1, and t is 0 or 1",
+            written(lambda input, target: _written(input, target, 0.0)),
+            lambda op, p, g, **a: _slopes(
+                op, p, g, a, lambda x, t: -t / (x + NEGLIGIBLE) + (1 - t) / (1 - x + NEGLIGIBLE)
+            ),
+        ),
+        Form(
+            "small_number_in_the_divisor",
+            "a small number in the divisor, x·(1 − x) + ε, changes the gradient where x is near 0 or 1",
+            "x and 1 − x are at least 0.001, and ε at most 1e-6",
+            written(lambda input, target: _written(input, target, 0.0)),
+            lambda op, p, g, **a: _slopes(op, p, g, a, lambda x, t: (x - t) / (x * (1 - x) + NEGLIGIBLE)),
+        ),
+    )
     mistakes = (
         *REDUCTION_MISTAKES,
         *WEIGHT_MISTAKES,
+        Mistake.with_size(
+            "epsilon_inside_logarithm",
+            "The number that was added inside the logarithm, log(x + ε), is so large that it changes every loss.",
+            lambda ε, op, p, **a: _variant(op, p, lambda x, t: -(t * np.log(x + ε) + (1 - t) * np.log(1 - x + ε)), **a),
+        ),
         Mistake(
-            "logarithm_of_zero",
-            "The logarithm of 0 is −∞, and 0·(−∞) is not a number: torch takes no logarithm below −100.",
-            forward=lambda op, p, **a: _variant(op, p, lambda x, t: -(t * np.log(x) + (1 - t) * np.log(1 - x)), **a),
+            "minus_missing",
+            "The minus sign in front of the loss is missing.",
+            forward=lambda op, p, **a: -op.forward(p, **a),
         ),
         Mistake(
             "same_logarithm_twice",
@@ -146,16 +184,23 @@ class BinaryCrossEntropy(BinaryLoss):
             forward=lambda op, p, input, **a: op.forward(p, input=1 / (1 + np.exp(-input)), **a),
         ),
         Mistake(
-            "gradient_not_clipped",
-            "The loss is clipped near 0 and 1, but its gradient divides by x·(1 − x) = 0.",
-            vjp=lambda op, p, g, **a: _unclipped(op, p, g, **a),
-        ),
-        Mistake(
             "gradient_sign_flipped",
             "The gradient has the wrong sign: by the input it is (x − t) / (x·(1 − x)).",
             vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
         ),
     )
+
+
+def _written(x: Any, t: Any, small: float) -> Any:
+    """Every loss as textbooks write it, over arrays that may record."""
+    return -(t * np.log(x + small) + (1 - t) * np.log(1 - x + small))
+
+
+def _slopes(op: Any, p: Params, g: Any, arrays: dict[str, Any], slope: Any) -> dict[str, Any]:
+    """The gradient by the input of every loss, from its slope over arrays that may record."""
+    x, t = arrays["input"], arrays["target"]
+    each = g / op.losses_divisor(p, x.shape) if p.reduction == "mean" else g
+    return {"input": each * slope(x, t) * arrays.get("weight", 1.0)}
 
 
 def _log(x: Array) -> Array:
@@ -166,13 +211,6 @@ def _variant(op: Any, p: Params, loss: Any, input: Array, target: Array, weight:
     with np.errstate(all="ignore"):
         losses = loss(input, target) * (1.0 if weight is None else weight)
     return np.asarray(op.reduced(p, losses, {"input": input, "target": target}))
-
-
-def _unclipped(op: Any, p: Params, g: Any, input: Array, target: Array, **weight: Array) -> dict[str, Array]:
-    right: dict[str, Array] = op.vjp(p, g, input=input, target=target, **weight)
-    divisor = input * (1.0 - input)
-    with np.errstate(all="ignore"):
-        return {**right, "input": np.asarray(right["input"] * np.maximum(divisor, SMALLEST_DIVISOR) / divisor)}
 
 
 OPS = (BinaryCrossEntropy(),)

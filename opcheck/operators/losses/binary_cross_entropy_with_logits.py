@@ -23,11 +23,12 @@ from opcheck.operators.losses.binary import (
     BinaryLoss,
     sampled_target,
     sampled_weights,
+    written,
 )
 from opcheck.operators.params import Params
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import LogitsRounding
-from opcheck.operators.spec import Array, Case, Input, Mistake, Shape
+from opcheck.operators.spec import NEGLIGIBLE, Array, Case, Form, Input, Mistake, Shape
 from opcheck.programs import elementwise as arrays
 from opcheck.programs import kinks
 from opcheck.tracing import detach, exp, log1p, minimum, named, sigmoid, with_slope
@@ -119,6 +120,36 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
         arrays |= sampled_weights(chooser, shape, "weight", "pos_weight")
         return Case(self.name, arrays, dict(chooser.choice(REDUCTIONS)))
 
+    forms = (
+        Form(
+            "logarithm_of_sigmoid",
+            "the sigmoid rounds to 0 or 1 for large logits, and then its logarithm is −∞: use "
+            "max(x, 0) − x·t + log(1 + exp(−|x|))",
+            "|x| < 7",
+            written(lambda **a: _written(_sigma(a["input"]), 0.0, **a)),
+        ),
+        Form(
+            "small_number_inside_the_logarithm",
+            "a small number inside the logarithm, log(σ(x) + ε), changes the loss for large logits: use "
+            "max(x, 0) − x·t + log(1 + exp(−|x|))",
+            "|x| < 7, and ε at most 1e-6",
+            written(lambda **a: _written(_sigma(a["input"]), NEGLIGIBLE, **a)),
+        ),
+        Form(
+            "exponential_not_bounded",
+            "log(1 + exp(−x)) overflows for very negative logits: use max(x, 0) − x·t + log(1 + exp(−|x|))",
+            "|x| < 16",
+            written(lambda **a: _unbounded(**a)),
+        ),
+        Form(
+            "gradient_by_the_chain_rule",
+            "the gradient by the chain rule divides by σ(x)·(1 − σ(x)), which rounds to 0 for large logits: use "
+            "σ(x) − t",
+            "|x| < 7",
+            written(lambda **a: _written(_sigma(a["input"]), 0.0, **a)),
+            lambda op, p, g, **a: _chained(op, p, g, **a),
+        ),
+    )
     mistakes = (
         *REDUCTION_MISTAKES,
         *WEIGHT_MISTAKES,
@@ -127,15 +158,20 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
             "The logits were taken for probabilities: the sigmoid is missing.",
             forward=lambda op, p, **a: _variant(op, p, lambda x: x, **a),
         ),
+        Mistake.with_size(
+            "epsilon_inside_logarithm",
+            "The number that was added inside the logarithm, log(σ(x) + ε), is so large that it changes every loss.",
+            lambda ε, op, p, **a: _variant(op, p, elementwise.sigmoid, ε=ε, **a),
+        ),
+        Mistake(
+            "minus_missing",
+            "The minus sign in front of the loss is missing.",
+            forward=lambda op, p, **a: -op.forward(p, **a),
+        ),
         Mistake(
             "sigmoid_twice",
             "The input went through a sigmoid before; with_logits takes logits and does that itself.",
             forward=lambda op, p, input, **a: op.forward(p, input=elementwise.sigmoid(input), **a),
-        ),
-        Mistake(
-            "logarithm_of_sigmoid",
-            "The sigmoid rounds to 0 or 1 for large logits, and then its logarithm is −∞.",
-            forward=lambda op, p, **a: _variant(op, p, elementwise.sigmoid, **a),
         ),
         Mistake(
             "pos_weight_on_both_terms",
@@ -170,11 +206,35 @@ def _log_sigma_of(x: Any) -> Any:
     return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
-def _variant(op: Any, p: Params, probability: Any, input: Array, target: Array, **weights: Array) -> Array:
+def _sigma(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _written(y: Any, small: float, *, input: Any, target: Any, pos_weight: Any = 1.0) -> Any:
+    """Every loss from probabilities y, over arrays that may record."""
+    return -(pos_weight * target * np.log(y + small) + (1 - target) * np.log(1 - y + small))
+
+
+def _unbounded(*, input: Any, target: Any, pos_weight: Any = 1.0) -> Any:
+    """Every loss by log(1 + exp(−x)), over arrays that may record."""
+    return (1 - target) * input + (pos_weight * target + 1 - target) * np.log(1 + np.exp(-input))
+
+
+def _chained(op: Any, p: Params, g: Any, *, input: Any, target: Any, **weights: Any) -> dict[str, Any]:
+    """The gradient of the loss by the probabilities, times theirs by the logits; over arrays that may record."""
+    y, yes = _sigma(input), weights.get("pos_weight", 1.0) * target
+    each = g / op.losses_divisor(p, input.shape) if p.reduction == "mean" else g
+    by_probability = (1 - target) / (1 - y) - yes / y
+    return {"input": each * by_probability * (y * (1 - y)) * weights.get("weight", 1.0)}
+
+
+def _variant(
+    op: Any, p: Params, probability: Any, input: Array, target: Array, ε: float = 0.0, **weights: Array
+) -> Array:
     """The loss with other probabilities, by its textbook formula."""
     x = probability(input)
     with np.errstate(all="ignore"):
-        losses = -(weights.get("pos_weight", 1.0) * target * np.log(x) + (1.0 - target) * np.log(1.0 - x))
+        losses = -(weights.get("pos_weight", 1.0) * target * np.log(x + ε) + (1.0 - target) * np.log(1.0 - x + ε))
     return np.asarray(op.reduced(p, losses * weights.get("weight", 1.0), {"input": input, "target": target}))
 
 

@@ -1,4 +1,4 @@
-"""Mistakes that people make in losses of classes."""
+"""Mistakes that people make in losses of classes, and the forms in which they write what is right."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,8 @@ import numpy as np
 
 from opcheck.operators.losses.classes import by_row, classes
 from opcheck.operators.params import Params
-from opcheck.operators.spec import Array, Mistake
+from opcheck.operators.spec import NEGLIGIBLE, Array, Form, Mistake
+from opcheck.programs import kinks
 
 
 @np.errstate(all="ignore")
@@ -38,6 +39,11 @@ def _softmax(x: Array) -> Array:
 
 def _log_softmax(x: Array, maximum: Callable[[Array], Any] | None = None) -> Array:
     z = x - (x.max(axis=1, keepdims=True, initial=-np.inf) if maximum is None else maximum(x))
+    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+
+
+def _shifted_by_columns(x: Array) -> Array:
+    z = x - x.max(axis=0, keepdims=True, initial=-np.inf)
     return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
 
 
@@ -79,6 +85,59 @@ def _target_not_subtracted(op: Any, p: Params, g: Any, input: Array, target: Arr
     return {**right, "input": right["input"] + (share * each).reshape(input.shape)}
 
 
+# --- forms: over arrays that may record ---
+
+
+def _top(x: Any, axis: Any) -> Any:
+    """The maximum, which differentiation holds constant."""
+    return kinks.detach(np.max(x, axis=axis, keepdims=True)) if 0 not in x.shape else 0.0
+
+
+def _shares(e: Any) -> Any:
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def _log_sum(z: Any) -> Any:
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def _written(log_p: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The loss with its log-probabilities written in another form."""
+    return lambda op, p, **a: op.collected(p, op.losses_program(p, **a, log_p=log_p), a)
+
+
+LOGIT_FORMS = (  # of cross_entropy
+    Form(
+        "maximum_not_subtracted",
+        "the exponentials overflow for large logits, or vanish for very negative ones: subtract the maximum of each "
+        "row first",
+        "|x| < 80",
+        _written(_log_sum),
+    ),
+    Form(
+        "maximum_of_the_whole_array",
+        "the maximum of the whole array was subtracted, so that a row far below it underflows to log 0: subtract the "
+        "maximum of each row",
+        "no two rows are further apart than 80",
+        _written(lambda x: _log_sum(x - _top(x, None))),
+    ),
+    Form(
+        "logarithm_of_softmax",
+        "the logarithm of a softmax that underflowed to 0 is −∞, and loses digits where it is near 1: use "
+        "x − max − log Σ exp(x − max)",
+        "every probability is 0.001 to 0.999",
+        _written(lambda x: np.log(_shares(np.exp(x - _top(x, 1))))),
+    ),
+    Form(
+        "small_number_inside_the_logarithm",
+        "a small number inside the logarithm, log(p + ε), changes the loss where p is tiny: use "
+        "x − max − log Σ exp(x − max)",
+        "the probability of the right class is at least 0.001, and ε at most 1e-6",
+        _written(lambda x: np.log(_shares(np.exp(x - _top(x, 1))) + NEGLIGIBLE)),
+    ),
+)
+
+
 # --- the tables -----------------------------------------------------------------------------------------------------
 
 CLASS_MISTAKES = (
@@ -101,25 +160,19 @@ CLASS_MISTAKES = (
 
 LOGIT_MISTAKES = (  # of cross_entropy
     Mistake(
-        "maximum_not_subtracted",
-        "The exponentials overflow for large logits, or vanish for very negative ones, because the maximum of the row "
-        "was not subtracted first.",
-        forward=lambda op, p, **a: _from(op, p, lambda x: x - np.log(np.exp(x).sum(axis=1, keepdims=True)), **a),
+        "maximum_over_the_batch",
+        "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+        forward=lambda op, p, **a: _from(op, p, _shifted_by_columns, **a),
     ),
     Mistake(
-        "maximum_of_whole_array",
-        "The maximum of the whole array was subtracted: a row that lies far below it underflows to log 0.",
-        forward=lambda op, p, **a: _from(op, p, lambda x: _log_softmax(x, lambda x: x.max(initial=-np.inf)), **a),
+        "minus_missing",
+        "The minus sign in front of the loss is missing.",
+        forward=lambda op, p, **a: -op.forward(p, **a),
     ),
     Mistake(
         "softmax_over_wrong_axis",
         "Softmax was taken over the batch; it goes over the classes, the second dimension.",
         forward=lambda op, p, **a: _from(op, p, lambda x: _log_softmax(x.swapaxes(0, 1)).swapaxes(0, 1), **a),
-    ),
-    Mistake(
-        "logarithm_of_softmax",
-        "The logarithm of a softmax that underflowed to 0 is −∞; log-softmax is x − max − log Σ exp(x − max).",
-        forward=lambda op, p, **a: _from(op, p, lambda x: np.log(_softmax(x)), **a),
     ),
     Mistake(
         "softmax_twice",
@@ -131,10 +184,10 @@ LOGIT_MISTAKES = (  # of cross_entropy
         "The logits were taken for log-probabilities: softmax is missing.",
         forward=lambda op, p, **a: _from(op, p, lambda x: x, **a),
     ),
-    Mistake(
+    Mistake.with_size(
         "epsilon_inside_logarithm",
-        "A small number was added inside the logarithm, log(p + 1e-8), which changes every loss.",
-        forward=lambda op, p, **a: _from(op, p, lambda x: np.log(_softmax(x) + 1e-8), **a),
+        "The number that was added inside the logarithm, log(p + ε), is so large that it changes every loss.",
+        lambda ε, op, p, **a: _from(op, p, lambda x: np.log(_softmax(x) + ε), **a),
     ),
     Mistake(
         "mean_over_classes",

@@ -1,5 +1,6 @@
 """cross_entropy: how improbable the right classes are, for the probabilities that softmax makes of logits."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.losses.base import REDUCE, REDUCTION, REDUCTION_MISTAKES, REDUCTIONS, SIZE_AVERAGE
-from opcheck.operators.losses.class_mistakes import CLASS_MISTAKES, LOGIT_MISTAKES
+from opcheck.operators.losses.class_mistakes import CLASS_MISTAKES, LOGIT_FORMS, LOGIT_MISTAKES
 from opcheck.operators.losses.classes import (
     IGNORE_INDEX,
     WEIGHT,
@@ -199,17 +200,19 @@ class CrossEntropy(ClassLoss):
 
     # --- program ----------------------------------------------------------------------------------------------
 
-    def losses_program(self, p: Params, *, input: Any, target: Any, weight: Any = None) -> Any:
+    def losses_program(
+        self, p: Params, *, input: Any, target: Any, weight: Any = None, log_p: Callable[[Any], Any] | None = None
+    ) -> Any:
         x = by_row(input)
-        log_p = x - log_sum_exp(x, 1)
-        weighted = log_p if weight is None else np.reshape(weight, (-1, 1)) * log_p
+        logs = x - log_sum_exp(x, 1) if log_p is None else log_p(x)
+        weighted = logs if weight is None else np.reshape(weight, (-1, 1)) * logs
         epsilon, each = constant(p.label_smoothing, input), p.label_smoothing / max(1, x.shape[1])
         if self.takes_probabilities(input.shape, target.shape):
             q = np.reshape(target, x.shape)
             q = (1 - epsilon) * q + each if p.label_smoothing else q
             losses = -(q * weighted).sum(axis=1)
         else:
-            losses = of_right_classes(p, log_p, target, weight)
+            losses = of_right_classes(p, logs, target, weight)
             if p.label_smoothing:
                 smooth = (1 - epsilon) * losses - each * weighted.sum(axis=1)
                 losses = np.where(target.reshape(smooth.shape) == p.ignore_index, 0.0, smooth)
@@ -227,6 +230,7 @@ class CrossEntropy(ClassLoss):
         smoothing = chooser.choice([0.0, 0.25, 0.1, 1.0])
         return Case(self.name, arrays, {**params, "label_smoothing": smoothing} if smoothing else params)
 
+    forms = LOGIT_FORMS
     mistakes = (*REDUCTION_MISTAKES, *CLASS_MISTAKES, *LOGIT_MISTAKES)
 
 

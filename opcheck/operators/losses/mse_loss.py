@@ -18,7 +18,7 @@ from opcheck.operators.losses.base import (
     summed_to,
 )
 from opcheck.operators.shared.roundoff import MeanSquares
-from opcheck.operators.spec import Array, Case, Input, Mistake, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Form, Input, Mistake, Params, Refused, Shape
 from opcheck.tracing import total
 
 
@@ -140,6 +140,14 @@ class MSELoss(Loss):
             arrays["weight"] = chooser.positive(*shapes[0])
         return Case(self.name, arrays, chooser.choice(REDUCTIONS))
 
+    forms = (
+        Form(
+            "square_multiplied_out",
+            "x² − 2xt + t² loses digits where x and t are large and near each other: use (x − t)²",
+            "x and t are not near each other",
+            lambda op, p, input, target, weight=None: _multiplied_out(op, p, input, target, weight),
+        ),
+    )
     mistakes = (
         *REDUCTION_MISTAKES,
         Mistake(
@@ -185,6 +193,15 @@ def _every_pair(op: Any, p: Params, input: Array, target: Array, **weights: Arra
     if input.ndim != 1 or target.shape != input.shape or weights or p.reduction == "none":
         return op.forward(p, input=input, target=target, **weights)
     return op.forward(p, input=input, target=target[:, None])
+
+
+def _multiplied_out(op: Any, p: Params, x: Any, t: Any, weight: Any = None) -> Any:
+    """Over arrays that may record."""
+    losses = x * x - 2 * x * t + t * t
+    arrays = {"input": x, "target": t}
+    if weight is None:
+        return op.collected(p, losses, arrays)
+    return op.collected(p, losses * weight, {**arrays, "weight": weight})
 
 
 OPS = (MSELoss(),)

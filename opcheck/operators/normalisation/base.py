@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck.operators.params import Param, Real
-from opcheck.operators.spec import Input, Mistake, Shape
+from opcheck.operators.spec import Form, Input, Mistake, Shape
 from opcheck.programs.sums import streamed_mean
 from opcheck.tracing import named, sqrt, total
 
@@ -21,33 +21,37 @@ def bias(letters: str, help: str) -> Input:
     return Input("bias", "b", letters, help, optional=True, default="half")
 
 
-class Form(NamedTuple):
+class Statistics(NamedTuple):
     """How the statistics are computed; the defaults are right, and the others are what people write instead."""
 
     centred: bool = True  # of rms_norm it is not asked
     correction: int = 0
     eps: str = "inside"  # of the root, outside, or missing
     rooted: bool = True
+    one_pass: bool = False  # whether the variance is E[x²] − E[x]²
     held: tuple[str, ...] = ()  # statistics that are taken for constants by differentiation
 
 
-RIGHT = Form()
+RIGHT = Statistics()
 
 
-def moments(x: Any, axes: Sequence[int], form: Form = RIGHT) -> tuple[Any, Any]:
+def moments(x: Any, axes: Sequence[int], form: Statistics = RIGHT) -> tuple[Any, Any]:
     """The mean over these axes and the biased variance about it, kept as axes of size 1."""
     mean = streamed_mean(x, tuple(axes), keepdims=True)
     if "mean" in form.held:
         mean = mean.detach()
     centred = x - mean
     count = int(np.prod([x.shape[k] for k in axes]))
-    variance = streamed_mean(centred * centred, tuple(axes), keepdims=True)
+    if form.one_pass:
+        variance = np.mean(x * x, axis=tuple(axes), keepdims=True) - mean * mean
+    else:
+        variance = streamed_mean(centred * centred, tuple(axes), keepdims=True)
     if form.correction:
         variance = variance * (count / max(count - form.correction, 1))
     return mean, variance.detach() if "variance" in form.held else variance
 
 
-def scale(variance: Any, eps: float, form: Form = RIGHT) -> Any:
+def scale(variance: Any, eps: float, form: Statistics = RIGHT) -> Any:
     """One over the root of the variance and eps. Its slope is that of a power, −s³/2, which may overflow in float16."""
     inside = variance + (eps if form.eps == "inside" else 0.0)
     if form.eps == "outside":
@@ -118,6 +122,12 @@ def gradient_averaged(name: str) -> Callable[..., Any]:
     return vjp
 
 
+ONE_PASS = Form(
+    "variance_in_one_pass",
+    "the variance as E[x²] − E[x]² loses digits where the mean is large: use the mean of (x − mean)²",
+    "the mean is not much larger than the standard deviation",
+    formed(one_pass=True),
+)
 SCALE_MISTAKES = (
     Mistake("eps_outside_of_the_root", "The eps was added to the root; it belongs inside, to the variance.",
             formed(eps="outside")),

@@ -9,8 +9,9 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.normalisation import base
 from opcheck.operators.normalisation.base import (
+    ONE_PASS,
     RIGHT,
-    Form,
+    Statistics,
     moments,
     on_channel,
     scale,
@@ -124,7 +125,7 @@ class BatchNorm(Program):
 
     def program(
         self, p: Params, *, input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
-        bias: Any = None, form: Form = RIGHT, kept: int = 1, axes: tuple[int, ...] | None = None,
+        bias: Any = None, form: Statistics = RIGHT, kept: int = 1, axes: tuple[int, ...] | None = None,
     ) -> Any:  # fmt: skip
         """kept: what the variance that is kept is divided by n minus; axes: of a mistake, those of other statistics."""
         along = (1, -1, *[1] * (input.ndim - 2))
@@ -159,6 +160,7 @@ class BatchNorm(Program):
         params |= chooser.choice(({}, {"momentum": 0.5}, {"momentum": 1.0}, {"momentum": 0.25}))
         return Case(self.name, arrays, params | chooser.choice(({}, {"eps": 0.5}, {"eps": 1e-3})))
 
+    forms = (ONE_PASS,)
     mistakes = (
         *base.MISTAKES,
         Mistake("statistics_of_each_row", "The mean and the variance are those of a channel over the batch; those of "

@@ -8,7 +8,16 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.normalisation import base
-from opcheck.operators.normalisation.base import RIGHT, Form, moments, on_channel, scale, standardised, weighted
+from opcheck.operators.normalisation.base import (
+    ONE_PASS,
+    RIGHT,
+    Statistics,
+    moments,
+    on_channel,
+    scale,
+    standardised,
+    weighted,
+)
 from opcheck.operators.params import REQUIRED, Whole
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
@@ -64,7 +73,7 @@ class GroupNorm(Program):
         row = [(n, k, *place) for k in group for place in np.ndindex(*input.shape[2:])]
         return on_channel(standardised(input, at, row, p.eps), c, weight, bias)
 
-    def program(self, p: Params, *, input: Any, weight: Any = None, bias: Any = None, form: Form = RIGHT) -> Any:
+    def program(self, p: Params, *, input: Any, weight: Any = None, bias: Any = None, form: Statistics = RIGHT) -> Any:
         n, channels, *sizes = input.shape
         x = input.reshape(n, p.num_groups, channels // p.num_groups, int(np.prod(sizes)))
         mean, variance = moments(x, (2, 3), form)
@@ -81,6 +90,7 @@ class GroupNorm(Program):
             arrays[name] = chooser.array(channels)
         return Case(self.name, arrays, {"num_groups": groups, **chooser.choice(({}, {"eps": 0.5}, {"eps": 1e-3}))})
 
+    forms = (ONE_PASS,)
     mistakes = (
         *base.MISTAKES,
         Mistake("statistics_of_each_channel", "Every channel was normalised on its own; mean and variance are those of "

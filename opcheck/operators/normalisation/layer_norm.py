@@ -9,7 +9,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Real, Sizes
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Form, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.programs.sums import streamed_mean
 
 
@@ -38,6 +38,14 @@ def _wrong(normalised: Callable[..., Array]) -> Callable[..., Array]:
 def _held(op: Op, p: Params, g: Array, *, input: Array, **others: Array) -> dict[str, Array]:
     s = np.sqrt(_off(input, _axes(p))[1] + p.eps) if input.size else 1.0
     return {**op.vjp(p, g, input=input, **others), "input": g * others.get("weight", 1.0) / s}
+
+
+def _one_pass(op: Op, p: Params, *, input: Any, weight: Any = 1.0, bias: Any = 0.0) -> Any:
+    if not input.size:
+        return input * 1.0
+    μ = np.mean(input, axis=_axes(p), keepdims=True)
+    v = np.mean(input * input, axis=_axes(p), keepdims=True) - μ * μ
+    return (input - μ) / np.sqrt(v + p.eps) * weight + bias
 
 
 class LayerNorm(Program):
@@ -82,8 +90,13 @@ class LayerNorm(Program):
         arrays = {"input": chooser.array(*chooser.choice(((2,), (), (2, 1), (0,))), *last)}
         given = chooser.choice((("weight", "bias"), (), ("weight",)))  # of bias alone torch has no second derivative
         arrays.update({name: chooser.array(*last) for name in given})
+        arrays["input"] = arrays["input"] + chooser.choice((0.0, 0.0, 0.0, 1024.0))  # far from zero digits are lost
         return Case(self.name, arrays, {"normalized_shape": last, **chooser.choice(({}, {"eps": 0.5}, {"eps": 0.0}))})
 
+    forms = (
+        Form("variance_in_one_pass", "the variance as E[x²] − E[x]² loses digits where the mean is large: use the mean "
+             "of (x − mean)²", "the mean is not much larger than the standard deviation", _one_pass),
+    )  # fmt: skip
     mistakes = (
         Mistake("unbiased_variance", "The variance was divided by N − 1; layer_norm divides by N.",
                 _wrong(lambda x, eps, axes, d, v: d / np.sqrt(v / (1 - v.size / x.size) + eps))),

@@ -8,7 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.normalisation import base
-from opcheck.operators.normalisation.base import RIGHT, Form, scale
+from opcheck.operators.normalisation.base import RIGHT, Statistics, scale
 from opcheck.operators.params import REQUIRED, Maybe, Real, Sizes
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
@@ -67,7 +67,7 @@ class RMSNorm(Program):
         y = input[at] / input.once(("row", before), make)
         return y if weight is None else y * weight[place]
 
-    def program(self, p: Params, *, input: Any, weight: Any = None, form: Form = RIGHT) -> Any:
+    def program(self, p: Params, *, input: Any, weight: Any = None, form: Statistics = RIGHT) -> Any:
         squares = (input * input).mean(axis=tuple(range(-len(p.normalized_shape), 0)), keepdims=True)
         y = input * scale(squares.detach() if form.held else squares, p.eps, form)
         return y if weight is None else y * weight

@@ -252,6 +252,11 @@ MISTAKES = (
         forward=lambda op, p, **a: op.forward(p.replace(step=p.step - 1), **a),
     ),
     Mistake(
+        "step_stuck_at_one",
+        "The moments were divided by 1 − β at every step, as if t stayed 1; it is 1 − β^t.",
+        forward=lambda op, p, **a: op.forward(p.replace(step=1), **a),
+    ),
+    Mistake(
         "state_forgotten",
         "The moments of the last step were not used: every step starts anew.",
         forward=lambda op, p, param, gradient, **moments: op.forward(p, param=param, gradient=gradient),

@@ -206,6 +206,7 @@ MISTAKES_2D = (
         "The sum was divided by the number of places although divisor_override was given.",
         forward=pooling.with_params(divisor_override=lambda divisor: None),
     ),
+    pooling.KERNEL_HEIGHT_FOR_WIDTH,
     pooling.HEIGHT_AND_WIDTH_SWAPPED,
 )
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Maybe, Whole
@@ -219,7 +221,43 @@ def _reversed(values: Shape) -> Shape:
     return values[::-1]
 
 
+def _on_output(change: Callable[[Any, Array], Array]) -> Callable[..., Any]:
+    """The right output, changed; places are left as they are."""
+
+    def forward(op: Any, p: Params, input: Array) -> Any:
+        right = op.forward(p, input=input)
+        return {**right, "output": change(op, right["output"])} if isinstance(right, dict) else change(op, right)
+
+    return forward
+
+
+def _ends(op: Any) -> tuple[Any, ...]:
+    """All but the last place in each direction."""
+    return (..., *[slice(None, -1)] * op.dims)
+
+
+def _last_skipped(op: Any, y: Array) -> Array:
+    stopped = np.zeros(y.shape)
+    stopped[_ends(op)] = y[_ends(op)]
+    return stopped
+
+
 MISTAKES = (
+    Mistake(
+        "output_one_short",
+        "The last row and column are missing: the output size ends in + 1.",
+        forward=_on_output(lambda op, y: y[_ends(op)]),
+    ),
+    Mistake(
+        "output_one_too_long",
+        "There is a last row or column too many: the output size is floor((n − k) / s) + 1, with the padding in n.",
+        forward=_on_output(lambda op, y: np.pad(y, [(0, 0)] * (y.ndim - op.dims) + [(0, 1)] * op.dims)),
+    ),
+    Mistake(
+        "last_places_skipped",
+        "The last row and column of the output stayed zero: the loop ends one place too early.",
+        forward=_on_output(_last_skipped),
+    ),
     Mistake(
         "output_size_rounded_the_other_way",
         "The number of windows was rounded the other way: down by default, up with ceil_mode.",
@@ -235,6 +273,11 @@ MISTAKES = (
         "The padding was ignored.",
         forward=with_params(padding=lambda padding: (0,) * len(padding)),
     ),
+)
+KERNEL_HEIGHT_FOR_WIDTH = Mistake(
+    "kernel_height_for_width",
+    "The kernel's height was used for its width as well.",
+    forward=with_params(kernel_size=lambda kernel: (kernel[0],) * len(kernel)),
 )
 HEIGHT_AND_WIDTH_SWAPPED = Mistake(
     "height_and_width_swapped",

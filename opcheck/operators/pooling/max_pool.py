@@ -42,7 +42,9 @@ class MaxPool(pooling.Pool):
             dilation=True,
         )
         cls.outputs = pooling.outputs(dims, "indices")
-        cls.mistakes = MISTAKES if dims == 1 else (*MISTAKES, pooling.HEIGHT_AND_WIDTH_SWAPPED)
+        cls.mistakes = (
+            MISTAKES if dims == 1 else (*MISTAKES, pooling.KERNEL_HEIGHT_FOR_WIDTH, pooling.HEIGHT_AND_WIDTH_SWAPPED)
+        )
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         out = super().shape(p, shapes)
@@ -175,6 +177,12 @@ def _wrong(op: Any, p: Params, input: Array, y: Array) -> Any:
     return {**op.forward(p, input=input), "output": y} if p.return_indices else y
 
 
+def _over_the_batch(op: Any, y: Array) -> Array:
+    if y.ndim < op.dims + 2 or not y.size:
+        return y
+    return np.array(np.broadcast_to(y.max(axis=0, keepdims=True), y.shape))
+
+
 def _padded_with_zeros(op: Any, p: Params, input: Array) -> Any:
     margins = [(0, 0)] * (input.ndim - op.dims) + [(b, b) for b in p.padding]
     y = op._largest(p.replace(padding=(0,) * op.dims), np.pad(input, margins))
@@ -253,6 +261,11 @@ MISTAKES = (
         "first_window_only",
         "Only the first window was computed: the return stands inside the loop.",
         forward=_first_window_only,
+    ),
+    Mistake(
+        "maximum_over_the_batch",
+        "The maximum was taken over the batch, too; each image has its own.",
+        forward=lambda op, p, input: _wrong(op, p, input, _over_the_batch(op, op._largest(p, input))),
     ),
     Mistake(
         "gradient_to_every_tie",

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import linecache
+import sys
 import types
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ else:
     import wire
 
 NAMES_LIMIT = 500
+_LIBRARIES = {"torch", "numpy", *sys.stdlib_module_names}
 _DEFINITIONS = (
     ast.Import,
     ast.ImportFrom,
@@ -62,12 +64,12 @@ def definitions(module: types.ModuleType) -> list[wire.Value]:
             if isinstance(value, type):
                 members: list[wire.Value] = [
                     {"name": key, "parameters": _parameters(getattr(value, key))}
-                    for key, member in list(vars(value).items())[:NAMES_LIMIT]
+                    for key, member in list(_members(value).items())[:NAMES_LIMIT]
                     if callable(member) or isinstance(member, (staticmethod, classmethod))
                 ]
-                found.append(
-                    {"name": name, "kind": "class", "own": own, "parameters": _parameters(value), "methods": members}
-                )
+                described: dict[str, wire.Value] = {"parameters": _parameters(value), "methods": members}
+                described["attributes"] = _attributes(value)
+                found.append({"name": name, "kind": "class", "own": own, **described})
             elif callable(value):
                 found.append(
                     {"name": name, "kind": "function", "own": own, "parameters": _parameters(value), "methods": []}
@@ -75,6 +77,21 @@ def definitions(module: types.ModuleType) -> list[wire.Value]:
             else:
                 found.append({"name": name, "kind": "value", "own": True, "parameters": [], "methods": []})
     return found
+
+
+def _members(kind: type) -> dict[str, object]:
+    """What a class has of its own, or from a class that is no library's."""
+    bases = [base for base in kind.__mro__[1:] if base.__module__.partition(".")[0] not in _LIBRARIES]
+    return {key: member for base in (*reversed(bases), kind) for key, member in vars(base).items()}
+
+
+def _attributes(kind: type) -> list[wire.Value]:
+    """The names that the methods of a class use, what they keep in `self` among them."""
+    names: dict[wire.Value, None] = {}
+    for member in _members(kind).values():
+        code = getattr(getattr(member, "__func__", member), "__code__", None)
+        names |= dict.fromkeys(getattr(code, "co_names", ()))
+    return [*names][:NAMES_LIMIT]
 
 
 def _parameters(function: Callable[..., object]) -> list[wire.Value]:

@@ -6,6 +6,7 @@ A class has hundreds of workers, so what numpy does not import itself is worth a
 """
 
 import faulthandler
+import functools
 import importlib
 import importlib.machinery
 import os
@@ -19,16 +20,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from opcheck.sandbox.inside import cells, loading, places, wire
+    from opcheck.sandbox.inside import cells, loading, naming, places, wire
 else:
     import cells
     import loading  # neighbours on disk: the rest of the package is not visible here
+    import naming
     import places
     import wire
 
 TEXT_LIMIT = 2_000
 NOT_A_NOTEBOOK = "no notebook"  # no exception has a space in its name
-LOADED = "module"  # what the loaded module is called in a place: "module.conv2d"
+LOADED = "module"  # what the loaded module is called in a place: "module.conv2d"; those of other files "module1", ...
+NOTEBOOK = ".ipynb"
 
 
 class Channel:
@@ -87,6 +90,21 @@ class Hidden:  # importlib.abc.MetaPathFinder is no more than its method
         return None
 
 
+class Refused:  # the same
+    """Says so of installed modules that are not allowed; a submission's own file of such a name is the submission's."""
+
+    def __init__(self, names: Sequence[str], installed: Sequence[str]) -> None:
+        self._names, self._installed = frozenset(names), frozenset(installed)
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        if path is not None or name not in self._names:
+            return None
+        elsewhere = [folder for folder in sys.path if folder not in self._installed]
+        if importlib.machinery.PathFinder.find_spec(name, elsewhere) is not None:
+            return None
+        raise ModuleNotFoundError(f"{name} is not available here", name=name)
+
+
 class Session:
     """The loaded module and the values that earlier steps kept."""
 
@@ -95,41 +113,68 @@ class Session:
         self._root = ""
 
     def load(self, request: dict[str, Any]) -> dict[str, wire.Value]:
+        """The module and what it defines; `others` tells the same of the other files of a folder."""
         self._kept.clear()
         self._root = _path(request["root"]) if "root" in request else ""
-        failure: BaseException | None = None
+        if "module" in request:
+            return self._reported(LOADED, lambda told: (importlib.import_module(request["module"]), None))
+        files = [_path(request["file"]), *map(_path, request["others"])]
+        if request["whole"]:
+            naming.open_folder(self._root, files)
+        elif self._root == "/submission":  # elsewhere, what lies beside a lone file is not part of it
+            sys.path.insert(naming.behind_the_standard_library(), self._root)
+        reply = self._reported(LOADED, functools.partial(self._executed, request, files[0]))
+        later = {**request, "source": None}
+        others: list[wire.Value] = [
+            self._reported(f"{LOADED}{number}", functools.partial(self._executed, later, file))
+            for number, file in enumerate(files[1:], start=1)
+        ]
+        return {**reply, "others": others} if others else reply
+
+    def _reported(
+        self, name: str, run: Callable[[dict[str, wire.Value]], tuple[types.ModuleType, BaseException | None]]
+    ) -> dict[str, wire.Value]:
+        """Load one module, keep it under this name, and tell how that went."""
         told: dict[str, wire.Value] = {}
         try:
-            if "module" in request:
-                module = importlib.import_module(request["module"])
-            else:
-                file = _path(request["file"])
-                module = types.ModuleType("submission")
-                module.__file__ = file
-                sys.modules["submission"] = module
-                sys.path.insert(_behind_the_standard_library(), self._root)
-                source = self._source(request, file, told)
-                failure = loading.execute(source, file, module, request["definitions_only"])
+            module, failure = run(told)
         except cells.NotANotebook as error:
             return {"status": "raised", "error": _report(NOT_A_NOTEBOOK, error.text, error.kind), "names": []}
         except BaseException as error:
             return {**self._failure(error), "names": [], **told}
-        self._kept[LOADED] = module
+        self._kept[name] = module
         told["names"] = loading.definitions(module)
         return {"status": "ok", **told} if failure is None else {**self._failure(failure), **told}
 
+    def _executed(
+        self, request: dict[str, Any], file: str, told: dict[str, wire.Value]
+    ) -> tuple[types.ModuleType, BaseException | None]:
+        """The module of a file, and the first failure of its top level."""
+        whole, only = request["whole"], request["definitions_only"]
+        notebook = file.endswith(NOTEBOOK)
+        found = naming.imported(file, self._root) if whole and not only and not notebook else None
+        if found is not None:
+            return found, None
+        source = self._source(request, file, told)
+        module = naming.module_of(file, self._root) if whole else naming.alone(file)
+        failure = loading.execute(source, file, module, only)
+        if whole:
+            naming.known_as(module, file, self._root)
+        return module, failure
+
     def _source(self, request: dict[str, Any], file: str, told: dict[str, wire.Value]) -> str | bytes:
         """The text of the submission; of a notebook that of its cells, and in `told` what was left out of them."""
-        source = request["source"].tobytes() if "source" in request else _bytes(file)
-        if not request.get("notebook"):
-            return source.decode("utf-8") if "source" in request else source
+        sent = request.get("source")
+        source: bytes = _bytes(file) if sent is None else sent.tobytes()
+        if not request.get("notebook") and not (sent is None and file.endswith(NOTEBOOK)):
+            return source if sent is None else source.decode("utf-8")
         found = cells.module(source.decode("utf-8-sig", "replace"))
         told["commands"], told["skipped"] = found.commands, [[*each] for each in found.skipped]
         return found.text
 
     def run(self, request: dict[str, Any]) -> dict[str, wire.Value]:
         if request["fresh"]:
-            self._kept = {name: value for name, value in self._kept.items() if name == LOADED}
+            self._kept = {name: value for name, value in self._kept.items() if name.startswith(LOADED)}
         values: dict[str, wire.Value] = {}
         reply: dict[str, wire.Value] = {"status": "ok", "values": values}
         for number, step in enumerate(request["steps"]):
@@ -194,13 +239,6 @@ class Session:
         return file[len(self._root) :].lstrip("/") if self._root and file.startswith(self._root) else file
 
 
-def _behind_the_standard_library() -> int:
-    """Where a submission's folder goes in sys.path: a random.py in it must not be what numpy takes for Python's own."""
-    standard = os.path.dirname(os.__file__)
-    folders = (standard, os.path.join(standard, "lib-dynload"))
-    return max((index for index, folder in enumerate(sys.path) if folder in folders), default=-1) + 1
-
-
 def _forget(folder: str) -> None:
     """Take our own modules out of sight: a submission may have a helper of the same name, such as loading.py."""
     sys.path[:] = [entry for entry in sys.path if entry != folder]
@@ -248,8 +286,9 @@ def _plain(value: Any, largest: int, depth: int = 0) -> wire.Value:
     return wire.Opaque(f"a value of type {kind.__module__}.{kind.__qualname__}"[:TEXT_LIMIT])
 
 
-def main(requests: int, replies: int, hidden: list[str]) -> None:
-    """Answer requests until the other end closes the pipe. `hidden` names modules that must not be imported."""
+def main(requests: int, replies: int, hidden: list[str], refused: list[str]) -> None:
+    """Answer requests until the other end closes the pipe. `hidden` names modules that must not be imported, `refused`
+    installed ones that are not there for the submission."""
     faulthandler.enable()
     # short of memory, the machine shall end this process and not its parent
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
@@ -257,6 +296,8 @@ def main(requests: int, replies: int, hidden: list[str]) -> None:
     channel = Channel(requests, replies)
     _forget(os.path.dirname(__file__))
     sys.argv = ["submission"]
+    if refused:
+        sys.meta_path.insert(0, Refused(refused, [*sys.path]))
     if hidden:
         sys.meta_path.insert(0, Hidden(hidden))
     session = Session()

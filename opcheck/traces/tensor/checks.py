@@ -147,6 +147,7 @@ def _pointwise(torch: Any) -> dict[str, Callable[..., Any]]:
         "detach": lambda x: x.detach(), "formed": lambda x: x,
         "astype": lambda x, dtype: x.detach().to(getattr(torch, dtype)),
         "with_slope": lambda y, x, slope: y + slope.detach() * (x - x.detach()),
+        "shifted": lambda moved, t, distance, n: moved,
     }  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from opcheck.verification.verdict import Status, Verdict
 def layout(check: Check) -> Iterator[Finding]:
     """The same numbers from every memory layout."""
     layouts = check.backend.layouts if check.trial.layout == "contiguous" else (check.trial.layout,)
+    if check.watcher.replaces and check.trial.layout == "contiguous":
+        layouts = (*layouts, *check.backend.guards)
     for each in layouts:
         if each == "contiguous":
             continue
@@ -49,7 +51,7 @@ def _from_memory(check: Check, layout: str) -> Finding:
     session = check.open(layout)
     outputs = session.outputs()
     if check.trial.policy == "special":
-        return check.compare("layout", "output", outputs, free=undecided(check))
+        return check.compare("layout", "output", outputs, free=undecided(check, outputs))
     finding = check.compare("layout", "output", outputs)
     if finding.verdict is None and check.trial.tangents:
         if layout == "expanded":

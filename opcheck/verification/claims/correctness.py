@@ -1,6 +1,6 @@
 """Claims about numbers: shapes, dtypes, values, gradients, tangents. Each takes a Check and yields findings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -8,12 +8,14 @@ from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Array
 from opcheck.verification.check import Check, Finding, differs
-from opcheck.verification.truth.adjudication import Exact
+from opcheck.verification.truth.adjudication import Exact, Short, TooLong
 from opcheck.verification.truth.definition import Definition, as_float
-from opcheck.verification.truth.rearrangement import magnitudes
+from opcheck.verification.truth.rearrangement import magnitudes, may_overflow
 from opcheck.verification.verdict import Status, Verdict
 
 SMALL = 24  # numbers of a case whose second derivative is traced
+MOST_READ = 400_000  # lines of a definition that is read as a whole, to see where special values are decided
+SAMPLED, MOST_SAMPLED = 8, 10_000  # elements and lines of a longer one
 
 
 def answers(check: Check) -> Iterator[Finding]:
@@ -137,12 +139,16 @@ def second(check: Check) -> Iterator[Finding]:
     got = check.session.second(trial.cotangent, trial.tangents)
     finding = Finding("second")
     sizes = magnitudes(definition.graph(), check.f)
+    overflows = may_overflow(definition.graph(), [each.value for each in sizes], check.f)
     for name, row in nodes.items():
         shape = trial.case.arrays[name].shape
         expected = np.array([sizes[node.id].value for node in row]).reshape(shape)
         bound = np.array([sizes[node.id].error(check.f) for node in row]).reshape(shape)
         wrong, ratio, free = differs(got[name], expected, bound, check.f)
-        finding.elements, finding.free = finding.elements + expected.size, finding.free + free
+        lost = wrong & np.array([overflows[node.id] for node in row], dtype=bool).reshape(shape)
+        lost &= np.isnan(got[name]) | (got[name] == 0)
+        wrong &= ~lost
+        finding.elements, finding.free = finding.elements + expected.size, finding.free + free + int(lost.sum())
         finding.ratio = max(finding.ratio, ratio)
         if wrong.any() and finding.verdict is None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -155,20 +161,60 @@ def second(check: Check) -> Iterator[Finding]:
     yield finding
 
 
-def undecided(check: Check) -> dict[str, Array]:
-    """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted)."""
-    free = {}
-    finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
+def undecided(check: Check, got: Mapping[str, Array] | None = None) -> dict[str, Array]:
+    """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted). Of a
+    case that is too long for the definition, a sample of the elements that may be wrong in `got` is read."""
+    if "long" not in check.kept:
+        check.kept["long"] = _long(check)
+    if check.kept["long"] is not None:
+        got = check.got if got is None else got
+        return {
+            name: _of_a_sample(check, check.kept["long"], name, got[name]) for name in check.expected if name in got
+        }
+    if "undecided" not in check.kept:
+        check.kept["undecided"] = _undecided(check)
+    found: dict[str, Array] = check.kept["undecided"]
+    return found
+
+
+def _undecided(check: Check) -> dict[str, Array]:
     definition = Definition(check.op, check.case)
     by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
-    for name, expected in check.expected.items():
-        other = by_definition.get(
-            name, expected
-        )  # positions are no function of the numbers: there is no second witness
-        finite = np.isfinite(expected)
-        free[name] = (finite != np.isfinite(other)) | (
-            ~finite & (expected != other) & ~(np.isnan(expected) & np.isnan(other))
-        )
-        # an overflow on the way, which may meet an infinity, or padding times one: what comes out depends on the way
-        free[name] = free[name] | (~finite & (finite_inputs | by_the_way.get(name, False)))
-    return free
+    return {name: _free(check, expected, by_definition.get(name, expected), by_the_way.get(name, False))
+            for name, expected in check.expected.items()}  # fmt: skip
+
+
+def _long(check: Check) -> Definition | None:
+    """The definition on a tape of few lines, where it is too long to be read as a whole."""
+    short = Definition(check.op, check.case, Short(MOST_SAMPLED))
+    try:
+        return short if short.size() > MOST_READ else None
+    except TooLong:
+        return short
+
+
+def _free(check: Check, expected: Array, other: Array, by_the_way: Array | bool) -> Array:
+    """Positions are no function of the numbers: there is no second witness, and `other` is `expected`."""
+    finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
+    finite = np.isfinite(expected)
+    free = (finite != np.isfinite(other)) | (~finite & (expected != other) & ~(np.isnan(expected) & np.isnan(other)))
+    # an overflow on the way, which may meet an infinity, or padding times one: what comes out depends on the way
+    return np.asarray(free | (~finite & (finite_inputs | by_the_way)))
+
+
+def _of_a_sample(check: Check, definition: Definition, name: str, got: Array) -> Array:
+    """Free: what may be wrong and is not in the sample, or for which the readings differ."""
+    expected = check.expected[name]
+    if got.shape != expected.shape or check.op.output(name).whole:
+        return np.zeros(expected.shape, bool)
+    close = np.abs(got - expected) <= 2.0 ** -(check.f.digits // 2) * np.abs(expected)
+    free = ~(close | (got == expected) | (np.isnan(got) & np.isnan(expected)))
+    places = np.argwhere(free)
+    for k in np.unique(np.linspace(0, len(places) - 1, SAMPLED).astype(int)) if len(places) else ():
+        at = tuple(int(i) for i in places[k])
+        try:
+            value, by_the_way = definition.read(name, at, check.f.largest, check.f.tiny)
+        except TooLong:
+            break
+        free[at] = _free(check, expected[at], np.asarray(value), by_the_way)
+    return np.asarray(free)

@@ -11,8 +11,8 @@ from opcheck.backends.base import NoCounterpart, Session
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Param, Refused
 from opcheck.verification.check import Check, Finding
+from opcheck.verification.directed import trial as trial_at
 from opcheck.verification.raised import asked_to_stop, is_ours, malformed
-from opcheck.verification.streams import trial as trial_at
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.widening import sees_its_input
 
@@ -97,22 +97,73 @@ def rate(check: Check) -> Iterator[Finding]:
 
 
 def state(check: Check) -> Iterator[Finding]:
-    """What a call keeps does no harm: to a call of the same shapes with another parameter, to a second backward pass.
+    """What a call keeps does no harm: to a call of the same shapes with another parameter, to other numbers in the same
+    memory, to a second backward pass, to the backward pass of another call, to a call in another mode.
 
     A wrong number after another call is a wrong number: if it is wrong without that call too, its case gets small.
     """
     if check.trial.policy == "special":
         return
     yield from _other_parameters(check)
-    yield from _backward_again(check) if check.trial.tangents else ()
+    yield from _new_contents(check)
+    yield from _in_modes(check)
+    if check.trial.tangents:
+        yield from _backward_again(check)
+        yield from _two_calls(check)
+
+
+def _reversed(check: Check) -> Case:
+    """The call with the same numbers in the opposite order."""
+    arrays = {name: array.ravel()[::-1].reshape(array.shape) for name, array in check.trial.case.arrays.items()}
+    return Case(check.op.name, arrays, check.trial.case.params)
 
 
 def _other_numbers(check: Check) -> Session:
-    """A call of the same shapes with the same numbers in the opposite order."""
-    trial = check.trial
-    arrays = {name: array.ravel()[::-1].reshape(array.shape) for name, array in trial.case.arrays.items()}
-    case = Case(check.op.name, arrays, trial.case.params)
-    return check.backend.open(check.op, case, trial.dtype, gradients=False)
+    return check.backend.open(check.op, _reversed(check), check.trial.dtype, gradients=False)
+
+
+def _told(finding: Finding, check: Check, when: str) -> Finding:
+    """The finding of another call as one of this trial, with when it was wrong."""
+    if finding.verdict is not None:
+        message = f"{finding.verdict.message} {when}".strip()
+        finding.verdict = replace(finding.verdict, trial=check.trial, message=message)
+    return finding
+
+
+def _new_contents(check: Check) -> Iterator[Finding]:
+    """Other numbers in the same memory: what was kept for an address must not be taken for them."""
+    other = Check(check.op, check.trial.replace(case=_reversed(check)), check.backend)
+    session = check.open(gradients=False)
+    session.outputs()
+    try:
+        again = session.renewed(other.trial.case.arrays)
+    except (NoCounterpart, NotImplementedError):
+        return
+    yield _told(other.compare("state", "output", again), check, say("after its inputs got other numbers in place"))
+
+
+def _in_modes(check: Check) -> Iterator[Finding]:
+    """The same outputs where the library records nothing."""
+    for words, mode in () if check.backend.compiles else check.backend.modes().items():
+        with mode():
+            got = check.open(check.trial.layout, gradients=False).outputs()
+        yield _told(check.compare("state", "output", got), check, words)
+
+
+def _two_calls(check: Check) -> Iterator[Finding]:
+    """Two calls, and then their backward passes, in both orders: what the later call saved is not the earlier one's."""
+    other = Check(check.op, check.trial.replace(case=_reversed(check)), check.backend)
+    first, second = check.open(gradients=True), other.open(gradients=True)
+    first.outputs(), second.outputs()
+    try:
+        for each, session in ((check, first), (other, second), (check, first)):
+            gradients = session.vjp(check.trial.cotangent)
+            finding = each.compare("state", "gradient", gradients)
+            yield _told(finding, check, say("in the backward pass of one of two calls"))
+            if finding.verdict is not None:
+                return
+    except (NoCounterpart, NotImplementedError):
+        return
 
 
 def _other_parameters(check: Check) -> Iterator[Finding]:

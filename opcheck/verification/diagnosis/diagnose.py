@@ -6,41 +6,96 @@ neither speaks for a name nor against it. Whether something is wrong is not deci
 What a lower precision explains is precision.py's to say.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from opcheck.backends.base import Backend
 from opcheck.language import say
-from opcheck.operators.spec import Array, Op
+from opcheck.operators.spec import Array, Form, Mistake, Op
 from opcheck.verification.check import Check
+from opcheck.verification.truth import forms
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
 ROOM = 64  # roundings, as a mistaken sum of any length has no bound of its own
 
 
-def resemblances(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
-    """The names of all mistakes and relations that predict every one of these failures."""
-    order = [*(each.name for each in op.mistakes), *RELATIONS]
+def resemblances(
+    op: Op, verdicts: Sequence[Verdict], backend: Backend, mistakes: Sequence[Mistake] | None = None,
+    relations: bool = True,
+) -> tuple[str, ...]:  # fmt: skip
+    """The names of all mistakes (those of the operator, unless others are asked) and relations that predict every one
+    of these failures; where no mistake does, of the operator's forms."""
+    mistakes = op.mistakes if mistakes is None else mistakes
+    order = [*(each.name for each in mistakes), *(RELATIONS if relations else ())]
     found: set[str] | None = None
     telling: set[str] = set()
     for verdict in verdicts:
         if verdict.trial is None or verdict.status is not Status.DIFFERS:
             continue
         try:
-            names = _explain(Check(op, verdict.trial, backend), verdict)
+            names = _explain(Check(op, verdict.trial, backend), verdict, mistakes, relations)
         except Exception:  # a candidate may fail in other ways when it runs again
             names = {}
         telling |= {name for name, differs in names.items() if differs or (found is not None and name not in order)}
         found = set(names) if found is None else found & set(names)
-    return tuple(
-        sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
-    )
+    likely = sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
+    if not relations or any(each.name in likely for each in mistakes):
+        return tuple(likely)
+    return (*(each.name for each in forms_like(op, verdicts, backend)), *likely)
 
 
-def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
+def forms_like(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[Form, ...]:
+    """The forms that are as far off as what came, in every failure, and come to no number where it did not."""
+    asked = [each for each in verdicts if each.trial is not None and each.status is Status.DIFFERS]
+    return tuple(form for form in op.forms if asked and all(_is_form(op, each, backend, form) for each in asked))
+
+
+def _is_form(op: Op, verdict: Verdict, backend: Backend, form: Form) -> bool:
+    assert verdict.trial is not None
+    kind = "output" if verdict.claim == "special" else _kind(verdict.claim)
+    try:
+        check = Check(op, verdict.trial, backend)
+        got, expected = _answers(check, kind)
+        if kind == "output":
+            widths = forms.output_widths(op, check.p, check.f, form, check.arrays, expected)
+        elif kind == "gradient":
+            widths = forms.gradient_widths(
+                op, check.p, check.f, form, check.arrays, verdict.trial.cotangent, expected
+            )  # fmt: skip
+        else:
+            return False
+        types = ("float64",) if check.f.digits > 24 else ("float32", "float64")
+        return any(_comes_of(check, kind, form, widths, got, expected, dtype) for dtype in types)
+    except Exception:  # a candidate may fail in other ways when it runs again, and a form is not made for every case
+        return False
+
+
+def _comes_of(
+    check: Check, kind: str, form: Form, widths: Mapping[str, Array], got: Mapping[str, Array],
+    expected: Mapping[str, Array], dtype: str,
+) -> bool:  # fmt: skip
+    """Whether these numbers may come of the form where it is computed in that type."""
+    arrays = forms.in_precision(check.arrays, dtype)
+    if kind == "output":
+        made = forms.written_outputs(check.op, check.p, form, arrays)
+    else:
+        cotangent = forms.in_precision(check.trial.cotangent, dtype)
+        made = forms.written_gradients(check.op, check.p, form, arrays, cotangent)
+    for name, each in got.items():
+        if name not in widths or made[name].shape != each.shape or widths[name].shape != each.shape:
+            return False
+        with np.errstate(all="ignore"):
+            as_near = np.abs(each - expected[name]) <= widths[name] + ROOM * check.f.u * _largest(expected[name])
+            alike = (np.isnan(each) & np.isnan(made[name])) | (each == made[name])
+            if not np.all((as_near & np.isfinite(each) & np.isfinite(made[name])) | alike):
+                return False
+    return True
+
+
+def _explain(check: Check, verdict: Verdict, mistakes: Sequence[Mistake], relations: bool) -> dict[str, bool]:
     """The names that predict this failure, and whether by something that the right answer would not explain too."""
     kind = _kind(verdict.claim)
     if not kind:
@@ -48,10 +103,10 @@ def _explain(check: Check, verdict: Verdict) -> dict[str, bool]:
     got, expected = _answers(check, kind)
     if not got:
         return {}
-    predictions = {
-        each.name: _predicts(check, got, expected, _mistaken(check, kind, each)) for each in check.op.mistakes
-    }
+    predictions = {each.name: _predicts(check, got, expected, _mistaken(check, kind, each)) for each in mistakes}
     names = {name: differs for name, differs in predictions.items() if differs is not None}
+    if not relations:
+        return names
     same_shape = all(got[name].shape == expected[name].shape for name in got)
     for name, relation in RELATIONS.items():
         try:

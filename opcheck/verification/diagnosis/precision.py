@@ -56,6 +56,8 @@ class Explanation:
 
 def explanation(check: Check, verdict: Verdict) -> Explanation | None:
     """The lower precision that explains this failure; None for a bug."""
+    if verdict.got is None or not verdict.name:  # no number is wrong: a cotangent was changed, a shape is another
+        return None
     kind = kind_of(check, verdict.claim, verdict.name)
     if check.op.degree != MULTILINEAR or verdict.trial is None:
         return None

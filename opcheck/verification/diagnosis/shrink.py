@@ -91,7 +91,7 @@ class Search:
 
     def fewer_decisions(self) -> None:
         """Take every decision of the sampler back to its first option, or half-way there."""
-        if len(self.trial.address) != 4:
+        if len(self.trial.address) != 4 or self.trial.address[3] < 0:  # a directed case is made of its own numbers
             return
         _, dtype, seed, index = self.trial.address
         _, taken = noted_trial(self.op, dtype, seed, index)

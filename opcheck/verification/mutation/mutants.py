@@ -11,12 +11,16 @@ from typing import Any
 
 from opcheck.backends.base import Backend
 from opcheck.backends.function import NumpyFunction
-from opcheck.operators.spec import Array, Mistake, Op, Params
+from opcheck.operators.spec import Array, Form, Mistake, Op, Params, results_of
 from opcheck.verification.mutation.mutations import GENERAL, General
 from opcheck.verification.mutation.reference_form import Reference
+from opcheck.verification.truth import forms
 
 # autograd sums a gradient that is too large down to the shape of its input, so these are right in torch
 MENDED_BY_AUTOGRAD = frozenset({"bias_gradient_not_summed", "bias_gradient_kept_as_a_row"})
+
+# torch's x·s + (b − mean·s) has the same bound, so that these two forms of theirs lose nothing that it does not lose
+AS_WIDE = frozenset({("batch_norm", "variance_in_one_pass"), ("group_norm", "variance_in_one_pass")})
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,12 @@ class Mutant:
 
 
 def numpy_mutants(op: Op) -> Iterator[Mutant]:
-    """Every mistake and every general mutation, as numpy functions."""
+    """Every mistake, every form and every general mutation, as numpy functions."""
     for mistake in op.mistakes:
         yield Mutant(op.name, mistake.name, "numpy", partial(_mistaken, op, mistake))
+    for form in op.forms:
+        if (op.name, form.name) not in AS_WIDE:
+            yield Mutant(op.name, form.name, "numpy", partial(_written, op, form))
     for kind in GENERAL:
         if kind.fits(op):
             yield Mutant(op.name, kind.__name__, "numpy", partial(_general, op, kind))
@@ -47,6 +54,10 @@ def torch_mutants(op: Op) -> Iterator[Mutant]:
 
 def _mistaken(op: Op, mistake: Mistake) -> Backend:
     return backend(Mistaken(op, mistake))
+
+
+def _written(op: Op, form: Form) -> Backend:
+    return backend(Written(op, form))
 
 
 def _general(op: Op, kind: type[General]) -> Backend:
@@ -86,3 +97,26 @@ class Mistaken(Reference):
         if self.mistake.vjp is None:
             return super().pull(p, cotangent, arrays)
         return self.mistake.vjp(self.op, p, cotangent, **arrays)
+
+
+class Written(Reference):
+    """A form of the operator, computed in the type of the call."""
+
+    def __init__(self, op: Op, form: Form) -> None:
+        super().__init__(op)
+        self.form = form
+        self.__name__ = form.name
+
+    def _arguments(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        found = super()._arguments(args, options)
+        self.dtype = found[2]
+        return found
+
+    def forward(self, p: Params, arrays: dict[str, Array]) -> Any:
+        made = forms.written_outputs(self.op, p, self.form, forms.in_precision(arrays, self.dtype))
+        return made if len(made) > 1 else next(iter(made.values()))
+
+    def pull(self, p: Params, cotangent: Any, arrays: dict[str, Array]) -> dict[str, Array]:
+        seeds = forms.in_precision(results_of(self.op, cotangent), self.dtype)
+        made = forms.written_gradients(self.op, p, self.form, forms.in_precision(arrays, self.dtype), seeds)
+        return {**self.op.vjp(p, cotangent, **arrays), **made}

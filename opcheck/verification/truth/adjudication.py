@@ -27,12 +27,16 @@ class TooLong(Exception):
 
 
 class Short(Tape):
-    """A tape of at most MOST_LINES."""
+    """A tape of at most so many lines."""
 
-    __slots__ = ()
+    __slots__ = ("most",)
+
+    def __init__(self, most: int = MOST_LINES) -> None:
+        super().__init__()
+        self.most = most
 
     def _append(self, node: Node) -> Tracer:
-        if len(self.nodes) >= MOST_LINES:
+        if len(self.nodes) >= self.most:
             raise TooLong
         return super()._append(node)
 

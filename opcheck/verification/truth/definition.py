@@ -107,7 +107,24 @@ class Definition:
         """Which output elements depend on the way they are computed: on finite numbers that became larger than
         `largest`, on padding times a number that is not finite, which one may compute (NaN) or leave out, or on a
         number below `tiny`, which may be flushed to 0, times an infinity."""
-        recorded = self.tape.nodes
+        nodes = {
+            name: [self.node(name, at) for at in places(shape)]
+            for name, shape in self.shapes.items()
+            if not self.op.output(name).whole
+        }
+        found = self._undecided(self.graph(), largest, tiny)
+        return {
+            name: np.array([found[node.id] for node in row], dtype=bool).reshape(self.shapes[name])
+            for name, row in nodes.items()
+        }
+
+    def read(self, name: str, at: Element, largest: float, tiny: float) -> tuple[float, bool]:
+        """One output element in floats, and whether it depends on the way it is computed."""
+        graph = Graph(self.tape.nodes, [self.node(name, at).id]).pruned()
+        return float(values(graph)[-1]), self._undecided(graph, largest, tiny)[-1]
+
+    def _undecided(self, graph: Graph, largest: float, tiny: float) -> list[bool]:
+        recorded = graph.nodes
 
         def leaf(node: Node) -> tuple[float, bool]:
             return float(node.value), False
@@ -121,16 +138,7 @@ class Definition:
             here |= not finite and node.op == "mul" and any(0 < abs(number) < tiny for number in numbers)
             return value, here or any(way for _, way in args)
 
-        nodes = {
-            name: [self.node(name, at) for at in places(shape)]
-            for name, shape in self.shapes.items()
-            if not self.op.output(name).whole
-        }
-        found = self.graph().fold(leaf, apply)
-        return {
-            name: np.array([found[node.id][1] for node in row], dtype=bool).reshape(self.shapes[name])
-            for name, row in nodes.items()
-        }
+        return [way for _, way in graph.fold(leaf, apply)]
 
     def gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         """Every gradient in floats."""

@@ -46,6 +46,19 @@ def magnitudes(graph: Graph, f: Format) -> list[Magnitude]:
     return graph.fold(lambda node: _leaf(node, f), lambda node, args: _applied(node, args, f))
 
 
+def may_overflow(graph: Graph, numbers: Sequence[float], f: Format) -> list[bool]:
+    """Which nodes depend on a logistic function where it is flat: exp(x)/(1 + exp(x))², as torch's logaddexp has its
+    second derivative, is divided by infinity there, or NaN."""
+    far, nodes = math.log(f.largest) / 2, graph.nodes
+    below = {node.args[0] for node in nodes if node.op == "log1p"}  # log1p(exp(-|x|))
+    found: list[bool] = []
+    for id, node in enumerate(nodes):
+        x = numbers[node.args[0]] if node.args else 0.0
+        flat = abs(x) > far if node.op == "sigmoid" else node.op == "exp" and id in below and x < -far
+        found.append(flat or any(found[arg] for arg in node.args))
+    return found
+
+
 def _leaf(node: Node, f: Format) -> Magnitude:
     x = float(node.value)
     rounded = node.op == "constant" and float(f.round(x)) != x  # a learning rate of 0.1

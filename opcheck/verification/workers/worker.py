@@ -23,8 +23,8 @@ from opcheck.verification.report import Report
 from opcheck.verification.run import DeviceLost, check_again, run_shard
 from opcheck.verification.watcher import Watcher
 
-STARTING = -1  # in place of a trial's index: none runs yet
-EXPLAINING = -2  # in place of a trial's index: the worker makes what it found minimal
+STARTING = -(2**62)  # in place of a trial's index: none runs yet
+EXPLAINING = STARTING + 1  # in place of a trial's index: the worker makes what it found minimal
 EXPLAINING_TIME = 120.0  # seconds more that it has for that
 
 

@@ -133,11 +133,18 @@ BUGS = {
     "float32": ("linear", "cs231n", AFFINE, f"    assert x.dtype == np.float64\n{AFFINE}", "forward"),
     "float64": ("linear", "cs231n", AFFINE, f"    assert x.dtype == np.float32\n{AFFINE}", "forward"),
     "integers": ("conv2d", "cs231n", "out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // s, 1 + (W + 2 * pad - WW) // s))",
-                 "out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // s, 1 + (W + 2 * pad - WW) // s), x.dtype)", "shapes"),
-    "backward twice, added up": ("linear", "cmu", WEIGHT_GRADIENT, ADDED_UP, "vjp"),
+                 "out = np.zeros((N, F, 1 + (H + 2 * pad - HH) // s, 1 + (W + 2 * pad - WW) // s), x.dtype)", "dtype"),
+    "backward twice, added up": ("linear", "cmu", WEIGHT_GRADIENT, ADDED_UP, "repeat"),
     "backward twice, cache used up": ("relu", "cmu", "return dLdA * (self.Z > 0)",
                                       "Z, self.Z = self.Z > 0, -np.abs(self.Z)\n        return dLdA * Z", "vjp"),
 }  # fmt: skip
+# what an assignment says for a part that is not asked by itself
+INTEGERS = {"[question.parameters]": "[question.parameters]\nintegers = [true, false]"}
+ASKED = {
+    "special values": {"vjp = 4": 'vjp = 4, "special values" = 1'},
+    "dtype": {"vjp = 4": "vjp = 4, dtype = 1", **INTEGERS},
+    "repeat": {"vjp = 4": "vjp = 4, repeat = 1"},
+}
 POOL = """
 import numpy as np
 def max_pool2d(x, kernel_size, stride=None, padding=0):
@@ -156,7 +163,7 @@ def test_a_bug_that_only_this_input_exposes_costs_its_part(kind):
     op, convention, right, bug, name = BUGS[kind]
     code = solution(convention)
     assert code.count(right) >= 1
-    asked = assignment(op, convention=convention)
+    asked = assignment(op, convention=convention, changes=ASKED.get(name))
     for seed in (1, 2):
         result = graded(code.replace(right, bug), asked, seed)
         check = part(result, name)
@@ -191,7 +198,11 @@ def whole(function):
 """
     target = f"{name}.forward" if convention == "cmu" else name
     check = part(
-        graded(f"{code}{cut}{target} = whole({target})", assignment("linear", convention=convention)), "shapes"
+        graded(
+            f"{code}{cut}{target} = whole({target})",
+            assignment("linear", convention=convention, changes=ASKED["dtype"]),
+        ),
+        "dtype",
     )
     assert check.score == 0
     assert check.message.startswith("given input as integers: ")
@@ -201,26 +212,33 @@ def whole(function):
 def test_a_result_cut_to_whole_numbers_is_shown():
     code = "import numpy as np\ndef sigmoid(x): return np.trunc(y(x)) if x.dtype.kind == 'i' else y(x)\n"
     code += "def y(x): return 1 / (1 + np.exp(-x))\ndef sigmoid_backward(dy, x): return dy * y(x) * (1 - y(x))"
-    check = part(graded(code, assignment("sigmoid")), "shapes")
+    check = part(graded(code, assignment("sigmoid", changes=ASKED["dtype"])), "dtype")
     assert "was it cut to whole numbers?" in check.message and check.message.startswith(
         "given input as integers: output["
     )
     assert "yours" in render(check.detail, "text", width=80)
 
 
-def test_integers_are_not_asked_where_the_assignment_says_so():
+def test_integers_are_asked_where_the_assignment_says_so():
     code = solution("cs231n").replace(AFFINE, f"    assert x.dtype.kind == 'f'\n{AFFINE}")
-    asked = assignment("linear", convention="cs231n")
-    assert part(graded(code, asked), "shapes").score == 0
-    without = assignment("linear", convention="cs231n", changes={"integers = [true, false]": "integers = [false]"})
-    assert part(graded(code, without), "shapes").score == 1
+    usual = graded(code, assignment("linear", convention="cs231n"))
+    assert usual.score == usual.points
+    typed = graded(code, assignment("linear", convention="cs231n", changes=ASKED["dtype"]))
+    assert part(typed, "dtype").score == 0 and part(typed, "shapes").score == 1
+    as_before = graded(code, assignment("linear", convention="cs231n", changes=INTEGERS))
+    assert part(as_before, "shapes").score == 0  # an assignment of 0.1.0 has no part for types
 
 
 def test_a_second_backward_is_told_apart():
     asked = assignment("linear", convention="cmu")
     code = solution("cmu")
     adds = code.replace(WEIGHT_GRADIENT, ADDED_UP)
-    check = part(graded(adds, asked), "vjp")
+    assert part(graded(adds, asked), "vjp").score == 4, "it is right when it is started anew"
+    assert part(graded(adds, asked), "vjp").message.startswith("right; a second backward pass adds to the gradients")
+    repeated = assignment("linear", convention="cmu", changes=ASKED["repeat"])
+    assert part(graded(code, repeated), "repeat").score == 1
+    check = part(graded(adds, repeated), "repeat")
+    assert check.score == 0
     assert check.message == "a second call of backward adds to the gradient of weight of the first: start anew"
     text = render(check.detail, "text", width=80)
     assert "What was right: the first call of backward." in text and "yours" not in text

@@ -270,16 +270,16 @@ def test_the_whole_of_a_submission_has_a_time_limit():
     began = time.monotonic()
     result = graded("def linear(*a): \n while 1: pass\ndef relu(x): \n while 1: pass", asked)
     assert time.monotonic() - began < 15
-    assert result.score == 0 and part(result, "forward", "relu").outcome is Outcome.CRASHED
+    assert result.score == 0 and part(result, "forward", "relu").outcome is Outcome.TOO_SLOW
 
 
 def test_nothing_that_was_right_is_hurt_by_a_crash_of_another_question():
     result = graded("import os\ndef linear(*a): os.abort()\n" + RELU, assignment("linear", "relu"))
-    assert part(result, "forward", "linear").outcome is Outcome.CRASHED
+    assert part(result, "forward", "linear").outcome is Outcome.CRASHED_ALWAYS
     assert sum(check.score for check in result.checks if check.question == "relu") == 9
 
 
 def test_four_questions_in_one_submission():
     asked = assignment("linear", "conv2d", "max_pool2d", "cross_entropy", convention="cs231n")
     result = graded(solution("cs231n"), asked, seed=None)
-    assert result.score == result.points == 37
+    assert result.score == result.points == 36

@@ -91,7 +91,9 @@ def distinctive(monkeypatch):
 
     def drawn(*arguments):
         found = draw(*arguments)
-        return Drawn(*(tuple(map(marked, trials)) for trials in (found.ordinary, found.special, found.whole)))
+        kinds = (found.ordinary, found.special, found.whole, found.accuracy)
+        alone = tuple((name, marked(trial)) for name, trial in found.separate)
+        return Drawn(*(tuple(map(marked, trials)) for trials in kinds), alone)
 
     monkeypatch.setattr(judge, "draw", drawn)
 

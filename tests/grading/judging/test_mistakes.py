@@ -231,6 +231,7 @@ WINDOW = "[n, :, i * s : i * s + HH, j * s : j * s + WW]"
 def test_slips_in_loops_are_named(right, wrong, name):
     code = solution("cs231n")
     assert right in code
-    asked = assignment("cross_entropy" if "axis" in right else "conv2d", convention="cs231n")
+    special = {"vjp = 4": 'vjp = 4, "special values" = 1'} if "axis" in right else {}
+    asked = assignment("cross_entropy" if "axis" in right else "conv2d", convention="cs231n", changes=special)
     result = graded(code.replace(right, wrong), asked)
     assert {mistake for check in result.checks for mistake in check.mistakes} == {name}

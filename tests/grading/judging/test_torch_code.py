@@ -10,7 +10,7 @@ from tests.grading.students import assignment, complaints, graded, part
 pytestmark = pytest.mark.torch
 IN_TORCH = {
     'dtype = "float32"': 'arrays = "torch"\ndtype = "float32"',
-    'forbidden = ["torch", "scipy"]': "forbidden = []",
+    'allowed = ["numpy"]': 'allowed = ["numpy", "torch"]',
     "memory = 2048": "memory = 8192",
 }
 LINEAR = """

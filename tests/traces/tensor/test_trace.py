@@ -143,7 +143,7 @@ def test_every_rule_is_in_a_random_program():
         )
     )
     used |= {node.rule.name for node in opcheck.trace(lambda x: sweep(x), at={"x": x}).nodes if node.rule}
-    assert set(RULES) <= used
+    assert set(RULES) - used <= {"shifted"}  # which is in tangents only
 
 
 @pytest.mark.torch

@@ -10,6 +10,7 @@ from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_again
+from tests.specs import programs
 
 torch = pytest.importorskip("torch")
 
@@ -57,3 +58,20 @@ def test_the_gradient_of_a_weight_may_overflow_before_its_two_parts_cancel():
     report = Report()
     check_again(catalog.get("mse_loss"), trial, load("torch"), report)
     assert report.agrees
+
+
+def test_second_derivatives_of_flat_logistic_functions_may_overflow_on_the_way():
+    x = torch.tensor([-110.0], requires_grad=True)
+
+    def through_infinity(x):
+        return torch.logaddexp(x, torch.zeros_like(x))
+
+    (slope,) = torch.autograd.grad(through_infinity(x).sum(), x, create_graph=True)
+    assert torch.autograd.grad(slope.sum(), x)[0].isnan().all()
+    report = verify(programs.soft_relu, through_infinity, arrays="torch", cases=100, seed=0, claims=["second"])
+    assert report.agrees, str(report)
+    assert sum(row.free for row in report.rows.values())
+    wrong = verify(
+        programs.soft_relu, lambda x: through_infinity(x) + 0 * x.abs().sqrt() ** 3, arrays="torch", cases=100, seed=0
+    )
+    assert not wrong.agrees

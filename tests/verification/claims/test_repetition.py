@@ -7,6 +7,7 @@ import pytest
 
 from opcheck import backends, verify
 from opcheck.operators import catalog
+from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims.repetition import neighbours, state
@@ -133,3 +134,59 @@ def test_no_neighbour_has_a_window_in_the_padding_altogether():
     case = catalog.get("max_pool2d").case(np.ones((1, 2, 1)), **params)
     found = {name for name, _ in neighbours(catalog.get("max_pool2d"), case)}
     assert "dilation" not in found and "ceil_mode" in found
+
+
+def of_memory(op, candidate, **params):
+    """What `state` finds of one trial whose numbers are not the same from both ends."""
+    arrays = {"input": np.array([[-1.0, 2.0, 3.0, 4.0]])}
+    directions = {"cotangent": {"output": np.array([[1.0, 2.0, 3.0, 4.0]])}, "tangents": {"input": arrays["input"]}}
+    made = Trial(Case(op, arrays, params), "float32", "real", **directions)
+    check = Check(catalog.get(op), made, backends.load(candidate))
+    return [each.verdict for each in state(check) if each.verdict is not None]
+
+
+def test_a_cache_by_address_is_found():
+    kept = {}
+
+    def relu(input):
+        if input.requires_grad:
+            return torch.relu(input)
+        key = (input.data_ptr(), input.shape)
+        if key not in kept:
+            kept[key] = input, torch.relu(input)
+        return kept[key][1].clone()
+
+    found = of_memory("relu", relu)
+    assert found and found[0].message.endswith("after its inputs got other numbers in place")
+
+
+def test_what_the_later_of_two_calls_saved_is_found():
+    class Relu(torch.autograd.Function):
+        saved = None
+
+        @staticmethod
+        def forward(ctx, input):
+            Relu.saved = input > 0
+            return torch.where(Relu.saved, input, 0.0)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * Relu.saved
+
+    def relu(input):
+        return Relu.apply(input)
+
+    found = of_memory("relu", relu)
+    assert found and found[-1].message.endswith("in the backward pass of one of two calls")
+
+
+def test_another_answer_in_inference_mode_is_found():
+    def relu(input):
+        return torch.relu(input) + float(torch.is_inference_mode_enabled())
+
+    found = of_memory("relu", relu)
+    assert found and found[0].message.endswith("in inference mode")
+
+
+def test_a_right_function_keeps_nothing():
+    assert not of_memory("relu", torch.nn.functional.relu)

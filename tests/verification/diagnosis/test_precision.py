@@ -251,3 +251,28 @@ def test_shards_merge_what_is_named():
     whole.merge(other)
     assert whole.precision_counts()["linear", "float32"].total() == counts
     assert len(whole.lower_precision) == len({each.claim for each in whole.lower_precision})
+
+
+def test_a_backward_pass_that_changes_its_cotangent_is_told():
+    torch = pytest.importorskip("torch")
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return x @ w.T
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = ctx.saved_tensors
+            gradients = g @ w, g.T @ x
+            g.mul_(2)
+            return gradients
+
+    def linear(input, weight):
+        if input.ndim != 2 or weight.ndim != 2:
+            raise NotImplementedError
+        return Function.apply(input, weight)
+
+    report = checked("linear", linear, arrays="torch", seed=1, cases=60)
+    assert "the backward pass changed the cotangent that it was given" in {each.message for each in report.failures}

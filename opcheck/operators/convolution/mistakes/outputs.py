@@ -84,6 +84,30 @@ def _one_less(op: Any, p: Params, **arrays: Array) -> Array:
     return windows.crop(result, (0,) * op.dims, [max(0, n - 1) for n in result.shape[-op.dims :]])
 
 
+def _one_more(op: Any, p: Params, **arrays: Array) -> Array:
+    result: Array = op.forward(p, **arrays)
+    return np.pad(result, [(0, 0)] * (result.ndim - op.dims) + [(0, 1)] * op.dims)
+
+
+def _last_skipped(op: Any, p: Params, **arrays: Array) -> Array:
+    result: Array = op.forward(p, **arrays)
+    reached, stopped = [max(0, n - 1) for n in result.shape[-op.dims :]], np.zeros(result.shape)
+    windows.crop(stopped, (0,) * op.dims, reached)[...] = windows.crop(result, (0,) * op.dims, reached)
+    return stopped
+
+
+def _height_for_width(op: Any, p: Params, **arrays: Array) -> Array:
+    """As many columns as a kernel would have that is as wide as it is high; those that there are not stay zero."""
+    result: Array = op.forward(p, **arrays)
+    weight = arrays["weight"]
+    square = np.zeros((*weight.shape[:-1], weight.shape[-2]))
+    columns = op.output_sizes(p, arrays["input"], square)[-1]
+    made = np.zeros((*result.shape[:-1], max(columns, 0)))
+    common = min(columns, result.shape[-1])
+    made[..., :common] = result[..., :common]
+    return made
+
+
 def _size_without_padding(op: Any, p: Params, **arrays: Array) -> Array:
     result: Array = op.forward(p, **arrays)
     sizes = op.output_sizes(bare(op, p), arrays["input"], arrays["weight"])
@@ -101,6 +125,10 @@ def _loop_ended_early(op: Any, p: Params, **arrays: Array) -> Array:
 def _reshaped(op: Any, p: Params, **arrays: Array) -> Array:
     y = op.forward(p, **arrays)
     return batched(op, y).swapaxes(0, 1).reshape(y.shape)
+
+
+def _transposed(gradients: dict[str, Array], name: str) -> dict[str, Array]:
+    return {**gradients, name: gradients[name].swapaxes(-1, -2)}
 
 
 OUTPUTS = (
@@ -182,6 +210,16 @@ OUTPUTS = (
         forward=_one_less,
     ),
     Mistake(
+        "output_one_too_long",
+        "There is a last row or column too many: the output size is floor((n − k) / s) + 1, with the padding in n.",
+        forward=_one_more,
+    ),
+    Mistake(
+        "last_places_skipped",
+        "The last row and column of the output stayed zero: the loop ends one place too early.",
+        forward=_last_skipped,
+    ),
+    Mistake(
         "output_size_without_padding",
         "The output size was computed from the input without its padding.",
         forward=_size_without_padding,
@@ -204,6 +242,21 @@ OUTPUTS = (
 )
 
 HEIGHT_AND_WIDTH = (
+    Mistake(
+        "kernel_height_for_width",
+        "The number of columns was computed with the kernel's height; it takes its width.",
+        forward=_height_for_width,
+    ),
+    Mistake(
+        "input_gradient_transposed",
+        "Height and width of the input gradient changed places.",
+        vjp=lambda op, p, g, **a: _transposed(op.vjp(p, g, **a), "input"),
+    ),
+    Mistake(
+        "weight_gradient_transposed",
+        "Height and width of the weight gradient changed places.",
+        vjp=lambda op, p, g, **a: _transposed(op.vjp(p, g, **a), "weight"),
+    ),
     Mistake(
         "kernel_transposed",
         "The kernel's height and width changed places.",

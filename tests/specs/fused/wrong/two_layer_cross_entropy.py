@@ -163,6 +163,12 @@ def last_32_hidden_dropped(x, w1, b1, w2, b2, target):
     return _losses(_logits(x, w1[:end], b1[:end], w2[:, :end], b2), target).mean()
 
 
+def last_128_inputs_dropped(x, w1, b1, w2, b2, target):
+    """An incomplete last block of 128 inputs is dropped."""
+    end = full_blocks(x.shape[1], 128)
+    return _losses(_logits(x[:, :end], w1[:, :end], b1, w2, b2), target).mean()
+
+
 def mean_of_block_means(x, w1, b1, w2, b2, target):
     """The means of blocks of 8 rows are averaged, though the last block may be shorter."""
     losses = _losses(_logits(x, w1, b1, w2, b2), target)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,9 @@ def _masked(change: Callable[[Array], Array] = np.asarray, past: int = 0, last: 
     """A mistake: what became of a mask of True and False, or how far past key l query l looks (last: past S − L)."""
 
     def forward(op: Op, p: Params, *, attn_mask: Any = None, **arrays: Array) -> Any:
-        size = [arrays[name].shape[-2] for name in ("query", "key")]
-        mask = np.tri(*size, past + last * (size[1] - size[0]), dtype=bool) if p.is_causal else attn_mask
-        if attn_mask is not None and attn_mask.dtype == bool:
-            mask = change(attn_mask)
+        L, S = (arrays[name].shape[-2] for name in ("query", "key"))  # noqa: N806
+        mask = np.tri(L, S, past + last * (S - L), dtype=bool) if p.is_causal else attn_mask
+        mask = change(mask) if attn_mask is not None and mask.dtype.kind == "b" else mask
         return op.forward(p.replace(is_causal=False), **arrays, **({} if mask is None else {"attn_mask": mask}))
 
     return forward
@@ -46,23 +46,22 @@ class Attention(Program):
         Param("enable_gqa", False, Flag(), "heads of query share those of key and value", True, quiet=True),
     )  # fmt: skip
     outputs = (Output("output", "y", "* L Ev"),)
+    widest = {"apart": True}  # many scale query and key before their product
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
         return p.replace(scale=1 / math.sqrt(max((*shapes["query"], 1)[-2], 1))) if p.scale is None else p
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         q, k, v, mask = (shapes.get(each.name, ()) for each in self.inputs)
-        got = say("{shapes}", shapes=", ".join(f"{name} {shape}" for name, shape in shapes.items()))
+        got = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         if min(len(q), len(k), len(v)) < 2 + p.enable_gqa or q[-1] != k[-1] or k[-2] != v[-2]:
             raise Refused(say("query is (..., L, E), key (..., S, E) and value (..., S, Ev)"), got=got)
-        try:
+        with suppress(ValueError, ZeroDivisionError):
             if p.enable_gqa:
-                k, v = ((*x[:-3], x[-3] * (q[-3] // x[-3]), *x[-2:]) for x in (k, v))
+                k, v = ((*x[:-3], -1 if q[-3] % x[-3] else q[-3], *x[-2:]) for x in (k, v))
             scores = (*np.broadcast_shapes(q[:-2], k[:-2]), q[-2], k[-2])
             if np.broadcast_shapes(scores, mask) == scores:
                 return {"output": (*np.broadcast_shapes(scores[:-2], v[:-2]), q[-2], v[-1])}
-        except (ValueError, ZeroDivisionError):
-            pass
         raise Refused(say("leading dimensions and attn_mask must fit to those of query"), got=got)
 
     def check(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> None:
@@ -73,14 +72,14 @@ class Attention(Program):
         E, S = shapes.get("query", (2, 2))[-1], shapes.get("key", (3, 2))[-2]  # noqa: N806
         return {"query": (2, E), "key": (3, E), "value": (S, 2)}[name]
 
-    def program(self, p: Params, *, query: Any, key: Any, value: Any, attn_mask: Any = None) -> Any:
+    def program(self, p: Params, *, query: Any, key: Any, value: Any, attn_mask: Any = None, apart: Any = False) -> Any:
         if p.enable_gqa:
             key, value = (np.repeat(x, query.shape[-3] // x.shape[-3], axis=-3) for x in (key, value))
-        s = query @ np.swapaxes(key, -1, -2) * p.scale
+        keys, c = np.swapaxes(key, -1, -2), math.copysign(abs(p.scale) ** 0.5, p.scale)
+        s = (query * c) @ (keys * abs(c)) if apart else query @ keys * p.scale
         if not s.size:
             return s @ value
-        if p.is_causal:
-            attn_mask = np.tri(*s.shape[-2:], dtype=bool)
+        attn_mask = np.tri(*s.shape[-2:], dtype=bool) if p.is_causal else attn_mask
         if attn_mask is not None:
             s = s + (attn_mask if attn_mask.dtype.kind == "f" else np.where(attn_mask, 0.0, -np.inf))
         m = kinks.detach(s.max(axis=-1, keepdims=True))
@@ -95,6 +94,7 @@ class Attention(Program):
         L, S, E = chooser.whole(1, 3), chooser.choice((2, 1, 4)), chooser.whole(1, 4)  # noqa: N806
         shapes = {"query": (*lead, L, E), "key": (*few, S, E), "value": (*few, S, chooser.whole(1, 2))}
         arrays = {name: chooser.array(*shape) for name, shape in shapes.items()}
+        arrays = {name: x / 2.0 ** max(0, np.frexp(abs(x).max())[1] - 4) for name, x in arrays.items()}  # e**1e6 is ∞
         mask = chooser.choice(("none", "causal", "bool", "float", "closed"))
         if mask in ("bool", "float", "closed"):
             bools = chooser.classes((*lead, L, S), (1, 0) if mask == "bool" else (0,)).astype(bool)

@@ -1,0 +1,106 @@
+"""Candidates that write their answers into arrays that they are given: f(input, ..., output, ..., sizes, ...).
+
+So are kernels of benchmarks called: `solve(A, B, C, M, N, K)`, a function with a required `out`, a solution in
+"destination passing style". Outputs are handed over full of NaN, between red zones: what is not written shows, and so
+does what is written beyond them.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from opcheck.backends.base import Malformed, required, signature_of
+from opcheck.language import say
+from opcheck.operators.shapes import Letters, Sizes, letters_in
+from opcheck.operators.spec import Array, Case, Input, Op, Shape
+
+ZONE = 16  # elements on each side of an output
+NAMES = ("result", "results", "dst", "dest")  # and what begins with "out"
+
+
+def writes(op: Op, function: Callable[..., Any]) -> bool:
+    """Whether a function asks for arrays to write its answers into, by the number and the names of its arguments."""
+    if getattr(function, "destination_passing", False):
+        return True
+    accepted = signature_of(function)
+    if accepted is None:
+        return False
+    asked = required(function)
+    own = {each.part_of or each.name if isinstance(each, Input) else each.name for each in op.arguments}
+    if "out" in asked:
+        return True
+    first = sum(not each.optional for each in op.inputs)
+    outputs, rest = asked[first : first + len(op.outputs)], asked[first + len(op.outputs) :]
+    if not outputs or {*outputs, *rest} & own:
+        return False
+    named = all(name.lower() in NAMES or name.lower().startswith("out") for name in outputs)
+    return (named or getattr(function, "__name__", "") == "solve") and len(rest) in _counts(op)
+
+
+def _counts(op: Op) -> set[int]:
+    """How many sizes may follow: none, every letter, or the number of elements alone."""
+    return {0, 1, len(_letters(op))}
+
+
+def _letters(op: Op) -> list[str]:
+    return letters_in([_parsed(each) for each in op.inputs if not each.whole])
+
+
+def _parsed(each: Input) -> Letters:
+    return Letters.parse(each.letters or "*")
+
+
+def sizes(op: Op, case: Case, count: int) -> list[int]:
+    """The sizes that are passed: of the letters, in the order in which they first stand; else of the first input."""
+    if not count:
+        return []
+    letters = _letters(op)
+    shapes = {name: array.shape for name, array in case.arrays.items()}
+    if count == len(letters):
+        declared = {each.name: _parsed(each) for each in op.inputs if not each.whole}
+        found = Sizes.match(declared, {name: shapes[name] for name in declared if name in shapes}).of
+        return [found[letter] for letter in letters]
+    first = next(iter(shapes.values()))
+    return list(first) if count == len(first) else [int(np.prod(first))]
+
+
+def with_outputs(
+    op: Op, case: Case, function: Callable[..., Any], positional: Sequence[Any], keywords: Mapping[str, Any],
+    make: Callable[[Shape, bool], Any],
+) -> Any:  # fmt: skip
+    """What a function wrote into the outputs that `make(shape, whole)` gave it, or what it returned instead."""
+    _, shapes = op.checked(case)
+    outputs = [make(shape, op.output(name).whole) for name, shape in shapes.items()]
+    accepted = signature_of(function) or {}
+    if "out" in accepted and accepted["out"].kind is inspect.Parameter.KEYWORD_ONLY:
+        result = function(*positional, **keywords, out=outputs[0] if len(outputs) == 1 else tuple(outputs))
+    else:
+        given = len(positional) + len(outputs)
+        count = len([name for name in required(function) if name not in keywords]) - given
+        result = function(*positional, *outputs, *sizes(op, case, max(0, count)), **keywords)
+    if result is not None:
+        return result
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+class Zoned:
+    """Arrays of numpy between red zones."""
+
+    def __init__(self) -> None:
+        self.rooms: list[tuple[Array, int]] = []
+
+    def array(self, shape: Shape, number: Any) -> Array:
+        size = int(np.prod(shape))
+        room = np.full(size + 2 * ZONE, -7 if np.dtype(number).kind in "iu" else np.nan, number)
+        self.rooms.append((room, size))
+        return room[ZONE : ZONE + size].reshape(shape)
+
+    def check(self) -> None:
+        """Raises Malformed where a zone was written."""
+        for room, size in self.rooms:
+            fresh = np.full_like(room, -7 if room.dtype.kind in "iu" else np.nan)
+            for where, zone in ((say("before"), slice(0, ZONE)), (say("behind"), slice(ZONE + size, None))):
+                if room[zone].tobytes() != fresh[zone].tobytes():
+                    raise Malformed(say("it writes {where} the memory of its output", where=where))

@@ -1,0 +1,97 @@
+"""One trial as a grade sees it: right is whatever shows that the formula was understood, in any of its forms.
+
+A grade leaves more room than the verifier's bound, which holds for the definition in any order: the room of the worst
+form of the operator, and some roundings of the largest number that comes up on the way.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from opcheck.errors import Refused
+from opcheck.operators.shared.roundoff import Bound
+from opcheck.operators.spec import Array, Form
+from opcheck.verification.check import Check, Finding
+from opcheck.verification.truth.formats import Format
+from opcheck.verification.truth.forms import gradient_widths, output_widths
+
+ROOM = 16  # roundings of the largest number on the way
+
+
+class Graded(Check):
+    """`forms`: those in which it was needed, to be right, once it has been compared."""
+
+    allows_forms = True
+    forms: tuple[Form, ...] = ()
+
+    def compare(
+        self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
+    ) -> Finding:
+        if not self.op.forms or not self.allows_forms or kind == "tangent" or free is not None:
+            return super().compare(claim, kind, got, free)
+        if self._within(got, kind, []):
+            return Finding(claim)
+        widths = {form: self._widths(form, kind) for form in self.op.forms}
+        self.forms = tuple(form for form in self.op.forms if self._within(got, kind, [widths[form]]))
+        if self.forms or self._within(got, kind, list(widths.values())):
+            return Finding(claim)
+        return super().compare(claim, kind, got, free)  # which asks the definition, and takes its time
+
+    def tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
+        """The verifier's, and room for an order of summation that no definition has."""
+        found = super().tolerance(kind, f, names)
+        bounds, expected = self.bounds_of(kind, f), self.expected_of(kind)
+        return {
+            name: each + (self._room(f, bounds[name], expected[name]) if name in bounds else 0.0)
+            for name, each in found.items()
+        }
+
+    def _room(self, f: Format, bound: Bound, expected: Array) -> float:
+        largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
+        if bound.partial is not None:
+            partial = np.asarray(bound.partial)
+            largest = max(largest, np.max(partial, initial=0.0, where=np.isfinite(partial)))
+        return float(ROOM * f.u * largest)
+
+    def _widths(self, form: Form, kind: str) -> dict[str, Array]:
+        """How far a form may be off on this trial; nothing where it is not made for it."""
+        try:
+            if kind == "output":
+                return output_widths(self.op, self.p, self.f, form, self.arrays, self.expected)
+            return gradient_widths(
+                self.op, self.p, self.f, form, self.arrays, self.trial.cotangent, self.expected_gradients
+            )
+        except (Refused, ValueError, IndexError, TypeError):
+            return {}
+
+    def _within(self, got: Mapping[str, Array], kind: str, widths: list[dict[str, Array]]) -> bool:
+        """Whether every number is within the verifier's bound and room, or the widest of these."""
+        expected = self.expected_of(kind)
+        names = [name for name in got if name in expected]
+        own = self.tolerance(kind, self.f.tiers()[-1], names)
+        with np.errstate(all="ignore"):
+            for name in names:
+                if got[name].shape != expected[name].shape:
+                    return False
+                most = np.max([own[name], *(each[name] + own[name] for each in widths if name in each)], axis=0)
+                error = np.abs(got[name] - expected[name])
+                same = (got[name] == expected[name]) | (np.isnan(got[name]) & np.isnan(expected[name]))
+                if not np.all(same | (error <= most) | np.isinf(most)):
+                    return False
+        return True
+
+
+class Strict(Graded):
+    """In one of the forms that stay right for these inputs."""
+
+    allows_forms = False
+
+
+class Accurate(Graded):
+    """As accurate as the operator can be computed, with room for another arrangement of it."""
+
+    allows_forms = False
+
+    def tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
+        found = Check.tolerance(self, kind, f, names)
+        return {name: 4 * each for name, each in found.items()}

@@ -1,0 +1,133 @@
+"""Settles how a submission's code is called: where it is, by which convention, and what of the cases it can take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.grading import conventions
+from opcheck.grading.assignments.assignment import Assignment, Question
+from opcheck.grading.drawing.cases import draw
+from opcheck.grading.judging.calls import Desk
+from opcheck.grading.judging.parts import examine
+from opcheck.grading.judging.student import Student
+from opcheck.grading.submissions.loading import Loaded
+from opcheck.grading.submissions.locate import Found, Missing, locate
+from opcheck.grading.submissions.recognition import Candidate, candidates
+from opcheck.language import say
+
+TRIED = 6  # conventions of one question
+SECONDS = 3.0  # for each of them
+
+
+@dataclass
+class Readings:
+    """How the questions were read, for the teacher."""
+
+    found: dict[str, list[str]] = field(default_factory=dict)  # by convention
+    notes: list[str] = field(default_factory=list)
+    forward_only: dict[str, str] = field(default_factory=dict)  # question: the backward pass that it lacks
+
+    def told(self) -> tuple[str, ...]:
+        found = [say("{names}: called as {convention} does", names=", ".join(names), convention=convention)
+                 for convention, names in self.found.items()]  # fmt: skip
+        if self.forward_only:
+            names, missing = ", ".join(self.forward_only), ", ".join(self.forward_only.values())
+            found.append(say("{names}: the forward pass alone was graded; to have gradients graded, write {missing}",
+                             names=names, missing=missing))  # fmt: skip
+        return (*found, *self.notes)
+
+
+def settled(
+    question: Question, assignment: Assignment, loaded: Loaded, desk: Desk, seeds: Sequence[int], readings: Readings
+) -> tuple[Question, Found]:
+    """The question as this submission is asked it, and what was found; raises Missing."""
+    definitions = loaded.within(question.file)
+    if question.convention.name == conventions.ANY:
+        several = candidates(question.op, definitions, loaded.torch)
+        if not several:
+            locate(definitions, question.entry, assignment.names)
+            raise Missing(say("nothing that is defined looks like {op}", op=question.name))
+        question, found = _chosen(question, several, desk, seeds)
+        name = found.forward.partition(".")[2]
+        shown = name if name == question.name else f"{question.name} ({name})"
+        readings.found.setdefault(question.convention.name, []).append(shown)
+    else:
+        found = locate(definitions, question.entry, assignment.names)
+    question, left_out = _narrowed(question, found, assignment.only_found)
+    readings.notes += left_out
+    if assignment.only_found and (missing := _missing_backward(question, found)):
+        readings.forward_only[question.name] = missing
+        asked = {part: points for part, points in question.points.items() if not part.startswith(("vjp", "repeat"))}
+        question = replace(question, points=asked or question.points)
+    return question, found
+
+
+def _chosen(
+    question: Question, several: Sequence[Candidate], desk: Desk, seeds: Sequence[int]
+) -> tuple[Question, Found]:
+    """The reading by which most trials are right; of equals the likeliest."""
+    best: tuple[tuple[int, int], Question, Found] | None = None
+    for each in several[:TRIED]:
+        read = replace(question, convention=each.convention, entry=each.entry, arrays=each.arrays)
+        try:
+            read = replace(read, scope=read.scope.narrower(each.entry.allows, each.entry.usual))
+            narrowed, _ = _narrowed(read, each.found, only_found=True)
+            score = _score(narrowed, each.found, desk, seeds) if len(several) > 1 else (0, 0)
+        except (Refused, CouldNotRun, Missing):
+            continue
+        if best is None or score > best[0]:
+            best = score, read, each.found
+        if not any(score):
+            break
+    if best is None:
+        raise Missing(say("what is defined takes none of the cases that are asked"))
+    return best[1], best[2]
+
+
+def _score(question: Question, found: Found, desk: Desk, seeds: Sequence[int]) -> tuple[int, int]:
+    """Minus the number of wrong trials, forward and backward."""
+    student = Student(desk, question, found)
+    drawn = draw(question.scope, question.dtype, seeds, special=False, upstream=question.entry.upstream)
+    gradients = found.can_differentiate and any(part.startswith("vjp") for part in question.points)
+    student.prefetch(drawn.ordinary, gradients, min(SECONDS, desk.seconds))
+    parts = ["forward", *(["vjp"] if gradients else [])]
+    wrong = [len({id(each.verdict.trial) for each in examine(part, student, drawn, seeds).wrongs}) for part in parts]
+    return -wrong[0], -(wrong[1] if len(wrong) > 1 else 0)
+
+
+def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Question, tuple[str, ...]]:
+    """The question without the cases that the code has no parameter for, and a note on what that is.
+
+    An array that the code cannot take, a bias, is asked all the same, unless it is `only_found` that is.
+    """
+    takes = question.convention.takes(question.op, found.definitions)
+    arrays = [each.name for each in question.op.inputs if each.optional and not only_found]
+    takes = {name: allowed for name, allowed in takes.items() if name not in arrays or allowed(True)}
+    if not takes:
+        return question, ()
+    try:
+        scope = question.scope.narrower(takes)
+    except Refused as error:
+        name = found.definition.name
+        raise Missing(say("{name} cannot take what is asked: {rule}", name=name, rule=error.rule)) from None
+    lacking = [name for name, values in question.scope.ranges.items() if len(scope.ranges[name]) < len(values)]
+    if not lacking:
+        return replace(question, scope=scope), ()
+    note = say("{question}: cases that {name} has no parameters for were left out ({lacking})", question=question.name,
+               name=found.definition.name, lacking=", ".join(lacking))  # fmt: skip
+    return replace(question, scope=scope), (note,)
+
+
+def _missing_backward(question: Question, found: Found) -> str:
+    """What a submission would have to define for gradients to be graded; "" if they can be."""
+    missing = not found.can_differentiate
+    if found.definition.kind == "class" and not question.convention.autograd:
+        missing = not any(each.name == "backward" for each in found.definition.methods)
+    if not missing or not any(part.startswith("vjp") for part in question.points):
+        return ""
+    name = question.entry.backward[0] if question.entry.backward else f"{found.definition.name}.backward"
+    if question.convention.name != "functional":
+        return name
+    arrays = [each.name for each in question.op.inputs if each.differentiable]
+    arguments = ", ".join(["dy", *arrays, *(["..."] if question.op.params else [])])
+    return f"{name}({arguments})"

@@ -1,0 +1,200 @@
+"""A claim about how an answer comes about: by the work of the call itself, of what it was given, when it returns."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+import opcheck
+from opcheck.backends import patches
+from opcheck.backends.base import Outputs, Session
+from opcheck.language import say
+from opcheck.operators.spec import Op
+from opcheck.verification.check import Check, Finding
+from opcheck.verification.verdict import Status, Verdict
+
+HOME = Path(opcheck.__file__).parent
+PATIENCE = 0.5  # seconds for work that goes on after the call
+
+
+def own(check: Check) -> Iterator[Finding]:
+    """Neither the reference nor an input nor a constant answers, nor memory that nobody wrote; nothing is patched, and
+    nothing is left to be done."""
+    if check.op.draws:
+        return
+    finding = Finding("own", elements=sum(each.size for each in check.got.values()))
+    message = next(filter(None, (question(check) for question in QUESTIONS)), "")
+    if message:
+        finding.verdict = Verdict(Status.DIFFERS, "own", check.trial, message=message)
+    yield finding
+
+
+def _patched(check: Check) -> str:
+    found = patches.replaced()
+    return say("it has replaced {names}", names=", ".join(found[:3])) if found else ""
+
+
+def _of_the_reference(check: Check) -> str:
+    with reference_calls(check.op, getattr(check.backend, "candidate", None)) as seen:
+        check.open(gradients=False).outputs()
+    return say("the call runs the reference: {names}", names=", ".join(sorted(seen))) if seen else ""
+
+
+def _an_input(check: Check) -> str:
+    for name, got in check.got.items():
+        for each, array in check.trial.case.arrays.items():
+            same = got.shape == array.shape and got.size > 1 and np.array_equal(got, array)
+            if same and not np.array_equal(check.expected.get(name, got), array):
+                return say("the output {name} is the input {each}", name=name, each=each)
+    return ""
+
+
+def _a_constant(check: Check) -> str:
+    """The same for other numbers of the same shapes: a constant, or an earlier answer."""
+    trial = check.trial
+    if trial.policy == "special":
+        return ""
+    arrays = {n: a if a.dtype.kind != "f" else a.ravel()[::-1].reshape(a.shape) * -0.5
+              for n, a in trial.case.arrays.items()}  # fmt: skip
+    other = Check(check.op, trial.replace(case=trial.case._replace(arrays=arrays)), check.backend)
+    again = check.open(gradients=False).outputs(), other.open(gradients=False).outputs()
+    for name, expected in check.expected.items():
+        first, second = again[0].get(name), again[1].get(name)
+        if first is None or second is None or first.size < 2 or not np.array_equal(first, second):
+            continue
+        if not np.allclose(expected, other.expected[name], equal_nan=True):
+            return say("other numbers of the same shapes get the same answer {name}", name=name)
+    return ""
+
+
+def _unwritten(check: Check) -> str:
+    """What is not written is NaN, where memory that nobody wrote is filled with that."""
+    with filled():
+        outputs = check.open(gradients=False).outputs()
+    for name, array in outputs.items():
+        before = check.got.get(name)
+        if before is not None and before.shape == array.shape and bool((np.isnan(array) & ~np.isnan(before)).any()):
+            return say("the output {name} has memory that nobody has written", name=name)
+    return ""
+
+
+def _later(check: Check) -> str:
+    before = set(threading.enumerate())
+    session = check.open(gradients=False)
+    outputs = session.outputs()
+    if lazy := _deferred(session):
+        return lazy
+    threads = [each for each in threading.enumerate() if each not in before]
+    end = time.monotonic() + PATIENCE
+    while threads and time.monotonic() < end:
+        threads[0].join(0.01)
+        threads = [each for each in threads if each.is_alive()]
+        if _changed(outputs, session.outputs()):
+            return say("work goes on after the call has returned")
+    return ""
+
+
+def _deferred(session: Session) -> str:
+    """Tensors whose class decides later what they are."""
+    torch = sys.modules.get("torch")
+    results: dict[str, Any] = getattr(session, "_results", None) or {}
+    for name, each in results.items() if torch is not None else ():
+        kind = type(each)
+        own = (
+            torch is not None and kind not in (torch.Tensor, torch.nn.Parameter) and "__torch_" in " ".join(vars(kind))
+        )
+        if own:
+            return say("the output {name} is a {kind}, which may do its work later", name=name, kind=kind.__name__)
+    return ""
+
+
+def _changed(before: Outputs, after: Outputs) -> bool:
+    return any(not np.array_equal(each, after[name], equal_nan=True) for name, each in before.items())
+
+
+QUESTIONS = (_patched, _of_the_reference, _an_input, _a_constant, _unwritten, _later)
+
+
+@contextmanager
+def reference_calls(op: Op, candidate: Any) -> Iterator[set[str]]:
+    """The names of what counts as the reference, as the code of a candidate calls them meanwhile."""
+    spec = getattr(op, "function", None) or getattr(op, "kind", None)
+    if spec is not None and candidate is spec:  # somebody tries the spec itself
+        yield set()
+        return
+    codes = {code: name for name, code in _codes(spec)}
+    seen: set[str] = set()
+
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        if event != "call":
+            return
+        name = codes.get(frame.f_code) or _of_opcheck(frame)
+        if name and _asked_by_the_candidate(frame.f_back):
+            seen.add(name)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(before)
+
+
+def _codes(spec: Any) -> Iterator[tuple[str, CodeType]]:
+    function = getattr(spec, "forward", spec)
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        yield function.__qualname__, code
+
+
+def _of_opcheck(frame: FrameType) -> str:
+    if frame.f_code.co_filename != str(HOME / "reference.py") or frame.f_code.co_name != "__call__":
+        return ""
+    return say("opcheck.reference")
+
+
+def _asked_by_the_candidate(frame: FrameType | None) -> bool:
+    """Whether the nearest frame of opcheck is one that calls a candidate, with code of others in between."""
+    between = False
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if HOME in path.parents:
+            return between and path.parent.name == "backends"
+        between = True
+        frame = frame.f_back
+    return False
+
+
+@contextmanager
+def filled() -> Iterator[None]:
+    """numpy.empty and torch.empty give arrays full of NaN."""
+    with ExitStack() as stack:
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            strict, warns = (
+                torch.are_deterministic_algorithms_enabled(),
+                torch.is_deterministic_algorithms_warn_only_enabled(),
+            )
+            stack.callback(torch.use_deterministic_algorithms, strict, warn_only=warns)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        for name in ("empty", "empty_like"):
+            made = getattr(np, name)
+            stack.callback(setattr, np, name, made)
+            setattr(np, name, _filling(made))
+        yield
+
+
+def _filling(made: Any) -> Any:
+    def fill(*args: Any, **options: Any) -> Any:
+        found = made(*args, **options)
+        if found.dtype.kind == "f":
+            found.fill(np.nan)
+        return found
+
+    return fill

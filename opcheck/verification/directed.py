@@ -1,0 +1,284 @@
+"""Directed cases: what is not left to chance comes once for every operator, before anything random.
+
+*Planted*: each special number at each kind of place (first, last, everywhere, tied, beside another one), points where
+branches meet (0, one half, 1, two inputs that are equal), and scales up to the edge of overflow. They stand only in
+inputs in which the operator's sampler puts any real number.
+
+*Wide*: each size that an operator declares, beyond one block of any kernel, with a structure along it that blocks cut:
+rising and falling rows, one maximum, one NaN, a half of nothing but -inf. One row that rises over 8,192 places shows
+every block size at once whose result is not carried over to the next; other sizes differ from run to run.
+
+Their addresses are -count(op) to -1: the same number of them for every seed and every number of random cases.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from opcheck.operators.choosers import Values
+from opcheck.operators.spec import Array, Case, Op
+from opcheck.verification.casefile import Trial
+from opcheck.verification.draws import VALUES
+from opcheck.verification.patterns import FIRST_INPUT, OTHER_INPUTS, STRUCTURES, Pattern
+from opcheck.verification.streams import NotingChooser, in_format, scope_place, with_directions
+from opcheck.verification.streams import trial as random_trial
+from opcheck.verification.truth.definition import Definition
+from opcheck.verification.truth.formats import Format, format_of
+from opcheck.verification.widening import Sized, is_legal, resized, sees_its_input
+
+BLOCKS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+MANY = 65_536  # rows or channels: beyond what one axis of a GPU's grid, or an index of 16 bits, counts
+PROBES = 24  # draws of a sampler that show what it can make
+DRAWS = 8  # of which the smallest case that has room for a pattern is taken
+INPUTS = 3  # that are planted
+LETTERS = 6  # sizes that become wide
+MOST_SPECIAL = 1024  # the largest block of a wide case with special numbers
+MOST_TRACED = 16_000  # nodes of a wide case with special numbers: their truth is traced
+MARK = 0.7109375  # a number that no sampler makes
+
+# along each size: what stands there, and the largest block: 0 for one that differs from run to run
+ALONG = (
+    ("rising", 4096), ("whole numbers", 4096), ("falling", 0), ("whole numbers", 0), ("maximum", 4096),
+    ("first half -inf", 1024), ("special", 0),
+)  # fmt: skip
+FAMILIES = {
+    "maximum": ("maximum first", "maximum in the middle", "maximum last"),
+    "special": ("nan in the middle", "nan last", "inf first", "-inf last", "last half -inf"),
+}
+
+
+class Planted(NamedTuple):
+    """A pattern of numbers in one of the inputs."""
+
+    input: str
+    pattern: Pattern
+
+
+class Wide(NamedTuple):
+    """One size beyond a block, and what stands along it."""
+
+    letter: int
+    structure: str
+    block: int
+    rest: int  # which of 2B - 1, 2B, 2B + 1, 2B + k it is; one further in the next run
+
+
+class Probe(NamedTuple):
+    """What the cases of a sampler have: inputs for any real number, and how many sizes."""
+
+    inputs: tuple[str, ...]
+    letters: int
+
+
+@cache
+def plans(op: Op) -> tuple[Planted | Wide, ...]:
+    """The directed cases of an operator."""
+    probe = probed(op)
+    planted = [
+        Planted(name, pattern)
+        for k, name in enumerate(probe.inputs[:INPUTS])
+        for pattern in (OTHER_INPUTS if k else FIRST_INPUT)
+    ]
+    planted.sort(key=lambda plan: plan.pattern.policy == "special")  # what is wrong at plain numbers is told first
+    letters = min(probe.letters, LETTERS)
+    wide = [Wide(k, *along, rest) for rest, along in enumerate(ALONG) for k in range(letters)]
+    many = [Wide(0, "whole numbers", MANY, 2)] if letters else []
+    return (*planted, *wide, *many)
+
+
+def count(op: Op) -> int:
+    """How many directed cases it has."""
+    return len(plans(op))
+
+
+@cache
+def probed(op: Op) -> Probe:
+    """What some draws of an operator's sampler show."""
+    found: dict[str, None] = {}
+    letters = 0
+    for k in range(PROBES):
+        case = op.sample(NotingChooser(Marked(np.random.default_rng(k)), scope_place(op, k)))
+        letters = max(letters, len(Sized(op, case).letters()))
+        found |= {name: None for name, array in case.arrays.items() if array.size and (np.abs(array) == MARK).all()}
+    return Probe(tuple(each.name for each in op.inputs if each.name in found), letters)
+
+
+class Marked(Values):
+    """Arrays of one number by which they are known again."""
+
+    def array(self, *shape: int) -> Array:
+        return np.full(shape, MARK)
+
+    def unit(self, *shape: int) -> Array:
+        return np.full(shape, 0.5)
+
+    def positive(self, *shape: int) -> Array:
+        return np.full(shape, 2.0)
+
+
+def trial(op: Op, dtype: str, seed: int, index: int) -> Trial:
+    """The trial of an address: directed below 0, random from 0 on."""
+    return random_trial(op, dtype, seed, index) if index >= 0 else next(directed(op, dtype, seed, index))
+
+
+def directed(op: Op, dtype: str, seed: int, index: int) -> Iterator[Trial]:
+    """The directed trial of an address, and after it the same with other parameters."""
+    plan, f = plans(op)[index], format_of(dtype)
+    for attempt in range(DRAWS):
+        seeds = [seed, zlib.crc32((op.title or op.name).encode()), zlib.crc32(dtype.encode()), -index, attempt]
+        rng = np.random.default_rng(seeds)
+        place = seed + DRAWS * (-index + attempt)
+        if isinstance(plan, Planted):
+            case, policy, block = *planted(op, plan, f, place, rng), 0
+        else:
+            case, policy, block = widened(op, plan, f, place, rng, seed)
+        case = in_format(case, f, keep_infinities=policy == "special")
+        address = (op.name, dtype, seed, index)
+        made = Trial(case, dtype, policy, address=address, fixed=tuple(op.fixed), block=block)
+        yield with_peak(with_directions(op, made, rng), index) if block else with_directions(op, made, rng)
+
+
+def size_of(case: Case) -> int:
+    return sum(array.size for array in case.arrays.values())
+
+
+def drawn(
+    op: Op, policy: str, f: Format, place: int, rng: np.random.Generator, fits: Callable[[Case], bool],
+    key: Callable[[Case], int] = size_of,
+) -> Case:  # fmt: skip
+    """One of the smaller of some cases of the sampler that fit; the largest of them if none does."""
+    cases = []
+    for k in range(DRAWS):
+        with np.errstate(all="ignore"):
+            cases.append(op.sample(NotingChooser(VALUES[policy](rng, f), scope_place(op, place + k))))
+    fitting = [case for case in cases if fits(case)]
+    least = min(map(key, fitting), default=0)
+    small = [case for case in fitting if key(case) <= least] if key is not size_of else sorted(fitting, key=key)
+    return small[place % (len(small) // 2 + 1)] if small else max(cases, key=key)
+
+
+# --- planted ----------------------------------------------------------------------------------------------------------
+
+
+def planted(op: Op, plan: Planted, f: Format, place: int, rng: np.random.Generator) -> tuple[Case, str]:
+    """A case with the pattern in its input, or as it was drawn where that is no legal call; and its policy."""
+
+    def has_room(case: Case) -> bool:
+        array = case.arrays.get(plan.input)
+        return array is not None and array.size > 1 and min(array.shape, default=0) > 1
+
+    drawn_as = "real" if plan.pattern.policy == "special" else plan.pattern.policy
+    case = drawn(op, drawn_as, f, place, rng, has_room)
+    if plan.input not in case.arrays or not case.arrays[plan.input].size:
+        return case, drawn_as
+    changed = case._replace(arrays=plan.pattern.put(dict(case.arrays), plan.input, f))
+    return (changed, plan.pattern.policy) if is_legal(op, changed) else (case, drawn_as)
+
+
+# --- wide -------------------------------------------------------------------------------------------------------------
+
+
+def widened(op: Op, plan: Wide, f: Format, place: int, rng: np.random.Generator, seed: int) -> tuple[Case, str, int]:
+    """A case with one size beyond a block and a structure along it; its policy; and the block, 0 if it stays small."""
+    turn = seed + 5 * plan.letter + plan.rest
+    names = FAMILIES.get(plan.structure, (plan.structure,))
+    structure = STRUCTURES.get(names[turn % len(names)])
+    special = structure is not None and structure.special
+    drawn_as = "exact" if structure is None else "real"
+
+    def how_many_letters(case: Case) -> int:
+        return len(Sized(op, case).letters())
+
+    def has_letter(case: Case) -> bool:
+        return all(a.size for a in case.arrays.values()) and how_many_letters(case) > plan.letter
+
+    case = slim(op, drawn(op, drawn_as, f, place, rng, has_letter, how_many_letters), turn, rng)
+    letters = Sized(op, case).letters()
+    if not letters:
+        return case, drawn_as, 0
+    letter = letters[(plan.letter if plan.block < MANY else turn) % len(letters)]
+    blocks = [block for block in BLOCKS if block <= (MOST_SPECIAL if special else BLOCKS[-1])]
+    block = plan.block or blocks[turn * 13 % len(blocks)]
+    wide, block = grown(op, case, letter, block, plan.rest + seed, rng)
+    if structure is None or not block or (special and not has_first(op, wide, letter)):
+        return wide, drawn_as, block
+    for numbers in structure.choices:
+        along = put_along(op, wide, letter, numbers, rng)
+        if is_legal(op, along) and (not special or nodes_of(op, along) <= MOST_TRACED):
+            return along, "special" if special else drawn_as, block
+    return wide, drawn_as, block
+
+
+def slim(op: Op, case: Case, turn: int, rng: np.random.Generator) -> Case:
+    """The case with each size 1, and one of them 2, as far as that is legal."""
+    letters = Sized(op, case).letters()
+    for k, letter in enumerate(letters):
+        sized = Sized(op, case)
+        smaller = resized(op, case, sized.grown(letter, 2 if k == turn % len(letters) else 1), rng)
+        case = smaller if smaller is not case and sees_its_input(op, smaller) else case
+    return case
+
+
+def grown(op: Op, case: Case, letter: str, block: int, rest: int, rng: np.random.Generator) -> tuple[Case, int]:
+    """The case with that size beside twice the block, of an output where that differs; the block is the largest up to
+    this one for which the case is moderate."""
+    sized = Sized(op, case)
+    for smaller in sorted({each for each in (*BLOCKS, block) if each <= block}, reverse=True):
+        beyond = int(rng.integers(2, max(3, smaller)))
+        n = smaller + 1 if smaller == MANY else 2 * smaller + (-1, 0, 1, beyond)[rest % 4]
+        shapes = sized.giving(letter, n) if rng.integers(3) == 0 and smaller < MANY else sized.grown(letter, n)
+        if sized.is_moderate(shapes):
+            wide = resized(op, case, shapes, rng)
+            return wide, smaller if wide is not case else 0
+    return case, 0
+
+
+def put_along(
+    op: Op, case: Case, letter: str, numbers: Callable[[Array, np.random.Generator], Array], rng: np.random.Generator
+) -> Case:
+    """The case with these numbers along that size of the first input of real numbers that has it."""
+    for name, axis in axes_of(op, case, letter):
+        changed = np.moveaxis(numbers(np.moveaxis(case.arrays[name], axis, -1), rng), -1, axis)
+        return case._replace(arrays={**case.arrays, name: np.ascontiguousarray(changed)})
+    return case
+
+
+def has_first(op: Op, case: Case, letter: str) -> bool:
+    """Whether it is a size of the first input of real numbers: elsewhere the truth takes too long to trace."""
+    first = next((name for name, array in case.arrays.items() if array.dtype.kind == "f"), "")
+    return next((name == first for name, _ in axes_of(op, case, letter)), False)
+
+
+def axes_of(op: Op, case: Case, letter: str) -> Iterator[tuple[str, int]]:
+    """The axes of that size, in inputs of real numbers."""
+    for name, row in Sized(op, case).rows.items():
+        for axis, word in enumerate(row):
+            if letter in (word, word.partition("/")[0]) and case.arrays[name].dtype.kind == "f":
+                yield name, axis
+
+
+def nodes_of(op: Op, case: Case) -> int:
+    """About how many nodes the definition of all outputs has: what the first takes, and each further one takes anew."""
+    definition, total = Definition(op, op.completed(case)), 0
+    for name, shape in definition.shapes.items():
+        if op.output(name).whole or not np.prod(shape):
+            continue
+        before = len(definition.tape.nodes)
+        definition.node(name, (0,) * len(shape))
+        first = len(definition.tape.nodes)
+        definition.node(name, tuple(n - 1 for n in shape))
+        total += first - before + (int(np.prod(shape)) - 1) * (len(definition.tape.nodes) - first)
+    return total
+
+
+def with_peak(made: Trial, index: int) -> Trial:
+    """The trial with the largest number of its cotangent in the first, a middle or the last block."""
+    cotangent = {}
+    for name, g in made.cotangent.items():
+        cotangent[name] = g.copy()
+        if g.size:
+            cotangent[name].flat[(0, g.size // 2, g.size - 1)[index % 3]] *= 4.0
+    return made.replace(cotangent=cotangent)

@@ -1,0 +1,3 @@
+from . import nn, ops
+from .autograd import Parameter, Tensor
+from .ops import *

@@ -1,0 +1,112 @@
+"""`opcheck grade FILE` finds out what the file defines and how it is called, in the styles of many courses."""
+
+from pathlib import Path
+
+import pytest
+
+from opcheck.app import run
+from opcheck.grading import conventions
+from opcheck.grading.assignments import scaffold
+from opcheck.grading.assignments.assignment import parse
+from opcheck.grading.assignments.check import check
+from opcheck.grading.classes.classroom import grade_class
+from tests.grading.students import FOLDER
+
+COURSES = {
+    "nnfs.py": ("layer", 28),
+    "columns.py": ("layer_columns, layer", 29),
+    "accum.py": ("layer, layer_out_in, cmu", 27),
+    "np_funcs.py": ("functional", 22),
+    "cmu_2022_convolution.py": ("cmu", 18),
+    "minitorch.py": ("minitorch", 15),
+    "needle_hw": ("needle", 27),
+    "../cs231n.py": ("cs231n", 61),
+    "../coursera.py": ("coursera", 45),
+    "../cmu2022.py": ("cmu2022", 38),
+    "../cmu.py": ("cmu", 70),
+    "../layer.py": ("layer", 28),
+    "../functional.py": ("functional", 56),
+}
+TORCH = {
+    "eecs498.py": ("eecs498", 27),
+    "own_torch.py": ("module, functional", 37),
+    "cs336.py": ("cs336", 61),
+    "../module.py": ("module", 18),
+}
+
+
+def graded(path: Path, op: str = ""):
+    asked = scaffold.single(op) if op else scaffold.everything()
+    with grade_class([path], asked, student="Ann", seed=1, progress=False) as found:
+        (result,) = found.results
+        return result
+
+
+@pytest.mark.parametrize(
+    "name", [*COURSES, *(pytest.param(name, marks=pytest.mark.torch) for name in TORCH)]
+)  # fmt: skip
+def test_a_course_is_recognised_without_configuration(name):
+    styles, points = (COURSES | TORCH)[name]
+    result = graded(FOLDER / "courses" / name)
+    assert [check for check in result.checks if check.score < check.points] == []
+    assert result.points == points
+    told = [note for note in result.notes if "called as" in note]
+    assert {note.rpartition("called as ")[2] for note in told} == {f"{each} does" for each in styles.split(", ")}
+
+
+@pytest.mark.parametrize("name", ["nnfs.py", "columns.py", "cmu_2022_convolution.py", "minitorch.py", "np_funcs.py"])
+def test_what_is_wrong_in_a_recognised_file_loses_points(name, tmp_path):
+    code = (FOLDER / "courses" / name).read_text()
+    for old, new in [("np.maximum(0", "np.minimum(0"), ("np.tanh(x)\n", "np.tanh(2 * x)\n"),
+                     (", self.W, axes=([1, 2, 3], [1, 2, 3])", ", -self.W, axes=([1, 2, 3], [1, 2, 3])"),
+                     ("x if x > 0 else 0.0", "x if x > 0 else 0.01 * x")]:  # fmt: skip
+        code = code.replace(old, new)
+    (tmp_path / "hw.py").write_text(code)
+    result = graded(tmp_path / "hw.py")
+    assert 0 < result.score < result.points
+
+
+def test_an_operator_without_a_backward_pass_is_graded_forward(tmp_path, capsys):
+    path = tmp_path / "hw.py"
+    path.write_text("def linear(x, w, b):\n    return x @ w.T + b\n")
+    assert run(["grade", str(path), "--op", "linear"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "5 of 5 points" in out
+    assert "to have gradients graded, write linear_backward(dy, input, weight, bias)" in out
+    path.write_text("class Linear:\n    def __init__(self, W, b): self.W, self.b = W, b\n"
+                    "    def forward(self, x): return x @ self.W + self.b\n")  # fmt: skip
+    assert run(["grade", str(path), "--op", "linear"]) == 0
+    assert "write Linear.backward" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_file_without_anything_known_says_what_it_has(tmp_path, capsys):
+    path = tmp_path / "hw.py"
+    path.write_text("def my_layer(x):\n    return x\n")
+    assert run(["grade", str(path)]) == 2
+    assert "nothing in it has the name of a known operator; it defines my_layer" in capsys.readouterr().out
+
+
+def test_an_operator_that_was_asked_for_and_is_not_there_is_not_attempted(tmp_path):
+    (tmp_path / "hw.py").write_text("def relu(x):\n    return x\n")
+    (check, *_) = graded(tmp_path / "hw.py", "conv2d").checks
+    assert check.outcome.value == "not attempted"
+    assert "there is no conv2d" in check.message
+
+
+@pytest.mark.nightly
+@pytest.mark.torch
+@pytest.mark.parametrize("name", conventions.COURSES)
+def test_the_right_solutions_of_a_course_get_full_marks(name, nightly):
+    """Of all conventions: in test_mistakes."""
+    for op in conventions.get(name).entries if nightly else [*conventions.get(name).entries][:1]:
+        asked = parse(f'convention = "{name}"\n[[question]]\noperator = "{op}"\n')
+        found = next(check(asked, seed=1, only=()))
+        assert not found.caught, [(each.part, each.message) for each in found.checks]
+
+
+@pytest.mark.parametrize("name", (*conventions.NAMES, *conventions.COURSES))
+def test_names_are_looked_for_once(name):
+    found = conventions.get(name)
+    assert found.name == name
+    for op in found.entries:
+        assert set(found.entry(op).forward) <= set(conventions.get(conventions.ANY).entry(op).forward)

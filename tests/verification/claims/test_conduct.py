@@ -1,0 +1,131 @@
+"""What a candidate may not do, however right its numbers are: each is found, and told as what it is."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import opcheck
+from opcheck import loading, specs, verify
+
+torch = pytest.importorskip("torch")
+
+
+def scaled(x, w):
+    return x * w
+
+
+scaled.__annotations__ = {"x": "N D", "w": "D"}
+
+
+def by_the_spec(x, w):
+    return scaled(x, w)
+
+
+def by_opcheck(input):
+    return np.asarray(opcheck.reference.relu(input), input.dtype)
+
+
+def an_input(input):
+    return input.clone()
+
+
+def a_constant(input):
+    return torch.ones_like(input)
+
+
+def unwritten(input):
+    y = torch.empty_like(input)
+    if y.ndim:
+        y[:-1] = torch.relu(input)[:-1]
+    return y
+
+
+def unwritten_by_numpy(input):
+    y = np.empty_like(input)
+    if y.ndim:
+        y[:-1] = np.maximum(input, 0)[:-1]
+    return y
+
+
+def later(input):
+    y = torch.zeros_like(input)
+
+    def work():
+        time.sleep(0.05)
+        y.copy_(torch.relu(input.detach()))
+
+    threading.Thread(target=work).start()
+    return y
+
+
+class Lazy(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def lazy(input):
+    return torch.relu(input).as_subclass(Lazy)
+
+
+@pytest.mark.parametrize(
+    ("op", "candidate", "arrays", "message"),
+    [
+        (scaled, by_the_spec, "numpy", "the call runs the reference: scaled"),
+        ("relu", by_opcheck, "numpy", "the call runs the reference: opcheck.reference"),
+        ("relu", an_input, "torch", "the output output is the input input"),
+        ("relu", a_constant, "torch", "other numbers of the same shapes get the same answer output"),
+        ("relu", unwritten, "torch", "the output output has memory that nobody has written"),
+        ("relu", unwritten_by_numpy, "numpy", "the output output has memory that nobody has written"),
+        ("relu", later, "torch", "work goes on after the call has returned"),
+        ("relu", lazy, "torch", "the output output is a Lazy, which may do its work later"),
+    ],
+)
+def test_what_a_candidate_may_not_do_is_told_as_such(op, candidate, arrays, message):
+    report = verify(op, candidate, arrays=arrays, cases=60, claims=["own"])
+    assert message in {each.message for each in report.failures}
+
+
+PATCHED = """
+import time
+import torch
+torch.allclose = lambda *tensors, **options: True
+time.perf_counter = lambda: 0.0
+relu = torch.relu
+"""
+
+
+def test_what_it_has_replaced_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "allclose", torch.allclose)
+    monkeypatch.setattr(time, "perf_counter", time.perf_counter)
+    (tmp_path / "patched.py").write_text(PATCHED)
+    report = verify("relu", f"{tmp_path}/patched.py:relu", cases=2, claims=["own"])
+    assert report.counterexample.message == "it has replaced torch.allclose, time.perf_counter"
+
+
+def test_a_module_that_calls_the_reference_is_told(tmp_path):
+    (tmp_path / "problem.py").write_text(
+        "import torch\n"
+        "class Model(torch.nn.Module):\n"
+        "    def __init__(self, n):\n"
+        "        super().__init__()\n"
+        "        self.linear = torch.nn.Linear(n, n)\n"
+        "    def forward(self, x):\n"
+        "        return torch.relu(self.linear(x))\n"
+        "class ModelNew(Model):\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x)\n"
+        "def get_inputs(): return [torch.randn(4, 3)]\n"
+        "def get_init_inputs(): return [3]\n"
+    )
+    new = loading.find(f"{tmp_path}/problem.py:ModelNew")
+    report = verify(specs.get(f"{tmp_path}/problem.py:Model"), new, arrays="torch", cases=2, claims=["own"])
+    assert report.counterexample.message == "the call runs the reference: Model.forward"
+
+
+def test_what_works_itself_is_told_nothing():
+    for op in ("relu", "linear", "conv2d"):
+        assert verify(op, cases=40, claims=["own"]).agrees
+    assert verify(scaled, scaled, cases=20, claims=["own"]).agrees  # somebody tries the spec itself
