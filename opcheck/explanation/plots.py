@@ -21,12 +21,12 @@ STEPS = 30  # of an optimiser
 
 def plots(calculation: Calculation) -> list[Block]:
     """The plots of a call; none where no curve says more than its numbers."""
-    found = next((draw for fits, draw in KINDS if fits(calculation)), None)
     try:
         with np.errstate(all="ignore"):
+            found = next((draw for fits, draw in KINDS if fits(calculation)), None)
             return [] if found is None else list(found(calculation))
     except (Refused, NotImplementedError):
-        return []  # the operator refuses what lies between the given numbers
+        return []  # the operator refuses what lies between the given numbers, or numbers in a row
 
 
 def _single(calculation: Calculation) -> Array | None:

@@ -51,7 +51,7 @@ BAD_INPUT = [
     ),
     (
         ("conv2d", "--cell", "9,9"),
-        "a cell is a place of the output, whose shape is (1, 1, 3, 3)\n  got: 9,9\n  places count from 0",
+        "a cell is a place of the output, whose shape is (3, 3)\n  got: 9,9\n  places count from 0",
     ),
     (("conv2d", "--cell", "a"), "--cell is a place such as 0,0,1,1\n  got: 'a'"),
     (("linear", "--upstream", "3x3"), "the upstream gradient has the shape of the output, (1,)\n  got: (3, 3)"),
