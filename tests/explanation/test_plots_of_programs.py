@@ -5,8 +5,7 @@ from opcheck import explain
 
 def halved(x: "N D", scale=0.5):  # noqa: F722
     """Each number, halved."""
-    y = x * scale
-    return y
+    return x * scale
 
 
 def test_a_program_of_matrices_alone_has_its_page():
