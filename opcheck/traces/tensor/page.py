@@ -10,6 +10,7 @@ from opcheck.language import say
 from opcheck.steps import Block, Prose
 from opcheck.traces.page import Options, Sections
 from opcheck.traces.tensor import tables
+from opcheck.traces.tensor.arrays import arrays
 from opcheck.traces.tensor.checks import checks, hessian_checks
 from opcheck.traces.tensor.trace import ArrayTrace
 from opcheck.traces.tensor.written import call_of
@@ -46,6 +47,10 @@ class TensorSections(Sections):
                        "shows the derivatives of an array.", shape=shapes[0])  # fmt: skip
         return say("The outputs have the shapes {shapes}. (Modes and gradients are shown for one number.)",
                    shapes=", ".join(shapes))  # fmt: skip
+
+    def arrays(self, options: Options) -> list[Block]:
+        backward = self.is_scalar and options.mode != "forward" and bool(self.trace.tracked)
+        return arrays(self.trace, options.seed, backward)
 
     def gradients(self) -> list[Block]:
         return [tables.gradients_table(self.trace)] if self.is_scalar else []
