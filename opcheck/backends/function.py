@@ -154,7 +154,7 @@ class NumpySession(Session):
         self._results: dict[str, Any] | None = None
 
     def _cast(self, array: Array) -> Array:
-        return array.astype(self.number if array.dtype.kind == "f" else array.dtype)
+        return np.array(array, self.number if array.dtype.kind == "f" else array.dtype)  # an array, of one number too
 
     def _call(self, function: Callable[..., Any], *first: Any) -> Any:
         positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)

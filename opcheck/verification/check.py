@@ -343,7 +343,7 @@ def differs(got: Array, expected: Array, bound: Array, f: Format, slack: bool = 
     with np.errstate(all="ignore"):
         error = np.abs(got - expected)
         allowed = bound * (1 + 2.0 ** (f.digits - 53)) if slack else bound
-        right = error <= allowed
+        right = (error <= allowed) & np.isfinite(expected)  # of an infinity no bound says anything
         if right.all():
             return ~right, float(np.max(error / np.where(allowed > 0, allowed, 1.0), initial=0.0)), 0
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))

@@ -85,6 +85,10 @@ def run_shard(
                 break
             progress(op.name, shard.dtype, index)
             report.count(index, made)
+            if made.alone and not watcher.replaces:
+                what = say("windows that lie in the padding altogether, without worker processes")
+                report.left_out[op.name, what] += 1
+                continue
             possible = within_reach(op, made, backend, report)
             if possible is None:
                 continue

@@ -6,9 +6,10 @@ import pytest
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check
+from opcheck.verification.check import Check, differs
 from opcheck.verification.mutation.mutants import Reference, backend
 from opcheck.verification.truth.definition import Definition
+from opcheck.verification.truth.formats import FORMATS
 
 CONV = catalog.get("conv2d")
 CENTRE = (0, 0, 1, 1)
@@ -47,3 +48,9 @@ def test_a_gradient_that_would_take_minutes_to_trace_is_the_references(images, k
     padded = (*images[:2], images[2] + kernels[2] - 1, images[3] + kernels[3] - 1)
     check = convolution(padded, kernels)
     assert check.exact("gradient", "weight", CENTRE).value == check.expected_gradients["weight"][CENTRE]
+
+
+def test_an_infinity_agrees_with_the_same_one_only_whatever_its_bound():
+    got, expected = np.array([-np.inf, np.inf, 1.0, np.nan]), np.full(4, np.inf)
+    wrong, _, _ = differs(got, expected, np.full(4, np.inf), FORMATS["float32"])
+    assert wrong.tolist() == [True, False, True, True]

@@ -10,6 +10,7 @@ from opcheck import backends, specs
 from opcheck.operators.spec import Case
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
+from opcheck.verification.raised import is_ours
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_trial
 
@@ -99,3 +100,14 @@ def test_a_gelu_of_infinity_is_named_where_it_deviates():
     assert report.agrees
     assert not report.known or report.known_counts() == {"torch-gelu-of-infinity": 1}
     assert not checked("activated", wrong, ["special"], **infinite).agrees
+
+
+def test_an_error_of_opchecks_own_is_not_the_implementations_wherever_it_is_installed():
+    def raised(file):
+        code = compile("raise ValueError", str(file), "exec")
+        with pytest.raises(ValueError) as caught:
+            exec(code)
+        return caught.value
+
+    assert is_ours(raised("/opt/backends/opcheck/verification/check.py"))
+    assert not is_ours(raised(Path(backends.__file__).with_name("tensors.py")))
