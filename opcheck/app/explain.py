@@ -102,11 +102,14 @@ def refuse_words(op: Op, words: list[str]) -> None:
     first = next((each for each in op.inputs if not each.optional), op.inputs[0]).name
     flags = [f"--{each.name.replace('_', '-')}" for each in op.arguments]
     likely = next((flag for flag in flags if flag.startswith("--grad")), f"--{first}")
+    meant = likely if likely.startswith("--grad") and click.get_current_context().params.get("grad") else ""
     torn = any("]" in word for word in words)
     raise Refused(
         say("every value follows its option; --grad, --all and --exact take none"),
         got=" ".join(words),
-        fix=say("quote a literal: '[1, 2]'") if torn else say("{flag} {word}?", flag=likely, word=words[0]),
+        fix=say("quote a literal: '[1, 2]'")
+        if torn and not meant
+        else say("{flag} {word}?", flag=likely, word=words[0]),
     )
 
 
@@ -127,6 +130,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
 
     given: dict[str, Any] = {}
     shapes: dict[str, Shape] = {}
+    sizes: dict[str, str] = {}  # of arrays of classes: 2 may be meant as a class
     words = written(op, options)
     if options["image"] is not None:
         words[pictures.taking(op)] = "@" + options["image"]
@@ -138,23 +142,32 @@ def explain(op: Op, options: dict[str, Any]) -> None:
             given[argument.name] = argument.kind.parse(argument.name, text) if isinstance(text, str) else text
         elif isinstance(value := arrays.parse(f"--{argument.name}", text, options["seed"] or 0), tuple):
             shapes[argument.name] = value
+            if argument.whole and text.strip().isdigit():
+                sizes[argument.name] = text.strip()
         else:
             given[argument.name] = value
     upstream = _array(options["upstream"], "upstream", options["seed"])
-    result = explanation_of(
-        op.name,
-        given=given,
-        shapes=shapes,
-        seed=options["seed"],
-        cell=options["cell"],
-        grad=options["grad"] or upstream is not None,
-        upstream=upstream,
-        all=options["everything"],
-        exact=options["exact"],
-        dtype=options["dtype"],
-        got=_observed(options["got"]),
-        printed_digits=options["printed_digits"],
-    )
+    try:
+        result = explanation_of(
+            op.name,
+            given=given,
+            shapes=shapes,
+            seed=options["seed"],
+            cell=options["cell"],
+            grad=options["grad"] or upstream is not None,
+            upstream=upstream,
+            all=options["everything"],
+            exact=options["exact"],
+            dtype=options["dtype"],
+            got=_observed(options["got"]),
+            printed_digits=options["printed_digits"],
+        )
+    except Refused as refused:
+        meant = next((name for name in sizes if name in refused.rule), None)
+        if meant is None:
+            raise
+        fix = say("--{name} {n} is an array of {n} numbers; one class is --{name} [{n}]", name=meant, n=sizes[meant])
+        raise type(refused)(refused.rule, got=refused.got, fix=fix) from None
     show(with_hints(result.document(format_of(options)), op.name), options, fractions=options["exact"])
 
 

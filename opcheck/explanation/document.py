@@ -1,7 +1,7 @@
 """`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opcheck import specs
@@ -11,7 +11,7 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.specs import Spec
-from opcheck.steps import Block, Board, Step
+from opcheck.steps import Block, Board, Formula, Number, Prose, Step
 
 
 class Explanation:
@@ -120,7 +120,8 @@ def explain(
         return gradient_steps(calculation, given_upstream, cell, everything or all)
 
     def still() -> Step:
-        return Step("", (*head, *written(all), *tail))
+        blocks = written(all)
+        return Step("", (*head, *blocks, *tail, *(_no_fractions(blocks) if exact else ())))
 
     if grad:
         from opcheck.explanation.gradient import differentiable, upstream_gradient
@@ -132,7 +133,8 @@ def explain(
     def asked() -> Step:
         first = cell if grad else place
         shown = _page(calculation, given_upstream, first, grad, written)
-        return Step("", (*head, *shown, *tail, *_errors(calculation, dtype)))
+        noted = _no_fractions(shown) if exact else ()
+        return Step("", (*head, *shown, *tail, *noted, *_errors(calculation, dtype)))
 
     # what is small is never refused, so that it may be written down when somebody reads it
     return Explanation(still if calculation.is_small else still(), fractions=exact, asked=asked)
@@ -169,6 +171,20 @@ def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str
         raise RefusedType(
             say("{op} is called as {op}{signature}", op=op.title or op.name, signature=op.signature), got=str(error)
         ) from None
+
+
+def _no_fractions(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """With fractions, what is said where some numbers are none."""
+    if not any(_is_inexact(block) for block in blocks):
+        return ()
+    told = say("A number after ≈ is no fraction: exp, ln and roots give none, and its decimals are rounded.")
+    return (Prose(told, "note"),)
+
+
+def _is_inexact(block: Block) -> bool:
+    if isinstance(block, Step):
+        return any(map(_is_inexact, block.blocks))
+    return isinstance(block, Formula) and any(isinstance(right, Number) and right.inexact for right in block.rights)
 
 
 def _observed(
@@ -257,10 +273,15 @@ def calculation_cell(calculation: Calculation, cell: Shape | None) -> Shape | No
     if cell is None:
         return None
     shape = calculation.shapes[calculation.main_output]
+    hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
     full = (0,) * (len(shape) - len(cell)) + tuple(cell)
-    if len(full) != len(shape) or not all(0 <= i < n for i, n in zip(full, shape, strict=True)):
+    if (
+        len(cell) not in (len(shape), len(shape) - hidden)
+        or len(full) != len(shape)
+        or not all(0 <= i < n for i, n in zip(full, shape, strict=True))
+    ):
         raise Refused(
-            say("a cell is a place of the output, whose shape is {shape}", shape=shape),
+            say("a cell is a place of the output, whose shape is {shape}", shape=shape[hidden:]),
             got=",".join(map(str, cell)),
             fix=say("places count from 0"),
         )

@@ -28,6 +28,8 @@ def judge(line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple
         return Judged(False, _spoken(error), read=False)
     if isinstance(answer, str) and not isinstance(wanted, str):
         return Judged(False, _form(wanted), read=False)
+    if isinstance(answer, answers.Number) and isinstance(wanted, tuple) and len(wanted) > 1:
+        return Judged(False, _form(wanted), read=False)  # "12" for 1x2: as if it had not been typed
     match answers.compare(answer, wanted, decimals):
         case Match.RIGHT:
             return Judged(True, say("Right."))

@@ -148,7 +148,7 @@ def shown(value: Any, decimals: int | None) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, np.bool_)):
-        return answers.YES[0] if value else answers.NO[0]
+        return say("yes (True)") if value else say("no (False)")
     if decimals is not None:
         array = np.round(np.asarray(value, dtype=float), decimals) + 0.0  # no negative zeros
         return f"{array:.{decimals}f}" if array.ndim == 0 else pprint.pformat(array.tolist(), width=76)

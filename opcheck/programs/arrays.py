@@ -4,11 +4,11 @@ A traced array has a shape and can be computed with like numpy's; Python cannot 
 is a row of `rules.RULES`, or an operator of the catalogue with its own VJP and JVP (`operators`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from opcheck.programs.movement import Slot
 from opcheck.programs.rule import Rule
 from opcheck.programs.rules import RULES
 from opcheck.tracing import TracedControlFlowError
+
+D = TypeVar("D", bool, int)
 
 
 class ArrayNode(NamedTuple):
@@ -33,11 +35,12 @@ class ArrayTape:
     """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
     lines of its own program."""
 
-    __slots__ = ("expanded", "names", "nodes")
+    __slots__ = ("decided", "expanded", "names", "nodes")
 
-    def __init__(self, expanded: bool = False) -> None:
+    def __init__(self, expanded: bool = False, decided: Callable[[bool | int], None] | None = None) -> None:
         self.nodes: list[ArrayNode] = []
         self.expanded = expanded
+        self.decided = decided  # is told what a program decides by; None: it must hold for every value
         self.names: dict[int, str] = {}  # of nodes that a person has a name for
 
     def input(self, label: str, value: Any) -> "TracedArray":
@@ -348,7 +351,23 @@ class TracedArray:
             )
         )
 
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = item = tolist = _refuse
+    def __bool__(self) -> bool:
+        return self._decided(bool)
+
+    def __int__(self) -> int:
+        return self._decided(int)
+
+    __index__ = __int__
+
+    def _decided(self, kind: type[D]) -> D:
+        """A number that the program decides by, where the trace is of the path at this point alone."""
+        if self.tape.decided is None or self.size != 1:
+            self._refuse()
+        answer = kind(self.value.item())
+        self.tape.decided(answer)
+        return answer
+
+    __float__ = __complex__ = __array__ = item = tolist = _refuse
     __hash__ = object.__hash__
 
 

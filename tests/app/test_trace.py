@@ -137,7 +137,7 @@ def test_a_program_of_arrays(tmp_path):
         (("x", "--at", "x=1", "--graph", "png"), "is not one of"),
         (("x", "--at", "x=1", "--format", "svg"), "'svg' is a notation of the graph alone: give --graph svg"),
         (("x", "--at", "x=[[1,2],[3]]"), "--at x must be rectangular"),
-        (("x", "--at", "x=[1,2]"), "x must be a real number\n  got: array([1., 2.])\n  arrays are for a function"),
+        (("x", "--at", "x=[1,2]"), "x must be a real number\n  got: array([1, 2])\n  arrays are for a function"),
         (("x", "--at", "x=@none.npy"), "--at x: there is no file none.npy"),
         ((), "Missing argument 'WHAT'"),
     ],

@@ -247,7 +247,7 @@ def test_a_lesson_that_was_rewritten_begins_anew(lesson, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "decimals", "text"),
-    [(2, None, "2"), (True, None, "yes"), ("word", None, "word"), (0.12345, 2, "0.12"), (-0.001, 2, "0.00"),
+    [(2, None, "2"), (True, None, "yes (True)"), ("word", None, "word"), (0.12345, 2, "0.12"), (-0.001, 2, "0.00"),
      ([0.126, 2.0], 2, "[0.13, 2.0]"), ((2, 3), None, "(2, 3)")],
 )  # fmt: skip
 def test_answers_are_shown_as_one_would_write_them(value, decimals, text):

@@ -9,7 +9,8 @@ from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.steps import Block, Prose
 from opcheck.traces.page import Options, Sections
-from opcheck.traces.tensor import matrices, tables
+from opcheck.traces.tensor import tables
+from opcheck.traces.tensor.arrays import arrays
 from opcheck.traces.tensor.checks import checks, hessian_checks
 from opcheck.traces.tensor.trace import ArrayTrace
 from opcheck.traces.tensor.written import call_of
@@ -24,13 +25,11 @@ class TensorSections(Sections):
         self.is_scalar = len(trace.outputs) == 1 and trace.nodes[trace.outputs[0]].value.size == 1
 
     def heading(self) -> list[Block]:
-        return tables.heading(self.trace)
+        return [*tables.heading(self.trace), *(Prose(note, "note") for note in self.trace.notes)]
 
     def sweeps(self, options: Options) -> list[Block]:
         trace = self.trace
         blocks = tables.values_table(trace, options.everything)
-        whole = options.everything or options.moves  # a terminal shows the first numbers of each array
-        blocks += matrices.values(trace) if whole else []
         if not self.is_scalar:
             return [*blocks, Prose(self.why_no_sweeps(), "note")]
         if options.mode != "reverse" and trace.tracked:
@@ -39,7 +38,6 @@ class TensorSections(Sections):
             for _ in range(options.passes):
                 trace.reverse(np.full(trace.value.shape, options.seed))
             blocks += tables.adjoints_table(trace, options.seed, options.everything)
-            blocks += matrices.adjoints(trace, options.seed) if whole else []
         return blocks
 
     def why_no_sweeps(self) -> str:
@@ -49,6 +47,10 @@ class TensorSections(Sections):
                        "shows the derivatives of an array.", shape=shapes[0])  # fmt: skip
         return say("The outputs have the shapes {shapes}. (Modes and gradients are shown for one number.)",
                    shapes=", ".join(shapes))  # fmt: skip
+
+    def arrays(self, options: Options) -> list[Block]:
+        backward = self.is_scalar and options.mode != "forward" and bool(self.trace.tracked)
+        return arrays(self.trace, options.seed, backward)
 
     def gradients(self) -> list[Block]:
         return [tables.gradients_table(self.trace)] if self.is_scalar else []
