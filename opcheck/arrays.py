@@ -89,11 +89,11 @@ def fill(filling: str, size: Shape, seed: int, name: str) -> Array | None:
 def ramp(first: str, last: str, size: Shape) -> Array:
     """The whole numbers from `first` to `last` in that shape."""
     if max(len(first), len(last)) > MOST_DIGITS:
-        raise Refused(say("a range is of numbers of at most {n} digits", n=MOST_DIGITS), got=f"{first}..{last}")
+        raise Refused(say("the numbers of a range have at most {n} digits", n=MOST_DIGITS), got=f"{first}..{last}")
     count = max(0, int(last) - int(first) + 1)
     if count != math.prod(size):
         raise Refused(
-            say("a range fills its shape exactly"),
+            say("a range must fill its shape exactly"),
             got=say("{n} numbers for {size} ({m} places)", n=count, size=size, m=math.prod(size)),
         )
     return int(first) + np.arange(count, dtype=float).reshape(size)

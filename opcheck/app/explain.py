@@ -31,7 +31,7 @@ CALCULATION = (
     click.Option(["--all", "everything"], is_flag=True, help="Leave nothing out."),
     click.Option(["--exact"], is_flag=True, help="Fractions instead of decimals."),
     click.Option(
-        ["--dtype"], type=click.Choice(list(UNIT_ROUNDOFF)), help="What this type makes of it, and the bound."
+        ["--dtype"], type=click.Choice(list(UNIT_ROUNDOFF)), help="Result in this type, with its error bound."
     ),
     click.Option(["--got"], metavar="VALUE", help="An observed number, or an array of them: what explains it?"),
     click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals to which the inputs were printed."),
@@ -81,7 +81,10 @@ def operator_command(op: Op) -> click.Command:
 
     own = [_option(argument) for argument in op.arguments if argument.name not in TAKEN]
     hidden = [argument.name for argument in op.arguments if argument.name in TAKEN]
-    more = "".join(f" {say('{name} is --set {name}=VALUE: an option has its name.', name=name)}" for name in hidden)
+    more = "".join(
+        f" {say('{name} is given as --set {name}=VALUE: an option already has that name.', name=name)}"
+        for name in hidden
+    )
     return click.Command(
         op.name,
         params=[*own, *CALCULATION, SET, *OPTIONS],
@@ -195,10 +198,10 @@ def with_hints(step: Step, operator: str) -> Step:
     hints = []
     entries = shelf.treating(operator)
     if len(entries) == 1:
-        hints.append(say("Lesson {n} treats it: opcheck learn {n}", n=entries[0].number))
+        hints.append(say("Lesson {n} covers it: opcheck learn {n}", n=entries[0].number))
     elif entries:
         numbers = ", ".join(str(entry.number) for entry in entries)
-        hints.append(say("Lessons {numbers} treat it: opcheck learn {n}", numbers=numbers, n=entries[0].number))
+        hints.append(say("Lessons {numbers} cover it: opcheck learn {n}", numbers=numbers, n=entries[0].number))
     hints.append(say("Problems to try: opcheck practice {op}", op=operator))
     return step._replace(blocks=(*step.blocks, *(Prose(hint, "hint") for hint in hints)))
 

@@ -35,7 +35,7 @@ TOLD = 10  # seeds that mark a right solution wrong
 @click.option("--journal", type=File(files.check_regular), metavar="FILE",
               help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
-@click.option("--student", default="", metavar="NAME", help="All that is at PATH is this one student's.")
+@click.option("--student", default="", metavar="NAME", help="Everything at PATH belongs to this one student.")
 @click.option("--within", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Grade one file, which may import what else is in this folder.")  # fmt: skip
 @click.option(
@@ -47,7 +47,7 @@ TOLD = 10  # seeds that mark a right solution wrong
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
 def command(**options: Any) -> int:
     """Grade submissions: files, a folder with one for each student, or an export of Gradescope, Moodle or Canvas.
-    Strangers' code runs in a sandbox without network, files or time to waste. Without --assignment or --op, what a
+    Strangers' code runs in a sandbox without network or files, under a time limit. Without --assignment or --op, what a
     submission defines is what is graded.
 
     \b
@@ -61,7 +61,7 @@ def command(**options: Any) -> int:
             return repeat(options["check"], options["seeds"], options["seed"] or 0, options["jobs"])
         return check(options["check"], options["seed"] or 0)
     if not options["paths"]:
-        raise Refused(say("what is to be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
+        raise Refused(say("what should be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
     if options["init"]:
         return init(options)
     if options["bundle"]:
@@ -98,7 +98,9 @@ def run(options: dict[str, Any]) -> int:
     from opcheck.grading.formats import clean
 
     if options["assignment"] is not None and options["op"] is not None:
-        raise Refused(say("what is asked of the students?"), fix=say("give --assignment FILE or --op OP, one of them"))
+        raise Refused(
+            say("what should the submissions be graded on?"), fix=say("give --assignment FILE or --op OP, one of them")
+        )
     convention = options["convention"] or "any"
     if options["assignment"] is not None:
         asked = assignment.read(options["assignment"])
@@ -163,7 +165,7 @@ def check(path: Path, seed: int) -> int:
             all_caught = False
             _item(say("not caught: {names}", names=", ".join(missed)))
     if not all_caught:
-        _line(say("A mistake that is not caught usually makes no difference to what is asked here: to catch it, ask "
+        _line(say("A mistake that is not caught usually cannot change this question's result. To catch it, ask "
                   "for more in [question.parameters] or in points, where the convention has it. opcheck ops OP "
                   "describes each."))  # fmt: skip
     return worst

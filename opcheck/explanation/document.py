@@ -281,8 +281,8 @@ def calculation_cell(calculation: Calculation, cell: Shape | None) -> Shape | No
         or not all(0 <= i < n for i, n in zip(full, shape, strict=True))
     ):
         raise Refused(
-            say("a cell is a place of the output, whose shape is {shape}", shape=shape[hidden:]),
+            say("a cell is a position in the output, whose shape is {shape}", shape=shape[hidden:]),
             got=",".join(map(str, cell)),
-            fix=say("places count from 0"),
+            fix=say("positions count from 0"),
         )
     return full

@@ -66,7 +66,7 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
         (say("exact"), _number(focus.exact)),
         (say("{dtype}, left to right", dtype=dtype), f"{computed:.{DIGITS[dtype]}g}".replace("-", "−")),
         (say("difference"), _number(difference(computed, focus.exact))),
-        (say("storing the inputs allows"), _number(focus.storing(dtype))),
+        (say("rounding the inputs allows"), _number(focus.storing(dtype))),
         (say("computing, in any order, allows"), _number(focus.computing(dtype))),
     )
     name = _name(calculation, at)
@@ -104,7 +104,8 @@ def _places(calculation: Calculation, cell: Shape | None, got: Array, shape: Sha
     hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
     if got.shape not in (shape, shape[hidden:]):
         raise Refused(
-            say("an observed array has the shape of the output, {shape}", shape=shape[hidden:]), got=f"{got.shape}"
+            say("the observed array must have the shape of the output, {shape}", shape=shape[hidden:]),
+            got=f"{got.shape}",
         )
     return list(np.ndindex(*shape))
 
@@ -162,7 +163,7 @@ def _explanation(
     rounded = digits is None and len(whole) < len(calculation.case.arrays)  # whole numbers are printed as they are
     tried = say(" Were the inputs printed rounded? Try --printed-digits 4.") if rounded else ""
     return say(
-        "None of these explains it: not {dtype} rounding, not the digits, not a known mistake.{tried}",
+        "Not explained by {dtype} rounding, the printed digits or a known mistake.{tried}",
         dtype=dtype, tried=tried,
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ def _what_went_wrong(
         if wrong != wanted and answers.compare(answer, wrong, decimals) is Match.RIGHT:
             return say("Not yet. A known mistake gives this. {sentence}", sentence=sentence)
     if answers.compare(answer, answers.negated(wanted), decimals) is Match.RIGHT:
-        return say("Not yet: the sign is the wrong way round.")
+        return say("Not yet: the sign is wrong.")
     sizes = answers.shape(wanted)
     given = answers.shape(answer)
     if given and sizes is not None and len(sizes) > 1 and given != sizes:
@@ -91,9 +91,9 @@ def _form(wanted: Answer) -> str:
 
 def _rounding(decimals: int | None) -> str:
     if decimals is None:
-        return say("Only the rounding differs: the exact number is asked, and a fraction such as 1/3 will do.")
+        return say("Only the rounding differs: give the exact number; a fraction such as 1/3 will do.")
     return say(
-        "Only the rounding differs: {n} decimals are asked. Keep more on the way and round once, at the end.",
+        "Only the rounding differs: give {n} decimals. Keep more on the way and round once, at the end.",
         n=decimals,
     )
 

@@ -70,7 +70,7 @@ class ArrayTape:
         if not isinstance(x, TracedArray):
             return self.constant(x)
         if x.tape is not self:
-            raise TypeError(say("two arrays from different traces cannot meet: trace the whole function at once"))
+            raise TypeError(say("arrays from different traces cannot be combined: trace the whole function at once"))
         return x
 
     def _append(self, node: ArrayNode) -> "TracedArray":
@@ -305,7 +305,7 @@ class TracedArray:
             return self.tape.record(RULES["getitem"], (self,), index=index)
         if any(each.dtype.kind not in "iu" for each in chosen):
             raise TracedControlFlowError(
-                say("a mask that was computed cannot choose elements, for their number would depend on values: use "
+                say("a mask that was computed cannot choose elements, since their number would depend on values: use "
                     "np.where(mask, a, b)")
             )  # fmt: skip
         slots = iter(range(len(chosen)))
@@ -347,7 +347,7 @@ class TracedArray:
                 "Python asked for the values of a traced array (if, while, float(), int(), print, or an assignment "
                 "into an array of numbers), but a trace records what is computed. Use np.where (a select) or "
                 "np.maximum for a choice; collect parts in a list and np.stack them, or fill np.zeros_like(x); index "
-                "an array of numbers with np.take; and return what you want to look at"
+                "an array of numbers with np.take; and return what you want to see"
             )
         )
 

@@ -56,9 +56,11 @@ def test_a_lesson_on_a_pipe_is_printed_and_its_questions_read_from_stdin(learn, 
 def test_at_a_terminal_the_reader_presses_enter(learn):
     ran = learn("3", "--color=never", typed="\n\n\nq\n", tty=True)
     assert ran.code == 0
-    assert ran.out.count("[Enter goes on, q quits]") == 1
-    assert ran.out.count("[Enter runs it, q quits]") == 2  # 2 * 3 + ..., amounts @ prices; then q answers the question
-    assert "  >>> 2 * 3 + 1 * 2 + 3 * 4\n[Enter runs it, q quits]  20\n" in ran.out
+    assert ran.out.count("[Enter to go on, q to quit]") == 1
+    assert (
+        ran.out.count("[Enter to run it, q to quit]") == 2
+    )  # 2 * 3 + ..., amounts @ prices; then q answers the question
+    assert "  >>> 2 * 3 + 1 * 2 + 3 * 4\n[Enter to run it, q to quit]  20\n" in ran.out
     assert ran.out.endswith("q quits): ")
     assert "\x1b[1A\x1b[2K" in learn("4", typed="q\n", tty=True).out  # with colour, the prompt goes when it has served
 
@@ -67,7 +69,7 @@ def test_ctrl_d_at_a_terminal_quits(learn):
     assert "[Enter goes on" in learn("3", tty=True).out  # no line and no more will come
     ran = learn("3", "--color=never", typed="\n", tty=True)
     assert ran.code == 0
-    assert ran.out.endswith("[Enter runs it, q quits]\n")
+    assert ran.out.endswith("[Enter to run it, q to quit]\n")
     assert learn(tty=True).out.endswith("q quits): \n")
 
 

@@ -129,8 +129,11 @@ def test_a_program_of_arrays(tmp_path):
             ("x", "--at", "x=one"),
             "x must be a number or an array\n  got: 'one'\n  for example --at x=2, x=1/3 or x=pi/2",
         ),
-        (("x*y", "--at", "x=1", "y=2"), "the inputs are one word, joined by commas\n  got: y=2\n  --at x=1,y=2"),
-        (("sin", "x"), 'the expression is one word\n  got: sin x\n  put it in quotes: opcheck trace "sin x"'),
+        (
+            ("x*y", "--at", "x=1", "y=2"),
+            "write the inputs as one word, with commas between them\n  got: y=2\n  --at x=1,y=2",
+        ),
+        (("sin", "x"), 'the expression must be one argument\n  got: sin x\n  put it in quotes: opcheck trace "sin x"'),
         (("x", "--at", "x=1", "--hvp", "1"), "--hvp gives each input a value: --hvp x1=2,x2=5"),
         (("x", "--at", "x=1", "--wrt", "y"), "there is no input y"),
         (("missing.py:f",), "there is no file missing.py"),

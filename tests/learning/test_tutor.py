@@ -137,9 +137,9 @@ def test_a_reader_who_knows(lesson):
         "The file note.txt:",
         "code: a note",
         "code: $ opcheck ops linear",
-        "[Enter runs it, q quits]",
+        "[Enter to run it, q to quit]",
         "ran: opcheck ops linear",
-        "[Enter goes on, q quits]",
+        "[Enter to go on, q to quit]",
         "markdown: ## Question",
         "answer (h: a hint, 1 left; s skips, q quits): [[21, 37]]",
         "Right.",
@@ -165,7 +165,7 @@ KNOWN = "Not yet. A known mistake gives this. "
     [
         ("[[11, 18]]", "Not yet."),
         ("[[21, 38]]", "Not yet: 1 of 2 numbers are right."),
-        ("[[-21, -37]]", "Not yet: the sign is the wrong way round."),
+        ("[[-21, -37]]", "Not yet: the sign is wrong."),
         ("[21, 37]", "The numbers are right; their shape is (1, 2), not (2,)."),
         ("[[21, 37], 1]", "Not yet."),
         ("[[3,4],[5,6]]", KNOWN + "That is w."),
@@ -211,11 +211,11 @@ def test_rounding_is_told_as_rounding(lesson):
 
 def test_who_quits_goes_on_where_he_stopped(lesson):
     seen, mark = lesson("q")
-    assert seen[-2:] == ["[Enter goes on, q quits]", "quit"]
+    assert seen[-2:] == ["[Enter to go on, q to quit]", "quit"]
     assert mark == Mark(4, 9, 2, {})
     seen, mark = lesson("q")
     assert seen == [
-        "You go on where you stopped. (opcheck learn --reset begins anew.)",
+        "You continue where you stopped. (opcheck learn --reset starts over.)",
         "markdown: # 1. A layer",
         "markdown: ## Question",
         "answer (h: a hint, 1 left; s skips, q quits): q",

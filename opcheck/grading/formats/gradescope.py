@@ -45,7 +45,7 @@ def _score(result: Result) -> str:
     visible = wording.shown(result)
     if len(visible) == len(result.checks):
         return wording.score(result)
-    return say("{score}, beside what is not shown", score=wording.score(replace(result, checks=tuple(visible))))
+    return say("{score}, not counting hidden checks", score=wording.score(replace(result, checks=tuple(visible))))
 
 
 def _test(place: int, check: Check, most: int) -> dict[str, Any]:

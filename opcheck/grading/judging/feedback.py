@@ -130,7 +130,7 @@ def _brief(student: Student, part: str, finding: Finding) -> str:
         known = isinstance(getattr(builtins, raised[1], None), type)  # any other name may hold inputs
         return say("it raises {kind}", kind=raised[1]) if known else say("it raises an exception")
     if finding.outcome in _CRASHED and student.made(trial.case, trial.cotangent).lost:
-        return say("it does not come to an end on every case")
+        return say("it does not finish on every case")
     return say("{part} is not right yet", part=_called(part))
 
 
@@ -198,7 +198,7 @@ def _shared(finding: Finding) -> str:
 def _right(finding: Finding) -> str:
     """What was right, so that nobody looks for the bug there."""
     if finding.wrongs[0].verdict.claim == "repeat":
-        return say("What was right: the first call of backward.")
+        return say("The first call of backward was right.")
     wrong, trials = len({id(each.verdict.trial) for each in finding.wrongs}), finding.trials
     parts = []
     if wrong < trials and not finding.kinds:
@@ -210,4 +210,4 @@ def _right(finding: Finding) -> str:
         others = [name for name in trial.tangents if name not in names]
         if others:
             parts.append(say("the gradients: {names}", names=", ".join(others)))
-    return say("What was right: {parts}.", parts="; ".join(parts)) if parts else ""
+    return say("Right so far: {parts}.", parts="; ".join(parts)) if parts else ""

@@ -135,7 +135,7 @@ def _with_problem(message: str, finding: Finding, loaded: Loaded) -> str:
         return message
     if loaded.refused:
         return say("{problem}; {message}", problem=problem, message=message)
-    return say("{message}; not all of the file runs: {problem}", message=message, problem=problem)
+    return say("{message}; part of the file failed: {problem}", message=message, problem=problem)
 
 
 def _whole(checks: list[Check]) -> Check:

@@ -116,7 +116,7 @@ def _neighbours(source: Submission, outcome: Outcome) -> Iterator[str]:
 def _told(outcome: Outcome, anything: bool) -> str:
     """The note on a file that does not load, or not all of it."""
     problem = problem_of(outcome)
-    return say("not all of the file runs; {problem}", problem=problem) if anything else problem
+    return say("part of the file failed; {problem}", problem=problem) if anything else problem
 
 
 def _is_refused(outcome: Outcome) -> bool:
@@ -136,7 +136,7 @@ def problem_of(outcome: Outcome) -> str:
     if outcome.status is Status.EXITED:
         return say("the file ends the program when it is loaded{where}", where=where)
     if outcome.status in (Status.CRASHED, Status.MALFORMED):
-        return say("the file does not survive being loaded: {message}", message=error.message)
+        return say("the file crashes while loading: {message}", message=error.message)
     if older := meaning(error.type, error.message) if error.type in ("SyntaxError", "NameError") else "":
         return say("{older}{where}", older=older, where=where)
     if error.type in ("SyntaxError", "IndentationError", "TabError"):
@@ -147,7 +147,7 @@ def problem_of(outcome: Outcome) -> str:
     removed = _REMOVED.search(error.message)
     if removed:
         return say(
-            "the file needs an older numpy: np.{name} is no more{where}; write the builtin type or its new name",
+            "the file needs an older numpy: np.{name} was removed{where}; write the builtin type or its new name",
             name=removed[1], where=where,
         )  # fmt: skip
     if error.type in ("ModuleNotFoundError", "ImportError"):

@@ -82,8 +82,8 @@ class TensorSections(Sections):
         """The sweeps that all Jacobians together need by either mode."""
         into = sum(self.trace.read(self.trace.inputs[name]).size for name in self.trace.tracked)
         out = self.trace.read(self.trace.outputs[0]).size
-        told = say("sweeps that it costs: {m} in forward mode (one an element of an input), {n} in reverse mode "
-                   "(one an element of the output)", m=into, n=out)  # fmt: skip
+        told = say("sweeps needed: {m} in forward mode (one per element of an input), {n} in reverse mode (one per "
+            "element of the output)", m=into, n=out)  # fmt: skip
         return Prose(told, "note")
 
     def hessian(self) -> Block:

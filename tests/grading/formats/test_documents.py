@@ -35,7 +35,7 @@ def test_json_has_no_times_so_that_a_seed_gives_the_same_bytes():
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "opcheck.other/1"}', '{"schema": "opcheck.grades/1"}'])
 def test_json_of_another_kind_is_refused(text):
-    with pytest.raises(Refused, match=r"this is not a file of results \(schema opcheck.grades/1\)"):
+    with pytest.raises(Refused, match=r"this is not a results file \(schema opcheck.grades/1\)"):
         json_format.load(text)
 
 

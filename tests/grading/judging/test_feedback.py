@@ -89,7 +89,7 @@ TYPED = {
         ("np.sum(x, axis=7)", "it raises an exception"),  # numpy's own AxisError
         ("x.astype(int).__iadd__(0.5)", "it raises an exception"),
         ("raise type('Inputs' + str(int(x[0, 0])), (Exception,), {})", "it raises an exception"),
-        ("__import__('os').abort()", "it does not come to an end on every case"),
+        ("__import__('os').abort()", "it does not finish on every case"),
     ],
 )
 def test_a_crash_is_named_without_its_message_where_that_is_not_shown(crash, told):
