@@ -23,8 +23,9 @@ class Judged(NamedTuple):
 def judge(
     line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple[str, Any]], sizes: bool = False
 ) -> Judged:  # fmt: skip
-    """How the answer `line` stands to `wanted`; `slips`: what goes wrong, each as a sentence and what it gives. `sizes`: a
-    shape is asked for."""
+    """How the answer `line` stands to `wanted`.
+
+    `slips`: what goes wrong, each as a sentence and what it gives. `sizes`: a shape is asked for."""
     try:
         answer = answers.read(line)
     except Refused as error:
