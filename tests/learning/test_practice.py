@@ -55,7 +55,7 @@ def test_who_makes_no_mistakes_climbs_to_the_top(op):
 
 
 def test_after_three_tries_the_calculation_is_shown():
-    learner, session = practice("linear", "1e9", "what?", "[1,", "2e9", "3e9", count=1, level=2)
+    learner, session = practice("linear", "97x98", "what?", "[1,", "95x96", "93x94", count=1, level=2)
     assert session.run() == Score(asked=1, right=0, at_once=0, level=2)
     assert (
         learner.seen[2:]
