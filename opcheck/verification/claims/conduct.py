@@ -50,10 +50,11 @@ def _of_the_reference(check: Check) -> str:
 
 
 def _an_input(check: Check) -> str:
+    """An input that came back as it was, unless it is right: a small step may round to no step at all."""
     for name, got in check.got.items():
         for each, array in check.trial.case.arrays.items():
             same = got.shape == array.shape and got.size > 1 and np.array_equal(got, array)
-            if same and not np.array_equal(check.expected.get(name, got), array):
+            if same and name in check.expected and check.compare("own", "output", {name: got}).verdict is not None:
                 return say("the output {name} is the input {each}", name=name, each=each)
     return ""
 
