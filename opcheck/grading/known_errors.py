@@ -25,7 +25,7 @@ OLDER = (
     _known("AttributeError", r"'dict' object has no attribute '(iteritems|itervalues|iterkeys|has_key)'",
            lambda m: say("{name} is Python 2; this is Python 3", name=m[1])),
     _known("AttributeError", r"module 'numpy' has no attribute '(\w+)'",
-           lambda m: say("it needs an older numpy: np.{name} is no more; write the builtin type or its new name",
+           lambda m: say("it needs an older numpy: np.{name} was removed; write the builtin type or its new name",
                          name=m[1])),
     _known("TypeError", r"only (?:length-1|0-dimensional|size-1) arrays can be converted to Python scalars",
            lambda m: say("it needs an older numpy: float() takes a single number and no array such as (1, 1, 1); write "

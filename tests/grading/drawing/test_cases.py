@@ -17,7 +17,7 @@ SCOPES = [(name, op) for name in conventions.NAMES for op in sorted(conventions.
 
 def scope_of(convention, op, **taught):
     entry = conventions.get(convention).entry(op)
-    return Scope.of(catalog.get(op), taught, entry.allows)
+    return Scope.of(catalog.get(op), taught, entry.allows, entry.usual)
 
 
 @pytest.mark.parametrize(("convention", "op"), SCOPES)

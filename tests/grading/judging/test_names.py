@@ -16,7 +16,7 @@ QUICK = {"seconds = 10": "seconds = 1"}
         ("pass", Outcome.NOT_ATTEMPTED, "output is None"),
         ("print x", Outcome.DOES_NOT_LOAD, "it is Python 2: print is a function in Python 3"),
         ("return xrange(3)", Outcome.CRASHED_ALWAYS, "xrange is Python 2"),
-        ("return np.float(x)", Outcome.CRASHED_ALWAYS, "it needs an older numpy: np.float is no more"),
+        ("return np.float(x)", Outcome.CRASHED_ALWAYS, "it needs an older numpy: np.float was removed"),
         ("return float(np.ones((1, 1, 1)))", Outcome.CRASHED_ALWAYS, "it needs an older numpy: float()"),
         ("import torch; return torch.relu(x)", Outcome.CRASHED_ALWAYS, "this assignment forbids torch"),
         ("return x + np.ones((7, 7, 7, 7, 7))", Outcome.CRASHED_ALWAYS, "two arrays do not fit together"),
