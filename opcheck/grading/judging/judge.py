@@ -21,6 +21,9 @@ from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import choose
 
+# The rules by which code earns points. Whoever changes them so that the same code may get other points by the same seed
+# counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart).
+RULES = 2
 NAMED = 12  # definitions that a note names
 PLACES = 2  # of a share of the points, as a teacher would give it
 
