@@ -100,6 +100,15 @@ def test_a_large_case_is_large_and_legal(op):
     assert max(array.size for array in trial.case.arrays.values()) >= 24
 
 
+@pytest.mark.parametrize(("convention", "said"), [("cmu", False), ("cs231n", True)])
+def test_a_kernel_that_the_convention_cannot_say_is_not_asked(convention, said):
+    """Its size is no parameter of torch's, but one of a constructor; so no case is shrunk to it either."""
+    scope = scope_of(convention, "conv2d")
+    for kernel, holds in [((2, 2), True), ((2, 1), said)]:
+        case = scope.op.case(np.ones((1, 1, 3, 3)), np.ones((1, 1, *kernel)), np.ones(1))
+        assert scope.holds(case) is holds
+
+
 def test_sizes_are_cut_everywhere_at_once():
     op = catalog.get("linear")
     case = op.case(np.ones((4, 3)), np.ones((2, 3)), np.ones(2))
