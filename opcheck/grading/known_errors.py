@@ -38,8 +38,6 @@ OLDER = (
 UNFINISHED = _known("TypeError", r"exceptions must derive from BaseException|NotImplementedType", lambda m: "")
 MEANINGS = (
     *OLDER,
-    _known("ModuleNotFoundError", r"^(\w+) is not available here",
-           lambda m: say("this assignment forbids {name}", name=m[1])),
     _known("ValueError", r"operands could not be broadcast together with shapes (.*)",
            lambda m: say("two arrays do not fit together: their shapes are {shapes}", shapes=m[1].strip())),
     _known("ValueError", r"could not broadcast input array from shape (\(.*?\)) into shape (\(.*?\))",

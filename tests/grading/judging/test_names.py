@@ -18,7 +18,7 @@ QUICK = {"seconds = 10": "seconds = 1"}
         ("return xrange(3)", Outcome.CRASHED_ALWAYS, "xrange is Python 2"),
         ("return np.float(x)", Outcome.CRASHED_ALWAYS, "it needs an older numpy: np.float was removed"),
         ("return float(np.ones((1, 1, 1)))", Outcome.CRASHED_ALWAYS, "it needs an older numpy: float()"),
-        ("import torch; return torch.relu(x)", Outcome.CRASHED_ALWAYS, "this assignment forbids torch"),
+        ("import torch; return torch.relu(x)", Outcome.CRASHED_ALWAYS, "this assignment does not allow torch"),
         ("return x + np.ones((7, 7, 7, 7, 7))", Outcome.CRASHED_ALWAYS, "two arrays do not fit together"),
         ("return x[99]", Outcome.CRASHED_ALWAYS, "place 99 was asked of an axis that has "),
         ("return [x for _ in iter(int, 1)]", Outcome.TOO_SLOW, "does not finish within 1 s"),
