@@ -217,6 +217,20 @@ def test_an_assignment_that_asks_less_catches_less():
     }
 
 
+@pytest.mark.parametrize(
+    ("op", "mistake"),
+    [
+        ("group_norm", "weight_missing"),
+        ("lstm_cell", "second_bias_missing"),
+        ("dropout", "p_is_what_stays"),
+        ("conv_transpose2d", "padding_added"),
+    ],
+)
+def test_what_every_course_teaches_is_asked_by_default(op, mistake):
+    (found,) = verdicts(asked("functional", op), only={mistake})
+    assert found.caught and found.named
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize(("convention", "op"), [("cs231n", "linear"), ("cmu", "sgd")])
 def test_a_mistake_loses_the_same_marks_by_any_seed(convention, op, nightly):
