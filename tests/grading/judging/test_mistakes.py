@@ -224,6 +224,7 @@ def test_an_assignment_that_asks_less_catches_less():
         ("lstm_cell", "second_bias_missing"),
         ("dropout", "p_is_what_stays"),
         ("conv_transpose2d", "padding_added"),
+        ("scaled_dot_product_attention", "diagonal_masked"),
     ],
 )
 def test_what_every_course_teaches_is_asked_by_default(op, mistake):
