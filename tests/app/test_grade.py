@@ -86,8 +86,8 @@ def test_an_assignment_is_checked(folder):
     assert right == "  the right solution: 1 of 1"
     assert missed[0].startswith("  not caught: input_gradient_weight_transposed,")
     assert missed[-3:] == [
-        "A mistake that is not caught usually makes no difference to what is asked here:",
-        "to catch it, ask for more in [question.parameters] or in points, where the",
+        "A mistake that is not caught usually cannot change this question's result. To",
+        "catch it, ask for more in [question.parameters] or in points, where the",
         "convention has it. opcheck ops OP describes each.",
     ]
     (folder / "all.toml").write_text('[[question]]\noperator = "linear"\n')

@@ -173,7 +173,7 @@ def test_checks_of_which_a_sentence_tells_all_are_told_together():
 def test_gradescope_tells_no_score_of_what_it_hides():
     result = examples.result()  # its second check is hidden, and has 2.5 of 2.5 points
     document = json.loads(one("gradescope", result))
-    assert (document["score"], document["output"]) == (4.5, "2 of 7.5 points, beside what is not shown")
+    assert (document["score"], document["output"]) == (4.5, "2 of 7.5 points, not counting hidden checks")
     whole = replace(result, checks=tuple(replace(check, hidden=False) for check in result.checks))
     assert json.loads(one("gradescope", whole))["output"] == "4.5 of 10 points"
 
