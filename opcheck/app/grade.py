@@ -30,6 +30,8 @@ TOLD = 10  # seeds that mark a right solution wrong
               help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), help="With --check: the right solution alone, by so many seeds.")
 @click.option("--bundle", type=click.Choice(BUNDLES), help="Make an autograder of the assignment PATH (with -o ZIP).")
+@click.option("--handout", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write what students begin with: starter file, signatures, self-test (-o FOLDER).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Submissions (or processes for --seeds) at a time.")  # fmt: skip
 @click.option("--journal", type=File(files.check_regular), metavar="FILE",
@@ -60,6 +62,8 @@ def command(**options: Any) -> int:
         if options["seeds"]:
             return repeat(options["check"], options["seeds"], options["seed"] or 0, options["jobs"])
         return check(options["check"], options["seed"] or 0)
+    if options["handout"] is not None:
+        return handout(options)
     if not options["paths"]:
         raise Refused(say("what is to be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
     if options["init"]:
@@ -75,6 +79,19 @@ def init(options: dict[str, Any]) -> int:
     if options["output"] is not None:
         files.check_file(options["output"])
     write(scaffold(options["paths"], options["convention"] or "functional").rstrip("\n"), options["output"])
+    return 0
+
+
+def handout(options: dict[str, Any]) -> int:
+    from opcheck.grading.assignments import assignment
+    from opcheck.grading.handouts.write import write as hand_out
+
+    if options["output"] is None:
+        raise Refused(say("a handout needs a folder"), fix="--handout hw.toml -o starter/")
+    asked = assignment.read(options["handout"])
+    use(asked.language)
+    for path in hand_out(asked, options["output"]):
+        click.echo(path)
     return 0
 
 

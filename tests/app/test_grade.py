@@ -147,3 +147,14 @@ def test_the_python_function(folder):
     assert json.loads(grade.render("json"))["assignment"]
     with pytest.raises(opcheck.Refused, match="cannot read the assignment"):
         opcheck.grade("eve.py", "none.toml")
+
+
+def test_a_handout(folder):
+    assert run("--init", "linear", "-o", "hw.toml", cwd=folder).returncode == 0
+    done = run("--handout", "hw.toml", "-o", "starter/", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["starter/submission.py", "starter/SIGNATURES.md", "starter/selftest.py"]
+    again = run("--handout", "hw.toml", "-o", "starter", cwd=folder)
+    assert again.returncode == 2 and "submission.py is there already" in again.stderr
+    bare = run("--handout", "hw.toml", cwd=folder)
+    assert bare.stderr == "opcheck: a handout needs a folder\n  --handout hw.toml -o starter/\n"
