@@ -54,7 +54,7 @@ def _task(task: Task) -> Iterator[str]:
     if asked := ranges(question):
         yield from ("", say("Asked: {ranges}.", ranges="; ".join(asked)))
     if not question.hidden:
-        points = ", ".join(f"{part_name(part)} {wording.number(n)}" for part, n in question.points.items())
+        points = ", ".join(f"{wording.name_of(part)} {wording.number(n)}" for part, n in question.points.items())
         yield from ("", say("Points: {points}.", points=points))
 
 
@@ -106,9 +106,3 @@ def ranges(question: Question) -> list[str]:
         for name, values in question.scope.ranges.items()
         if values != (usual.get(name),) and values != (False,)
     ]
-
-
-def part_name(part: str) -> str:
-    from opcheck.grading.results import Check, Outcome
-
-    return wording.part(Check("", part, Outcome.RIGHT, 0, 0))
