@@ -27,6 +27,8 @@ class Titled:
 
     title: str = "Homework 2: convolution"
     questions: tuple[Any, ...] = ()
+    late: Any = None
+    points: float = 10
 
 
 def worked(text: str = "Expected 44, got 43.") -> Step:

@@ -12,6 +12,8 @@ from typing import Any
 from opcheck import specs
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
+from opcheck.grading.assignments.late import Late
+from opcheck.grading.assignments.late import read as read_late
 from opcheck.grading.assignments.reader import Reader
 from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
@@ -63,6 +65,7 @@ class Assignment:
     language: str = "en"
     digest: str = ""
     teachers: tuple[Path, ...] = field(default=(), repr=False, compare=False)  # files that no submission may see
+    late: Late | None = field(default=None, compare=False)  # what handing in late costs, after grading
     only_found: bool = False  # what a submission has not got is not asked, such as gradients without a backward pass
     origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
 
@@ -145,11 +148,12 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
     only_found = reader.flag("only_found", default=False)
     limits = _limits(reader.table("limits"))
+    late = read_late(reader.table("late")) if reader.has("late") else None
     parts = reader.tables("question")
     if not parts:
         raise reader.refuse("question", say("an assignment has at least one [[question]]"), say("none"))
     questions: list[Question] = []
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256((_graded_by(data) if late else text).encode())
     own = [folder / name] if (folder / Path(name).name).is_file() else []
     for part in parts:
         questions.append(_question(part, shared, folder, [each.name for each in questions]))
@@ -163,8 +167,13 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     reader.finish()
     return Assignment(
         title, tuple(questions), limits, forbidden, allowed, notes, seed, feedback, language, digest.hexdigest(),
-        tuple(path.resolve() for path in own), only_found, (text, name, folder.absolute()),
+        tuple(path.resolve() for path in own), late, only_found, (text, name, folder.absolute()),
     )  # fmt: skip
+
+
+def _graded_by(data: Mapping[str, Any]) -> str:
+    """All of a file that may change a result: what lateness costs is taken off afterwards."""
+    return repr({name: value for name, value in data.items() if name != "late"})
 
 
 def _check_reach(reader: Reader, spec: Path | None) -> None:

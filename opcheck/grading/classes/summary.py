@@ -11,7 +11,7 @@ from heapq import nlargest
 from itertools import groupby
 from statistics import fmean, median
 
-from opcheck.grading.results import Check, Outcome, Result, total
+from opcheck.grading.results import EXTRA, Check, Outcome, Result, total
 
 TENTHS = 10
 SLOWEST = 5
@@ -86,6 +86,8 @@ def summary(results: Iterable[Result]) -> Summary:
         if outcomes and outcomes <= {Outcome.DOES_NOT_LOAD, Outcome.SKIPPED}:
             found.not_loading.append(result.student)
         for name, checks in by_question(result).items():
+            if all(check.outcome in EXTRA for check in checks):
+                continue
             _count(found.questions.setdefault(name, Question(name, points_of(checks))), checks)
     return found
 

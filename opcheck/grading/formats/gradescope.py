@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opcheck.grading.formats import Files, clean, wording
-from opcheck.grading.results import Check, Result
+from opcheck.grading.results import EXTRA, Check, Result
 from opcheck.language import say
 
 if TYPE_CHECKING:
@@ -49,14 +49,20 @@ def _score(result: Result) -> str:
 
 
 def _test(place: int, check: Check, most: int) -> dict[str, Any]:
+    scored = {"score": check.score, "max_score": check.points}  # of what is not negative: the score is above
     return {
-        "score": check.score,
-        "max_score": check.points,
+        **({} if check.outcome in EXTRA else scored),
         "status": "passed" if wording.is_right(check) else "failed",
         "name": wording.name(check),
         "number": str(place),
-        "output": wording.told(check, most),
+        "output": _output(check, most),
         "tags": [clean.line(check.question), clean.line(check.part)],
         "visibility": "hidden" if check.hidden else "visible",
         "extra_data": {"outcome": say(check.outcome.value)},
     }
+
+
+def _output(check: Check, most: int) -> str:
+    if check.outcome not in EXTRA:
+        return wording.told(check, most)
+    return say("{points} points: {reason}", points=wording.signed(check.score), reason=wording.message(check))

@@ -31,6 +31,8 @@ MARKS = {
     Outcome.NOT_ATTEMPTED: "–",
     Outcome.DOES_NOT_LOAD: "!",
     Outcome.SKIPPED: "»",
+    Outcome.ADJUSTED: "±",
+    Outcome.LATE: "◷",
 }
 MOST = 20  # mistakes that are listed
 CLASSES = {Standing.FULL: "full", Standing.PARTLY: "partly", Standing.NONE: "none", Standing.NOT_ATTEMPTED: "empty"}
@@ -135,7 +137,7 @@ def _template(name: str) -> "jinja2.Template":
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
         line=clean.line, number=wording.number, outcome=wording.outcome, mark=_mark, kind=_kind, detail=_detail,
-        part=wording.part, said=wording.said,
+        part=wording.part, said=wording.said, points=wording.points,
     )  # fmt: skip
     environment.globals.update(say=say, style=_style)
     return environment.get_template(f"{name}.html.jinja")
@@ -147,7 +149,7 @@ def _mark(check: Check) -> str:
 
 def _kind(check: Check) -> str:
     """The class of a check's badge: how good it is, which its mark and its words say too."""
-    if check.outcome is Outcome.RIGHT:
+    if check.outcome is Outcome.RIGHT or (check.outcome is Outcome.ADJUSTED and check.score >= 0):
         return "full"
     if check.outcome in (Outcome.SKIPPED, Outcome.NOT_ATTEMPTED):
         return "empty"

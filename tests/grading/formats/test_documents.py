@@ -71,7 +71,7 @@ def test_junit_has_the_structure_and_the_counts_of_junit_10():
         assert {name: int(suite.get(name)) for name in counts} == counts
         totals = {name: totals[name] + counts[name] for name in totals}
     assert {name: int(root.get(name)) for name in totals} == totals
-    assert totals == {"tests": 13, "failures": 4, "errors": 4}
+    assert totals == {"tests": 15, "failures": 4, "errors": 4}
 
 
 @given(examples.results())
@@ -83,7 +83,7 @@ def test_junit_is_xml_whatever_is_in_it(result):
 def test_csv_has_nbgraders_columns_and_a_line_for_each_person():
     group = examples.result("Ada King Lovelace (s1) + Bob (bob@example.org)")
     table = list(csv.DictReader(io.StringIO(rendered("csv", group, examples.result("eve"))[""])))
-    assert ",".join(table[0]) == (
+    assert ",".join([*table[0]][:11]) == (
         "assignment,duedate,timestamp,student_id,last_name,first_name,email,raw_score,late_submission_penalty,score,max_score"
     )
     assert [(row["student_id"], row["first_name"], row["last_name"], row["email"]) for row in table] == [
