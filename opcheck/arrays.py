@@ -4,6 +4,7 @@ import math
 import re
 import warnings
 from collections import deque
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ LARGEST_FILE = 20 * 10**6  # bytes of text: as numbers of Python it takes fifty 
 MOST_DIMENSIONS = 32
 MOST_DIGITS = 19  # of a size or of the end of a range: none that has more is of any use
 FORMS = (
-    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, 0..15:4x4, or a kernel: "
-    + ", ".join(pictures.KERNELS)
+    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, randn:4x4, 0..15:4x4, "
+    "or a kernel: " + ", ".join(pictures.KERNELS)
 )
+FRACTION = re.compile(r"(-?\d{1,15}(?:\.\d{1,15})?)\s*/\s*(\d{1,15}(?:\.\d{1,15})?)")
 SHAPE = re.compile(r"\d+(x\d+)*")
 
 
@@ -39,7 +41,7 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
         return pictures.kernel(text)
     filling, colon, size = text.partition(":")
     if colon and SHAPE.fullmatch(size):
-        filled = fill(filling, shape(name, size), seed)
+        filled = fill(filling, shape(name, size), seed, name)
         if filled is not None:
             return filled
     raise Refused(
@@ -66,15 +68,19 @@ def limited(name: str, sizes: Shape, got: str) -> None:
         raise Refused(say("{name} can have at most {n} elements", name=name, n=LARGEST), got=got)
 
 
-def fill(filling: str, size: Shape, seed: int) -> Array | None:
-    """ones, zeros, random (small whole numbers without zeros, from the seed) or a range such as 0..15."""
+def fill(filling: str, size: Shape, seed: int, name: str) -> Array | None:
+    """ones, zeros, random (from −1 to 1), randn (normal, of variance 1) or a range such as 0..15. Random numbers are of
+    the seed and the name, so that two arrays differ; they have two decimals, so that what is printed is what is
+    computed with, and are not 0."""
     if filling == "ones":
         return np.ones(size)
     if filling == "zeros":
         return np.zeros(size)
-    if filling == "random":
-        rng = np.random.default_rng(seed)
-        return np.asarray(rng.integers(1, 9, size=size, endpoint=True) * rng.choice([-1.0, 1.0], size=size))
+    if filling in ("random", "randn"):
+        rng = np.random.default_rng([seed, *map(ord, name.lstrip("-"))])
+        drawn = rng.uniform(-1, 1, size) if filling == "random" else rng.standard_normal(size)
+        rounded = np.round(drawn, 2)
+        return np.where(rounded == 0, 0.01, rounded)
     if match := re.fullmatch(r"(-?\d+)\.\.(-?\d+)", filling):
         return ramp(match[1], match[2], size)
     return None
@@ -83,21 +89,22 @@ def fill(filling: str, size: Shape, seed: int) -> Array | None:
 def ramp(first: str, last: str, size: Shape) -> Array:
     """The whole numbers from `first` to `last` in that shape."""
     if max(len(first), len(last)) > MOST_DIGITS:
-        raise Refused(say("a range is of numbers of at most {n} digits", n=MOST_DIGITS), got=f"{first}..{last}")
+        raise Refused(say("the numbers of a range have at most {n} digits", n=MOST_DIGITS), got=f"{first}..{last}")
     count = max(0, int(last) - int(first) + 1)
     if count != math.prod(size):
         raise Refused(
-            say("a range fills its shape exactly"),
+            say("a range must fill its shape exactly"),
             got=say("{n} numbers for {size} ({m} places)", n=count, size=size, m=math.prod(size)),
         )
     return int(first) + np.arange(count, dtype=float).reshape(size)
 
 
 def numbers(name: str, text: str) -> Array:
-    """A JSON list of numbers, or of true and false, with nan, inf and -inf allowed, also as Python writes them; raises
-    Refused where it is ragged or broken."""
+    """A JSON list of numbers, or of true and false, with nan, inf, -inf and fractions (1/3) allowed, also as Python
+    writes them; raises Refused where it is ragged or broken."""
     import json
 
+    text = FRACTION.sub(_quotient, text)
     spelled = re.sub(r"(?i)\bnan\b", "NaN", re.sub(r"(?i)\binf(inity)?\b", "Infinity", text))
     spelled = re.sub(r"\b(True|False)\b", lambda word: word[0].lower(), spelled)
     try:
@@ -111,6 +118,12 @@ def numbers(name: str, text: str) -> Array:
             say("{name} is not a list of numbers: {reason}", name=name, reason=reason), got=f"{line}\n       {caret}"
         ) from None
     return rectangular(name, value)
+
+
+def _quotient(match: re.Match[str]) -> str:
+    """A fraction as the float that is nearest to it; one by zero stays, to be refused."""
+    divisor = Fraction(match[2])
+    return repr(float(Fraction(match[1]) / divisor)) if divisor else match[0]
 
 
 def too_deep(name: str, got: str) -> Refused:

@@ -81,7 +81,7 @@ class Reference:
             if each.differentiable and each.name in case.arrays and case.arrays[each.name].dtype.kind == "f"
         ]
         if not tangents or not movable:
-            raise Refused(say("a tangent of one input at least is needed"), fix=_allowed(movable))
+            raise Refused(say("give a tangent of at least one input"), fix=_allowed(movable))
         given = {name: as_array(tangent, name, real=True) for name, tangent in self.op.parted(tangents).items()}
         for name, tangent in given.items():
             if name not in case.arrays:

@@ -152,7 +152,7 @@ class Step(NamedTuple):
 class Motion(NamedTuple):
     """A calculation as it proceeds, for a page that can move: its frames, shown one after the other.
 
-    Elsewhere, and on paper, it is what `still` says. Frames show the same grids, tables and diagram in other states.
+    Elsewhere, and on paper, it is what `still` says. Frames show the same tables and diagram in other states.
     """
 
     frames: tuple[Step, ...]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from opcheck.app import run
 from opcheck.arrays import parse
 from opcheck.operators.spec import Refused
 
@@ -37,11 +38,24 @@ def test_whole_numbers_stay_whole_so_that_they_can_be_classes():
     assert parse("--x", "[0,2.0]", 0).dtype.kind == "f"
 
 
-def test_random_numbers_are_small_whole_without_zeros_and_repeat_with_their_seed():
-    one, same, other = (parse("--x", "random:5x5", seed) for seed in (1, 1, 2))
+@pytest.mark.parametrize("filling", ["random", "randn"])
+def test_random_numbers_are_of_unit_scale_with_two_decimals_and_of_their_seed_and_name(filling):
+    one, same, other = (parse("--x", f"{filling}:40x40", seed) for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
-    assert set(np.abs(one).ravel()) <= set(range(1, 10))
+    assert not np.array_equal(one, parse("--y", f"{filling}:40x40", 1))
+    assert np.array_equal(one, np.round(one, 2))
+    assert np.all(one != 0)
+    assert 0.4 < one.std() < 1.2
+    assert abs(one).max() <= (1 if filling == "random" else 5)
+
+
+def test_fractions_are_numbers_and_exact_where_fractions_are_shown(capsys):
+    np.testing.assert_array_equal(parse("--x", "[[1/3, 0.5], [-2/4, 1.5/3]]", 0), [[1 / 3, 0.5], [-0.5, 0.5]])
+    with pytest.raises(Refused, match="not a list of numbers"):
+        parse("--x", "[1/0]", 0)
+    assert run(["explain", "linear", "--input", "[1/3,0.5]", "--weight", "[[3,1/7]]", "--exact"]) == 0
+    assert "15/14" in capsys.readouterr().out
 
 
 def test_files_hold_what_was_saved(tmp_path):

@@ -162,9 +162,11 @@ def outside(error: Exception) -> tuple[str, int]:
         name, reason = files.shown(str(error.filename)), error.strerror
         return say("cannot use {name}: {reason}", name=name, reason=reason), 2
     if isinstance(error, UnicodeEncodeError):
-        return say("half of a character cannot be used: {text}", text=shortened(repr(error.object))), 2
+        return say(
+            "this text has half of a character (a lone surrogate): {text}", text=shortened(repr(error.object))
+        ), 2
     if isinstance(error, MemoryError):
-        return say("there is not enough memory for numbers of this size"), 2
+        return say("numbers of this size do not fit in memory"), 2
     if isinstance(error, RecursionError):
         return say("this is nested too deeply"), 2
     return internal_message(error), 4

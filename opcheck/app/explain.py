@@ -31,7 +31,7 @@ CALCULATION = (
     click.Option(["--all", "everything"], is_flag=True, help="Leave nothing out."),
     click.Option(["--exact"], is_flag=True, help="Fractions instead of decimals."),
     click.Option(
-        ["--dtype"], type=click.Choice(list(UNIT_ROUNDOFF)), help="What this type makes of it, and the bound."
+        ["--dtype"], type=click.Choice(list(UNIT_ROUNDOFF)), help="Result in this type, with its error bound."
     ),
     click.Option(["--got"], metavar="VALUE", help="An observed number, or an array of them: what explains it?"),
     click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals to which the inputs were printed."),
@@ -81,7 +81,10 @@ def operator_command(op: Op) -> click.Command:
 
     own = [_option(argument) for argument in op.arguments if argument.name not in TAKEN]
     hidden = [argument.name for argument in op.arguments if argument.name in TAKEN]
-    more = "".join(f" {say('{name} is --set {name}=VALUE: an option has its name.', name=name)}" for name in hidden)
+    more = "".join(
+        f" {say('{name} is given as --set {name}=VALUE: an option already has that name.', name=name)}"
+        for name in hidden
+    )
     return click.Command(
         op.name,
         params=[*own, *CALCULATION, SET, *OPTIONS],
@@ -102,11 +105,14 @@ def refuse_words(op: Op, words: list[str]) -> None:
     first = next((each for each in op.inputs if not each.optional), op.inputs[0]).name
     flags = [f"--{each.name.replace('_', '-')}" for each in op.arguments]
     likely = next((flag for flag in flags if flag.startswith("--grad")), f"--{first}")
+    meant = likely if likely.startswith("--grad") and click.get_current_context().params.get("grad") else ""
     torn = any("]" in word for word in words)
     raise Refused(
         say("every value follows its option; --grad, --all and --exact take none"),
         got=" ".join(words),
-        fix=say("quote a literal: '[1, 2]'") if torn else say("{flag} {word}?", flag=likely, word=words[0]),
+        fix=say("quote a literal: '[1, 2]'")
+        if torn and not meant
+        else say("{flag} {word}?", flag=likely, word=words[0]),
     )
 
 
@@ -127,6 +133,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
 
     given: dict[str, Any] = {}
     shapes: dict[str, Shape] = {}
+    sizes: dict[str, str] = {}  # of arrays of classes: 2 may be meant as a class
     words = written(op, options)
     if options["image"] is not None:
         words[pictures.taking(op)] = "@" + options["image"]
@@ -138,23 +145,32 @@ def explain(op: Op, options: dict[str, Any]) -> None:
             given[argument.name] = argument.kind.parse(argument.name, text) if isinstance(text, str) else text
         elif isinstance(value := arrays.parse(f"--{argument.name}", text, options["seed"] or 0), tuple):
             shapes[argument.name] = value
+            if argument.whole and text.strip().isdigit():
+                sizes[argument.name] = text.strip()
         else:
             given[argument.name] = value
     upstream = _array(options["upstream"], "upstream", options["seed"])
-    result = explanation_of(
-        op.name,
-        given=given,
-        shapes=shapes,
-        seed=options["seed"],
-        cell=options["cell"],
-        grad=options["grad"] or upstream is not None,
-        upstream=upstream,
-        all=options["everything"],
-        exact=options["exact"],
-        dtype=options["dtype"],
-        got=_observed(options["got"]),
-        printed_digits=options["printed_digits"],
-    )
+    try:
+        result = explanation_of(
+            op.name,
+            given=given,
+            shapes=shapes,
+            seed=options["seed"],
+            cell=options["cell"],
+            grad=options["grad"] or upstream is not None,
+            upstream=upstream,
+            all=options["everything"],
+            exact=options["exact"],
+            dtype=options["dtype"],
+            got=_observed(options["got"]),
+            printed_digits=options["printed_digits"],
+        )
+    except Refused as refused:
+        meant = next((name for name in sizes if name in refused.rule), None)
+        if meant is None:
+            raise
+        fix = say("--{name} {n} is an array of {n} numbers; one class is --{name} [{n}]", name=meant, n=sizes[meant])
+        raise type(refused)(refused.rule, got=refused.got, fix=fix) from None
     show(with_hints(result.document(format_of(options)), op.name), options, fractions=options["exact"])
 
 
@@ -182,10 +198,10 @@ def with_hints(step: Step, operator: str) -> Step:
     hints = []
     entries = shelf.treating(operator)
     if len(entries) == 1:
-        hints.append(say("Lesson {n} treats it: opcheck learn {n}", n=entries[0].number))
+        hints.append(say("Lesson {n} covers it: opcheck learn {n}", n=entries[0].number))
     elif entries:
         numbers = ", ".join(str(entry.number) for entry in entries)
-        hints.append(say("Lessons {numbers} treat it: opcheck learn {n}", numbers=numbers, n=entries[0].number))
+        hints.append(say("Lessons {numbers} cover it: opcheck learn {n}", numbers=numbers, n=entries[0].number))
     hints.append(say("Problems to try: opcheck practice {op}", op=operator))
     return step._replace(blocks=(*step.blocks, *(Prose(hint, "hint") for hint in hints)))
 

@@ -203,7 +203,7 @@ def notes(report: Report) -> list[str]:
         lines.append(say("torch's switches: {switches}", switches=switches))
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
-        lines.append(say("ended early, with failures enough to explain: {names}", names=", ".join(ended)))
+        lines.append(say("stopped early, with enough failures to explain: {names}", names=", ".join(ended)))
     if report.directed:
         lines.append(directed_cases(report))
     version = f", {report.version}" if report.version else ""

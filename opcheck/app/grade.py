@@ -70,7 +70,7 @@ class Grouped(click.Command):
 @click.option("--anonymise", type=File(files.check_file), metavar="KEY.csv",
               help="Numbers for names; who is who is kept in KEY.csv.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
-@click.option("--student", default="", metavar="NAME", help="All that is at PATH is this one student's.")
+@click.option("--student", default="", metavar="NAME", help="Everything at PATH belongs to this one student.")
 @click.option("--within", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Grade one file, which may import what else is in this folder.")  # fmt: skip
 @click.option(
@@ -87,7 +87,7 @@ class Grouped(click.Command):
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
 def command(**options: Any) -> int:
     """Grade submissions: files, a folder with one for each student, or an export of Gradescope, Moodle or Canvas.
-    Strangers' code runs in a sandbox without network, files or time to waste. Without --assignment or --op, what a
+    Strangers' code runs in a sandbox without network or files, under a time limit. Without --assignment or --op, what a
     submission defines is what is graded.
 
     \b
@@ -105,7 +105,7 @@ def command(**options: Any) -> int:
     if options["explained"] and not options["init"]:
         raise Refused(say("--explain goes with --init"), fix="opcheck grade --init --explain conv2d")
     if not options["paths"] and not options["explained"]:
-        raise Refused(say("what is to be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
+        raise Refused(say("what should be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
     if options["init"]:
         return init(options)
     if options["bundle"]:
@@ -188,7 +188,9 @@ def _asked(options: dict[str, Any]) -> Any:
     from opcheck.grading.assignments import assignment, scaffold
 
     if options["assignment"] is not None and options["op"] is not None:
-        raise Refused(say("what is asked of the students?"), fix=say("give --assignment FILE or --op OP, one of them"))
+        raise Refused(
+            say("what should the submissions be graded on?"), fix=say("give --assignment FILE or --op OP, one of them")
+        )
     convention = options["convention"] or "any"
     if options["assignment"] is not None:
         return assignment.read(options["assignment"])
@@ -240,7 +242,7 @@ def check(path: Path, seed: int) -> int:
             all_caught = False
             _item(say("not caught: {names}", names=", ".join(missed)))
     if not all_caught:
-        _line(say("A mistake that is not caught usually makes no difference to what is asked here: to catch it, ask "
+        _line(say("A mistake that is not caught usually cannot change this question's result. To catch it, ask "
                   "for more in [question.parameters] or in points, where the convention has it. opcheck ops OP "
                   "describes each."))  # fmt: skip
     return worst

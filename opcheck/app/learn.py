@@ -14,8 +14,8 @@ from opcheck.learning.shelf import Entry
 
 @click.command("learn", help="Lessons that run: read, press Enter, answer.\n\nLESSON is a number or a name.")
 @click.argument("wanted", metavar="[LESSON]", required=False)
-@click.option("--list", "listing", is_flag=True, help="The lessons and how far you are.")
-@click.option("--reset", is_flag=True, help="Forget how far you are, in LESSON or in all.")
+@click.option("--list", "listing", is_flag=True, help="List the lessons and your progress.")
+@click.option("--reset", is_flag=True, help="Reset your progress, in LESSON or in all lessons.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour.")
 @click.option("--width", type=click.IntRange(20, 1000), help="Columns of the page.  [default: the terminal's, or 80]")
 def command(wanted: str | None, listing: bool, reset: bool, color: str, width: int | None) -> None:
@@ -24,7 +24,7 @@ def command(wanted: str | None, listing: bool, reset: bool, color: str, width: i
     if reset:
         progress.forget(entry and entry.name)
         what = say("all lessons") if entry is None else say("lesson {n}", n=entry.number)
-        click.echo(say("Forgotten: how far you were in {what}.", what=what))
+        click.echo(say("Progress in {what} was reset.", what=what))
     elif listing:
         show_list(progress)
     else:
@@ -33,7 +33,7 @@ def command(wanted: str | None, listing: bool, reset: bool, color: str, width: i
         with contextlib.suppress(Quit):
             lessons(Terminal(color, width), progress, entry)
     if progress.trouble:
-        click.echo(say("opcheck: progress is not kept: {trouble}", trouble=progress.trouble), err=True)
+        click.echo(say("opcheck: progress cannot be saved: {trouble}", trouble=progress.trouble), err=True)
 
 
 def show_list(progress: Progress) -> None:

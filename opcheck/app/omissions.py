@@ -28,7 +28,7 @@ def left_out(report: Report) -> list[str]:
     for (op, name), count in sorted(report.left_out.items()):
         found.setdefault(op, {})[name] = count
     return [
-        say("{op}: not taken by the implementation, and left out: {names}", op=op,
+        say("{op}: left out because the implementation does not take it: {names}", op=op,
             names=listed(say("{name} (of {cases})", name=name, cases=number_of_cases(n)) for name, n in names.items()))
         for op, names in found.items()
     ]  # fmt: skip

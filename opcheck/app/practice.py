@@ -92,7 +92,7 @@ def command(
     score = Practice(op, Terminal(color, width, ascii, plain), drawn, count, level or 1, grad).run()
     trouble = scores.add(default_path(FILE), op.name, score)
     if trouble:
-        click.echo(say("opcheck: the score is not kept: {trouble}", trouble=trouble), err=True)
+        click.echo(say("opcheck: the score cannot be saved: {trouble}", trouble=trouble), err=True)
 
 
 def worksheet(

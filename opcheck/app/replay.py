@@ -25,7 +25,9 @@ from opcheck.verification.workers.worker import Target
 @click.command()
 @click.argument("case", type=click.Path(path_type=Path), required=False)
 @click.option("--known", metavar="NAME", help="The stored case of a known deviation (KNOWN.md) instead of a file.")
-@click.option("--impl", metavar="IMPL", help="As of opcheck verify; by default torch, or where --known was found.")
+@click.option(
+    "--impl", metavar="IMPL", help="As for opcheck verify. [default: torch, or the library where --known was found]"
+)
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
 @click.option("--snippet", "as_snippet", is_flag=True, help="Print the case as Python that needs numpy or torch only.")

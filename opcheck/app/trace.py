@@ -33,7 +33,7 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
 @click.option(
     "--step",
     is_flag=True,
-    help="One step a line, in the order of execution, instead of tables (those of arrays have it already).",
+    help="One step a line, in the order of execution, instead of tables (tables of arrays are in that order already).",
 )
 @click.option("--exact", is_flag=True, help="Fractions where there are any, and sympy's derivative as a formula.")
 @click.option("--check", is_flag=True, help="Ask sympy and torch as well.")
@@ -98,13 +98,15 @@ def alone(what: str, more: tuple[str, ...], at: tuple[str, ...]) -> Refused:
     if all("=" in word for word in more):
         joined = ",".join([*(word.rstrip(", ") for word in at), *more])
         return Refused(
-            say("the inputs are one word, joined by commas"),
+            say("write the inputs as one word, with commas between them"),
             got=" ".join(more),
             fix=say("--at {joined}", joined=joined),
         )
     whole = " ".join([what, *more])
     return Refused(
-        say("the expression is one word"), got=whole, fix=say('put it in quotes: opcheck trace "{whole}"', whole=whole)
+        say("the expression must be one argument"),
+        got=whole,
+        fix=say('put it in quotes: opcheck trace "{whole}"', whole=whole),
     )
 
 

@@ -23,15 +23,18 @@ from opcheck.operators.spec import Refused
 @click.argument("ops", nargs=-1, metavar="[OP]...")
 @click.option("--all", "everything", is_flag=True, help="Every operator.")
 @click.option("--spec", "specs_", multiple=True, metavar="FILE.py:NAME", help="A function over arrays annotated with "
-              "their shapes, or an operator of your own.")  # fmt: skip
+              "their shapes, an operator of your own, a torch module, or a definition in JSON.")  # fmt: skip
 @click.option(
-    "--fix", multiple=True, metavar="NAME=VALUE", help="A parameter that the implementation has no choice of."
+    "--fix",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Fix a parameter to the one value that the implementation supports.",
 )
-@click.option("--shapes", multiple=True, metavar='NAME="N C"', help="The shapes that it was written for: letters are "
-              "sizes from 1, numbers are themselves.")  # fmt: skip
+@click.option("--shapes", multiple=True, metavar='NAME="N C"', help="The shapes that it was written for: letters "
+    "stand for any size from 1, numbers for themselves.")  # fmt: skip
 @click.option("--impl", default="torch", metavar="IMPL", show_default=True,
-              help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME or"
-                   " module:NAME.")  # fmt: skip
+              help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME,"
+                   " module:NAME, FILE.c:NAME, FILE.so:NAME, FILE.json or \"sh:COMMAND\".")  # fmt: skip
 @click.option("--module", metavar="FILE.py:FACTORY", help="Audit a torch.nn.Module layer by layer; FACTORY() returns "
               "the module and its inputs.")  # fmt: skip
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.  [default: torch if "

@@ -5,7 +5,7 @@ import inspect
 import sys
 from typing import Any
 
-from opcheck import loading
+from opcheck import definitions, loading
 from opcheck.backends import patches
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Session
 from opcheck.errors import Refused
@@ -67,7 +67,9 @@ def outside(place: str, device: str) -> Backend | None:
 
 
 def found(place: str) -> Any:
-    """The candidate at FILE.py:NAME or module:NAME; raises Refused."""
+    """The candidate at FILE.py:NAME or module:NAME, or of a solution in JSON; raises Refused."""
+    if place.endswith(".json"):
+        return definitions.solution(place)
     if not loading.is_place(place):
         raise Refused(
             say("--impl is a backend, FILE.py:NAME or module:NAME"),

@@ -93,6 +93,14 @@ class Backend(ABC):
         """Whether the device answers nothing any more, so that this process can check nothing more on it."""
         return False
 
+    def in_thread(self) -> Callable[[], None]:
+        """What a thread does before it calls the implementation, so that it computes as this one does."""
+        return lambda: None
+
+    def kin(self, op: Op, case: Case, dtype: str) -> str:
+        """The backend whose operation of its own does the work of this call, whose deviations are its own then."""
+        return ""
+
     def unavailable(self, op: Op, dtype: str) -> str:
         """Why this backend has nothing to check for `op` in `dtype`; empty if it has."""
         return ""
@@ -185,7 +193,7 @@ def arguments(
         passed.pop(name, None)
         if takes(function, name):
             passed[name] = params.get(name, value)
-    return positional, {**keywords, **demanded, **passed}
+    return op.packed(positional), {**keywords, **demanded, **passed}
 
 
 def takes(function: Callable[..., Any] | None, name: str) -> bool:

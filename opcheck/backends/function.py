@@ -39,6 +39,14 @@ class TorchFunction(TensorBackend):
         super().__init__(device)
         self.candidate = candidate
         self.name = name or described(candidate)
+        self.is_compiled = hasattr(candidate, "_torchdynamo_orig_callable")  # by a decorator
+        if self.is_compiled:
+            from opcheck.backends.torch_compile import TorchCompile, allow_recompilations
+
+            allow_recompilations(self.torch)
+            self.name = f"{TorchCompile.name}:{self.name}"
+            self.layouts, self.concurrent = TorchCompile.layouts, TorchCompile.concurrent
+            self.compiles, self.freezes = TorchCompile.compiles, TorchCompile.freezes
         self.is_function_class = inspect.isclass(candidate) and issubclass(candidate, self.torch.autograd.Function)
 
     def own_defaults(self, op: Op) -> dict[str, Any]:
@@ -68,7 +76,11 @@ class TorchFunction(TensorBackend):
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
         writes = self.writes(op)
-        kind = WritingSession if writes else TensorSession
+        kind: type[TensorSession] = WritingSession if writes else TensorSession
+        if self.is_compiled:
+            from opcheck.backends.torch_compile import CompiledSession
+
+            kind = CompiledSession
 
         def call(tensors: dict[str, Any]) -> Any:
             return self._written(op, case, dtype, tensors) if writes else self._call(op, case, tensors)
@@ -154,7 +166,7 @@ class NumpySession(Session):
         self._results: dict[str, Any] | None = None
 
     def _cast(self, array: Array) -> Array:
-        return array.astype(self.number if array.dtype.kind == "f" else array.dtype)
+        return np.array(array, self.number if array.dtype.kind == "f" else array.dtype)  # an array, of one number too
 
     def _call(self, function: Callable[..., Any], *first: Any) -> Any:
         positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)

@@ -1,8 +1,9 @@
 """A call of anything that takes and returns torch tensors: torch itself, a function, a module."""
 
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -49,8 +50,45 @@ class TensorBackend(Backend):
             return {"threads": self.torch.get_num_threads()}
         return devices.switches(self.torch)
 
+    def in_thread(self) -> Callable[[], None]:
+        count = self.torch.get_num_threads()  # torch keeps it for each thread
+        return lambda: self.torch.set_num_threads(count)
+
+    def kin(self, op: Op, case: Case, dtype: str) -> str:
+        """torch, if the call runs each operation that torch's own function of that name runs."""
+        if not op.elsewhere:
+            return ""
+        given = {name: self.torch.from_numpy(np.array(array)) for name, array in case.arrays.items()}
+        wanted = operations(self.torch, lambda: op.torch(self.torch, case.params, **given))
+        session = self.open(op, case, dtype, gradients=False)
+        return "torch" if wanted and wanted <= operations(self.torch, session.outputs) else ""
+
     def is_lost(self) -> bool:
         return devices.is_lost(self.torch, self.device)
+
+
+def operations(torch: Any, call: Callable[[], Any]) -> set[str]:
+    """The operations of torch that run in a call, but for those that only make or move tensors."""
+    seen: set[str] = set()
+    base: Any = torch.utils._python_dispatch.TorchDispatchMode
+
+    class Noting(base):  # type: ignore[misc]
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if str(function.overloadpacket) not in MOVES:
+                seen.add(str(function.overloadpacket))
+            return function(*args, **(kwargs or {}))
+
+    with suppress(Exception), warnings.catch_warnings(), Noting():
+        warnings.simplefilter("ignore")
+        call()
+    return seen
+
+
+MOVES = {f"aten.{name}" for name in (
+    "empty", "empty_like", "zeros", "zeros_like", "ones", "full", "detach", "clone", "copy_", "_to_copy", "view", "t",
+    "reshape", "_unsafe_view", "expand", "permute", "transpose", "unsqueeze", "squeeze", "slice", "select",
+    "as_strided", "alias", "contiguous", "lift_fresh", "_local_scalar_dense", "unbind",
+)}  # fmt: skip
 
 
 def require_torch() -> Any:

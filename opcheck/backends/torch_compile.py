@@ -25,6 +25,14 @@ def unlogged() -> Iterator[None]:
         logging.disable(before)
 
 
+def allow_recompilations(torch: Any) -> None:
+    """A graph for each set of parameters and ranks is more than torch's limit for one function; what it does not
+    compile beyond that raises, so that nobody takes eager mode for it."""
+    torch._dynamo.config.cache_size_limit = 256
+    torch._dynamo.config.accumulated_cache_size_limit = 1024
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+
+
 class CompiledSession(TensorSession):
     """A compiled backward pass frees what it read, so each gradient is of a call of its own, and there is no second."""
 
@@ -36,7 +44,10 @@ class CompiledSession(TensorSession):
 
     def results(self) -> dict[str, Any]:
         with unlogged():
-            return super().results()
+            try:
+                return super().results()
+            except self.torch._dynamo.exc.FailOnRecompileLimitHit:
+                raise NoCounterpart(say("torch.compile leaves this call to eager mode")) from None
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         with unlogged():
@@ -71,8 +82,7 @@ class TorchCompile(TensorBackend):
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
         key = (op.name, repr(sorted(case.params.items())))
         if key not in self._compiled:
-            # a graph for each set of parameters and ranks: more than torch's limit of recompilations for one function
-            self.torch._dynamo.config.cache_size_limit = 256
+            allow_recompilations(self.torch)
             self._compiled[key] = self.torch.compile(
                 lambda tensors: op.torch(self.torch, case.params, **tensors), dynamic=True
             )

@@ -37,7 +37,7 @@ class TorchModule(TensorBackend):
             self._compare(op, dtype)
         elif not inspect.isclass(self.candidate):
             raise Refused(
-                say("a module instance has its sizes already, and cases have others: give its class"),
+                say("a module instance has fixed sizes; pass the class instead"),
                 got=described(self.candidate),
                 fix=say("opcheck.audit(module, *inputs) checks an instance as it stands"),
             )

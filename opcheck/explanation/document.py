@@ -1,7 +1,7 @@
 """`opcheck.explain`: an operator and a call become an Explanation, which any renderer can print."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opcheck import specs
@@ -11,7 +11,7 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
 from opcheck.specs import Spec
-from opcheck.steps import Block, Board, Step
+from opcheck.steps import Block, Board, Formula, Number, Prose, Step
 
 
 class Explanation:
@@ -20,10 +20,19 @@ class Explanation:
     `asked` makes the same document for a page, which answers questions about every number.
     """
 
-    def __init__(self, step: Step, fractions: bool = False, asked: Callable[[], Step] | None = None) -> None:
-        self.step = step
+    def __init__(
+        self, step: Step | Callable[[], Step], fractions: bool = False, asked: Callable[[], Step] | None = None
+    ) -> None:
+        self._step = step
         self.fractions = fractions
         self.asked = asked
+
+    @property
+    def step(self) -> Step:
+        """The document; written down when it is first asked for."""
+        if not isinstance(self._step, Step):
+            self._step = self._step()
+        return self._step
 
     def document(self, format: str = "text", page: bool = True) -> Step:
         """What is rendered in that format: a page of HTML answers, everything else stands still."""
@@ -105,26 +114,53 @@ def explain(
 
     def written(everything: bool) -> list[Block]:
         if not grad:
-            return worked.forward_steps(calculation, place, everything, decimal=True)
+            return worked.forward_steps(calculation, place, everything or all, decimal=True)
         from opcheck.explanation.gradient import gradient_steps
 
-        return gradient_steps(calculation, given_upstream, cell, everything)
+        return gradient_steps(calculation, given_upstream, cell, everything or all)
 
-    blocks = written(all)
+    def still() -> Step:
+        blocks = written(all)
+        return Step("", (*head, *blocks, *tail, *(_no_fractions(blocks) if exact else ())))
+
+    if grad:
+        from opcheck.explanation.gradient import differentiable, upstream_gradient
+
+        differentiable(calculation)
+        upstream_gradient(calculation, given_upstream)
     tail = _observed(calculation, place, dtype, got, printed_digits)
 
     def asked() -> Step:
-        from opcheck.explanation.board import board
-        from opcheck.explanation.pictures import pictures
-        from opcheck.explanation.plots import errors, plots
-
         first = cell if grad else place
-        asked = board(calculation, given_upstream, first, grad, written)
-        seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
-        rounded = [] if dtype is None else errors(calculation, dtype)
-        return Step("", (*head, *seen, *asked, *plots(calculation), *tail, *rounded))
+        shown = _page(calculation, given_upstream, first, grad, written)
+        noted = _no_fractions(shown) if exact else ()
+        return Step("", (*head, *shown, *tail, *noted, *_errors(calculation, dtype)))
 
-    return Explanation(Step("", (*head, *blocks, *tail)), fractions=exact, asked=asked)
+    # what is small is never refused, so that it may be written down when somebody reads it
+    return Explanation(still if calculation.is_small else still(), fractions=exact, asked=asked)
+
+
+def _page(
+    calculation: Calculation, upstream: Array | None, first: Shape | None, grad: bool,
+    written: Callable[[bool], list[Block]],
+) -> list[Block]:  # fmt: skip
+    """What a page shows: pictures of what is large, the board, and plots."""
+    from opcheck.explanation.board import board
+    from opcheck.explanation.pictures import pictures
+    from opcheck.explanation.plots import plots
+
+    asked = board(calculation, upstream, first, grad, written)
+    seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
+    return [*seen, *asked, *plots(calculation)]
+
+
+def _errors(calculation: Calculation, dtype: str | None) -> list[Block]:
+    """A plot of what `dtype` makes of each element, where somebody asked for a type."""
+    if dtype is None:
+        return []
+    from opcheck.explanation.plots import errors
+
+    return errors(calculation, dtype)
 
 
 def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +171,20 @@ def called(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str
         raise RefusedType(
             say("{op} is called as {op}{signature}", op=op.title or op.name, signature=op.signature), got=str(error)
         ) from None
+
+
+def _no_fractions(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """With fractions, what is said where some numbers are none."""
+    if not any(_is_inexact(block) for block in blocks):
+        return ()
+    told = say("A number after ≈ is no fraction: exp, ln and roots give none, and its decimals are rounded.")
+    return (Prose(told, "note"),)
+
+
+def _is_inexact(block: Block) -> bool:
+    if isinstance(block, Step):
+        return any(map(_is_inexact, block.blocks))
+    return isinstance(block, Formula) and any(isinstance(right, Number) and right.inexact for right in block.rights)
 
 
 def _observed(
@@ -223,11 +273,16 @@ def calculation_cell(calculation: Calculation, cell: Shape | None) -> Shape | No
     if cell is None:
         return None
     shape = calculation.shapes[calculation.main_output]
+    hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
     full = (0,) * (len(shape) - len(cell)) + tuple(cell)
-    if len(full) != len(shape) or not all(0 <= i < n for i, n in zip(full, shape, strict=True)):
+    if (
+        len(cell) not in (len(shape), len(shape) - hidden)
+        or len(full) != len(shape)
+        or not all(0 <= i < n for i, n in zip(full, shape, strict=True))
+    ):
         raise Refused(
-            say("a cell is a place of the output, whose shape is {shape}", shape=shape),
+            say("a cell is a position in the output, whose shape is {shape}", shape=shape[hidden:]),
             got=",".join(map(str, cell)),
-            fix=say("places count from 0"),
+            fix=say("positions count from 0"),
         )
     return full

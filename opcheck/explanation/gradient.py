@@ -71,7 +71,7 @@ def _default_meaning(symbol: str, shape: Shape) -> str:
     bar = barred(symbol)
     if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
-    return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two places look alike "
+    return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two positions look alike "
                "(--upstream)", bar=bar, y=symbol)  # fmt: skip
 
 

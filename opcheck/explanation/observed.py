@@ -1,7 +1,9 @@
 """What explains a number that somebody observed: rounding, printed digits, a known mistake, or none of these."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
         (say("exact"), _number(focus.exact)),
         (say("{dtype}, left to right", dtype=dtype), f"{computed:.{DIGITS[dtype]}g}".replace("-", "−")),
         (say("difference"), _number(difference(computed, focus.exact))),
-        (say("storing the inputs allows"), _number(focus.storing(dtype))),
+        (say("rounding the inputs allows"), _number(focus.storing(dtype))),
         (say("computing, in any order, allows"), _number(focus.computing(dtype))),
     )
     name = _name(calculation, at)
@@ -79,7 +81,7 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
 def got_lines(calculation: Calculation, cell: Shape | None, got: Array, dtype: str, digits: int | None) -> list[Block]:
     """What explains each observed number; the sentence at the end holds for all of them."""
     shape = calculation.shapes[calculation.main_output]
-    places = _places(calculation, cell, got, shape)
+    places = _places(calculation, cell, got, shape, dtype)
     observed = [as_fraction(exactly(each, decimal=True)) for each in got.reshape(-1).tolist()]
     elements = [element(calculation, at) for at in places]
     exact_arrays = _whole_arrays(calculation)
@@ -95,15 +97,40 @@ def got_lines(calculation: Calculation, cell: Shape | None, got: Array, dtype: s
     return [Table(tuple(headers), tuple(rows)), Prose(sentence, "verdict")]
 
 
-def _places(calculation: Calculation, cell: Shape | None, got: Array, shape: Shape) -> list[Shape]:
+def _places(calculation: Calculation, cell: Shape | None, got: Array, shape: Shape, dtype: str) -> list[Shape]:
+    """The elements that were observed. One number without a cell is that of the first element that it fits."""
     if got.ndim == 0:
-        return [cell if cell is not None else (0,) * len(shape)]
+        return [cell if cell is not None else _fitting(calculation, got, shape, dtype)]
     hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
     if got.shape not in (shape, shape[hidden:]):
         raise Refused(
-            say("an observed array has the shape of the output, {shape}", shape=shape[hidden:]), got=f"{got.shape}"
+            say("the observed array must have the shape of the output, {shape}", shape=shape[hidden:]),
+            got=f"{got.shape}",
         )
     return list(np.ndindex(*shape))
+
+
+def _fitting(calculation: Calculation, got: Array, shape: Shape, dtype: str) -> Shape:
+    """The first element that has this number, or gets it by a known mistake or by the other sign; else the first."""
+    op, arrays = calculation.op, widened(calculation.case.arrays)
+    number = float(got)
+    room = 0.5 * 10.0 ** -_decimals(Fraction(repr(number)) if np.isfinite(number) else number)
+    variants: list[Callable[..., Any]] = [op.forward]
+    variants += [partial(mistake.forward, op) for mistake in op.mistakes if mistake.forward is not None]
+    variants += [lambda p, **given: op.forward(p, **given)]
+    for k, forward in enumerate(variants):
+        try:
+            with np.errstate(all="ignore"):
+                output = np.asarray(
+                    op.by_name(forward(calculation.p, **arrays), calculation.shapes)[calculation.main_output]
+                )
+        except (ValueError, IndexError, ArithmeticError):
+            continue  # this variant cannot compute this case at all
+        signed = -output if k == len(variants) - 1 else output
+        near = np.abs(signed - number) <= room + 1e-6 * np.abs(signed)
+        if output.shape == shape and near.any():
+            return tuple(map(int, np.argwhere(near)[0]))
+    return (0,) * len(shape)
 
 
 def _explanation(
@@ -131,9 +158,12 @@ def _explanation(
     for mistake in calculation.op.mistakes:
         if _predicts(mistake, calculation, elements, observed, dtype):
             return say("A known mistake, {name}: {sentence}", name=mistake.name, sentence=mistake.sentence)
-    tried = say(" Were the inputs printed rounded? Try --printed-digits 4.") if digits is None else ""
+    if all(abs(g + e.exact) <= e.rounding(dtype) for g, e in zip(observed, elements, strict=True)):
+        return say("The sign is the wrong way round: a minus is missing, or there is one too many.")
+    rounded = digits is None and len(whole) < len(calculation.case.arrays)  # whole numbers are printed as they are
+    tried = say(" Were the inputs printed rounded? Try --printed-digits 4.") if rounded else ""
     return say(
-        "None of these explains it: not {dtype} rounding, not the digits, not a known mistake.{tried}",
+        "Not explained by {dtype} rounding, the printed digits or a known mistake.{tried}",
         dtype=dtype, tried=tried,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from opcheck.operators.spec import Array, Case, Refused, Shape
 from opcheck.steps import Block, Curve, Plot
 from opcheck.tracing.machine import machine
 
-SAMPLES = 201
+SAMPLES, FEW = 201, 61
 REACH = 4.0  # how far a curve goes beyond the numbers that are given
 MOST = 64  # numbers that are marked on a curve
 STEPS = 30  # of an optimiser
@@ -21,12 +21,12 @@ STEPS = 30  # of an optimiser
 
 def plots(calculation: Calculation) -> list[Block]:
     """The plots of a call; none where no curve says more than its numbers."""
-    found = next((draw for fits, draw in KINDS if fits(calculation)), None)
     try:
         with np.errstate(all="ignore"):
+            found = next((draw for fits, draw in KINDS if fits(calculation)), None)
             return [] if found is None else list(found(calculation))
-    except (Refused, NotImplementedError):
-        return []  # the operator refuses what lies between the given numbers
+    except (ValueError, TypeError, ArithmeticError, IndexError, NotImplementedError):
+        return []  # a program does not take what lies beside or between the given numbers
 
 
 def _single(calculation: Calculation) -> Array | None:
@@ -38,12 +38,12 @@ def _single(calculation: Calculation) -> Array | None:
 
 
 def is_activation(calculation: Calculation) -> bool:
-    """Whether each output element is made of its own input element alone, whatever the shape."""
+    """Whether each output element is made of its own input element alone, however many there are."""
     array = _single(calculation)
     if array is None or array.ndim == 0 or array.size == 1:
         return False
     last = tuple(n - 1 for n in array.shape)
-    return _read(calculation, last) == {last} and _of(calculation, np.zeros(3)).shape == (3,)
+    return _read(calculation, last) == {last} and _of(calculation, _row(array, np.zeros(3))).size == 3
 
 
 def _read(calculation: Calculation, at: Shape) -> set[Shape]:
@@ -53,10 +53,16 @@ def _read(calculation: Calculation, at: Shape) -> set[Shape]:
     return {place for _, place in leaves(tape, [recorded[calculation.main_output, at].id])}
 
 
+def _row(array: Array, numbers: Array) -> Array:
+    """The numbers as a row of as many dimensions as the array has."""
+    return numbers.reshape((1,) * (array.ndim - 1) + (-1,))
+
+
 def _of(calculation: Calculation, x: Array) -> Array:
     """The output for another input of the same call."""
     name = calculation.op.inputs[0].name
-    return np.asarray(calculation.op.run(Case(calculation.op.name, {name: x}, calculation.case.params))["output"])
+    found = calculation.op.run(Case(calculation.op.name, {name: x}, calculation.case.params))
+    return np.asarray(found[calculation.main_output])
 
 
 def activation(calculation: Calculation) -> Iterator[Plot]:
@@ -67,14 +73,13 @@ def activation(calculation: Calculation) -> Iterator[Plot]:
     x = np.linspace(max(low, -50), min(high, 50), SAMPLES)
     x = np.unique(np.append(x, 0.0))
 
-    def slope(at: Array) -> Array:
-        return np.asarray(op.vjp(calculation.p, np.ones(at.shape), **{name: at})[name])
-
+    row = _row(array, x)
+    slope = np.asarray(op.vjp(calculation.p, np.ones(row.shape), **{name: row})[name]).reshape(-1)
     symbol, result = op.inputs[0].symbol, op.outputs[0].symbol
     points, values = array.reshape(-1), _of(calculation, array).reshape(-1)
     yield Plot(say("{op} and its derivative", op=op.title or op.name), symbol, (
-        Curve(result, _points(x, _of(calculation, x))),
-        Curve(say("derivative"), _points(x, slope(x)), "dashed"),
+        Curve(result, _points(x, _of(calculation, row).reshape(-1))),
+        Curve(say("derivative"), _points(x, slope), "dashed"),
         Curve(say("given"), _points(points, values), "points"),
     ))  # fmt: skip
 
@@ -93,7 +98,8 @@ def loss(calculation: Calculation) -> Iterator[Plot]:
     at = (0,) * array.ndim
     value = float(array[at])
     found = []
-    for x in np.linspace(value - REACH, value + REACH, 2 * SAMPLES - 1):
+    count = FEW if op.has_program else SAMPLES  # a program is recorded anew for each
+    for x in np.linspace(value - REACH, value + REACH, count):
         moved = array.copy()
         moved[at] = x
         try:

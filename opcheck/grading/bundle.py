@@ -16,7 +16,7 @@ PLATFORMS = ("gradescope",)
 PACKAGES = ("click", "jinja2", "mpmath", "numpy", "rich", "sympy")  # what opcheck needs
 _PACKAGE = Path(__file__).parents[1]
 _SCRIPTS = Path(__file__).parent / "bundles"
-_KINDS = (".py", ".js", ".jinja", ".toml", ".typed", ".sh", "")  # of the files of opcheck
+_KINDS = (".py", ".js", ".css", ".jinja", ".toml", ".typed", ".sh", "")  # of the files of opcheck
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same content is the same zip
 _PYTORCH = "--extra-index-url https://download.pytorch.org/whl/cpu"
 

@@ -25,7 +25,7 @@ OLDER = (
     _known("AttributeError", r"'dict' object has no attribute '(iteritems|itervalues|iterkeys|has_key)'",
            lambda m: say("{name} is Python 2; this is Python 3", name=m[1])),
     _known("AttributeError", r"module 'numpy' has no attribute '(\w+)'",
-           lambda m: say("it needs an older numpy: np.{name} is no more; write the builtin type or its new name",
+           lambda m: say("it needs an older numpy: np.{name} was removed; write the builtin type or its new name",
                          name=m[1])),
     _known("TypeError", r"only (?:length-1|0-dimensional|size-1) arrays can be converted to Python scalars",
            lambda m: say("it needs an older numpy: float() takes a single number and no array such as (1, 1, 1); write "
@@ -38,8 +38,6 @@ OLDER = (
 UNFINISHED = _known("TypeError", r"exceptions must derive from BaseException|NotImplementedType", lambda m: "")
 MEANINGS = (
     *OLDER,
-    _known("ModuleNotFoundError", r"^(\w+) is not available here",
-           lambda m: say("this assignment forbids {name}", name=m[1])),
     _known("ValueError", r"operands could not be broadcast together with shapes (.*)",
            lambda m: say("two arrays do not fit together: their shapes are {shapes}", shapes=m[1].strip())),
     _known("ValueError", r"could not broadcast input array from shape (\(.*?\)) into shape (\(.*?\))",

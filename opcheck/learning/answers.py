@@ -89,7 +89,7 @@ def _items(tokens: Iterator[str], text: str, closing: str = "") -> tuple[Answer,
         elif SIZES.fullmatch(token):
             items.append(tuple(Number(Fraction(size)) for size in re.split("[x×]", token)))
         else:
-            raise Refused(say("this is no number"), got=repr(token), fix=say("write 0.25, 1/4 or 2.5e-1"))
+            raise Refused(say("this is not a number"), got=repr(token), fix=say("write 0.25, 1/4 or 2.5e-1"))
     else:
         if not closing:
             return tuple(items)

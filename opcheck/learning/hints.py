@@ -12,6 +12,7 @@ from opcheck.explanation.unfold import barred
 from opcheck.language import say
 from opcheck.learning.problems import Kind, Problem
 from opcheck.operators.spec import Shape
+from opcheck.render.signs import Signs
 from opcheck.steps import Block, Formula, Grid, Grids, Prose, Step
 
 Hint = tuple[Block, ...]
@@ -47,6 +48,11 @@ def hints(problem: Problem) -> list[Hint]:
         return _sizes(problem)
     grids, steps = _worked(problem)
     formula = tuple(block for block in worked.heading(problem.calculation) if _is_rule(block))
+    if problem.kind is Kind.GRADIENT and not problem.numbers[0].value and len(steps) == 1:
+        name = Signs().write(problem.symbol._replace(adjoint=False))
+        why = Prose(say("Nothing of the gradient reaches {name}: no output depends on it here, or all of it cancels.",
+                        name=name), "note")  # fmt: skip
+        steps = (*steps, why)
     found: list[Hint] = [formula, grids, _begun(problem, steps), steps]
     return [hint for hint in found if hint]
 

@@ -20,14 +20,20 @@ class Judged(NamedTuple):
     read: bool = True
 
 
-def judge(line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple[str, Any]]) -> Judged:
-    """How the answer `line` stands to `wanted`; `slips`: what goes wrong, each as a sentence and what it gives."""
+def judge(
+    line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple[str, Any]], sizes: bool = False
+) -> Judged:  # fmt: skip
+    """How the answer `line` stands to `wanted`.
+
+    `slips`: what goes wrong, each as a sentence and what it gives. `sizes`: a shape is asked for."""
     try:
         answer = answers.read(line)
     except Refused as error:
         return Judged(False, _spoken(error), read=False)
     if isinstance(answer, str) and not isinstance(wanted, str):
         return Judged(False, _form(wanted), read=False)
+    if sizes and isinstance(answer, answers.Number) and isinstance(wanted, tuple) and len(wanted) > 1:
+        return Judged(False, _form(wanted), read=False)  # "12" for 1x2: as if it had not been typed
     match answers.compare(answer, wanted, decimals):
         case Match.RIGHT:
             return Judged(True, say("Right."))
@@ -69,7 +75,7 @@ def _what_went_wrong(
         if wrong != wanted and answers.compare(answer, wrong, decimals) is Match.RIGHT:
             return say("Not yet. A known mistake gives this. {sentence}", sentence=sentence)
     if answers.compare(answer, answers.negated(wanted), decimals) is Match.RIGHT:
-        return say("Not yet: the sign is the wrong way round.")
+        return say("Not yet: the sign is wrong.")
     sizes = answers.shape(wanted)
     given = answers.shape(answer)
     if given and sizes is not None and len(sizes) > 1 and given != sizes:
@@ -89,9 +95,9 @@ def _form(wanted: Answer) -> str:
 
 def _rounding(decimals: int | None) -> str:
     if decimals is None:
-        return say("Only the rounding differs: the exact number is asked, and a fraction such as 1/3 will do.")
+        return say("Only the rounding differs: give the exact number; a fraction such as 1/3 will do.")
     return say(
-        "Only the rounding differs: {n} decimals are asked. Keep more on the way and round once, at the end.",
+        "Only the rounding differs: give {n} decimals. Keep more on the way and round once, at the end.",
         n=decimals,
     )
 

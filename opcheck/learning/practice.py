@@ -33,7 +33,10 @@ class Score:
         if not self.asked:
             return say("No problem was answered.")
         return say(
-            "{right} of {all} right, {once} of them at once.", right=self.right, all=self.asked, once=self.at_once
+            "{right} of {all} right, {once} of them on the first try.",
+            right=self.right,
+            all=self.asked,
+            once=self.at_once,
         )
 
 

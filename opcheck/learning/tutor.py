@@ -40,7 +40,7 @@ class Tutor:
                 self._catch_up(start)
             for number in range(start, len(self.parts)):
                 if number > start and self._begins_section(number):
-                    self._pause(say("[Enter goes on, q quits]"), within_code=False)
+                    self._pause(say("[Enter to go on, q to quit]"), within_code=False)
                 self._part(number)
                 self.mark.part = max(self.mark.part, number + 1)  # reading again takes nothing back
                 self.progress.keep(self.entry.name, self.mark)
@@ -52,7 +52,7 @@ class Tutor:
 
     def _catch_up(self, start: int) -> None:
         """Runs the Python blocks before `start` again, unseen, since those after it may use their names."""
-        self.screen.tell(say("You go on where you stopped. (opcheck learn --reset begins anew.)"))
+        self.screen.tell(say("You continue where you stopped. (opcheck learn --reset starts over.)"))
         headings = [line for part in self.parts[:start] if isinstance(part, Prose) for line in _headings(part.text)]
         section = [] if self._begins_section(start) else headings[1:][-1:]
         self.screen.markdown("\n\n".join(headings[:1] + section))
@@ -87,13 +87,13 @@ class Tutor:
         elif code.language == "console":
             for command, written in zip(code.commands, code.written, strict=True):
                 self.screen.code(f"$ {written}")
-                self._pause(say("[Enter runs it, q quits]"), within_code=True)
+                self._pause(say("[Enter to run it, q to quit]"), within_code=True)
                 self.screen.command(command, self.session.directory)
         else:
             for statement in statements(code):
                 self.screen.code(statement.shown)
                 if statement.prints:
-                    self._pause(say("[Enter runs it, q quits]"), within_code=True)
+                    self._pause(say("[Enter to run it, q to quit]"), within_code=True)
                 self.screen.printed(self.session.run(statement))
 
     def _say_missing(self, package: str) -> None:
@@ -114,7 +114,7 @@ class Tutor:
         while not outcome:
             line = self.screen.ask(prompt(len(hints)))
             if line is None:
-                self.screen.tell(say("Question {n} stays open.", n=number))
+                self.screen.tell(say("Question {n} is left open.", n=number))
                 return
             word = line.strip().lower()
             if word in QUIT:
@@ -148,7 +148,7 @@ def shown(value: Any, decimals: int | None) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, np.bool_)):
-        return answers.YES[0] if value else answers.NO[0]
+        return say("yes (True)") if value else say("no (False)")
     if decimals is not None:
         array = np.round(np.asarray(value, dtype=float), decimals) + 0.0  # no negative zeros
         return f"{array:.{decimals}f}" if array.ndim == 0 else pprint.pformat(array.tolist(), width=76)

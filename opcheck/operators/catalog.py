@@ -51,7 +51,7 @@ def elsewhere() -> tuple[Op, ...]:
             raise Refused(
                 say("the operators of {name} cannot be loaded", name=entry.value),
                 got=f"{type(error).__name__}: {error}",
-                fix=say("mend or uninstall the package that has the entry point {name}", name=entry.name),
+                fix=say("fix or uninstall the package that has the entry point {name}", name=entry.name),
             ) from error
         if not all(isinstance(op, Op) for op in ops):
             raise Refused(

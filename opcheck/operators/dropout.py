@@ -25,6 +25,7 @@ class Dropout(Program):
     """
 
     name = "dropout"
+    taught = {"training": (True, False), "p": (0.25, 0.5, 0.75)}
     draws = "mask"
     aliases = ("nn.Dropout", "Dropout")
     summary = "in training each number is dropped by chance, and those that stay are scaled up"
@@ -74,16 +75,14 @@ class Dropout(Program):
             return ""
         share = float(np.mean(draws)) if draws else 1 - p.p
         if sum(each.size for each in draws) * -_divergence(share, 1 - p.p) < IMPROBABLE:
-            return say(
-                "{share} of the numbers were dropped; it should be {p}", share=f"{1 - share:.1%}", p=f"{p.p:.1%}"
-            )
+            return say("{share} of the numbers were dropped instead of {p}", share=f"{1 - share:.1%}", p=f"{p.p:.1%}")
         alike = math.log(p.p**2 + (1 - p.p) ** 2)  # that two numbers share their fate
         first, other = draws
         if first.size * alike < IMPROBABLE and (first == other).all():
             return say("two calls dropped the same numbers; each call draws anew")
         for k, name in ((0, say("row")), (1, say("column"))):
             if first[0].size * alike < IMPROBABLE and (first == first.take([0], axis=k)).all():
-                return say("every {what} has the same mask; each number is dropped for itself", what=name)
+                return say("every {what} has the same mask; each number is dropped independently", what=name)
         return ""
 
     # --- program ----------------------------------------------------------------------------------------------
@@ -116,19 +115,19 @@ class Dropout(Program):
         return Case(self.name, {"input": x}, params | chooser.choice(({}, {"training": False}, {"training": True})))
 
     mistakes = (
-        Mistake("not_scaled", "What stays is divided by 1 − p in training; it was left as it is.",
+        Mistake("not_scaled", "What stays is divided by 1 − p in training; it was left unscaled.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1.0)),
         Mistake("scaled_by_p", "What stays is divided by 1 − p; it was divided by p.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 / p if p else 1.0)),
         Mistake("multiplied_by_what_stays", "What stays is divided by 1 − p; it was multiplied by it.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 - p)),
-        Mistake("p_is_what_stays", "The probability p is that of being dropped; it was taken for that of staying.",
+        Mistake("p_is_what_stays", "p is the probability of being dropped; it was used as that of staying.",
                 lambda op, p, **a: op.program(p.replace(p=1 - p.p), **a)),
         Mistake("dropped_in_evaluation", "In evaluation nothing is dropped.",
                 lambda op, p, **a: op.program(p.replace(training=True), **a)),
         Mistake("scaled_in_evaluation", "In evaluation nothing is scaled: training did that already.",
                 lambda op, p, **a: op.program(p, **a) * (1.0 if p.training else 1 - p.p)),
-        Mistake("whole_rows_dropped", "Each number is dropped for itself; whole rows were.",
+        Mistake("whole_rows_dropped", "Each number is dropped independently; whole rows were dropped.",
                 lambda op, p, input, mask=None: op.program(p, input=input, mask=_rows(op, p, input, mask))),
         Mistake("same_mask_each_time", "Each call draws a new mask; the seed was set inside.",
                 lambda op, p, input, mask=None: op.program(

@@ -29,7 +29,7 @@ class Embedding(Program):
     )
     example = "embedding([1, 0], [[1.0, 2.0], [3.0, 4.0]])", "array([[3., 4.],\n       [1., 2.]])"
     arguments = (
-        Input("input", "i", "*", "numbers of rows, from 0", differentiable=False, whole=True),
+        Input("input", "i", "*", "row numbers, from 0", differentiable=False, whole=True),
         Input("weight", "w", "V D", "the table, one row for each number"),
         Param("padding_idx", None, Maybe(Whole()), "a row that gets no gradient; a negative one counts from the end"),
         Param("max_norm", None, Absent(), "torch rescales rows in place; opcheck does not", quiet=True),
@@ -54,11 +54,11 @@ class Embedding(Program):
 
     def check(self, p: Params, *, input: Array, weight: Array) -> None:
         if input.dtype not in (np.int64, np.int32):
-            raise RefusedType(say("input must hold numbers of rows, of dtype int64 or int32"), got=str(input.dtype),
+            raise RefusedType(say("input must hold row numbers, of dtype int64 or int32"), got=str(input.dtype),
                               fix=say("use input.astype(np.int64) if they are row numbers"))  # fmt: skip
         outside = input[(input < 0) | (input >= len(weight))]
         if outside.size:
-            raise Refused(say("input must hold numbers of rows from 0 to {last}", last=len(weight) - 1),
+            raise Refused(say("input must hold row numbers from 0 to {last}", last=len(weight) - 1),
                           got=str(outside.flat[0]))  # fmt: skip
 
     def is_derivative(self, p: Params) -> bool:
@@ -104,15 +104,14 @@ class Embedding(Program):
         Mistake("rows_and_columns_swapped", "A row of the table is one embedding; columns were looked up.",
                 lambda op, p, input, weight: op.program(
                     p, input=input, weight=weight.T if weight.shape[0] == weight.shape[1] else weight)),
-        Mistake("off_by_one", "Rows are counted from 0; the row before was taken.",
+        Mistake("off_by_one", "Rows are counted from 0; the row before was used.",
                 lambda op, p, input, weight: op.program(p, input=input - 1, weight=weight)),
-        Mistake("padding_row_is_zero", "The row padding_idx was taken for zeros; padding_idx changes the gradient, not "
+        Mistake("padding_row_is_zero", "The row padding_idx was read as zeros; padding_idx changes the gradient, not "
                 "the output.",
                 lambda op, p, input, weight: np.where(
                     (input == p.padding_idx)[..., None], 0.0, op.program(p, input=input, weight=weight))),
-        Mistake("gradient_overwritten", "A row that was looked up several times kept the last gradient: write += where "
-                "you "
-                "wrote = (np.add.at).", vjp=lambda op, p, g, input, weight: _overwritten(p, g, input, weight)),
+        Mistake("gradient_overwritten", "A row that was looked up several times kept the last gradient: use += "
+            "instead of = (np.add.at).", vjp=lambda op, p, g, input, weight: _overwritten(p, g, input, weight)),
         Mistake("gradient_averaged", "A row that was looked up several times gets the sum of the gradients, not their "
                 "mean.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(scale_grad_by_freq=True), g, **a)),

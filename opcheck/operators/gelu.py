@@ -38,7 +38,7 @@ class Gelu(Program):
         return Case(self.name, {"input": x}, chooser.choice(({}, {"approximate": "tanh"}, {"approximate": "none"})))
 
     mistakes = (
-        Mistake("the_other_formula", 'This is the other one of two formulas: "none" asks for erf, "tanh" for tanh.',
+        Mistake("the_other_formula", 'This is the other of the two formulas: "none" asks for erf, "tanh" for tanh.',
                 lambda op, p, input: op.forward(_other(p), input=input)),
         Mistake("quick_gelu", "This is x·σ(1.702·x), a coarser approximation than what was asked for.",
                 lambda op, p, input: input * sigmoid(1.702 * input)),

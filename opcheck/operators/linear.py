@@ -170,7 +170,7 @@ class Linear(Op):
         ),
         Mistake(
             "weight_gradient_divided_by_batch",
-            "The weight gradient was divided by the batch size; the loss decides about averaging, not the layer.",
+            "The weight gradient was divided by the batch size; averaging is up to the loss, not the layer.",
             vjp=lambda op, p, g, **arrays: _changed(op.vjp(p, g, **arrays), "weight", _mean_over(arrays["input"])),
         ),
         Mistake(

@@ -68,7 +68,7 @@ class Matmul(Program):
         return Case(self.name, arrays, {})
 
     mistakes = (
-        Mistake("operands_swapped", "The operands changed places: a @ b is not b @ a.",
+        Mistake("operands_swapped", "The operands were swapped: a @ b is not b @ a.",
                 lambda op, p, **a: _square(op, p, a, lambda x, y: y @ x)),
         Mistake("product_of_elements", "Element was multiplied by element; a matrix product sums row times column.",
                 lambda op, p, **a: _square(op, p, a, lambda x, y: x * y)),

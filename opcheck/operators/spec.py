@@ -207,6 +207,10 @@ class Op(ABC):
         """Of an operator that is one module of fixed sizes: what the module calls each of its arrays."""
         return None
 
+    def packed(self, tensors: Sequence[Any]) -> list[Any]:
+        """What a function is called with, for the inputs that are given by position."""
+        return list(tensors)
+
     @property
     def initial(self) -> Mapping[str, Any]:
         """What such a module holds when it is built after the seed 0, by its own names."""

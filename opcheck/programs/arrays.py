@@ -4,11 +4,11 @@ A traced array has a shape and can be computed with like numpy's; Python cannot 
 is a row of `rules.RULES`, or an operator of the catalogue with its own VJP and JVP (`operators`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from opcheck.programs.movement import Slot
 from opcheck.programs.rule import Rule
 from opcheck.programs.rules import RULES
 from opcheck.tracing import TracedControlFlowError
+
+D = TypeVar("D", bool, int)
 
 
 class ArrayNode(NamedTuple):
@@ -33,11 +35,12 @@ class ArrayTape:
     """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
     lines of its own program."""
 
-    __slots__ = ("expanded", "names", "nodes")
+    __slots__ = ("decided", "expanded", "names", "nodes")
 
-    def __init__(self, expanded: bool = False) -> None:
+    def __init__(self, expanded: bool = False, decided: Callable[[bool | int], None] | None = None) -> None:
         self.nodes: list[ArrayNode] = []
         self.expanded = expanded
+        self.decided = decided  # is told what a program decides by; None: it must hold for every value
         self.names: dict[int, str] = {}  # of nodes that a person has a name for
 
     def input(self, label: str, value: Any) -> "TracedArray":
@@ -67,7 +70,7 @@ class ArrayTape:
         if not isinstance(x, TracedArray):
             return self.constant(x)
         if x.tape is not self:
-            raise TypeError(say("two arrays from different traces cannot meet: trace the whole function at once"))
+            raise TypeError(say("arrays from different traces cannot be combined: trace the whole function at once"))
         return x
 
     def _append(self, node: ArrayNode) -> "TracedArray":
@@ -302,7 +305,7 @@ class TracedArray:
             return self.tape.record(RULES["getitem"], (self,), index=index)
         if any(each.dtype.kind not in "iu" for each in chosen):
             raise TracedControlFlowError(
-                say("a mask that was computed cannot choose elements, for their number would depend on values: use "
+                say("a mask that was computed cannot choose elements, since their number would depend on values: use "
                     "np.where(mask, a, b)")
             )  # fmt: skip
         slots = iter(range(len(chosen)))
@@ -344,11 +347,27 @@ class TracedArray:
                 "Python asked for the values of a traced array (if, while, float(), int(), print, or an assignment "
                 "into an array of numbers), but a trace records what is computed. Use np.where (a select) or "
                 "np.maximum for a choice; collect parts in a list and np.stack them, or fill np.zeros_like(x); index "
-                "an array of numbers with np.take; and return what you want to look at"
+                "an array of numbers with np.take; and return what you want to see"
             )
         )
 
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = item = tolist = _refuse
+    def __bool__(self) -> bool:
+        return self._decided(bool)
+
+    def __int__(self) -> int:
+        return self._decided(int)
+
+    __index__ = __int__
+
+    def _decided(self, kind: type[D]) -> D:
+        """A number that the program decides by, where the trace is of the path at this point alone."""
+        if self.tape.decided is None or self.size != 1:
+            self._refuse()
+        answer = kind(self.value.item())
+        self.tape.decided(answer)
+        return answer
+
+    __float__ = __complex__ = __array__ = item = tolist = _refuse
     __hash__ = object.__hash__
 
 

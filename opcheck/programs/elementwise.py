@@ -84,7 +84,8 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     if not (np.all(sizes[0]) and np.all(sizes[1])):  # to add what is exactly zero rounds nothing
         summands = np.where(sizes[0] == 0, b.summands, np.where(sizes[1] == 0, a.summands, summands))
     result = summed(f, out, base, sizes[0] + sizes[1], summands, unit, stored)
-    return result._replace(least=_together(f, np.add, a, b, float(f.relative(stored, np.max(summands)))))
+    least = _together(f, np.add, a, b, float(f.relative(stored, np.max(summands, initial=1))))
+    return result if least is None else result._replace(least=least)
 
 
 def _together(f: Format, function: Any, a: Running, b: Running, rounds: float) -> Any:

@@ -57,7 +57,7 @@ def _total_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -
     least = _total(np.broadcast_to(x.least, x.value.shape), axis, keepdims)
     if x.peak and axes_of(x.value.shape, axis) == x.peak:
         least = np.maximum(least, 1.0)
-    return result._replace(least=least * max(0.0, 1 - float(f.relative(stored, np.max(summands)))))
+    return result._replace(least=least * max(0.0, 1 - float(f.relative(stored, np.max(summands, initial=1)))))
 
 
 def _mean_running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:

@@ -314,31 +314,36 @@ function board(root) {
     if (!steps.has(lines[id].array)) steps.set(lines[id].array, []);
     steps.get(lines[id].array).push(id);
   }
-  const arrayOf = (id) => steps.get(lines[id].array) ?? [id];
-  const home = arrayOf(of.focus);
+  const computed = [...cellsOf.keys()].filter((id) => lines[id].args.length && !isGradient(id)).sort((a, b) => a - b);
+  const list = (id) => { // what is gone through from here: the array, or of a single number all that leads to it
+    const array = steps.get(lines[id].array) ?? [id];
+    return array.length === 1 && computed.includes(id) ? computed : array;
+  };
+  const home = list(of.focus);
+  let walk = home;
 
   function pin(id, quiet = false) {
     pinned = id;
     for (const cell of stage.querySelectorAll("td.pinned")) cell.classList.remove("pinned");
     for (const cell of cellsOf.get(id) ?? []) cell.classList.add("pinned");
     show(id, true);
-    const all = arrayOf(id);
-    const k = Math.max(0, all.indexOf(id));
-    slider.max = Math.max(1, all.length);
+    if (!walk.includes(id)) walk = list(id);
+    const k = Math.max(0, walk.indexOf(id));
+    slider.max = Math.max(1, walk.length);
     slider.value = k + 1;
-    const title = sentence(words.step, { k: String(k + 1), n: String(all.length) }).join("");
+    const title = sentence(words.step, { k: String(k + 1), n: String(walk.length) }).join("");
     slider.setAttribute("aria-valuetext", title);
     count.replaceChildren(title, lines[id].name ? ": " : "", lines[id].name ? formula(maths.name(lines[id])) : "");
     said.textContent = `${title}: ${spoken(id)}`;
     back.disabled = k === 0;
-    forward.disabled = k >= all.length - 1;
+    forward.disabled = k >= walk.length - 1;
     reveal(cellsOf.get(id)?.[0]);
     if (!quiet) remember(id, k);
   }
 
   function remember(id, k) {
     try {
-      history.replaceState(null, "", arrayOf(id)[0] === home[0] ? `#step=${k + 1}` : `#line=${id}`);
+      history.replaceState(null, "", walk[0] === home[0] ? `#step=${k + 1}` : `#line=${id}`);
     } catch {} // a page inside another one may have no address
   }
 
@@ -358,26 +363,23 @@ function board(root) {
   }
 
   function go(k) {
-    const all = arrayOf(pinned);
     pause();
-    pin(all[Math.max(0, Math.min(all.length - 1, k))]);
+    pin(walk[Math.max(0, Math.min(walk.length - 1, k))]);
   }
 
-  const now = () => arrayOf(pinned).indexOf(pinned);
+  const now = () => walk.indexOf(pinned);
 
   function run() {
     timer = setTimeout(() => {
-      const all = arrayOf(pinned);
       const k = now() + 1;
-      if (k < all.length) pin(all[k], k < all.length - 1);
-      if (k >= all.length - 1) pause();
+      if (k < walk.length) pin(walk[k], k < walk.length - 1);
+      if (k >= walk.length - 1) pause();
       else run();
     }, (1000 * SECONDS) / Number(speed.value));
   }
 
   function start() {
-    const all = arrayOf(pinned);
-    if (now() === all.length - 1) pin(all[0]);
+    if (now() === walk.length - 1) pin(walk[0]);
     play.textContent = play.dataset.pause;
     said.setAttribute("aria-live", "off");
     run();
@@ -430,7 +432,7 @@ function board(root) {
 
   const keys = {
     " ": () => (timer ? pause() : start()), ArrowLeft: () => go(now() - 1), ArrowRight: () => go(now() + 1),
-    ArrowUp: () => vertical(-1), ArrowDown: () => vertical(1), Home: () => go(0), End: () => go(arrayOf(pinned).length - 1),
+    ArrowUp: () => vertical(-1), ArrowDown: () => vertical(1), Home: () => go(0), End: () => go(walk.length - 1),
     Enter: () => twin(pinned) !== undefined && pin(twin(pinned)),
   };
   document.addEventListener("keydown", (event) => {

@@ -32,8 +32,13 @@ def data(board: Board, style: Style) -> str:
     """
     ops, texts, names = Listed[str](), Listed[tuple[str, bool]](), Listed[tuple[str, bool, bool]]()
 
+    known: dict[Number, int] = {}
+
     def text(number: Number) -> int:
-        return texts((digits(number.value, style, number.inexact), is_rounded(number.value, style, number.inexact)))
+        if number not in known or number.value != number.value or not number.value:  # -0.0 equals 0
+            shown = digits(number.value, style, number.inexact)
+            known[number] = texts((shown, is_rounded(number.value, style, number.inexact)))
+        return known[number]
 
     lines = [[ops(line.op), text(line.value), *line.args] for line in board.lines]
     symbols = ((k, line.symbol) for k, line in enumerate(board.lines) if line.symbol is not None)

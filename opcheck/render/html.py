@@ -93,6 +93,7 @@ class _Writer:
         self.notation = MathML(style)
         self.layout = Formulas(Signs(style), PAGE)
         self.words = Words(style)
+        self._digits: dict[Number, str] = {}
 
     def math(self, inside: str, tall: bool = False) -> str:
         from markupsafe import Markup
@@ -166,7 +167,11 @@ class _Writer:
         return max([2, *(len(self.digits(board.lines[id].value)) for id in ids if id is not None)])
 
     def digits(self, number: Number) -> str:
-        return digits(number.value, self.notation.style, number.inexact)
+        if not number.value:  # 0 and -0.0 are equal and written differently
+            return digits(number.value, self.notation.style, number.inexact)
+        if number not in self._digits:
+            self._digits[number] = digits(number.value, self.notation.style, number.inexact)
+        return self._digits[number]
 
     def filled(self, panel: Panel) -> list[list[Place]]:
         """The places that have a gradient: padding has none."""

@@ -1,6 +1,7 @@
 """The parent's end: asks a worker process, believes only plain values, and outlives whatever happens to it."""
 
 import os
+import re
 import secrets
 import select
 import signal
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from opcheck.language import say
+from opcheck.sandbox import visible
 from opcheck.sandbox.inside import wire
 from opcheck.sandbox.launch import Isolation, Launched, Limits, NoSandbox, launch
 from opcheck.sandbox.protocol import (
@@ -32,6 +34,7 @@ from opcheck.sandbox.watcher import WATCHER, end
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
 NO_ARRAYS = 0  # bytes of them, in an answer to anything but a run
 _CHUNK = 1 << 20
+_ABSENT = re.compile(r"No module named '(\w+)")
 
 
 class Ended(Exception):
@@ -195,7 +198,7 @@ class Worker:
             reply = wire.receive(lambda size: self._read(size, started + allowed), most)
             if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce:
                 raise wire.WireError("a reply that is not the answer to this request")
-            outcome = decoded(reply, wanted)
+            outcome = self._told(decoded(reply, wanted))
             alive = True
         except wire.WireError as error:
             outcome = _ended(Status.MALFORMED, say("what came back is not a result: {error}", error=error))
@@ -212,6 +215,16 @@ class Worker:
         if not alive:
             self.close()
         return replace(outcome, seconds=spent, printed=printable(self._printed.decode("utf-8", "replace")))
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        """The outcome, where an import failed of what is installed and not allowed: that this is why."""
+        failure = outcome.failure
+        if self._allowed is None:
+            return outcome
+        found = _ABSENT.match(failure.message) if failure and failure.type == "ModuleNotFoundError" else None
+        if failure is not None and found is not None and found[1] in visible.refused(self._allowed):
+            outcome = replace(outcome, failure=replace(failure, message=f"{found[1]} is not available here"))
+        return replace(outcome, others=tuple(map(self._told, outcome.others)))
 
     def _read(self, size: int, deadline: float) -> bytearray:
         while len(self._received) < size:

@@ -31,6 +31,12 @@ def get(spec: Spec) -> Op:
             return _LOADED[spec]
         if spec.endswith(".py"):
             raise which(spec)
+        path = spec.partition(".json")[0] + ".json"
+        if spec == path or spec.startswith(f"{path}:"):
+            from opcheck.definitions import reference
+
+            function = reference(path)
+            return _kept(made(function, f"{path}:{function.__name__}"))
         return _kept(made(loading.find(spec), spec)) if loading.is_place(spec) else catalog.get(spec)
     return _kept(made(spec))
 
@@ -76,6 +82,10 @@ def made(found: Any, name: str = "") -> Op:
         from opcheck.specs.captured import captured
 
         return captured(found, name)
+    if _is_generated(found):
+        from opcheck.specs.generated import generated
+
+        return generated(found, name)
     if callable(found):
         return _function(found, name)
     raise RefusedType(
@@ -109,6 +119,15 @@ def _function(found: Callable[..., Any], name: str) -> Op:
     from opcheck.specs.function import Function
 
     return Function(found, name)
+
+
+def _is_generated(found: Any) -> bool:
+    """Whether this is a reference of one argument, with generate_input beside it."""
+    if "generate_input" not in getattr(found, "__globals__", {}):
+        return False
+    from opcheck.specs.generated import is_reference
+
+    return is_reference(found)
 
 
 def _is_module(found: Any) -> bool:

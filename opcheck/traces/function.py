@@ -11,9 +11,10 @@ from typing import Any
 from opcheck.errors import Refused, RefusedType, told
 from opcheck.language import say
 from opcheck.loading import line_of, load_file
+from opcheck.traces.path import KnownTape, plain_python
 from opcheck.traces.scalar.expression import parse
 from opcheck.traces.scalar.trace import Trace
-from opcheck.tracing import Tape, TracedControlFlowError, Tracer
+from opcheck.tracing import TracedControlFlowError, Tracer
 
 
 def trace(
@@ -26,7 +27,8 @@ def trace(
     """The trace of an expression or of a Python function at the inputs `at`.
 
     function: text such as "ln(x1) + x1*x2 - sin(x2)" (several outputs are separated by commas), or a Python function
-        of numbers or of numpy arrays; loops and helper functions are fine, decisions on traced values are not.
+        of numbers or of numpy arrays. Loops, helper functions and functions of math are fine; what it decides by values
+        (if x > 0) is recorded along the path taken at this point, and the trace says so.
     at: each input's number or array, by name. Parameters of a function that are left out keep their defaults: floats
         and arrays of floats become inputs, anything else (n=3) is passed as it is.
     wrt: the inputs to differentiate by (default: all). exact: fractions where the function is rational, 50 digits where
@@ -47,13 +49,13 @@ def trace(
         if exact:
             raise Refused(say("exact numbers are for functions of numbers, and this one takes arrays"))
         return trace_arrays(function, inputs, fixed, name, wrt)
-    tape = Tape()
+    tape = KnownTape()
     leaves = {each: tape.input(each, number(each, x)) for each, x in inputs.items()}
-    outputs = [
-        out if isinstance(out, Tracer) else tape.constant(result_of(name, out))
-        for out in returned(function, leaves | fixed)
-    ]
-    return Trace(tape.graph(*outputs), f"{name}({', '.join(leaves)})", wrt=wrt, exact_numbers=exact)
+    with plain_python(function):
+        results = returned(function, leaves | fixed)
+    outputs = [out if isinstance(out, Tracer) else tape.constant(result_of(name, out)) for out in results]
+    title = f"{name}({', '.join(leaves)})"
+    return Trace(tape.path(*outputs), title, wrt=wrt, exact_numbers=exact, notes=tape.decisions.notes())
 
 
 def _expression(text: str, at: Mapping[str, Any], wrt: Iterable[str] | None, exact: bool) -> Trace:

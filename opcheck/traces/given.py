@@ -27,7 +27,7 @@ def value(name: str, text: str, exact: bool = False) -> Any:
         import numpy as np
 
         return np.arange(1.0, np.prod(array) + 1).reshape(array)
-    return array * 1.0
+    return array  # whole numbers stay whole: they may be classes
 
 
 def finite(name: str, number: int | float, text: str) -> int | float:

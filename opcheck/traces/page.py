@@ -52,6 +52,10 @@ class Sections(ABC):
     def matrices(self, options: Options) -> list[Block]:
         """Jacobian, Hessian and its product with a direction, as far as they were asked for."""
 
+    def arrays(self, options: Options) -> list[Block]:
+        """Every line as the array that it is."""
+        return []
+
     @abstractmethod
     def checks(self, options: Options) -> list[Check]:
         """The witnesses of what is shown."""
@@ -74,6 +78,7 @@ def page(trace: Traced, options: Options) -> Page:
     sweeps = sections.sweeps(options)
     blocks = sections.heading()
     blocks += moving(trace.boxes(), sweeps, trace.fractions) if options.moves else sweeps
+    blocks += sections.arrays(options) if options.everything or options.moves else []
     blocks += untracked(trace) if options.mode == "forward" else sections.gradients()
     blocks += drawn(trace, options.room)
     blocks += sections.matrices(options)

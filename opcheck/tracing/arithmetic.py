@@ -15,6 +15,7 @@ from typing import Any
 from opcheck.tracing.magnitude import MOST_BITS, bits, high_precision, is_beyond, limited, working
 
 Function = Callable[..., Any]
+LONG, SIMPLE = 16, 1000  # characters of a decimal that was cut off; the largest denominator of a simple fraction
 
 
 def ieee(function: Function, overflow: float = math.inf) -> Function:
@@ -153,13 +154,24 @@ def is_exact(x: Any) -> bool:
 def exactly(x: Any, decimal: bool = False) -> Any:
     """`x` as a Fraction; NaN and the infinities stay floats, mpmath numbers stay what they are.
 
-    With `decimal`, a float stands for the decimal that it prints as: 0.1 is 1/10 and not 3602879701896397/2**55.
+    With `decimal`, a float stands for the decimal that it prints as: 0.1 is 1/10 and not 3602879701896397/2**55; the
+    nearest float to a simple fraction, whose decimal does not end, for that fraction: 0.3333333333333333 is 1/3.
     """
     if isinstance(x, float):
         if not math.isfinite(x):
             return x
-        return Fraction(repr(x)) if decimal else Fraction(x)
+        return as_written(x) if decimal else Fraction(x)
     return Fraction(x) if isinstance(x, int) else x
+
+
+def as_written(x: float) -> Fraction:
+    """The number that somebody wrote who got this float."""
+    text = repr(x)
+    if len(text) >= LONG:
+        simple = Fraction(x).limit_denominator(SIMPLE)
+        if float(simple) == x:
+            return simple
+    return Fraction(text)
 
 
 def as_float(x: Any) -> float:

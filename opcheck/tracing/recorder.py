@@ -6,7 +6,7 @@ A `View` is an array whose elements become labelled leaves when they are read; a
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 from opcheck.tracing.graph import Graph, Node
 from opcheck.tracing.primitives import FLOATS, Arithmetic
@@ -58,6 +58,14 @@ class Tape:
                 raise TypeError("two numbers from different traces cannot meet: trace the whole function at once")
             ids.append(arg.id)
         return self._append(Node(op, tuple(ids)))
+
+    def asked(self, question: str, x: "Tracer", *others: Any) -> Any:
+        """What Python is told that asks for the value of a number; a tape that does not know it refuses."""
+        raise TracedControlFlowError(
+            "Python asked for the value of a traced number (if, while, ==, <=, float(), int(), range()), but a trace "
+            "holds for every value. Use select(a < b, x, y) for a choice, maximum(...) or minimum(...) for a bound, "
+            "and numpy's functions (np.sin) instead of math's"
+        )
 
     def graph(self, *outputs: "Tracer") -> Graph:
         """What was recorded so far, with these outputs."""
@@ -132,12 +140,32 @@ class Tracer:
     def __gt__(self, other: Any) -> "Tracer":
         return self.tape.record("less", (other, self))
 
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise TracedControlFlowError(
-            "Python asked for the value of a traced number (if, while, ==, <=, float(), int(), range()), but a trace "
-            "holds for every value. Use select(a < b, x, y) for a choice, maximum(...) or minimum(...) for a bound, "
-            "and numpy's functions (np.sin) instead of math's"
-        )
+    def __bool__(self) -> bool:
+        return bool(self.tape.asked("bool", self))
+
+    def __int__(self) -> int:
+        return int(self.tape.asked("int", self))
+
+    def __index__(self) -> int:
+        return int(self.tape.asked("index", self))
+
+    def __float__(self) -> float:
+        return float(self.tape.asked("float", self))
+
+    def __complex__(self) -> complex:
+        return complex(self.tape.asked("complex", self))
+
+    def __le__(self, other: Any) -> Any:
+        return self.tape.asked("le", self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.tape.asked("ge", self, other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self.tape.asked("eq", self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.tape.asked("ne", self, other)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> "Tracer":
         """numpy's functions of one number record: np.sin(x) is sin(x)."""
@@ -149,8 +177,6 @@ class Tracer:
             raise TypeError("a traced number and an array do not meet: give the input as an array as well")
         return self.tape.record(op, args)
 
-    __bool__ = __float__ = __int__ = __index__ = __le__ = __ge__ = __complex__ = _refuse
-    __eq__ = __ne__ = _refuse
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:

@@ -36,6 +36,7 @@ class Trial:
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
     fixed: tuple[str, ...] = ()  # parameters that the implementation may have no choice of
     block: int = 0  # a size of it lies beside twice this many
+    alone: bool = False  # it may end the process: it runs in one that another replaces
 
     def __post_init__(self) -> None:
         if self.case.dtype != self.dtype:

@@ -295,7 +295,7 @@ class Check:
 
         if not is_wrong(bound + exact.error):
             if is_wrong(max(0.0, bound - exact.error)):
-                raise Undecided(say("too near to its bound to be decided by {reading}", reading=exact.reading))
+                raise Undecided(say("too close to its bound for {reading} to decide", reading=exact.reading))
             raise self._alarm(claim, name, at, exact.value, number, bound, reference)
         return Verdict(
             Status.DIFFERS, claim, self.trial, name, at, exact.value, number, bound, wrong=wrong, elements=elements
@@ -316,7 +316,7 @@ class Check:
         return FalseAlarm(
             say(
                 "{claim} of {op}: {name}{at} = {got} was reported against {reference} (bound {bound}), but the "
-                "definition says {exact}: this is a defect of opcheck; the case is {address}",
+                "definition says {exact}: this is a bug in opcheck; the case is {address}",
                 claim=claim, op=self.op.name, name=name, at=list(at), got=number, reference=reference,
                 bound=bound, exact=exact, address=self.trial.address,
             )

@@ -27,7 +27,7 @@ from opcheck.verification.streams import NotingChooser, in_format, scope_place, 
 from opcheck.verification.streams import trial as random_trial
 from opcheck.verification.truth.definition import Definition
 from opcheck.verification.truth.formats import Format, format_of
-from opcheck.verification.widening import Sized, is_legal, resized, sees_its_input
+from opcheck.verification.widening import Sized, is_legal, of_ones, resized, sees_its_input
 
 BLOCKS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 MANY = 65_536  # rows or channels: beyond what one axis of a GPU's grid, or an index of 16 bits, counts
@@ -35,6 +35,7 @@ PROBES = 24  # draws of a sampler that show what it can make
 DRAWS = 8  # of which the smallest case that has room for a pattern is taken
 INPUTS = 3  # that are planted
 LETTERS = 6  # sizes that become wide
+MOST_UNSEEN = 2  # numbers of a case with a window that sees none: beyond them lies what an allocator leaves free
 MOST_SPECIAL = 1024  # the largest block of a wide case with special numbers
 MOST_TRACED = 16_000  # nodes of a wide case with special numbers: their truth is traced
 MARK = 0.7109375  # a number that no sampler makes
@@ -66,15 +67,20 @@ class Wide(NamedTuple):
     rest: int  # which of 2B - 1, 2B, 2B + 1, 2B + k it is; one further in the next run
 
 
+class Unseen(NamedTuple):
+    """A window that lies in the padding altogether: what reads or writes there may end the process."""
+
+
 class Probe(NamedTuple):
-    """What the cases of a sampler have: inputs for any real number, and how many sizes."""
+    """What the cases of a sampler have: inputs for any real number, how many sizes, windows without numbers."""
 
     inputs: tuple[str, ...]
     letters: int
+    unseen: bool
 
 
 @cache
-def plans(op: Op) -> tuple[Planted | Wide, ...]:
+def plans(op: Op) -> tuple[Planted | Wide | Unseen, ...]:
     """The directed cases of an operator."""
     probe = probed(op)
     planted = [
@@ -86,7 +92,7 @@ def plans(op: Op) -> tuple[Planted | Wide, ...]:
     letters = min(probe.letters, LETTERS)
     wide = [Wide(k, *along, rest) for rest, along in enumerate(ALONG) for k in range(letters)]
     many = [Wide(0, "whole numbers", MANY, 2)] if letters else []
-    return (*planted, *wide, *many)
+    return (*planted, *wide, *many, *[Unseen()] * (2 if probe.unseen else 0))
 
 
 def count(op: Op) -> int:
@@ -98,12 +104,13 @@ def count(op: Op) -> int:
 def probed(op: Op) -> Probe:
     """What some draws of an operator's sampler show."""
     found: dict[str, None] = {}
-    letters = 0
+    letters, unseen = 0, False
     for k in range(PROBES):
         case = op.sample(NotingChooser(Marked(np.random.default_rng(k)), scope_place(op, k)))
         letters = max(letters, len(Sized(op, case).letters()))
+        unseen |= is_unseen(op, slim(op, case, 0, np.random.default_rng(k), seen=False))
         found |= {name: None for name, array in case.arrays.items() if array.size and (np.abs(array) == MARK).all()}
-    return Probe(tuple(each.name for each in op.inputs if each.name in found), letters)
+    return Probe(tuple(each.name for each in op.inputs if each.name in found), letters, unseen)
 
 
 class Marked(Values):
@@ -133,11 +140,15 @@ def directed(op: Op, dtype: str, seed: int, index: int) -> Iterator[Trial]:
         place = seed + DRAWS * (-index + attempt)
         if isinstance(plan, Planted):
             case, policy, block = *planted(op, plan, f, place, rng), 0
+        elif isinstance(plan, Unseen):
+            case, policy, block = unseen(op, f, place, rng), "real", 0
         else:
             case, policy, block = widened(op, plan, f, place, rng, seed)
         case = in_format(case, f, keep_infinities=policy == "special")
         address = (op.name, dtype, seed, index)
-        made = Trial(case, dtype, policy, address=address, fixed=tuple(op.fixed), block=block)
+        made = Trial(
+            case, dtype, policy, address=address, fixed=tuple(op.fixed), block=block, alone=isinstance(plan, Unseen)
+        )
         yield with_peak(with_directions(op, made, rng), index) if block else with_directions(op, made, rng)
 
 
@@ -212,13 +223,29 @@ def widened(op: Op, plan: Wide, f: Format, place: int, rng: np.random.Generator,
     return wide, drawn_as, block
 
 
-def slim(op: Op, case: Case, turn: int, rng: np.random.Generator) -> Case:
-    """The case with each size 1, and one of them 2, as far as that is legal."""
+def slim(op: Op, case: Case, turn: int, rng: np.random.Generator, seen: bool = True) -> Case:
+    """The case with each size 1, and one of them 2, as far as that is legal (and windows see numbers, if they must)."""
     letters = Sized(op, case).letters()
     for k, letter in enumerate(letters):
         sized = Sized(op, case)
         smaller = resized(op, case, sized.grown(letter, 2 if k == turn % len(letters) else 1), rng)
-        case = smaller if smaller is not case and sees_its_input(op, smaller) else case
+        case = smaller if smaller is not case and (not seen or sees_its_input(op, smaller)) else case
+    return case
+
+
+def is_unseen(op: Op, case: Case) -> bool:
+    """Whether a window lies in the padding, of a case so small that what a library writes beyond it does no harm."""
+    return 0 < size_of(case) <= MOST_UNSEEN and any(np.isneginf(each).any() for each in of_ones(op, case))
+
+
+def unseen(op: Op, f: Format, place: int, rng: np.random.Generator) -> Case:
+    """A smallest case with a window that lies in the padding altogether; one without where that is not met."""
+    for k in range(PROBES):
+        case = drawn(op, "real", f, place + k, rng, lambda case: all(a.size for a in case.arrays.values()))
+        for turn in range(2):
+            smaller = slim(op, case, turn, rng, seen=False)
+            if is_unseen(op, smaller):
+                return smaller
     return case
 
 

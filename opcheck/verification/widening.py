@@ -197,10 +197,14 @@ def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
 
 def sees_its_input(op: Op, case: Case) -> bool:
     """Whether no window lies in the padding altogether: then an input of ones has finite results."""
+    return all(np.isfinite(each).all() for each in of_ones(op, case))
+
+
+def of_ones(op: Op, case: Case) -> list[Array]:
+    """What becomes of an input of ones."""
     ones = {each: np.ones_like(array) if array.dtype.kind == "f" else array for each, array in case.arrays.items()}
     with np.errstate(all="ignore"):
-        found = op.run(case._replace(arrays=ones))
-    return all(np.isfinite(each).all() for each in found.values())
+        return list(op.run(case._replace(arrays=ones)).values())
 
 
 def letters_of(declared: str, dimensions: int) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from opcheck import arrays
+from opcheck import arrays, pictures
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.params import Flag
@@ -85,6 +85,8 @@ def array(name: str, text: str) -> Array | Shape:
         shape = arrays.shape(name, text)
         _limited(name, math.prod(shape))
         return shape
+    if text in pictures.KERNELS:
+        return pictures.kernel(text)
     found = arrays.numbers(name, text) if text.startswith("[") else _one_number(name, text)
     _limited(name, found.size)
     return found

@@ -9,7 +9,8 @@ from opcheck.render import FORMATS
 from tests.app.support import run
 
 FORMS = (
-    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, 0..15:4x4, or a kernel: "
+    "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, randn:4x4, 0..15:4x4, "
+    "or a kernel: "
     "blur, sharpen, sobel-x, sobel-y, emboss, outline"
 )
 
@@ -41,7 +42,7 @@ BAD_INPUT = [
         ("conv2d", "--input", "99999x99999"),
         "--input can have at most 10000000 elements\n  got: 99999x99999",
     ),
-    (("conv2d", "--input", "1..3:4x4"), "a range fills its shape exactly\n  got: 3 numbers for (4, 4) (16 places)"),
+    (("conv2d", "--input", "1..3:4x4"), "a range must fill its shape exactly\n  got: 3 numbers for (4, 4) (16 places)"),
     (("conv2d", "--stride", "0"), "stride must be a whole number, at least 1, or 2 of them\n  got: 0"),
     (("conv2d", "--stride", "x"), "stride must be a whole number, at least 1, or 2 of them\n  got: 'x'"),
     (
@@ -50,7 +51,7 @@ BAD_INPUT = [
     ),
     (
         ("conv2d", "--cell", "9,9"),
-        "a cell is a place of the output, whose shape is (1, 1, 3, 3)\n  got: 9,9\n  places count from 0",
+        "a cell is a place of the output, whose shape is (3, 3)\n  got: 9,9\n  positions count from 0",
     ),
     (("conv2d", "--cell", "a"), "--cell is a place such as 0,0,1,1\n  got: 'a'"),
     (("linear", "--upstream", "3x3"), "the upstream gradient has the shape of the output, (1,)\n  got: (3, 3)"),

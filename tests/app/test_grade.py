@@ -86,8 +86,8 @@ def test_an_assignment_is_checked(folder):
     assert right == "  the right solution: 1 of 1"
     assert missed[0].startswith("  not caught: input_gradient_weight_transposed,")
     assert missed[-3:] == [
-        "A mistake that is not caught usually makes no difference to what is asked here:",
-        "to catch it, ask for more in [question.parameters] or in points, where the",
+        "A mistake that is not caught usually cannot change this question's result. To",
+        "catch it, ask for more in [question.parameters] or in points, where the",
         "convention has it. opcheck ops OP describes each.",
     ]
     (folder / "all.toml").write_text('[[question]]\noperator = "linear"\n')
@@ -122,7 +122,7 @@ def test_seeds_by_which_a_right_solution_loses_points_are_told(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "what is to be graded?"),
+        ([], "what should be graded?"),
         (["ann.py", "--op", "linear", "--assignment", "hw.toml"], "give --assignment FILE or --op OP, one of them"),
         (["ann.py", "--op", "linaer"], "there is no operator 'linaer'"),
         (["ann.py", "--assignment", "none.toml"], "cannot read the assignment"),
@@ -217,7 +217,7 @@ def test_a_class_without_names(homework):
             "there is no submission of 'eve'\n  there are ann, bob",
         ),
         (["--compare", "none.json"], "cannot read the old results"),
-        (["--compare", "hw.toml"], "this is not a file of results"),
+        (["--compare", "hw.toml"], "this is not a results file"),
         (["--compare", "old.json", "--format", "csv"], "the comparison and the results cannot both be printed"),
         (["--roster", "hw.toml"], "has no column of names, numbers or emails"),
     ],

@@ -44,7 +44,7 @@ def test_a_lesson_on_a_pipe_is_printed_and_its_questions_read_from_stdin(learn, 
     assert "$ opcheck explain linear --all" in ran.out
     assert "step 4 of 4\n" in ran.out  # the command ran
     assert "\n  got: input (2, 3) and weight (3, 2)\n" in ran.out  # what it refuses is part of the lesson
-    assert f"Question {QUESTIONS} stays open." in ran.out
+    assert f"Question {QUESTIONS} is left open." in ran.out
     assert ran.out.endswith(f"That was lesson 3: 2 of {QUESTIONS} right.\n")
     assert "[Enter" not in ran.out
     assert "\x1b" not in ran.out
@@ -56,9 +56,11 @@ def test_a_lesson_on_a_pipe_is_printed_and_its_questions_read_from_stdin(learn, 
 def test_at_a_terminal_the_reader_presses_enter(learn):
     ran = learn("3", "--color=never", typed="\n\n\nq\n", tty=True)
     assert ran.code == 0
-    assert ran.out.count("[Enter goes on, q quits]") == 1
-    assert ran.out.count("[Enter runs it, q quits]") == 2  # 2 * 3 + ..., amounts @ prices; then q answers the question
-    assert "  >>> 2 * 3 + 1 * 2 + 3 * 4\n[Enter runs it, q quits]  20\n" in ran.out
+    assert ran.out.count("[Enter to go on, q to quit]") == 1
+    assert (
+        ran.out.count("[Enter to run it, q to quit]") == 2
+    )  # 2 * 3 + ..., amounts @ prices; then q answers the question
+    assert "  >>> 2 * 3 + 1 * 2 + 3 * 4\n[Enter to run it, q to quit]  20\n" in ran.out
     assert ran.out.endswith("q quits): ")
     assert "\x1b[1A\x1b[2K" in learn("4", typed="q\n", tty=True).out  # with colour, the prompt goes when it has served
 
@@ -67,7 +69,7 @@ def test_ctrl_d_at_a_terminal_quits(learn):
     assert "[Enter goes on" in learn("3", tty=True).out  # no line and no more will come
     ran = learn("3", "--color=never", typed="\n", tty=True)
     assert ran.code == 0
-    assert ran.out.endswith("[Enter runs it, q quits]\n")
+    assert ran.out.endswith("[Enter to run it, q to quit]\n")
     assert learn(tty=True).out.endswith("q quits): \n")
 
 
@@ -105,9 +107,9 @@ def test_the_list_tells_how_far_the_reader_is(learn):
 def test_reset_forgets_one_lesson_or_all(learn):
     learn("3", typed="q\n")
     learn("4", typed="q\n")
-    assert learn("--reset", "3").out == "Forgotten: how far you were in lesson 3.\n"
+    assert learn("--reset", "3").out == "Progress in lesson 3 was reset.\n"
     assert learn("--list").out.count("% read") == 1
-    assert learn("--reset").out == "Forgotten: how far you were in all lessons.\n"
+    assert learn("--reset").out == "Progress in all lessons was reset.\n"
     assert learn("--list").out.count("% read") == 0
 
 

@@ -1,6 +1,7 @@
 """torch in its other forms: compiled, as modules with torch's parameter names, as autograd.Function classes."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -114,3 +115,33 @@ def test_its_wrong_gradient_is_found():
 
     found = [each for each in matrices("linear", Doubled).failures if each.claim == "vjp:weight"]
     assert found and all(each.got == 2 * each.expected for each in found if each.trial.policy == "exact")
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_what_a_decorator_compiled_is_a_compiled_candidate():
+    @torch.compile
+    def softmax(input, dim=-1):
+        return torch.softmax(input, dim)
+
+    backend = backends.load(softmax)
+    assert (backend.name.startswith("torch:compile:"), backend.compiles, backend.freezes) == (True, True, False)
+    report = verify("softmax", softmax, cases=10, seed=1)
+    assert report.agrees and report.checked, str(report)
+
+
+def test_a_function_made_from_torchs_operation_has_torchs_deviations():
+    def nll_loss(input, target, **options):
+        return torch.nn.functional.nll_loss(input, target, **options)
+
+    report = verify("nll_loss", nll_loss, arrays="torch", cases=100, seed=1)
+    assert report.agrees and "torch-nll-loss-2d-backward-of-strided-input" in report.known_counts()
+
+
+def test_threads_compute_as_the_one_that_asks():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        with ThreadPoolExecutor(1, initializer=backends.load("torch").in_thread()) as threads:
+            assert threads.submit(torch.get_num_threads).result() == 1
+    finally:
+        torch.set_num_threads(before)

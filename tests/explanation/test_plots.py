@@ -41,6 +41,20 @@ def test_an_activation_stands_with_its_derivative_and_what_was_given(name):
     assert curve(of, "given").points == tuple(zip(x, getattr(reference, name)(x), strict=True))
 
 
+def halved(x: "N D"):
+    return x / 2
+
+
+def square(x: "2 2"):
+    return x * x
+
+
+def test_a_program_is_drawn_as_far_as_it_takes_other_numbers():
+    of = plot(halved, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert set(curve(of, "derivative").points) == {(x, 0.5) for x, _ in curve(of, "y").points}
+    assert plot(square, np.array([[1.0, 2.0], [3.0, 4.0]])) is None
+
+
 def test_a_loss_is_drawn_where_it_is_allowed():
     of = plot("binary_cross_entropy", np.array([0.25, 0.5]), np.array([1.0, 0.0]))
     places, values = np.array(curve(of, "L").points).T

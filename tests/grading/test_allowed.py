@@ -25,7 +25,7 @@ def test_a_graded_call_that_needs_it_is_refused(where):
     if where == "call":
         code = "def relu(x):\n    import mpmath\n    return mpmath.mpf(0) * x\n"
     (check,) = graded(code, parse(ASKED)).checks
-    assert (check.outcome, check.score) == (Outcome.CRASHED, 0)
+    assert check.outcome in (Outcome.CRASHED, Outcome.CRASHED_ALWAYS) and check.score == 0
     assert "this assignment does not allow mpmath" in check.message
 
 

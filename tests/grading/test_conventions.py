@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from opcheck.grading import conventions
+from opcheck.grading.assignments.check import check
 from opcheck.grading.conventions import layouts
 from tests.grading.students import assignment, complaints, solution
 
@@ -23,6 +24,16 @@ def test_a_right_solution_gets_full_marks(name):
     asked = assignment(*RIGHT[name], convention=name, changes={"memory = 2048": "memory = 8192"})
     for seed in (1, None):
         assert complaints(solution(name), asked, seed) == []
+
+
+LATER = ["layer_norm", "batch_norm", "group_norm", "embedding", "lstm_cell"]
+
+
+@pytest.mark.parametrize("op", LATER)
+def test_the_later_assignments_of_cs231n(op):
+    right, *mistakes = check(assignment(op, convention="cs231n"), seed=1)
+    assert not right.caught, [(each.part, each.message) for each in right.checks]
+    assert any(each.caught and each.named for each in mistakes)
 
 
 def test_coursera_pools_average_too():

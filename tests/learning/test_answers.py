@@ -84,7 +84,7 @@ def test_forms_of_an_answer(text, value):
         ("[1, 2", "the brackets do not match. Got '[1, 2'"),
         ("1, 2]", "the brackets do not match. Got '1, 2]'"),
         ("[1, 2)", "the brackets do not match. Got '[1, 2)'"),
-        ("[1, two]", "this is no number. Got 'two'. write 0.25, 1/4 or 2.5e-1"),
+        ("[1, two]", "this is not a number. Got 'two'. write 0.25, 1/4 or 2.5e-1"),
         ("[1/0]", "this divides by zero. Got '[1/0]'"),
     ],
 )

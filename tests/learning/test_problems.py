@@ -154,3 +154,9 @@ def test_what_is_asked_follows_from_the_declaration():
     assert problems.kinds(catalog.get("conv2d")) == (Kind.SHAPE, Kind.ELEMENT, Kind.OUTPUT, Kind.GRADIENT)
     assert problems.kinds(catalog.get("tanh")) == (Kind.ELEMENT, Kind.OUTPUT, Kind.GRADIENT)
     assert problems.kinds(catalog.get("adam")) == (Kind.ELEMENT, Kind.OUTPUT)
+
+
+def test_one_number_for_a_shape_is_no_try():
+    problem = problems.drawn(catalog.get("conv2d"), Kind.SHAPE, 1, np.random.default_rng(1))
+    assert not problem.judge("12").read
+    assert problem.judge("x".join(map(str, problem.shape))).right

@@ -137,9 +137,9 @@ def test_a_reader_who_knows(lesson):
         "The file note.txt:",
         "code: a note",
         "code: $ opcheck ops linear",
-        "[Enter runs it, q quits]",
+        "[Enter to run it, q to quit]",
         "ran: opcheck ops linear",
-        "[Enter goes on, q quits]",
+        "[Enter to go on, q to quit]",
         "markdown: ## Question",
         "answer (h: a hint, 1 left; s skips, q quits): [[21, 37]]",
         "Right.",
@@ -165,7 +165,7 @@ KNOWN = "Not yet. A known mistake gives this. "
     [
         ("[[11, 18]]", "Not yet."),
         ("[[21, 38]]", "Not yet: 1 of 2 numbers are right."),
-        ("[[-21, -37]]", "Not yet: the sign is the wrong way round."),
+        ("[[-21, -37]]", "Not yet: the sign is wrong."),
         ("[21, 37]", "The numbers are right; their shape is (1, 2), not (2,)."),
         ("[[21, 37], 1]", "Not yet."),
         ("[[3,4],[5,6]]", KNOWN + "That is w."),
@@ -175,7 +175,7 @@ KNOWN = "Not yet. A known mistake gives this. "
             "[[23, 36]]",
             KNOWN + "The weight was not transposed: its rows belong to the outputs, so the product is x @ w.T.",
         ),
-        ("[[21, x]]", "This is no number. Got 'x'. Write 0.25, 1/4 or 2.5e-1."),
+        ("[[21, x]]", "This is not a number. Got 'x'. Write 0.25, 1/4 or 2.5e-1."),
         ("h", "markdown: Row times row."),
     ],
 )
@@ -198,24 +198,24 @@ def test_hints_come_one_at_a_time_and_then_no_more(lesson):
         "The answer: [[21.0, 37.0]]",
         "answer (s skips, q quits): None",
     ]
-    assert "Question 2 stays open." in seen
+    assert "Question 2 is left open." in seen
 
 
 def test_rounding_is_told_as_rounding(lesson):
     seen, mark = lesson("", "s", "12.3", "12.34", "12.4", "37/3")
     told = [following for line, following in pairwise(seen) if line.startswith("answer (s skips")]
-    rounding = "Only the rounding differs: 2 decimals are asked. Keep more on the way and round once, at the end."
+    rounding = "Only the rounding differs: give 2 decimals. Keep more on the way and round once, at the end."
     assert told == [rounding, rounding, "Not yet.", "Right."]
     assert mark.answers == {1: "skipped", 2: "right"}
 
 
 def test_who_quits_goes_on_where_he_stopped(lesson):
     seen, mark = lesson("q")
-    assert seen[-2:] == ["[Enter goes on, q quits]", "quit"]
+    assert seen[-2:] == ["[Enter to go on, q to quit]", "quit"]
     assert mark == Mark(4, 9, 2, {})
     seen, mark = lesson("q")
     assert seen == [
-        "You go on where you stopped. (opcheck learn --reset begins anew.)",
+        "You continue where you stopped. (opcheck learn --reset starts over.)",
         "markdown: # 1. A layer",
         "markdown: ## Question",
         "answer (h: a hint, 1 left; s skips, q quits): q",
@@ -247,7 +247,7 @@ def test_a_lesson_that_was_rewritten_begins_anew(lesson, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "decimals", "text"),
-    [(2, None, "2"), (True, None, "yes"), ("word", None, "word"), (0.12345, 2, "0.12"), (-0.001, 2, "0.00"),
+    [(2, None, "2"), (True, None, "yes (True)"), ("word", None, "word"), (0.12345, 2, "0.12"), (-0.001, 2, "0.00"),
      ([0.126, 2.0], 2, "[0.13, 2.0]"), ((2, 3), None, "(2, 3)")],
 )  # fmt: skip
 def test_answers_are_shown_as_one_would_write_them(value, decimals, text):

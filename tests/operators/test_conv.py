@@ -177,7 +177,7 @@ def test_no_input_channels() -> None:
         (
             [(1, 4, 5, 5), (3, 2, 3, 3)],
             {"groups": 2},
-            "groups must divide the input channels and the output channels, of which there is one at least. "
+            "groups must divide the input channels and the output channels, and there must be at least one of each. "
             "Got input (1, 4, 5, 5), weight (3, 2, 3, 3) and groups=2",
         ),
         (
@@ -196,9 +196,9 @@ def test_no_input_channels() -> None:
             {"padding": "full"},
             "padding must be a whole number, at least 0, or 2 of them, or one of 'same', 'valid'. Got 'full'",
         ),
-        ([(1, 1, 5, 5), (1, 1, 0, 3)], {}, "the kernel must have at least one place. Got weight (1, 1, 0, 3)"),
+        ([(1, 1, 5, 5), (1, 1, 0, 3)], {}, "the kernel must not be empty. Got weight (1, 1, 0, 3)"),
         ([(1, 1, 0, 5), (1, 1, 1, 1)], {"padding": 1},
-         "of the dimensions of input only the batch may be empty. Got input (1, 1, 0, 5)"),
+         "only the batch dimension of input may be empty. Got input (1, 1, 0, 5)"),
         ([(1, 1, 3, 5), (1, 1, 1, 1)], {"padding": 3, "padding_mode": "reflect"},
          "reflect padding can be at most 2 here. Got padding 3"),
         ([(1, 1, 5, 5), (1, 1, 3, 3)], {"stride": (1, 2, 3)},

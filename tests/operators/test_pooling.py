@@ -79,7 +79,12 @@ def test_taps_meet_the_places_that_the_windows_read(
             {"kernel_size": 2},
             "max_pool2d takes input (N, C, H, W), or one without a batch, (C, H, W). Got input (4, 4)",
         ),
-        ("avg_pool1d", (2, 0, 4), {"kernel_size": 2}, "only the batch of the input may be empty. Got input (2, 0, 4)"),
+        (
+            "avg_pool1d",
+            (2, 0, 4),
+            {"kernel_size": 2},
+            "only the batch dimension of input may be empty. Got input (2, 0, 4)",
+        ),
         (
             "max_pool1d",
             (1, 4),

@@ -82,3 +82,12 @@ def test_limits_hold_where_errors_do_not_say_much(function):
         found = function(x.astype(np.float32)[:, turned], w.astype(np.float32)[turned])
         found = found[:, np.argsort(turned)] if function is normalised else found
         assert (np.abs(found - value) <= error).all()
+
+
+def test_nothing_has_a_bound():
+    def function(x):
+        d = x - x.max(axis=1, keepdims=True)
+        return np.log(np.exp(d).sum(axis=1)) + np.sqrt((x * x).mean(axis=1) + 1e-5)
+
+    _, error = bound(function, (np.zeros((0, 3)),))
+    assert error.shape == (0,)

@@ -122,3 +122,10 @@ def test_the_narrowest_phone_need_not_scroll_the_page_sideways(op, tmp_path):
     found = asked_on_a_phone(shown, FITS, tmp_path, width=320)
     assert found["page"] <= found["inside"]
     assert set(found["same"]) == {1}  # cells of one width, padding included
+
+
+def test_a_single_number_is_led_up_to_by_all_that_it_is_made_of(tmp_path):
+    shown = explain("mse_loss").render("html")
+    first, second, last = told("1; press('Home'); press('End')", tmp_path, shown=shown)
+    assert first["count"] == last["count"] == "step 4 of 4: L"
+    assert second["count"] == "step 1 of 4: ℓ0"

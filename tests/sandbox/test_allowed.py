@@ -11,7 +11,7 @@ from .support import TRIED, X, call, value
 
 ABSENT = "mpmath"  # installed: opcheck itself needs it
 WAYS = f"""
-import ctypes, glob, importlib, importlib.util, os, runpy, statistics, subprocess, sys
+import ctypes, glob, importlib, importlib.machinery, importlib.util, os, runpy, statistics, subprocess, sys
 import numpy as np
 {TRIED.strip().replace("import os, sys", "").replace(chr(10) + "    ", chr(10))}
 
@@ -19,8 +19,9 @@ FOLDERS = {[*visible.libraries()]!r}
 
 def by_import(): import {ABSENT}; return {ABSENT}
 def by_importlib(): return importlib.import_module("{ABSENT}")
+def absent(): return importlib.util.find_spec("{ABSENT}") is None
 def by_finder():
-    sys.meta_path[:] = [each for each in sys.meta_path if each.__class__.__name__ != "Refused"]
+    sys.meta_path.append(importlib.machinery.PathFinder)
     return importlib.import_module("{ABSENT}")
 def by_path():
     for folder in FOLDERS:
@@ -49,6 +50,11 @@ def test_what_is_not_allowed_cannot_be_reached(isolation, name):
         assert worker.load().status is Status.OK
         found = value(worker, f"try_by_{name}")
         assert found[0] != "possible", found
+
+
+def test_it_is_not_found_either(isolation):
+    with Worker(Source(WAYS), isolation, allowed=["numpy"]) as worker:
+        assert value(worker, "absent") is True
 
 
 def test_a_worker_without_a_list_has_it(isolation):

@@ -76,9 +76,10 @@ def get_init_inputs():
 
 ODD = """
 from problem import Model
+
 class ModelNew(Model):
     def forward(self, x):
-        y = super().forward(x)
+        y = (self.matmul(x) * self.scale).softmax(1)
         return y if x.shape[1] % 2 == 0 else y + 0.01
 """
 
@@ -89,7 +90,9 @@ def test_a_benchmarks_problem_is_checked_in_small_sizes_and_its_own(tmp_path):
     op = specs.get(f"{tmp_path}/problem.py:Model")
     sizes = {trial(op, "float32", 0, k).case.arrays["x"].shape for k in range(64)}
     assert (128, 256) in sizes and min(sizes)[0] < 8 and len(sizes) > 8
-    report = opcheck.verify(op, loading.find(f"{tmp_path}/odd.py:ModelNew"), arrays="torch", cases=32)
+    report = opcheck.verify(
+        op, loading.find(f"{tmp_path}/odd.py:ModelNew"), arrays="torch", cases=12, claims=["rounding"]
+    )
     assert not report.agrees and all(each.trial.case.arrays["x"].shape[1] % 2 for each in report.failures)
 
 

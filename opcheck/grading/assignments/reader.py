@@ -30,7 +30,7 @@ class Reader:
         return field in self._data
 
     def text(self, field: str, default: str | None = None) -> str:
-        return str(self._value(field, str, say("must be a text in quotes"), default))
+        return str(self._value(field, str, say("must be a string in quotes"), default))
 
     def word(self, field: str, allowed: Sequence[str], default: str) -> str:
         found = self.text(field, default)
@@ -73,10 +73,10 @@ class Reader:
         return found
 
     def texts(self, field: str) -> list[str]:
-        found: list[Any] = self._value(field, list, say("must be a list of texts"), [])
+        found: list[Any] = self._value(field, list, say("must be a list of strings"), [])
         for each in found:
             if not isinstance(each, str):
-                raise self.refuse(field, say("must be a list of texts"), repr(each))
+                raise self.refuse(field, say("must be a list of strings"), repr(each))
         return found
 
     def table(self, field: str) -> "Reader":

@@ -13,7 +13,7 @@ Conv.forward and Conv.backward.
 from dataclasses import replace
 from typing import Any
 
-from opcheck.grading.conventions import programs, sentences
+from opcheck.grading.conventions import cs231n_layers, programs, sentences
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -35,6 +35,8 @@ _OPTIMISERS = ("sgd", "rmsprop", "adam")
 def call(r: Request) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.pair(r)
+    if r.op.name in cs231n_layers.NAMES:
+        return cs231n_layers.call(r)
     if r.op.name in _OPTIMISERS:
         return _step(r)
     args = [r.array("input", FLATTENED if r.op.name == "linear" else SAME)]
@@ -53,6 +55,8 @@ def call(r: Request) -> Plan:
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.pair_gradients(r, cotangent)
+    if r.op.name in cs231n_layers.NAMES:
+        return cs231n_layers.gradients(r, cotangent)
     if r.op.name in _LOSSES:  # softmax_loss has returned it already
         return Plan([], {"input": Reading("out[1]")})
     steps = [Call(r.backward, [r.sent(cotangent["output"]), Place("out[1]")], keep="gradients")]
@@ -104,6 +108,7 @@ CONVENTION = Convention(
     "cs231n",
     "Stanford CS231n and Michigan EECS498: pairs of functions with a cache, NCHW",
     {
+        **cs231n_layers.ENTRIES,
         "linear": Entry(
             ("affine_forward", "Linear.forward"), ("affine_backward", "Linear.backward"), {"bias": only(True)}
         ),
@@ -185,7 +190,7 @@ EECS498 = replace(
             forward=(f"{_STATIC[op]}.forward", *CONVENTION.entry(op).forward),
             backward=(f"{_STATIC[op]}.backward", *CONVENTION.entry(op).backward),
         ))
-        for op in CONVENTION.entries
+        for op in CONVENTION.entries if op not in cs231n_layers.NAMES
     },
     arrays="torch",
 )  # fmt: skip

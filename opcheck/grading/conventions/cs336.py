@@ -53,6 +53,8 @@ def _step(r: Request) -> Plan:
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
     leaves = {name: Place(name) for name in tensors.smooth(r) if name == "input"}
+    if not leaves:
+        return Plan([], {})
     return tensors.differentiated(r, cotangent, leaves)
 
 

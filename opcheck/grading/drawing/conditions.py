@@ -90,6 +90,8 @@ def _of_parameters(op: Op, case: Case) -> Iterator[Condition]:
         value = case.params.get(each.name, each.default)
         if each.name in _SPOKEN or each.default is REQUIRED or value == each.default:
             continue
+        if isinstance(each.default, tuple) or (isinstance(each.default, float) and each.default):
+            continue  # a learning rate is a number like any other
         if isinstance(value, bool):
             words = say("{name}={value}", name=each.name, value=value)
         elif isinstance(each.default, int) and isinstance(value, int):

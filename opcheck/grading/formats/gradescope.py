@@ -48,7 +48,7 @@ def _score(result: Result, shown: Mapping[str, str]) -> str:
     visible = [check for check in result.checks if _visibility(check, shown) == "visible"]
     if len(visible) == len(result.checks):
         return wording.score(result)
-    return say("{score}, beside what is not shown", score=wording.score(replace(result, checks=tuple(visible))))
+    return say("{score}, not counting hidden checks", score=wording.score(replace(result, checks=tuple(visible))))
 
 
 def _test(place: int, check: Check, visibility: str, most: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def load(text: str) -> list[Result]:
             raise ValueError
         return [decoded(each) for each in document["results"]]
     except (ValueError, KeyError, TypeError):
-        raise Refused(say("this is not a file of results (schema {schema})", schema=SCHEMA)) from None
+        raise Refused(say("this is not a results file (schema {schema})", schema=SCHEMA)) from None
 
 
 def encoded(result: Result, timed: bool = True) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The smallest case on which a submission is wrong, side by side, and the calculation of its first wrong number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,16 +11,18 @@ from opcheck.explanation.gradient import meaning
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import barred
 from opcheck.grading.drawing.sizes import cut, sizes
+from opcheck.grading.judging.graded import Graded, Strict
 from opcheck.grading.judging.parts import Finding, in_reals
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
-from opcheck.operators.spec import Array, Case, Op, widened
+from opcheck.operators.spec import Array, Case, Mistake, Op, widened
 from opcheck.steps import Block, Grid, Grids, Prose, Step
 from opcheck.tracing.arithmetic import as_fraction
 from opcheck.verification.casefile import Trial
-from opcheck.verification.diagnosis.shrink import SameFailure, Search, minimal
+from opcheck.verification.diagnosis.diagnose import resemblances
+from opcheck.verification.diagnosis.shrink import SameFailure, Search
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
@@ -35,8 +37,8 @@ class Smallest(NamedTuple):
     searched: bool
 
 
-def smallest(student: Student, finding: Finding) -> Smallest:
-    """The verdict of the smallest case that fails in the same way."""
+def smallest(student: Student, finding: Finding, others: Sequence[Mistake] = ()) -> Smallest:
+    """The verdict of the smallest case that fails in the same way and does not look like these other mistakes."""
     op = student.question.op
     ended = Outcome.CRASHED if finding.outcome is Outcome.CRASHED_ALWAYS else finding.outcome
     verdict = min((each.verdict for each in finding.wrongs if each.outcome is ended), key=_size,
@@ -49,14 +51,32 @@ def smallest(student: Student, finding: Finding) -> Smallest:
         or finding.wrongs[0].outcome is not ended
     ):
         return Smallest(verdict, False)  # each attempt would cost the time limit again
-    search = Search(op, verdict, SameFailure(op, verdict, student))
+    strict = verdict.claim in ("exact", "rounding", "special") and finding.strict
+    search = Search(op, verdict, Telling(op, verdict, student, Strict if strict else Graded, others))
     search.left = ATTEMPTS
     search.steps(_smaller)
     search.steps(_simpler)
-    best = minimal(op, search.best, student)
+    best = Search(op, search.best, search.fails).run()
     if best.expected is not None and all(each.verdict.expected is None for each in finding.wrongs):
         return Smallest(verdict, False)  # of a wrong shape nothing was left but wrong numbers
     return Smallest(best, True)
+
+
+class Telling(SameFailure):
+    """The same failure, where it does not look like other mistakes as well: a single number looks like many."""
+
+    def __init__(
+        self, op: Op, verdict: Verdict, student: Student, judged: type[Graded], others: Sequence[Mistake]
+    ) -> None:
+        super().__init__(op, verdict, student, judged)
+        self.student, self.others = student, others
+
+    def __call__(self, trial: Trial) -> Verdict | None:
+        verdict = super().__call__(trial)
+        if verdict is None or not self.others:
+            return verdict
+        alike = resemblances(self.op, [verdict], self.student, self.others, relations=False)
+        return None if alike else verdict
 
 
 def _size(verdict: Verdict) -> int:

@@ -3,7 +3,7 @@
 import builtins
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opcheck.grading.assignments.assignment import Assignment
 from opcheck.grading.drawing.cases import Drawn
@@ -14,6 +14,7 @@ from opcheck.grading.judging.parts import Finding, trials_of
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
+from opcheck.operators.spec import Mistake
 from opcheck.steps import Block, Prose, Step
 from opcheck.verification.casefile import Trial
 from opcheck.verification.verdict import Status, Verdict, told_apart
@@ -46,48 +47,67 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
         return Text(_brief(student, part, finding), None, names)
     if finding.outcome is Outcome.NOT_ATTEMPTED:
         return Text(finding.wrongs[0].verdict.message, None, names)
-    smallest = counterexample.smallest(student, finding)
+    smallest = counterexample.smallest(student, finding, _others(student, found))
+    text = Text(_sentence(student, smallest.verdict), None, names)
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
-    message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
-        of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
-        if found.mistakes and found.mistakes[0].is_convention:
-            of_convention = True
-            blocks.insert(0, Prose(say("That is right in code that keeps its weights the other way round: another "
-                                       "convention than the one that this assignment asks for.")))  # fmt: skip
-        outcome = Outcome.OTHER_CONVENTION if of_convention and finding.outcome is Outcome.WRONG else None
-        op, convention = student.question.op, student.question.convention
-        forms = {each.name for each in op.forms} if part in FORMS else set()
-        sentences = [
-            *(
-                say("right, but {sentence}", sentence=say(mistake.sentence))
-                if mistake.name in forms
-                else say(convention.sentence(op, mistake))
-                for mistake in found.mistakes
-            ),
-            *(each.sentence for each in found.relations),
-        ]
-        if where := _where(student, finding, trials):
-            if sentences or smallest.verdict.expected is None:
-                blocks.insert(0, Prose(where))
-            else:
-                blocks.insert(0, Prose(message))
-                message = where
-        if sentences:
-            message = sentences[0]
-            if found.together:
-                message = say("Two mistakes at once: {first} {second}", first=sentences[0], second=sentences[1])
-            elif found.apart:
-                blocks += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
-            else:
-                blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
-        if right := _right(finding):
-            blocks.append(Prose(right, "note"))
+        text, above, below = _explained(text, student, part, finding, found, smallest.verdict, trials)
+        blocks = [*above, *blocks, *below]
     if finding.kinds:
         blocks.append(Prose(_shared(finding), "note"))
     if assignment.shows("worked calculation"):
         blocks += counterexample.worked(student, smallest.verdict)
-    return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
+    return replace(text, detail=Step("", tuple(blocks)) if blocks else None)
+
+
+def _explained(
+    text: Text, student: Student, part: str, finding: Finding, found: Diagnosis, shown: Verdict, trials: Sequence[Trial]
+) -> tuple[Text, list[Block], list[Block]]:
+    """The text with the reason in the place of the first wrong number, and what stands above and below the case."""
+    above: list[Block] = []
+    below: list[Block] = []
+    sentences = _sentences(student, part, found)
+    message, outcome = text.message, None
+    if where := _where(student, finding, trials):
+        if sentences or shown.expected is None:
+            told = say("Right without {without}; wrong whenever {whenever}.", without=where.without,
+                       whenever=where.whenever)  # fmt: skip
+            above.append(Prose(told))
+        else:
+            above.append(Prose(message))
+            message = say("right without {without}; wrong whenever {whenever}", without=where.without,
+                          whenever=where.whenever)  # fmt: skip
+    if sentences:
+        message = sentences[0]
+        if found.together:
+            message = say("Two mistakes at once: {first} {second}", first=sentences[0], second=sentences[1])
+        elif found.apart:
+            below += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
+        else:
+            below += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
+    kept_otherwise = bool(found.mistakes) and found.mistakes[0].is_convention
+    if kept_otherwise:
+        above.append(Prose(say("That is right in code that keeps its weights the other way round: another convention "
+                               "than the one that this assignment asks for.")))  # fmt: skip
+    of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
+    if (kept_otherwise or of_convention) and finding.outcome is Outcome.WRONG:
+        outcome = Outcome.OTHER_CONVENTION
+    if right := _right(finding):
+        below.append(Prose(right, "note"))
+    return replace(text, message=message, outcome=outcome), above, below
+
+
+def _sentences(student: Student, part: str, found: Diagnosis) -> list[str]:
+    """One for each mistake or relation that was found, the likeliest first."""
+    op, convention = student.question.op, student.question.convention
+    forms = {each.name for each in op.forms} if part in FORMS else set()
+    sentences = [
+        say("right, but {sentence}", sentence=say(mistake.sentence))
+        if mistake.name in forms
+        else say(convention.sentence(op, mistake))
+        for mistake in found.mistakes
+    ]
+    return [*sentences, *(each.sentence for each in found.relations)]
 
 
 def right(student: Student, part: str, finding: Finding, assignment: Assignment) -> Text:
@@ -107,6 +127,14 @@ def right(student: Student, part: str, finding: Finding, assignment: Assignment)
     return Text(say("right, but {sentence}", sentence=say(forms[0].sentence)))
 
 
+def _others(student: Student, found: Diagnosis) -> list[Mistake]:
+    """The mistakes from which a case should tell those that were found; two made at once from each of them, too."""
+    if not found.mistakes or found.apart:
+        return []
+    names = set() if found.together else {each.name for each in found.mistakes}
+    return [each for each in student.question.op.mistakes if each.name not in names]
+
+
 def _brief(student: Student, part: str, finding: Finding) -> str:
     """That a part is not right, and nothing that was computed: a message of the student's own code may hold inputs, and
     so may the file and the line that it makes up for its exception."""
@@ -118,7 +146,7 @@ def _brief(student: Student, part: str, finding: Finding) -> str:
         known = isinstance(getattr(builtins, raised[1], None), type)  # any other name may hold inputs
         return say("it raises {kind}", kind=raised[1]) if known else say("it raises an exception")
     if finding.outcome in _CRASHED and student.made(trial.case, trial.cotangent).lost:
-        return say("it does not come to an end on every case")
+        return say("it does not finish on every case")
     return say("{part} is not right yet", part=_called(part))
 
 
@@ -158,8 +186,8 @@ def _called(part: str) -> str:
     }[kind]
 
 
-def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> str:
-    """The condition that all failing cases have and no right one, in words; empty if there is none."""
+def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> Condition | None:
+    """The condition that all failing cases have and no right one."""
     op, wrong = student.question.op, {id(each.verdict.trial) for each in finding.wrongs}
     shared: dict[str, Condition] | None = None
     elsewhere: set[str] = set()
@@ -171,10 +199,7 @@ def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> str:
             shared = found if shared is None else {name: each for name, each in shared.items() if name in found}
     elsewhere |= {each.verdict.name for each in finding.wrongs}  # a gradient is wrong where there is one: no news
     telling = [each for name, each in (shared or {}).items() if name not in elsewhere]
-    if not telling or len(wrong) == len(trials):
-        return ""
-    return say("right without {without}; wrong whenever {whenever}", without=telling[0].without,
-               whenever=telling[0].whenever)  # fmt: skip
+    return telling[0] if telling and len(wrong) < len(trials) else None
 
 
 def _shared(finding: Finding) -> str:
@@ -189,7 +214,7 @@ def _shared(finding: Finding) -> str:
 def _right(finding: Finding) -> str:
     """What was right, so that nobody looks for the bug there."""
     if finding.wrongs[0].verdict.claim == "repeat":
-        return say("What was right: the first call of backward.")
+        return say("The first call of backward was right.")
     wrong, trials = len({id(each.verdict.trial) for each in finding.wrongs}), finding.trials
     parts = []
     if wrong < trials and not finding.kinds:
@@ -201,4 +226,4 @@ def _right(finding: Finding) -> str:
         others = [name for name in trial.tangents if name not in names]
         if others:
             parts.append(say("the gradients: {names}", names=", ".join(others)))
-    return say("What was right: {parts}.", parts="; ".join(parts)) if parts else ""
+    return say("Right so far: {parts}.", parts="; ".join(parts)) if parts else ""

@@ -3,12 +3,12 @@
 import secrets
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 from opcheck.grading.assignments.assignment import Assignment, Question
-from opcheck.grading.drawing.cases import draw
+from opcheck.grading.drawing.cases import Drawn, draw
 from opcheck.grading.judging import feedback
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import Finding, examine
@@ -21,6 +21,9 @@ from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import choose
 
+# The rules by which code earns points. Whoever changes them so that the same code may get other points by the same seed
+# counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart).
+RULES = 2
 NAMED = 12  # definitions that a note names
 PLACES = 2  # of a share of the points, as a teacher would give it
 
@@ -95,30 +98,35 @@ def ask(
     drawn = draw(question.scope, question.dtype, seeds, *asked(question))
     student.prefetch(drawn.trials, needs_gradients, own_type=drawn.accuracy)
     checks: list[Check] = []
-    for part, points in question.points.items():
-        spent = time.monotonic()
-        finding = examine(part, student, drawn, seeds)
-        if finding.outcome is Outcome.RIGHT:
-            text = feedback.right(student, part, finding, assignment)
-        else:
-            text = feedback.write(student, part, finding, drawn, assignment)
-        message = _with_problem(text.message, finding, loaded.problem)
-        told = any(check.message == message for check in checks)  # an earlier part has shown its case
-        checks.append(
-            Check(
-                question.name,
-                part,
-                text.outcome or finding.outcome,
-                points,
-                round(points * finding.share, PLACES),
-                message,
-                None if told else text.detail,
-                text.mistakes,
-                question.hidden,
-                time.monotonic() - spent,
-            )
-        )
+    for part in question.points:
+        check = _examined(part, student, drawn, seeds, loaded, assignment)
+        told = any(each.message == check.message for each in checks)  # an earlier part has shown its case
+        checks.append(replace(check, detail=None) if told else check)
     return checks
+
+
+def _examined(
+    part: str, student: Student, drawn: Drawn, seeds: Sequence[int], loaded: Loaded, assignment: Assignment
+) -> Check:
+    """One part of a question, with what the student reads about it."""
+    began, question = time.monotonic(), student.question
+    finding = examine(part, student, drawn, seeds)
+    if finding.outcome is Outcome.RIGHT:
+        text = feedback.right(student, part, finding, assignment)
+    else:
+        text = feedback.write(student, part, finding, drawn, assignment)
+    return Check(
+        question.name,
+        part,
+        text.outcome or finding.outcome,
+        question.points[part],
+        round(question.points[part] * finding.share, PLACES),
+        _with_problem(text.message, finding, loaded),
+        text.detail,
+        text.mistakes,
+        question.hidden,
+        time.monotonic() - began,
+    )
 
 
 def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:
@@ -130,11 +138,14 @@ def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:
     return special, question.entry.upstream, whole, "accuracy" in question.points, question.partial == "cases"
 
 
-def _with_problem(message: str, finding: Finding, problem: str) -> str:
+def _with_problem(message: str, finding: Finding, loaded: Loaded) -> str:
     """A crash may come of what the file did not get to, such as an import that fails."""
-    if finding.outcome not in (Outcome.CRASHED, Outcome.CRASHED_ALWAYS) or not problem or not message:
+    problem, crashed = loaded.problem, (Outcome.CRASHED, Outcome.CRASHED_ALWAYS)
+    if finding.outcome not in crashed or not problem or not message or message.startswith(problem):
         return message
-    return say("{message}; not all of the file runs: {problem}", message=message, problem=problem)
+    if loaded.refused:
+        return say("{problem}; {message}", problem=problem, message=message)
+    return say("{message}; part of the file failed: {problem}", message=message, problem=problem)
 
 
 def _whole(checks: list[Check]) -> Check:

@@ -47,6 +47,7 @@ class Finding:
     trials: int = 0
     kinds: tuple[Kind, ...] = ()  # where there is credit for a part of the cases
     share: float = 0.0  # of the points
+    strict: bool = False  # whether forms of a right formula may be wrong in this part
     of_own_forward: bool = False  # right gradients of a forward pass that is wrong itself
     adds_up: bool = False  # gradients that a second backward pass adds to those of the first, as torch does
 
@@ -79,6 +80,7 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
     if kind == "vjp" and wrongs and _is_of_own_forward(student, drawn, wrongs, name):
         return Finding(Outcome.RIGHT, (), len(trials), share=1.0, of_own_forward=True)
     found = _finding(wrongs, len(trials), len(drawn.whole) if kind in ("shapes", "dtype") else 0)
+    found = replace(found, strict=LOOKS[kind] in (_extreme, _accurate))
     partly = student.question.partial == "cases" and kind in SHARED
     if partly and found.wrongs and found.outcome is not Outcome.NOT_ATTEMPTED:
         return _shared(found, student, drawn, trials, name)
@@ -121,7 +123,7 @@ def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tupl
         return [*((kind, [trial]) for kind, trial in drawn.separate), (say("all of these together"), others)]
     found: dict[str, list[Trial]] = {}
     for trial in trials:
-        names = ", ".join(each.name for each in conditions(student.question.op, trial.case))
+        names = " + ".join(each.name for each in conditions(student.question.op, trial.case))
         found.setdefault(names or PLAIN, []).append(trial)
     return [*found.items()]
 

@@ -66,7 +66,7 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: floa
 
 
 def too_slow(limit: float) -> str:
-    return say("it is too slow or endless: it does not finish within {seconds:g} seconds", seconds=limit)
+    return say("it is too slow or endless: it does not finish within {seconds:g} s", seconds=limit)
 
 
 def _absent(error: Failure, what: str, returns: Mapping[str, Returns]) -> Failed:

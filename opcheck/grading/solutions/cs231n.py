@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from opcheck.grading.solutions.engine import forward, vjp
 from opcheck.operators.spec import Array
 
@@ -78,3 +80,66 @@ def adam(w: Array, dw: Array, config: Config) -> tuple[Array, Config]:
     options = {"exp_avg": config["m"], "exp_avg_sq": config["v"], "step": t, "lr": config["learning_rate"]}
     w, m, v = forward("adam", w, dw, **options, betas=(config["beta1"], config["beta2"]), eps=config["epsilon"])
     return w, {**config, "m": m, "v": v, "t": t}
+
+
+def layernorm_forward(x: Array, gamma: Array, beta: Array, ln_param: Config) -> tuple[Array, Cache]:
+    cache = x, {"normalized_shape": x.shape[1:], "weight": gamma, "bias": beta, "eps": ln_param["eps"]}
+    return forward("layer_norm", x, **cache[1]), cache
+
+
+def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
+    return _of_rows("layer_norm", dout, cache)
+
+
+def batchnorm_forward(x: Array, gamma: Array, beta: Array, bn_param: Config) -> tuple[Array, Cache]:
+    cache = x, {"running_mean": None, "running_var": None, "weight": gamma, "bias": beta, "training": True,
+                "eps": bn_param["eps"]}  # fmt: skip
+    return forward("batch_norm", x, **cache[1]), cache
+
+
+def batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
+    return _of_rows("batch_norm", dout, cache)
+
+
+def _of_rows(op: str, dout: Array, cache: Cache) -> tuple[Array, ...]:
+    x, options = cache
+    d = vjp(op, dout, x, **options)
+    return d["input"], d["weight"], d["bias"]
+
+
+def spatial_groupnorm_forward(
+    x: Array, gamma: Array, beta: Array, groups: int, gn_param: Config
+) -> tuple[Array, Cache]:
+    options = {"num_groups": groups, "weight": gamma.ravel(), "bias": beta.ravel(), "eps": gn_param["eps"]}
+    return forward("group_norm", x, **options), (x, options)
+
+
+def spatial_groupnorm_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
+    dx, dgamma, dbeta = _of_rows("group_norm", dout, cache)
+    return dx, dgamma.reshape(1, -1, 1, 1), dbeta.reshape(1, -1, 1, 1)
+
+
+def word_embedding_forward(x: Array, W: Array) -> tuple[Array, Cache]:
+    return forward("embedding", x, W), (x, W)
+
+
+def word_embedding_backward(dout: Array, cache: Cache) -> Array:
+    return vjp("embedding", dout, *cache)["weight"]
+
+
+def lstm_step_forward(
+    x: Array, prev_h: Array, prev_c: Array, Wx: Array, Wh: Array, b: Array
+) -> tuple[Array, Array, Cache]:
+    cache = x, (prev_h, prev_c), _gates(Wx.T), _gates(Wh.T), _gates(b)
+    next_h, next_c = forward("lstm_cell", *cache)
+    return next_h, next_c, cache
+
+
+def lstm_step_backward(dnext_h: Array, dnext_c: Array, cache: Cache) -> tuple[Array, ...]:
+    d = vjp("lstm_cell", {"h_1": dnext_h, "c_1": dnext_c}, *cache)
+    return d["input"], d["h_0"], d["c_0"], _gates(d["w_ih"]).T, _gates(d["w_hh"]).T, _gates(d["b_ih"])
+
+
+def _gates(a: Array) -> Array:
+    """The gates i f g o as i f o g, or back."""
+    return np.concatenate([np.split(a, 4)[k] for k in (0, 1, 3, 2)])

@@ -32,6 +32,7 @@ class Loaded:
     problem: str = ""  # why it did not load, or not all of it
     notes: tuple[str, ...] = ()
     readable: bool = True  # whether it is Python, or a notebook, at all
+    refused: bool = False  # whether the problem is an import that the assignment does not allow
     torch: bool = False  # whether its text imports torch
     files: Mapping[str, str] = field(
         default_factory=dict
@@ -57,10 +58,11 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
     notes = []
     if outcome.printed.strip():
         notes.append(say("it printed: {text}", text=_shortened(outcome.printed.strip())))
-    problem = ""
+    problem, refused = "", False
     for each in (outcome, *outcome.others):
         if each.status is not Status.OK:
             notes.append(_told(each, bool(outcome.definitions)))
+            refused = refused if problem else _is_refused(each)
             problem = problem or problem_of(each)
     if outcome.status in (Status.CRASHED, Status.TIMED_OUT, Status.EXITED, Status.MALFORMED) and not worker.alive:
         worker.close()
@@ -69,9 +71,8 @@ def load(source: Submission, assignment: Assignment, isolation: Isolation, stack
         notes.append(say("only its definitions were used"))
     notes += _neighbours(source, outcome)
     found = (*notebook.left_out(outcome), *notes)
-    return Loaded(
-        worker, outcome.definitions, problem, found, torch=_imports_torch(source.code), files=_files(source.code)
-    )
+    torch = _imports_torch(source.code)
+    return Loaded(worker, outcome.definitions, problem, found, refused=refused, torch=torch, files=_files(source.code))
 
 
 def _worker(source: Submission, assignment: Assignment, isolation: Isolation, definitions_only: bool = False) -> Worker:
@@ -115,7 +116,12 @@ def _neighbours(source: Submission, outcome: Outcome) -> Iterator[str]:
 def _told(outcome: Outcome, anything: bool) -> str:
     """The note on a file that does not load, or not all of it."""
     problem = problem_of(outcome)
-    return say("not all of the file runs; {problem}", problem=problem) if anything else problem
+    return say("part of the file failed; {problem}", problem=problem) if anything else problem
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    error = outcome.failure
+    return error is not None and error.type == "ModuleNotFoundError" and bool(NOT_ALLOWED.fullmatch(error.message))
 
 
 def problem_of(outcome: Outcome) -> str:
@@ -130,17 +136,18 @@ def problem_of(outcome: Outcome) -> str:
     if outcome.status is Status.EXITED:
         return say("the file ends the program when it is loaded{where}", where=where)
     if outcome.status in (Status.CRASHED, Status.MALFORMED):
-        return say("the file does not survive being loaded: {message}", message=error.message)
+        return say("the file crashes while loading: {message}", message=error.message)
     if older := meaning(error.type, error.message) if error.type in ("SyntaxError", "NameError") else "":
         return say("{older}{where}", older=older, where=where)
     if error.type in ("SyntaxError", "IndentationError", "TabError"):
         return say("it is not Python: {message}{where}", message=error.message, where=where)
-    if error.type == "ModuleNotFoundError" and (refused := NOT_ALLOWED.fullmatch(error.message)):
-        return say("this assignment does not allow {name}{where}", name=refused[1], where=where)
+    if _is_refused(outcome):
+        name = error.message.partition(" ")[0]
+        return say("this assignment does not allow {name}{where}", name=name, where=where)
     removed = _REMOVED.search(error.message)
     if removed:
         return say(
-            "the file needs an older numpy: np.{name} is no more{where}; write the builtin type or its new name",
+            "the file needs an older numpy: np.{name} was removed{where}; write the builtin type or its new name",
             name=removed[1], where=where,
         )  # fmt: skip
     if error.type in ("ModuleNotFoundError", "ImportError"):

@@ -85,7 +85,7 @@ def _absent(definitions: Sequence[Definition], name: str, others: Container[str]
     own = [each.name for each in definitions if each.kind != "value" and each.own]
     near = difflib.get_close_matches(name, [each for each in own if each not in others], n=1, cutoff=0.6)
     if near:
-        return say("there is no {name}; did you mean it by {near}?", name=name, near=near[0])
+        return say("there is no {name}; did you mean {near}?", name=name, near=near[0])
     if own:
         shown = ", ".join(own[:8]) + (", …" if len(own) > 8 else "")
         return say("there is no {name}; the file defines {names}", name=name, names=shown)

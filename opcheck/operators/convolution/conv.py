@@ -38,10 +38,15 @@ class Conv(Op):
             Input("input", "x", f"N Cin {places}", "the images, or one image without N"),
             Input("weight", "w", "Cout Cin/groups " + " ".join(f"K{c.lower()}" for c in places.split()), "the kernels"),
             Input("bias", "b", "Cout", "one number for each output channel", optional=True),
-            Param("stride", 1, Whole(1, dims), "places from one window to the next"),
-            Param("padding", 0, Either(Choice(("same", "valid")), Whole(0, dims)), "places added on each side"),
-            Param("dilation", 1, Whole(1, dims), "places from one kernel entry to the next"),
-            Param("groups", 1, Whole(1), "channels are split into that many independent groups"),
+            Param("stride", 1, Whole(1, dims), "how far the window moves each time"),
+            Param(
+                "padding",
+                0,
+                Either(Choice(("same", "valid")), Whole(0, dims)),
+                "how much padding is added on each side",
+            ),
+            Param("dilation", 1, Whole(1, dims), "the distance between neighbouring kernel entries"),
+            Param("groups", 1, Whole(1), "the number of independent groups that the channels are split into"),
             Param("padding_mode", "zeros", Choice(PADDING_MODES), "what stands in the padding", True, quiet=True),
         )
         cls.outputs = (Output("output", "y", f"N Cout {places}"),)
@@ -60,7 +65,10 @@ class Conv(Op):
         channels = x[-dims - 1]
         if channels % p.groups or w[0] % p.groups or w[0] == 0:
             raise Refused(
-                say("groups must divide the input channels and the output channels, of which there is one at least"),
+                say(
+                    "groups must divide the input channels and the output channels, and there must be at least one "
+                    "of each"
+                ),
                 got=say("input {x}, weight {w} and groups={g}", x=x, w=w, g=p.groups),
             )
         if w[1] * p.groups != channels:
@@ -75,9 +83,9 @@ class Conv(Op):
         if p.padding == "same" and any(s != 1 for s in p.stride):
             raise Refused(say('padding="same" needs stride 1'), got=say("stride={s}", s=p.stride))
         if 0 in w[2:]:
-            raise Refused(say("the kernel must have at least one place"), got=say("weight {w}", w=w))
+            raise Refused(say("the kernel must not be empty"), got=say("weight {w}", w=w))
         if 0 in x[-dims:] and 0 not in x[:-dims]:
-            raise Refused(say("of the dimensions of input only the batch may be empty"), got=say("input {x}", x=x))
+            raise Refused(say("only the batch dimension of input may be empty"), got=say("input {x}", x=x))
         before, after = self._fitting(p, x[-dims:], w[2:])
         out = (
             windows.output_size(x[-dims + k], w[2 + k], p.stride[k], before[k], after[k], p.dilation[k])
@@ -93,7 +101,7 @@ class Conv(Op):
             if size + before[k] + after[k] < span:
                 raise Refused(
                     say("the kernel must fit into the padded input"),
-                    got=say("{size} places with padding, and a kernel that spans {span} (dilation counted)",
+                    got=say("{size} positions with padding, and a kernel that spans {span} (with dilation)",
                             size=size + before[k] + after[k], span=span),
                     fix=say("use more padding, less dilation or a smaller kernel"),
                 )  # fmt: skip

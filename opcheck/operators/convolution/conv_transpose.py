@@ -24,6 +24,7 @@ class ConvTranspose2d(Program):
     """
 
     name = "conv_transpose2d"
+    taught = {"stride": (1, 2, 3), "padding": (0, 1, 2), "bias": (True, False)}
     dims = 2
     aliases = ("nn.ConvTranspose2d", "ConvTranspose2d", "deconvolution", "deconv2d")
     summary = "each place of the input lays a weighted kernel over the output; what overlaps is added"
@@ -37,11 +38,11 @@ class ConvTranspose2d(Program):
         Input("input", "x", "N Cin H W", "the images, or one image without N"),
         Input("weight", "w", "Cin Cout/groups Kh Kw", "the kernels, the input channels first"),
         Input("bias", "b", "Cout", "one number for each output channel", optional=True),
-        Param("stride", 1, Whole(1, 2), "places from one laid kernel to the next"),
-        Param("padding", 0, Whole(0, 2), "places taken away on each side of the output"),
+        Param("stride", 1, Whole(1, 2), "the distance between neighbouring copies of the kernel"),
+        Param("padding", 0, Whole(0, 2), "how much is cropped from each side of the output"),
         Param("output_padding", 0, Whole(0, 2), "rows added below and columns added to the right"),
-        Param("groups", 1, Whole(1), "channels are split into that many independent groups"),
-        Param("dilation", 1, Whole(1, 2), "places from one kernel entry to the next"),
+        Param("groups", 1, Whole(1), "the number of independent groups that the channels are split into"),
+        Param("dilation", 1, Whole(1, 2), "the distance between neighbouring kernel entries"),
     )
     outputs = (Output("output", "y", "N Cout Hout Wout"),)
 
@@ -63,7 +64,7 @@ class ConvTranspose2d(Program):
             raise Refused(say("bias must have one number for each of the {n} output channels", n=w[1] * p.groups),
                           got=say("bias {b}", b=b))  # fmt: skip
         if 0 in w[2:] or 0 in x[-2:]:
-            raise Refused(say("images and kernels must have at least one place"),
+            raise Refused(say("images and kernels must not be empty"),
                           got=say("input {x} and weight {w}", x=x, w=w))  # fmt: skip
         for k, extra in enumerate(p.output_padding):
             if extra >= max(p.stride[k], p.dilation[k]):
@@ -73,8 +74,8 @@ class ConvTranspose2d(Program):
                 )
         out = self.output_sizes(p, x[-2:], w[2:])
         if min(out) < 1:
-            raise Refused(say("padding must leave at least one place of the output"),
-                          got=say("an output of {n} places", n=out), fix=say("use less padding"))  # fmt: skip
+            raise Refused(say("padding must leave at least one output"),
+                          got=say("an output of size {n}", n=out), fix=say("use less padding"))  # fmt: skip
         return {"output": (*x[:-3], w[1] * p.groups, *out)}
 
     def output_sizes(self, p: Params, sizes: Shape, kernel: Shape) -> Shape:
@@ -92,7 +93,9 @@ class ConvTranspose2d(Program):
         return found
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        return (say("the kernel is laid down as it is, not flipped; where a division by s leaves a rest, nothing is"),)
+        return (
+            say("the kernel is laid down as it is, not flipped; where a division by s leaves a remainder, nothing is"),
+        )
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         if name == "input":
@@ -155,23 +158,20 @@ class ConvTranspose2d(Program):
         Mistake("kernel_flipped", "The kernel was flipped: conv_transpose2d lays it down as it is.",
                 on(lambda op, p, **a: _flipped(op, p, **a))),
         Mistake("channels_of_weight_swapped", "The weight is (Cin, Cout/groups, ...): input and output channels "
-                "changed "
-                "places.", on(lambda op, p, *, weight, **a: {"weight": _channels_swapped(p, weight)})),
+            "were swapped.", on(lambda op, p, *, weight, **a: {"weight": _channels_swapped(p, weight)})),
         Mistake("bias_missing", "The bias was not added.",
                 lambda op, p, *, bias=None, **a: op.forward(p, **a)),
         Mistake("bias_added_for_every_kernel", "The bias was added with every kernel that is laid down; it is added "
                 "once.",
                 lambda op, p, *, bias=None, **a: _bias_laid(op, p, bias, a)),
-        Mistake("overlap_overwritten", "Where kernels overlap, the last one stayed: write += where you wrote =.",
+        Mistake("overlap_overwritten", "Where kernels overlap, only the last one was kept: use += instead of =.",
                 lambda op, p, **a: _overwritten(op, p, **a)),
-        Mistake("padding_added", "Padding takes places away from the output of a transposed convolution; it was "
-                "ignored, "
-                "and the output is too large.", on(lambda op, p, **a: {"p": p.replace(padding=(0, 0))})),
+        Mistake("padding_added", "Padding crops the output of a transposed convolution; it was ignored, so the "
+            "output is too large.", on(lambda op, p, **a: {"p": p.replace(padding=(0, 0))})),
         Mistake("output_padding_before", "The rows and columns of output_padding belong below and to the right; they "
                 "were added above and to the left.", lambda op, p, **a: _added_before(op, p, **a)),
-        Mistake("output_padding_filled_with_zeros", "Places that output_padding uncovers that padding took away: these "
-                "hold "
-                "sums of products, not zeros.", lambda op, p, **a: _added_zeros(op, p, **a)),
+        Mistake("output_padding_filled_with_zeros", "What output_padding adds back was cropped by padding: it "
+            "holds sums of products, not zeros.", lambda op, p, **a: _added_zeros(op, p, **a)),
         Mistake("output_padding_ignored", "The output_padding was ignored.",
                 on(lambda op, p, **a: {"p": p.replace(output_padding=(0, 0))})),
         Mistake("stride_and_dilation_swapped", "The stride was used between kernel entries, and the dilation between "
@@ -179,7 +179,7 @@ class ConvTranspose2d(Program):
         Mistake("groups_shuffled", "The output channels of the groups are interleaved; those of a group stand "
                 "together.",
                 lambda op, p, *, weight, **a: _interleaved(p, op.forward(p, weight=weight, **a), weight)),
-        Mistake("height_and_width_swapped", "Height and width changed places in stride, padding or dilation.",
+        Mistake("height_and_width_swapped", "Height and width were swapped in stride, padding or dilation.",
                 on(lambda op, p, **a: {"p": p.replace(
                     **{name: p[name][::-1] for name in ("stride", "padding", "output_padding", "dilation")})})),
         Mistake("input_gradient_kernel_flipped", "The input gradient is conv2d of g with the weight as it is; the "
@@ -187,7 +187,7 @@ class ConvTranspose2d(Program):
                 "was flipped.", vjp=gradients_on(lambda op, p, **a: _flipped(op, p, **a), "input")),
         Mistake("weight_gradient_flipped", "The weight gradient came out flipped.",
                 vjp=lambda op, p, g, **a: _changed(op.vjp(p, g, **a), "weight", lambda x: x[..., ::-1, ::-1])),
-        Mistake("bias_gradient_averaged", "The bias gradient is the sum over images and places, not the mean.",
+        Mistake("bias_gradient_averaged", "The bias gradient is the sum over images and positions, not the mean.",
                 vjp=lambda op, p, g, **a: _changed(
                     op.vjp(p, g, **a), "bias", lambda x: x * len(x) / max(1, g.size))),
     )  # fmt: skip

@@ -203,7 +203,7 @@ LOGIT_MISTAKES = (  # of cross_entropy
     ),
     Mistake(
         "smoothing_over_other_classes",
-        "What label_smoothing takes was shared out to the C − 1 other classes; the right one has its part too.",
+        "The smoothing was shared among the C − 1 other classes; the right class gets its share, too.",
         forward=lambda op, p, **a: op.forward(_larger_smoothing(p, **a), **a),
     ),
     Mistake(

@@ -73,9 +73,13 @@ class CrossEntropy(ClassLoss):
             )
 
     def notes(self, p: Params, shapes: Any) -> tuple[str, ...]:
+        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the same sum of −log over all "
+                        "C classes")  # fmt: skip
+        smoothed = (smoothing,) if p.label_smoothing else ()
         return (
             say("the maximum m of each row is subtracted first: exp cannot overflow then, and the result is the same, "
                 "since it divides numerator and denominator by exp(m)"),
+            *smoothed,
         )  # fmt: skip
 
     # --- definition -------------------------------------------------------------------------------------------

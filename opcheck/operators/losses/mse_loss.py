@@ -31,8 +31,8 @@ class MSELoss(Loss):
     example = "mse_loss([1, 2], [1, 4])", "array(2.)"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.1.4; torch.nn.functional.mse_loss"
     arguments = (
-        Input("input", "x", "*", "what was predicted"),
-        Input("target", "t", "*", "what should have come out", default="half"),
+        Input("input", "x", "*", "the predictions"),
+        Input("target", "t", "*", "the targets", default="half"),
         SIZE_AVERAGE,
         REDUCE,
         REDUCTION,

@@ -26,7 +26,7 @@ from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Shape
 from opcheck.programs.rule import constant
 from opcheck.tracing import maximum, named, sqrt
 
-SHRINKING = option("weight_decay", 1e-2, "lr·λ of the parameters is taken away", symbol="λ")
+SHRINKING = option("weight_decay", 1e-2, "lr·λ times the parameters is subtracted", symbol="λ")
 
 
 class Adam(Optimiser):
@@ -258,12 +258,12 @@ MISTAKES = (
     ),
     Mistake(
         "state_forgotten",
-        "The moments of the last step were not used: every step starts anew.",
+        "The moments of the last step were not used: every step starts from scratch.",
         forward=lambda op, p, param, gradient, **moments: op.forward(p, param=param, gradient=gradient),
     ),
     Mistake(
         "moments_share_one_array",
-        "Both moments live in one array: the second was updated from the first.",
+        "Both moments share one array: the second was updated from the first.",
         forward=lambda op, p, **a: _shared_array(op, p, **a),
     ),
     Mistake(

@@ -31,7 +31,7 @@ def flag(name: str, help: str) -> Param:
     return Param(name, False, Flag(), help, keyword_only=True)
 
 
-WEIGHT_DECAY = option("weight_decay", 0.0, "that much of the parameters is added to the gradient", symbol="λ")
+WEIGHT_DECAY = option("weight_decay", 0.0, "this multiple of the parameters is added to the gradient", symbol="λ")
 MAXIMIZE = flag("maximize", "step up the gradient instead of down")
 
 

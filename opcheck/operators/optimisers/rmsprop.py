@@ -60,7 +60,7 @@ class RMSprop(Optimiser):
         state("momentum_buffer", "v", "the velocity that the last step left, with momentum; 0 at first"),
         state("grad_avg", "a", "the mean of gradients that the last step left, if centered; 0 at first"),
         option("lr", 1e-2, "the learning rate"),
-        option("alpha", 0.99, "how much of the means is kept", symbol="α"),
+        option("alpha", 0.99, "how much of the running means is kept", symbol="α"),
         option("eps", 1e-8, "what is added to the root", symbol="ε"),
         WEIGHT_DECAY,
         option("momentum", 0.0, "how much of the velocity is kept", symbol="μ"),
@@ -224,14 +224,14 @@ class RMSprop(Optimiser):
         ),
         Mistake(
             "mean_of_last_step_used",
-            "The gradient was divided by the mean of squares of the last step, before its own square came in.",
+            "The gradient was divided by the mean of squares of the last step, before its own square was added.",
             forward=lambda op, p, **a: _stepped(
                 op, p, lambda now: now.g / (np.sqrt(a.get("square_avg", 0.0)) + p.eps), **a
             ),
         ),
         Mistake(
             "alpha_swapped",
-            "The gradient came in with α and the old mean with 1 − α; it is the other way round.",
+            "The gradient was weighted with α and the old mean with 1 − α; it is the other way round.",
             forward=lambda op, p, **a: op.forward(p.replace(alpha=1.0 - p.alpha), **a),
         ),
         Mistake(
@@ -241,12 +241,12 @@ class RMSprop(Optimiser):
         ),
         Mistake(
             "state_forgotten",
-            "The state of the last step was not used: every step starts anew.",
+            "The state of the last step was not used: every step starts from scratch.",
             forward=lambda op, p, param, gradient, **kept: op.forward(p, param=param, gradient=gradient),
         ),
         Mistake(
             "centering_missing",
-            "With centered the square of the mean gradient is taken off before the root.",
+            "With centered, the square of the mean gradient is subtracted before the root.",
             forward=lambda op, p, **a: _stepped(op, p, lambda now: now.g / (np.sqrt(now.s) + p.eps), **a),
         ),
         Mistake(

@@ -168,7 +168,7 @@ class SGD(Optimiser):
         ),
         Mistake(
             "velocity_as_average",
-            "The gradient came into the velocity with the factor 1 − μ; torch adds it whole (v = μ·v + g).",
+            "The gradient entered the velocity with the factor 1 − μ; torch adds all of it (v = μ·v + g).",
             forward=lambda op, p, **a: op.forward(p.replace(dampening=p.momentum), **a),
         ),
         Mistake(
@@ -178,7 +178,7 @@ class SGD(Optimiser):
         ),
         Mistake(
             "state_forgotten",
-            "The velocity of the last step was not used: every step starts anew.",
+            "The velocity of the last step was not used: every step starts from scratch.",
             forward=lambda op, p, momentum_buffer=None, **a: op.forward(p, **a),
         ),
         Mistake(
@@ -203,7 +203,7 @@ class SGD(Optimiser):
         ),
         Mistake(
             "old_velocity_used",
-            "The parameters moved along the velocity of the last step, before the gradient came into it.",
+            "The parameters moved along the velocity of the last step, before the gradient was added to it.",
             forward=lambda op, p, **a: _old_velocity(op, p, **a),
         ),
     )

@@ -56,7 +56,9 @@ class AdaptiveAvgPool2d(Program):
         return (1, 3, 4)
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        bins = say("u runs from ⌊i·H/H_out⌋ to below ⌈(i+1)·H/H_out⌉, and v alike; the divisor is the number of places")
+        bins = say(
+            "u runs from ⌊i·H/H_out⌋ to below ⌈(i+1)·H/H_out⌉, and v alike; the divisor is the number of elements"
+        )
         if any(n and size % n for n, size in zip(p.output_size, shapes["input"][-2:], strict=True)):
             return bins, say("where the sizes do not divide, neighbouring bins overlap")
         return (bins,)
@@ -76,7 +78,7 @@ class AdaptiveAvgPool2d(Program):
         return Case(self.name, {"input": x}, {"output_size": size})
 
     mistakes = (
-        Mistake("sum_for_mean", "The bin was summed but not divided by the number of its places.",
+        Mistake("sum_for_mean", "The bin was summed but not divided by the number of elements in it.",
                 lambda op, p, input: _pooled(p, input, mean=False)),
         Mistake("bins_do_not_overlap", "A bin ends at ⌈(i+1)·H/Hout⌉: the end was rounded down, so that bins do not "
                 "overlap.", lambda op, p, input: _pooled(p, input, lambda n, k: [
@@ -95,10 +97,10 @@ class AdaptiveAvgPool2d(Program):
                 "mean.", lambda op, p, input: _largest(p, input)),
         Mistake("height_and_width_swapped", "Height and width were swapped: output_size is (height, width).",
                 lambda op, p, input: _pooled(p.replace(output_size=p.output_size[::-1]), input)),
-        Mistake("gradient_not_divided", "The gradient was handed on undivided; each place of a bin takes its share.",
+        Mistake("gradient_not_divided", "The gradient was passed on undivided; each element of a bin gets its share.",
                 vjp=lambda op, p, g, input: op.vjp(p, g * _counts(p, input.shape), input=input)),
-        Mistake("gradient_overwritten_where_bins_overlap", "A place that lies in several bins kept the gradient of the "
-                "last one: write += where you wrote =.", vjp=lambda op, p, g, input: _overwritten(p, g, input)),
+        Mistake("gradient_overwritten_where_bins_overlap", "An element in several bins kept only the gradient of "
+            "the last one: use += instead of =.", vjp=lambda op, p, g, input: _overwritten(p, g, input)),
     )  # fmt: skip
 
 

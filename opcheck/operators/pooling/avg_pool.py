@@ -33,7 +33,7 @@ class AvgPool(pooling.Pool):
         override = Param("divisor_override", None, Maybe(Whole()), "divide by this whole number instead (not 0)")
         cls.arguments = pooling.arguments(
             dims,
-            Param("ceil_mode", False, Flag(), "whether a last window may hang over the edge"),
+            Param("ceil_mode", False, Flag(), "whether the last window may reach over the edge"),
             Param("count_include_pad", True, Flag(), "whether the divisor counts the padding"),
             *((override,) if dims > 1 else ()),
         )
@@ -52,11 +52,11 @@ class AvgPool(pooling.Pool):
         if p.divisor_override is not None:
             divisor = say("the divisor is divisor_override, whatever the window sees")
         elif not any(p.padding):
-            divisor = say("the divisor is the number of places that the window sees")
+            divisor = say("the divisor is the number of positions that the window sees")
         elif p.count_include_pad:
             divisor = say("the padding is zeros, and the divisor counts it (count_include_pad)")
         else:
-            divisor = say("the divisor counts only the places inside the input (count_include_pad is False)")
+            divisor = say("the divisor counts only the positions inside the input (count_include_pad is False)")
         return (divisor, *super().notes(p, shapes))
 
     # --- definition -------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ MISTAKES = (
     *pooling.MISTAKES,
     Mistake(
         "divisor_missing",
-        "The window was summed but not divided by the number of its places.",
+        "The window was summed but not divided by the number of elements in it.",
         forward=lambda op, p, input: op.forward(p.replace(divisor_override=1), input=input),
     ),
     Mistake(
@@ -182,19 +182,20 @@ MISTAKES = (
     ),
     Mistake(
         "divisor_is_always_the_kernel",
-        "The divisor is the size of the kernel everywhere; places that do not count (beyond the edge in ceil_mode, or "
+        "The divisor is the size of the kernel everywhere; positions that do not count (beyond the edge in "
+        "ceil_mode, or "
         "padding that is not included) must be left out.",
         forward=_by_whole_kernel,
     ),
     Mistake("maximum_for_mean", "The window's maximum was taken, not its mean.", forward=_to_the_maximum),
     Mistake(
         "gradient_not_divided",
-        "The gradient was handed on undivided; each place of a window takes its share, 1/divisor.",
+        "The gradient was passed on undivided; each element of a window gets its share, 1/divisor.",
         vjp=_not_divided,
     ),
     Mistake(
         "gradient_overwritten_where_windows_overlap",
-        "A place that lies in several windows kept the gradient of the last one: write += where you wrote =.",
+        "An element in several windows kept only the gradient of the last one: use += instead of =.",
         vjp=_overwritten,
     ),
 )
@@ -203,7 +204,7 @@ MISTAKES = (
 MISTAKES_2D = (
     Mistake(
         "divisor_override_ignored",
-        "The sum was divided by the number of places although divisor_override was given.",
+        "The sum was divided by the number of elements although divisor_override was given.",
         forward=pooling.with_params(divisor_override=lambda divisor: None),
     ),
     pooling.KERNEL_HEIGHT_FOR_WIDTH,

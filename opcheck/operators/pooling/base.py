@@ -49,7 +49,7 @@ class Pool(Op):
                 got=say("input {x}", x=x),
             )  # fmt: skip
         if 0 in x[-self.dims - 1 :]:
-            raise Refused(say("only the batch of the input may be empty"), got=say("input {x}", x=x))
+            raise Refused(say("only the batch dimension of input may be empty"), got=say("input {x}", x=x))
         for k, size in enumerate(x[-self.dims :]):
             if p.padding[k] > p.kernel_size[k] // 2:
                 raise Refused(
@@ -61,7 +61,7 @@ class Pool(Op):
                 padded = size + 2 * p.padding[k]
                 raise Refused(
                     say("the window must fit into the padded input"),
-                    got=say("{n} places with padding, and a window that spans {m}", n=padded, m=span(p, k)),
+                    got=say("{n} positions with padding, and a window that spans {m}", n=padded, m=span(p, k)),
                     fix=say("use a larger input or a smaller window"),
                 )
         return {"output": (*x[: -self.dims], *counts(p, x[-self.dims :]))}
@@ -84,7 +84,9 @@ class Pool(Op):
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.ceil_mode:
             return ()
-        return (say("ceil_mode: a last window may hang over the edge, but it must start before the end of the input"),)
+        return (
+            say("ceil_mode: the last window may reach over the edge, but it must start before the end of the input"),
+        )
 
     def taps(self, p: Params, input: Array) -> tuple[Tap, ...]:
         """The kernel entries: a loop over them takes the place of an array of all windows, and of a padded input."""
@@ -94,12 +96,14 @@ class Pool(Op):
 
 def arguments(dims: int, *others: Param, dilation: bool = False) -> tuple[Input | Param, ...]:
     """The arguments that both pools have, in torch's order, and then the `others`."""
-    apart = (Param("dilation", 1, Whole(1, dims), "places from one kernel entry to the next"),) if dilation else ()
+    apart = (
+        (Param("dilation", 1, Whole(1, dims), "the distance between neighbouring kernel entries"),) if dilation else ()
+    )
     return (
         Input("input", "x", "N C L" if dims == 1 else "N C H W", "the images, or one image without N"),
-        Param("kernel_size", REQUIRED, Whole(1, dims), "places in a window", example=2),
-        Param("stride", None, Maybe(Whole(1, dims)), "places from one window to the next; None means kernel_size"),
-        Param("padding", 0, Whole(0, dims), "places added on each side, at most half of kernel_size"),
+        Param("kernel_size", REQUIRED, Whole(1, dims), "the size of the window", example=2),
+        Param("stride", None, Maybe(Whole(1, dims)), "how far the window moves each time; None means kernel_size"),
+        Param("padding", 0, Whole(0, dims), "how much padding is added on each side, at most half of kernel_size"),
         *apart,
         *others,
     )
@@ -265,7 +269,7 @@ MISTAKES = (
     ),
     Mistake(
         "stride_one",
-        "The windows moved by one place; the stride of a pool is its kernel_size unless you say otherwise.",
+        "The windows moved by one position; the stride of a pool is its kernel_size unless you say otherwise.",
         forward=with_params(stride=lambda stride: (1,) * len(stride)),
     ),
     Mistake(

@@ -37,8 +37,8 @@ class MaxPool(pooling.Pool):
         dims = cls.dims
         cls.arguments = pooling.arguments(
             dims,
-            Param("ceil_mode", False, Flag(), "whether a last window may hang over the edge"),
-            Param("return_indices", False, Flag(), "whether to return where the maxima stand as well"),
+            Param("ceil_mode", False, Flag(), "whether the last window may reach over the edge"),
+            Param("return_indices", False, Flag(), "whether to return the positions of the maxima as well"),
             dilation=True,
         )
         cls.outputs = pooling.outputs(dims, "indices")
@@ -51,7 +51,7 @@ class MaxPool(pooling.Pool):
         return {**out, "indices": out["output"]} if p.return_indices else out
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        padding = (say("padding is −∞, not zero: a padded place never wins"),) if any(p.padding) else ()
+        padding = (say("padding is −∞, not zero: it is never the maximum"),) if any(p.padding) else ()
         return (*padding, *super().notes(p, shapes))
 
     # --- definition -------------------------------------------------------------------------------------------
@@ -232,7 +232,8 @@ MISTAKES = (
     *pooling.MISTAKES,
     Mistake(
         "padded_with_zeros",
-        "The padding was filled with zeros, which win over negative numbers; it is −∞, so that it never wins.",
+        "The padding was filled with zeros, which are larger than negative numbers; it is −∞, so that it is never "
+        "the maximum.",
         forward=_padded_with_zeros,
     ),
     Mistake(
@@ -252,7 +253,7 @@ MISTAKES = (
     ),
     Mistake(
         "index_instead_of_value",
-        "The place of the maximum was returned where its value is wanted: argmax for max.",
+        "The position of the maximum was returned instead of its value: argmax for max.",
         forward=lambda op, p, input: _wrong(
             op, p, input, op._places(p, input, op._entries(p, input, op._largest(p, input))) + 0.0
         ),
@@ -269,22 +270,23 @@ MISTAKES = (
     ),
     Mistake(
         "gradient_to_every_tie",
-        "Every place that equals the maximum took the gradient; only the first one does.",
+        "Every element that equals the maximum got the gradient; only the first one does.",
         vjp=_spread(every_tie=True),
     ),
     Mistake(
         "gradient_to_the_last_tie",
-        "Of equal maxima the last one took the gradient (>= for >); the first one does.",
+        "Of equal maxima the last one got the gradient (>= for >); the first one should.",
         vjp=_spread(last_tie=True),
     ),
     Mistake(
         "gradient_overwritten_where_windows_overlap",
-        "A place that wins in several windows kept the gradient of the last one: write += where you wrote =.",
+        "An element that is the maximum of several windows kept only the gradient of the last one: use += instead "
+        "of =.",
         vjp=_spread(overwrite=True),
     ),
     Mistake(
         "gradient_to_the_whole_window",
-        "Every place of the window took the gradient; only the maximum does.",
+        "Every element of the window got the gradient; only the maximum does.",
         vjp=_spread(everywhere=True),
     ),
 )

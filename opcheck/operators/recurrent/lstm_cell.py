@@ -22,6 +22,7 @@ class LSTMCell(Program):
     """
 
     name = "lstm_cell"
+    taught = dict.fromkeys(("b_ih", "b_hh"), (True, False))
     aliases = ("nn.LSTMCell", "LSTMCell", "lstm")
     torch_path = "torch.lstm_cell"
     summary = "one step of a long short-term memory"
@@ -35,8 +36,8 @@ class LSTMCell(Program):
     )
     arguments = (
         Input("input", "x", "N In", "one row of In numbers for each sequence of the batch"),
-        Input("h_0", "h", "N H", "the hidden state before", part_of="hx", default="half"),
-        Input("c_0", "c", "N H", "the cell state before", part_of="hx", default="half"),
+        Input("h_0", "h", "N H", "the previous hidden state", part_of="hx", default="half"),
+        Input("c_0", "c", "N H", "the previous cell state", part_of="hx", default="half"),
         Input("w_ih", "W", "4*H In", "the weights of the input: rows of i, f, g, o", default="unit"),
         Input("w_hh", "V", "4*H H", "the weights of the hidden state: rows of i, f, g, o", default="unit"),
         Input("b_ih", "b", "4*H", "one number for each row of w_ih", optional=True, default="unit"),
@@ -124,13 +125,13 @@ class LSTMCell(Program):
                 lambda op, p, **a: op.program(p, **a, order="ifog")),
         Mistake("forget_gate_first", "The gates stand in the order i, f, g, o; f was taken for the first.",
                 lambda op, p, **a: op.program(p, **a, order="figo")),
-        Mistake("states_swapped", "The states changed places: hx is (h, c).",
+        Mistake("states_swapped", "The states were swapped: hx is (h, c).",
                 lambda op, p, *, h_0, c_0, **a: op.program(p, h_0=c_0, c_0=h_0, **a)),
-        Mistake("outputs_swapped", "The result is (h, c): the two changed places.",
+        Mistake("outputs_swapped", "The result is (h, c): the two were swapped.",
                 lambda op, p, **a: _swapped(op.program(p, **a))),
         Mistake("tanh_of_c_missing", "The tanh is missing: h is o·tanh(c).",
                 lambda op, p, **a: op.program(p, **a, squash=lambda c: c)),
-        Mistake("forget_gate_missing", "The old cell state was added whole, without the forget gate.",
+        Mistake("forget_gate_missing", "The old cell state was added without the forget gate.",
                 lambda op, p, **a: op.program(p, **a, cell=lambda i, f, g, c: c + i * g)),
         Mistake("forget_gate_is_one_minus_input", "The forget gate is one of its own, not 1 − i.",
                 lambda op, p, **a: op.program(p, **a, cell=lambda i, f, g, c: (1 - i) * c + i * g)),
@@ -140,13 +141,13 @@ class LSTMCell(Program):
                 lambda op, p, *, b_hh=None, **a: op.program(p, **a)),
         Mistake("first_bias_missing", "There are two biases: that of the input was not added.",
                 lambda op, p, *, b_ih=None, **a: op.program(p, **a)),
-        Mistake("old_hidden_state_forgotten", "The hidden state before takes part in all gates; it was left out.",
+        Mistake("old_hidden_state_forgotten", "The previous hidden state takes part in all gates; it was left out.",
                 lambda op, p, *, h_0, **a: op.program(p, h_0=np.zeros(h_0.shape), **a)),
         Mistake("gradient_of_c_ignored", "The cell state goes to the next step as well: its own upstream gradient was "
                 "not added.",
                 vjp=lambda op, p, g, **a: op.vjp(p, {n: x for n, x in g.items() if n != "c_1"} or {
                     "h_1": np.zeros(a["h_0"].shape)}, **a)),
-        Mistake("gradient_through_h_missing", "The hidden state before got no gradient.",
+        Mistake("gradient_through_h_missing", "The previous hidden state got no gradient.",
                 vjp=lambda op, p, g, **a: {**op.vjp(p, g, **a), "h_0": np.zeros(a["h_0"].shape)}),
     )  # fmt: skip
 

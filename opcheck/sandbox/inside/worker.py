@@ -90,19 +90,19 @@ class Hidden:  # importlib.abc.MetaPathFinder is no more than its method
         return None
 
 
-class Refused:  # the same
-    """Says so of installed modules that are not allowed; a submission's own file of such a name is the submission's."""
+class Refused:  # in place of Python's own PathFinder
+    """Finds modules but installed ones that are not allowed: they are not there, for find_spec either. A submission's
+    own file of such a name is the submission's."""
 
     def __init__(self, names: Sequence[str], installed: Sequence[str]) -> None:
         self._names, self._installed = frozenset(names), frozenset(installed)
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        if path is not None or name not in self._names:
-            return None
-        elsewhere = [folder for folder in sys.path if folder not in self._installed]
-        if importlib.machinery.PathFinder.find_spec(name, elsewhere) is not None:
-            return None
-        raise ModuleNotFoundError(f"{name} is not available here", name=name)
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if path is None and name in self._names:
+            path = [folder for folder in sys.path if folder not in self._installed]
+        return importlib.machinery.PathFinder.find_spec(name, path, target)
 
 
 class Session:
@@ -297,7 +297,8 @@ def main(requests: int, replies: int, hidden: list[str], refused: list[str]) -> 
     _forget(os.path.dirname(__file__))
     sys.argv = ["submission"]
     if refused:
-        sys.meta_path.insert(0, Refused(refused, [*sys.path]))
+        place = sys.meta_path.index(importlib.machinery.PathFinder)
+        sys.meta_path[place] = Refused(refused, [*sys.path])
     if hidden:
         sys.meta_path.insert(0, Hidden(hidden))
     session = Session()

@@ -87,7 +87,7 @@ def parse(text: str) -> Expression:
     ('x1', 'x2')
     """
     if half := re.search("[\ud800-\udfff]", text):
-        raise ExpressionRefused(say("this is no character of a text"), text, half.start(), half.end())
+        raise ExpressionRefused(say("this is not a character of a text"), text, half.start(), half.end())
     source, columns = _python(text)
     if not source.strip():
         raise ExpressionRefused(say("there is no expression"), text, 0, 1, say("for example ln(x1) + x1*x2 - sin(x2)"))

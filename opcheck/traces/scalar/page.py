@@ -58,7 +58,7 @@ class ScalarSections(Sections):
         names = [f"f{k + 1}" for k in range(len(found.rows))] if len(found.rows) > 1 else ["f"]
         rows = {name: dict(zip(found.names, row, strict=True)) for name, row in zip(names, found.rows, strict=True)}
         sweeps = say(
-            "sweeps that it costs: {m} in forward mode (one an input), {n} in reverse mode (one an output)",
+            "sweeps needed: {m} in forward mode (one per input), {n} in reverse mode (one per output)",
             m=found.sweeps["forward"], n=found.sweeps["reverse"],
         )  # fmt: skip
         return [tables.matrix(say("Jacobian"), rows), Prose(sweeps, "note")]

@@ -24,7 +24,7 @@ def remarks(trace: "Trace") -> list[str]:
         if not lines.names[id]:
             which = say("the result") if len(trace.graph.outputs) == 1 else say("output {k}", k=k + 1)
             value = Signs(Style(fractions=trace.fractions)).write(lines.number(id))
-            found.append(say("{which} is the constant {value}: no input moves it", which=which, value=value))
+            found.append(say("{which} is the constant {value}: no input changes it", which=which, value=value))
     for id, node in enumerate(trace.graph.nodes):
         if node.args:
             args = [trace.values[arg] for arg in node.args]
@@ -72,6 +72,6 @@ def kink(name: str, op: str, args: list[Any]) -> str:
         best = max(args) if op == "max" else min(args)
         if sum(x == best for x in args) > 1:
             word = say("maximum") if op == "max" else say("minimum")
-            return say("{name} is a {word} of equals, a kink: the first of them takes the derivative (relu′(0) = 0)",
+            return say("{name} is a {word} of equal numbers, a kink: the first one gets the derivative (relu′(0) = 0)",
                        name=name, word=word)  # fmt: skip
     return ""

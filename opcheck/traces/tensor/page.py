@@ -10,6 +10,7 @@ from opcheck.language import say
 from opcheck.steps import Block, Prose
 from opcheck.traces.page import Options, Sections
 from opcheck.traces.tensor import tables
+from opcheck.traces.tensor.arrays import arrays
 from opcheck.traces.tensor.checks import checks, hessian_checks
 from opcheck.traces.tensor.trace import ArrayTrace
 from opcheck.traces.tensor.written import call_of
@@ -24,7 +25,7 @@ class TensorSections(Sections):
         self.is_scalar = len(trace.outputs) == 1 and trace.nodes[trace.outputs[0]].value.size == 1
 
     def heading(self) -> list[Block]:
-        return tables.heading(self.trace)
+        return [*tables.heading(self.trace), *(Prose(note, "note") for note in self.trace.notes)]
 
     def sweeps(self, options: Options) -> list[Block]:
         trace = self.trace
@@ -46,6 +47,10 @@ class TensorSections(Sections):
                        "shows the derivatives of an array.", shape=shapes[0])  # fmt: skip
         return say("The outputs have the shapes {shapes}. (Modes and gradients are shown for one number.)",
                    shapes=", ".join(shapes))  # fmt: skip
+
+    def arrays(self, options: Options) -> list[Block]:
+        backward = self.is_scalar and options.mode != "forward" and bool(self.trace.tracked)
+        return arrays(self.trace, options.seed, backward)
 
     def gradients(self) -> list[Block]:
         return [tables.gradients_table(self.trace)] if self.is_scalar else []
@@ -77,8 +82,8 @@ class TensorSections(Sections):
         """The sweeps that all Jacobians together need by either mode."""
         into = sum(self.trace.read(self.trace.inputs[name]).size for name in self.trace.tracked)
         out = self.trace.read(self.trace.outputs[0]).size
-        told = say("sweeps that it costs: {m} in forward mode (one an element of an input), {n} in reverse mode "
-                   "(one an element of the output)", m=into, n=out)  # fmt: skip
+        told = say("sweeps needed: {m} in forward mode (one per element of an input), {n} in reverse mode (one per "
+            "element of the output)", m=into, n=out)  # fmt: skip
         return Prose(told, "note")
 
     def hessian(self) -> Block:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from opcheck.programs.arrays import ArrayNode, ArrayTape, TracedArray, recording
 from opcheck.programs.sweeps import check_one_number, forward, reverse
 from opcheck.steps import Step
 from opcheck.traces.function import not_numbers, result_of, returned
+from opcheck.traces.path import Decisions, plain_python, whole_inputs
 from opcheck.traces.traced import Traced, forward_or_reverse
 
 if TYPE_CHECKING:
@@ -32,14 +34,39 @@ def trace_arrays(
     name: str,
     wrt: Iterable[str] | None,
 ) -> "ArrayTrace":
-    """Runs `function` on traced arrays."""
-    tape = ArrayTape()
+    """Runs `function` on traced arrays. Whole numbers count as real ones where the function takes them so; else those
+    stay whole that must (classes, indices), and nothing is differentiated by them."""
     given = {each: as_array(x, each) for each, x in inputs.items()}
-    leaves = {each: tape.input(each, x if x.dtype.kind == "f" else x * 1.0) for each, x in given.items()}
-    with recording(tape):
+    whole = [each for each in whole_inputs(given) if wrt is None or each not in list(wrt)]
+    first: Refused | None = None
+    for count in range(len(whole) + 1):
+        for kept in combinations(whole, count):
+            try:
+                return _traced(function, given, {**fixed, **{each: given[each] for each in kept}}, name, wrt)
+            except Refused as refused:
+                first = first or refused
+    assert first is not None
+    raise first
+
+
+def _traced(
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    name: str,
+    wrt: Iterable[str] | None,
+) -> "ArrayTrace":
+    """The trace with what is fixed as it is."""
+    decisions = Decisions()
+    tape = ArrayTape(decided=decisions)
+    leaves = {each: tape.input(each, x if x.dtype.kind == "f" else x * 1.0) for each, x in given.items()
+              if each not in fixed}  # fmt: skip
+    with recording(tape), plain_python(function):
         results = returned(function, {**leaves, **fixed})
     outputs = [lifted(name, tape, each).id for result in results for each in flattened(result)]
-    return ArrayTrace(tuple(tape.nodes), outputs, f"{name}({', '.join(leaves)})", wrt)
+    kept = [each for each in given if each in fixed]
+    notes = [say("{names} stays whole: nothing is differentiated by it", names=each) for each in kept]
+    return ArrayTrace(tuple(tape.nodes), outputs, f"{name}({', '.join(given)})", wrt, (*notes, *decisions.notes()))
 
 
 def lifted(name: str, tape: ArrayTape, x: Any) -> TracedArray:
@@ -67,8 +94,15 @@ class ArrayTrace(Traced):
     array([2., 4.])
     """
 
-    def __init__(self, nodes: tuple[ArrayNode, ...], outputs: list[int], title: str, wrt: Iterable[str] | None) -> None:
-        self.nodes, self.outputs = nodes, tuple(outputs)
+    def __init__(
+        self,
+        nodes: tuple[ArrayNode, ...],
+        outputs: list[int],
+        title: str,
+        wrt: Iterable[str] | None,
+        notes: Iterable[str] = (),
+    ) -> None:
+        self.nodes, self.outputs, self.notes = nodes, tuple(outputs), tuple(notes)
         super().__init__(title, {node.label: id for id, node in enumerate(nodes) if node.label}, wrt)
 
     @property

@@ -133,7 +133,7 @@ def second(check: Check) -> Iterator[Finding]:
     if not check.op.is_derivative(check.p) or check.op.draws:
         return
     if not check.op.second_derivative:
-        raise NoCounterpart(say("the gradient is clamped, which leaves a second one open"))
+        raise NoCounterpart(say("the gradient is clamped, so its second derivative is undefined"))
     definition = Definition(check.op, trial.case)
     nodes = definition.second(trial.cotangent, trial.tangents)
     got = check.session.second(trial.cotangent, trial.tangents)

@@ -65,7 +65,9 @@ def repeat(check: Check) -> Iterator[Finding]:
     first, *answers = [check.open(check.trial.layout, gradients=False).outputs() for _ in range(AGAIN)]
     pairs, when = [(first, each) for each in answers], say("the next time")
     if check.backend.concurrent and all(same_answer(*pair) for pair in pairs):
-        with ThreadPoolExecutor(2) as threads:  # calls with other numbers run beside them
+        with ThreadPoolExecutor(
+            2, initializer=check.backend.in_thread()
+        ) as threads:  # calls with other numbers run beside them
             sessions = [(check.open(check.trial.layout, gradients=False), _other_numbers(check)) for _ in range(4)]
             calls = [[threads.submit(each.outputs) for each in pair] for pair in sessions]
             answers, others = zip(*[[call.result() for call in pair] for pair in calls], strict=True)

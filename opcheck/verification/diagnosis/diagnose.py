@@ -44,7 +44,7 @@ def resemblances(
     likely = sorted((found or set()) & telling, key=lambda name: order.index(name) if name in order else len(order))
     if not relations or any(each.name in likely for each in mistakes):
         return tuple(likely)
-    return (*(each.name for each in forms_like(op, verdicts, backend)), *likely)
+    return (*(each.name for each in forms_like(op, verdicts, backend)[:1]), *likely)
 
 
 def forms_like(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[Form, ...]:

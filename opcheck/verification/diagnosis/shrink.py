@@ -114,9 +114,10 @@ class Search:
 
 class SameFailure:
     """Whether an implementation fails a trial as it failed another: a bug stays a bug while it gets smaller, and a
-    known deviation or a lower precision one that is named."""
+    known deviation or a lower precision one that is named. `judged` says what right is."""
 
-    def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
+    def __init__(self, op: Op, verdict: Verdict, backend: Backend, judged: type[Check] = Check) -> None:
+        self.judged = judged
         self.op, self.status, self.name, self.backend = op, verdict.status, verdict.claim, backend
         self.version = backend.version()
         self.precision = verdict.details.get("precision", ())
@@ -135,7 +136,7 @@ class SameFailure:
         kept = {n: g for n, g in possible.cotangent.items() if shapes.get(n) == g.shape}
         if not kept and self.claim.name in ("vjp", "adjoint", "second"):
             return None
-        check = Check(self.op, possible.replace(cotangent=kept), self.backend)
+        check = self.judged(self.op, possible.replace(cotangent=kept), self.backend)
         for finding in findings(self.claim, check):
             found = finding.verdict
             if found is not None and found.claim == self.name and found.status is self.status:

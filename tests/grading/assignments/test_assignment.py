@@ -91,7 +91,7 @@ REFUSED = {
         'operator = "conv2s"',
         "line 19, question.operator: there is no operator 'conv2s'. Did you mean",
     ),
-    'name = "affine"': ('name = "affine"\nentry = 3', "line 17, question.entry: must be a text in quotes. Got 3"),
+    'name = "affine"': ('name = "affine"\nentry = 3', "line 17, question.entry: must be a string in quotes. Got 3"),
     'depends_on = ["affine"]': (
         'depends_on = ["linear"]',
         "line 21, question.depends_on: a question depends on earlier ones: affine. Got 'linear'",

@@ -168,7 +168,7 @@ def test_a_bug_that_only_this_input_exposes_costs_its_part(kind):
         result = graded(code.replace(right, bug), asked, seed)
         check = part(result, name)
         assert check.score == 0
-        others = "What was right:" in render(check.detail, "text", width=80) or part(result, "forward").score
+        others = "Right so far:" in render(check.detail, "text", width=80) or part(result, "forward").score
         assert others, "any other input would have shown it too"
 
 
@@ -241,7 +241,7 @@ def test_a_second_backward_is_told_apart():
     assert check.score == 0
     assert check.message == "a second call of backward adds to the gradient of weight of the first: start anew"
     text = render(check.detail, "text", width=80)
-    assert "What was right: the first call of backward." in text and "yours" not in text
+    assert "The first call of backward was right." in text and "yours" not in text
     forgets = code.replace("return dLdZ @ self.W", "self.A = None; return dLdZ @ self.W")
     message = part(graded(forgets, asked), "vjp").message
     assert message.startswith("called a second time after one forward pass, backward fails: it raises ")

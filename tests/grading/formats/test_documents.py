@@ -36,7 +36,7 @@ def test_json_has_no_times_so_that_a_seed_gives_the_same_bytes():
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "opcheck.other/1"}', '{"schema": "opcheck.grades/1"}'])
 def test_json_of_another_kind_is_refused(text):
-    with pytest.raises(Refused, match=r"this is not a file of results \(schema opcheck.grades/1\)"):
+    with pytest.raises(Refused, match=r"this is not a results file \(schema opcheck.grades/1\)"):
         json_format.load(text)
 
 
@@ -174,7 +174,7 @@ def test_checks_of_which_a_sentence_tells_all_are_told_together():
 def test_gradescope_tells_no_score_of_what_it_hides():
     result = examples.result()  # its second check is hidden, and has 2.5 of 2.5 points
     document = json.loads(one("gradescope", result))
-    assert (document["score"], document["output"]) == (4.5, "2 of 7.5 points, beside what is not shown")
+    assert (document["score"], document["output"]) == (4.5, "2 of 7.5 points, not counting hidden checks")
     whole = replace(result, checks=tuple(replace(check, hidden=False) for check in result.checks))
     assert json.loads(one("gradescope", whole))["output"] == "4.5 of 10 points"
 

@@ -1,4 +1,4 @@
-"""Every form of a right formula is right, whatever the seed and the precision; it loses digits, or range, and no more."""
+"""Every form of a right formula is right, whatever the seed and the precision; it loses digits or range, no more."""
 
 import os
 from itertools import product

@@ -67,10 +67,10 @@ def test_what_a_worker_says_of_a_place_is_no_sentence_of_ours():
     """A message of 20,000 characters took a regular expression half a minute."""
     for way in ((), ("a" * 200,), ("y[1]", "a", "b", "c"), ("y" * 200 + "[1]", "x" * 200, "[1]")):
         failed = Failure("absent", "linear, forward  4 of 4  right", way=way)
-        told = str(failure(Reply(Status.ABSENT, failure=failed), "output", {}))
+        told = str(failure(Reply(Status.ABSENT, failure=failed), "output", {}, 10.0))
         assert told.startswith(("output is missing", "there is no "))
     failed = Failure("result", "linear, forward  4 of 4  right")
-    told = failure(Reply(Status.MALFORMED, failure=failed), "output", {})
+    told = failure(Reply(Status.MALFORMED, failure=failed), "output", {}, 10.0)
     assert isinstance(told, Failed) and str(told).startswith("its result cannot be sent: ")
 
 

@@ -4,6 +4,7 @@ python -m tests.learning.worksheets.hunt [--count 10000] [--seed 0]
 """
 
 import argparse
+import sys
 
 from opcheck.learning.worksheets import drawn
 from opcheck.learning.worksheets.networks import NETWORKS, find
@@ -26,6 +27,7 @@ def main() -> None:
                 compared += checked(exercise)
             except AssertionError as error:
                 wrong.append(f"{name}, level {exercise.level}: {error}")
+        print(f"{name}: {exercises} exercises so far, {len(wrong)} wrong", file=sys.stderr, flush=True)
     print(f"{exercises} exercises, {compared} numbers compared, {len(wrong)} wrong", *wrong[:20], sep="\n")
 
 

@@ -227,9 +227,9 @@ def test_many_directions_are_several_tables_and_each_fits_a_page():
 
 
 def test_a_constant_is_said_and_has_no_tables():
-    assert str(opcheck.trace("2*3")) == "2*3\nthe result is the constant 6: no input moves it"
+    assert str(opcheck.trace("2*3")) == "2*3\nthe result is the constant 6: no input changes it"
     page = render(opcheck.trace("3, 4*x", at={"x": 2}).page().step, "text")
-    assert "output 1 is the constant 3: no input moves it" in page
+    assert "output 1 is the constant 3: no input changes it" in page
     assert "from output 1" not in page
 
 

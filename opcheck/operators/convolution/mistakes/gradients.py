@@ -119,12 +119,12 @@ GRADIENTS = (
     ),
     Mistake(
         "input_gradient_overwritten",
-        "Where windows overlap, the input gradient kept the last share only: write += where you wrote =.",
+        "Where windows overlap, the input gradient kept only the last contribution: use += instead of =.",
         vjp=_overwritten,
     ),
     Mistake(
         "input_gradient_of_the_last_feature",
-        "The input gradient was overwritten by every output channel and place: write += where you wrote =.",
+        "The input gradient was overwritten by every output channel and position: use += instead of =.",
         vjp=_overwritten_by_features,
     ),
     Mistake(
@@ -139,33 +139,33 @@ GRADIENTS = (
     ),
     Mistake(
         "weight_gradient_of_the_last_image",
-        "The weight gradient was overwritten by every image of the batch: write += where you wrote =.",
+        "The weight gradient was overwritten by every image of the batch: use += instead of =.",
         vjp=gradients_on(_last_image, "weight"),
     ),
     Mistake(
         "weight_gradient_of_the_last_place",
-        "The weight gradient was overwritten at every output place: write += where you wrote =.",
+        "The weight gradient was overwritten at every output position: use += instead of =.",
         vjp=gradients_on(_last_place, "weight"),
     ),
     Mistake(
         "weight_gradient_of_the_last_product",
-        "The weight gradient was overwritten by every image and place: write += where you wrote =.",
+        "The weight gradient was overwritten by every image and position: use += instead of =.",
         vjp=gradients_on(_last_product, "weight"),
     ),
     Mistake("weight_gradient_flipped", "The weight gradient was flipped.", vjp=_weight_gradient_flipped),
     Mistake(
         "weight_gradient_divided_by_batch",
-        "The weight gradient was divided by the batch size; the loss decides about averaging, not the layer.",
+        "The weight gradient was divided by the batch size; averaging is up to the loss, not the layer.",
         vjp=_scaled("weight", lambda op, cotangent: 1 / max(1, len(batched(op, cotangent)))),
     ),
     Mistake(
         "bias_gradient_of_the_last_image",
-        "The bias gradient was overwritten by every image of the batch: write += where you wrote =.",
+        "The bias gradient was overwritten by every image of the batch: use += instead of =.",
         vjp=gradients_on(_last_image, "bias"),
     ),
     Mistake(
         "bias_gradient_averaged",
-        "The bias gradient was averaged over the output places; it is their sum.",
+        "The bias gradient was averaged over the output positions; it is their sum.",
         vjp=_scaled("bias", lambda op, cotangent: 1 / max(1, int(np.prod(cotangent.shape[-op.dims :])))),
     ),
 )

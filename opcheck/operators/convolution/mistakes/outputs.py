@@ -134,7 +134,7 @@ def _transposed(gradients: dict[str, Array], name: str) -> dict[str, Array]:
 OUTPUTS = (
     Mistake(
         "kernel_flipped",
-        "The kernel was flipped: that is mathematics' convolution; layers compute the cross-correlation.",
+        "The kernel was flipped, as convolution does in mathematics; layers compute the cross-correlation.",
         forward=on(lambda op, p, *, weight, **_: {"weight": flipped(op, weight)}),
     ),
     Mistake(
@@ -154,7 +154,7 @@ OUTPUTS = (
     ),
     Mistake(
         "same_padding_odd_place_before",
-        'With padding="same" the odd place was put before the input; torch puts it after.',
+        'With padding="same" the extra position was put before the input; torch puts it after.',
         forward=on(_odd_place_before),
     ),
     Mistake(
@@ -164,13 +164,13 @@ OUTPUTS = (
     ),
     Mistake(
         "reflection_repeats_the_edge",
-        "The reflection repeated the edge; padding_mode reflect starts one place further in.",
+        "The reflection repeated the edge; padding_mode reflect starts one position further in.",
         forward=on(_edge_repeated),
     ),
     Mistake("stride_ignored", "The stride was ignored.", forward=_with_params(stride=_ones)),
     Mistake(
         "windows_side_by_side",
-        "The windows stand one place apart; each starts a stride after the one before.",
+        "The windows are one position apart; each should start one stride after the one before.",
         forward=_windows_side_by_side,
     ),
     Mistake("dilation_ignored", "The dilation was ignored.", forward=_with_params(dilation=_ones)),
@@ -181,7 +181,7 @@ OUTPUTS = (
     ),
     Mistake(
         "channels_interleaved_between_groups",
-        "Channels were dealt out to the groups in turn; a group is a run of neighbouring channels.",
+        "Channels were dealt to the groups in turn; a group is a run of neighbouring channels.",
         forward=on(_channels_interleaved),
     ),
     Mistake(
@@ -226,7 +226,7 @@ OUTPUTS = (
     ),
     Mistake(
         "loop_ends_early",
-        "The loop bound was divided by the stride once more, so that the last output places stayed zero.",
+        "The loop bound was divided by the stride once more, so the last outputs stayed zero.",
         forward=_loop_ended_early,
     ),
     Mistake(
@@ -236,7 +236,7 @@ OUTPUTS = (
     ),
     Mistake(
         "reshaped_where_a_transpose_is_due",
-        "The product of shape (Cout, N, ...) was reshaped to (N, Cout, ...); its axes must change places.",
+        "The product of shape (Cout, N, ...) was reshaped to (N, Cout, ...); its first two axes must be swapped.",
         forward=_reshaped,
     ),
 )
@@ -259,23 +259,21 @@ HEIGHT_AND_WIDTH = (
     ),
     Mistake(
         "kernel_transposed",
-        "The kernel's height and width changed places.",
+        "The kernel's height and width were swapped.",
         forward=on(lambda op, p, *, weight, **_: {"weight": weight.swapaxes(-1, -2)}),
     ),
+    Mistake("strides_swapped", "The strides of height and width were swapped.", forward=_with_params(stride=_swapped)),
     Mistake(
-        "strides_swapped", "The strides of height and width changed places.", forward=_with_params(stride=_swapped)
-    ),
-    Mistake(
-        "paddings_swapped", "The paddings of height and width changed places.", forward=_with_params(padding=_swapped)
+        "paddings_swapped", "The paddings of height and width were swapped.", forward=_with_params(padding=_swapped)
     ),
     Mistake(
         "dilations_swapped",
-        "The dilations of height and width changed places.",
+        "The dilations of height and width were swapped.",
         forward=_with_params(dilation=_swapped),
     ),
     Mistake(
         "output_transposed",
-        "Height and width of the output changed places.",
+        "Height and width of the output were swapped.",
         forward=lambda op, p, **arrays: op.forward(p, **arrays).swapaxes(-1, -2),
     ),
 )

@@ -1,0 +1,173 @@
+"""Plain Python in a trace: decisions that depend on values (`if x > 0`, `while x < 10`, `range(int(n))`) are recorded
+along the path that is taken at this point, and functions of `math` record as numpy's do."""
+
+import linecache
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from opcheck.language import say
+from opcheck.loading import HOME
+from opcheck.tracing import TRACED, Graph, Node, Tape, Tracer
+from opcheck.tracing.primitives import FLOATS
+
+PACKAGES = ("numpy",)  # whose code asks on behalf of the program
+
+
+class Decisions:
+    """What the program asked, and what it was told, line by line."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, int], list[bool | int]] = {}
+
+    def __call__(self, answer: bool | int) -> None:
+        self.answers.setdefault(_place(), []).append(answer)
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the reader of the trace; none where nothing was asked."""
+        if not self.answers:
+            return ()
+        told = [say("line {n}, {line}: {answers}", n=n, line=linecache.getline(file, n).strip().rstrip(":") or "?",
+                    answers=_told(answers)) for (file, n), answers in self.answers.items()]  # fmt: skip
+        return (
+            say("Recorded along the path that the program takes at this point; at another one it may take another."),
+            *told,
+        )
+
+
+def _told(answers: list[bool | int]) -> str:
+    """Yes 3 times, then no."""
+    runs = []
+    for answer, run in groupby(answers):
+        count = len(list(run))
+        word = (say("yes") if answer else say("no")) if isinstance(answer, bool) else str(answer)
+        runs.append(word if count == 1 else say("{word} {n} times", word=word, n=count))
+    return say(", then ").join(runs)
+
+
+def _place() -> tuple[str, int]:
+    """The line of the program that asks."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _is_ours(file: str) -> bool:
+    path = Path(file)
+    return HOME in path.parents or any(name in path.parts for name in PACKAGES)
+
+
+class KnownTape(Tape):
+    """A tape that computes its numbers as it is written, so that a program may decide by them."""
+
+    __slots__ = ("decisions", "numbers")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: list[float] = []
+        self.decisions = Decisions()
+
+    def _append(self, node: Node) -> Tracer:
+        if node.args or node.op not in ("input", "constant", "padding"):
+            number = FLOATS.functions[node.op](*(self.numbers[i] for i in node.args))
+        else:
+            number = float(node.value)
+        self.numbers.append(number)
+        return super()._append(node)
+
+    def asked(self, question: str, x: Tracer, *others: Any) -> Any:
+        """What Python asks of a number: its truth, a comparison, or a whole number to count with."""
+        if question in ("float", "complex"):
+            return super().asked(question, x, *others)
+        a, *rest = (self.numbers[each.id] if isinstance(each, Tracer) else each for each in (x, *others))
+        answer: bool | int = ANSWERS[question](a, *rest)
+        self.decisions(answer)
+        return answer
+
+    def path(self, *outputs: Tracer) -> Graph:
+        """What was recorded; without what only decisions needed, where there were any."""
+        graph = self.graph(*outputs)
+        if not self.decisions.answers:
+            return graph
+        inputs = [k for k, node in enumerate(graph.nodes) if node.op == "input"]
+        pruned = Graph(graph.nodes, [*graph.outputs, *inputs]).pruned()
+        return Graph(pruned.nodes, pruned.outputs[: len(outputs)])
+
+
+ANSWERS: dict[str, Callable[..., bool | int]] = {
+    "bool": bool, "int": int, "index": int,
+    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "le": lambda a, b: a <= b, "ge": lambda a, b: a >= b,
+}  # fmt: skip
+
+
+# --- functions of math ------------------------------------------------------------------------------------------------
+
+
+def _log(x: Any, base: Any = math.e) -> Any:
+    return TRACED.log(x) if base == math.e else TRACED.log(x) / TRACED.log(base)
+
+
+RECORDING: dict[str, Callable[..., Any]] = {
+    **{name: TRACED.functions[name] for name in ("exp", "expm1", "erf", "log1p", "sqrt", "sin", "cos", "tan", "sinh",
+                                                 "cosh", "tanh", "floor", "ceil")},
+    "log": _log,
+    "log2": lambda x: _log(x, 2.0),
+    "log10": lambda x: _log(x, 10.0),
+    "exp2": lambda x: 2.0**x,
+    "fabs": abs,
+    "pow": lambda a, b: a**b,
+    "hypot": lambda *xs: TRACED.sqrt(sum(x * x for x in xs)),
+    "prod": lambda xs, start=1: math.prod(xs, start=start),
+    "fsum": sum,
+}  # fmt: skip
+
+
+def _either(name: str) -> Callable[..., Any]:
+    plain, recording = getattr(math, name), RECORDING[name]
+
+    def function(*args: Any, **options: Any) -> Any:
+        return (recording if _has_traced(args) else plain)(*args, **options)
+
+    function.__name__ = name
+    return function
+
+
+def _has_traced(args: Any) -> bool:
+    return any(isinstance(each, Tracer) or (isinstance(each, (list, tuple)) and _has_traced(each)) for each in args)
+
+
+class _Math(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        return getattr(math, name)
+
+
+FUNCTIONS = {getattr(math, name): _either(name) for name in RECORDING if hasattr(math, name)}  # exp2 is new in 3.11
+MATH = _Math("math")
+MATH.__dict__.update({function.__name__: function for function in FUNCTIONS.values()})
+
+
+@contextmanager
+def plain_python(function: Callable[..., Any]) -> Iterator[None]:
+    """While it is recorded, the module of this function has functions of math that record."""
+    names: Any = getattr(function, "__globals__", {})
+    before = {name: value for name, value in names.items() if value is math or _is_of_math(value)}
+    names.update({name: MATH if value is math else FUNCTIONS[value] for name, value in before.items()})
+    try:
+        yield
+    finally:
+        names.update(before)
+
+
+def _is_of_math(value: Any) -> bool:
+    return getattr(value, "__module__", None) == "math" and callable(value) and value in FUNCTIONS
+
+
+def whole_inputs(given: Mapping[str, Any]) -> list[str]:
+    """The inputs that hold whole numbers: classes or indices, perhaps."""
+    return [name for name, array in given.items() if array.dtype.kind in "iub" and array.ndim]

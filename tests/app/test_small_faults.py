@@ -1,0 +1,64 @@
+"""Small things that explain once got wrong in front of a student."""
+
+import pytest
+
+from opcheck.app import run
+
+
+def told(capsys, *words):
+    code = run(list(words))
+    found = capsys.readouterr()
+    return code, " ".join((found.out + found.err).split())
+
+
+@pytest.mark.parametrize(
+    ("got", "element", "sentence"),
+    [
+        ("94", "y[1,1]", "Equal: this is the exact value."),
+        ("-94", "y[1,1]", "The sign is the wrong way round: a minus is missing, or there is one too many."),
+        ("7", "y[0,0]", "None of these explains it"),
+    ],
+)
+def test_an_observed_number_is_looked_for_in_every_element(capsys, got, element, sentence):
+    code, text = told(capsys, "explain", "conv2d", "--input", "4x4", f"--got={got}")
+    assert code == 0
+    assert f"{element} " in text.partition("element expected")[2]
+    assert sentence in text
+    assert "--printed-digits" not in text  # whole numbers are printed as they are
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["adam", "--grad", "[1,2]"], "--gradient [1,2]?"),
+        (["cross_entropy", "--input", "1x3", "--target", "2"], "one class is --target [2]"),
+        (["conv2d", "--input", "4x4", "--cell", "0"], "a cell is a place of the output, whose shape is (3, 3)"),
+    ],
+)
+def test_a_refusal_offers_what_was_meant(capsys, words, sentence):
+    code, text = told(capsys, "explain", *words)
+    assert code == 2
+    assert sentence in text
+
+
+def test_fractions_say_what_is_none(capsys):
+    assert "is no fraction" in told(capsys, "explain", "softmax", "--input", "[1,2]", "--exact")[1]
+    assert "is no fraction" not in told(capsys, "explain", "linear", "--input", "2", "--exact")[1]
+
+
+def test_the_formula_of_label_smoothing_has_its_epsilon(capsys):
+    words = ("explain", "cross_entropy", "--input", "1x3")
+    assert "(1 − ε) times this" in told(capsys, *words, "--label-smoothing", "0.1")[1]
+    assert "(1 − ε)" not in told(capsys, *words)[1]
+
+
+def test_a_page_is_opened_at_once(capsys, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    path = tmp_path / "page.html"
+    for words in (["explain", "relu", "--input", "3"], ["trace", "x*x", "--at", "x=2"]):
+        assert told(capsys, *words, "--open", "-o", str(path))[0] == 0
+        assert path.read_text().startswith("<!DOCTYPE html>")
+    assert opened == [path.as_uri()] * 2
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    assert told(capsys, "explain", "relu", "--open", "-o", str(path))[0] == 3
