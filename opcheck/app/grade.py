@@ -26,7 +26,7 @@ GROUPS = {  # of the options, as --help shows them
     say("Grading"): ("jobs", "seed", "student", "within", "executor", "unsafe"),
     say("Results"): ("format", "output"),
     say("A class"): ("roster", "journal", "adjust", "compare", "anonymise"),
-    say("Assignments"): ("init", "check", "seeds", "handout", "bundle"),
+    say("Assignments"): ("init", "explained", "check", "seeds", "handout", "bundle"),
 }
 
 
@@ -50,6 +50,7 @@ class Grouped(click.Command):
 @click.option("--convention", metavar="NAME",
               help="How code is called: functional, cs231n, ... [default: as found; --init: functional]")  # fmt: skip
 @click.option("--init", is_flag=True, help="Print an assignment that asks for the operators PATH..., to be edited.")
+@click.option("--explain", "explained", is_flag=True, help="With --init: and every key of an assignment.")
 @click.option("--check", type=click.Path(path_type=Path), metavar="FILE",
               help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), help="With --check: the right solution alone, by so many seeds.")
@@ -101,7 +102,9 @@ def command(**options: Any) -> int:
         return check(options["check"], options["seed"] or 0)
     if options["handout"] is not None:
         return handout(options)
-    if not options["paths"]:
+    if options["explained"] and not options["init"]:
+        raise Refused(say("--explain goes with --init"), fix="opcheck grade --init --explain conv2d")
+    if not options["paths"] and not options["explained"]:
         raise Refused(say("what should be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
     if options["init"]:
         return init(options)
@@ -115,7 +118,12 @@ def init(options: dict[str, Any]) -> int:
 
     if options["output"] is not None:
         files.check_file(options["output"])
-    write(scaffold(options["paths"], options["convention"] or "functional").rstrip("\n"), options["output"])
+    parts = [scaffold(options["paths"], options["convention"] or "functional")] if options["paths"] else []
+    if options["explained"]:
+        from opcheck.grading.assignments import reference
+
+        parts.append(reference.render())
+    write("\n".join(parts).rstrip("\n"), options["output"])
     return 0
 
 

@@ -19,6 +19,7 @@ class Asked(NamedTuple):
     name: str
     op: Any
     convention: Any = conventions.get("functional")
+    visibility: str = "visible"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from opcheck.sandbox.visible import readable
 PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "repeat", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
 PARTIAL = ("none", "cases")
+VISIBILITY = ("visible", "after_due_date", "after_published", "hidden")  # as Gradescope calls it
+SECONDS = 1.0  # of "efficiency": six nested loops over a case of that size take more, a few calls of numpy far less
 DTYPES = ("float32", "float64")
 MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
 LARGEST = 4 * MEBIBYTE  # of an assignment
@@ -46,8 +48,10 @@ class Question:
     hidden: bool = False
     depends_on: tuple[str, ...] = ()
     partial: str = "none"  # or "cases": the share of conditions that are right earns that share of the points
-    seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+    seconds: float = SECONDS  # for the part "efficiency": what a case of the size of a training step may take
     file: str = ""  # the end of the path of the file in which it is looked for; "": in every one
+    feedback: str = ""  # how much a student reads of it; "": as the assignment says
+    visibility: str = VISIBILITY[0]  # when Gradescope shows it
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,10 @@ class Assignment:
         """The files that questions are pinned to."""
         return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
 
+    def for_question(self, question: Question) -> "Assignment":
+        """The same, with the feedback level of that question."""
+        return self if question.feedback in ("", self.feedback) else replace(self, feedback=question.feedback)
+
     def shows(self, level: str) -> bool:
         """Whether the feedback level includes `level`."""
         return FEEDBACK.index(self.feedback) >= FEEDBACK.index(level)
@@ -140,11 +148,13 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "arrays": reader.text("arrays", default=""),
         "partial": reader.word("partial", PARTIAL, default="none"),
         "file": reader.text("file", default=""),
+        "feedback": reader.word("feedback", FEEDBACK, default="worked calculation"),
+        "visibility": reader.word("visibility", VISIBILITY, default=VISIBILITY[0]),
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
     forbidden, allowed, notes = _imports(reader)
-    feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
+    feedback = shared["feedback"]
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
     only_found = reader.flag("only_found", default=False)
     limits = _limits(reader.table("limits"))
@@ -257,8 +267,10 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
         hidden=reader.flag("hidden", default=False),
         depends_on=depends_on,
         partial=reader.word("partial", PARTIAL, default=shared["partial"]),
-        seconds=reader.positive("seconds", default=2.0),
+        seconds=reader.positive("seconds", default=SECONDS),
         file=reader.text("file", default=shared["file"]),
+        feedback=reader.word("feedback", FEEDBACK, default=shared["feedback"]),
+        visibility=reader.word("visibility", VISIBILITY, default=shared["visibility"]),
     )  # fmt: skip
     reader.finish()
     return question

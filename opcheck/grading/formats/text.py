@@ -89,6 +89,8 @@ def class_blocks(found: Summary, assignment: "Assignment") -> list[Block]:
     if not found.students:
         return [Prose(say("Nothing has been graded."))]
     blocks: list[Block] = [_spread(found), _questions(found)]
+    blocks += [Prose(wording.suspicion(name, part, percent), "quoted")
+               for name, each in found.questions.items() for part, percent in each.suspicious]  # fmt: skip
     if found.mistakes:
         rows = tuple(
             (str(n), clean.line(name), wording.mistake(assignment, name, each)) for n, name, each in found.mistakes

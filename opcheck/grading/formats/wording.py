@@ -85,6 +85,12 @@ def mistake(assignment: "Assignment", question: str, name: str) -> str:
     return clean.line(name.replace("_", " "))
 
 
+def suspicion(question: str, part: str, percent: int) -> str:
+    """That most of a class lose something."""
+    return say("{percent} % lose points for {question}, {part}: check the assignment", percent=percent,
+               question=clean.line(question), part=name_of(part))  # fmt: skip
+
+
 def detail(check: Check, most: int = LONGEST, width: int = 80) -> str:
     """The check's counterexample, diagnosis and worked calculation as text; "" where there is none."""
     if check.detail is None:

@@ -9,12 +9,15 @@ import numpy as np
 from opcheck.grading.assignments.assignment import Question
 from opcheck.grading.conventions.base import Plan, Reading, Request
 from opcheck.grading.conventions.layouts import SAME, Layout
+from opcheck.grading.submissions.locate import Found
 from opcheck.operators.spec import Array, Op
 from opcheck.sandbox import Call, Place, Set
 from opcheck.verification.casefile import Trial
 
 MODULE = "student"  # what the code calls the submission
 LIBRARIES = ("numpy", "torch", "types")
+RAMP = 4  # numbers from which on 1, 2, 3, ... is written as a range
+MOST = 2**31  # of whole numbers that are written without a point
 
 
 @dataclass(frozen=True)
@@ -53,19 +56,23 @@ class Example:
     names: Mapping[int, str] = field(default_factory=dict)  # of the arrays among the steps, by identity
 
 
-def example(question: Question, trial: Trial) -> Example:
-    """How the convention of a question makes the call of a trial."""
+def example(question: Question, trial: Trial, found: Found | None = None) -> Example:
+    """How the convention of a question makes the call of a trial, of the code that was found or of the names it asks
+    for."""
     op, entry = question.op, question.entry
     symbols = names(op)
     known = {id(array): symbols[name] for name, array in trial.case.arrays.items()}
     known |= {id(array): f"d{symbols.get(name, name)}" for name, array in trial.cotangent.items()}
     request = Named(
         op, trial.case, op.checked(trial.case)[0], question.dtype,
-        f"{MODULE}.{entry.forward[0]}", f"{MODULE}.{entry.backward[0]}" if entry.backward else "",
-        arrays=question.arrays, convention=question.convention.name, known=known,
+        _called(found.forward.partition(".")[2] if found else entry.forward[0]),
+        _called(found.backward.partition(".")[2] if found else next(iter(entry.backward), "")),
+        found=found.definition if found else None, arrays=question.arrays, convention=question.convention.name,
+        gradient=found.gradient if found else None, known=known,
     )  # fmt: skip
     forward = question.convention.call(request)
-    wanted = any(part.startswith("vjp") for part in question.points) and trial.cotangent
+    asked = any(part.startswith("vjp") for part in question.points) and (found is None or found.can_differentiate)
+    wanted = asked and bool(trial.cotangent)
     backward = question.convention.gradients(request, trial.cotangent) if wanted else Plan((), {})
     backward = backward if backward.readings else Plan((), {})  # where a convention asks for no gradient of these
     write = Writer(request.sent_as)
@@ -75,6 +82,10 @@ def example(question: Question, trial: Trial) -> Example:
         request.arrays_sent, request.layouts, forward.readings, backward.readings, _libraries(steps), steps,
         request.sent_as,
     )  # fmt: skip
+
+
+def _called(name: str) -> str:
+    return f"{MODULE}.{name}" if name else ""
 
 
 def names(op: Op) -> dict[str, str]:
@@ -141,6 +152,14 @@ class Writer:
 
 def literal(array: Array) -> str:
     """An array as Python that makes it again, bit for bit."""
-    text = f"numpy.array({array.tolist()}, {array.dtype.name!r})"
-    text = text.replace("nan", "numpy.nan").replace("inf", "numpy.inf")
-    return text if array.size else f"numpy.zeros({array.shape}, {array.dtype.name!r})"
+    kind = repr(array.dtype.name)
+    if not array.size:
+        return f"numpy.zeros({array.shape}, {kind})"
+    first = array.ravel()[0]
+    if array.size > RAMP and first == np.rint(first) and np.array_equal(array.ravel(), first + np.arange(array.size)):
+        sizes = ", ".join(map(str, array.shape))
+        return f"numpy.arange({int(first)}, {int(first) + array.size}, dtype={kind}).reshape({sizes})"
+    zeros = array.dtype.kind == "f" and bool(np.signbit(array[array == 0]).any())
+    whole = array.dtype.kind == "f" and bool(np.isfinite(array).all()) and np.array_equal(array, np.rint(array))
+    text = str((array.astype(np.int64) if whole and not zeros and np.abs(array).max() < MOST else array).tolist())
+    return f"numpy.array({text.replace('nan', 'numpy.nan').replace('inf', 'numpy.inf')}, {kind})"

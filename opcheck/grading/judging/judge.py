@@ -63,7 +63,8 @@ def unreadable(problem: str, assignment: Assignment) -> tuple[Check, ...]:
 
 def shown(checks: Iterable[list[Check]], assignment: Assignment) -> tuple[Check, ...]:
     """The checks of all questions; those of a question are one where the assignment shows scores and nothing else."""
-    told = (each if assignment.shows("part") else [_whole(each)] for each in checks if each)
+    of = {each.name: assignment.for_question(each) for each in assignment.questions}
+    told = (each if of[each[0].question].shows("part") else [_whole(each)] for each in checks if each)
     return tuple(check for each in told for check in each)
 
 
@@ -91,6 +92,7 @@ def ask(
         if loaded.problem:
             return _all(question, Outcome.DOES_NOT_LOAD, loaded.problem)
         return _all(question, Outcome.NOT_ATTEMPTED, str(missing))
+    assignment = assignment.for_question(question)
     student = Student(desk, question, found)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     drawn = draw(question.scope, question.dtype, seeds, *asked(question))

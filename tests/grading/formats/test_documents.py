@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opcheck.errors import Refused
+from opcheck.grading import formats
 from opcheck.grading.formats import clean
 from opcheck.grading.formats import json as json_format
 from opcheck.grading.results import Check, Outcome, Result
@@ -184,3 +185,17 @@ def test_text_of_a_class():
     assert re.search(r"^full marks +1 +█+$", text, re.MULTILINE)
     assert re.search(r"^1 +conv2d +kernel flipped$", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_gradescope_shows_each_question_when_the_assignment_says():
+    asked = examples.Titled(
+        questions=(examples.Asked("linear", None), examples.Asked("conv2d", None, visibility="after_due_date"))
+    )
+    document = json.loads(formats.render("gradescope", [examples.result()], asked))
+    assert [test["visibility"] for test in document["tests"]] == [
+        "visible",
+        "hidden",
+        "after_due_date",
+        "after_due_date",
+    ]
+    assert document["output"] == "2 of 2 points, beside what is not shown"

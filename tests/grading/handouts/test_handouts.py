@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from opcheck.errors import Refused
@@ -12,6 +13,7 @@ from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import parse
 from opcheck.grading.assignments.scaffold import scaffold
 from opcheck.grading.handouts import write as handouts
+from opcheck.grading.handouts.example import literal
 from opcheck.grading.judging import judge
 from opcheck.grading.results import Outcome
 from opcheck.grading.submissions.submission import Submission
@@ -95,6 +97,17 @@ def test_nothing_of_a_hidden_question_or_of_a_spec_is_shown(tmp_path):
     assert "relu" not in texts["selftest.py"] and f"test_{name}_1" in texts["selftest.py"]
     body = [line.strip() for line in SPEC.splitlines() if line.strip().startswith("return")]
     assert body and not any(line in text for line in body for text in texts.values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("values", [[[1, 2, 3], [4, 5, 6]], [[-3, -2, -1], [0, 1, 2]], [7], 5, [[]], [0.1, -0.0, 1e30],
+                                    [float("inf"), float("-inf"), float("nan")], [2.0**60, 1]])  # fmt: skip
+def test_an_array_is_written_bit_for_bit(values, dtype):
+    if dtype == "int64" and not all(map(float.is_integer, np.ravel(values).astype(float))):
+        return
+    array = np.array(values, dtype)
+    again = eval(literal(array), {"numpy": np})
+    assert (again.dtype, again.shape, again.tobytes()) == (array.dtype, array.shape, array.tobytes())
 
 
 def test_nothing_is_overwritten(tmp_path):

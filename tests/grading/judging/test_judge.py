@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from opcheck.grading.assignments.assignment import parse
 from opcheck.grading.results import Outcome
 from opcheck.render import render
 from tests.grading.students import assignment, graded, outcomes, part, solution
@@ -156,7 +157,7 @@ def test_a_slow_solution_loses_the_points_for_its_speed_and_no_others():
     result = graded(solution("cs231n"), asked)
     (slow,) = (check for check in result.checks if check.score != check.points)
     assert (slow.part, slow.detail) == ("efficiency", None)
-    assert slow.message.startswith("it needs more than 0.001 seconds for input 24×")
+    assert slow.message.startswith("it needs more than 0.001 seconds for input 64×")
 
 
 def test_a_wrong_shape_is_shown_by_a_case_where_the_shape_is_wrong():
@@ -283,3 +284,50 @@ def test_four_questions_in_one_submission():
     asked = assignment("linear", "conv2d", "max_pool2d", "cross_entropy", convention="cs231n")
     result = graded(solution("cs231n"), asked, seed=None)
     assert result.score == result.points == 36
+
+
+LOOPS = """
+import numpy as np
+def conv2d(x, w, b=None, stride=1, padding=0):
+    N, C, H, W = x.shape
+    O, _, k, l = w.shape
+    y = np.zeros((N, O, H - k + 1, W - l + 1), x.dtype)
+    for n in range(N):
+        for o in range(O):
+            for i in range(H - k + 1):
+                for j in range(W - l + 1):
+                    for c in range(C):
+                        for u in range(k):
+                            for v in range(l):
+                                y[n, o, i, j] += x[n, c, i + u, j + v] * w[o, c, u, v]
+    return y
+"""
+ARRAYS = """
+import numpy as np
+def conv2d(x, w, b=None, stride=1, padding=0):
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
+    return np.einsum("nchwuv,ocuv->nohw", windows, w)
+"""
+EFFICIENT = """
+[[question]]
+operator = "conv2d"
+points = { efficiency = 2 }
+[question.parameters]
+stride = [1]
+padding = [0]
+bias = [false]
+"""
+
+
+@pytest.mark.parametrize(("code", "score"), [(LOOPS, 0), (ARRAYS, 2)])
+def test_nested_loops_are_not_efficient_and_calls_of_numpy_are(code, score):
+    assert graded(code, parse(EFFICIENT)).score == score
+
+
+def test_a_question_may_have_a_feedback_level_of_its_own():
+    asked = parse(
+        'feedback = "diagnosis"\n[[question]]\noperator = "linear"\n[[question]]\noperator = "relu"\nfeedback = "score"'
+    )
+    result = graded(LINEAR.replace("y + bias", "y") + RELU.replace("x > 0", "x < 0"), asked)
+    assert [(check.question, check.part) for check in result.checks][3:] == [("relu", "all parts")]
+    assert part(result, "forward").message == "The bias was not added." and result.checks[3].message == ""
