@@ -75,12 +75,7 @@ def verify(
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)
-    if cases is not None and cases < 1:
-        raise Refused(say("cases must be at least 1"), got=str(cases))
-    if seconds is not None and not seconds > 0:
-        raise Refused(say("seconds must be more than 0"), got=str(seconds))
-    if timeout is not None and not timeout > 0:
-        raise Refused(say("timeout must be more than 0"), got=str(timeout))
+    _check_budget(cases, seconds, timeout)
     wanted = None if claims is None else list(claims)
     chosen(wanted)  # before anything is loaded
     seed = secrets.randbelow(2**32) if seed is None else seed
@@ -99,3 +94,12 @@ def verify(
     report = sweep.run(shards, target, options, jobs, executor, progress, timeout or sweep.PATIENCE)
     report.seed, report.seconds = seed, time.perf_counter() - start
     return report
+
+
+def _check_budget(cases: int | None, seconds: float | None, timeout: float | None) -> None:
+    if cases is not None and cases < 1:
+        raise Refused(say("cases must be at least 1"), got=str(cases))
+    if seconds is not None and not seconds > 0:
+        raise Refused(say("seconds must be more than 0"), got=str(seconds))
+    if timeout is not None and not timeout > 0:
+        raise Refused(say("timeout must be more than 0"), got=str(timeout))

@@ -127,9 +127,14 @@ class Report:
     def counterexample(self) -> Verdict | None:
         """The failure that tells most (minimal, where the run was asked to shrink), or None.
 
-        A wrong number comes before an answer that is missing, and that before an argument that was not refused.
+        A wrong number comes before an answer that is missing, and that before an argument that was not refused; among
+        wrong numbers those that look like a known mistake come first.
         """
-        return min(self.failures, key=lambda each: (each.claim == "refuses", each.got is None), default=None)
+        return min(
+            self.failures,
+            key=lambda each: (each.claim == "refuses", each.got is None, not each.resembles),
+            default=None,
+        )
 
     def row(self, op: str, dtype: str, claim: str) -> Row:
         return self.rows.setdefault((op, dtype, claim), Row())

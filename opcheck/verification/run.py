@@ -86,15 +86,9 @@ def run_shard(
                 break
             progress(op.name, shard.dtype, index)
             report.count(index, made)
-            if made.alone and not watcher.replaces:
-                what = say("windows that lie in the padding altogether, without worker processes")
-                report.left_out[op.name, what] += 1
-                continue
-            possible = within_reach(op, made, backend, report)
+            possible = askable(op, made, backend, report, watcher)
             if possible is None:
                 continue
-            if possible is not made:
-                watcher.runs(possible)
             check_trial(op, possible, backend, report, chosen, index, known, strict_precision, watcher)
             if hopeless(report, op.name, shard.dtype):
                 break
@@ -108,6 +102,18 @@ def run_shard(
         report.interrupted = True  # nothing more can be checked in this process
     report.seconds = time.perf_counter() - start
     return report
+
+
+def askable(op: Op, made: Trial, backend: Backend, report: Report, watcher: Watcher) -> Trial | None:
+    """The trial as the implementation can be asked here; None, counted in the report, if it can not."""
+    if made.alone and not watcher.replaces:
+        what = say("windows that lie in the padding altogether, without worker processes")
+        report.left_out[op.name, what] += 1
+        return None
+    possible = within_reach(op, made, backend, report)
+    if possible is not None and possible is not made:
+        watcher.runs(possible)
+    return possible
 
 
 def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int, Trial]]:

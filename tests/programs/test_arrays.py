@@ -117,7 +117,7 @@ def test_reference_functions_record_operators_of_the_catalogue():
 
 
 def test_two_traces_never_meet():
-    with pytest.raises(TypeError, match="different traces cannot meet"):
+    with pytest.raises(TypeError, match="arrays from different traces cannot be combined"):
         leaf() + leaf()
 
 

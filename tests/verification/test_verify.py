@@ -10,6 +10,7 @@ from opcheck import verify
 from opcheck.operators import catalog
 from opcheck.operators.program import derived_bounds
 from opcheck.operators.spec import Refused
+from opcheck.verification.directed import Unseen, plans
 from opcheck.verification.mutation.mutants import Reference, numpy_mutants
 from opcheck.verification.mutation.score import kill
 from opcheck.verification.report import Report, sentence
@@ -29,7 +30,8 @@ def reference(name):
 def test_the_reference_agrees_with_the_definition_through_the_whole_machine(name):
     report = verify(name, reference(name), arrays="numpy", cases=CASES, seed=None)
     assert report.agrees, f"seed {report.seed}: {sentence(report.failures[0])}"
-    assert report.checked and not report.left_out
+    # what a library may crash of runs in worker processes only
+    assert report.checked and report.left_out.total() == plans(catalog.get(name)).count(Unseen())
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 import opcheck
-from opcheck import loading, specs, verify
+from opcheck import backends, loading, specs, verify
+from opcheck.operators import catalog
+from opcheck.operators.spec import Case
+from opcheck.verification import claims
+from opcheck.verification.casefile import Trial
+from opcheck.verification.report import Report
+from opcheck.verification.run import check_trial
 
 torch = pytest.importorskip("torch")
 
@@ -129,3 +135,24 @@ def test_what_works_itself_is_told_nothing():
     for op in ("relu", "linear", "conv2d"):
         assert verify(op, cases=40, claims=["own"]).agrees
     assert verify(scaled, scaled, cases=20, claims=["own"]).agrees  # somebody tries the spec itself
+
+
+def test_the_reference_may_answer_a_call_without_numbers():
+    def relu(input):
+        return np.maximum(input, 0) if input.size else opcheck.reference.relu(input).astype(input.dtype)
+
+    assert verify("relu", relu, arrays="numpy", cases=60, claims=["own"]).agrees
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype", "arrays", "params"),
+    [
+        ("adam", "bfloat16", {"param": [2.0, 2.0], "gradient": [1.0, 1.0], "exp_avg_sq": [8.0, 8.0]}, {"lr": 2.0**-8}),
+        ("layer_norm", "float16", {"input": [[1.0, 2.0]]}, {"normalized_shape": (2,)}),
+    ],
+)
+def test_what_rounds_to_the_same_number_is_no_copy_and_no_constant(op, dtype, arrays, params):
+    case = Case(op, {name: np.array(each) for name, each in arrays.items()}, params)
+    report = Report()
+    check_trial(catalog.get(op), Trial(case, dtype, "real"), backends.load("torch"), report, claims.chosen(["own"]))
+    assert report.agrees, report.failures
