@@ -277,14 +277,18 @@ def answered(
 
 
 def hopeless(report: Report, op: str, dtype: str) -> bool:
-    """Whether to go on makes no sense: nothing ever answers, or what hangs or crashes takes very long.
+    """Whether going on is useless: nothing ever answers, most cases fail alike, or what hangs or crashes takes long.
 
-    Wrong numbers and shapes end no run: they may hide another cause, and what was seen often enough is counted only.
+    Failures of some cases end no run, however many: they may hide another cause.
     """
+    rows = {claim: row for (name, kind, claim), row in report.rows.items() if (name, kind) == (op, dtype)}
+    plain = (row for claim, row in rows.items() if claim not in ("answers", "refuses", "special"))
+    if any(row.failed >= 4 * KEPT and 2 * row.failed >= row.cases for row in plain):
+        return True
     own = [each for each in report.failures if key_of(each)[:2] == (op, dtype)]
     slow = sum(each.status in (Status.TIMED_OUT, Status.MEMORY) for each in own)
     crashed = Counter(each.cause for each in own if each.status is Status.CRASHED)
-    answers = report.rows.get((op, dtype, "answers"), Row())
+    answers = rows.get("answers", Row())
     never = answers.failed == answers.cases and answers.failed >= KEPT
     return slow >= SLOW or max(crashed.values(), default=0) >= KEPT or never
 
