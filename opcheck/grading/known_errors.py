@@ -57,6 +57,9 @@ MEANINGS = (
            lambda m: say("{function} takes fewer arguments than this convention gives", function=m[1])),
     _known("TypeError", r"(?:\w+\.)*(\w+)\(\) got an unexpected keyword argument '(\w+)'",
            lambda m: say("{function} has no parameter {name}, which this convention gives", function=m[1], name=m[2])),
+    _known("TypeError", r"unsupported operand type\(s\) for (\S+): .*'NoneType'",
+           lambda m: say("one side of {sign} is None: an argument that may be left out, such as a bias, or what a "
+                         "function without return gives", sign=m[1].removesuffix(":"))),
     _known("RecursionError", r"", lambda m: say("a function calls itself without an end")),
     _known("MemoryError", r"", lambda m: say("it asked for more memory than there is")),
 )  # fmt: skip

@@ -251,8 +251,9 @@ class Program(Op):
         leaves: dict[int, Callable[[Shape], Any]] = {
             x.id: views[name].__getitem__ for name, x in made.inputs.items() if isinstance(x, TracedArray)
         }
-        constant = next((view.tape.constant for view in views.values() if hasattr(view, "tape")), float)
-        found = Elements(made.tape.nodes, leaves, self._labels(made), constant)
+        tape = next((view.tape for view in views.values() if hasattr(view, "tape")), None)
+        kinds = () if tape is None else (tape.constant, lambda at: tape.padding("", 0.0, at))
+        found = Elements(made.tape.nodes, leaves, self._labels(made), *kinds)
         return found, {name: y.id for name, y in made.outputs.items()}
 
     def _labels(self, made: Recording) -> dict[int, str]:

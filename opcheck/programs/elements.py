@@ -16,11 +16,19 @@ from opcheck.tracing import PRIMITIVES, RATIONAL, Tape, named
 Leaf = Callable[[Shape], Any]  # one element of an input
 
 
+def _zero(at: Shape) -> float:
+    return 0.0
+
+
 class Reading:
     """How the rule of a node reads elements of its arguments."""
 
-    def __init__(self, read: Callable[[int, Shape], Any], whole: Callable[[int], Any], facts: dict[str, Any]) -> None:
+    def __init__(
+        self, read: Callable[[int, Shape], Any], whole: Callable[[int], Any], facts: dict[str, Any],
+        padding: Callable[[Shape], Any],
+    ) -> None:  # fmt: skip
         self.read, self.whole, self.facts, self.made = read, whole, facts, dict[Hashable, Any]()
+        self.padding = padding
 
     def __call__(self, argument: int, at: Shape) -> Any:
         return self.read(argument, at)
@@ -30,13 +38,15 @@ class Elements:
     """The elements of a program's arrays, each recorded once. leaves: by node, how an input's element is read.
 
     constant: how a number is recorded of which a function is taken that is not rational, such as log(2): an exact
-    reading then knows it to all of its digits.
+    reading then knows it to all of its digits. padding: how the zero at a place beside an array is recorded, which a
+    kernel may leave out.
     """
 
     def __init__(
         self, nodes: Sequence[ArrayNode], leaves: Mapping[int, Leaf], labels: Mapping[int, str],
-        constant: Callable[[float], Any] = float,
+        constant: Callable[[float], Any] = float, padding: Callable[[Shape], Any] = _zero,
     ) -> None:  # fmt: skip
+        self.padding = padding
         self.nodes, self.leaves, self.labels, self.constant = nodes, leaves, labels, constant
         self.found: dict[tuple[int, Shape], Any] = {}
         self._readings: dict[int, Reading] = {}
@@ -68,7 +78,7 @@ class Elements:
 
     def _reading(self, id: int, read: Callable[[int, Shape], Any]) -> Reading:
         args = self.nodes[id].args
-        return Reading(read, lambda k: self.nodes[args[k]].value, self._facts.setdefault(id, {}))
+        return Reading(read, lambda k: self.nodes[args[k]].value, self._facts.setdefault(id, {}), self.padding)
 
     def _needed(self, id: int, at: Shape) -> list[tuple[int, list[Shape]]]:
         """The elements that are not recorded yet and that this one is made of, by node, in the order of the program."""

@@ -143,6 +143,8 @@ def _put_element(read: Read, at: Shape, shapes: Sequence[Shape], index: Any, sha
     order, places = read.facts["sources"]
     here = int(np.ravel_multi_index(at, shape)) if shape else 0
     first, last = np.searchsorted(places, [here, here + 1])
+    if first == last and _is_basic(index):
+        return read.padding(at)
     return total([read(0, _at(place, shapes[0])) for place in order[first:last]])
 
 

@@ -25,6 +25,9 @@ class Read(Protocol):
     def whole(self, argument: int) -> Any:
         """The numbers of an argument that decides something: an index, an order."""
 
+    def padding(self, at: Shape) -> Any:
+        """The zero at a place where nothing is put: a kernel may leave it out."""
+
 
 class Rule(NamedTuple):
     """One array operation, one row: what it computes, how it is differentiated, how it is rounded, one element of it.

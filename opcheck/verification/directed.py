@@ -25,6 +25,7 @@ from opcheck.verification.draws import VALUES
 from opcheck.verification.patterns import FIRST_INPUT, OTHER_INPUTS, STRUCTURES, Pattern
 from opcheck.verification.streams import NotingChooser, in_format, scope_place, with_directions
 from opcheck.verification.streams import trial as random_trial
+from opcheck.verification.truth.adjudication import Short, TooLong
 from opcheck.verification.truth.definition import Definition
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.widening import Sized, is_legal, of_ones, resized, sees_its_input
@@ -218,7 +219,7 @@ def widened(op: Op, plan: Wide, f: Format, place: int, rng: np.random.Generator,
         return wide, drawn_as, block
     for numbers in structure.choices:
         along = put_along(op, wide, letter, numbers, rng)
-        if is_legal(op, along) and (not special or nodes_of(op, along) <= MOST_TRACED):
+        if is_legal(op, along) and (not special or is_traced(op, along)):
             return along, "special" if special else drawn_as, block
     return wide, drawn_as, block
 
@@ -287,18 +288,24 @@ def axes_of(op: Op, case: Case, letter: str) -> Iterator[tuple[str, int]]:
                 yield name, axis
 
 
-def nodes_of(op: Op, case: Case) -> int:
-    """About how many nodes the definition of all outputs has: what the first takes, and each further one takes anew."""
-    definition, total = Definition(op, op.completed(case)), 0
-    for name, shape in definition.shapes.items():
-        if op.output(name).whole or not np.prod(shape):
-            continue
-        before = len(definition.tape.nodes)
-        definition.node(name, (0,) * len(shape))
-        first = len(definition.tape.nodes)
-        definition.node(name, tuple(n - 1 for n in shape))
-        total += first - before + (int(np.prod(shape)) - 1) * (len(definition.tape.nodes) - first)
-    return total
+def is_traced(op: Op, case: Case) -> bool:
+    """Whether the definition of all outputs has few enough nodes: what the first element takes, and each further one
+    takes anew."""
+    if size_of(case) > MOST_TRACED:
+        return False
+    definition, total = Definition(op, op.completed(case), Short(MOST_TRACED)), 0
+    try:
+        for name, shape in definition.shapes.items():
+            if op.output(name).whole or not np.prod(shape):
+                continue
+            before = len(definition.tape.nodes)
+            definition.node(name, (0,) * len(shape))
+            first = len(definition.tape.nodes)
+            definition.node(name, tuple(n - 1 for n in shape))
+            total += first - before + (int(np.prod(shape)) - 1) * (len(definition.tape.nodes) - first)
+    except TooLong:
+        return False
+    return total <= MOST_TRACED
 
 
 def with_peak(made: Trial, index: int) -> Trial:

@@ -72,7 +72,8 @@ def torch_conv_group_norm_hardswish(x, weight, bias, gamma, beta, eps=1e-5):
     import torch
 
     f = torch.nn.functional
-    return f.hardswish(f.group_norm(f.conv2d(x, weight, bias, padding=1), 2, gamma, beta, eps))
+    # f.group_norm refuses a group of a single number
+    return f.hardswish(torch.group_norm(f.conv2d(x, weight, bias, padding=1), 2, gamma, beta, eps))
 
 
 def _convolved(x, weight, bias):

@@ -3,6 +3,8 @@
 import numpy as np
 
 from opcheck.operators import catalog
+from opcheck.operators.spec import Case
+from opcheck.specs.function import Function
 from opcheck.verification.truth.definition import Definition
 
 LARGEST = 3.0e38
@@ -25,3 +27,15 @@ def test_what_becomes_too_large_may_meet_an_infinity_on_one_way_and_not_on_anoth
     assert undecided("linear", np.array([[2e38, 2e38]]), np.ones((1, 2))) == [True]
     assert undecided("linear", np.array([[1e38, 1e38]]), np.ones((1, 2))) == [False]
     assert undecided("linear", np.array([[np.inf, 1.0, 1.0]]), np.ones((1, 3))) == [False]
+
+
+def smooth(x: "N", w: "3"):  # noqa: F821
+    padded = np.pad(x, (1, 1))
+    return np.stack([padded[k : k + len(x)] for k in range(3)], axis=1) @ w
+
+
+def test_padding_times_a_number_that_is_not_finite_is_undecided_in_a_program_too():
+    op = Function(smooth)
+    for number in (np.nan, np.inf):
+        case = Case(op.name, {"x": np.array([1.0, 2.0]), "w": np.array([number, 1.0, 2.0])}, {})
+        assert Definition(op, case).undecided(1e38)["output"].tolist() == [True, False]
