@@ -1,8 +1,9 @@
 """A failure for a person: what is wrong, the case, its worked calculation, what it looks like, how to run it again."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from opcheck import specs
 from opcheck.language import say
 from opcheck.operators.spec import Array, Refused
 from opcheck.steps import Step
+from opcheck.verification.causes import Cause
 from opcheck.verification.report import Report, key_of, sentence
 from opcheck.verification.verdict import Verdict
 
@@ -23,14 +25,40 @@ FEW = 8  # numbers of an array that are printed
 LONGEST = 25  # lines of a calculation that is shown
 
 
-def by_operator(report: Report) -> list[list[int]]:
-    """The places of the failures that are shown, the first of each claim: grouped by operator and dtype, the most
-    telling claim first."""
-    groups: dict[tuple[str, str], dict[str, int]] = {}
+class Group(NamedTuple):
+    """The failures of one cause, by their places in the report: one of each claim, the most telling first."""
+
+    places: list[int]
+    shared: str  # what its failing cases share and the agreeing ones lack
+
+
+def by_cause(report: Report) -> list[list[Group]]:
+    """The failures that are shown, by operator and dtype and then by cause; the most telling come first."""
+    found: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
     for k, verdict in enumerate(report.failures):
         op, dtype, claim = key_of(verdict)
-        groups.setdefault((op, dtype), {}).setdefault(claim, k)
-    return [sorted(group.values(), key=lambda k: _telling(report.failures[k].claim)) for group in groups.values()]
+        found.setdefault((op, dtype), {}).setdefault((claim, verdict.cause), k)
+    causes = report.causes()
+    return [_groups(places, causes.get(key, []), report) for key, places in found.items()]
+
+
+def _groups(places: dict[tuple[str, str], int], causes: Sequence[Cause], report: Report) -> list[Group]:
+    left = dict(places)
+    groups = []
+    for cause in causes:
+        own = _one_of_each([left.pop(member) for member in cause.members if member in left], report)
+        groups += [Group(own, cause.sentence())] if own else []
+    # what no case was remembered of (a process died of it): a group for itself
+    groups += [Group([k], "") for k in left.values()]
+    return sorted(groups, key=lambda group: _telling(report.failures[group.places[0]].claim))
+
+
+def _one_of_each(places: list[int], report: Report) -> list[int]:
+    """One failure of each claim, the most telling first."""
+    first: dict[str, int] = {}
+    for k in places:
+        first.setdefault(report.failures[k].claim, k)
+    return sorted(first.values(), key=lambda k: _telling(report.failures[k].claim))
 
 
 def _telling(claim: str) -> int:
@@ -46,12 +74,14 @@ def command(implementation: str, arrays: str | None = None, device: str = "cpu")
     return "".join(words)
 
 
-def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80) -> str:
-    """Everything about one failure, for a page of so many columns; the command stays on one line."""
+def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80, shared: str = "") -> str:
+    """Everything about one failure, for a page of so many columns; the command stays on one line. `shared`: what its
+    cause has in common."""
     trial = verdict.trial
     assert trial is not None
     steps = calculation(worked(verdict), width - 2)
     lines = headline(verdict, width)
+    lines += _wrapped(shared, width, "  ") if shared else []
     for line in facts(verdict, calculated=bool(steps)):
         lines += _wrapped(line, width, "  ")
     lines += [f"  {line}" for line in steps]
@@ -60,6 +90,14 @@ def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80) -> st
         lines.append("  " + say("again: opcheck replay {path}{how}", path=path, how=how))
         lines.append("  " + say("(--snippet prints it as Python)"))
     return "\n".join(lines) + "\n"
+
+
+def brief(verdict: Verdict, path: Path | None, width: int = 80, shared: str = "") -> str:
+    """Another cause in few lines: what is wrong, what its failing cases share, where one of them is saved."""
+    lines = headline(verdict, width)
+    lines += _wrapped(shared, width, "  ") if shared else []
+    lines += [f"  [{path}]"] if path else []
+    return "\n".join(lines)
 
 
 def headline(verdict: Verdict, width: int = 80) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from opcheck import files, specs
-from opcheck.app.failures import also, by_operator, opened
+from opcheck.app.failures import also, brief, by_cause, opened
 from opcheck.app.omissions import omissions
 from opcheck.app.output import page_width, wants_color
 from opcheck.errors import Refused
@@ -77,11 +77,13 @@ def save(report: Report, folder: Path) -> dict[int, Path]:
 
 def _save(report: Report, folder: Path, saved: dict[int, Path]) -> None:
     for k, verdict in enumerate(report.failures):
-        if verdict.trial is None or not first_of_row(report, k):
+        if verdict.trial is None or not first_of_cause(report, k):
             continue
         files.make_folder(folder)
         op, dtype = verdict.trial.case.op, verdict.trial.dtype
-        path = folder / f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}.json"
+        name = f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}"
+        before = sum(key_of(report.failures[each]) == key_of(verdict) for each in saved)  # of another cause
+        path = folder / (f"{name}-{before + 1}.json" if before else f"{name}.json")
         numbers = {n: None if x is None else number_to_json(x) for n, x in
                    (("expected", verdict.expected), ("got", verdict.got), ("bound", verdict.bound))}  # fmt: skip
         more = {"claim": verdict.claim, "status": verdict.status.value, "name": verdict.name, "at": list(verdict.at),
@@ -90,8 +92,8 @@ def _save(report: Report, folder: Path, saved: dict[int, Path]) -> None:
         saved[k] = path
 
 
-def first_of_row(report: Report, k: int) -> bool:
-    keys = [key_of(each) for each in report.failures]
+def first_of_cause(report: Report, k: int) -> bool:
+    keys = [(*key_of(each), each.cause) for each in report.failures]
     return keys.index(keys[k]) == k
 
 
@@ -108,14 +110,19 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
         force_terminal=wants_color("auto", sys.stdout.isatty()), no_color=not wants_color("auto", sys.stdout.isatty()),
     )  # fmt: skip
     console.print(table(report))
-    groups, width = by_operator(report), console.width
-    for first, *others in groups[:OPENED]:
-        lines = [opened(report.failures[first], how, saved.get(first), width).rstrip()]
-        for k in others:
-            lines += also(report.failures[k], saved.get(k), width)
-        console.print("\n".join(lines) + "\n", markup=False, soft_wrap=True)
-    if len(groups) > OPENED:
-        console.print(say("{n} more operators fail: --json and --html have them all", n=len(groups) - OPENED))
+    operators, width = by_cause(report), console.width
+    for groups in operators[:OPENED]:
+        for place, (places, shared) in enumerate(groups):
+            first, *others = places
+            verdict, path = report.failures[first], saved.get(first)
+            lines = [
+                (brief(verdict, path, width, shared) if place else opened(verdict, how, path, width, shared)).rstrip()
+            ]
+            for k in others:
+                lines += also(report.failures[k], saved.get(k), width)
+            console.print("\n".join(lines) + "\n", markup=False, soft_wrap=True)
+    if len(operators) > OPENED:
+        console.print(say("{n} more operators fail: --json and --html have them all", n=len(operators) - OPENED))
     for line in notes(report):
         console.print(line, markup=False)
 

@@ -2,6 +2,7 @@
 
 import itertools
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,71 @@ from opcheck.language import say, use
 from opcheck.operators.spec import Refused
 
 # as in grading.formats and grading.bundle, which are not imported for a --help
-FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")
+FORMATS = (
+    "text", "json", "csv", "html", "moodle", "canvas", "gradescope", "gradescope-csv", "junit", "check50",
+    "prairielearn", "autolab",
+)  # fmt: skip
 BUNDLES = ("gradescope",)
 TOLD = 10  # seeds that mark a right solution wrong
+GROUPS = {  # of the options, as --help shows them
+    say("What is asked"): ("assignment", "op", "convention"),
+    say("Grading"): ("jobs", "seed", "student", "within", "executor", "unsafe"),
+    say("Results"): ("format", "output"),
+    say("A class"): ("roster", "journal", "adjust", "compare", "anonymise"),
+    say("Assignments"): ("init", "explained", "check", "seeds", "handout", "bundle"),
+}
 
 
-@click.command()
+class Grouped(click.Command):
+    """A command whose --help has its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        records = {str(each.name): each.get_help_record(ctx) for each in options}
+        named = {name for names in GROUPS.values() for name in names}
+        rest = tuple(name for name in records if name not in named)
+        for heading, names in (*GROUPS.items(), (say("Help"), rest)):
+            with formatter.section(heading):
+                formatter.write_dl([record for name in names if (record := records.get(name)) is not None])
+
+
+@click.command(cls=Grouped)
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--assignment", type=click.Path(path_type=Path), metavar="FILE", help="What is asked (TOML).")
 @click.option("--op", metavar="OP", help="Ask for this one operator instead.")
 @click.option("--convention", metavar="NAME",
               help="How code is called: functional, cs231n, ... [default: as found; --init: functional]")  # fmt: skip
 @click.option("--init", is_flag=True, help="Print an assignment that asks for the operators PATH..., to be edited.")
+@click.option("--explain", "explained", is_flag=True, help="With --init: and every key of an assignment.")
 @click.option("--check", type=click.Path(path_type=Path), metavar="FILE",
               help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), help="With --check: the right solution alone, by so many seeds.")
 @click.option("--bundle", type=click.Choice(BUNDLES), help="Make an autograder of the assignment PATH (with -o ZIP).")
+@click.option("--handout", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write what students begin with: starter file, signatures, self-test (-o FOLDER).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Submissions (or processes for --seeds) at a time.")  # fmt: skip
 @click.option("--journal", type=File(files.check_regular), metavar="FILE",
               help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
+@click.option("--roster", type=click.Path(path_type=Path), metavar="FILE",
+              help="Who is in the class: a CSV of names, numbers, emails, as Moodle or Canvas export it.")  # fmt: skip
+@click.option("--adjust", nargs=4, multiple=True, metavar="STUDENT QUESTION POINTS REASON",
+              help="Points given or taken by hand (0: no more), kept in the journal; QUESTION may be all.")  # fmt: skip
+@click.option("--compare", type=click.Path(path_type=Path), metavar="OLD.json",
+              help="Print what changed since these results.")  # fmt: skip
+@click.option("--anonymise", type=File(files.check_file), metavar="KEY.csv",
+              help="Numbers for names; who is who is kept in KEY.csv.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
 @click.option("--student", default="", metavar="NAME", help="Everything at PATH belongs to this one student.")
 @click.option("--within", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Grade one file, which may import what else is in this folder.")  # fmt: skip
 @click.option(
-    "--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What to write."
+    "--format",
+    "format",
+    type=click.Choice(FORMATS),
+    default="text",
+    metavar="FORMAT",
+    help=say("What to write: {names}.  [default: text]", names=", ".join(FORMATS)),
 )
 @click.option("-o", "output", type=File(files.check_place), metavar="PATH",
               help="Where, instead of stdout; a folder, if the format has a file for each student.")  # fmt: skip
@@ -60,7 +100,11 @@ def command(**options: Any) -> int:
         if options["seeds"]:
             return repeat(options["check"], options["seeds"], options["seed"] or 0, options["jobs"])
         return check(options["check"], options["seed"] or 0)
-    if not options["paths"]:
+    if options["handout"] is not None:
+        return handout(options)
+    if options["explained"] and not options["init"]:
+        raise Refused(say("--explain goes with --init"), fix="opcheck grade --init --explain conv2d")
+    if not options["paths"] and not options["explained"]:
         raise Refused(say("what should be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
     if options["init"]:
         return init(options)
@@ -74,7 +118,25 @@ def init(options: dict[str, Any]) -> int:
 
     if options["output"] is not None:
         files.check_file(options["output"])
-    write(scaffold(options["paths"], options["convention"] or "functional").rstrip("\n"), options["output"])
+    parts = [scaffold(options["paths"], options["convention"] or "functional")] if options["paths"] else []
+    if options["explained"]:
+        from opcheck.grading.assignments import reference
+
+        parts.append(reference.render())
+    write("\n".join(parts).rstrip("\n"), options["output"])
+    return 0
+
+
+def handout(options: dict[str, Any]) -> int:
+    from opcheck.grading.assignments import assignment
+    from opcheck.grading.handouts.write import write as hand_out
+
+    if options["output"] is None:
+        raise Refused(say("a handout needs a folder"), fix="--handout hw.toml -o starter/")
+    asked = assignment.read(options["handout"])
+    use(asked.language)
+    for path in hand_out(asked, options["output"]):
+        click.echo(path)
     return 0
 
 
@@ -92,25 +154,15 @@ def bundle(options: dict[str, Any]) -> int:
 
 def run(options: dict[str, Any]) -> int:
     """Grade, write the results, and say by the exit code: 0 full marks for all, 1 not, 4 some could not be graded."""
+    from opcheck.app.gradebook import Gradebook
     from opcheck.grading import formats
-    from opcheck.grading.assignments import assignment, scaffold
     from opcheck.grading.classes.classroom import grade_class
-    from opcheck.grading.formats import clean
 
-    if options["assignment"] is not None and options["op"] is not None:
-        raise Refused(
-            say("what should the submissions be graded on?"), fix=say("give --assignment FILE or --op OP, one of them")
-        )
-    convention = options["convention"] or "any"
-    if options["assignment"] is not None:
-        asked = assignment.read(options["assignment"])
-    elif options["op"] is not None:
-        asked = scaffold.single(options["op"], convention)
-    else:
-        asked = scaffold.everything(convention)
+    asked = _asked(options)
     use(asked.language)
     for note in asked.notes:
         click.echo(say("note: {note}", note=note), err=True)
+    book = Gradebook(options, asked)
     with grade_class(
         [Path(path) for path in options["paths"]],
         asked,
@@ -123,17 +175,42 @@ def run(options: dict[str, Any]) -> int:
         within=options["within"],
         check=lambda submissions: formats.check_place(options["format"], submissions, options["output"]),
     ) as graded:
-        formats.write(options["format"], graded.results, asked, options["output"])
-        for student, reason in graded.failed:
-            told = say("{student} could not be graded: {reason}", student=student, reason=reason)
-            click.echo(clean.line(told), err=True)
-        if graded.interrupted:
-            return interruption.code
-        if graded.failed:
-            return 4
-        if not any(result.checks for result in graded.results):
-            return 2
-        return 0 if all(result.score == result.points for result in graded.results) else 1
+        results = book.finished(graded)
+        if book.old is None or options["output"] is not None:
+            formats.write(options["format"], results, asked, options["output"])
+        if book.old is not None:
+            write(book.compared(results), None)
+        return _ending(graded, results)
+
+
+def _asked(options: dict[str, Any]) -> Any:
+    """The assignment that the options name, or what asks for everything that is found."""
+    from opcheck.grading.assignments import assignment, scaffold
+
+    if options["assignment"] is not None and options["op"] is not None:
+        raise Refused(
+            say("what should the submissions be graded on?"), fix=say("give --assignment FILE or --op OP, one of them")
+        )
+    convention = options["convention"] or "any"
+    if options["assignment"] is not None:
+        return assignment.read(options["assignment"])
+    return scaffold.single(options["op"], convention) if options["op"] else scaffold.everything(convention)
+
+
+def _ending(graded: Any, results: Sequence[Any]) -> int:
+    """The exit code of a run, after what could not be graded was told."""
+    from opcheck.grading.formats import clean
+
+    for student, reason in graded.failed:
+        told = say("{student} could not be graded: {reason}", student=student, reason=reason)
+        click.echo(clean.line(told), err=True)
+    if graded.interrupted:
+        return interruption.code
+    if graded.failed:
+        return 4
+    if not any(result.checks for result in results):
+        return 2
+    return 0 if all(result.score >= result.points for result in results) else 1
 
 
 def _executor(address: str | None) -> Any:

@@ -15,10 +15,25 @@ from opcheck.steps import Block, Prose, Step, Table
 
 @click.command()
 @click.argument("op", required=False)
+@click.option(
+    "--convention", metavar="NAME", help="How the code of a course is called: cs231n, cmu, ... (opcheck grade)."
+)
 @output_options
-def command(op: str | None, **options: Any) -> None:
-    """List the operators, or show one: signature, parameters, formula, mistakes, source."""
-    show(Step("", tuple(describe(specs.get(op)) if op else listing())), options)
+def command(op: str | None, convention: str | None, **options: Any) -> None:
+    """List the operators, or show one: signature, parameters, formula, mistakes, source.
+
+    \b
+    Try: opcheck ops conv2d
+         opcheck ops conv2d --convention cs231n
+         opcheck ops --convention cs231n
+    """
+    if convention is not None:
+        from opcheck.app import signatures
+
+        blocks = signatures.describe(op, convention) if op else signatures.listing(convention)
+    else:
+        blocks = describe(specs.get(op)) if op else listing()
+    show(Step("", tuple(blocks)), options)
 
 
 def listing() -> list[Block]:

@@ -43,7 +43,7 @@ def html(report: Report, implementation: str, how: str, saved: dict[int, Path]) 
         result=result,
         good=report.agrees and report.checked and not report.interrupted,
         facts=facts.split(", ") + [f"{name}: {value}" for name, value in report.settings.items()],
-        failures=[_failure(report, group, how, saved) for group in failures.by_operator(report)],
+        failures=[_failure(report, group, how, saved) for groups in failures.by_cause(report) for group in groups],
         headings=[say("operator"), say("cases"), *(say(name) for name, _ in COLUMNS), say("seconds")],
         tables=_tables(report),
         legend=say("A bar is the worst error as a fraction of its proven bound; = means equal to the last bit."),
@@ -68,8 +68,9 @@ def _named(report: Report) -> str:
     return listed(names) if len(names) <= 4 else say("{n} operators", n=len(names))
 
 
-def _failure(report: Report, group: list[int], how: str, saved: dict[int, Path]) -> dict[str, Any]:
-    """One operator in one dtype: its most telling failure opened, the others in a line."""
+def _failure(report: Report, cause: failures.Group, how: str, saved: dict[int, Path]) -> dict[str, Any]:
+    """One cause: its most telling failure opened, the others in a line."""
+    group = cause.places
     first = report.failures[group[0]]
     op, dtype, claim = key_of(first)
     worked = failures.worked(first)
@@ -81,6 +82,7 @@ def _failure(report: Report, group: list[int], how: str, saved: dict[int, Path])
         "claim": claim,
         "status": first.status.value,
         "what": sentence(first),
+        "shared": cause.shared,
         "case": case,
         "looks": " ".join(looks),
         "heat": _heat([report.failures[k] for k in group]),

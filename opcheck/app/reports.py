@@ -3,7 +3,7 @@
 import time
 from xml.etree import ElementTree
 
-from opcheck.app.failures import opened
+from opcheck.app.failures import by_cause, opened
 from opcheck.language import say
 from opcheck.verification.report import Report, Row, fewest, key_of, number_of_cases, sentence
 from opcheck.verification.verdict import Status
@@ -17,6 +17,7 @@ def junit(report: Report, start: float) -> str:
     for op, dtype in dict.fromkeys((op, dtype) for op, dtype, _ in report.rows):
         rows = {claim: row for (a, b, claim), row in report.rows.items() if (a, b) == (op, dtype)}
         suite = ElementTree.SubElement(root, "testsuite", name=f"{op}.{dtype}", timestamp=stamp, hostname="localhost")
+        causes = of_claims(report, op, dtype)
         counts = {"tests": len(rows), "failures": 0, "errors": 0, "skipped": 0}
         for claim, row in rows.items():
             case = ElementTree.SubElement(
@@ -28,7 +29,9 @@ def junit(report: Report, start: float) -> str:
                 counts["errors" if crashed else "failures"] += 1
                 kind = "error" if crashed else "failure"
                 element = ElementTree.SubElement(case, kind, message=sentence(found[0]), type=found[0].status.value)
-                element.text = opened(found[0], "", None)
+                element.text = "\n".join(
+                    opened(report.failures[k], "", None, shared=words) for k, words in causes[claim]
+                )
             elif not row.cases:
                 counts["skipped"] += 1
                 ElementTree.SubElement(case, "skipped", message="; ".join(row.left_out))
@@ -40,6 +43,17 @@ def junit(report: Report, start: float) -> str:
     root.attrib.update({name: str(n) for name, n in totals.items()})
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def of_claims(report: Report, op: str, dtype: str) -> dict[str, list[tuple[int, str]]]:
+    """By claim: a failure of each cause, by its place in the report, with what its failing cases share."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for group in (group for groups in by_cause(report) for group in groups):
+        for k in group.places:
+            name, kind, claim = key_of(report.failures[k])
+            if (name, kind) == (op, dtype):
+                found.setdefault(claim, []).append((k, group.shared))
+    return found
 
 
 def precision(row: Row) -> list[str]:

@@ -182,8 +182,14 @@ def _predicts(
     if output.shape != calculation.shapes[calculation.main_output]:
         return False
     for each, number in zip(elements, observed, strict=True):
+        predicted = output[each.at].item()
+        if not np.isfinite(predicted) or not np.isfinite(each.rounding(dtype)):
+            # what is no number, or may be off by anything, explains no other number
+            if difference(number, as_fraction(predicted)) != 0:
+                return False
+            continue
         room = Fraction(each.rounding(dtype)) + Fraction(1, 2) / 10 ** _decimals(number)
-        if abs(difference(number, as_fraction(output[each.at].item()))) > room:
+        if abs(difference(number, as_fraction(predicted))) > room:
             return False
     return True
 

@@ -25,7 +25,7 @@ OLDER = (
     _known("AttributeError", r"'dict' object has no attribute '(iteritems|itervalues|iterkeys|has_key)'",
            lambda m: say("{name} is Python 2; this is Python 3", name=m[1])),
     _known("AttributeError", r"module 'numpy' has no attribute '(\w+)'",
-           lambda m: say("it needs an older numpy: np.{name} is no more; write the builtin type or its new name",
+           lambda m: say("it needs an older numpy: np.{name} was removed; write the builtin type or its new name",
                          name=m[1])),
     _known("TypeError", r"only (?:length-1|0-dimensional|size-1) arrays can be converted to Python scalars",
            lambda m: say("it needs an older numpy: float() takes a single number and no array such as (1, 1, 1); write "
@@ -38,8 +38,6 @@ OLDER = (
 UNFINISHED = _known("TypeError", r"exceptions must derive from BaseException|NotImplementedType", lambda m: "")
 MEANINGS = (
     *OLDER,
-    _known("ModuleNotFoundError", r"^(\w+) is not available here",
-           lambda m: say("this assignment forbids {name}", name=m[1])),
     _known("ValueError", r"operands could not be broadcast together with shapes (.*)",
            lambda m: say("two arrays do not fit together: their shapes are {shapes}", shapes=m[1].strip())),
     _known("ValueError", r"could not broadcast input array from shape (\(.*?\)) into shape (\(.*?\))",
@@ -59,6 +57,9 @@ MEANINGS = (
            lambda m: say("{function} takes fewer arguments than this convention gives", function=m[1])),
     _known("TypeError", r"(?:\w+\.)*(\w+)\(\) got an unexpected keyword argument '(\w+)'",
            lambda m: say("{function} has no parameter {name}, which this convention gives", function=m[1], name=m[2])),
+    _known("TypeError", r"unsupported operand type\(s\) for (\S+): .*'NoneType'",
+           lambda m: say("one side of {sign} is None: an argument that may be left out, such as a bias, or what a "
+                         "function without return gives", sign=m[1].removesuffix(":"))),
     _known("RecursionError", r"", lambda m: say("a function calls itself without an end")),
     _known("MemoryError", r"", lambda m: say("it asked for more memory than there is")),
 )  # fmt: skip

@@ -6,10 +6,14 @@ read of it is decided when it is written, by the assignment's feedback level, so
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from opcheck.steps import Step
+
+if TYPE_CHECKING:
+    from opcheck.grading.classes.people import Person
 
 
 class Outcome(StrEnum):
@@ -24,6 +28,11 @@ class Outcome(StrEnum):
     NOT_ATTEMPTED = "not attempted"  # the template returns None or raises NotImplementedError
     DOES_NOT_LOAD = "does not load"
     SKIPPED = "skipped"  # another question comes first, and that one is not right
+    ADJUSTED = "adjusted by hand"  # points that a person gave or took
+    LATE = "handed in late"  # points that this costs
+
+
+EXTRA = (Outcome.ADJUSTED, Outcome.LATE)  # checks that are no part of a question: they add points, or take some
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,9 @@ class Result:
     seed: int
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())  # for the teacher: what the file printed, forbidden imports
+    people: tuple["Person", ...] = field(default=(), compare=False)  # who they are, where a roster says so
+    handed_in: str = ""  # when, as the roster says it
+    late_days: float = 0.0
 
     @property
     def score(self) -> float:
@@ -60,6 +72,26 @@ class Result:
     @property
     def points(self) -> float:
         return total(check.points for check in self.checks)
+
+    def with_check(self, check: Check, late_days: float = 0.0) -> "Result":
+        """The same with one more check: beside those of its question, or after all of them."""
+        same = [place for place, each in enumerate(self.checks, start=1) if each.question == check.question]
+        place = same[-1] if same else len(self.checks)
+        checks = (*self.checks[:place], check, *self.checks[place:])
+        return replace(self, checks=checks, late_days=late_days or self.late_days)
+
+
+WHOLE = ""  # the question of an adjustment of the whole submission
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Points that a person gave or took, for a question or (WHOLE) for the submission."""
+
+    student: str  # as the submission is called
+    question: str
+    points: float
+    reason: str
 
 
 def total(numbers: Iterable[float]) -> float:

@@ -20,7 +20,8 @@ TOKEN = re.compile(r"\s*(?:,\s*)?(?P<token>[\[\]()]|[^\s,\[\]()]+)")
 NUMBER = re.compile(r"[+-]?(?P<digits>\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+)?(?P<denominator>/\d+)?")
 CALCULATION = re.compile(r"\d\s*[-+*/^·×]\s*[\d(.]|\)\s*[-+*/^·×]|[a-z]\(")
 SIZES = re.compile(r"\d+([x×]\d+)+")
-YES, NO = ("yes", "true", "y"), ("no", "false", "n")
+# what counts as yes and as no; the last of each is how an answer is shown
+YES, NO = ("yes", "true", "y", "yes (true)"), ("no", "false", "n", "no (false)")
 
 
 @dataclass(frozen=True)

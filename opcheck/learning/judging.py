@@ -20,15 +20,19 @@ class Judged(NamedTuple):
     read: bool = True
 
 
-def judge(line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple[str, Any]]) -> Judged:
-    """How the answer `line` stands to `wanted`; `slips`: what goes wrong, each as a sentence and what it gives."""
+def judge(
+    line: str, wanted: Answer, decimals: int | None, slips: Iterable[tuple[str, Any]], sizes: bool = False
+) -> Judged:  # fmt: skip
+    """How the answer `line` stands to `wanted`.
+
+    `slips`: what goes wrong, each as a sentence and what it gives. `sizes`: a shape is asked for."""
     try:
         answer = answers.read(line)
     except Refused as error:
         return Judged(False, _spoken(error), read=False)
     if isinstance(answer, str) and not isinstance(wanted, str):
         return Judged(False, _form(wanted), read=False)
-    if isinstance(answer, answers.Number) and isinstance(wanted, tuple) and len(wanted) > 1:
+    if sizes and isinstance(answer, answers.Number) and isinstance(wanted, tuple) and len(wanted) > 1:
         return Judged(False, _form(wanted), read=False)  # "12" for 1x2: as if it had not been typed
     match answers.compare(answer, wanted, decimals):
         case Match.RIGHT:

@@ -104,7 +104,8 @@ class Problem:
 
     def judge(self, line: str) -> Judged:
         """How an answer stands."""
-        return judge(line, self.wanted, self.decimals, ((m.sentence, value) for m, value in self.mistaken()))
+        slips = ((mistake.sentence, value) for mistake, value in self.mistaken())
+        return judge(line, self.wanted, self.decimals, slips, sizes=self.kind is Kind.SHAPE)
 
     def mistaken(self) -> Iterator[tuple[Mistake, Any]]:
         """What each known mistake that can show here gives instead."""

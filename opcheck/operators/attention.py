@@ -29,6 +29,7 @@ def _masked(change: Callable[[Array], Array] = np.asarray, past: int = 0, last: 
 
 class Attention(Program):
     name = "scaled_dot_product_attention"
+    taught = {"is_causal": (True, False)}  # a mask may leave nothing of a row, of which courses think differently
     aliases = ("attention", "sdpa")
     summary = "each query takes a mean of the values, weighted by how well their keys fit to it"
     formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"

@@ -25,6 +25,7 @@ class Dropout(Program):
     """
 
     name = "dropout"
+    taught = {"training": (True, False), "p": (0.25, 0.5, 0.75)}
     draws = "mask"
     aliases = ("nn.Dropout", "Dropout")
     summary = "in training each number is dropped by chance, and those that stay are scaled up"

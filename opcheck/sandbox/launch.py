@@ -143,11 +143,16 @@ def launch(
             os.close(descriptor)
     for descriptor in (ours_out, ours_in, output):
         os.set_blocking(descriptor, False)
+    _counted(process, allotted)
+    return Launched(process, ours_out, ours_in, output, allotted, file, root, tuple(others))
+
+
+def _counted(process: subprocess.Popen[bytes], allotted: tasks.Tasks | None) -> None:
+    """From now on the threads of this process are counted, by whoever does that here."""
     if allotted is not None:
         allotted.started()
         if allotted.way is tasks.Way.WATCH:
             WATCHER.add(process, allotted)
-    return Launched(process, ours_out, ours_in, output, allotted, file, root, tuple(others))
 
 
 def _tasks(code: File | Source | Module, isolation: Isolation, limits: Limits) -> tasks.Tasks:

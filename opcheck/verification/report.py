@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opcheck.language import counted, say
+from opcheck.verification import causes
 from opcheck.verification.casefile import Trial, number_to_json, to_json
 from opcheck.verification.check import Finding
 from opcheck.verification.verdict import Status, Verdict
 
 SCHEMA = "opcheck.report/1"
-KEPT = 8  # failing trials of one claim that are kept: enough for a diagnosis
+KEPT = 8  # failing trials of one claim and cause that are kept: enough for a diagnosis
+MOST_CAUSES = 4  # of one claim whose failures are kept
 
 Key = tuple[str, str, str]  # operator, dtype, claim
 
@@ -23,6 +25,7 @@ class Row:
     elements: int = 0
     free: int = 0
     failed: int = 0
+    causes: Counter[str] = field(default_factory=Counter)  # of the failures
     known: int = 0
     precisions: Counter[tuple[str, ...]] = field(default_factory=Counter)  # the lower precisions that explain a case
     ratio: float = 0.0  # the worst error of those that agree, as a fraction of its bound
@@ -48,12 +51,14 @@ class Row:
             self.tier = max(self.tier, finding.tier)
         else:
             self.failed += 1
+            self.causes[finding.verdict.cause] += 1
 
     def merge(self, other: "Row") -> None:
         self.cases += other.cases
         self.elements += other.elements
         self.free += other.free
         self.failed += other.failed
+        self.causes += other.causes
         self.known += other.known
         self.precisions += other.precisions
         self.ratio, self.tier = max(self.ratio, other.ratio), max(self.tier, other.tier)
@@ -75,7 +80,8 @@ class Report:
     seed: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     rows: dict[Key, Row] = field(default_factory=dict)
-    failures: list[Verdict] = field(default_factory=list)  # at most KEPT of one row
+    failures: list[Verdict] = field(default_factory=list)  # at most KEPT of one row and cause
+    seen: dict[tuple[str, str], list[causes.Seen]] = field(default_factory=dict)  # (operator, dtype): cases that ran
     known: list[Verdict] = field(default_factory=list)
     lower_precision: list[Verdict] = field(default_factory=list)  # the first of each row and name; rows count them
     not_run: dict[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype): why
@@ -121,9 +127,14 @@ class Report:
     def counterexample(self) -> Verdict | None:
         """The failure that tells most (minimal, where the run was asked to shrink), or None.
 
-        A wrong number comes before an answer that is missing, and that before an argument that was not refused.
+        A wrong number comes before an answer that is missing, and that before an argument that was not refused; among
+        wrong numbers those that look like a known mistake come first.
         """
-        return min(self.failures, key=lambda each: (each.claim == "refuses", each.got is None), default=None)
+        return min(
+            self.failures,
+            key=lambda each: (each.claim == "refuses", each.got is None, not each.resembles),
+            default=None,
+        )
 
     def row(self, op: str, dtype: str, claim: str) -> Row:
         return self.rows.setdefault((op, dtype, claim), Row())
@@ -144,8 +155,26 @@ class Report:
             self.known.append(verdict)
         elif verdict.status is Status.LOWER_PRECISION:
             self._keep_lower(verdict)
-        elif row.failed <= KEPT:
+        elif row.causes[verdict.cause] <= KEPT and list(row.causes).index(verdict.cause) < MOST_CAUSES:
             self.failures.append(verdict)
+
+    def remember(self, op: str, dtype: str, seen: causes.Seen) -> None:
+        """What one case was and how its claims ended, so that failing cases can be told from agreeing ones."""
+        rows = self.seen.setdefault((op, dtype), [])
+        if len(rows) < causes.REMEMBERED:
+            rows.append(seen)
+
+    def enough(self, op: str, dtype: str, claim: str, cause: str) -> bool:
+        """Whether this cause of this claim's failures was seen often enough to be explained; where much has failed,
+        once is."""
+        row = self.rows.get((op, dtype, claim))
+        seen = 0 if row is None else row.causes[cause]
+        failed = sum(each.failed for (name, kind, _), each in self.rows.items() if (name, kind) == (op, dtype))
+        return seen >= (KEPT if failed < 2 * KEPT else 1)
+
+    def causes(self) -> dict[tuple[str, str], list[causes.Cause]]:
+        """By operator and dtype: the causes of its failures, the most telling first."""
+        return {key: found for key, seen in self.seen.items() if (found := causes.grouped(seen))}
 
     def _keep_lower(self, verdict: Verdict) -> None:
         """One example is enough: on a GPU a whole run may be in TF32."""
@@ -173,6 +202,9 @@ class Report:
         for key, row in other.rows.items():
             self.rows.setdefault(key, Row()).merge(row)
         self.failures += other.failures
+        for (op, dtype), rows in other.seen.items():
+            for each in rows:
+                self.remember(op, dtype, each)
         self.known += other.known
         for verdict in other.lower_precision:
             self._keep_lower(verdict)
@@ -202,6 +234,19 @@ class Report:
                 for (op, dtype, claim), row in self.rows.items()
             ],
             "failures": [verdict_to_json(each) for each in self.failures],
+            "causes": [
+                {
+                    "op": op,
+                    "dtype": dtype,
+                    "claims": list(dict.fromkeys(claim for claim, _ in each.members)),
+                    "failing": each.failing,
+                    "agreeing": each.agreeing,
+                    "condition": each.condition,
+                    "agreeing_with_condition": each.hidden,
+                }
+                for (op, dtype), found in self.causes().items()
+                for each in found
+            ],
             "known": [verdict_to_json(each) for each in self.known],
             "lower_precision": [verdict_to_json(each) for each in self.lower_precision],
             "not_run": [{"op": op, "dtype": dtype, "why": why} for (op, dtype), why in self.not_run.items()],

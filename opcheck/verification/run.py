@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from opcheck import backends
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
-from opcheck.verification import claims, directed, inside
+from opcheck.verification import causes, claims, directed, inside
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims import behaviour
@@ -19,7 +20,7 @@ from opcheck.verification.diagnosis.precision import explanation, lower_sums
 from opcheck.verification.known import recognised
 from opcheck.verification.raised import asked_to_stop, first_words, is_ours, malformed
 from opcheck.verification.reach import within_reach
-from opcheck.verification.report import KEPT, Report, key_of
+from opcheck.verification.report import KEPT, Report, Row, key_of
 from opcheck.verification.streams import every_trial
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.watcher import NOBODY, Watcher
@@ -132,6 +133,21 @@ def check_trial(
 ) -> None:  # fmt: skip
     """Every claim on one trial; with no index all of them, else those whose turn it is."""
     check = Check(op, made, backend, watcher)
+    check.enough = lambda claim, cause: report.enough(op.name, made.dtype, claim, cause)
+    failed: dict[str, str] = {}
+    agreed: set[str] = set()
+    try:
+        _check_claims(check, report, chosen, index, known, strict_precision, failed, agreed)
+    finally:
+        report.remember(op.name, made.dtype, causes.Seen(causes.facts(op, made), failed, frozenset(agreed)))
+
+
+def _check_claims(
+    check: Check, report: Report, chosen: Iterable[claims.Claim], index: int | None, known: bool,
+    strict_precision: bool, failed: dict[str, str], agreed: set[str],
+) -> None:  # fmt: skip
+    """The claims one by one; `failed` gets the cause of each that fails, `agreed` those that hold."""
+    op, made, backend, watcher = check.op, check.trial, check.backend, check.watcher
     stop = False
     for claim in chosen:
         if index is not None and claim.every > 1 and index % claim.every:
@@ -149,9 +165,16 @@ def check_trial(
                 finding = absent(finding, check, backend, report.version)
             elif finding.tier == "T3":
                 finding.verdict = loose_sums(finding, check, strict_precision)
-            if known and (finding.left_out or (finding.verdict is not None and finding.verdict.status.failed)):
+            fails = finding.verdict is not None and finding.verdict.status.failed
+            if finding.verdict is not None and fails:
+                fails = not check.enough(finding.claim, finding.verdict.cause)
+            if known and (finding.left_out or fails):
                 finding = of_an_operator(finding, claim, check)
             report.add(op.name, made.dtype, finding, now - began)
+            if finding.verdict is not None and finding.verdict.status.failed:
+                failed.setdefault(finding.claim, finding.verdict.cause)
+            elif finding.verdict is None and not finding.left_out and finding.elements:
+                agreed.add(finding.claim)
             began = now
             stop = stop or wrong or (claim.name == "answers" and bool(finding.left_out))
         if stop and claim.name in ("answers", "shape"):
@@ -254,19 +277,16 @@ def answered(
 
 
 def hopeless(report: Report, op: str, dtype: str) -> bool:
-    """Whether enough failures were seen to explain them: more of the same teach nothing, and some take very long.
+    """Whether to go on makes no sense: nothing ever answers, or what hangs or crashes takes very long.
 
-    A call that raises where it should not, or does not where it should, may hide wrong numbers of other calls; and what
-    becomes of special numbers says nothing of others.
+    Wrong numbers and shapes end no run: they may hide another cause, and what was seen often enough is counted only.
     """
-    rows = {claim: row for (name, kind, claim), row in report.rows.items() if (name, kind) == (op, dtype)}
-    if any(row.failed >= KEPT for claim, row in rows.items() if claim not in ("answers", "refuses", "special")):
-        return True
     own = [each for each in report.failures if key_of(each)[:2] == (op, dtype)]
     slow = sum(each.status in (Status.TIMED_OUT, Status.MEMORY) for each in own)
-    crashed = sum(each.status is Status.CRASHED for each in own)
-    never = "answers" in rows and rows["answers"].failed == rows["answers"].cases
-    return slow >= SLOW or crashed >= KEPT or (never and rows["answers"].failed >= KEPT)
+    crashed = Counter(each.cause for each in own if each.status is Status.CRASHED)
+    answers = report.rows.get((op, dtype, "answers"), Row())
+    never = answers.failed == answers.cases and answers.failed >= KEPT
+    return slow >= SLOW or max(crashed.values(), default=0) >= KEPT or never
 
 
 def nothing_checked(report: Report) -> str:

@@ -1,5 +1,6 @@
 """What was found: a verdict is a status and the evidence for it, never a boolean."""
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -14,6 +15,12 @@ def told_apart(got: float, expected: float) -> tuple[str, str]:
         if found != right:
             break
     return found, right
+
+
+def kind_of_wrong(got: float, expected: float) -> str:
+    """What kind of number came in place of what kind."""
+    kinds = ["NaN" if x != x else "infinity" if abs(x) == float("inf") else "number" for x in (got, expected)]
+    return " for ".join(kinds)
 
 
 class Status(Enum):
@@ -56,6 +63,15 @@ class Verdict:
     def of_gradient(self) -> bool:
         """Whether the wrong element is one of a gradient."""
         return self.claim.startswith("vjp") or self.details.get("of") == "gradient"
+
+    @property
+    def cause(self) -> str:
+        """What failures of one claim that look alike have in common: the kind of number, or the message without its
+        numbers."""
+        precision = "".join(self.details.get("precision", ())[:1])
+        if self.got is None or self.expected is None:
+            return f"{self.status.value} {re.sub(r'[-+.,()0-9 ]*[0-9][-+.,()0-9 ]*', ' # ', self.message)}"
+        return f"{self.status.value} {kind_of_wrong(self.got, self.expected)} {precision}".strip()
 
     @property
     def error_in_bounds(self) -> float:

@@ -86,8 +86,8 @@ def test_an_assignment_is_checked(folder):
     assert right == "  the right solution: 1 of 1"
     assert missed[0].startswith("  not caught: input_gradient_weight_transposed,")
     assert missed[-3:] == [
-        "A mistake that is not caught usually makes no difference to what is asked here:",
-        "to catch it, ask for more in [question.parameters] or in points, where the",
+        "A mistake that is not caught usually cannot change this question's result. To",
+        "catch it, ask for more in [question.parameters] or in points, where the",
         "convention has it. opcheck ops OP describes each.",
     ]
     (folder / "all.toml").write_text('[[question]]\noperator = "linear"\n')
@@ -147,3 +147,92 @@ def test_the_python_function(folder):
     assert json.loads(grade.render("json"))["assignment"]
     with pytest.raises(opcheck.Refused, match="cannot read the assignment"):
         opcheck.grade("eve.py", "none.toml")
+
+
+def test_a_handout(folder):
+    assert run("--init", "linear", "-o", "hw.toml", cwd=folder).returncode == 0
+    done = run("--handout", "hw.toml", "-o", "starter/", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["starter/submission.py", "starter/SIGNATURES.md", "starter/selftest.py"]
+    again = run("--handout", "hw.toml", "-o", "starter", cwd=folder)
+    assert again.returncode == 2 and "submission.py is there already" in again.stderr
+    bare = run("--handout", "hw.toml", cwd=folder)
+    assert bare.stderr == "opcheck: a handout needs a folder\n  --handout hw.toml -o starter/\n"
+
+
+@pytest.fixture
+def homework(folder):
+    (folder / "class").mkdir()
+    for name in ("ann", "bob"):
+        (folder / f"{name}.py").rename(folder / "class" / f"{name}.py")
+    late = "[late]\ndue = 2026-12-01\nper_day = 10\n"
+    (folder / "hw.toml").write_text(f'seed = 1\n{late}[[question]]\noperator = "linear"\n')
+    (folder / "roster.csv").write_text("name,id,late days\nAnn Ace,ann,1\nBob Boe,bob,0\nCy Cee,cyd,0\n")
+    return folder
+
+
+def test_a_class_with_a_roster_a_journal_adjustments_and_old_results(homework):
+    usual = ("class", "--assignment", "hw.toml", "--journal", "run.db")
+    done = run(*usual, "--format", "json", "-o", "old.json", cwd=homework)
+    assert done.stderr.splitlines() == [
+        "note: 0 of 2 results came from the journal run.db",
+        "note: who was late stands in a roster: --roster FILE, with late days or times of",
+        "  submission",
+    ]
+    named = ("--roster", "roster.csv", "--adjust", "Bob Boe", "linear", "-1", "no comments")
+    done = run(*usual, *named, "--compare", "old.json", cwd=homework)
+    assert done.stdout.startswith("0 up, 2 down, 0 changed without points, 0 the same\n")
+    assert "Ann Ace (ann)  9 of 9  8.1 of 9  -0.9    late, 1 day: -0.9, new" in done.stdout
+    assert done.stderr.splitlines() == [
+        "note: 2 of 2 results came from the journal run.db",
+        "note: the journal has 1 adjustment by hand",
+        "note: nothing was handed in by 1: Cy Cee (cyd)",
+    ]
+    again = run(*usual, "--format", "csv", cwd=homework)  # kept
+    assert "adjustment" in again.stdout and ",-1," in again.stdout
+    gone = run(*usual, "--adjust", "bob", "linear", "0", "", "--format", "csv", cwd=homework)
+    assert ",-1," not in gone.stdout
+
+
+def test_a_class_without_names(homework):
+    usual = ("class", "--assignment", "hw.toml", "--roster", "roster.csv", "--anonymise", "key.csv")
+    done = run(*usual, cwd=homework)
+    assert "student " in done.stdout and not [each for each in ("Ann", "Bob", "ann", "bob") if each in done.stdout]
+    assert "Ann Ace (ann)" in (homework / "key.csv").read_text()
+    refused = run(*usual, "--format", "moodle", cwd=homework)
+    assert refused.returncode == 2 and "moodle needs the names of the students" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--adjust", "ann", "linear", "1", "x"], "adjustments are kept in the journal\n  name one: --journal run.db"),
+        (
+            ["--journal", "j", "--adjust", "ann", "relu", "1", "x"],
+            "there is no question 'relu' to adjust\n  one of lin",
+        ),
+        (["--journal", "j", "--adjust", "ann", "all", "many", "x"], "an adjustment is a number of points, such as +1"),
+        (
+            ["--journal", "j", "--adjust", "eve", "all", "1", "x"],
+            "there is no submission of 'eve'\n  there are ann, bob",
+        ),
+        (["--compare", "none.json"], "cannot read the old results"),
+        (["--compare", "hw.toml"], "this is not a results file"),
+        (["--compare", "old.json", "--format", "csv"], "the comparison and the results cannot both be printed"),
+        (["--roster", "hw.toml"], "has no column of names, numbers or emails"),
+    ],
+)
+def test_wrong_usage_of_a_class_is_one_message(homework, words, message):
+    (homework / "old.json").write_text('{"schema": "opcheck.grades/1", "results": []}')
+    done = run("class", "--assignment", "hw.toml", *words, cwd=homework)
+    assert (done.returncode, done.stdout) == (2, "") and message in done.stderr, done.stderr
+
+
+def test_help_has_every_option_under_a_heading():
+    shown = grade.command.get_help(grade.click.Context(grade.command))
+    for each in grade.command.params:
+        if isinstance(each, grade.click.Option):
+            assert each.opts[0] in shown
+    assert shown.index("A class:") < shown.index("--roster FILE") < shown.index("Assignments:")
+    named = [name for names in grade.GROUPS.values() for name in names]
+    assert sorted(named) == sorted(each.name for each in grade.command.params if isinstance(each, grade.click.Option))

@@ -44,7 +44,7 @@ def test_a_lesson_on_a_pipe_is_printed_and_its_questions_read_from_stdin(learn, 
     assert "$ opcheck explain linear --all" in ran.out
     assert "step 4 of 4\n" in ran.out  # the command ran
     assert "\n  got: input (2, 3) and weight (3, 2)\n" in ran.out  # what it refuses is part of the lesson
-    assert f"Question {QUESTIONS} stays open." in ran.out
+    assert f"Question {QUESTIONS} is left open." in ran.out
     assert ran.out.endswith(f"That was lesson 3: 2 of {QUESTIONS} right.\n")
     assert "[Enter" not in ran.out
     assert "\x1b" not in ran.out
@@ -107,9 +107,9 @@ def test_the_list_tells_how_far_the_reader_is(learn):
 def test_reset_forgets_one_lesson_or_all(learn):
     learn("3", typed="q\n")
     learn("4", typed="q\n")
-    assert learn("--reset", "3").out == "Forgotten: how far you were in lesson 3.\n"
+    assert learn("--reset", "3").out == "Progress in lesson 3 was reset.\n"
     assert learn("--list").out.count("% read") == 1
-    assert learn("--reset").out == "Forgotten: how far you were in all lessons.\n"
+    assert learn("--reset").out == "Progress in all lessons was reset.\n"
     assert learn("--list").out.count("% read") == 0
 
 

@@ -49,14 +49,14 @@ def test_a_known_mistake_is_named_and_may_be_mended(practise):
     answers = right("conv2d", 2, seed=4)
     ran = practise("conv2d", "--seed=4", "--count=2", "--width=1000", typed="\n".join([answers[0], wrong, answers[1]]))
     assert f"Not yet. A known mistake gives this. {sentence} Try again." in ran.out
-    assert ran.out.endswith("Right.\n\n2 of 2 right, 1 of them at once.\n")
+    assert ran.out.endswith("Right.\n\n2 of 2 right, 1 of them on the first try.\n")
 
 
 @pytest.mark.parametrize("op", [op.name for op in catalog.every()])
 def test_every_operator_can_be_practised(op, practise):
     ran = practise(op, "--seed=0", "--count=3", "--level=3", typed="s\nh\nh\ns\ns\n")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.endswith("\n0 of 3 right, 0 of them at once.\n")
+    assert ran.out.endswith("\n0 of 3 right, 0 of them on the first try.\n")
 
 
 def test_the_end_of_the_answers_ends_it_with_the_score(practise):

@@ -72,7 +72,7 @@ def test_a_wrong_gradient_is_worked_out(run):
     assert done.returncode == 1
     assert "DIFFERS  relu float32 vjp:input" in done.stdout and "looks like: 2 times the right answer" in done.stdout
     assert "  gradient of input\n" in done.stdout and "x̄[" in done.stdout
-    assert "ended early, with failures enough to explain: relu float32" in done.stdout
+    assert "stopped early" not in done.stdout and "only where" not in done.stdout
 
 
 def test_what_should_have_been_refused_is_replayed_too(run):

@@ -19,6 +19,7 @@ class Asked(NamedTuple):
     name: str
     op: Any
     convention: Any = conventions.get("functional")
+    visibility: str = "visible"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Titled:
 
     title: str = "Homework 2: convolution"
     questions: tuple[Any, ...] = ()
+    late: Any = None
+    points: float = 10
 
 
 def worked(text: str = "Expected 44, got 43.") -> Step:

@@ -175,7 +175,7 @@ KNOWN = "Not yet. A known mistake gives this. "
             "[[23, 36]]",
             KNOWN + "The weight was not transposed: its rows belong to the outputs, so the product is x @ w.T.",
         ),
-        ("[[21, x]]", "This is no number. Got 'x'. Write 0.25, 1/4 or 2.5e-1."),
+        ("[[21, x]]", "This is not a number. Got 'x'. Write 0.25, 1/4 or 2.5e-1."),
         ("h", "markdown: Row times row."),
     ],
 )
@@ -198,13 +198,13 @@ def test_hints_come_one_at_a_time_and_then_no_more(lesson):
         "The answer: [[21.0, 37.0]]",
         "answer (s skips, q quits): None",
     ]
-    assert "Question 2 stays open." in seen
+    assert "Question 2 is left open." in seen
 
 
 def test_rounding_is_told_as_rounding(lesson):
     seen, mark = lesson("", "s", "12.3", "12.34", "12.4", "37/3")
     told = [following for line, following in pairwise(seen) if line.startswith("answer (s skips")]
-    rounding = "Only the rounding differs: 2 decimals are asked. Keep more on the way and round once, at the end."
+    rounding = "Only the rounding differs: give 2 decimals. Keep more on the way and round once, at the end."
     assert told == [rounding, rounding, "Not yet.", "Right."]
     assert mark.answers == {1: "skipped", 2: "right"}
 

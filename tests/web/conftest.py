@@ -45,7 +45,7 @@ def served(tmp_path_factory):
     (home / "programs.py").write_text(PROGRAM)
     command = [sys.executable, "-c", "from opcheck.app import main; main()", "serve", "--port", "0"]
     process = subprocess.Popen(
-        [*command, "programs.py:halved", "programs.py:slow", "--seconds", "2"],
+        [*command, "programs.py:halved", "programs.py:slow", "--seconds", "4"],
         cwd=home, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "XDG_STATE_HOME": str(home / "state")},
     )  # fmt: skip

@@ -44,7 +44,7 @@ def test_programs_are_those_of_the_command_line(served):
 
 def test_what_takes_too_long_is_ended_and_the_next_one_is_answered(served):
     status, text, _ = get(served, "/form/slow?x=9")
-    assert (status, json.loads(text)["sentence"]) == (413, "This takes longer than 2 s: try smaller arrays.")
+    assert (status, json.loads(text)["sentence"]) == (413, "This takes longer than 4 s: try smaller arrays.")
     assert get(served, "/form/conv2d")[0] == 200
 
 

@@ -5,13 +5,15 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from opcheck import specs
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
+from opcheck.grading.assignments.late import Late
+from opcheck.grading.assignments.late import read as read_late
 from opcheck.grading.assignments.reader import Reader
 from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
@@ -24,6 +26,8 @@ from opcheck.sandbox.visible import readable
 PARTS = ("forward", "vjp", "shapes", "dtype", "accuracy", "stability", "special values", "repeat", "efficiency")
 FEEDBACK = ("score", "part", "counterexample", "diagnosis", "worked calculation")  # each shows what the one before does
 PARTIAL = ("none", "cases")
+VISIBILITY = ("visible", "after_due_date", "after_published", "hidden")  # as Gradescope calls it
+SECONDS = 1.0  # of "efficiency": six nested loops over a case of that size take more, a few calls of numpy far less
 DTYPES = ("float32", "float64")
 MEBIBYTE, KIBIBYTE = 1 << 20, 1 << 10
 LARGEST = 4 * MEBIBYTE  # of an assignment
@@ -44,8 +48,10 @@ class Question:
     hidden: bool = False
     depends_on: tuple[str, ...] = ()
     partial: str = "none"  # or "cases": the share of conditions that are right earns that share of the points
-    seconds: float = 2.0  # for the part "efficiency": what a case of the size of a training step may take
+    seconds: float = SECONDS  # for the part "efficiency": what a case of the size of a training step may take
     file: str = ""  # the end of the path of the file in which it is looked for; "": in every one
+    feedback: str = ""  # how much a student reads of it; "": as the assignment says
+    visibility: str = VISIBILITY[0]  # when Gradescope shows it
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Assignment:
     language: str = "en"
     digest: str = ""
     teachers: tuple[Path, ...] = field(default=(), repr=False, compare=False)  # files that no submission may see
+    late: Late | None = field(default=None, compare=False)  # what handing in late costs, after grading
     only_found: bool = False  # what a submission has not got is not asked, such as gradients without a backward pass
     origin: tuple[str, str, Path] | None = field(default=None, repr=False, compare=False)  # text, its name, its folder
 
@@ -91,6 +98,10 @@ class Assignment:
     def files(self) -> tuple[str, ...]:
         """The files that questions are pinned to."""
         return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
+
+    def for_question(self, question: Question) -> "Assignment":
+        """The same, with the feedback level of that question."""
+        return self if question.feedback in ("", self.feedback) else replace(self, feedback=question.feedback)
 
     def shows(self, level: str) -> bool:
         """Whether the feedback level includes `level`."""
@@ -137,19 +148,22 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
         "arrays": reader.text("arrays", default=""),
         "partial": reader.word("partial", PARTIAL, default="none"),
         "file": reader.text("file", default=""),
+        "feedback": reader.word("feedback", FEEDBACK, default="worked calculation"),
+        "visibility": reader.word("visibility", VISIBILITY, default=VISIBILITY[0]),
     }
     _convention(reader, shared["convention"], folder)
     seed = reader.seed("seed")
     forbidden, allowed, notes = _imports(reader)
-    feedback = reader.word("feedback", FEEDBACK, default="worked calculation")
+    feedback = shared["feedback"]
     language = reader.word("language", tuple(sorted(CATALOGUES)), default="en")
     only_found = reader.flag("only_found", default=False)
     limits = _limits(reader.table("limits"))
+    late = read_late(reader.table("late")) if reader.has("late") else None
     parts = reader.tables("question")
     if not parts:
         raise reader.refuse("question", say("an assignment has at least one [[question]]"), say("none"))
     questions: list[Question] = []
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256((_graded_by(data) if late else text).encode())
     own = [folder / name] if (folder / Path(name).name).is_file() else []
     for part in parts:
         questions.append(_question(part, shared, folder, [each.name for each in questions]))
@@ -163,8 +177,13 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
     reader.finish()
     return Assignment(
         title, tuple(questions), limits, forbidden, allowed, notes, seed, feedback, language, digest.hexdigest(),
-        tuple(path.resolve() for path in own), only_found, (text, name, folder.absolute()),
+        tuple(path.resolve() for path in own), late, only_found, (text, name, folder.absolute()),
     )  # fmt: skip
+
+
+def _graded_by(data: Mapping[str, Any]) -> str:
+    """All of a file that may change a result: what lateness costs is taken off afterwards."""
+    return repr({name: value for name, value in data.items() if name != "late"})
 
 
 def _check_reach(reader: Reader, spec: Path | None) -> None:
@@ -248,8 +267,10 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
         hidden=reader.flag("hidden", default=False),
         depends_on=depends_on,
         partial=reader.word("partial", PARTIAL, default=shared["partial"]),
-        seconds=reader.positive("seconds", default=2.0),
+        seconds=reader.positive("seconds", default=SECONDS),
         file=reader.text("file", default=shared["file"]),
+        feedback=reader.word("feedback", FEEDBACK, default=shared["feedback"]),
+        visibility=reader.word("visibility", VISIBILITY, default=shared["visibility"]),
     )  # fmt: skip
     reader.finish()
     return question

@@ -47,6 +47,16 @@ class Reader:
             raise self.refuse(field, say("must be a number above 0"), repr(found))
         return float(found)
 
+    def number(self, field: str, default: float) -> float:
+        found = self._value(field, (int, float), say("must be a number, at least 0"), default)
+        if isinstance(found, bool) or not 0 <= found < float("inf"):
+            raise self.refuse(field, say("must be a number, at least 0"), repr(found))
+        return float(found)
+
+    def value(self, field: str) -> Any:
+        """Whatever is there."""
+        return self._data.get(field)
+
     def seed(self, field: str) -> int | None:
         """A whole number, or "fresh" for None."""
         found = self._value(field, (str, int), say('must be "fresh" or a whole number'), "fresh")

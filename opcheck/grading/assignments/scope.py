@@ -110,7 +110,15 @@ class Scope:
         if "batch" in self.ranges and len(case.arrays[self.op.inputs[0].name]) not in self.ranges["batch"]:
             return False
         optional = [each.name for each in self.op.inputs if each.optional and each.name != self.op.draws]
-        return all(self.within(name, name in case.arrays) for name in optional)
+        return self._can_say_kernel(case) and all(self.within(name, name in case.arrays) for name in optional)
+
+    def _can_say_kernel(self, case: Case) -> bool:
+        """Whether the convention has words for the kernel, which is no parameter of a convolution, but its weight's."""
+        allowed = self.allows.get("kernel_size")
+        if allowed is None or self.op.name not in EXTRA["kernel_size"]:
+            return True
+        sizes = case.arrays["weight"].shape[2:]
+        return allowed(sizes[0] if len(set(sizes)) == 1 else sizes)
 
     def narrowed(self, case: Case) -> Case:
         """The case without optional arrays and parameters that are not within the ranges."""

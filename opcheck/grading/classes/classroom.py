@@ -61,10 +61,11 @@ def grade_class(
 ) -> ClassResult:
     """Grade every submission at these paths (see `roster.opened`), as many at a time as there are jobs.
 
-    With a journal, what it holds is not graded again, unless the submission, the assignment, the seed or opcheck has
-    changed. An `executor` takes the place of our own processes; its workers must see the same files. `progress` shows
-    a bar on stderr (None: if that is a terminal). `check` is called with the number of submissions before any of them
-    is graded, and may refuse. Ctrl-C ends the run; what was graded until then is in the result.
+    With a journal, what it holds is not graded again, unless the submission, the assignment, the seed, the rules of
+    grading or opcheck has changed. An `executor` takes the place of our own processes; its workers must see the same
+    files. `progress` shows a bar on stderr (None: if that is a terminal). `check` is called with the number of
+    submissions before any of them is graded, and may refuse. Ctrl-C ends the run; what was graded until then is in the
+    result.
 
     Raises Refused for paths that hold no submission and for a journal that is none, CouldNotRun without a sandbox.
 
@@ -115,8 +116,9 @@ class _Run:
         self, entries: Sequence[Entry], assignment: Assignment, seed: int | None, unsafe: bool, journal: Journal
     ) -> None:
         self.entries, self.assignment, self.seed, self.unsafe, self.journal = entries, assignment, seed, unsafe, journal
-        asked = f"{opcheck.__version__}\0{assignment.digest}\0{assignment.seed if seed is None else seed}\0{unsafe}"
-        digest = hashlib.sha256(asked.encode()).hexdigest()
+        first = assignment.seed if seed is None else seed
+        asked = (opcheck.__version__, judge.RULES, assignment.digest, first, unsafe)
+        digest = hashlib.sha256("\0".join(map(str, asked)).encode()).hexdigest()
         self.keys = [Key(each.submission.student, each.digest, digest) for each in entries]
         self.numbers: dict[int, int] = {}  # place in the roster -> number in the journal
         self.reused = 0

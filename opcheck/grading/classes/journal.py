@@ -11,7 +11,7 @@ from typing import NamedTuple, Self, overload
 from opcheck import files
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading.formats.json import decoded, encoded
-from opcheck.grading.results import Result
+from opcheck.grading.results import Adjustment, Result
 from opcheck.language import say
 
 APPLICATION = 0x6F706368  # "opch": SQLite keeps it in the file's header
@@ -24,6 +24,16 @@ CREATE TABLE IF NOT EXISTS results (
     assignment TEXT NOT NULL,
     result TEXT NOT NULL,
     UNIQUE (student, submission, assignment)
+)
+"""
+_ADJUSTMENTS = """
+CREATE TABLE IF NOT EXISTS adjustments (
+    id INTEGER PRIMARY KEY,
+    student TEXT NOT NULL,
+    question TEXT NOT NULL,
+    points REAL NOT NULL,
+    reason TEXT NOT NULL,
+    UNIQUE (student, question) ON CONFLICT REPLACE
 )
 """
 
@@ -74,6 +84,7 @@ class Journal:
         run(f"PRAGMA application_id = {APPLICATION}")
         run(f"PRAGMA user_version = {VERSION}")
         run(_SCHEMA)
+        run(_ADJUSTMENTS)
         run("COMMIT")
 
     def find(self, key: Key) -> int | None:
@@ -103,6 +114,26 @@ class Journal:
             return decoded(json.loads(text))
         except (ValueError, KeyError, TypeError):
             raise self._damaged() from None
+
+    def adjust(self, adjustment: Adjustment) -> None:
+        """Keep an adjustment in place of an earlier one of that student and question; no points: it is taken back."""
+        run = self._connection.execute
+        student = _text(adjustment.student)
+        with self._told():
+            if adjustment.points:
+                run("INSERT INTO adjustments (student, question, points, reason) VALUES (?, ?, ?, ?)",
+                    (student, adjustment.question, adjustment.points, adjustment.reason))  # fmt: skip
+            else:
+                run("DELETE FROM adjustments WHERE (student, question) = (?, ?)", (student, adjustment.question))
+
+    def adjustments(self) -> dict[str, list[Adjustment]]:
+        """Every adjustment, by student."""
+        with self._told():
+            rows = self._connection.execute("SELECT student, question, points, reason FROM adjustments ORDER BY id")
+            found: dict[str, list[Adjustment]] = {}
+            for student, question, points, reason in rows.fetchall():
+                found.setdefault(student, []).append(Adjustment(student, question, points, reason))
+        return found
 
     def close(self) -> None:
         self._connection.close()
@@ -140,8 +171,11 @@ class Journal:
 
 def _storable(key: Key) -> tuple[str, str, str]:
     """A file name need not be UTF-8, what SQLite keeps must."""
-    student = key.student.encode("utf-8", "backslashreplace").decode()
-    return student, key.submission, key.assignment
+    return _text(key.student), key.submission, key.assignment
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 class Results(Sequence[Result]):

@@ -11,10 +11,11 @@ from heapq import nlargest
 from itertools import groupby
 from statistics import fmean, median
 
-from opcheck.grading.results import Check, Outcome, Result, total
+from opcheck.grading.results import EXTRA, Check, Outcome, Result, total
 
 TENTHS = 10
 SLOWEST = 5
+FEWEST, SUSPICIOUS = 5, 0.8  # students who attempted a part, and the share of them who lose it, that make one wonder
 
 
 class Standing(StrEnum):
@@ -35,10 +36,21 @@ class Question:
     standings: Counter[Standing] = field(default_factory=Counter)
     scores: list[float] = field(default_factory=list)
     mistakes: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)  # part: students who attempted it
+    lost: Counter[str] = field(default_factory=Counter)  # part: those of them who lost points there
+    # places of students in the class: by how they did, and by the mistake that explains theirs
+    standing: dict[Standing, list[int]] = field(default_factory=dict)
+    mistaken: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
         return fmean(self.scores)
+
+    @property
+    def suspicious(self) -> list[tuple[str, int]]:
+        """(part, percent): what so many lose that the assignment may be at fault, and not they."""
+        shares = [(part, self.lost[part] / n) for part, n in self.asked.items() if n >= FEWEST]
+        return [(part, int(100 * share)) for part, share in shares if share >= SUSPICIOUS]
 
 
 @dataclass
@@ -48,6 +60,7 @@ class Summary:
     points: float = 0.0
     scores: list[float] = field(default_factory=list)
     histogram: list[int] = field(default_factory=lambda: [0] * (TENTHS + 1))
+    tenths: dict[int, list[int]] = field(default_factory=dict)  # bar of the histogram: places of its students
     questions: dict[str, Question] = field(default_factory=dict)
     slowest: list[tuple[float, str]] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
@@ -75,10 +88,12 @@ class Summary:
 def summary(results: Iterable[Result]) -> Summary:
     """The results in one pass, of which it keeps the numbers and a few names."""
     found = Summary()
-    for result in results:
+    for place, result in enumerate(results):
         found.points = max(found.points, result.points)
         found.scores.append(result.score)
-        found.histogram[tenth(result.score, result.points)] += 1
+        bar = tenth(result.score, result.points)
+        found.histogram[bar] += 1
+        found.tenths.setdefault(bar, []).append(place)
         found.slowest = nlargest(SLOWEST, [*found.slowest, (result.seconds, result.student)])
         outcomes = {check.outcome for check in result.checks}
         if outcomes & {Outcome.CRASHED, Outcome.CRASHED_ALWAYS, Outcome.TOO_SLOW}:
@@ -86,7 +101,9 @@ def summary(results: Iterable[Result]) -> Summary:
         if outcomes and outcomes <= {Outcome.DOES_NOT_LOAD, Outcome.SKIPPED}:
             found.not_loading.append(result.student)
         for name, checks in by_question(result).items():
-            _count(found.questions.setdefault(name, Question(name, points_of(checks))), checks)
+            if all(check.outcome in EXTRA for check in checks):
+                continue
+            _count(found.questions.setdefault(name, Question(name, points_of(checks))), checks, place)
     return found
 
 
@@ -124,8 +141,19 @@ def tenth(score: float, points: float) -> int:
     return max(0, min(int(TENTHS * score / points), TENTHS - 1))
 
 
-def _count(question: Question, checks: list[Check]) -> None:
-    question.standings[standing(checks)] += 1
+def _count(question: Question, checks: list[Check], place: int) -> None:
+    stands = standing(checks)
+    question.standings[stands] += 1
+    question.standing.setdefault(stands, []).append(place)
     question.scores.append(score_of(checks))
+    for check in checks:
+        if check.points and check.outcome not in _UNTRIED:
+            question.asked[check.part] += 1
+            question.lost[check.part] += check.score < check.points
     # The likeliest explanation of each part, and each of them once a student: who has it forward has it backward.
-    question.mistakes.update({check.mistakes[0] for check in checks if check.mistakes})
+    for name in {check.mistakes[0] for check in checks if check.mistakes}:
+        question.mistakes[name] += 1
+        question.mistaken.setdefault(name, []).append(place)
+
+
+_UNTRIED = (Outcome.NOT_ATTEMPTED, Outcome.SKIPPED, Outcome.DOES_NOT_LOAD)

@@ -73,7 +73,7 @@ def _linear(d: Drawing, aim: str) -> Case:
     )
     rows = d.pick("batch", lambda n: n == rows if aim != "square" else n > 1)
     if aim == "square":  # where nothing but the numbers tells a weight from its transpose
-        features = out = rows
+        features = out = max(rows, 2)  # of one example, too
     arrays = {"input": d.array(rows, features), "weight": d.array(out, features)}
     if d.given("bias"):
         arrays["bias"] = d.array(out)

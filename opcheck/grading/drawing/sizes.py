@@ -19,7 +19,7 @@ def sizes(op: Op, case: Case) -> dict[str, int]:
 
 def cut(op: Op, case: Case, letter: str, size: int) -> Case | None:
     """The case with the first `size` places along a letter; None where that is not legal."""
-    return _resized(op, case, letter, lambda array, axis: array.take(range(size), axis=axis))
+    return _resized(op, case, letter, lambda array, axis: array.take(range(min(size, array.shape[axis])), axis))
 
 
 def enlarged(op: Op, case: Case, size: int, rng: np.random.Generator) -> Case:
@@ -52,9 +52,11 @@ def _resized(op: Op, case: Case, letter: str, change: Callable[[Array, int], Arr
 def _words(op: Op, case: Case) -> dict[str, list[str]]:
     """A letter for each dimension of each array; what `*` stands for, wherever it stands, is d0, d1, ...
 
-    An array with more dimensions than letters (probabilities instead of class numbers) has those of the first array.
+    Where it stands for fewer dimensions than in the first array, it is for the last of them, as in broadcasting. An
+    array with more dimensions than letters (probabilities instead of class numbers) has those of the first array.
     """
     found: dict[str, list[str]] = {}
+    most = 0  # dimensions that `*` stands for in the first array that has it
     for each in op.inputs:
         if each.name in case.arrays:
             words = [word for word in each.letters.split() if word != "*"]
@@ -62,6 +64,8 @@ def _words(op: Op, case: Case) -> dict[str, list[str]]:
             first = next(iter(found.values()), [])
             words = first if len(words) < dims == len(first) else words
             star = each.letters.split().index("*") if "*" in each.letters.split() and len(words) < dims else 0
-            others = [f"d{k}" for k in range(dims - len(words))]
+            stars = max(0, dims - len(words))
+            most = most or stars
+            others = [f"d{k}" for k in range(most - stars, most)]
             found[each.name] = [*words[:star], *others, *words[max(star, len(words) - dims) :]]
     return found

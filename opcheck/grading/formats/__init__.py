@@ -18,12 +18,21 @@ if TYPE_CHECKING:
     from opcheck.grading.assignments.assignment import Assignment
 
 PER_STUDENT = ("html", "gradescope", "check50", "prairielearn", "autolab")  # a file for each, where there are several
-FORMATS = ("text", "json", "csv", "html", "gradescope", "junit", "check50", "prairielearn", "autolab")
+FORMATS = (
+    "text", "json", "csv", "html", "moodle", "canvas", "gradescope", "gradescope-csv", "junit", "check50",
+    "prairielearn", "autolab",
+)  # fmt: skip
+TABLES = ("csv", "moodle", "canvas", "gradescope-csv")
+
+MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # in a file of UTF-8, by which Excel knows it
 
 # What the file of a format that is one text is called in a folder, where it is not results.json.
 _NAMES = {
     "text": "results.txt",
     "csv": "grades.csv",
+    "moodle": "moodle.csv",
+    "canvas": "canvas.csv",
+    "gradescope-csv": "gradescope.csv",
     "html": "index.html",
     "junit": "results.xml",
     "autolab": "results.txt",
@@ -38,7 +47,9 @@ def render(name: str, results: Sequence[Result], assignment: "Assignment") -> st
         raise Refused(
             say("there is no format {name!r}", name=name), fix=say("one of {names}", names=", ".join(FORMATS))
         )
-    rendered: str | Files = import_module(f"opcheck.grading.formats.{name}").render(results, assignment)
+    rendered: str | Files = import_module(f"opcheck.grading.formats.{name.replace('-', '_')}").render(
+        results, assignment
+    )
     return rendered
 
 
@@ -46,6 +57,8 @@ def write(name: str, results: Sequence[Result], assignment: "Assignment", output
     """The results to `output`, a file or a folder, or to stdout. Several files need a folder; each is written whole."""
     rendered = render(name, results, assignment)
     if isinstance(rendered, str):
+        if name == "csv" and output is not None and not rendered.isascii():
+            rendered = f"{MARK}{rendered}"
         if output is None:
             _print(rendered)
         elif output.is_dir():

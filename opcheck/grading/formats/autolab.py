@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opcheck.grading.classes.summary import by_question, score_of
 from opcheck.grading.formats import Files, text, wording
-from opcheck.grading.results import Result
+from opcheck.grading.results import EXTRA, Result
 
 if TYPE_CHECKING:
     from opcheck.grading.assignments.assignment import Assignment
@@ -18,6 +18,8 @@ def render(results: Sequence[Result], assignment: "Assignment") -> str | Files:
 
 
 def _page(result: Result) -> str:
-    scores = {question: score_of(checks) for question, checks in by_question(result).items()}
+    questions = by_question(result).items()
+    asked = {name: checks for name, checks in questions if any(each.outcome not in EXTRA for each in checks)}
+    scores = {question: score_of(checks) for question, checks in asked.items()}  # what is late it knows itself
     last = json.dumps({"scores": scores, "scoreboard": [result.score]}, ensure_ascii=True, allow_nan=False)
     return f"{text.report(result, wording.shown(result))}\n\n{last}"

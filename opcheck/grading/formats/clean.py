@@ -26,6 +26,11 @@ def cell(raw: str) -> str:
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
+def kept(raw: str) -> str:
+    """A cell of a table that the teacher gave, as it was, if it is no formula: "-" and "+49 30" are none."""
+    return raw if re.fullmatch(r"[-+][\d\s.,:/%()-]*", raw) else cell(raw)
+
+
 def shortened(raw: str, most: int) -> str:
     """`raw`, or its first `most` characters and a sign that there was more."""
     return raw if len(raw) <= most else raw[: max(most - len(CUT), 0)].rstrip() + CUT

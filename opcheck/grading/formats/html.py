@@ -4,7 +4,7 @@ A student's page shows what that student may see; the page of the class is the t
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +31,8 @@ MARKS = {
     Outcome.NOT_ATTEMPTED: "–",
     Outcome.DOES_NOT_LOAD: "!",
     Outcome.SKIPPED: "»",
+    Outcome.ADJUSTED: "±",
+    Outcome.LATE: "◷",
 }
 MOST = 20  # mistakes that are listed
 CLASSES = {Standing.FULL: "full", Standing.PARTLY: "partly", Standing.NONE: "none", Standing.NOT_ATTEMPTED: "empty"}
@@ -54,13 +56,12 @@ def render(results: Sequence[Result], assignment: "Assignment") -> str | Files:
     return chain([("index.html", class_page(results, assignment))], _students(results, title))
 
 
-def student_page(result: Result, title: str, up: str = "") -> str:
-    """What one student may see; `up` leads back to the class."""
+def student_page(result: Result, title: str) -> str:
+    """What one student may see: nothing in it leads to the class."""
     visible = result.checks and [check for check in result.checks if not check.hidden]
     hidden = [check for check in result.checks if check.hidden]
     return _template("student").render(
         title=title,
-        up=up,
         result=result,
         questions=_questions(visible),
         hidden=(total(check.score for check in hidden), total(check.points for check in hidden)) if hidden else None,
@@ -72,20 +73,27 @@ def class_page(results: Sequence[Result], assignment: "Assignment") -> str:
     """How the class did, and a line for each student."""
     found = summary(results)
     most = max(found.histogram)
+    rows = [*_rows(results, found)]
+
+    def named(places: Sequence[int]) -> list[Row]:
+        return [rows[place] for place in places]
+
     return _template("class").render(
         title=clean.line(assignment.title),
         found=found,
-        bars=[(name, n, 100 * n / most if most else 0) for name, n in reversed(text.bars(found))],
+        bars=[(name, n, 100 * n / most if most else 0, named(found.tenths.get(k, ())))
+              for k, (name, n) in enumerate(reversed(text.bars(found)))],
         standings=[(CLASSES[each], say(each.value)) for each in Standing],
-        questions=[_spread(found, name) for name in found.questions],
-        mistakes=[(n, name, wording.mistake(assignment, name, each)) for n, name, each in found.mistakes[:MOST]],
-        rows=_rows(results, found),
-    )
+        questions=[_spread(found, name, named) for name in found.questions],
+        mistakes=[(n, name, wording.mistake(assignment, name, each), named(found.questions[name].mistaken[each]))
+                  for n, name, each in found.mistakes[:MOST]],
+        rows=rows,
+    )  # fmt: skip
 
 
 def _students(results: Sequence[Result], title: str) -> Iterator[tuple[str, str]]:
     for file, result in zip(wording.file_names(results, ".html"), results, strict=True):
-        yield f"students/{file}", student_page(result, title, up="../index.html")
+        yield f"students/{file}", student_page(result, title)
 
 
 def _rows(results: Sequence[Result], found: Summary) -> Iterator[Row]:
@@ -104,11 +112,23 @@ def _mark_of(name: str, checks: list[Check] | None) -> tuple[str, str, str]:
     return CLASSES[stands], wording.number(score_of(checks)), f"{name}: {say(stands.value)}"
 
 
-def _spread(found: Summary, name: str) -> tuple[str, str, str, list[tuple[str, int, str]]]:
-    """A question's name, its mean and points, and the parts of its bar."""
+class Spread(NamedTuple):
+    """A question on the page of the class: its bar, and what so many lose that the assignment may be at fault."""
+
+    name: str
+    mean: str
+    points: str
+    parts: list[tuple[str, int, str, list[Row]]]
+    warnings: list[str]
+
+
+def _spread(found: Summary, name: str, named: Callable[[Sequence[int]], list[Row]]) -> Spread:
     question = found.questions[name]
-    parts = [(CLASSES[each], question.standings[each], say(each.value)) for each in Standing]
-    return clean.line(name), wording.number(question.mean), wording.number(question.points), parts
+    parts = [(CLASSES[each], question.standings[each], say(each.value), named(question.standing.get(each, ())))
+             for each in Standing]  # fmt: skip
+    warnings = [wording.suspicion(name, part, percent) for part, percent in question.suspicious]
+    mean, points = wording.number(question.mean), wording.number(question.points)
+    return Spread(clean.line(name), mean, points, parts, warnings)
 
 
 def _questions(checks: Sequence[Check]) -> list[tuple[str, float, float, str, list[Check]]]:
@@ -135,7 +155,7 @@ def _template(name: str) -> "jinja2.Template":
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
         line=clean.line, number=wording.number, outcome=wording.outcome, mark=_mark, kind=_kind, detail=_detail,
-        part=wording.part, said=wording.said,
+        part=wording.part, said=wording.said, points=wording.points,
     )  # fmt: skip
     environment.globals.update(say=say, style=_style)
     return environment.get_template(f"{name}.html.jinja")
@@ -147,7 +167,7 @@ def _mark(check: Check) -> str:
 
 def _kind(check: Check) -> str:
     """The class of a check's badge: how good it is, which its mark and its words say too."""
-    if check.outcome is Outcome.RIGHT:
+    if check.outcome is Outcome.RIGHT or (check.outcome is Outcome.ADJUSTED and check.score >= 0):
         return "full"
     if check.outcome in (Outcome.SKIPPED, Outcome.NOT_ATTEMPTED):
         return "empty"

@@ -43,6 +43,7 @@ def encoded(result: Result, timed: bool = True) -> dict[str, Any]:
         "points": result.points,
         "seed": result.seed,
         **seconds,
+        **({"late_days": result.late_days} if result.late_days else {}),
         "notes": [*result.notes],
         "checks": [_encoded_check(each, timed) for each in result.checks],
     }
@@ -57,6 +58,7 @@ def decoded(document: dict[str, Any]) -> Result:
         seed=document["seed"],
         seconds=document.get("seconds", 0.0),
         notes=tuple(document["notes"]),
+        late_days=document.get("late_days", 0.0),
     )
 
 

@@ -31,7 +31,7 @@ def render(results: Sequence[Result], assignment: "Assignment") -> str:
 def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -> str:
     """One submission: a table of its checks, and what there is to say about those that are not right."""
     title = say("{student}: {score}", student=clean.line(result.student), score=wording.score(result))
-    rows = tuple((wording.name(check), points(check), _ending(check)) for check in checks)
+    rows = tuple((wording.name(check), wording.points(check), _ending(check)) for check in checks)
     blocks: list[Block] = [Table((say("check"), say("points"), say("result")), rows)]
     asked = (check for check in checks if check.outcome is not Outcome.SKIPPED)
     telling = (check for check in asked if not wording.is_right(check) or wording.said(check))
@@ -39,10 +39,6 @@ def report(result: Result, checks: Sequence[Check], notes: Sequence[str] = ()) -
     blocks += [_section(list(alike)) for _, alike in groupby(telling, _said)]
     blocks += [Prose(say("Note: {note}", note=clean.line(note)), "quoted") for note in notes]
     return _text(Step(title, tuple(blocks)))
-
-
-def points(check: Check) -> str:
-    return say("{score} of {points}", score=wording.number(check.score), points=wording.number(check.points))
 
 
 def _ending(check: Check) -> str:
@@ -93,6 +89,8 @@ def class_blocks(found: Summary, assignment: "Assignment") -> list[Block]:
     if not found.students:
         return [Prose(say("Nothing has been graded."))]
     blocks: list[Block] = [_spread(found), _questions(found)]
+    blocks += [Prose(wording.suspicion(name, part, percent), "quoted")
+               for name, each in found.questions.items() for part, percent in each.suspicious]  # fmt: skip
     if found.mistakes:
         rows = tuple(
             (str(n), clean.line(name), wording.mistake(assignment, name, each)) for n, name, each in found.mistakes

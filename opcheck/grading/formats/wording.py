@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from opcheck.grading.formats import Files, clean
-from opcheck.grading.results import Check, Outcome, Result
+from opcheck.grading.results import EXTRA, Check, Outcome, Result
 from opcheck.language import say
 from opcheck.render import render
 
@@ -27,17 +27,38 @@ def score(result: Result) -> str:
     return say("{score} of {points} points", score=number(result.score), points=number(result.points))
 
 
+def score_of(result: Result) -> str:
+    """ "4.5 of 10"."""
+    return say("{score} of {points}", score=number(result.score), points=number(result.points))
+
+
 def name(check: Check) -> str:
     """ "conv2d, gradients"."""
     return f"{clean.line(check.question)}, {part(check)}"
 
 
 def part(check: Check) -> str:
-    """The part as students call it: not all have heard of a vector-Jacobian product."""
-    kind, _, of = check.part.partition(":")
+    """The part as students call it."""
+    return name_of(check.part)
+
+
+def name_of(part: str) -> str:
+    """What a part is called: not all have heard of a vector-Jacobian product."""
+    kind, _, of = part.partition(":")
     if kind != "vjp":
-        return clean.line(check.part)
+        return clean.line(part)
     return say("gradient of {name}", name=of) if of else say("gradients")
+
+
+def points(check: Check) -> str:
+    """ "2 of 3"; of an adjustment what it gives or takes."""
+    if check.outcome in EXTRA:
+        return signed(check.score)
+    return say("{score} of {points}", score=number(check.score), points=number(check.points))
+
+
+def signed(points: float) -> str:
+    return number(points) if points <= 0 else f"+{number(points)}"
 
 
 def outcome(check: Check) -> str:
@@ -64,6 +85,12 @@ def mistake(assignment: "Assignment", question: str, name: str) -> str:
     return clean.line(name.replace("_", " "))
 
 
+def suspicion(question: str, part: str, percent: int) -> str:
+    """That most of a class lose something."""
+    return say("{percent} % lose points for {question}, {part}: check the assignment", percent=percent,
+               question=clean.line(question), part=name_of(part))  # fmt: skip
+
+
 def detail(check: Check, most: int = LONGEST, width: int = 80) -> str:
     """The check's counterexample, diagnosis and worked calculation as text; "" where there is none."""
     if check.detail is None:
@@ -78,6 +105,8 @@ def told(check: Check, most: int = LONGEST) -> str:
 
 
 def is_right(check: Check) -> bool:
+    if check.outcome in EXTRA:
+        return check.score >= 0
     return check.outcome is Outcome.RIGHT and check.score >= check.points
 
 

@@ -1,6 +1,6 @@
 """The smallest case on which a submission is wrong, side by side, and the calculation of its first wrong number."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from opcheck.explanation.gradient import meaning
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import barred
 from opcheck.grading.drawing.sizes import cut, sizes
+from opcheck.grading.judging import rebuild
 from opcheck.grading.judging.graded import Graded, Strict
 from opcheck.grading.judging.parts import Finding, in_reals
 from opcheck.grading.judging.replies import Failed
@@ -139,7 +140,8 @@ def shown(student: Student, found: Smallest) -> list[Block]:
     upstream = gradient and student.question.entry.upstream
     symbols = {name: op.output(name).symbol for name in trial.cotangent} if upstream else {}
     arrays |= {barred(symbol): trial.cotangent[name] for name, symbol in symbols.items()}
-    blocks += _row(arrays, ())
+    drawn = _row(arrays, ())
+    blocks += drawn
     blocks += [Prose(meaning(symbol), "note") for symbol in symbols.values()]
     if verdict.name and verdict.claim != "repeat":
         made = student.made(trial.case, trial.cotangent if gradient else None)
@@ -147,7 +149,13 @@ def shown(student: Student, found: Smallest) -> list[Block]:
         right = _right(op, trial, verdict.name, gradient)
         if got is not None and not isinstance(got, Failed) and right is not None:
             blocks += _row({say("expected"): right, say("yours"): got}, verdict.at)
-    return blocks
+    return blocks if _are_whole(drawn, arrays) else [*blocks, *rebuild.shown(student, trial)]
+
+
+def _are_whole(drawn: Sequence[Block], arrays: Mapping[str, Array]) -> bool:
+    """Whether every number of the arrays is drawn: of one with many slices not all are."""
+    cells = sum(len(row) for block in drawn if isinstance(block, Grids) for grid in block.grids for row in grid.rows)
+    return cells >= sum(max(array.size, 1) for array in arrays.values())
 
 
 def worked(student: Student, verdict: Verdict) -> list[Block]:

@@ -3,7 +3,7 @@
 import builtins
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opcheck.grading.assignments.assignment import Assignment
 from opcheck.grading.drawing.cases import Drawn
@@ -48,50 +48,66 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     if finding.outcome is Outcome.NOT_ATTEMPTED:
         return Text(finding.wrongs[0].verdict.message, None, names)
     smallest = counterexample.smallest(student, finding, _others(student, found))
+    text = Text(_sentence(student, smallest.verdict), None, names)
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
-    message, outcome = _sentence(student, smallest.verdict), None
     if assignment.shows("diagnosis"):
-        of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
-        if found.mistakes and found.mistakes[0].is_convention:
-            of_convention = True
-            blocks.insert(0, Prose(say("That is right in code that keeps its weights the other way round: another "
-                                       "convention than the one that this assignment asks for.")))  # fmt: skip
-        outcome = Outcome.OTHER_CONVENTION if of_convention and finding.outcome is Outcome.WRONG else None
-        op, convention = student.question.op, student.question.convention
-        forms = {each.name for each in op.forms} if part in FORMS else set()
-        sentences = [
-            *(
-                say("right, but {sentence}", sentence=say(mistake.sentence))
-                if mistake.name in forms
-                else say(convention.sentence(op, mistake))
-                for mistake in found.mistakes
-            ),
-            *(each.sentence for each in found.relations),
-        ]
-        if where := _where(student, finding, trials):
-            if sentences or smallest.verdict.expected is None:
-                told = say("Right without {without}; wrong whenever {whenever}.", without=where.without,
-                           whenever=where.whenever)  # fmt: skip
-                blocks.insert(0, Prose(told))
-            else:
-                blocks.insert(0, Prose(message))
-                message = say("right without {without}; wrong whenever {whenever}", without=where.without,
-                              whenever=where.whenever)  # fmt: skip
-        if sentences:
-            message = sentences[0]
-            if found.together:
-                message = say("Two mistakes at once: {first} {second}", first=sentences[0], second=sentences[1])
-            elif found.apart:
-                blocks += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
-            else:
-                blocks += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
-        if right := _right(finding):
-            blocks.append(Prose(right, "note"))
+        text, above, below = _explained(text, student, part, finding, found, smallest.verdict, trials)
+        blocks = [*above, *blocks, *below]
     if finding.kinds:
         blocks.append(Prose(_shared(finding), "note"))
     if assignment.shows("worked calculation"):
         blocks += counterexample.worked(student, smallest.verdict)
-    return Text(message, Step("", tuple(blocks)) if blocks else None, names, outcome)
+    return replace(text, detail=Step("", tuple(blocks)) if blocks else None)
+
+
+def _explained(
+    text: Text, student: Student, part: str, finding: Finding, found: Diagnosis, shown: Verdict, trials: Sequence[Trial]
+) -> tuple[Text, list[Block], list[Block]]:
+    """The text with the reason in the place of the first wrong number, and what stands above and below the case."""
+    above: list[Block] = []
+    below: list[Block] = []
+    sentences = _sentences(student, part, found)
+    message, outcome = text.message, None
+    if where := _where(student, finding, trials):
+        if sentences or shown.expected is None:
+            told = say("Right without {without}; wrong whenever {whenever}.", without=where.without,
+                       whenever=where.whenever)  # fmt: skip
+            above.append(Prose(told))
+        else:
+            above.append(Prose(message))
+            message = say("right without {without}; wrong whenever {whenever}", without=where.without,
+                          whenever=where.whenever)  # fmt: skip
+    if sentences:
+        message = sentences[0]
+        if found.together:
+            message = say("Two mistakes at once: {first} {second}", first=sentences[0], second=sentences[1])
+        elif found.apart:
+            below += [Prose(say("Also: {other}", other=other)) for other in sentences[1:]]
+        else:
+            below += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
+    kept_otherwise = bool(found.mistakes) and found.mistakes[0].is_convention
+    if kept_otherwise:
+        above.append(Prose(say("That is right in code that keeps its weights the other way round: another convention "
+                               "than the one that this assignment asks for.")))  # fmt: skip
+    of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
+    if (kept_otherwise or of_convention) and finding.outcome is Outcome.WRONG:
+        outcome = Outcome.OTHER_CONVENTION
+    if right := _right(finding):
+        below.append(Prose(right, "note"))
+    return replace(text, message=message, outcome=outcome), above, below
+
+
+def _sentences(student: Student, part: str, found: Diagnosis) -> list[str]:
+    """One for each mistake or relation that was found, the likeliest first."""
+    op, convention = student.question.op, student.question.convention
+    forms = {each.name for each in op.forms} if part in FORMS else set()
+    sentences = [
+        say("right, but {sentence}", sentence=say(mistake.sentence))
+        if mistake.name in forms
+        else say(convention.sentence(op, mistake))
+        for mistake in found.mistakes
+    ]
+    return [*sentences, *(each.sentence for each in found.relations)]
 
 
 def right(student: Student, part: str, finding: Finding, assignment: Assignment) -> Text:

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from opcheck.errors import Refused
+from opcheck.language import say
 from opcheck.operators.shared.roundoff import Bound
 from opcheck.operators.spec import Array, Form
 from opcheck.verification.check import Check, Finding
+from opcheck.verification.truth.adjudication import Exact
 from opcheck.verification.truth.formats import Format
 from opcheck.verification.truth.forms import gradient_widths, output_widths
+from opcheck.verification.verdict import Verdict
 
 ROOM = 16  # roundings of the largest number on the way
 
@@ -23,6 +26,7 @@ class Graded(Check):
 
     allows_forms = True
     forms: tuple[Form, ...] = ()
+    _clearly: bool = False  # whether the number that is looked at is wrong whatever the exact one is
 
     def compare(
         self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
@@ -45,6 +49,25 @@ class Graded(Check):
             name: each + (self._room(f, bounds[name], expected[name]) if name in bounds else 0.0)
             for name, each in found.items()
         }
+
+    def _adjudicate(
+        self, claim: str, kind: str, got: Mapping[str, Array], expected: Mapping[str, Array],
+        wrong: Mapping[str, Array], tolerance: Mapping[str, Array],
+    ) -> Verdict:  # fmt: skip
+        """The reference is within the bound of the exact number itself: what is two bounds away from it is wrong, and
+        only what is nearer has to wait for the definition."""
+        name, mask = next(iter(wrong.items()))
+        at = tuple(np.argwhere(mask)[0])
+        right = expected[name][at]
+        with np.errstate(all="ignore"):
+            near = np.abs(got[name][at] - right) <= 2 * tolerance[name][at]
+        self._clearly = bool(np.isfinite(right) and not near)
+        return super()._adjudicate(claim, kind, got, expected, wrong, tolerance)
+
+    def exact(self, kind: str, name: str, at: tuple[int, ...]) -> Exact:
+        if self._clearly:
+            return Exact(float(self.expected_of(kind)[name][at]), 0.0, say("the reference"))
+        return super().exact(kind, name, at)
 
     def _room(self, f: Format, bound: Bound, expected: Array) -> float:
         largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))

@@ -3,12 +3,12 @@
 import secrets
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 from opcheck.grading.assignments.assignment import Assignment, Question
-from opcheck.grading.drawing.cases import draw
+from opcheck.grading.drawing.cases import Drawn, draw
 from opcheck.grading.judging import feedback
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import Finding, examine
@@ -21,6 +21,9 @@ from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import choose
 
+# The rules by which code earns points. Whoever changes them so that the same code may get other points by the same seed
+# counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart).
+RULES = 2
 NAMED = 12  # definitions that a note names
 PLACES = 2  # of a share of the points, as a teacher would give it
 
@@ -60,7 +63,8 @@ def unreadable(problem: str, assignment: Assignment) -> tuple[Check, ...]:
 
 def shown(checks: Iterable[list[Check]], assignment: Assignment) -> tuple[Check, ...]:
     """The checks of all questions; those of a question are one where the assignment shows scores and nothing else."""
-    told = (each if assignment.shows("part") else [_whole(each)] for each in checks if each)
+    of = {each.name: assignment.for_question(each) for each in assignment.questions}
+    told = (each if of[each[0].question].shows("part") else [_whole(each)] for each in checks if each)
     return tuple(check for each in told for check in each)
 
 
@@ -88,35 +92,41 @@ def ask(
         if loaded.problem:
             return _all(question, Outcome.DOES_NOT_LOAD, loaded.problem)
         return _all(question, Outcome.NOT_ATTEMPTED, str(missing))
+    assignment = assignment.for_question(question)
     student = Student(desk, question, found)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     drawn = draw(question.scope, question.dtype, seeds, *asked(question))
     student.prefetch(drawn.trials, needs_gradients, own_type=drawn.accuracy)
     checks: list[Check] = []
-    for part, points in question.points.items():
-        spent = time.monotonic()
-        finding = examine(part, student, drawn, seeds)
-        if finding.outcome is Outcome.RIGHT:
-            text = feedback.right(student, part, finding, assignment)
-        else:
-            text = feedback.write(student, part, finding, drawn, assignment)
-        message = _with_problem(text.message, finding, loaded)
-        told = any(check.message == message for check in checks)  # an earlier part has shown its case
-        checks.append(
-            Check(
-                question.name,
-                part,
-                text.outcome or finding.outcome,
-                points,
-                round(points * finding.share, PLACES),
-                message,
-                None if told else text.detail,
-                text.mistakes,
-                question.hidden,
-                time.monotonic() - spent,
-            )
-        )
+    for part in question.points:
+        check = _examined(part, student, drawn, seeds, loaded, assignment)
+        told = any(each.message == check.message for each in checks)  # an earlier part has shown its case
+        checks.append(replace(check, detail=None) if told else check)
     return checks
+
+
+def _examined(
+    part: str, student: Student, drawn: Drawn, seeds: Sequence[int], loaded: Loaded, assignment: Assignment
+) -> Check:
+    """One part of a question, with what the student reads about it."""
+    began, question = time.monotonic(), student.question
+    finding = examine(part, student, drawn, seeds)
+    if finding.outcome is Outcome.RIGHT:
+        text = feedback.right(student, part, finding, assignment)
+    else:
+        text = feedback.write(student, part, finding, drawn, assignment)
+    return Check(
+        question.name,
+        part,
+        text.outcome or finding.outcome,
+        question.points[part],
+        round(question.points[part] * finding.share, PLACES),
+        _with_problem(text.message, finding, loaded),
+        text.detail,
+        text.mistakes,
+        question.hidden,
+        time.monotonic() - began,
+    )
 
 
 def asked(question: Question) -> tuple[bool, bool, bool, bool, bool]:

@@ -1,6 +1,7 @@
 """The eecs498 convention: cs231n's functions as static methods of torch's tensors."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from opcheck.backends.tensors import require_torch
@@ -10,6 +11,7 @@ _torch = require_torch()
 
 
 def _with_tensors(function: Callable[..., Any]) -> Any:
+    @wraps(function)
     def called(*args: Any) -> Any:
         return _mapped(_torch.as_tensor, function(*_mapped(_array, args)), _numbers)
 

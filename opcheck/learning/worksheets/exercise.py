@@ -74,8 +74,8 @@ class Unfit(Exception):
 
 
 def drawn(op: Op, level: int, rng: np.random.Generator) -> Exercise:
-    """An exercise of that level, from 1; of the highest one below it where the operator has none."""
-    for each in range(level, 0, -1):
+    """An exercise of that level, from 1; where the operator has none, of the highest one below it, or else above."""
+    for each in (*range(level, 0, -1), *range(level + 1, len(LEVELS) + 1)):
         for _ in range(DRAWS):
             with contextlib.suppress(Unfit, Refused):
                 return _attempt(op, each, rng)

@@ -24,6 +24,7 @@ class ConvTranspose2d(Program):
     """
 
     name = "conv_transpose2d"
+    taught = {"stride": (1, 2, 3), "padding": (0, 1, 2), "bias": (True, False)}
     dims = 2
     aliases = ("nn.ConvTranspose2d", "ConvTranspose2d", "deconvolution", "deconv2d")
     summary = "each place of the input lays a weighted kernel over the output; what overlaps is added"

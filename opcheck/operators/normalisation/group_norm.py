@@ -31,6 +31,7 @@ class GroupNorm(Program):
     """
 
     name = "group_norm"
+    taught = dict.fromkeys(("weight", "bias"), (True, False))
     aliases = ("nn.GroupNorm", "GroupNorm")
     summary = "the channels of each image, a group at a time, are brought to mean 0 and variance 1"
     formula = "y[i] = w[i]·(x[i] − μ)/σ + b[i]   with μ = (1/n)·Σ_i x[i], σ = √((1/n)·Σ_i (x[i] − μ)² + ε)"

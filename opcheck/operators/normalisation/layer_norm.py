@@ -50,6 +50,7 @@ def _one_pass(op: Op, p: Params, *, input: Any, weight: Any = 1.0, bias: Any = 0
 
 class LayerNorm(Program):
     name = "layer_norm"
+    taught = dict.fromkeys(("weight", "bias"), (True, False))
     aliases = ("nn.LayerNorm", "LayerNorm")
     summary = "the numbers of each row get mean 0 and variance 1, then a weight and a bias"
     formula = "y = (x − μ)/√(v + ε)·w + b   with μ = (1/n)·Σ_i x[i], v = (1/n)·Σ_i (x[i] − μ)²"

@@ -23,6 +23,7 @@ class RMSNorm(Program):
     """
 
     name = "rms_norm"
+    taught = {"weight": (True, False)}
     aliases = ("nn.RMSNorm", "RMSNorm")
     summary = "each row is divided by the root of the mean of its squares"
     formula = "y[i] = w[i]·x[i]/r   with r = √(Σ_k x[k]²/n + ε)"

@@ -22,6 +22,7 @@ class LSTMCell(Program):
     """
 
     name = "lstm_cell"
+    taught = dict.fromkeys(("b_ih", "b_hh"), (True, False))
     aliases = ("nn.LSTMCell", "LSTMCell", "lstm")
     torch_path = "torch.lstm_cell"
     summary = "one step of a long short-term memory"

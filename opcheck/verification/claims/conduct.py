@@ -55,6 +55,7 @@ def _of_the_reference(check: Check) -> str:
 
 
 def _an_input(check: Check) -> str:
+    """An input that came back as it was, unless it is right: a small step may round to no step at all."""
     for name, got in check.got.items():
         for each, array in check.trial.case.arrays.items():
             same = got.shape == array.shape and got.size > 1 and np.array_equal(got, array)

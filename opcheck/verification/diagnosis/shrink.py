@@ -15,34 +15,33 @@ from opcheck.verification.check import Check
 from opcheck.verification.diagnosis.precision import explanation
 from opcheck.verification.known import recognised
 from opcheck.verification.reach import without
-from opcheck.verification.report import Report
+from opcheck.verification.report import Report, key_of
 from opcheck.verification.run import findings
 from opcheck.verification.streams import noted_trial, with_directions
-from opcheck.verification.verdict import Status, Verdict
+from opcheck.verification.verdict import Status, Verdict, kind_of_wrong
 from opcheck.verification.widening import letters_of
 
 ATTEMPTS = 300  # trials that one minimisation may run
 SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried: small ones, and the first beyond a block of 8, 16 or 32
 TIME = 20.0  # seconds, for implementations that are slow
+ALL_OF_THEM = 30.0  # seconds for every failure of a report; those that come later stay as they are
 
 
 def explain_failures(report: Report, backend: Backend, spec: Callable[[str], Op] = specs.get) -> None:
-    """Minimise the first failure of each claim of each operator and say what the failures resemble. `spec`: finds an
-    operator by its name."""
+    """Minimise the first failure of each claim and cause of each operator and say what the failures resemble. `spec`:
+    finds an operator by its name."""
     from opcheck.verification.diagnosis.diagnose import resemblances
 
-    seen = set()
+    seen, end = set(), time.monotonic() + ALL_OF_THEM
     for k, verdict in enumerate(list(report.failures)):
         if verdict.trial is None or verdict.status not in (Status.DIFFERS, Status.MALFORMED):
             continue
-        key = (verdict.trial.case.op, verdict.trial.dtype, verdict.claim)
+        key = (*key_of(verdict), verdict.cause)
         if key in seen:
             continue
         seen.add(key)
-        same = [
-            each for each in report.failures if each.trial and (each.trial.case.op, each.trial.dtype, each.claim) == key
-        ]
-        smaller = minimal(spec(key[0]), verdict, backend)
+        same = [each for each in report.failures if each.trial and (*key_of(each), each.cause) == key]
+        smaller = minimal(spec(key[0]), verdict, backend, min(TIME, end - time.monotonic()))
         names = resemblances(spec(key[0]), [smaller, *same], backend)
         # a lower precision that explains each of them comes first
         precisions = [each.details.get("precision", ()) for each in (smaller, *same)]
@@ -50,10 +49,10 @@ def explain_failures(report: Report, backend: Backend, spec: Callable[[str], Op]
         report.failures[k] = replace(smaller, resembles=tuple(dict.fromkeys([*common, *names])))
 
 
-def minimal(op: Op, verdict: Verdict, backend: Backend) -> Verdict:
+def minimal(op: Op, verdict: Verdict, backend: Backend, seconds: float = TIME) -> Verdict:
     """The verdict of the smallest trial found that fails the same claim."""
     assert verdict.trial is not None
-    return Search(op, verdict, SameFailure(op, verdict, backend)).run()
+    return Search(op, verdict, SameFailure(op, verdict, backend), seconds).run()
 
 
 class Search:
@@ -121,7 +120,7 @@ class SameFailure:
         self.op, self.status, self.name, self.backend = op, verdict.status, verdict.claim, backend
         self.version = backend.version()
         self.precision = verdict.details.get("precision", ())
-        self.known = self._is_known(verdict)
+        self.known, self.kind = self._is_known(verdict), _kind(verdict)
         self.claim = next(
             claim for claim in claims.EVERY
             if claim.name == verdict.claim.partition(":")[0]
@@ -147,6 +146,8 @@ class SameFailure:
         """The verdict with the lower precision that explains it, if one did before."""
         if self._is_known(found) != self.known:
             return None
+        if _kind(found) != self.kind:  # a NaN is no wrong number
+            return None
         why = explanation(check, found)
         names = () if why is None else why.names
         if bool(names) != bool(self.precision) or (names and not set(names) & set(self.precision)):
@@ -158,6 +159,11 @@ class SameFailure:
 
     def _is_known(self, verdict: Verdict) -> bool:
         return recognised(verdict, self.backend.name, self.version).status is Status.KNOWN
+
+
+def _kind(verdict: Verdict) -> str:
+    """What kind of number came for what kind; empty where it is no number that is wrong."""
+    return "" if verdict.got is None or verdict.expected is None else kind_of_wrong(verdict.got, verdict.expected)
 
 
 def _size(trial: Trial) -> int:

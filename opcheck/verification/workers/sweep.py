@@ -112,9 +112,9 @@ def assemble(report: Report, found: Found, shards: list[Shard]) -> None:
 
 def agree_on_resemblance(report: Report, part: Report) -> None:
     """A mistake explains a claim's failures only if it explains those of every part."""
-    explained = {key_of(verdict): verdict for verdict in reversed(part.failures)}
+    explained = {(*key_of(verdict), verdict.cause): verdict for verdict in reversed(part.failures)}
     for k, verdict in enumerate(report.failures):
-        other = explained.get(key_of(verdict))
+        other = explained.get((*key_of(verdict), verdict.cause))
         if other is not None and verdict.resembles:
             common = tuple(name for name in verdict.resembles if name in other.resembles)
             report.failures[k] = replace(verdict, resembles=common)

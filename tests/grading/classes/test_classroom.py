@@ -229,7 +229,7 @@ def test_what_the_journal_holds_is_not_graded_again(tmp_path, homework, monkeypa
         assert [(each.student, each.score) for each in found.results] == [("ada", 4), ("bob", 4), ("eve", 4)]
 
 
-@pytest.mark.parametrize("change", ["assignment", "seed", "version", "unsafe"])
+@pytest.mark.parametrize("change", ["assignment", "seed", "version", "rules", "unsafe"])
 def test_what_was_graded_otherwise_is_graded_anew(tmp_path, homework, monkeypatch, change):
     folder = hand_in(tmp_path / "class", ada=RIGHT)
     graded(folder, homework, journal=tmp_path / "j.db")
@@ -240,6 +240,8 @@ def test_what_was_graded_otherwise_is_graded_anew(tmp_path, homework, monkeypatc
         options["seed"] = 6
     elif change == "unsafe":
         options["unsafe"] = True
+    elif change == "rules":
+        monkeypatch.setattr(judge, "RULES", judge.RULES + 1)
     else:
         monkeypatch.setattr("opcheck.__version__", "999")
     with classroom.grade_class([folder], homework, journal=tmp_path / "j.db", **options) as found:

@@ -17,7 +17,7 @@ SCOPES = [(name, op) for name in conventions.NAMES for op in sorted(conventions.
 
 def scope_of(convention, op, **taught):
     entry = conventions.get(convention).entry(op)
-    return Scope.of(catalog.get(op), taught, entry.allows)
+    return Scope.of(catalog.get(op), taught, entry.allows, entry.usual)
 
 
 @pytest.mark.parametrize(("convention", "op"), SCOPES)
@@ -98,6 +98,34 @@ def test_a_large_case_is_large_and_legal(op):
     trial = large(scope_of("functional", op), "float32", [0])
     assert catalog.get(op).checked(trial.case)
     assert max(array.size for array in trial.case.arrays.values()) >= 24
+
+
+@pytest.mark.parametrize(("convention", "said"), [("cmu", False), ("cs231n", True)])
+def test_a_kernel_that_the_convention_cannot_say_is_not_asked(convention, said):
+    """Its size is no parameter of torch's, but one of a constructor; so no case is shrunk to it either."""
+    scope = scope_of(convention, "conv2d")
+    for kernel, holds in [((2, 2), True), ((2, 1), said)]:
+        case = scope.op.case(np.ones((1, 1, 3, 3)), np.ones((1, 1, *kernel)), np.ones(1))
+        assert scope.holds(case) is holds
+
+
+@pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+def test_what_is_cut_is_legal_or_is_none(op):
+    """Of a layer norm `*` stands for all dimensions of the input, and for the last ones of its weight."""
+    for trial in draw(scope_of("functional", op.name), "float32", [1], special=False).ordinary:
+        for letter, n in sizes(op, trial.case).items():
+            for size in {1, n - 1} - {0}:
+                if (case := cut(op, trial.case, letter, size)) is not None:
+                    op.checked(case)
+
+
+def test_leading_dimensions_end_together():
+    op = catalog.get("layer_norm")
+    case = op.case(np.ones((4, 3, 2)), normalized_shape=(2,), weight=np.ones(2))
+    smaller = cut(op, case, "d0", 2)
+    assert smaller is not None and {n: a.shape for n, a in smaller.arrays.items()} == {
+        "input": (2, 3, 2), "weight": (2,),
+    }  # fmt: skip
 
 
 def test_sizes_are_cut_everywhere_at_once():

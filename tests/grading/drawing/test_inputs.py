@@ -168,7 +168,7 @@ def test_a_bug_that_only_this_input_exposes_costs_its_part(kind):
         result = graded(code.replace(right, bug), asked, seed)
         check = part(result, name)
         assert check.score == 0
-        others = "What was right:" in render(check.detail, "text", width=80) or part(result, "forward").score
+        others = "Right so far:" in render(check.detail, "text", width=80) or part(result, "forward").score
         assert others, "any other input would have shown it too"
 
 

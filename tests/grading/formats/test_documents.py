@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opcheck.errors import Refused
+from opcheck.grading import formats
 from opcheck.grading.formats import clean
 from opcheck.grading.formats import json as json_format
 from opcheck.grading.results import Check, Outcome, Result
@@ -71,7 +72,7 @@ def test_junit_has_the_structure_and_the_counts_of_junit_10():
         assert {name: int(suite.get(name)) for name in counts} == counts
         totals = {name: totals[name] + counts[name] for name in totals}
     assert {name: int(root.get(name)) for name in totals} == totals
-    assert totals == {"tests": 13, "failures": 4, "errors": 4}
+    assert totals == {"tests": 15, "failures": 4, "errors": 4}
 
 
 @given(examples.results())
@@ -83,7 +84,7 @@ def test_junit_is_xml_whatever_is_in_it(result):
 def test_csv_has_nbgraders_columns_and_a_line_for_each_person():
     group = examples.result("Ada King Lovelace (s1) + Bob (bob@example.org)")
     table = list(csv.DictReader(io.StringIO(rendered("csv", group, examples.result("eve"))[""])))
-    assert ",".join(table[0]) == (
+    assert ",".join([*table[0]][:11]) == (
         "assignment,duedate,timestamp,student_id,last_name,first_name,email,raw_score,late_submission_penalty,score,max_score"
     )
     assert [(row["student_id"], row["first_name"], row["last_name"], row["email"]) for row in table] == [
@@ -173,7 +174,7 @@ def test_checks_of_which_a_sentence_tells_all_are_told_together():
 def test_gradescope_tells_no_score_of_what_it_hides():
     result = examples.result()  # its second check is hidden, and has 2.5 of 2.5 points
     document = json.loads(one("gradescope", result))
-    assert (document["score"], document["output"]) == (4.5, "2 of 7.5 points, beside what is not shown")
+    assert (document["score"], document["output"]) == (4.5, "2 of 7.5 points, not counting hidden checks")
     whole = replace(result, checks=tuple(replace(check, hidden=False) for check in result.checks))
     assert json.loads(one("gradescope", whole))["output"] == "4.5 of 10 points"
 
@@ -184,3 +185,17 @@ def test_text_of_a_class():
     assert re.search(r"^full marks +1 +█+$", text, re.MULTILINE)
     assert re.search(r"^1 +conv2d +kernel flipped$", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_gradescope_shows_each_question_when_the_assignment_says():
+    asked = examples.Titled(
+        questions=(examples.Asked("linear", None), examples.Asked("conv2d", None, visibility="after_due_date"))
+    )
+    document = json.loads(formats.render("gradescope", [examples.result()], asked))
+    assert [test["visibility"] for test in document["tests"]] == [
+        "visible",
+        "hidden",
+        "after_due_date",
+        "after_due_date",
+    ]
+    assert document["output"] == "2 of 2 points, beside what is not shown"

@@ -48,7 +48,7 @@ def test_a_crash_for_want_of_an_import_tells_of_the_import():
 def test_another_question_is_no_misspelling():
     asked = assignment("linear", "relu", changes={'backward = "relu_backward"': 'backward = "linear_backwards"'})
     check = part(graded(LINEAR + RELU, asked), "vjp", "relu")
-    assert check.message == "there is no linear_backwards; did you mean it by relu_backward?"
+    assert check.message == "there is no linear_backwards; did you mean relu_backward?"
     asked = assignment("linear", "relu")
     check = part(graded(LINEAR + RELU.replace("relu_backward", "other"), asked), "vjp", "relu")
     assert check.message == "there is no relu_backward; the file defines linear, linear_backward, relu, other"
