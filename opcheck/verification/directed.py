@@ -39,6 +39,7 @@ LETTERS = 6  # sizes that become wide
 MOST_UNSEEN = 2  # numbers of a case with a window that sees none: beyond them lies what an allocator leaves free
 MOST_SPECIAL = 1024  # the largest block of a wide case with special numbers
 MOST_TRACED = 16_000  # nodes of a wide case with special numbers: their truth is traced
+SMALL = 7  # numbers of a wide case of whole numbers
 MARK = 0.7109375  # a number that no sampler makes
 
 # along each size: what stands there, and the largest block: 0 for one that differs from run to run
@@ -215,6 +216,8 @@ def widened(op: Op, plan: Wide, f: Format, place: int, rng: np.random.Generator,
     blocks = [block for block in BLOCKS if block <= (MOST_SPECIAL if special else BLOCKS[-1])]
     block = plan.block or blocks[turn * 13 % len(blocks)]
     wide, block = grown(op, case, letter, block, plan.rest + seed, rng)
+    if structure is None and block:
+        wide = in_sight(op, wide, letter)
     if structure is None or not block or (special and not has_first(op, wide, letter)):
         return wide, drawn_as, block
     for numbers in structure.choices:
@@ -272,6 +275,18 @@ def put_along(
         changed = np.moveaxis(numbers(np.moveaxis(case.arrays[name], axis, -1), rng), -1, axis)
         return case._replace(arrays={**case.arrays, name: np.ascontiguousarray(changed)})
     return case
+
+
+def in_sight(op: Op, case: Case, letter: str) -> Case:
+    """The case with numbers so small that long sums stay exact, and no zero at the last place along that size: else
+    a block of that place alone would not be missed."""
+    arrays = {name: np.where(np.abs(array) > SMALL, np.sign(array) * (1 + np.abs(array) % SMALL), array)
+              if array.dtype.kind == "f" else array for name, array in case.arrays.items()}  # fmt: skip
+    for name, axis in axes_of(op, case, letter):
+        last = np.moveaxis(arrays[name], axis, 0)[-1:]
+        last[last == 0] = 1.0
+    changed = case._replace(arrays=arrays)
+    return changed if is_legal(op, changed) else case
 
 
 def has_first(op: Op, case: Case, letter: str) -> bool:
