@@ -20,8 +20,8 @@ TOKEN = re.compile(r"\s*(?:,\s*)?(?P<token>[\[\]()]|[^\s,\[\]()]+)")
 NUMBER = re.compile(r"[+-]?(?P<digits>\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+)?(?P<denominator>/\d+)?")
 CALCULATION = re.compile(r"\d\s*[-+*/^·×]\s*[\d(.]|\)\s*[-+*/^·×]|[a-z]\(")
 SIZES = re.compile(r"\d+([x×]\d+)+")
-# what counts as yes and as no; the last of each is how an answer is shown
-YES, NO = ("yes", "true", "y", "yes (true)"), ("no", "false", "n", "no (false)")
+YES, NO = ("yes", "true", "y"), ("no", "false", "n")
+SHOWN_TOO = re.compile(r"(?<=yes) \(true\)$|(?<=no) \(false\)$", re.IGNORECASE)  # an answer is shown as yes (True)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read(text: str) -> Answer:
     """A number, a fraction, a list (brackets may be left out, or 2x3 for sizes), a calculation such as 1*2+3*4, or a
     word; raises Refused.
     """
-    text = text.strip().replace("−", "-").rstrip(".;") or " "
+    text = SHOWN_TOO.sub("", text.strip().replace("−", "-").rstrip(".;")) or " "
     if len(text) > LONGEST:
         raise Refused(say("an answer has at most {n} characters", n=LONGEST), got=say("{n} of them", n=len(text)))
     tokens = [match["token"] for match in TOKEN.finditer(text)]
