@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.operators.params import Whole
+from opcheck.operators.program import Program
 from opcheck.operators.shapes import LEADING, Size
 from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 
@@ -97,13 +98,16 @@ class Sized:
 
     def is_moderate(self, shapes: dict[str, Shape]) -> bool:
         """Whether a case of these shapes takes no long time."""
-        if sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS:
-            return False  # before a program is run to see the shapes of its outputs
+        if self._are_many(shapes):
+            return False
         outputs = self._outputs(shapes) or {}
         many = sum(math.prod(shape) for shape in outputs.values())
         products = many * math.prod(shapes.get("weight", ())[1:])  # of a layer: a kernel for each output
         moderate = products < MOST_PRODUCTS and self._together(shapes) < MOST_OUTPUTS
         return moderate and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
+
+    def _are_many(self, shapes: dict[str, Shape]) -> bool:
+        return sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS
 
     def _together(self, shapes: dict[str, Shape]) -> int:
         """The size to which inputs of any shape are broadcast."""
@@ -168,7 +172,10 @@ class Sized:
         }
 
     def _outputs(self, shapes: dict[str, Shape]) -> dict[str, Shape] | None:
-        """The shapes of the outputs, or None where the operator refuses these."""
+        """The shapes of the outputs, or None where the operator refuses these; none at all where a program would have to
+        be run on too many numbers to see them."""
+        if type(self.op).shape is Program.shape and self._are_many(shapes):
+            return {}
         try:
             return self.op.shape(self.op.settle(self.op.parameters(self.case.params), shapes), shapes)
         except Refused:
