@@ -147,7 +147,8 @@ def shared(failing: Sequence[Facts], agreeing: Sequence[Facts]) -> tuple[str, in
     """The simplest condition, or two of them together, that every failing case meets and (nearly) no agreeing one; and
     how many agreeing cases meet it too.
 
-    >>> shared([{"size K": k} for k in (33, 40, 50, 70, 98, 99)], [{"size K": k} for k in (*range(1, 33), 64, 96)])
+    >>> failing, agreeing = (33, 40, 50, 70, 98, 99, 101, 111), (*range(1, 33), 64, 96, 128, 160, 192)
+    >>> shared([{"size K": k} for k in failing], [{"size K": k} for k in agreeing])
     ('K > 32 and K % 32 != 0', 0)
     >>> shared([{"size K": 3}], [{"size K": 4}])
     ('', 0)

@@ -46,7 +46,7 @@ def test_wrt():
 
 def test_second_derivatives_and_matrices():
     text = run(*LECTURE, "--jacobian", "--hessian", "--hvp", "x1=1,x2=2")
-    assert "2 in forward mode (one an input), 1 in reverse mode" in text
+    assert "2 in forward mode (one per input), 1 in reverse mode" in text
     assert "Hessian times v, by forward over reverse" in text
     assert "x2      1  −0.9589                  x2     2  −0.9178" in text
     assert "symmetric: u·Hv = 6.25355 and v·Hu = 6.25355 (difference 0" in text

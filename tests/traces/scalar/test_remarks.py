@@ -26,9 +26,9 @@ def said(text, **at):
         ("abs(x)", {"x": 0}, "v₁ is abs at 0, a kink: its derivative is taken as 0, as in torch"),
         ("sqrt(x)", {"x": 0}, "v₁ is a square root at 0: its derivative is infinite"),
         ("relu(x)", {"x": 0},
-         "v₁ is a maximum of equals, a kink: the first of them takes the derivative (relu′(0) = 0)"),
+         "v₁ is a maximum of equal numbers, a kink: the first one gets the derivative (relu′(0) = 0)"),
         ("min(x, y)", {"x": 1, "y": 1},
-         "v₁ is a minimum of equals, a kink: the first of them takes the derivative (relu′(0) = 0)"),
+         "v₁ is a minimum of equal numbers, a kink: the first one gets the derivative (relu′(0) = 0)"),
     ],
 )  # fmt: skip
 def test_the_line_where_it_was_born(text, at, sentence):

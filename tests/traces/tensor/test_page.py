@@ -33,7 +33,7 @@ def test_a_product_with_a_direction():
 def test_a_jacobian_names_its_rows_and_columns():
     text = printed(opcheck.trace(lambda x: x[0] * x, at={"x": np.array([2.0, 3.0])}), jacobian=True)
     assert "x[0] x[1] ──── ──── ──── f[0] 4 0 f[1] 3 2" in text
-    assert "2 in forward mode (one an element of an input), 2 in reverse mode (one an element of the output)" in text
+    assert "2 in forward mode (one per element of an input), 2 in reverse mode (one per element of the output)" in text
 
 
 def test_what_is_too_large_to_be_read_is_refused():
