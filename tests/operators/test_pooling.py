@@ -95,7 +95,7 @@ def test_taps_meet_the_places_that_the_windows_read(
             "max_pool1d",
             (1, 4),
             {"kernel_size": 3, "dilation": 2},
-            "the window must fit into the padded input. Got 4 places with padding, and a window that spans 5. "
+            "the window must fit into the padded input. Got 4 positions with padding, and a window that spans 5. "
             "use a larger input or a smaller window",
         ),
         (
