@@ -165,8 +165,8 @@ def test_no_input_channels() -> None:
         (
             [(1, 1, 2, 2), (1, 1, 3, 3)],
             {},
-            "the kernel must fit into the padded input. Got 2 places with padding, and a kernel that spans 3 "
-            "(dilation counted). use more padding, less dilation or a smaller kernel",
+            "the kernel must fit into the padded input. Got 2 positions with padding, and a kernel that spans 3 "
+            "(with dilation). use more padding, less dilation or a smaller kernel",
         ),
         (
             [(1, 4, 5, 5), (2, 3, 3, 3)],
