@@ -159,7 +159,7 @@ def _explanation(
         if _predicts(mistake, calculation, elements, observed, dtype):
             return say("A known mistake, {name}: {sentence}", name=mistake.name, sentence=mistake.sentence)
     if all(abs(g + e.exact) <= e.rounding(dtype) for g, e in zip(observed, elements, strict=True)):
-        return say("The sign is the wrong way round: a minus is missing, or there is one too many.")
+        return say("The sign is wrong: a minus is missing, or there is one too many.")
     rounded = digits is None and len(whole) < len(calculation.case.arrays)  # whole numbers are printed as they are
     tried = say(" Were the inputs printed rounded? Try --printed-digits 4.") if rounded else ""
     return say(

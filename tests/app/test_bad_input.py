@@ -119,7 +119,7 @@ def test_a_file_that_exits(tmp_path):
         ("((x**9999)**9999)**9999", "more than 3000 digits"),
         (DIGITS, "too many digits"),
         (f"0x{DIGITS}*x", "too large for float64"),
-        ("\ud800*x", "no character of a text"),
+        ("\ud800*x", "not a character of a text"),
         ("(" * 5000, "is not an expression"),
     ],
 )

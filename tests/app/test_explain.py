@@ -20,7 +20,7 @@ BAD_INPUT = [
     (
         ("conv2d", "--input", "2x2", "--weight", "3x3"),
         "the kernel must fit into the padded input\n"
-        "  got: 2 places with padding, and a kernel that spans 3 (dilation counted)\n"
+        "  got: 2 positions with padding, and a kernel that spans 3 (with dilation)\n"
         "  use more padding, less dilation or a smaller kernel",
     ),
     (
@@ -51,7 +51,7 @@ BAD_INPUT = [
     ),
     (
         ("conv2d", "--cell", "9,9"),
-        "a cell is a place of the output, whose shape is (3, 3)\n  got: 9,9\n  positions count from 0",
+        "a cell is a position in the output, whose shape is (3, 3)\n  got: 9,9\n  positions count from 0",
     ),
     (("conv2d", "--cell", "a"), "--cell is a place such as 0,0,1,1\n  got: 'a'"),
     (("linear", "--upstream", "3x3"), "the upstream gradient has the shape of the output, (1,)\n  got: (3, 3)"),

@@ -66,7 +66,7 @@ def test_at_a_terminal_the_reader_presses_enter(learn):
 
 
 def test_ctrl_d_at_a_terminal_quits(learn):
-    assert "[Enter goes on" in learn("3", tty=True).out  # no line and no more will come
+    assert "[Enter to go on" in learn("3", tty=True).out  # no line and no more will come
     ran = learn("3", "--color=never", typed="\n", tty=True)
     assert ran.code == 0
     assert ran.out.endswith("[Enter to run it, q to quit]\n")
@@ -138,7 +138,7 @@ def test_progress_that_cannot_be_kept_is_told_once_and_stops_nothing(learn, tmp_
     ran = learn("3", env={"XDG_STATE_HOME": str(tmp_path / "file")})
     assert ran.code == 0
     assert ran.out.endswith("right.\n")
-    assert ran.err.startswith("opcheck: progress is not kept: ")
+    assert ran.err.startswith("opcheck: progress cannot be saved: ")
     assert len(ran.err.splitlines()) == 1
 
 
@@ -165,8 +165,8 @@ def test_a_stream_that_is_not_unicode_gets_ascii(learn):
 
 def test_explain_names_the_lessons_where_somebody_can_follow(learn):
     command = ("explain", "linear", "--input", "2")
-    hint = r"\n\nLessons 3, 7(, \d+)* treat it: opcheck learn 3\nProblems to try: opcheck practice linear\n$"
+    hint = r"\n\nLessons 3, 7(, \d+)* cover it: opcheck learn 3\nProblems to try: opcheck practice linear\n$"
     assert re.search(hint, run(*command, "--color=never", tty=True).out)
     assert "opcheck learn" not in run(*command).out
     assert "opcheck learn" not in run(*command, "--plain", tty=True).out
-    assert "treat it" not in learn("3", "--color=never", tty=True).out  # who reads a lesson needs no other
+    assert "cover it" not in learn("3", "--color=never", tty=True).out  # who reads a lesson needs no other

@@ -15,8 +15,8 @@ def told(capsys, *words):
     ("got", "element", "sentence"),
     [
         ("94", "y[1,1]", "Equal: this is the exact value."),
-        ("-94", "y[1,1]", "The sign is the wrong way round: a minus is missing, or there is one too many."),
-        ("7", "y[0,0]", "None of these explains it"),
+        ("-94", "y[1,1]", "The sign is wrong: a minus is missing, or there is one too many."),
+        ("7", "y[0,0]", "Not explained by"),
     ],
 )
 def test_an_observed_number_is_looked_for_in_every_element(capsys, got, element, sentence):
@@ -32,7 +32,7 @@ def test_an_observed_number_is_looked_for_in_every_element(capsys, got, element,
     [
         (["adam", "--grad", "[1,2]"], "--gradient [1,2]?"),
         (["cross_entropy", "--input", "1x3", "--target", "2"], "one class is --target [2]"),
-        (["conv2d", "--input", "4x4", "--cell", "0"], "a cell is a place of the output, whose shape is (3, 3)"),
+        (["conv2d", "--input", "4x4", "--cell", "0"], "a cell is a position in the output, whose shape is (3, 3)"),
     ],
 )
 def test_a_refusal_offers_what_was_meant(capsys, words, sentence):

@@ -198,4 +198,4 @@ def test_gradescope_shows_each_question_when_the_assignment_says():
         "after_due_date",
         "after_due_date",
     ]
-    assert document["output"] == "2 of 2 points, beside what is not shown"
+    assert document["output"] == "2 of 2 points, not counting hidden checks"

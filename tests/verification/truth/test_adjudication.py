@@ -51,7 +51,7 @@ def test_what_no_reading_settles_is_left_out():
     op, made = trial()
     check = Check(op, made, Unasked())
     unsure = check.exact("output", "output", (0, 0))._replace(error=1e-3)
-    with pytest.raises(Undecided, match="too near to its bound to be decided by"):
+    with pytest.raises(Undecided, match="too close to its bound for"):
         check.confirmed("rounding", "output", (0, 0), unsure, unsure.value + 2e-4, 1e-4, 1, 8, unsure.value)
 
 
