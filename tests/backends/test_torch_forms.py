@@ -25,7 +25,7 @@ def agrees(report):
 def test_compiled_operators_agree_and_what_they_refuse_is_not_logged(caplog):
     report = agrees(verify("linear", "torch:compile", cases=2, seed=3))
     assert report.rows["linear", "float32", "vjp:weight"].cases
-    assert report.rows["linear", "float32", "jvp"].left_out["torch.compile drops tangents"] == 2
+    assert report.rows["linear", "float32", "jvp"].left_out["torch.compile drops tangents"] >= 2
     assert not [each for each in caplog.records if each.name == "torch._subclasses.fake_tensor"]
 
 

@@ -262,7 +262,10 @@ class Conv(Op):
     ) -> tuple[Sequence[Any], dict[str, Any]]:
         out, into, *kernel = shapes["weight"]
         sizes = {"in_channels": into * int(params.get("groups", 1)), "out_channels": out, "kernel_size": tuple(kernel)}
-        return (), {**params, **sizes}
+        # the classes take one number or all of them; the functions take a tuple of one number as well
+        full = {name: value * self.dims if isinstance(value, tuple) and len(value) == 1 else value
+                for name, value in params.items()}  # fmt: skip
+        return (), {**full, **sizes}
 
     def sample(self, chooser: Chooser) -> Case:
         images = chooser.choice([(2,), (), (1,), (3,), (0,)])

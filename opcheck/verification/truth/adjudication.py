@@ -27,13 +27,13 @@ class TooLong(Exception):
 
 
 class Short(Tape):
-    """A tape of at most so many lines."""
+    """A tape of at most so many lines, MOST_LINES if nothing is said."""
 
     __slots__ = ("most",)
 
-    def __init__(self, most: int = MOST_LINES) -> None:
+    def __init__(self, most: int | None = None) -> None:
         super().__init__()
-        self.most = most
+        self.most = MOST_LINES if most is None else most
 
     def _append(self, node: Node) -> Tracer:
         if len(self.nodes) >= self.most:
