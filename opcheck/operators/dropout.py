@@ -121,7 +121,7 @@ class Dropout(Program):
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 / p if p else 1.0)),
         Mistake("multiplied_by_what_stays", "What stays is divided by 1 − p; it was multiplied by it.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 - p)),
-        Mistake("p_is_what_stays", "p is the probability of being dropped; it was used as that of staying.",
+        Mistake("p_is_what_stays", "The probability p is that of being dropped; it was used as that of staying.",
                 lambda op, p, **a: op.program(p.replace(p=1 - p.p), **a)),
         Mistake("dropped_in_evaluation", "In evaluation nothing is dropped.",
                 lambda op, p, **a: op.program(p.replace(training=True), **a)),

@@ -172,8 +172,8 @@ class Sized:
         }
 
     def _outputs(self, shapes: dict[str, Shape]) -> dict[str, Shape] | None:
-        """The shapes of the outputs, or None where the operator refuses these; none at all where a program would have to
-        be run on too many numbers to see them."""
+        """The shapes of the outputs, or None where the operator refuses these; none at all where a program would have
+        to be run on too many numbers to see them."""
         if type(self.op).shape is Program.shape and self._are_many(shapes):
             return {}
         try:
