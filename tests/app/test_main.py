@@ -102,7 +102,7 @@ def test_a_key_ends_what_waits_for_a_person(arguments, key, code, tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surroundings) as process:
         assert process.stdin is not None and process.stdout is not None
         printed = b""
-        while not printed.rstrip().endswith((b"quits):", b"quits]")):
+        while not printed.rstrip().endswith((b"quits):", b"quit]")):
             more = process.stdout.read1()
             assert more, printed
             printed += more
