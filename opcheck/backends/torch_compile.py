@@ -83,6 +83,8 @@ class TorchCompile(TensorBackend):
         key = (op.name, repr(sorted(case.params.items())))
         if key not in self._compiled:
             allow_recompilations(self.torch)
+            # what an operator works out once takes a lock, at which a graph ends: it is worked out before that
+            op.gathered({}), op.torch_function
             self._compiled[key] = self.torch.compile(
                 lambda tensors: op.torch(self.torch, case.params, **tensors), dynamic=True
             )
