@@ -278,13 +278,13 @@ def put_along(
 
 
 def in_sight(op: Op, case: Case, letter: str) -> Case:
-    """The case with numbers so small that long sums stay exact, and no zero at the last place along that size: else
-    a block of that place alone would not be missed."""
+    """The case with numbers so small that long sums stay exact, and those at the last place along that size above 0:
+    else a block of that place alone would not be missed, by relu for one."""
     arrays = {name: np.where(np.abs(array) > SMALL, np.sign(array) * (1 + np.abs(array) % SMALL), array)
               if array.dtype.kind == "f" else array for name, array in case.arrays.items()}  # fmt: skip
     for name, axis in axes_of(op, case, letter):
         last = np.moveaxis(arrays[name], axis, 0)[-1:]
-        last[last == 0] = 1.0
+        last[...] = np.where(last == 0, 1.0, np.abs(last))
     changed = case._replace(arrays=arrays)
     return changed if is_legal(op, changed) else case
 
