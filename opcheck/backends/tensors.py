@@ -56,7 +56,7 @@ class TensorBackend(Backend):
 
     def kin(self, op: Op, case: Case, dtype: str) -> str:
         """torch, if the call runs each operation that torch's own function of that name runs."""
-        if not op.elsewhere or getattr(self, "compiles", False):  # what is called under a mode is never compiled again
+        if not op.elsewhere or self.compiles:  # what is called under a mode is never compiled again
             return ""
         given = {name: self.torch.from_numpy(np.array(array)) for name, array in case.arrays.items()}
         wanted = operations(self.torch, lambda: op.torch(self.torch, case.params, **given))

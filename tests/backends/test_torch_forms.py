@@ -118,6 +118,7 @@ def test_its_wrong_gradient_is_found():
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, when the compiler is imported
 def test_what_a_decorator_compiled_is_a_compiled_candidate():
     @torch.compile
     def softmax(input, dim=-1):
