@@ -137,8 +137,29 @@ def _is_module(found: Any) -> bool:
 
 
 def _kept(op: Op) -> Op:
+    """The operator, to be found again by its name, which is never one of the catalogue's."""
+    if ":" not in op.name and not _is_of_the_catalogue(op):
+        op.name = op.name if _is_free(op.name) else f"{_home(op)}:{op.name}"
     _LOADED[op.name] = op
     return op
+
+
+def _is_of_the_catalogue(op: Op) -> bool:
+    return any(op is each for each in catalog.every())
+
+
+def _is_free(name: str) -> bool:
+    try:
+        catalog.get(name)
+    except catalog.UnknownOperator:
+        return True
+    return False
+
+
+def _home(op: Op) -> str:
+    """The module of somebody's spec."""
+    written = getattr(op, "function", None) or getattr(op, "kind", None) or type(op)
+    return str(getattr(written, "__module__", "spec"))
 
 
 __all__ = ["Spec", "get", "title", "which"]

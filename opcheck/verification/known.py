@@ -47,6 +47,7 @@ class Deviation:
     processor: str = ""
     fatal: bool = False
     missing: bool = False
+    unwritten: bool = False
 
     def covers(self, verdict: Verdict, backend: str, version: str) -> bool:
         """Whether a failure is this deviation, unchanged: where its condition says, and with its answer."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from opcheck import reference, verify
+from opcheck import verify
 from opcheck.backends.base import arguments, lacking
 from opcheck.operators import catalog
 
@@ -33,11 +33,23 @@ def test_a_parameter_without_a_default_is_always_given():
 
 def conv1d(x, weight, bias, stride, padding):
     """All that a kernel takes, and no defaults."""
-    return reference.conv1d(x, weight, bias, stride, padding)
+    if x.ndim == 2:
+        return conv1d(x[None], weight, bias, stride, padding)[0]
+    (stride,), (before, after) = np.ravel(stride), padding_of(padding, weight.shape[-1])
+    x = np.pad(x, ((0, 0), (0, 0), (before, after)))
+    places = range(0, x.shape[-1] - weight.shape[-1] + 1, stride)
+    found = [np.einsum("nck,ock->no", x[..., at : at + weight.shape[-1]], weight) for at in places]
+    return (np.stack(found, axis=-1) + bias[:, None]).astype(x.dtype)
+
+
+def padding_of(padding, k):
+    if isinstance(padding, str):
+        return ((k - 1) // 2, k // 2) if padding == "same" else (0, 0)
+    return int(np.ravel(padding)[0]), int(np.ravel(padding)[0])
 
 
 def test_cases_without_an_array_that_is_demanded_are_left_out_and_counted():
-    report = verify("conv1d", conv1d, arrays="numpy", cases=60, seed=1)
+    report = verify("conv1d", conv1d, arrays="numpy", cases=60, seed=1, claims=("exact", "rounding"))
     assert report.agrees and report.checked
     assert report.left_out["conv1d", "calls without bias"] > 0
 

@@ -77,14 +77,23 @@ def test_every_known_deviation_still_deviates_as_described(entry):
         assert counted[entry.name] == sum(sum(row.left_out.values()) for row in rows)
         assert all(any(each in why for row in rows for why in row.left_out) for each in entry.messages)
         return
-    found = [each for each in checked(entry, backend, known=False).failures if each.claim in entry.claims]
+    found = [
+        each
+        for _ in range(TRIES if entry.unwritten else 1)
+        for each in checked(entry, backend, known=False).failures
+        if each.claim in entry.claims
+    ]
     assert found and all(entry.covers(each, backend.name, backend.version()) for each in found)
     if re.fullmatch(r"-?(nan|inf|\d.*)", entry.observed):
         numbers = [each for each in found if each.got is not None]  # what was raised has none
         wrong = [got for each in numbers for got, *_ in each.details.get("wrong", [(each.got,)])]
         assert entry.observed in [str(float(got)) for got in wrong]
     # a library may deviate from the second call on, in memory that it uses again
-    assert counted[entry.name] or checked(entry, backend, known=True).known_counts()[entry.name]
+    again = (checked(entry, backend, known=True).known_counts()[entry.name] for _ in range(TRIES))
+    assert counted[entry.name] or any(again)
+
+
+TRIES = 40  # of what may be right by chance
 
 
 def checked(entry, backend, known):

@@ -199,7 +199,7 @@ def _free(check: Check, expected: Array, other: Array, by_the_way: Array | bool)
     finite = np.isfinite(expected)
     free = (finite != np.isfinite(other)) | (~finite & (expected != other) & ~(np.isnan(expected) & np.isnan(other)))
     # an overflow on the way, which may meet an infinity, or padding times one: what comes out depends on the way
-    return np.asarray(free | (~finite & (finite_inputs | by_the_way)))
+    return np.asarray(free | by_the_way | (~finite & finite_inputs))
 
 
 def _of_a_sample(check: Check, definition: Definition, name: str, got: Array) -> Array:

@@ -254,7 +254,7 @@ def test_control_c_keeps_what_was_found(crashes, words):
     found, errors = running.communicate(timeout=60)
     assert running.returncode == 130, errors
     report = json.loads(found)
-    assert report["interrupted"] and 0 < report["trials"] < 5000 and report["agrees"]
+    assert report["interrupted"] and 0 < report["directed"] + report["trials"] < 5000 and report["agrees"]
 
 
 def test_what_a_kernel_prints_does_not_spoil_the_report(crashes):
@@ -282,6 +282,12 @@ def test_a_seed_finds_the_same_in_this_process_in_workers_and_in_an_executor(cra
 
 
 def stable(report):
-    """A report without what depends on the clock."""
+    """A report without what depends on the clock, and without how many layouts there are: memory beside pages that
+    cannot be read is for workers only."""
     data = report.to_json()
-    return {**data, "seconds": 0, "rows": [{**row, "seconds": 0} for row in data["rows"]]}
+    rows = [{key: each for key, each in row.items() if row["claim"] != "layout" or key not in COUNTED}
+            for row in data["rows"]]  # fmt: skip
+    return {**data, "seconds": 0, "rows": [{**row, "seconds": 0} for row in rows]}
+
+
+COUNTED = ("cases", "elements", "free")
