@@ -31,10 +31,11 @@ MOST_KEPT = 512  # shapes of calls that are remembered
 class Recording:
     """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form.
 
-    `written`: another program for the same operator, called `written(op, p, **arrays)`."""
+    `written`: another program for the same operator, called `written(op, p, **arrays)`. `named`: intermediate arrays
+    are called as the program calls them, which takes twice the time."""
 
     def __init__(
-        self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False,
+        self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, named: bool = False,
         written: Callable[..., Any] | None = None, **variant: Any,
     ) -> None:  # fmt: skip
         self.op, self.tape = op, ArrayTape(expanded)
@@ -44,8 +45,10 @@ class Recording:
         with recording(self.tape):
             if written is not None:
                 result = written(op, p, **self.inputs)
-            else:
+            elif named:
                 result = with_names(self.tape, op.code, lambda: op.program(p, **self.inputs, **variant))
+            else:
+                result = op.program(p, **self.inputs, **variant)
         results = results_of(op, result)
         self.outputs = {name: self.tape.lifted(result) for name, result in results.items()}
 
@@ -247,7 +250,7 @@ class Program(Op):
 
     def _elements(self, p: Params, views: Mapping[str, Any]) -> tuple[Elements, dict[str, int]]:
         arrays = {name: view.array if hasattr(view, "once") else view for name, view in views.items()}
-        made = Recording(self, p, arrays)
+        made = Recording(self, p, arrays, named=True)
         leaves: dict[int, Callable[[Shape], Any]] = {
             x.id: views[name].__getitem__ for name, x in made.inputs.items() if isinstance(x, TracedArray)
         }

@@ -1,11 +1,14 @@
 """The names that a program's own variables give to its arrays, so that a worked calculation can use them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
 from opcheck.programs.arrays import ArrayTape, TracedArray
+
+Look = Callable[[FrameType, str, Any], None]
 
 
 def with_names(tape: ArrayTape, code: CodeType | None, call: Callable[[], Any]) -> Any:
@@ -17,9 +20,19 @@ def with_names(tape: ArrayTape, code: CodeType | None, call: Callable[[], Any]) 
                 if isinstance(value, TracedArray):
                     tape.names.setdefault(value.id, name)
 
+    with watched(look):
+        return call()
+
+
+@contextmanager
+def watched(look: Look) -> Iterator[None]:
+    """`look` sees every call and return of this thread, unless somebody measures with cProfile, which has the place."""
     before = sys.getprofile()
+    if before is not None and not callable(before):
+        yield
+        return
     sys.setprofile(look)
     try:
-        return call()
+        yield
     finally:
         sys.setprofile(before)

@@ -120,3 +120,33 @@ def test_files_are_found_by_place(tmp_path):
     assert specs.get(op.name) is op
     with pytest.raises(Refused, match=r"has no thrice"):
         specs.get(f"{path}:thrice")
+
+
+def test_a_function_named_as_an_operator_does_not_take_its_place():
+    """`matmul` stays the catalogue's after somebody's function of that name was verified in the same process."""
+
+    def matmul(a: "N K", b: "K M"):  # noqa: F722
+        return a @ b + 1
+
+    def attention(x: "N"):  # noqa: F821  # an alias
+        return x
+
+    for own, name in ((matmul, "matmul"), (attention, "scaled_dot_product_attention")):
+        found = specs.get(own)
+        assert found.title == own.__name__ and specs.get(found.name) is found
+        assert specs.get(own.__name__).name == name
+        assert opcheck.verify(own, own, arrays="numpy", cases=2, claims=("exact",)).agrees
+
+
+def test_two_functions_of_one_name_are_each_verified_as_themselves():
+    def make(k):
+        def scaled(x: "N"):  # noqa: F821
+            return x * k
+
+        return scaled
+
+    two, three = make(2.0), make(3.0)
+    first = specs.get(two)
+    assert specs.get(three) is not first
+    assert opcheck.verify(two, lambda x: x * 2, arrays="numpy", cases=4, claims=("exact",)).agrees
+    assert not opcheck.verify(three, lambda x: x * 2, arrays="numpy", cases=4, claims=("exact",)).agrees

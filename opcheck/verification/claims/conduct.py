@@ -17,6 +17,7 @@ from opcheck.backends.base import Outputs, Session
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.spec import Array, Op
+from opcheck.programs.names import watched
 from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.verdict import Status, Verdict
 
@@ -161,12 +162,8 @@ def reference_calls(op: Op, candidate: Any) -> Iterator[set[str]]:
         if name and _asked_by_the_candidate(frame.f_back):
             seen.add(name)
 
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
+    with watched(profile):
         yield seen
-    finally:
-        sys.setprofile(before)
 
 
 def _codes(spec: Any) -> Iterator[tuple[str, CodeType]]:
