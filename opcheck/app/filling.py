@@ -49,7 +49,9 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
                 fix=say("its arguments are {names}", names=", ".join(known)),
             )
     kinds = {each.name: each.kind for each in op.params}
-    given = {name: kinds[name].parse(name, text) if name in kinds else value(name, text) for name, text in words.items()}
+    given = {
+        name: kinds[name].parse(name, text) if name in kinds else value(name, text) for name, text in words.items()
+    }
     program, arrays = completed(op.name, op.program, given)
     notes: list[str] = []
 

@@ -208,3 +208,13 @@ def test_a_path_that_is_too_long(command):
 def test_a_submission_whose_path_is_too_long():
     assert "does not exist" in (told := refused("grade", LONG, "--op", "relu"))
     assert len(told) < 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(("explain", "softmax", "--wrt", "x"), ""), (("explain", "softmax", "--precison", "3"), "--precision"),
+     (("trace", "x", "--wtr", "x"), "--wrt")],
+)  # fmt: skip
+def test_an_option_that_is_none_suggests_only_what_is_like_it(arguments, meant):
+    said = run(*arguments).err
+    assert (f"Did you mean '{meant}'?" in said) if meant else "Did you mean" not in said

@@ -20,7 +20,9 @@ def test_every_operator_is_traced_by_its_name_and_its_gradients_are_those_of_the
     }
     ramps = {name: np.arange(1.0, np.size(y) + 1).reshape(np.shape(y)) for name, y in outputs.items()}
     assert np.isclose(trace.value, sum(np.sum(y * ramps[name]) for name, y in outputs.items()))
-    cotangent = ramps if len(ramps) > 1 or sum(out.differentiable for out in op.outputs) > 1 else next(iter(ramps.values()))
+    cotangent = (
+        ramps if len(ramps) > 1 or sum(out.differentiable for out in op.outputs) > 1 else next(iter(ramps.values()))
+    )
     expected = op.vjp(p, cotangent, **case.arrays)
     for name, found in trace.reverse().items():
         if name in expected:

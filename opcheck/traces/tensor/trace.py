@@ -68,7 +68,9 @@ def _traced(
     outputs = [lifted(name, tape, each).id for result in results for each in flattened(result)]
     kept = [each for each in given if each in fixed]
     notes = [say("{names} stays whole: nothing is differentiated by it", names=each) for each in kept]
-    return ArrayTrace(tuple(tape.nodes), outputs, f"{name}({', '.join(given)})", wrt, (*told, *notes, *decisions.notes()))
+    return ArrayTrace(
+        tuple(tape.nodes), outputs, f"{name}({', '.join(given)})", wrt, (*told, *notes, *decisions.notes())
+    )
 
 
 def lifted(name: str, tape: ArrayTape, x: Any) -> TracedArray:
