@@ -114,10 +114,10 @@ def explain(
 
     def written(everything: bool) -> list[Block]:
         if not grad:
-            return worked.forward_steps(calculation, place, everything or all, decimal=True)
+            return worked.forward_steps(calculation, place, everything or all, decimal=True, symbolic=exact)
         from opcheck.explanation.gradient import gradient_steps
 
-        return gradient_steps(calculation, given_upstream, cell, everything or all)
+        return gradient_steps(calculation, given_upstream, cell, everything or all, symbolic=exact)
 
     def still() -> Step:
         blocks = written(all)

@@ -20,7 +20,7 @@ ZERO = Number(Fraction(0))
 
 
 def gradient_steps(
-    calculation: Calculation, upstream: Array | None, cell: Shape | None, everything: bool
+    calculation: Calculation, upstream: Array | None, cell: Shape | None, everything: bool, symbolic: bool = False
 ) -> list[Block]:
     """One part for each differentiable input: its gradient as a sum over the outputs that read it."""
     op = calculation.op
@@ -29,7 +29,7 @@ def gradient_steps(
     names = differentiable(calculation)
     shown = {name: _shown(calculation.case.arrays[name].shape, cell, everything) for name in names}
     sweep = Sweep(calculation, g, shown)
-    unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything)
+    unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything, symbolic)
     symbol = op.output(calculation.main_output).symbol
     blocks: list[Block] = [Prose(_default_meaning(symbol, shape) if upstream is None else meaning(symbol), "note")]
     for name in names:
