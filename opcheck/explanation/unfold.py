@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from opcheck.language import say
+from opcheck.render.names import marked
 from opcheck.steps import Apply, Elided, Expression, Formula, Number, Prose, Symbol
 from opcheck.tracing import EXACT, Graph, Node
 from opcheck.tracing.arithmetic import as_fraction
@@ -236,8 +237,7 @@ def as_number(value: Any) -> Number:
 
 def barred(symbol: str) -> str:
     """The adjoint of a symbol as it is written: the bar is over its letter, before a prime."""
-    letters = symbol.rstrip("′")
-    return letters + ADJOINT + symbol[len(letters) :]
+    return marked(symbol, ADJOINT)
 
 
 ADJOINT = "\u0304"  # a label that ends with a macron is the adjoint of what it marks
