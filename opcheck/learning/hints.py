@@ -11,7 +11,7 @@ from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import barred
 from opcheck.language import say
 from opcheck.learning.problems import Kind, Problem
-from opcheck.operators.spec import Shape
+from opcheck.operators.spec import Input, Output, Shape
 from opcheck.render.signs import Signs
 from opcheck.steps import Block, Formula, Grid, Grids, Prose, Step
 
@@ -118,9 +118,10 @@ def _sizes(problem: Problem) -> list[Hint]:
 def _by_letters(problem: Problem) -> Iterator[Prose]:
     """What the letters of each shape are, where no formula gives a size: those of the result are read off them."""
     calculation, op = problem.calculation, problem.op
-    arrays = [(op.input(name), array.shape) for name, array in calculation.case.arrays.items()]
+    arrays = calculation.case.arrays
     main = op.output(calculation.main_output)
-    for each, whole in (*arrays, (main, calculation.shapes[calculation.main_output])):
+    declared: list[tuple[Input | Output, Shape]] = [(op.input(name), array.shape) for name, array in arrays.items()]
+    for each, whole in (*declared, (main, calculation.shapes[calculation.main_output])):
         shape = calculation.shown_shape(each.symbol, whole)
         letters = _fitting(each.letters.split(), len(shape))
         if not letters and shape:

@@ -115,7 +115,7 @@ def _parse(tokens: list[tuple[str, str]]) -> list[Piece]:
 
 
 def _rest_of_word(text: str, tokens: list[tuple[str, str]]) -> str:
-    """Takes what follows a name in a word such as hidden_state; nothing where it stands below the name: H_out, max_k."""
+    """Takes what follows a name in a word such as hidden_state; nothing where it stands below it: H_out, max_k."""
     taken = list(takewhile(lambda token: token[0] == "name" or token[1] == "_", tokens))
     words = "".join(token[1] for token in taken).split("_")[1:] if taken and taken[0][1] == "_" else []
     if not all(words) or not is_word(text, "_".join(words)):
