@@ -187,7 +187,7 @@ def usage_message(error: click.ClickException) -> str:
     """click's message, and where the command's options are listed."""
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "opcheck"
     if isinstance(error, click.NoSuchOption):
-        error.possibilities = near(error)
+        error = click.NoSuchOption(error.option_name, possibilities=near(error), ctx=error.ctx)
     message = shortened(error.format_message().rstrip("."))
     return say("{message}\nTry: {command} --help", message=message, command=command)
 
