@@ -5,6 +5,7 @@
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ pytestmark = [needs_browser, pytest.mark.slow]
 SERVED = ("/", "/explain/conv2d?input=4x4&grad=1", "/trace", "/practice/conv2d?seed=2&number=1", "/learn", "/learn/10")
 SAVED = ("conv2d", "softmax", "trace", "program")
 CONTRAST = """(() => {
-  const brush = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d", {willReadFrequently: true});
+  const brush = Object.assign(document.createElement("canvas"), {width: 1, height: 1})
+    .getContext("2d", {willReadFrequently: true});
   const read = (text) => {
     brush.clearRect(0, 0, 1, 1); brush.fillStyle = text; brush.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = brush.getImageData(0, 0, 1, 1).data;
@@ -36,7 +38,8 @@ CONTRAST = """(() => {
   for (const at of document.querySelectorAll("body *")) {
     const own = [...at.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
     const style = getComputedStyle(at);
-    if (!own || !at.checkVisibility({visibilityProperty: true, opacityProperty: true}) || at.closest("script, style, svg, [disabled], .hidden, .said")) continue;
+    const seen = at.checkVisibility({visibilityProperty: true, opacityProperty: true});
+    if (!own || !seen || at.closest("script, style, svg, [disabled], .hidden, .said")) continue;
     if (style.color === "rgba(0, 0, 0, 0)") continue;
     const below = behind(at), shown = ratio(over(read(style.color), below), below);
     const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
@@ -53,7 +56,7 @@ def saved(tmp_path_factory):
     """Pages in files, by name."""
     import numpy as np
 
-    def halved(hidden_state: "N D"):
+    def halved(hidden_state: "N D"):  # noqa: F722
         shifted = hidden_state - 1.0
         return np.tanh(shifted) * 0.5
 
@@ -98,7 +101,7 @@ def test_everything_that_answers_has_a_name_and_the_page_an_order(page):
     assert browser.do("document.querySelectorAll('main, [role=main]').length") == 1
     levels = browser.do("JSON.stringify([...document.querySelectorAll('h1, h2, h3, h4')].map(h => +h.tagName[1]))")
     levels = json.loads(levels)
-    assert levels[0] == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(b <= a + 1 for a, b in pairwise(levels))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -50,6 +50,7 @@ def test_the_sheet_has_no_answer_and_the_key_has_them_all(name, format):
         for blank in exercise.blanks:
             assert written(blank).replace("−", "-") in key.replace("−", "-")
     if format == "html":
+        assert paper.count("<main>") == key.count("</main>") == paper.count("<h1>") == 1
         boxes = sum(len(exercise.blanks) for exercise in sheet.exercises)
         assert len(re.findall(r'class="(?:blank|box)"', paper)) == boxes
         assert len(re.findall(r'<span class="l">', key)) == boxes
