@@ -8,6 +8,7 @@ import importlib.util
 import random
 import signal
 import sys
+import zlib
 from types import SimpleNamespace
 
 import pytest
@@ -41,10 +42,28 @@ def nightly() -> bool:
     return PROFILE == "nightly"
 
 
+def a_share(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Of a test that is marked `share(n)`, so many of its parameters: every test of the night is there by day, on some.
+    Which ones follows from their names, so that the shares of several tests differ. A test asked for by its whole name
+    runs."""
+    if PROFILE == "nightly":
+        return
+    shares: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("share") and not any(item.nodeid in asked for asked in config.args):
+            shares.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left = set()
+    for found in shares.values():
+        found.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+        left |= set(found[found[0].get_closest_marker("share").args[0] :])
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
+
+
 SLOW_ROOMS = ("operators", "sandbox", "app", "render", "backends", "fuzz", "grading", "nightly", "verification")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The fastest rooms first, so that what fails is known soon; among the others the slow tests, as none should run
     alone at the end."""
 
@@ -52,6 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         room = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
         return SLOW_ROOMS.index(room) + 1 if room in SLOW_ROOMS else 0, item.get_closest_marker("slow") is None
 
+    a_share(items, config)
     items.sort(key=place)
 
 
