@@ -11,7 +11,7 @@ import numpy as np
 from opcheck.operators import catalog
 from opcheck.verification.truth.formats import FORMATS, rounded
 
-MOST_TERMS = 300
+MOST_TERMS, MOST_TILES = 300, 100
 Product = Callable[[Any, Any], Any]  # (rows, K), (K, columns) -> (rows, columns), in float64
 
 
@@ -190,6 +190,8 @@ def winograd(tile: int, term_dropped: bool = False) -> Any:
         p = pair(padding)
         x = np.pad(x, ((0, 0), (0, 0), (p[0], p[0]), (p[1], p[1])))
         height, width = x.shape[2] - 2, x.shape[3] - 2
+        if height * width > MOST_TILES * tile**2:
+            raise NotImplementedError("images of so many tiles")
         more = [-n % tile for n in (height, width)]
         x = np.pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1])))
         u = g @ weight.astype(np.float32) @ g.T
