@@ -154,5 +154,6 @@ CONVENTION = Convention(
     autograd=True,
     names=_entry,
     takes=takes,
+    says_all=True,
     fits=fits,
 )
