@@ -12,6 +12,7 @@ import numpy as np
 from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session
 from opcheck.grading.assignments.assignment import Question
 from opcheck.grading.conventions import Reading, Request
+from opcheck.grading.conventions.base import has
 from opcheck.grading.judging.calls import Desk, Job, Made, Wanted
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.submissions.locate import Found
@@ -45,9 +46,12 @@ class Student(Backend):
         question = self.question
         if not question.convention.says_all:
             return ()
-        arrays = [each.name for each in question.op.inputs]
+        code = self.found.definition
         lacking = question.convention.takes(question.op, self.found.definitions)
-        return tuple(name for name in question.scope.free() if name not in arrays or lacking.get(name, bool)(True))
+        lacks = {each.name for each in question.op.inputs if not lacking.get(each.name, bool)(True)}
+        if code.parameters:  # a mask under a name that is not torch's need not mean what torch's does
+            lacks |= {each.name for each in question.op.inputs if not has(code, each.name)}
+        return tuple(name for name in question.scope.free() if name not in lacks)
 
     def lacks(self, op: Op, case: Case) -> str:
         """Not empty for a case that the assignment does not ask: shrinking stays within what was taught."""

@@ -73,3 +73,31 @@ def test_what_is_always_wrong_is_not_called_chance():
     code = "def linear(x, weight, bias=None): return x @ weight.T"
     check = part(graded(code, assignment("linear", partial="cases", changes=FORWARD)), "forward")
     assert check.mistakes == ("bias_missing",) and 0 < check.score < 4
+
+
+def test_a_mask_under_another_name_need_not_mean_what_torchs_does():
+    code = """
+import numpy as np
+def scaled_dot_product_attention(q, k, v, mask=None):
+    s = q @ k.swapaxes(-2, -1) / np.sqrt(q.shape[-1])
+    s = s if mask is None else np.where(mask == 0, -1e9, s)
+    w = np.exp(s - s.max(-1, keepdims=True))
+    return w / w.sum(-1, keepdims=True) @ v
+"""
+    asked = {", vjp = 4": "", "is_causal = [true, false]": "is_causal = [false]"}
+    result = graded(code, assignment("scaled_dot_product_attention", changes=asked))
+    assert result.score == result.points
+
+
+def test_layer_norm_by_the_names_of_the_paper():
+    code = """
+import numpy as np
+def layer_norm(x, gamma, beta, eps=1e-5):
+    return gamma * (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps) + beta
+"""
+    result = graded(code, assignment("layer_norm", partial="cases", changes={", vjp = 4": ""}))
+    assert result.score == result.points
+    wrong = part(
+        graded(code.replace("eps) +", "1e-5) +"), assignment("layer_norm", changes={", vjp = 4": ""})), "forward"
+    )
+    assert 0 < wrong.score < 4
