@@ -23,6 +23,10 @@ class Pattern(NamedTuple):
         """The arrays with the pattern in that one, which has numbers."""
         x = arrays[name] = np.array(arrays[name])
         PLACES[self.place](x, *(each(f) if callable(each) else each for each in self.numbers))
+        if self.place == "over zeros":
+            for other, y in arrays.items():
+                if other != name and y.dtype.kind == "f":
+                    arrays[other] = np.where(np.arange(y.size).reshape(y.shape) % 2, y, 0.0)
         if self.place == "beside an equal input":
             for other, y in arrays.items():
                 if other != name and y.dtype.kind == "f" and y.shape == x.shape:
@@ -78,6 +82,7 @@ PLACES: dict[str, Callable[..., None]] = {
     "row": _row,
     "alternating": _alternating,
     "scaled": _scaled,
+    "over zeros": _everywhere,
     "beside an equal input": lambda x, a: None,
 }
 
@@ -107,6 +112,7 @@ FIRST_INPUT = (
     *(Pattern(place, (a,)) for a in (NAN, INF, -INF) for place in ("first", "last", "everywhere", "row")),
     *(Pattern(place, pair) for place in ("first", "last")
       for pair in ((NAN, -INF), (NAN, INF), (INF, -INF), (-INF, INF), (INF, INF), (-INF, -INF), (-INF, NAN))),
+    Pattern("over zeros", (INF,)), Pattern("over zeros", (NAN,)),  # a zero that is skipped leaves out 0·∞, which is NaN
     Pattern("everywhere", (-INF, 1.0)), Pattern("everywhere", (-INF, NAN)), Pattern("everywhere", (0.0, INF)),
     Pattern("first", (_largest,)), Pattern("last", (_minus(_largest),)), Pattern("first", (_largest, _largest)),
     Pattern("last", (_largest, _minus(_largest))),
@@ -118,6 +124,7 @@ FIRST_INPUT = (
     Pattern("beside an equal input", (0.0,), "exact"), Pattern("beside an equal input", (1.0,), "exact"),
 )  # fmt: skip
 OTHER_INPUTS = (
+    Pattern("over zeros", (INF,)), Pattern("over zeros", (NAN,)),
     Pattern("first", (NAN,)), Pattern("last", (INF,)), Pattern("first", (-INF, -INF)), Pattern("everywhere", (-INF,)),
     Pattern("first", (_smallest,)), Pattern("scaled", (_edge(0.48),)),
     Pattern("everywhere", (0.0,), "exact"), Pattern("last", (0.0,), "real"),
