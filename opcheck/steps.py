@@ -47,7 +47,7 @@ Expression = Number | Symbol | Apply | Elided
 
 class Prose(NamedTuple):
     """A sentence or a few. A "hint" says what to do next and is dropped where nobody can do it (on a pipe); in one that
-    is "quoted" a stranger speaks, and no line of it begins where ours do; "code" is kept to the letter, line by line."""
+    is "quoted" a stranger speaks, and no line of it begins where ours do; "code" is kept to the letter."""
 
     text: str
     kind: str = "text"  # text, note, hint, title, definition, quoted, code

@@ -6,7 +6,10 @@ does what is written beyond them.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -85,6 +88,19 @@ def with_outputs(
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
+LEFT_OVER: ContextVar[float] = ContextVar("LEFT_OVER", default=math.nan)  # what lies in an output before it is written
+
+
+@contextmanager
+def left_over(number: float) -> Iterator[None]:
+    """Outputs that opcheck allocates meanwhile have this number everywhere."""
+    token = LEFT_OVER.set(number)
+    try:
+        yield
+    finally:
+        LEFT_OVER.reset(token)
+
+
 class Zoned:
     """Arrays of numpy between red zones."""
 
@@ -95,7 +111,10 @@ class Zoned:
         size = int(np.prod(shape))
         room = np.full(size + 2 * ZONE, -7 if np.dtype(number).kind in "iu" else np.nan, number)
         self.rooms.append((room, size))
-        return room[ZONE : ZONE + size].reshape(shape)
+        inside = room[ZONE : ZONE + size]
+        if room.dtype.kind == "f":
+            inside.fill(LEFT_OVER.get())
+        return inside.reshape(shape)
 
     def check(self) -> None:
         """Raises Malformed where a zone was written."""

@@ -91,7 +91,7 @@ class TorchFunction(TensorBackend):
         positional, keywords = arguments(op, tensors, case.params, self.candidate)
 
         def make(shape: Shape, whole: bool) -> Any:
-            kind, empty = (self.torch.int64, -7) if whole else (getattr(self.torch, dtype), float("nan"))
+            kind, empty = (self.torch.int64, -7) if whole else (getattr(self.torch, dtype), destination.LEFT_OVER.get())
             return self.torch.full(shape, empty, dtype=kind, device=self.device)
 
         return destination.with_outputs(op, case, self.candidate, positional, keywords, make)

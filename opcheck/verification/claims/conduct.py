@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import opcheck
-from opcheck.backends import patches
+from opcheck.backends import destination, patches
 from opcheck.backends.base import Outputs, Session
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -22,6 +22,7 @@ from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.verdict import Status, Verdict
 
 HOME = Path(opcheck.__file__).parent
+LEFT = (np.nan, 4096.0, -4096.0)  # in memory that nobody wrote
 PATIENCE = 0.5  # seconds for work that goes on after the call
 
 
@@ -61,7 +62,7 @@ def _an_input(check: Check) -> str:
         for each, array in check.trial.case.arrays.items():
             same = got.shape == array.shape and got.size > 1 and np.array_equal(got, array)
             if same and _is_wrong(check, name, got):
-                return say("the output {name} is the input {each}", name=name, each=each)
+                return say("{name} is the given {each}", name=name, each=each)
     return ""
 
 
@@ -98,13 +99,19 @@ def _of_other_numbers(check: Check, factor: float) -> Check | None:
 
 
 def _unwritten(check: Check) -> str:
-    """What is not written is NaN, where memory that nobody wrote is filled with that."""
-    with filled():
-        outputs = check.open(gradients=False).outputs()
-    for name, array in outputs.items():
-        before = check.got.get(name)
-        if before is not None and before.shape == array.shape and bool((np.isnan(array) & ~np.isnan(before)).any()):
-            return say("the output {name} has memory that nobody has written", name=name)
+    """What is not written is what lay in memory before: NaN there is NaN in the answer, and large numbers, which a
+    maximum or a sum keeps where it drops NaN, are seen as well."""
+    for number in LEFT:
+        with filled(number):
+            outputs = check.open(gradients=False).outputs()
+        for name, array in outputs.items():
+            before = check.got.get(name)
+            if before is None or before.shape != array.shape or np.array_equal(before, array, equal_nan=True):
+                continue
+            if bool((np.isnan(array) & ~np.isnan(before)).any()):
+                return say("{name} has memory that nobody has written", name=name)
+            if not np.isnan(number) and _is_wrong(check, name, array) and not _is_wrong(check, name, before):
+                return say("{name} depends on what lay in its memory before", name=name)
     return ""
 
 
@@ -134,7 +141,7 @@ def _deferred(session: Session) -> str:
             torch is not None and kind not in (torch.Tensor, torch.nn.Parameter) and "__torch_" in " ".join(vars(kind))
         )
         if own:
-            return say("the output {name} is a {kind}, which may do its work later", name=name, kind=kind.__name__)
+            return say("{name} is a {kind}, which may do its work later", name=name, kind=kind.__name__)
     return ""
 
 
@@ -192,9 +199,10 @@ def _asked_by_the_candidate(frame: FrameType | None) -> bool:
 
 
 @contextmanager
-def filled() -> Iterator[None]:
-    """numpy.empty and torch.empty give arrays full of NaN."""
+def filled(number: float = np.nan) -> Iterator[None]:
+    """numpy.empty, and where we allocate outputs, give arrays full of that number; torch.empty full of NaN."""
     with ExitStack() as stack:
+        stack.enter_context(destination.left_over(number))
         torch = sys.modules.get("torch")
         if torch is not None:
             strict, warns = (
@@ -206,15 +214,15 @@ def filled() -> Iterator[None]:
         for name in ("empty", "empty_like"):
             made = getattr(np, name)
             stack.callback(setattr, np, name, made)
-            setattr(np, name, _filling(made))
+            setattr(np, name, _filling(made, number))
         yield
 
 
-def _filling(made: Any) -> Any:
+def _filling(made: Any, number: float) -> Any:
     def fill(*args: Any, **options: Any) -> Any:
         found = made(*args, **options)
         if found.dtype.kind == "f":
-            found.fill(np.nan)
+            found.fill(number)
         return found
 
     return fill

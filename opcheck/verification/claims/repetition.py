@@ -31,13 +31,13 @@ def pure(check: Check) -> Iterator[Finding]:
     if changed:
         message = say("the call changed its input {name}", name=changed[0])
     elif shared and not check.op.is_identity(check.p):
-        message = say("the output {name} lies in the memory of an input", name=shared[0])
+        message = say("{name} lies in the memory of an input", name=shared[0])
     else:
         _other_numbers(check).outputs()
         again = session.outputs()
         spoiled = [name for name in before if not same_bits(before[name], again[name])]
         if spoiled:
-            message = say("a second call changed the output {name} of the first", name=spoiled[0])
+            message = say("a second call changed the {name} of the first", name=spoiled[0])
         elif _changes_cotangent(check):
             message = say("the backward pass changed the cotangent that it was given")
     if message:

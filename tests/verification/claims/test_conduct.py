@@ -55,6 +55,11 @@ def unwritten_by_numpy(input):
     return y
 
 
+def stale(input, out):
+    """A maximum with what lies in the output, as if that were -inf."""
+    out[...] = np.fmax(out, np.maximum(input, 0))
+
+
 def later(input):
     y = torch.zeros_like(input)
 
@@ -81,12 +86,13 @@ def lazy(input):
     [
         (scaled, by_the_spec, "numpy", "the call runs the reference: scaled"),
         ("relu", by_opcheck, "numpy", "the call runs the reference: opcheck.reference"),
-        ("relu", an_input, "torch", "the output output is the input input"),
+        ("relu", an_input, "torch", "output is the given input"),
         ("relu", a_constant, "torch", "other numbers of the same shapes get the same answer output"),
-        ("relu", unwritten, "torch", "the output output has memory that nobody has written"),
-        ("relu", unwritten_by_numpy, "numpy", "the output output has memory that nobody has written"),
+        ("relu", unwritten, "torch", "output has memory that nobody has written"),
+        ("relu", unwritten_by_numpy, "numpy", "output has memory that nobody has written"),
+        ("relu", stale, "numpy", "output depends on what lay in its memory before"),
         ("relu", later, "torch", "work goes on after the call has returned"),
-        ("relu", lazy, "torch", "the output output is a Lazy, which may do its work later"),
+        ("relu", lazy, "torch", "output is a Lazy, which may do its work later"),
     ],
 )
 def test_what_a_candidate_may_not_do_is_told_as_such(op, candidate, arrays, message):

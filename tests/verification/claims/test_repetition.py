@@ -31,7 +31,7 @@ def test_one_buffer_for_all_outputs_is_found():
         return out.copy_(torch.relu(input))
 
     first = failures("relu", relu)[0]
-    assert (first.claim, first.message) == ("pure", "a second call changed the output output of the first")
+    assert (first.claim, first.message) == ("pure", "a second call changed the output of the first")
 
 
 def test_a_buffer_that_threads_share_is_found():
