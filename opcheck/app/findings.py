@@ -203,6 +203,8 @@ def notes(report: Report) -> list[str]:
     """What was left out, what is free, which known deviations were met, and the seed."""
     lines = omissions(report)
     lines += [*tiers(report), *lower_precisions(report)]
+    if report.allowed:
+        lines.append(say("lower precision that is no failure: {names}", names=", ".join(sorted(report.allowed))))
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {cases} (k)", name=identifier, cases=number_of_cases(count)))
     if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only

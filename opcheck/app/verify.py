@@ -58,7 +58,13 @@ from opcheck.operators.spec import Refused
               "case.  [default: 60]")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the run over a dask cluster.")
 @click.option("--no-known", is_flag=True, help="Known deviations fail too.")
-@click.option("--strict-precision", is_flag=True, help="Results that a lower precision explains fail too.")
+@click.option(
+    "--allow",
+    metavar="NAME,...",
+    help="Lower precisions that are no failure: tf32, bfloat16-inputs, "
+    "float16-inputs, transforms, flush-to-zero, ..., or none.  [default: on CUDA what torch's switches allow]",
+)
+@click.option("--strict-precision", is_flag=True, help="As --allow none.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
 @click.option("--junit", type=File(), metavar="FILE", help="Write a JUnit report too.")
 @click.option("--html", type=File(), metavar="FILE", help="Write a page too (one file).")
@@ -136,6 +142,7 @@ def run(options: dict[str, Any]) -> int:
             executor=connect(options["executor"]),
             exhaustive=options["exhaustive"],
             known=not options["no_known"],
+            allow=options["allow"] or "",
             strict_precision=options["strict_precision"],
             timeout=options["timeout"],
             progress=progress,

@@ -50,6 +50,14 @@ class TensorBackend(Backend):
             return {"threads": self.torch.get_num_threads()}
         return devices.switches(self.torch)
 
+    @property
+    def has_tensor_cores(self) -> bool:  # type: ignore[override]
+        return self.device != "cpu"
+
+    def lower(self, dtype: str, convolves: bool) -> frozenset[str]:
+        usual = super().lower(dtype, convolves)
+        return usual if self.device == "cpu" else devices.lower(self.torch, usual, convolves)
+
     def in_thread(self) -> Callable[[], None]:
         count = self.torch.get_num_threads()  # torch keeps it for each thread
         return lambda: self.torch.set_num_threads(count)

@@ -88,6 +88,7 @@ class Report:
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # (operator, why): cases
     trials: int = 0  # random ones, or those of an enumeration
     directed: int = 0  # those that come before the random ones
+    allowed: set[str] = field(default_factory=set)  # lower precisions that are no failure
     blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
     interrupted: bool = False
@@ -199,6 +200,7 @@ class Report:
         """Add what another run (another shard of the same sweep) found."""
         self.backend, self.version = self.backend or other.backend, self.version or other.version
         self.settings = {**other.settings, **self.settings}
+        self.allowed |= other.allowed
         for key, row in other.rows.items():
             self.rows.setdefault(key, Row()).merge(row)
         self.failures += other.failures
@@ -223,6 +225,7 @@ class Report:
             "backend": self.backend,
             "version": self.version,
             "settings": self.settings,
+            "allowed": sorted(self.allowed),
             "seed": self.seed,
             "trials": self.trials,
             "directed": self.directed,

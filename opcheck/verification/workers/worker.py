@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opcheck import backends, specs
+from opcheck.backends.allowance import DEFAULTS, Allowance
 from opcheck.backends.base import Backend
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.operators.spec import Op
@@ -36,13 +37,16 @@ class Target:
     arrays: str = ""
     device: str = "cpu"
     narrowing: Narrowing = EVERY_CASE
+    allow: Allowance = DEFAULTS
 
     def spec(self, name: str) -> Op:
         """The operator of that name, with the cases that are asked for."""
         return self.narrowing.of(specs.get(name))
 
     def load(self) -> backends.Backend:
-        return backends.load(self.candidate, self.arrays, self.device)
+        backend = backends.load(self.candidate, self.arrays, self.device)
+        backend.allow = self.allow
+        return backend
 
 
 @dataclass(frozen=True)
