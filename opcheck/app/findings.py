@@ -16,7 +16,7 @@ from opcheck.app.output import page_width, wants_color
 from opcheck.errors import Refused
 from opcheck.language import counted, say
 from opcheck.verification.casefile import number_to_json, to_json
-from opcheck.verification.report import Report, Row, key_of, number_of_cases
+from opcheck.verification.report import Report, Row, key_of, number_of_cases, says_what_is_allowed
 from opcheck.verification.run import hopeless
 
 REST = (
@@ -204,12 +204,19 @@ def notes(report: Report) -> list[str]:
     lines = omissions(report)
     lines += [*tiers(report), *lower_precisions(report)]
     if report.allowed:
-        lines.append(say("lower precision that is no failure: {names}", names=", ".join(sorted(report.allowed))))
+        lines.append(says_what_is_allowed(report.allowed))
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {cases} (k)", name=identifier, cases=number_of_cases(count)))
     if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only
         switches = ", ".join(f"{name}={value}" for name, value in report.settings.items())
         lines.append(say("torch's switches: {switches}", switches=switches))
+    if report.flushes:
+        lines.append(
+            say(
+                "the implementation makes its whole process take subnormal numbers for zero, as -ffast-math does; opcheck "
+                "computes without that"
+            )
+        )
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
         lines.append(say("stopped early, with enough failures to explain: {names}", names=", ".join(ended)))

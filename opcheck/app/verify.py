@@ -149,7 +149,7 @@ def run(options: dict[str, Any]) -> int:
         )
     nothing = "" if report.interrupted else runner.nothing_checked(report)
     saved = findings.save(report, options["save"] or Path("opcheck-cases"))
-    how = failures.command(options["impl"], options["arrays"], options["device"])
+    how = failures.command(options["impl"], options["arrays"], options["device"], options["allow"] or "")
     if options["as_json"]:
         click.echo(json.dumps({**report.to_json(), "nothing_checked": nothing}))
     else:

@@ -96,6 +96,10 @@ class Backend(ABC):
         """All lower precisions that are no failure of it, at this moment."""
         return self.allow.beside(self.lower(dtype, convolves))
 
+    def all_allowed(self, dtype: str) -> frozenset[str]:
+        """Those of every operator."""
+        return self.allowed(dtype, False) | self.allowed(dtype, True)
+
     def modes(self) -> Mapping[str, Callable[[], AbstractContextManager[Any]]]:
         """In which the same call gives the same outputs, in words: with gradients switched off, in inference mode."""
         return {}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends import environment
 from opcheck.backends.base import Malformed, given
 from opcheck.backends.destination import Zoned, sizes
 from opcheck.backends.function import NumpyFunction, NumpySession
@@ -37,7 +38,7 @@ class ForeignSession(NumpySession):
     candidate: "Foreign"
 
     def _call(self, function: Any, *first: Any) -> Any:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), environment.calling():
             return self.candidate.run(self.op, self.case, self.arrays, self.number)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.backends import destination, guarded
+from opcheck.backends import destination, environment, guarded
 from opcheck.backends.base import (
     Backend,
     Malformed,
@@ -172,7 +172,7 @@ class NumpySession(Session):
         positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)
         if first and self.op.draws and self.op.draws not in self.arrays:  # what the forward call drew
             keywords[self.op.draws] = self._drawn()
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), environment.calling():
             if not first and destination.writes(self.op, self.candidate):
                 return self._written(positional, keywords)
             return function(*first, *positional, **keywords)

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from opcheck import specs
+from opcheck.backends import environment
 from opcheck.backends.allowance import allowance
 from opcheck.language import say
 from opcheck.operators.spec import Refused
@@ -23,6 +24,7 @@ from opcheck.verification.workers.worker import Target
 MANY = 10**9  # trials of a run that is limited by time
 
 
+@environment.judging()
 def verify(
     op: specs.Spec | Sequence[specs.Spec],
     candidate: Any = "torch",

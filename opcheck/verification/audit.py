@@ -12,6 +12,7 @@ import numpy as np
 
 from opcheck import specs
 from opcheck.backends import device as devices
+from opcheck.backends import environment
 from opcheck.backends.allowance import Allowance, allowance
 from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.backends.tensors import TensorSession, require_torch, to_numpy
@@ -78,6 +79,7 @@ class Audit:
         return "\n".join(lines)
 
 
+@environment.judging()
 def audit(
     module: Any, *inputs: Any, seed: int = 0, allow: str | Iterable[str] = (), strict_precision: bool = False
 ) -> Audit:

@@ -1,6 +1,7 @@
 """What a run found: one row for each operator, dtype and claim, and the verdicts that failed. Reports merge."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +89,7 @@ class Report:
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # (operator, why): cases
     trials: int = 0  # random ones, or those of an enumeration
     directed: int = 0  # those that come before the random ones
+    flushes: bool = False  # whether the implementation makes its process take subnormal numbers for zero
     allowed: set[str] = field(default_factory=set)  # lower precisions that are no failure
     blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
@@ -201,6 +203,7 @@ class Report:
         self.backend, self.version = self.backend or other.backend, self.version or other.version
         self.settings = {**other.settings, **self.settings}
         self.allowed |= other.allowed
+        self.flushes |= other.flushes
         for key, row in other.rows.items():
             self.rows.setdefault(key, Row()).merge(row)
         self.failures += other.failures
@@ -226,6 +229,7 @@ class Report:
             "version": self.version,
             "settings": self.settings,
             "allowed": sorted(self.allowed),
+            "flushes_subnormal_numbers": self.flushes,
             "seed": self.seed,
             "trials": self.trials,
             "directed": self.directed,
@@ -274,6 +278,15 @@ def number_of_cases(n: int) -> str:
     ('1 case', '9 cases')
     """
     return counted(n, "{n} case", "{n} cases")
+
+
+def says_what_is_allowed(names: Iterable[str]) -> str:
+    """Which lower precisions are no failure, in words.
+
+    >>> says_what_is_allowed(())
+    'lower precision that is no failure: none'
+    """
+    return say("lower precision that is no failure: {names}", names=", ".join(sorted(names)) or say("none"))
 
 
 def fewest(explained: Counter[tuple[str, ...]]) -> Counter[str]:

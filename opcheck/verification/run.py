@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opcheck import backends
+from opcheck.backends import environment
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
@@ -68,7 +69,7 @@ def run_shard(
 ) -> Report:
     """Check every trial of a shard; the watcher is told before each, and says whether to go on."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
-    report.allowed = {*backend.allowed(shard.dtype, False), *backend.allowed(shard.dtype, True)}
+    report.allowed = set(backend.all_allowed(shard.dtype))
     reason = backend.unavailable(op, shard.dtype)
     if not op.elsewhere and backend.name in backends.KNOWN:
         reason = say("{backend} has no counterpart of a program: --impl FILE.py:NAME", backend=backend.name)
@@ -100,6 +101,7 @@ def run_shard(
         lost = Verdict(Status.CRASHED, "answers", possible, message=say("the device is lost: {error}", error=error))
         report.add(op.name, shard.dtype, Finding("answers", verdict=lost))
         report.interrupted = True  # nothing more can be checked in this process
+    report.flushes = environment.candidate_flushes()
     report.seconds = time.perf_counter() - start
     return report
 

@@ -66,7 +66,8 @@ class Explanation:
             "explained by {name}: {residual} of its bound is left, log2 T = {t}",
             name=say(self.names[0]), residual=f"{self.residual:.2g}", t=f"{self.statistic:.1f}",
         )  # fmt: skip
-        return told if self.allowed else say("{told}; --allow {word} accepts it", told=told, word=self.ways[0][1])
+        words = say(" or ").join(dict.fromkeys(f"--allow {word}" for _, word in self.ways))
+        return told if self.allowed else say("{told}; {words} accepts it", told=told, words=words)
 
 
 def explained(check: Check, ways: Iterable[Way], residual: float, statistic: float = float("nan")) -> Explanation:
