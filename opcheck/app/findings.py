@@ -213,8 +213,8 @@ def notes(report: Report) -> list[str]:
     if report.flushes:
         lines.append(
             say(
-                "the implementation makes its whole process take subnormal numbers for zero, as -ffast-math does; opcheck "
-                "computes without that"
+                "the implementation makes its whole process take subnormal numbers for zero, as -ffast-math does; "
+                "opcheck computes without that"
             )
         )
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))

@@ -9,6 +9,7 @@ Three kinds of explanation, in this order:
 In each case small whole numbers must come out right in the very call that failed: else it is a bug.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -62,10 +63,10 @@ class Explanation:
         return tuple(dict.fromkeys(name for name, _ in self.ways))
 
     def sentence(self) -> str:
-        told = say(
-            "explained by {name}: {residual} of its bound is left, log2 T = {t}",
-            name=say(self.names[0]), residual=f"{self.residual:.2g}", t=f"{self.statistic:.1f}",
-        )  # fmt: skip
+        name, residual = say(self.names[0]), f"{self.residual:.2g}"
+        told = say("explained by {name}: {residual} of its bound is left", name=name, residual=residual)
+        if not math.isnan(self.statistic):
+            told = say("{told}, log2 T = {t}", told=told, t=f"{self.statistic:.1f}")
         words = say(" or ").join(dict.fromkeys(f"--allow {word}" for _, word in self.ways))
         return told if self.allowed else say("{told}; {words} accepts it", told=told, words=words)
 
