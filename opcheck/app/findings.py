@@ -21,7 +21,7 @@ from opcheck.verification.run import hopeless
 
 REST = (
     "answers", "shape", "dtype", "adjoint", "second", "layout", "frozen", "batch", "refuses", "pure", "repeat",
-    "state", "own",
+    "state", "stable", "own",
 )  # fmt: skip
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (
@@ -205,6 +205,11 @@ def notes(report: Report) -> list[str]:
     lines += [*tiers(report), *lower_precisions(report)]
     if report.allowed:
         lines.append(says_what_is_allowed(report.allowed))
+    lines += [
+        say("{op} {dtype} {form} ({checks}; --stable makes it fail)", op=specs.title(op), dtype=dtype, form=form,
+            checks=counted(count, "{n} check", "{n} checks"))
+        for (op, dtype, _), row in report.rows.items() for form, count in row.forms.items()
+    ]  # fmt: skip
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {cases} (k)", name=identifier, cases=number_of_cases(count)))
     if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only

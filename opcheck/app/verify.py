@@ -64,6 +64,7 @@ from opcheck.operators.spec import Refused
     help="Lower precisions that are no failure: tf32, bfloat16-inputs, "
     "float16-inputs, transforms, flush-to-zero, ..., or none.  [default: on CUDA what torch's switches allow]",
 )
+@click.option("--stable", is_flag=True, help="A form that loses digits, where a stable one exists, fails.")
 @click.option("--strict-precision", is_flag=True, help="As --allow none.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
 @click.option("--junit", type=File(), metavar="FILE", help="Write a JUnit report too.")
@@ -144,12 +145,15 @@ def run(options: dict[str, Any]) -> int:
             known=not options["no_known"],
             allow=options["allow"] or "",
             strict_precision=options["strict_precision"],
+            stable=options["stable"],
             timeout=options["timeout"],
             progress=progress,
         )
     nothing = "" if report.interrupted else runner.nothing_checked(report)
     saved = findings.save(report, options["save"] or Path("opcheck-cases"))
-    how = failures.command(options["impl"], options["arrays"], options["device"], options["allow"] or "")
+    how = failures.command(
+        options["impl"], options["arrays"], options["device"], options["allow"] or "", options["stable"]
+    )
     if options["as_json"]:
         click.echo(json.dumps({**report.to_json(), "nothing_checked": nothing}))
     else:

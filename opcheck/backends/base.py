@@ -78,6 +78,7 @@ class Backend(ABC):
     compiles = False  # whether a new choice of parameters takes a compilation, which is slow
     freezes = False  # whether its sessions can be asked for the gradients of some inputs only
     allow = DEFAULTS  # the lower precisions that are no failure of it
+    stable = False  # whether it fails by a form that loses digits
     has_tensor_cores = False  # whether what it runs on has them: their sums explain nothing elsewhere
 
     def version(self) -> str:

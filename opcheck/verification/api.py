@@ -44,6 +44,7 @@ def verify(
     known: bool = True,
     allow: str | Iterable[str] = (),
     strict_precision: bool = False,
+    stable: bool = False,
     timeout: float | None = None,
     progress: Progress = quiet,
 ) -> Report:
@@ -65,7 +66,8 @@ def verify(
     case (default 60). exhaustive: every combination of the sampler's decisions;
     with `cases` as many of them, spread over the whole.
     known=False makes known deviations failures. allow: lower precisions that are none, ("tf32", "flush-to-zero"), more
-    than those that torch's switches allow on CUDA; "none", or strict_precision, allows nothing.
+    than those that torch's switches allow on CUDA; "none", or strict_precision, allows nothing. stable: a form that
+    loses the digits of small results, where a stable one exists, fails; else the report counts it.
 
     Raises Refused for bad arguments and CouldNotRun for a missing library or device.
 
@@ -95,7 +97,7 @@ def verify(
     ]
     start = time.perf_counter()
     options: dict[str, Any] = {"seconds": seconds, "wanted": wanted, "known": known, "exhaustive": exhaustive}
-    target = Target(candidate, arrays, device, narrowing, permitted)
+    target = Target(candidate, arrays, device, narrowing, permitted, stable)
     report = sweep.run(shards, target, options, jobs, executor, progress, timeout or sweep.PATIENCE)
     report.seed, report.seconds = seed, time.perf_counter() - start
     return report

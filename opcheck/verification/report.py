@@ -31,6 +31,7 @@ class Row:
     precisions: Counter[tuple[str, ...]] = field(default_factory=Counter)  # the lower precisions that explain a case
     ratio: float = 0.0  # the worst error of those that agree, as a fraction of its bound
     tier: str = ""  # the loosest way of computing that was needed (bfloat16, float16)
+    forms: Counter[str] = field(default_factory=Counter)  # what a form loses that agrees, and in how many cases
     seconds: float = 0.0
     left_out: Counter[str] = field(default_factory=Counter)  # why a claim was not checked, and how often
 
@@ -45,6 +46,7 @@ class Row:
         if finding.verdict is None:
             self.ratio = max(self.ratio, finding.ratio)
             self.tier = max(self.tier, finding.tier)
+            self.forms.update([finding.form] if finding.form else [])
         elif finding.verdict.status is Status.KNOWN:
             self.known += 1
         elif finding.verdict.status is Status.LOWER_PRECISION:
@@ -62,6 +64,7 @@ class Row:
         self.causes += other.causes
         self.known += other.known
         self.precisions += other.precisions
+        self.forms += other.forms
         self.ratio, self.tier = max(self.ratio, other.ratio), max(self.tier, other.tier)
         self.seconds += other.seconds
         self.left_out += other.left_out
@@ -312,6 +315,7 @@ def row_to_json(row: Row) -> dict[str, Any]:
         "failed": row.failed,
         "known": row.known,
         "lower_precision": dict(fewest(row.precisions)),
+        "forms": dict(row.forms),
         "worst_error_in_bounds": row.ratio,
         "tier": row.tier,
         "seconds": row.seconds,

@@ -38,6 +38,7 @@ class Target:
     device: str = "cpu"
     narrowing: Narrowing = EVERY_CASE
     allow: Allowance = DEFAULTS
+    stable: bool = False
 
     def spec(self, name: str) -> Op:
         """The operator of that name, with the cases that are asked for."""
@@ -45,7 +46,7 @@ class Target:
 
     def load(self) -> backends.Backend:
         backend = backends.load(self.candidate, self.arrays, self.device)
-        backend.allow = self.allow
+        backend.allow, backend.stable = self.allow, self.stable
         return backend
 
 

@@ -44,6 +44,10 @@ class Rounding:
     def forward(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> Any:
         return None
 
+    def stable(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> Any:
+        """The outputs' bounds in the form that keeps the digits of small results; None where the textbook's does."""
+        return None
+
     def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Bound] | None:
         return None
 
