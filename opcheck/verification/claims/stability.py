@@ -8,9 +8,8 @@ import numpy as np
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.verification.check import Check, Finding, differs
+from opcheck.verification.streams import in_format
 from opcheck.verification.verdict import Status, Verdict
-
-FURTHER = 30.0  # times as far apart: the rows of most cases are confident then
 
 
 def stable(check: Check) -> Iterator[Finding]:
@@ -34,12 +33,13 @@ def stable(check: Check) -> Iterator[Finding]:
 
 
 def _further(check: Check) -> Check | None:
-    """The call with the numbers of its first array further apart; None where the operator refuses them."""
-    first = check.op.inputs[0].name
-    arrays = {**check.trial.case.arrays, first: check.f.round(check.trial.case.arrays[first] * FURTHER)}
-    trial = check.trial.replace(case=check.trial.case._replace(arrays=arrays), policy="real", cotangent={}, tangents={})
+    """A call like this one with small results; None where the operator, or the implementation, does not take it."""
+    assert check.op.rounding is not None
+    made = check.op.rounding.confident(check.op, check.trial.case)
+    trial = check.trial.replace(case=in_format(made, check.f), policy="real", cotangent={}, tangents={})
     try:
-        return Check(check.op, trial, check.backend, check.watcher)
+        found = Check(check.op, trial, check.backend, check.watcher)
+        return None if check.backend.lacks(check.op, trial.case) else found
     except Refused:
         return None
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from opcheck.operators.shared.roundoff.base import Bound, Rounding
 from opcheck.operators.shared.roundoff.elementwise import PRODUCTS, beyond_one
-from opcheck.operators.spec import Array, Op, Params
+from opcheck.operators.spec import Array, Case, Op, Params
 from opcheck.programs.running import Format
 from opcheck.tracing.primitives import C_EXP, C_LOG
 
@@ -138,6 +138,15 @@ class ClassRounding(Rounding):
         if not self.logits:
             return None
         return self._losses(op, p, f, arrays, *Row(by_row(arrays["input"]), 1, f).stable)
+
+    def confident(self, op: Any, case: Case) -> Case:
+        """The loss of each row, of the class that is likeliest."""
+        case = super().confident(op, case)
+        x, target = case.arrays["input"], case.arrays["target"]
+        arrays = dict(case.arrays)
+        if target.dtype.kind != "f" and x.size:
+            arrays["target"] = by_row(x).argmax(axis=1).reshape(target.shape)
+        return case._replace(arrays=arrays, params={**case.params, "reduction": "none"})
 
     def _losses(self, op: Any, p: Params, f: Format, arrays: dict[str, Array], log_p: Array, log_error: Array) -> Bound:
         """From log p and its error, as (N, C, D)."""
