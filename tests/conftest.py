@@ -8,6 +8,7 @@ import importlib.util
 import random
 import signal
 import sys
+import zlib
 from types import SimpleNamespace
 
 import pytest
@@ -19,8 +20,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # No profile asserts a time, so none has a deadline. `ci` draws the same cases for the same tests, so that what fails
 # there is the change and not the day; `dev` and `nightly` draw fresh ones; a failure prints the blob that repeats it.
 COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("dev", COMMON, max_examples=25)
-settings.register_profile("ci", COMMON, max_examples=50, derandomize=True, database=None)
+settings.register_profile("dev", COMMON, max_examples=20)
+settings.register_profile("ci", COMMON, max_examples=20, derandomize=True, database=None)
 settings.register_profile("nightly", COMMON, max_examples=int(os.environ.get("OPCHECK_EXAMPLES") or 2000))
 
 PROFILE = os.environ.get("OPCHECK_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "dev")
@@ -41,10 +42,26 @@ def nightly() -> bool:
     return PROFILE == "nightly"
 
 
+def leave_a_share(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test that is marked `share(n)`, so many of its parameters: every test of the night is there by day, on some.
+    Which ones follows from their names, so that the shares of several tests differ. A test asked for by its whole name
+    runs."""
+    shares: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("share") and not any(item.nodeid in asked for asked in config.args):
+            shares.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left = set()
+    for found in [] if PROFILE == "nightly" else shares.values():
+        found.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+        left |= set(found[found[0].get_closest_marker("share").args[0] :])
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
+
+
 SLOW_ROOMS = ("operators", "sandbox", "app", "render", "backends", "fuzz", "grading", "nightly", "verification")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The fastest rooms first, so that what fails is known soon; among the others the slow tests, as none should run
     alone at the end."""
 
@@ -52,6 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         room = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
         return SLOW_ROOMS.index(room) + 1 if room in SLOW_ROOMS else 0, item.get_closest_marker("slow") is None
 
+    leave_a_share(config, items)
     items.sort(key=place)
 
 

@@ -44,11 +44,10 @@ PROFILE = "from hypothesis import settings\ndef test(): assert 0, f'profile of {
 @pytest.mark.parametrize(
     ("environment", "examples"),
     [
-        ({}, 25),
-        ({"CI": "true"}, 50),
+        ({}, 20),
+        ({"CI": "true"}, 20),
         ({"OPCHECK_PROFILE": "nightly"}, 2000),
         ({"OPCHECK_PROFILE": "nightly", "OPCHECK_EXAMPLES": "70"}, 70),
-        ({"OPCHECK_PROFILE": "dev", "CI": "true"}, 25),
     ],
 )
 def test_the_profile_comes_from_the_environment(run_pytest, monkeypatch, environment, examples):
@@ -107,23 +106,61 @@ def test_a_failure_is_named_as_it_happens(run_pytest):
     assert "\nFAILED tests/test_it.py::test_first\n" in printed.partition("= FAILURES =")[0]
 
 
+class Item:
+    """A test as pytest collects it."""
+
+    def __init__(self, nodeid, slow=False, share=None):
+        self.nodeid, self.slow, self.share = nodeid, slow, share
+
+    def get_closest_marker(self, name):
+        if name == "share":
+            return self.share and pytest.mark.share(self.share).mark
+        return (name == "slow" and self.slow) or None
+
+
+class Config:
+    """pytest's settings: what was asked for, and who is told of what is left out."""
+
+    def __init__(self, *args):
+        self.args, self.hook = args, self
+
+    def pytest_deselected(self, items):
+        self.left_out = len(items)
+
+
 def test_fast_rooms_are_first_and_slow_tests_never_the_last_of_a_room():
-    class Item:
-        def __init__(self, nodeid, slow=False):
-            self.nodeid, self.slow = nodeid, slow
-
-        def get_closest_marker(self, name):
-            return (name == "slow" and self.slow) or None
-
     items = [Item("tests/verification/a/test_x.py::test"), Item("tests/operators/test_x.py::test"),
              Item("tests/operators/test_x.py::test_slow", slow=True), Item("tests/tracing/test_x.py::test"),
              Item("tests/test_project.py::test")]  # fmt: skip
-    pytest_collection_modifyitems(items)
+    pytest_collection_modifyitems(Config("tests"), items)
     assert [each.nodeid.split("::")[0] for each in items] == [
         "tests/tracing/test_x.py", "tests/test_project.py", "tests/operators/test_x.py", "tests/operators/test_x.py",
         "tests/verification/a/test_x.py",
     ]  # fmt: skip
     assert items[2].slow
+
+
+def taken(monkeypatch, profile, asked="tests"):
+    monkeypatch.setattr("tests.conftest.PROFILE", profile)
+    items = [Item(f"tests/test_x.py::{name}[{k}]", share=share)
+             for name, share in (("test_one", 2), ("test_other", 2), ("test_all", None)) for k in range(7)]  # fmt: skip
+    config = Config(asked)
+    pytest_collection_modifyitems(config, items)
+    assert len(items) + config.left_out == 21
+    return [each.nodeid for each in items]
+
+
+@pytest.mark.parametrize(("profile", "count"), [("ci", 2), ("dev", 2), ("nightly", 7)])
+def test_a_share_is_taken_of_each_test_that_says_so(monkeypatch, profile, count):
+    found = taken(monkeypatch, profile)
+    assert [sum(f"::{name}[" in each for each in found) for name in ("test_one", "test_other")] == [count, count]
+    assert sum("::test_all[" in each for each in found) == 7
+    assert found == taken(monkeypatch, profile)
+
+
+def test_of_a_share_what_is_asked_for_by_name_runs(monkeypatch):
+    names = [f"tests/test_x.py::test_one[{k}]" for k in range(7)]
+    assert all(name in taken(monkeypatch, "ci", asked=name) for name in names)
 
 
 THREADS = """

@@ -7,8 +7,9 @@ and `...` stand for any number of leading dimensions, which are the same everywh
 import ast
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -62,13 +63,20 @@ class Size:
         (letter,) = unknown
         if self.is_letter:
             return letter, n
-        for k in range(MOST):
-            try:
-                if _evaluated(self.tree, {**sizes, letter: k}) == n:
-                    return letter, k
-            except ZeroDivisionError:
-                continue
-        return None
+        found = _searched(self, n, letter, tuple((each, sizes[each]) for each in self.letters if each != letter))
+        return None if found is None else (letter, found)
+
+
+@lru_cache(maxsize=4096)
+def _searched(size: Size, n: int, letter: str, known: tuple[tuple[str, int], ...]) -> int | None:
+    """The smallest number for the letter that makes the size `n`."""
+    sizes = dict(known)
+    for k in range(MOST):
+        sizes[letter] = k
+        with suppress(ZeroDivisionError):
+            if _evaluated(size.tree, sizes) == n:
+                return k
+    return None
 
 
 def _evaluated(tree: ast.expr, sizes: Mapping[str, int]) -> int:

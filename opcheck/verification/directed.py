@@ -13,7 +13,7 @@ Their addresses are -count(op) to -1: the same number of them for every seed and
 
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +25,6 @@ from opcheck.verification.draws import VALUES
 from opcheck.verification.patterns import FIRST_INPUT, OTHER_INPUTS, STRUCTURES, Pattern
 from opcheck.verification.streams import NotingChooser, in_format, scope_place, with_directions
 from opcheck.verification.streams import trial as random_trial
-from opcheck.verification.truth.adjudication import Short, TooLong
-from opcheck.verification.truth.definition import Definition
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.widening import Sized, is_legal, of_ones, resized, sees_its_input
 
@@ -38,7 +36,7 @@ INPUTS = 3  # that are planted
 LETTERS = 6  # sizes that become wide
 MOST_UNSEEN = 2  # numbers of a case with a window that sees none: beyond them lies what an allocator leaves free
 MOST_SPECIAL = 1024  # the largest block of a wide case with special numbers
-MOST_TRACED = 16_000  # nodes of a wide case with special numbers: their truth is traced
+MOST_SPECIAL_NUMBERS = 16_000  # of such a case: where they may be wrong, the definition is read
 SMALL = 7  # numbers of a wide case of whole numbers
 MARK = 0.7109375  # a number that no sampler makes
 
@@ -128,6 +126,7 @@ class Marked(Values):
         return np.full(shape, 2.0)
 
 
+@lru_cache(maxsize=2)  # a call of another shape, in between, is that of the next trial
 def trial(op: Op, dtype: str, seed: int, index: int) -> Trial:
     """The trial of an address: directed below 0, random from 0 on."""
     return random_trial(op, dtype, seed, index) if index >= 0 else next(directed(op, dtype, seed, index))
@@ -222,7 +221,7 @@ def widened(op: Op, plan: Wide, f: Format, place: int, rng: np.random.Generator,
         return wide, drawn_as, block
     for numbers in structure.choices:
         along = put_along(op, wide, letter, numbers, rng)
-        if is_legal(op, along) and (not special or is_traced(op, along)):
+        if is_legal(op, along) and (not special or size_of(along) <= MOST_SPECIAL_NUMBERS):
             return along, "special" if special else drawn_as, block
     return wide, drawn_as, block
 
@@ -301,26 +300,6 @@ def axes_of(op: Op, case: Case, letter: str) -> Iterator[tuple[str, int]]:
         for axis, word in enumerate(row):
             if letter in (word, word.partition("/")[0]) and case.arrays[name].dtype.kind == "f":
                 yield name, axis
-
-
-def is_traced(op: Op, case: Case) -> bool:
-    """Whether the definition of all outputs has few enough nodes: what the first element takes, and each further one
-    takes anew."""
-    if size_of(case) > MOST_TRACED:
-        return False
-    definition, total = Definition(op, op.completed(case), Short(MOST_TRACED)), 0
-    try:
-        for name, shape in definition.shapes.items():
-            if op.output(name).whole or not np.prod(shape):
-                continue
-            before = len(definition.tape.nodes)
-            definition.node(name, (0,) * len(shape))
-            first = len(definition.tape.nodes)
-            definition.node(name, tuple(n - 1 for n in shape))
-            total += first - before + (int(np.prod(shape)) - 1) * (len(definition.tape.nodes) - first)
-    except TooLong:
-        return False
-    return total <= MOST_TRACED
 
 
 def with_peak(made: Trial, index: int) -> Trial:

@@ -126,7 +126,7 @@ def test_what_a_decorator_compiled_is_a_compiled_candidate():
 
     backend = backends.load(softmax)
     assert (backend.name.startswith("torch:compile:"), backend.compiles, backend.freezes) == (True, True, False)
-    report = verify("softmax", softmax, cases=10, seed=1)
+    report = verify("softmax", softmax, cases=1, seed=1, claims=("exact", "rounding", "special"))
     assert report.agrees and report.checked, str(report)
 
 

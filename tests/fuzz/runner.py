@@ -10,15 +10,18 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import NamedTuple
 
 SECONDS = 20.0  # that a command may take
+PATIENCE = 3.0  # with a server, which ends when it is told
 MEMORY = 2 * 2**30  # bytes that the process may hold
 ROOT = Path(__file__).parents[2]
 
@@ -114,12 +117,17 @@ def one(arguments: list[str], typed: str) -> Ended:
     sys.argv, sys.stdin, sys.stdout, sys.stderr = ["opcheck", *arguments], io.StringIO(typed), out, err
     start = time.monotonic()
     code: int | str
+    watch = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGINT))  # Ctrl-C, which ends what serves pages
+    if arguments[:1] == ["serve"]:
+        watch.start()
     try:
         main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else str(ended.code)
     except BaseException as error:
         code = f"raised {type(error).__name__}: {error!r}"
+    finally:
+        watch.cancel()
     for stream in (out, err):
         stream.flush()
     texts = [stream.buffer.getvalue().decode("utf-8", "replace")[-3000:] for stream in (out, err)]

@@ -53,6 +53,7 @@ class Reader:
     def command(self, line, directory): ...  # test_the_blocks_print_what_the_lesson_shows runs them
 
 
+@pytest.mark.share(10)
 @EACH
 def test_who_answers_what_opcheck_computes_is_right(entry, tmp_path):
     questions = [part for part in lesson.read(entry.path) if isinstance(part, Question) and part.code.missing is None]
@@ -63,6 +64,7 @@ def test_who_answers_what_opcheck_computes_is_right(entry, tmp_path):
     assert list(mark.answers.values()) == ["right"] * len(questions)
 
 
+@pytest.mark.share(8)
 @EACH
 def test_what_the_reader_does_not_unfold_is_not_needed(entry, tmp_path):
     """The blocks in sight run without the answers, which a code host hides."""

@@ -49,12 +49,18 @@ def every() -> list[Work]:
         found.append(Work("grade", op.name, SEEDS, 20))
         found.append(Work("mutation", op.name, SCORES, 1, most=1))
     found += [Work("properties", room, EXAMPLES, 50) for room in rooms("@given")]
-    return found + [Work("thorough", room, 1, 1, most=1) for room in rooms("@pytest.mark.nightly")]
+    return found + [
+        Work("thorough", room, 1, 1, most=1) for room in rooms("@pytest.mark.nightly", "@pytest.mark.share")
+    ]
 
 
-def rooms(word: str) -> list[str]:
-    """The rooms of tests that have this in a file."""
-    files = [path for path in (ROOT / "tests").rglob("test_*.py") if f"\n{word}" in path.read_text(encoding="utf-8")]
+def rooms(*words: str) -> list[str]:
+    """The rooms of tests that have one of these in a file."""
+    lines = tuple(f"\n{word}" for word in words)
+    files = [
+        path for path in (ROOT / "tests").rglob("test_*.py")
+        if any(line in path.read_text(encoding="utf-8") for line in lines)
+    ]  # fmt: skip
     return sorted({path.relative_to(ROOT / "tests").parts[0] for path in files} - {"fuzz"})
 
 
@@ -77,7 +83,7 @@ def command(work: Work, cases: int, seed: int, folder: Path) -> list[str]:
     if kind == "release":
         return [str(ROOT / ".ci" / "release"), *(["oldest"] if work.of == "oldest" else [])]
     tests = {"fuzz": ["tests/fuzz"], "properties": ["-m", "hypothesis", f"tests/{work.of}"],
-             "thorough": ["-m", "nightly", f"tests/{work.of}"]}[kind]  # fmt: skip
+             "thorough": ["-m", "nightly or share", f"tests/{work.of}"]}[kind]  # fmt: skip
     return [*PYTHON, "pytest", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *tests]
 
 

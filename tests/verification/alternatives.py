@@ -15,6 +15,7 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Op
 from opcheck.tracing import FLOATS, TRACED, Tracer, View, forward, reverse, values
 from opcheck.verification.mutation.reference_form import Reference
+from opcheck.verification.truth.adjudication import Short, TooLong
 from opcheck.verification.truth.definition import Definition, places
 
 Sum = Callable[[Any], Any]  # terms along the last axis -> their sum, in the type of the terms
@@ -116,10 +117,16 @@ class InOrder(Reference):
 
     def _traced(self, args, options):
         case, dtype = self._case(args, options)
-        definition = Definition(self.op, self.op.completed(case))
-        if definition.size() > self.most:
+        case = self.op.completed(case)
+        if self.most < math.inf and self._is_long(case):
             raise NotImplementedError("calls of so many operations")
-        return definition, np.dtype(dtype)
+        return Definition(self.op, case), np.dtype(dtype)
+
+    def _is_long(self, case):
+        try:
+            return Definition(self.op, case, Short(self.most)).size() > self.most
+        except TooLong:
+            return True
 
     def _nodes(self, definition):
         """The node of each element of each real output."""

@@ -11,6 +11,7 @@ import numpy as np
 from opcheck.operators import catalog
 from opcheck.verification.truth.formats import FORMATS, rounded
 
+MOST_TERMS, MOST_TILES = 300, 100
 Product = Callable[[Any, Any], Any]  # (rows, K), (K, columns) -> (rows, columns), in float64
 
 
@@ -101,12 +102,19 @@ def with_half_factors(a: Any, b: Any) -> Any:
         return a.astype(np.float16).astype(np.float32) @ b.astype(np.float16).astype(np.float32)
 
 
+def no_long_sum(a: Any, b: Any) -> Any:
+    """Zeros to add to: term by term, a sum of thousands takes Python too long."""
+    if a.shape[1] > MOST_TERMS:
+        raise NotImplementedError("sums of so many terms")
+    return np.zeros((a.shape[0], b.shape[1]))
+
+
 def with_sums(name: str) -> Product:
     """A running sum that is rounded to a format after each term."""
     f = FORMATS[name]
 
     def product(a: Any, b: Any) -> Any:
-        y = np.zeros((a.shape[0], b.shape[1]))
+        y = no_long_sum(a, b)
         for k in range(a.shape[1]):
             y = f.round(y + a[:, k : k + 1] * b[k : k + 1])
         return y
@@ -135,7 +143,7 @@ def tensor_core(digits: int = 24, block: int = 4) -> Product:
         a, b = (few_digits(each, digits) for each in (a, b))
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             return a @ b
-        y = np.zeros((a.shape[0], b.shape[1]))
+        y = no_long_sum(a, b)
         for k in range(0, a.shape[1], block):
             terms = np.concatenate([y[..., None], a[:, None, k : k + block] * b.T[None, :, k : k + block]], axis=-1)
             _, exponent = np.frexp(np.max(np.abs(terms), axis=-1))
@@ -182,6 +190,8 @@ def winograd(tile: int, term_dropped: bool = False) -> Any:
         p = pair(padding)
         x = np.pad(x, ((0, 0), (0, 0), (p[0], p[0]), (p[1], p[1])))
         height, width = x.shape[2] - 2, x.shape[3] - 2
+        if height * width > MOST_TILES * tile**2:
+            raise NotImplementedError("images of so many tiles")
         more = [-n % tile for n in (height, width)]
         x = np.pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1])))
         u = g @ weight.astype(np.float32) @ g.T

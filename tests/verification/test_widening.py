@@ -9,7 +9,7 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Case
 from opcheck.specs.function import Function
 from opcheck.verification.streams import POLICIES, trial
-from opcheck.verification.widening import MOST_OUTPUTS, WIDE, Sized
+from opcheck.verification.widening import MOST_OUTPUTS, WIDE, Sized, resized
 from tests.specs.fused import specs
 
 
@@ -67,6 +67,14 @@ def test_a_large_kernel_is_taken_with_few_outputs_only():
     shapes = {"input": (3, 6, 1025, 2), "weight": (3, 6, 3, 2)}
     assert sized.is_moderate(shapes)
     assert not sized.is_moderate({"input": (3, 6, 1025, 64), "weight": (3, 6, 63, 33)})
+
+
+def test_a_padding_that_follows_a_large_kernel_makes_no_large_output():
+    """An honest im2col asked for 128 GiB: padding 2049 on all sides of a kernel of one row."""
+    op, ones = catalog.get("conv2d"), np.ones
+    case = op.case(ones((1, 1, 1)), ones((1, 1, 1, 2)), padding=(2,))
+    shapes = {"input": (1, 1, 1), "weight": (1, 1, 1, 2049)}
+    assert resized(op, case, shapes, np.random.default_rng(0)) is case
 
 
 def test_shapes_are_looked_for_without_arrays_of_their_size():

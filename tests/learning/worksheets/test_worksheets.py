@@ -18,6 +18,7 @@ NAMES = (*NETWORKS, *(op.name for op in catalog.every()))
 COUNT = 6  # of each; python -m tests.learning.worksheets.hunt draws ten thousand
 
 
+@pytest.mark.share(14)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_blank_is_right_and_no_exercise_is_harder_than_its_level(name):
     sheet = drawn(find(name) or catalog.get(name), COUNT, seed=1)

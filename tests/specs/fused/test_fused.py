@@ -65,6 +65,7 @@ def refused(name, variant, seed):
 
 
 @pytest.mark.nightly
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_wrong_is_refused(name, nightly):
     found = {each: f for each, f in wrong(name).items() if find_spec("torch") or not each.startswith(TORCH)}
