@@ -71,7 +71,8 @@ def test_a_read_within_the_last_vector_is_no_finding(kernels):
 def test_what_a_function_in_c_writes_beyond_its_output_is_found(tmp_path):
     source = tmp_path / "kernels.c"
     source.write_text("void relu(const float *x, float *y, int n) {"
-                      " for (int i = 0; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i]; if (n % 16 == 0) y[n + 100] = 0; }")  # fmt: skip
+                      " for (int i = 0; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i];"
+                      " if (n % 16 == 0) y[n + 100] = 0; }")  # fmt: skip
     report = verify("relu", f"{source}:relu", cases=8, seed=1, claims=["layout"], jobs=1)
     assert {each.status for each in report.failures} == {Status.CRASHED}
     assert "guarded behind" in report.failures[0].message
