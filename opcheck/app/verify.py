@@ -143,9 +143,7 @@ def run(options: dict[str, Any]) -> int:
             executor=connect(options["executor"]),
             exhaustive=options["exhaustive"],
             known=not options["no_known"],
-            allow=options["allow"] or "",
-            strict_precision=options["strict_precision"],
-            stable=options["stable"],
+            **digits(options),
             timeout=options["timeout"],
             progress=progress,
         )
@@ -169,6 +167,11 @@ def run(options: dict[str, Any]) -> int:
     if not report.agrees:
         return 1
     return interruption.code if report.interrupted else 0
+
+
+def digits(options: dict[str, Any]) -> dict[str, Any]:
+    """What is said of lower precisions and lost digits."""
+    return {"allow": options["allow"] or "", **{name: options[name] for name in ("strict_precision", "stable")}}
 
 
 def pairs(flag: str, words: tuple[str, ...]) -> dict[str, str]:
