@@ -122,22 +122,24 @@ def left(check: Check, kind: str, names: list[str], model: Model) -> float:
 
 def left_of_flushing(check: Check, kind: str, names: list[str]) -> float:
     """What is left of the error where each subnormal number, given or made, may have been taken for zero: in bounds,
-    infinite where something else is wrong, too. Each number for itself: vectors and what is left of them may differ.
+    infinite where something else is wrong, too, or where nothing is, as in a call that only a call before it spoiled.
+    Each number for itself: vectors and what is left of them may differ.
     """
     f, coarse = FLUSHED.format(check.f), coarse_check(check, FLUSHED)
     free = correctness.undecided(check) if check.trial.policy == "special" and kind == "output" else {}
-    worst = 0.0
+    worst, explained = 0.0, False
     for name in names:
         got, expected = check.got_of(kind)[name], check.expected_of(kind)[name]
         if got.shape != expected.shape:
             return math.inf
-        wrong = ~((got == 0) & (np.abs(expected) < 2.0**check.f.lowest)) & ~free.get(name, np.zeros(got.shape, bool))
-        for judge, g in ((check, check.f.tiers()[-1]), (coarse, f)):
-            mask, ratio, _ = differs(got, judge.expected_of(kind)[name], judge.tolerance(kind, g, [name])[name], g)
-            wrong, worst = wrong & mask, max(worst, 0.0 if math.isnan(ratio) else min(ratio, 1.0))
+        plain, *_ = differs(got, expected, check.tolerance(kind, check.f.tiers()[-1], [name])[name], check.f)
+        plain &= ~free.get(name, np.zeros(got.shape, bool))
+        wrong, ratio, _ = differs(got, coarse.expected_of(kind)[name], coarse.tolerance(kind, f, [name])[name], f)
+        wrong &= plain & ~((got == 0) & (np.abs(expected) < 2.0**check.f.lowest))
         if wrong.any():
             return math.inf
-    return worst
+        worst, explained = max(worst, 0.0 if math.isnan(ratio) else min(ratio, 1.0)), explained or bool(plain.any())
+    return worst if explained else math.inf
 
 
 def ratio_of(check: Check, kind: str, name: str, got: Array, f: Format, free: Mapping[str, Array]) -> float:
