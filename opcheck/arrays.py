@@ -16,7 +16,7 @@ from opcheck.files import shown
 from opcheck.language import say
 from opcheck.operators.spec import Array, Refused, Shape
 
-LARGEST = 10**7  # elements
+LARGEST = 30_000_000  # elements: a layer of 5000×5000
 LARGEST_FILE = 20 * 10**6  # bytes of text: as numbers of Python it takes fifty times as many
 MOST_DIMENSIONS = 32
 MOST_DIGITS = 19  # of a size or of the end of a range: none that has more is of any use

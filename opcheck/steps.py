@@ -47,10 +47,10 @@ Expression = Number | Symbol | Apply | Elided
 
 class Prose(NamedTuple):
     """A sentence or a few. A "hint" says what to do next and is dropped where nobody can do it (on a pipe); in one that
-    is "quoted" a stranger speaks, and no line of it begins where ours do."""
+    is "quoted" a stranger speaks, and no line of it begins where ours do; "code" is kept to the letter, line by line."""
 
     text: str
-    kind: str = "text"  # text, note, hint, title, quoted
+    kind: str = "text"  # text, note, hint, title, definition, quoted, code
 
 
 class Formula(NamedTuple):

@@ -186,8 +186,20 @@ def show_help(error: click.ClickException) -> int:
 def usage_message(error: click.ClickException) -> str:
     """click's message, and where the command's options are listed."""
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "opcheck"
+    if isinstance(error, click.NoSuchOption):
+        error = click.NoSuchOption(error.option_name, possibilities=near(error), ctx=error.ctx)
     message = shortened(error.format_message().rstrip("."))
     return say("{message}\nTry: {command} --help", message=message, command=command)
+
+
+def near(error: click.NoSuchOption) -> list[str]:
+    """The options that may be meant. Their dashes, which all have in common, make none of them alike."""
+    from difflib import get_close_matches
+
+    params = error.ctx.command.params if error.ctx else []
+    flags = [flag for param in params for flag in (*param.opts, *param.secondary_opts) if flag.startswith("--")]
+    named = {flag.lstrip("-"): flag for flag in flags}
+    return [named[name] for name in get_close_matches(error.option_name.lstrip("-"), named)]
 
 
 def refusal_message(error: Refused) -> str:

@@ -1,5 +1,6 @@
 """A failure for a person: what is wrong, the case, its worked calculation, what it looks like, how to run it again."""
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,8 +80,7 @@ def command(
 
 
 def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80, shared: str = "") -> str:
-    """Everything about one failure, for a page of so many columns; the command stays on one line. `shared`: what its
-    cause has in common."""
+    """Everything about one failure, for a page of so many columns. `shared`: what its cause has in common."""
     trial = verdict.trial
     assert trial is not None
     steps = calculation(worked(verdict), width - 2)
@@ -91,9 +91,23 @@ def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80, share
     lines += [f"  {line}" for line in steps]
     lines += [f"  {line}" for line in str(verdict.details.get("printed", "")).splitlines()]
     if path is not None:
-        lines.append("  " + say("again: opcheck replay {path}{how}", path=path, how=how))
+        lines += for_the_shell(say("again: opcheck replay {path}{how}", path=whole(path), how=how), width, "  ")
         lines.append("  " + say("(--snippet prints it as Python)"))
     return "\n".join(lines) + "\n"
+
+
+def whole(path: Path) -> str:
+    """A path as one word of the shell, of which no line ends in the middle."""
+    return shlex.quote(str(path)).replace(" ", NO_BREAK)
+
+
+def for_the_shell(line: str, width: int, indent: str) -> list[str]:
+    """A command: what does not fit goes on in a next line, behind a backslash."""
+    lines = [indent + line]
+    if len(lines[0]) > width:
+        first, *more = _wrapped(line, width - 2, indent)
+        lines = [*(f"{each} \\" for each in (first, *more)[:-1]), (first, *more)[-1]]
+    return [each.replace(NO_BREAK, " ") for each in lines]
 
 
 def brief(verdict: Verdict, path: Path | None, width: int = 80, shared: str = "") -> str:
@@ -185,6 +199,9 @@ def worked(verdict: Verdict) -> "Explanation | None":
     title = say("gradient of {name}", name=verdict.name)
     parts = [each for each in explanation.step.blocks if isinstance(each, Step) and each.title == title]
     return Explanation(parts[0]) if parts else None
+
+
+NO_BREAK = "\0"
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

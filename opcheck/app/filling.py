@@ -1,6 +1,6 @@
 """What `opcheck trace` fills in of a spec: the arrays that were not given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,10 @@ import numpy as np
 
 from opcheck import specs
 from opcheck.explanation.document import prepare
-from opcheck.operators.spec import Op, Params
+from opcheck.language import say
+from opcheck.operators.spec import Op, Params, Refused, results_of
+from opcheck.traces.given import value
+from opcheck.traces.tensor.trace import ArrayTrace, trace_arrays
 
 
 def completed(
@@ -29,11 +32,42 @@ def completed(
     if hasattr(op, "function") and op.code is not None:
         known = partial(function, **whole)
     else:
-        p = op.parameters(case.params)
+        p, _ = op.checked(case)
         known = partial(traceable(op), p, whole)
         params = {}
     setattr(known, "__name__", op.title)  # noqa: B010  # a partial has none of its own
     return known, {**{name: given[name] for name in unknown}, **real, **params}
+
+
+def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) -> ArrayTrace:
+    """The trace of the program of an operator of the catalogue; the arrays that were not given are filled in."""
+    known = [each.name for each in op.arguments]
+    for name in words:
+        if name not in known:
+            raise Refused(
+                say("{op} has no argument {name}", op=op.name, name=name),
+                fix=say("its arguments are {names}", names=", ".join(known)),
+            )
+    kinds = {each.name: each.kind for each in op.params}
+    given = {
+        name: kinds[name].parse(name, text) if name in kinds else value(name, text) for name, text in words.items()
+    }
+    program, arrays = completed(op.name, op.program, given)
+    notes: list[str] = []
+
+    def loss(**arrays: Any) -> Any:
+        found = results_of(op, program(**arrays))
+        smooth = [y for name, y in found.items() if op.output(name).differentiable]
+        if len(smooth) == 1 and np.size(smooth[0]) == 1:
+            return smooth[0]
+        notes.append(
+            say("{op} has no single number as its output, so the trace ends with a loss: the sum of its elements "
+                "times 1, 2, 3, ..., which are the upstream gradient of opcheck explain {op} --grad.", op=op.name)
+        )  # fmt: skip
+        terms = [np.sum(y * np.arange(1.0, np.size(y) + 1).reshape(np.shape(y))) for y in smooth]
+        return sum(terms[1:], start=terms[0])
+
+    return trace_arrays(loss, arrays, {}, op.name, wrt, notes)
 
 
 def traceable(op: Op) -> Callable[..., Any]:

@@ -42,9 +42,9 @@ def describe(spec: str, name: str) -> list[Block]:
     title = say("{op} in {name}: {summary}", op=op.title or op.name, name=name,
                 summary=conventions.get(name).summary)  # fmt: skip
     blocks: list[Block] = [Prose(title, "title")]
-    blocks += [Prose(line, "definition") for stub in shown.stubs for line in stub.lines]
+    blocks.append(Prose("\n".join(line for stub in shown.stubs for line in stub.lines), "code"))
     blocks.append(Table(sheet.headers(), tuple(sheet.arrays(shown))))
-    blocks += [Prose(say("So it is called:")), *(Prose(line, "definition") for line in sheet.calls(shown))]
+    blocks += [Prose(say("So it is called:")), Prose("\n".join(sheet.calls(shown)), "code")]
     blocks += [Prose(sheet.results(shown, most=PLACES).replace("`", "")), *_asked(shown)]
     return [*blocks, *_others(op, name)]
 

@@ -2,7 +2,7 @@
 
 import builtins
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
 @click.command(
     "trace",
     help="The tables of automatic differentiation, for an expression or a program.\n\n"
-    "WHAT is an expression, or FILE.py:NAME for a Python function of numbers or of arrays.\n\n"
+    "WHAT is an expression, FILE.py:NAME for a Python function of numbers or of arrays, or an operator's name.\n\n"
     'Try: opcheck trace "ln(x1)+x1*x2-sin(x2)" --at x1=2,x2=5',
 )
 @click.argument("what")
@@ -46,23 +46,9 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
 @click.option("--all", "everything", is_flag=True, help="Leave nothing out.")
 @output_options
 def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | None, **options: Any) -> None:
-    from opcheck.traces import load, trace
-
     if more:
         raise alone(what, more, at)
-    program = PROGRAM.fullmatch(what)
-    function = load(Path(program[1]), program[2]) if program else what
-    given = inputs("--at", at, options["exact"])
-    if callable(function) and is_incomplete(function, given):
-        from opcheck.app.filling import completed
-
-        function, given = completed(what, function, given)
-    traced = trace(
-        function,
-        given,
-        wrt=None if wrt is None else wrt.split(","),
-        **({"exact": True} if options["exact"] else {}),
-    )
+    traced = traced_of(what, texts("--at", at), None if wrt is None else wrt.split(","), options["exact"])
     if options["graph"]:
         write(traced.draw(options["graph"]), options["output"])
         return
@@ -81,6 +67,27 @@ def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | No
     show(page.step, options, fractions=options["exact"])
     if page.differs:
         click.get_current_context().exit(1)
+
+
+def traced_of(what: str, words: Mapping[str, str], wrt: list[str] | None, exact: bool) -> Any:
+    """The trace of an expression, of a function of a file, or of an operator: a name alone that has no value."""
+    from opcheck.traces import load, trace
+
+    program = PROGRAM.fullmatch(what)
+    op = operator_called(what) if what.isidentifier() and what not in words else None
+    if op is not None:
+        from opcheck.app.filling import operator_trace
+
+        if exact:
+            raise Refused(say("exact numbers are for functions of numbers, and this one takes arrays"))
+        return operator_trace(op, words, wrt)
+    function = load(Path(program[1]), program[2]) if program else what
+    given = values(words, exact)
+    if callable(function) and is_incomplete(function, given):
+        from opcheck.app.filling import completed
+
+        function, given = completed(what, function, given)
+    return trace(function, given, wrt=wrt, **({"exact": True} if exact else {}))
 
 
 def is_incomplete(function: Callable[..., Any], given: dict[str, Any]) -> bool:
@@ -110,11 +117,21 @@ def alone(what: str, more: tuple[str, ...], at: tuple[str, ...]) -> Refused:
     )
 
 
-def inputs(flag: str, words: tuple[str, ...], exact: bool = False) -> dict[str, Any]:
-    """The numbers and arrays of --at x1=2,x2=5 --at w=[[1,2],[3,4]]; raises Refused."""
+def inputs(flag: str, words: tuple[str, ...]) -> dict[str, Any]:
+    """The numbers and arrays of --hvp x1=2,x2=5 --hvp w=[[1,2],[3,4]]; raises Refused."""
+    return values(texts(flag, words))
+
+
+def values(words: Mapping[str, str], exact: bool = False) -> dict[str, Any]:
+    """What the texts of inputs stand for; raises Refused."""
     from opcheck.traces.given import value
 
-    found: dict[str, Any] = {}
+    return {name: value(name, text, exact) for name, text in words.items()}
+
+
+def texts(flag: str, words: tuple[str, ...]) -> dict[str, str]:
+    """The text of each input: of --at x1=2,x2=5 they are "2" and "5"; raises Refused."""
+    found: dict[str, str] = {}
     for word in words:
         for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", word):
             name, sign, text = (piece.strip() for piece in part.partition("="))
@@ -122,5 +139,15 @@ def inputs(flag: str, words: tuple[str, ...], exact: bool = False) -> dict[str, 
                 raise Refused(say("{flag} gives each input a value: {flag} x1=2,x2=5", flag=flag), got=repr(part))
             if name in found:
                 raise Refused(say("{flag} gives {name} two values", flag=flag, name=name), got=", ".join(words))
-            found[name] = value(name, text, exact)
+            found[name] = text
     return found
+
+
+def operator_called(name: str) -> Any:
+    """The operator of the catalogue of that name; None where there is none."""
+    from opcheck.operators import catalog
+
+    try:
+        return catalog.get(name)
+    except catalog.UnknownOperator:
+        return None

@@ -14,7 +14,7 @@ from opcheck.operators.spec import Array, Case, Op, Params, Refused, Shape
 from opcheck.tracing import Node, Tape, Tracer, View
 from opcheck.tracing.arithmetic import as_fraction, exactly
 
-MOST_ELEMENTS = 10_000_000  # of an output
+MOST_ELEMENTS = 30_000_000  # of an output
 MOST_NODES = 1_000_000  # a calculation beyond this is refused rather than left to run for minutes
 SMALL = 20_000  # nodes: up to here every output element is recorded, and every number comes from the definition
 

@@ -114,10 +114,10 @@ def explain(
 
     def written(everything: bool) -> list[Block]:
         if not grad:
-            return worked.forward_steps(calculation, place, everything or all, decimal=True)
+            return worked.forward_steps(calculation, place, everything or all, decimal=True, symbolic=exact)
         from opcheck.explanation.gradient import gradient_steps
 
-        return gradient_steps(calculation, given_upstream, cell, everything or all)
+        return gradient_steps(calculation, given_upstream, cell, everything or all, symbolic=exact)
 
     def still() -> Step:
         blocks = written(all)
@@ -150,8 +150,15 @@ def _page(
     from opcheck.explanation.plots import plots
 
     asked = board(calculation, upstream, first, grad, written)
+    still = asked[0].still if isinstance(asked[0], Board) else ()
+    rules = [block for part in still if isinstance(part, Step) for block in part.blocks if _is_rule(block)]
     seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
-    return [*seen, *asked, *plots(calculation)]
+    return [*rules, *seen, *asked, *plots(calculation)]
+
+
+def _is_rule(block: Block) -> bool:
+    """Whether it is a gradient in closed form."""
+    return isinstance(block, Prose) and block.kind == "definition"
 
 
 def _errors(calculation: Calculation, dtype: str | None) -> list[Block]:

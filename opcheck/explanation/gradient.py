@@ -1,6 +1,6 @@
 """The worked calculation of the gradient of each input: one reverse sweep over tracers, read like the forward one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +20,7 @@ ZERO = Number(Fraction(0))
 
 
 def gradient_steps(
-    calculation: Calculation, upstream: Array | None, cell: Shape | None, everything: bool
+    calculation: Calculation, upstream: Array | None, cell: Shape | None, everything: bool, symbolic: bool = False
 ) -> list[Block]:
     """One part for each differentiable input: its gradient as a sum over the outputs that read it."""
     op = calculation.op
@@ -29,12 +29,31 @@ def gradient_steps(
     names = differentiable(calculation)
     shown = {name: _shown(calculation.case.arrays[name].shape, cell, everything) for name in names}
     sweep = Sweep(calculation, g, shown)
-    unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything)
+    unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything, symbolic)
     symbol = op.output(calculation.main_output).symbol
     blocks: list[Block] = [Prose(_default_meaning(symbol, shape) if upstream is None else meaning(symbol), "note")]
+    written = closed_forms(calculation, g, sweep)
     for name in names:
-        blocks.append(_gradient_of(calculation, name, g, sweep, unfolded, cell, everything))
+        part = _gradient_of(calculation, name, g, sweep, unfolded, cell, everything)
+        blocks.append(part._replace(blocks=(*written.get(name, ()), *part.blocks)))
     return blocks
+
+
+def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str, tuple[Prose, ...]]:
+    """By input, its gradient as a textbook writes it, where that was proved on these numbers."""
+    if not calculation.op.closed or not sweep.complete:
+        return {}
+    from opcheck.explanation.closed import proved
+
+    def gradient(symbol: str) -> Callable[[Shape], Any]:
+        return lambda at: sweep.gradient(symbol, at)
+
+    def output(name: str) -> Callable[[Shape], Any]:
+        return lambda at: sweep.values[sweep.outputs[name, at].id]
+
+    note = Prose(say("(in closed form; proved equal to the calculation below, in these numbers)"), "note")
+    found = proved(calculation, g, gradient, output)
+    return {name: (Prose(closed.formula, "definition"), note) for name, closed in found.items()}
 
 
 def upstream_gradient(calculation: Calculation, upstream: Array | None) -> Array:
@@ -122,6 +141,11 @@ class Sweep:
         self.values = exact(self.tape.graph(), decimal=True)
         self.complete = small
 
+    def gradient(self, symbol: str, at: Shape) -> Any:
+        """The exact number of an element of a gradient; 0 where nothing reaches it."""
+        found = self.adjoints.get((symbol, at))
+        return Fraction(0) if found is None else self.values[found.id]
+
     def read_by(self, symbol: str, at: Shape) -> set[tuple[str, Shape]]:
         """The elements that the gradient of this one is computed from, and those that decide where it goes: that of a
         maximum is not computed from what is compared. Where there are none, itself: it decides that nothing goes there.
@@ -204,8 +228,7 @@ def _grids(calculation: Calculation, name: str, g: Array, sweep: Sweep, at: Shap
     if array.ndim and sweep.complete:
 
         def result(place: Shape) -> Any:
-            found = sweep.adjoints.get((spec.symbol, place))
-            return Fraction(0) if found is None else as_fraction(sweep.values[found.id])
+            return as_fraction(sweep.gradient(spec.symbol, place))
 
         grids += draw(barred(spec.symbol), array.shape, result, [at], (), calculation.hidden.get(spec.symbol, 0))
     return [Grids(tuple(grids))] if grids else []

@@ -10,12 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 from opcheck.language import say
+from opcheck.render.names import marked
 from opcheck.steps import Apply, Elided, Expression, Formula, Number, Prose, Symbol
 from opcheck.tracing import EXACT, Graph, Node
 from opcheck.tracing.arithmetic import as_fraction
 
 MOST_TERMS = 9  # longer sums show the first two and the last two terms
 ENDS = 2
+MOST_LEAVES = 6  # of a number in symbols that is written out inside of another one
 SILENT = ("detach", "with_slope")  # only differentiation sees them: they are written as their first argument
 
 
@@ -25,15 +27,19 @@ def shown_args(node: Node) -> tuple[int, ...]:
 
 
 class Unfolded:
-    """Reads formulas off a graph. `hidden` says how many leading places of an array's index are not shown."""
+    """Reads formulas off a graph. `hidden` says how many leading places of an array's index are not shown.
+
+    `symbolic`: what is no fraction is written as what it is, exp(−2)/(exp(−2) + 1), before its decimals."""
 
     def __init__(
-        self, graph: Graph, values: Sequence[Any], hidden: Mapping[str, int] | None = None, everything: bool = False
-    ) -> None:
+        self, graph: Graph, values: Sequence[Any], hidden: Mapping[str, int] | None = None, everything: bool = False,
+        symbolic: bool = False,
+    ) -> None:  # fmt: skip
         self.nodes = graph.nodes
         self.values = values
         self.hidden = hidden or {}
         self.most = None if everything else MOST_TERMS
+        self.symbolic = symbolic
         self.shown: dict[tuple[str, tuple[int, ...]], Any] = {}
         self.inside, self.outside = self._heights()
 
@@ -58,10 +64,16 @@ class Unfolded:
 
     def formula(self, id: int, left: Symbol, brief: bool = False) -> Formula:
         """left = names = numbers = ... = result; brief: without the names and the middle."""
-        numbers = [self.reduced(id, level, root=True) for level in range(max(self.inside[id], 0) + 1)]
-        numbers.append(self.number(id))
-        rights = [numbers[0], numbers[-1]] if brief else [self.names(id, root=True), *numbers]
+        steps = [self.reduced(id, level, root=True) for level in range(max(self.inside[id], 0) + 1)]
+        first, result = steps[0], self.number(id)
+        if self.symbolic and not all(map(is_exact, (*steps, result))):
+            steps = [each for each in (first, self.in_symbols(id, root=True)) if is_exact(each)]
+            first = steps[-1]
+        rights = [first] if brief else [self.names(id, root=True), *steps]
+        rights.append(result)
         kept = [right for k, right in enumerate(rights) if (k == 0 or right != rights[k - 1]) and right != left]
+        if self.symbolic and len(kept) > 1 and _is_fraction(kept[-2], result):
+            kept.pop()  # 2/3 = 2/3
         return Formula(left, tuple(kept), brief)
 
     def names(self, id: int, root: bool = False) -> Expression:
@@ -88,6 +100,16 @@ class Unfolded:
         if node.op == "neg" and isinstance(args[0], Number) and args[0].value >= 0:
             return self.number(id)  # −(0.5) is written as −0.5 is
         return Apply(node.op, args)
+
+    def in_symbols(self, id: int, root: bool = False) -> Expression:
+        """The node in numbers that are exact, in functions of them, and in names of what would be long."""
+        node, number = self.nodes[id], self.number(id)
+        if node.is_leaf or not (number.inexact or root):
+            return number
+        if node.op in SILENT:
+            return self.in_symbols(node.args[0], root)
+        expression = Apply(node.op, tuple(self._some(node, self.in_symbols, numbers=False)))
+        return self.symbol(node) if node.label and not root and _leaves(expression) > MOST_LEAVES else expression
 
     def _some(self, node: Node, write: Any, numbers: bool) -> Iterator[Expression]:
         """The arguments of a node; of a long sum the first and last ones, and how many were left out."""
@@ -181,6 +203,25 @@ class Unfolded:
         return rounded and 0 < MUCH * abs(value) < max(map(abs, fractions))
 
 
+def is_exact(expression: Expression) -> bool:
+    """Whether no number in the expression is one whose decimals go on."""
+    if isinstance(expression, Apply):
+        return all(map(is_exact, expression.args))
+    return not getattr(expression, "inexact", False)
+
+
+def _is_fraction(expression: Expression, number: Number) -> bool:
+    """Whether an expression is a fraction as it stands: 2/3, which is not reduced to 2/3."""
+    value = number.value
+    return isinstance(value, Fraction) and expression == Apply(
+        "div", (Number(Fraction(value.numerator)), Number(Fraction(value.denominator)))
+    )
+
+
+def _leaves(expression: Expression) -> int:
+    return sum(map(_leaves, expression.args)) if isinstance(expression, Apply) else 1
+
+
 MUCH, PRINTED = 1000, 10**8  # a term with more than 8 decimals is not printed whole, unless somebody wants that
 
 
@@ -196,8 +237,7 @@ def as_number(value: Any) -> Number:
 
 def barred(symbol: str) -> str:
     """The adjoint of a symbol as it is written: the bar is over its letter, before a prime."""
-    letters = symbol.rstrip("′")
-    return letters + ADJOINT + symbol[len(letters) :]
+    return marked(symbol, ADJOINT)
 
 
 ADJOINT = "\u0304"  # a label that ends with a macron is the adjoint of what it marks

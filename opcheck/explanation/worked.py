@@ -92,8 +92,12 @@ def sizes(calculation: Calculation) -> list[Block]:
 FEW = 3  # output elements that are all shown; of more, the first two
 
 
-def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool, decimal: bool) -> list[Block]:
-    """Grids with the window of the first step marked, and one step for each output element that is shown."""
+def forward_steps(
+    calculation: Calculation, cell: Shape | None, everything: bool, decimal: bool, symbolic: bool = False
+) -> list[Block]:
+    """Grids with the window of the first step marked, and one step for each output element that is shown.
+
+    symbolic: numbers that are no fractions are written as what they are before their decimals."""
     cells = calculation.cells
     if not cells:
         return [Prose(say("The output has no elements: there is nothing to compute."))]
@@ -106,7 +110,7 @@ def forward_steps(calculation: Calculation, cell: Shape | None, everything: bool
     outputs |= calculation.record(tape, others)
     graph = tape.graph()
     values = exact(graph, decimal)
-    unfolded = Unfolded(graph, values, calculation.hidden, everything)
+    unfolded = Unfolded(graph, values, calculation.hidden, everything, symbolic)
     blocks: list[Block] = []
     grids = _forward_grids(calculation, tape, outputs, shown[0], values if small else None)
     if grids:

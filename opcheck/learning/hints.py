@@ -1,6 +1,6 @@
 """What helps with a problem, a hint after the other: the formula, what it reads, the numbers in it, the calculation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import barred
 from opcheck.language import say
 from opcheck.learning.problems import Kind, Problem
-from opcheck.operators.spec import Shape
+from opcheck.operators.spec import Input, Output, Shape
 from opcheck.render.signs import Signs
 from opcheck.steps import Block, Formula, Grid, Grids, Prose, Step
 
@@ -106,9 +106,39 @@ def _sizes(problem: Problem) -> list[Hint]:
     answer = Prose(say("The shape of {name} is {sizes}.", name=symbol, sizes=sizes))
     rule = tuple(block for block in worked.heading(problem.calculation) if _is_rule(block))
     if not formulas:
-        return [rule, (answer,)]
+        reasons = tuple(_by_letters(problem))
+        return [(*rule, *reasons), (*reasons, answer)]
     return [
         (*rule, *(formula._replace(rights=formula.rights[:1]) for formula in formulas)),
         tuple(formula._replace(rights=formula.rights[:2]) for formula in formulas),
         (*formulas, answer),
     ]
+
+
+def _by_letters(problem: Problem) -> Iterator[Prose]:
+    """What the letters of each shape are, where no formula gives a size: those of the result are read off them."""
+    calculation, op = problem.calculation, problem.op
+    arrays = calculation.case.arrays
+    main = op.output(calculation.main_output)
+    declared: list[tuple[Input | Output, Shape]] = [(op.input(name), array.shape) for name, array in arrays.items()]
+    for each, whole in (*declared, (main, calculation.shapes[calculation.main_output])):
+        shape = calculation.shown_shape(each.symbol, whole)
+        letters = _fitting(each.letters.split(), len(shape))
+        if not letters and shape:
+            continue  # a vector in the place of a matrix
+        if each is main:
+            yield Prose(say("{name} has the shape {letters}.", name=each.symbol, letters="×".join(letters)))
+        else:
+            sizes = "×".join(map(str, shape)) or say("one number")
+            yield Prose(say("{name} has the shape {letters}, here {sizes}.", name=each.symbol,
+                            letters="×".join(letters), sizes=sizes))  # fmt: skip
+
+
+def _fitting(letters: list[str], dimensions: int) -> list[str]:
+    """The letters of so many dimensions: leading ones that were left out are not named, any number of them is "...".
+    None where they do not fit."""
+    fixed = [each.replace("*", "·") for each in letters if each != "*"]
+    more = dimensions - len(fixed)
+    if more < 0:
+        return fixed[-dimensions:] if fixed[0] == "N" and more == -1 else []
+    return ["...", *fixed] if more and len(fixed) < len(letters) else fixed if not more else []

@@ -6,14 +6,14 @@ import doctest
 import io
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from opcheck.learning.judging import making
-from opcheck.learning.lesson import Code
+from opcheck.learning.lesson import Code, Part, Question
 from opcheck.reference import Reference
 
 
@@ -107,3 +107,17 @@ class Session:
                 finally:
                     self.names.clear()
                     self.names.update(right)
+
+
+def before(parts: Sequence[Part], question: Question, directory: Path) -> Session:
+    """The session of a reader who has come to that question."""
+    session = Session(directory)
+    for part in parts:
+        if part is question:
+            break
+        code = part.code if isinstance(part, Question) else part
+        if isinstance(code, Code) and code.missing is None:
+            session.write(code)
+            if code.runs_python:
+                session.run_all(code)
+    return session

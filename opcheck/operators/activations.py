@@ -11,7 +11,21 @@ from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import Selection, SigmoidRounding, TanhRounding
-from opcheck.operators.spec import PIECEWISE_LINEAR, Array, Case, Form, Input, Mistake, Op, Output, Param, Params, Shape
+from opcheck.operators.spec import (
+    PIECEWISE_LINEAR,
+    Array,
+    Case,
+    Closed,
+    Form,
+    Input,
+    Mistake,
+    Op,
+    Output,
+    Param,
+    Params,
+    Shape,
+    each_alone,
+)
 from opcheck.programs import elementwise as arrays
 from opcheck.tracing import maximum, sigmoid, tanh
 
@@ -68,6 +82,7 @@ class ReLU(Activation):
     aliases = ("nn.ReLU", "ReLU")
     summary = "negative numbers become 0"
     formula = "y = max(0, x)"
+    closed = (Closed("input", "x̄ = [x > 0]·ȳ", rows=each_alone),)
     example = "relu([-1, 0, 2])", "array([0., 0., 2.])"
     rounding = Selection()
     degree = PIECEWISE_LINEAR
@@ -125,6 +140,7 @@ class Sigmoid(Activation):
     aliases = ("nn.Sigmoid", "Sigmoid", "logistic")
     summary = "squashes a number into 0 to 1"
     formula = "y = σ(x) = 1 / (1 + e^−x)"
+    closed = (Closed("input", "x̄ = y·(1 − y)·ȳ", rows=each_alone),)
     example = "sigmoid([-1, 0, 1])", "array([0.26894142, 0.5       , 0.73105858])"
     rounding = SigmoidRounding()
 
@@ -194,6 +210,7 @@ class Tanh(Activation):
     aliases = ("nn.Tanh", "Tanh")
     summary = "squashes a number into -1 to 1"
     formula = "y = tanh(x) = (e^x − e^−x) / (e^x + e^−x)"
+    closed = (Closed("input", "x̄ = (1 − y²)·ȳ", rows=each_alone),)
     example = "tanh([-1, 0, 1])", "array([-0.76159416,  0.        ,  0.76159416])"
     rounding = TanhRounding()
 

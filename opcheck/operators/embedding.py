@@ -9,9 +9,30 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Absent, Flag, Maybe, Real, Whole
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, RefusedType, Shape
+from opcheck.operators.spec import (
+    Array,
+    Case,
+    Closed,
+    Input,
+    Mistake,
+    Output,
+    Param,
+    Params,
+    Refused,
+    RefusedType,
+    Shape,
+)
 from opcheck.programs import kinks
 from opcheck.tracing import detach, with_slope
+
+
+def _every_row(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {} if p.padding_idx is None and not p.scale_grad_by_freq else None
+
+
+def _flat(p: Params, name: str, array: Array) -> Array:
+    """One row number after the other."""
+    return array.reshape(1, -1, *([] if name == "input" else array.shape[-1:]))
 
 
 class Embedding(Program):
@@ -24,6 +45,7 @@ class Embedding(Program):
     aliases = ("nn.Embedding", "Embedding")
     summary = "rows of a table, looked up by their numbers"
     formula = "y[k,d] = w[i[k],d]"
+    closed = (Closed("weight", "w̄[v,d] = Σ_k [i[k] = v]·ȳ[k,d]", _every_row, _flat),)
     source = (
         "Bengio et al., A Neural Probabilistic Language Model, JMLR 3 (2003), section 2; torch.nn.functional.embedding"
     )

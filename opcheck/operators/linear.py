@@ -9,7 +9,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.shared.roundoff import Multilinear
-from opcheck.operators.spec import MULTILINEAR, Array, Case, Input, Mistake, Op, Output, Params, Refused, Shape
+from opcheck.operators.spec import MULTILINEAR, Array, Case, Closed, Input, Mistake, Op, Output, Params, Refused, Shape
 from opcheck.tracing import total
 
 
@@ -38,11 +38,25 @@ def _first_row_only(op: Op, p: Params, **arrays: Array) -> Array:
     return np.where(np.arange(len(y)).reshape(-1, *[1] * (y.ndim - 1)) == 0, y, 0.0) if y.ndim > 1 else y
 
 
+def _as_matrix(p: Params, name: str, array: Array) -> Array:
+    """The input and the output with one leading dimension."""
+    return array.reshape(1, -1, array.shape[-1]) if name in ("input", "output") else array[None]
+
+
+def _is_matrix(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {} if len(shapes["weight"]) == 2 else None
+
+
 class Linear(Op):
     name = "linear"
     aliases = ("nn.Linear", "Linear")
     summary = "dot product of the input with each row of the weight, plus a bias"
     formula = "y[n,o] = b[o] + Σ_i x[n,i]·w[o,i]"
+    closed = (
+        Closed("input", "x̄[n,i] = Σ_o ȳ[n,o]·w[o,i]", _is_matrix, _as_matrix),
+        Closed("weight", "w̄[o,i] = Σ_n ȳ[n,o]·x[n,i]", _is_matrix, _as_matrix),
+        Closed("bias", "b̄[o] = Σ_n ȳ[n,o]", _is_matrix, _as_matrix),
+    )
     example = "linear([1, 2], [[3, 4], [5, 6]], [7, 8])", "array([18., 25.])"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 6.3; torch.nn.functional.linear"
     arguments = (

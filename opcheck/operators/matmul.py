@@ -8,7 +8,11 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Params, Refused, Shape
+
+
+def _are_matrices(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {} if all(len(shape) == 2 for shape in shapes.values()) else None
 
 
 class Matmul(Program):
@@ -20,6 +24,10 @@ class Matmul(Program):
     aliases = ("mm", "bmm", "mv", "dot")
     summary = "each row of the first matrix times each column of the second"
     formula = "y[n,m] = Σ_k a[n,k]·b[k,m]"
+    closed = (
+        Closed("input", "ā[n,k] = Σ_m ȳ[n,m]·b[k,m]", _are_matrices),
+        Closed("other", "b̄[k,m] = Σ_n a[n,k]·ȳ[n,m]", _are_matrices),
+    )
     source = "Golub and Van Loan, Matrix Computations (2013), section 1.1; torch.matmul"
     example = "matmul([[1, 2], [3, 4]], [[5, 6], [7, 8]])", "array([[19., 22.],\n       [43., 50.]])"
     arguments = (

@@ -260,8 +260,9 @@ class Program(Op):
         return found, {name: y.id for name, y in made.outputs.items()}
 
     def _labels(self, made: Recording) -> dict[int, str]:
-        """The intermediate arrays that have a name of their own; one that is called as an input is has a prime."""
-        taken = {each.symbol for each in self.inputs}
+        """The intermediate arrays that have a name of their own; one that is called as an input or an output is has a
+        prime."""
+        taken = {each.symbol for each in self.inputs} | {each.symbol for each in self.outputs}
         outputs = {y.id for y in made.outputs.values()}
         return {
             id: name + "′" if name in taken else name

@@ -6,7 +6,7 @@ import numpy as np
 
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Case, Input, Mistake, Output, Params
+from opcheck.operators.spec import Case, Closed, Input, Mistake, Output, Params, each_alone
 from opcheck.programs.elementwise import sigmoid
 
 
@@ -15,6 +15,7 @@ class Silu(Program):
     aliases = ("swish", "nn.SiLU", "SiLU")
     summary = "x times its own sigmoid: smooth, and below zero for negative x"
     formula = "y = x·σ(x)   with σ(x) = 1/(1 + exp(−x))"
+    closed = (Closed("input", "x̄ = (σ(x) + y·(1 − σ(x)))·ȳ", rows=each_alone),)
     source = "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415, section 2; torch.nn.functional.silu"
     example = "silu([-1, 0, 1])", "array([-0.26894142,  0.        ,  0.73105858])"
     arguments = (Input("input", "x", "*", "any shape", default="signed"),)

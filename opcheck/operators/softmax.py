@@ -15,6 +15,7 @@ from opcheck.operators.spec import (
     NEGLIGIBLE,
     Array,
     Case,
+    Closed,
     Form,
     Input,
     Mistake,
@@ -28,6 +29,11 @@ from opcheck.operators.spec import (
 from opcheck.programs import kinks
 from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
+
+
+def _rows(p: Params, name: str, array: Array) -> Array:
+    """Rows along `dim`."""
+    return np.moveaxis(array, p.dim, -1).reshape(-1, array.shape[p.dim]) if array.ndim else array.reshape(1, 1)
 
 
 class AlongDim(Op):
@@ -201,6 +207,7 @@ class Softmax(AlongDim):
     summary = "numbers become probabilities that add up to 1"
     rounding = SoftmaxRounding()
     formula = "y[i] = e[i] / S   with m = max_k x[k], e[k] = exp(x[k] − m), S = Σ_k e[k]"
+    closed = (Closed("input", "x̄[i] = y[i]·(ȳ[i] − Σ_k y[k]·ȳ[k])", rows=_rows),)
     example = "softmax([1, 2, 3], dim=0)", "array([0.09003057, 0.24472847, 0.66524096])"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:
@@ -308,6 +315,7 @@ class LogSoftmax(AlongDim):
     summary = "the logarithm of softmax, without its underflow"
     rounding = LogSoftmaxRounding()
     formula = "y[i] = x[i] − m − L   with m = max_k x[k], e[k] = exp(x[k] − m), L = ln Σ_k e[k]"
+    closed = (Closed("input", "x̄[i] = ȳ[i] − exp(y[i])·Σ_k ȳ[k]", rows=_rows),)
     example = "log_softmax([1, 2, 3], dim=0)", "array([-2.40760596, -1.40760596, -0.40760596])"
 
     def element(self, p: Params, at: Shape, *, input: Any) -> Any:

@@ -98,6 +98,39 @@ class Form(NamedTuple):
     vjp: Callable[..., dict[str, Any]] | None = None
 
 
+def _as_it_is(p: Any, name: str, array: Array) -> Array:
+    return array[None]
+
+
+def _no_letters(p: Any, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {}
+
+
+class Closed(NamedTuple):
+    """The gradient of an input as a textbook writes it: "x̄[i] = y[i]·(ȳ[i] − Σ_k y[k]·ȳ[k])". It is read as it is
+    printed, and proved on the numbers of a call before it is shown.
+
+    letters(p, shapes): what letters stand for that are no arrays and no indices; None where a call has no such formula.
+    rows(p, name, array): the array (of an input or an output) as the formula sees it, in rows that it holds for each
+    by itself: (rows, ...), or (1, ...) for what all rows share.
+    """
+
+    input: str
+    formula: str
+    letters: Callable[[Any, Mapping[str, Shape]], Mapping[str, Any] | None] = _no_letters
+    rows: Callable[[Any, str, Array], Array] = _as_it_is
+
+
+def each_alone(p: Any, name: str, array: Array) -> Array:
+    """Rows of one number: what is computed element by element."""
+    return array.reshape(-1)
+
+
+def all_in_one(p: Any, name: str, array: Array) -> Array:
+    """One row of all numbers of an input; the output is one number, as that of a loss is."""
+    return array[None] if name == "output" else array.reshape(1, -1)
+
+
 class Case(NamedTuple):
     """One call of an operator: arrays by argument name (those given) and parameters as a caller writes them."""
 
@@ -124,6 +157,7 @@ class Op(ABC):
     aliases: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     forms: tuple[Form, ...] = ()
+    closed: tuple[Closed, ...] = ()  # gradients as a textbook writes them
     elsewhere = True  # whether torch and other libraries have a counterpart
     refuses = True  # whether implementations must refuse what this one does
     taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing

@@ -208,7 +208,7 @@ function board(root) {
   // left = names = numbers = result, or the terms of a sum as cards, numbered from `before`.
   function written(line, found, before) {
     if (found.length > 1 && (["max", "min"].includes(line.op) || inNames.terms(line).length > 1)) return [cards(line, found, before)];
-    const rows = [inNames.operation(line)[0], inNumbers.operation(line)[0]].map((right) => formula(right));
+    const rows = [inNames.operation(line)[0], inNumbers.operation(line)[0]].map(broken);
     rows.push(formula(maths.number(line.text)));
     const kept = rows.filter((row, k) => k === 0 || row.textContent !== rows[k - 1].textContent);
     const shelf = made("div", "steps");
@@ -218,6 +218,16 @@ function board(root) {
       shelf.append(made("span", "", formula(...left, sign)), made("span", "", row));
     });
     return [shelf];
+  }
+
+  // A formula that may go on in a next line, where a sign stands between two parts of it.
+  function broken(parts) {
+    const pieces = [[]];
+    for (const part of parts) {
+      if (part.localName === "mo" && part.getAttribute("form") === "infix") pieces.push([]);
+      pieces.at(-1).push(part);
+    }
+    return made("span", "", ...pieces.map((piece) => formula(...piece)));
   }
 
   function cards(line, found, before) {

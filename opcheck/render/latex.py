@@ -110,6 +110,8 @@ def prose(text: str, kind: str) -> str:
         return rf"\textbf{{{escaped(text)}}}"
     if kind == "definition":
         return display(definition(text))
+    if kind == "code":
+        return "\\begin{verbatim}\n" + text + "\n\\end{verbatim}"
     return rf"\emph{{{escaped(text)}}}" if kind == "note" else escaped(text)
 
 

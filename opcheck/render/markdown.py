@@ -47,6 +47,8 @@ class _Markdown:
                     yield from _heading(words, level - 1)
                 case Prose(words, "definition"):
                     yield f"$$\n{definition(words)}\n$$"
+                case Prose(words, "code"):
+                    yield f"```python\n{words}\n```"
                 case Prose(words, kind):
                     yield f"*{escaped(words)}*" if kind == "note" else escaped(words)
                 case Formula():

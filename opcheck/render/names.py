@@ -2,15 +2,18 @@
 
 import re
 import unicodedata
+from itertools import takewhile
 from typing import NamedTuple
 
 PRIME = "′"
 RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0307": "dot", "\u0303": "tilde"}
 SUBSCRIPTS = dict(zip("₋₀₁₂₃₄₅₆₇₈₉ₜ", "−0123456789t", strict=True))
+LETTER = r"(?:(?![₀-₉ₜ⁰¹²³⁴-⁹½ᵗ])[^\W\d_])"
 WORDS = frozenset(
     ["with", "if", "else", "and", "or", "where", "for", "over", "of", "the", "otherwise", "is", "not", "in", "each"]
 )
+HEADS = ("max", "min", "lim", "argmax", "argmin", "log")  # what stands below these is no part of a word
 
 
 class Name(NamedTuple):
@@ -29,6 +32,8 @@ def take_apart(name: str) -> Name:
     Name(base='x', accents=('bar',), below='1', primes=0)
     >>> take_apart("H_out")
     Name(base='H', accents=(), below='out', primes=0)
+    >>> take_apart("hidden_state")  # words, of which none stands below the other
+    Name(base='hidden_state', accents=(), below='', primes=0)
     """
     letters = unicodedata.normalize("NFD", name)
     accents = tuple(ACCENTS[c] for c in letters if c in ACCENTS)
@@ -37,8 +42,23 @@ def take_apart(name: str) -> Name:
     found = re.fullmatch(r"(.*?[^\W\d_])(?:_(.+)|([\d₋₀-₉ₜ]+))?", letters)
     if not found:
         return Name(letters, accents, primes=primes)
+    if is_word(found[1], found[2] or ""):
+        return Name(letters, accents, primes=primes)
     below = "".join(SUBSCRIPTS.get(c, c) for c in found[2] or found[3] or "")
     return Name(found[1], accents, below, primes)
+
+
+def marked(name: str, mark: str) -> str:
+    """The name with a mark over its letter, or over the end of a word.
+
+    >>> marked("b_o", "\u0304"), marked("hidden_state", "\u0304")
+    ('b̄_o', 'hidden_statē')
+    """
+    base, _, below = name.partition("_")
+    letters = rf"{LETTER}(?:.*{LETTER})?" if is_word(base, below.rstrip(PRIME)) else rf"{LETTER}+( {LETTER}+)*"
+    found = re.match(letters, name)
+    end = found.end() if found else len(name)
+    return name[:end] + mark + name[end:]
 
 
 class Piece(NamedTuple):
@@ -54,7 +74,6 @@ class Piece(NamedTuple):
     above: tuple["Piece", ...] = ()
 
 
-LETTER = r"(?:(?![₀-₉ₜ⁰¹²³⁴-⁹½ᵗ])[^\W\d_])"
 SUPERSCRIPTS = {sign: Piece("number", str(n)) for n, sign in enumerate(RAISED)}
 SUPERSCRIPTS |= {"ᵗ": Piece("name", "t"), PRIME: Piece("sign", PRIME)}
 TOKEN = (
@@ -86,12 +105,28 @@ def _parse(tokens: list[tuple[str, str]]) -> list[Piece]:
         elif text in SUPERSCRIPTS and last:
             result[-1] = last._replace(above=(*last.above, SUPERSCRIPTS[text]))
         elif kind == "name":
+            text += _rest_of_word(text, tokens)
             letters = "".join(c for c in text if c not in ACCENTS)
             accents = tuple(ACCENTS[c] for c in text if c in ACCENTS)
             result.append(Piece("word" if letters in WORDS else "name", letters, accents))
         else:
             result.append(Piece(kind, text))
     return result
+
+
+def _rest_of_word(text: str, tokens: list[tuple[str, str]]) -> str:
+    """Takes what follows a name in a word such as hidden_state; nothing where it stands below it: H_out, max_k."""
+    taken = list(takewhile(lambda token: token[0] == "name" or token[1] == "_", tokens))
+    words = "".join(token[1] for token in taken).split("_")[1:] if taken and taken[0][1] == "_" else []
+    if not all(words) or not is_word(text, "_".join(words)):
+        return ""
+    del tokens[: len(taken)]
+    return "".join(token[1] for token in taken)
+
+
+def is_word(base: str, below: str) -> bool:
+    """Whether base_below is one word, and not a name with something below it."""
+    return "_" in below or (len(base) > 1 and len(below) > 1 and not below.isdigit() and base not in HEADS)
 
 
 def _until_closed(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -116,6 +116,10 @@ class Notation(ABC):
             if expression.op == "sub" and place == 1:
                 flat.append(Term("−", self._subtracted(arg), arg))
                 continue
+            taken = _doubly_negated(arg) if place else None
+            if taken is not None:  # a + −(−b) is a − (−b)
+                flat.append(Term("−", self._subtracted(taken), arg))
+                continue
             sign, part = _signed(arg)
             flat.append(Term(sign, self.write(part, MULTIPLICATIVE), arg))
         return flat
@@ -160,3 +164,14 @@ def _signed(expression: Expression) -> tuple[str, Expression]:
         sign, first = _signed(expression.args[0])
         return sign, Apply(expression.op, (first, *expression.args[1:]))
     return "+", expression
+
+
+def _doubly_negated(expression: Expression) -> Expression | None:
+    """What −(−b) and −(−b)·c subtract: −b, and (−b)·c. None for all else."""
+    match expression:
+        case Apply("neg", (inner,)) if _is_negative(inner):
+            return inner
+        case Apply("mul" | "div" as op, (first, *others)):
+            taken = _doubly_negated(first)
+            return None if taken is None else Apply(op, (taken, *others))
+    return None

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from opcheck.render.names import LETTER, RAISED
+from opcheck.render.names import RAISED, marked
 from opcheck.render.notation import ATOM, MULTIPLICATIVE, POWER, Notation, is_negative
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
@@ -74,9 +74,7 @@ class Signs(Notation):
 
     def marked(self, name: str, adjoint: bool) -> str:
         """The name of an adjoint (x̄) or a tangent (ẋ)."""
-        letters = re.match(r"LETTER+( LETTER+)*".replace("LETTER", LETTER), name)
-        end = letters.end() if letters else len(name)
-        return unicodedata.normalize("NFC", name[:end] + (ADJOINT if adjoint else TANGENT)) + name[end:]
+        return unicodedata.normalize("NFC", marked(name, ADJOINT if adjoint else TANGENT))
 
     def elided(self, elided: Elided) -> str:
         if elided.value is None:

@@ -28,6 +28,7 @@ ESCAPES = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "\u00a0": "~", "–": r"\textendash{}", "—": r"\textemdash{}", "’": "'", "“": "``", "”": "''",
     "…": r"\dots{}",
+    "′": "$'$",
     '"': r"\textquotedbl{}",
 }  # fmt: skip
 FUNCTIONS = {"log": r"\ln", "exp": r"\exp", "max": r"\max", "min": r"\min", "tanh": r"\tanh", "sin": r"\sin",

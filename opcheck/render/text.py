@@ -99,6 +99,8 @@ class _Page:
 
     def block(self, block: Block, indent: str) -> Iterator[str]:
         match block:
+            case Prose(text, "code"):
+                yield from (indent + self.paint(line, "definition") for line in text.splitlines())
             case Prose(text, kind):
                 hanging = INDENT * 2 if kind in ("title", "definition", "quoted") else ""
                 for line in wrap(self.prose(text), self.options.width - len(indent), hanging):

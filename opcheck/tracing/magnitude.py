@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 EXACT_DIGITS = 50  # decimal digits of an exact reading where the function is not rational; more where they cancel
-MOST_DIGITS = 3200
+MOST_DIGITS = 800  # float64 spans 632: from 1.8e308 to the last bit of 4.9e-324
 MOST_BITS = 2**20  # of a Fraction; what is longer is rounded to EXACT_DIGITS
 MOST_EXPONENT = 2**16  # of a number that a function is taken of
 

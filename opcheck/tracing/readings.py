@@ -31,21 +31,34 @@ def values(graph: Graph) -> list[float]:
     return read(graph, FLOATS, lambda node: float(node.value))
 
 
-def exact(graph: Graph, decimal: bool = False) -> list[Any]:
+def exact(graph: Graph, decimal: bool = False, most: int = MOST_DIGITS) -> list[Any]:
     """Every node as a Fraction, or to EXACT_DIGITS digits (mpmath) where a function is not rational, and to more where
-    so many cancel in a sum.
+    so many cancel in a sum; what is left of a sum in none of `most` digits is 0.
 
     NaN and infinities are floats, with IEEE 754's rules. With `decimal`, a leaf stands for the decimal that it prints
     as (0.1 is 1/10), which is what a person with a pen computes with.
     """
-    digits = EXACT_DIGITS
-    numbers = read(graph, EXACT, lambda node: exactly(node.value, decimal))
-    ids = range(len(graph.nodes) if len(graph.nodes) <= MOST_NODES else 0)
-    while digits < MOST_DIGITS and any(_cancels(graph, numbers, id, digits) for id in ids):
-        digits *= 4
+    digits, nothing = EXACT_DIGITS, set[int]()
+
+    def leaf(node: Node) -> Any:
+        return exactly(node.value, decimal)
+
+    def apply(node: Node, args: list[Any]) -> Any:
+        return Fraction(0) if id(node) in nothing else EXACT.functions[node.op](*args)
+
+    numbers = graph.fold(leaf, apply)
+    while len(graph.nodes) <= MOST_NODES and (left := _cancelled(graph, numbers, digits)):
+        if digits >= most:
+            nothing |= {id(graph.nodes[k]) for k in left}  # and what follows from them is worked out anew
+        digits = min(4 * digits, most)
         with working(digits):
-            numbers = read(graph, EXACT, lambda node: exactly(node.value, decimal))
+            numbers = graph.fold(leaf, apply)
     return numbers
+
+
+def _cancelled(graph: Graph, numbers: list[Any], digits: int) -> list[int]:
+    """The sums of which so few digits are left."""
+    return [k for k in range(len(graph.nodes)) if _cancels(graph, numbers, k, digits)]
 
 
 def _cancels(graph: Graph, numbers: list[Any], id: int, digits: int) -> bool:

@@ -1,32 +1,32 @@
 """The lessons as pages: what a block prints is written in the lesson, and tests hold it to that; reading runs nothing.
-A question is judged by running the lesson's own blocks before it; of the reader's answer nothing runs."""
+A question is judged by what the lesson's own blocks give, which run in the sandbox; of an answer nothing runs."""
 
 import re
 import shlex
-import tempfile
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from opcheck.errors import Refused
+from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.learning import answers as reading
-from opcheck.learning import lesson, shelf
+from opcheck.learning import confined, lesson, shelf
 from opcheck.learning.judging import judge
 from opcheck.learning.lesson import Code, Part, Prose, Question
 from opcheck.learning.progress import Mark, Progress, default_path
-from opcheck.learning.session import Session
 from opcheck.learning.shelf import Entry
 from opcheck.learning.tutor import shown
 from opcheck.operators.catalog import UnknownOperator
+from opcheck.sandbox import Call, File, Limits, NoSandbox, Status, Worker, choose
 from opcheck.web import forms
 from opcheck.web.named import find
 from opcheck.web.practising import body, style
 from opcheck.web.reply import HTML, Query, Reply, answers, data
 
+TIME = 60.0  # seconds for the code of a lesson up to a question; the room that answers ends it earlier
+CODE = File(Path(confined.__file__), confined.HOME)
 LINK = re.compile(r"(\d\d)-[a-z0-9-]+\.md")
 
 
@@ -138,35 +138,33 @@ def judged(name: str, query: Query) -> Reply:
 
 def _answered(entry: Entry, parts: Sequence[Part], question: Question, sent: dict[str, Any]) -> dict[str, Any]:
     """The judgement of an answer, or the answer for who gives up."""
-    with tempfile.TemporaryDirectory(prefix="opcheck-") as directory:
-        try:
-            session = before(parts, question, Path(directory))
-            right = session.value(question.code)
-            after = {"code": question.code.text, "remark": markdown(question.remark) if question.remark else ""}
-            if sent.get("skip") is True:
-                told = say("The answer: {answer}", answer=shown(right, question.decimals))
-                return {"right": False, "told": told, "ends": True, **after}
-            slips = ((slip.sentence, session.value(slip.code)) for slip in question.slips)
-            wrong = chain(slips, session.mistaken(question.code))
-            found = judge(str(sent.get("answer", "")), reading.expected(right), question.decimals, wrong)
-            return {"right": found.right, "told": found.told, "ends": found.right, **(after if found.right else {})}
-        except Refused:
-            raise
-        except Exception as error:  # a block needs more than a page may use, or a package that is not here
-            told = say("This question cannot be asked here ({kind}): opcheck learn {n} asks it in the terminal.",
-                       kind=type(error).__name__, n=entry.number)  # fmt: skip
-            return {"right": False, "told": told, "ends": False}
+    try:
+        known = worked_out(entry.path, parts.index(question))
+    except CouldNotRun as error:
+        told = say("This question cannot be asked here ({reason}): opcheck learn {n} asks it in the terminal.",
+                   reason=error, n=entry.number)  # fmt: skip
+        return {"right": False, "told": told, "ends": False}
+    right = known["right"]
+    after = {"code": question.code.text, "remark": markdown(question.remark) if question.remark else ""}
+    if sent.get("skip") is True:
+        told = say("The answer: {answer}", answer=shown(right, question.decimals))
+        return {"right": False, "told": told, "ends": True, **after}
+    wrong = ((sentence, value) for sentence, value in known["wrong"])
+    found = judge(str(sent.get("answer", "")), reading.expected(right), question.decimals, wrong)
+    return {"right": found.right, "told": found.told, "ends": found.right, **(after if found.right else {})}
 
 
-def before(parts: Sequence[Part], question: Question, directory: Path) -> Session:
-    """The session of a reader who has come to that question."""
-    session = Session(directory)
-    for part in parts:
-        if part is question:
-            break
-        code = part.code if isinstance(part, Question) else part
-        if isinstance(code, Code) and code.missing is None:
-            session.write(code)
-            if code.runs_python:
-                session.run_all(code)
-    return session
+@cache
+def worked_out(path: Path, place: int) -> dict[str, Any]:
+    """What the code of a lesson gives for the question that is its part number `place`, run in the sandbox; raises
+    CouldNotRun."""
+    text = lesson.FRONT_MATTER.sub("", path.read_text(encoding="utf-8"))
+    try:
+        with Worker(CODE, choose(), Limits(seconds=TIME)) as worker:
+            outcome = worker.run([Call("module.answers", (text, place), keep="found")], want={"found": "found"})
+    except NoSandbox:
+        raise CouldNotRun(say("there is no sandbox on this machine")) from None
+    if outcome.status is not Status.OK:
+        raise CouldNotRun(outcome.failure.type if outcome.failure else outcome.status.value)
+    found: Any = outcome.values["found"]
+    return {"right": confined.revived(found["right"]), "wrong": confined.revived(found["wrong"])}

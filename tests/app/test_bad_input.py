@@ -29,8 +29,8 @@ def refused(*arguments: str) -> str:
         ("x".join("1" * 70), "can have at most 32 dimensions"),
         ("0..99999999999:2x3", "100000000000 numbers for (2, 3) (6 places)"),
         (f"0..{DIGITS}:3", "at most 19 digits"),
-        ("0x99999999999999999999", "can have at most 10000000 elements"),
-        (f"1x{DIGITS}", "can have at most 10000000 elements"),
+        ("0x99999999999999999999", "can have at most 30000000 elements"),
+        (f"1x{DIGITS}", "can have at most 30000000 elements"),
         (f"[1, {DIGITS}]", "a number has too many digits"),
         ("[1" + "0" * 400 + "]", "too large for float64"),
         (f"@{LONG}.npy", "File name too long"),
@@ -66,7 +66,7 @@ def test_a_file_that_lies(tmp_path, name, content, told):
 
 @pytest.mark.parametrize("padding", ["1000000", "99999999999999999999"])
 def test_an_output_that_is_too_large(padding):
-    assert "the output has more than 10000000 elements" in refused(
+    assert "the output has more than 30000000 elements" in refused(
         "explain", "conv2d", "--input", "4x4", "--padding", padding
     )
 
@@ -208,3 +208,13 @@ def test_a_path_that_is_too_long(command):
 def test_a_submission_whose_path_is_too_long():
     assert "does not exist" in (told := refused("grade", LONG, "--op", "relu"))
     assert len(told) < 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(("explain", "softmax", "--wrt", "x"), ""), (("explain", "softmax", "--precison", "3"), "--precision"),
+     (("trace", "x", "--wtr", "x"), "--wrt")],
+)  # fmt: skip
+def test_an_option_that_is_none_suggests_only_what_is_like_it(arguments, meant):
+    said = run(*arguments).err
+    assert (f"Did you mean '{meant}'?" in said) if meant else "Did you mean" not in said

@@ -40,7 +40,7 @@ BAD_INPUT = [
     (("conv2d", "--input", "4y4"), f"--input is an array: {FORMS}\n  got: '4y4'"),
     (
         ("conv2d", "--input", "99999x99999"),
-        "--input can have at most 10000000 elements\n  got: 99999x99999",
+        "--input can have at most 30000000 elements\n  got: 99999x99999",
     ),
     (("conv2d", "--input", "1..3:4x4"), "a range must fill its shape exactly\n  got: 3 numbers for (4, 4) (16 places)"),
     (("conv2d", "--stride", "0"), "stride must be a whole number, at least 1, or 2 of them\n  got: 0"),

@@ -3,6 +3,8 @@
 import pytest
 
 from opcheck.app import run
+from opcheck.render.signs import Signs
+from opcheck.steps import Symbol
 
 
 def told(capsys, *words):
@@ -62,3 +64,26 @@ def test_a_page_is_opened_at_once(capsys, monkeypatch, tmp_path):
     assert opened == [path.as_uri()] * 2
     monkeypatch.setattr("webbrowser.open", lambda address: False)
     assert told(capsys, "explain", "relu", "--open", "-o", str(path))[0] == 3
+
+
+def test_what_is_no_fraction_is_written_in_symbols(capsys):
+    text = told(capsys, "explain", "softmax", "--input", "[1,2]", "--exact")[1]
+    assert "y[0] = e[0]/S = exp(−1)/(exp(−1) + 1) ≈ 0.2689" in text
+    assert "y[1] = 1/(exp(−1) + 1) ≈ 0.7311" in text
+    text = told(capsys, "explain", "layer_norm", "--input", "[1,2,3]", "--exact")[1]
+    assert "2/3 = 2/3" not in text
+    assert "y[1] = 0/√(200003/300000) = 0" in text
+
+
+def test_a_large_array_is_shown_in_part(capsys):
+    code, text = told(capsys, "explain", "relu", "--input", "5000x5000", "--cell", "0,1")
+    assert code == 0
+    assert "step 2 of 25000000 y[0,1] = max(0, x[0,1]) = max(0, −12499999) = 0" in " ".join(text.split())
+
+
+def test_a_word_has_its_bar_over_the_whole_of_it():
+    from opcheck.render import tex
+
+    assert tex.TeX().write(Symbol("hidden_state", (0,), adjoint=True)).startswith(r"\overline{\mathrm{hidden}\_")
+    assert Signs().write(Symbol("hidden_state", (0,), adjoint=True)) == "hidden_statē[0]"
+    assert Signs().write(Symbol("b_o", adjoint=True)) == "b̄_o"

@@ -1,6 +1,7 @@
 """`opcheck verify` and `opcheck replay` as a user runs them: exit codes, messages, files."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 import opcheck
+from opcheck.app.failures import for_the_shell, whole
 
 ROOT = Path(opcheck.__file__).parents[1]
 KERNELS = """
@@ -52,12 +54,17 @@ def test_a_right_kernel_is_exit_0(run):
     assert "a numpy function without .vjp (relu)" in done.stdout
 
 
+def again(done):
+    """The words of the command that runs the failure again."""
+    text = done.stdout.partition("again: opcheck ")[2].replace("\\\n", " ")
+    return shlex.split(text.partition("\n")[0])
+
+
 def test_a_wrong_kernel_is_exit_1_named_saved_and_replayed(run, tmp_path):
     done = run("verify", "linear", "--impl", "kernels.py:linear", "--cases", "40", "--seed", "1")
     assert done.returncode == 1
     assert "looks like: bias_missing (The bias was not added.)" in done.stdout
-    again = next(line for line in done.stdout.splitlines() if "again: opcheck replay" in line)
-    words = again.split("opcheck ")[1].split()
+    words = again(done)
     replayed = run(*words)
     assert replayed.returncode == 1 and "linear float32" in replayed.stdout
     snippet = run("replay", words[1], "--snippet")
@@ -79,9 +86,9 @@ def test_what_should_have_been_refused_is_replayed_too(run):
     done = run("verify", "linear", "--impl", "kernels.py:broadcasts", "--cases", "300", "--seed", "1",
                "--claims", "refuses")  # fmt: skip
     assert done.returncode == 1 and "refuses: computed something, although bias must have" in done.stdout
-    words = next(line for line in done.stdout.splitlines() if "again: " in line).split("opcheck ")[1].split()
-    again = run(*words)
-    assert again.returncode == 1 and "refuses: computed something, although bias must have" in again.stdout
+    words = again(done)
+    replayed = run(*words)
+    assert replayed.returncode == 1 and "refuses: computed something, although bias must have" in replayed.stdout
     right = run(*words[:2])  # torch raises
     assert right.returncode == 0 and "all agree" in right.stdout
     snippet = run(*words, "--snippet").stdout
@@ -137,10 +144,18 @@ def test_junit_counts_crashes_as_errors(run, tmp_path):
     assert all(case.get("classname") == "opcheck.relu.float32" and float(case.get("time")) >= 0 for case in cases)
 
 
-def test_nothing_in_the_terminal_is_wider_than_80_columns_but_the_commands(run):
-    done = run("verify", "linear", "--impl", "kernels.py:linear", "--cases", "40", "--seed", "1")
-    wide = [line for line in done.stdout.splitlines() if len(line) > 80 and "opcheck replay" not in line]
-    assert wide == []
+def test_nothing_in_the_terminal_is_wider_than_80_columns(run):
+    done = run("verify", "linear", "--impl", "kernels.py:linear", "--cases", "40", "--seed", "1", "--save", "x" * 25)
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+    assert run(*again(done)).returncode == 1
+
+
+def test_a_command_that_goes_on_in_the_next_line_is_one_command():
+    path = Path("a folder", "x" * 60, "case.json")
+    lines = for_the_shell(f"again: opcheck replay {whole(path)} --impl kernels.py:linear", 80, "  ")
+    text = "\n".join(lines).partition("again: ")[2]
+    printed = subprocess.run(["sh", "-c", f"printf '%s|' {text}"], capture_output=True, text=True, check=True).stdout
+    assert printed == f"opcheck|replay|{path}|--impl|kernels.py:linear|"
 
 
 def test_one_bug_is_opened_once_and_the_claims_that_follow_are_listed(run):

@@ -51,6 +51,23 @@ def edits(address: str, seconds: float) -> list[float]:
     return taken
 
 
+def trivial(address: str, seconds: float) -> list[float]:
+    """Milliseconds of two static files, asked as often: what the machine takes for answers of any kind."""
+    place = urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
+    taken = []
+    begun = time.perf_counter()
+    for k in range(int(seconds * EDITS_PER_SECOND)):
+        time.sleep(max(0.0, begun + k / EDITS_PER_SECOND - time.perf_counter()))
+        now = time.perf_counter()
+        for _ in range(2):
+            connection.request("GET", "/static/edit.js")
+            connection.getresponse().read()
+        taken.append(1000 * (time.perf_counter() - now))
+    connection.close()
+    return taken
+
+
 def bad_requests(address: str, count: int, seed: int) -> Counter[int]:
     """How often each status was answered to requests that nobody should send; each must come with a sentence."""
     place, rng, found = urlsplit(address), random.Random(seed), Counter[int]()
@@ -136,6 +153,10 @@ def main() -> None:
         taken = sorted(edits(address, options.seconds))
         print(f"{len(taken)} edits: median {statistics.median(taken):.1f} ms, 99th percentile "
               f"{taken[int(0.99 * len(taken))]:.1f} ms, slowest {taken[-1]:.1f} ms")  # fmt: skip
+        small = sorted(trivial(address, min(10.0, options.seconds)))
+        print(f"two requests of a static file: median {statistics.median(small):.1f} ms, 99th percentile "
+              f"{small[int(0.99 * len(small))]:.1f} ms; an edit takes "
+              f"{statistics.median(taken) / statistics.median(small):.1f} times as long")  # fmt: skip
         bad_requests(address, 500, seed=0)
         before = memory(process.pid)
         found = bad_requests(address, options.bad, seed=1)

@@ -92,6 +92,10 @@ def test_a_table_wraps_its_widest_column_and_a_narrow_page_stacks_it():
     assert render(Step("", (table,)), "text", width=11).split("\n")[:2] == ["name: one", "  a"]
 
 
+def product(*factors):
+    return Apply("mul", tuple(Number(Fraction(each)) for each in factors))
+
+
 @pytest.mark.parametrize(
     ("expression", "written"),
     [
@@ -99,6 +103,9 @@ def test_a_table_wraps_its_widest_column_and_a_narrow_page_stacks_it():
         (Apply("mul", (Number(Fraction(-2)), Symbol("a"))), "−2·a"),
         (Apply("neg", (Number(Fraction(-2)),)), "−(−2)"),
         (Apply("sub", (Symbol("a"), Number(Fraction(-2)))), "a − (−2)"),
+        (Apply("sum", (Symbol("a"), Apply("neg", (Number(Fraction(-2)),)))), "a − (−2)"),
+        (Apply("sum", (Symbol("a"), Apply("neg", (product(-2, 3),)))), "a − (−2)·3"),
+        (Apply("sum", (Symbol("a"), Apply("mul", (Apply("neg", (Number(Fraction(-2)),)), Symbol("b"))))), "a − (−2)·b"),
         (Apply("sub", (Symbol("a"), Apply("sum", (Symbol("b"), Symbol("c"))))), "a − (b + c)"),
         (Apply("sum", (Symbol("a"), Apply("neg", (Symbol("b"),)))), "a − b"),
         (Apply("div", (Symbol("a"), Apply("mul", (Symbol("b"), Symbol("c"))))), "a/(b·c)"),

@@ -11,7 +11,7 @@ import numpy as np
 from opcheck.operators import catalog
 from opcheck.verification.truth.formats import FORMATS, rounded
 
-MOST_TERMS, MOST_TILES = 300, 100
+MOST_TERMS, MOST_TILES = 300, 600
 Product = Callable[[Any, Any], Any]  # (rows, K), (K, columns) -> (rows, columns), in float64
 
 

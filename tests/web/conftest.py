@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.browser import Browser
+
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
@@ -57,3 +59,11 @@ def served(tmp_path_factory):
     process.terminate()
     process.wait(30)
     process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One browser for all tests that need one."""
+    window = Browser(tmp_path_factory.mktemp("browser"))
+    yield window
+    window.close()

@@ -5,18 +5,10 @@ import json
 import pytest
 
 from tests.render.browser import asked, needs_browser
-from tests.web.browser import Browser
 
 pytestmark = [needs_browser, pytest.mark.slow]
 SETTLED = "document.querySelectorAll('.see iframe').length === 1 && document.querySelector('.see').ariaBusy !== 'true'"
 PAGE = "document.querySelector('.see iframe').contentDocument.querySelector('main').textContent"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    window = Browser(tmp_path_factory.mktemp("browser"))
-    yield window
-    window.close()
 
 
 def test_an_edit_a_sentence_undo_and_the_link(browser, served, tmp_path):

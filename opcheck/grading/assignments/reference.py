@@ -29,7 +29,8 @@ def tables() -> dict[str, str]:
         "question.points": say("[question.points], or points = { ... }: what each part is worth; default: forward 4, "
                                "shapes 1, vjp 4 (an optimiser has no vjp)"),
         "question.parameters": say("[question.parameters]: which values of each parameter are asked; default: what an "
-                                   "introduction teaches, as --init writes it"),
+                                   "introduction teaches, as --init writes it; of a parameter that is in no list, what "
+                                   "a function takes must be right, or refused by an exception"),
     }  # fmt: skip
 
 

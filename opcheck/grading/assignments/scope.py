@@ -59,6 +59,7 @@ class Scope:
     ranges: Mapping[str, tuple[Any, ...]]
     allows: Mapping[str, Allowed] = field(default_factory=dict)
     taught: frozenset[str] = frozenset()  # whose range an assignment gives
+    beyond: frozenset[str] = frozenset()  # what may have more than its range
 
     @classmethod
     def of(
@@ -93,6 +94,18 @@ class Scope:
         ranges = {**self.ranges, **{name: values for name, values in usual.items() if name not in self.taught}}
         return replace(Scope.of(self.op, ranges, both), taught=self.taught)
 
+    def free(self) -> list[str]:
+        """What code may take of itself: parameters and optional arrays; of an optimiser nothing, it is asked all."""
+        if is_optimiser(self.op):
+            return []
+        names = [each.name for each in self.op.params if each.default is not REQUIRED]
+        return names + [each.name for each in self.op.inputs if each.optional]
+
+    def opened(self, *names: str) -> "Scope":
+        """The same, beyond what is asked of these names: any value where the assignment says nothing, and of the
+        numbers that it lists one for each direction."""
+        return replace(self, beyond=frozenset(names))
+
     def options(self, name: str, unset: Sequence[Any] = ()) -> list[Any]:
         """The values that `name` may take; of what has no range, the given ones that the convention can say."""
         if name in self.ranges:
@@ -110,9 +123,9 @@ class Scope:
         if "batch" in self.ranges and len(case.arrays[self.op.inputs[0].name]) not in self.ranges["batch"]:
             return False
         optional = [each.name for each in self.op.inputs if each.optional and each.name != self.op.draws]
-        return self._can_say_kernel(case) and all(self.within(name, name in case.arrays) for name in optional)
+        return self.can_say_kernel(case) and all(self.within(name, name in case.arrays) for name in optional)
 
-    def _can_say_kernel(self, case: Case) -> bool:
+    def can_say_kernel(self, case: Case) -> bool:
         """Whether the convention has words for the kernel, which is no parameter of a convolution, but its weight's."""
         allowed = self.allows.get("kernel_size")
         if allowed is None or self.op.name not in EXTRA["kernel_size"]:
@@ -129,9 +142,22 @@ class Scope:
     def within(self, name: str, value: Any) -> bool:
         """Whether a parameter may have this value; of an optional array, whether it may be given."""
         allowed = self.allows.get(name)
-        if name in self.ranges:
-            return value in self.ranges[name]
+        if name in self.ranges and value in self.ranges[name]:
+            return True
+        if name in self.ranges and name not in self.beyond:
+            return False
+        if name in self.taught and not _is_made_of(value, self.ranges[name]):
+            return False
         return allowed is None or allowed(value)
+
+
+def _is_made_of(value: Any, numbers: Sequence[Any]) -> bool:
+    """Whether a value is a tuple of some of the numbers, or a word where there are numbers only."""
+    if any(isinstance(each, str) for each in numbers):
+        return False
+    return isinstance(value, str) or (
+        isinstance(value, tuple) and len(value) > 1 and all(each in numbers for each in value)
+    )
 
 
 def _both(first: Allowed | None, second: Allowed) -> Allowed:

@@ -126,6 +126,7 @@ class Convention:
     repeats: bool = False  # whether backward may be called twice on what one forward call left, for the same gradients
     names: Callable[[str], Entry] | None = None  # how it calls what is in no list of its own: a program of a teacher
     sentences: Sentences = field(default_factory=dict)  # on mistakes whose own sentence is about torch's layout
+    says_all: bool = False  # whether all that the code has a parameter for is passed to it
     # What the functions or the class that were found can take of an operator's arguments: the rest is not asked.
     takes: Callable[[Op, Sequence[Definition]], Mapping[str, Allowed]] = everything
     # Whether what has the right name, beside all these, may be of this convention.

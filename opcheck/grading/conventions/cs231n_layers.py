@@ -1,6 +1,7 @@
 """The later assignments of cs231n: normalisation, embeddings and the step of an LSTM, as pairs with a cache.
 
-out, cache = layernorm_forward(x, gamma, beta, ln_param)       of rows; batchnorm_forward(x, gamma, beta, bn_param)
+out, cache = layernorm_forward(x, gamma, beta, ln_param)       of rows
+out, cache = batchnorm_forward(x, gamma, beta, bn_param)       of rows; keeps running statistics in bn_param
 out, cache = spatial_groupnorm_forward(x, gamma, beta, G, gn_param)     x (N, C, H, W), gamma (1, C, 1, 1)
 out, cache = word_embedding_forward(x, W)                      dW = word_embedding_backward(dout, cache)
 next_h, next_c, cache = lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b)      gates in the order i, f, o, g
@@ -13,7 +14,7 @@ import numpy as np
 from opcheck.grading.conventions.base import Cotangent, Entry, Plan, Reading, Request, last_dimension, only
 from opcheck.grading.conventions.layouts import SAME, Layout
 from opcheck.operators.spec import Array
-from opcheck.sandbox import Call, Place
+from opcheck.sandbox import Call, Place, Set
 
 NAMES = ("layer_norm", "batch_norm", "group_norm", "embedding", "lstm_cell")
 
@@ -21,21 +22,29 @@ NAMES = ("layer_norm", "batch_norm", "group_norm", "embedding", "lstm_cell")
 def call(r: Request) -> Plan:
     args: list[Any] = [r.array(name, _layout(r, name)) for name in _arrays(r)]
     outputs = {"output": Reading("out[0]", _layout(r, "input"))}
+    steps: list[Call | Set] = []
     match r.op.name:
         case "layer_norm":
             args.append({"eps": float(r.p.eps)})
         case "batch_norm":
-            args.append({"mode": "train", "eps": float(r.p.eps), "momentum": 0.9})
+            kept = {name: r.array(name) for name in _RUNNING if name in r.case.arrays}
+            mode = "train" if r.p.training else "test"
+            steps.append(Set("bn_param", {"mode": mode, "eps": float(r.p.eps), "momentum": 1 - r.p.momentum, **kept}))
+            args.append(Place("bn_param"))
+            if r.p.training:
+                outputs |= {name: Reading(f"bn_param['{name}']", _running(r, name)) for name in kept}
         case "group_norm":
             args += [int(r.p.num_groups), {"eps": float(r.p.eps)}]
         case "lstm_cell":
             outputs = {"h_1": Reading("out[0]"), "c_1": Reading("out[1]")}
         case "embedding":
             outputs = {"output": Reading("out[0]")}
-    return Plan([Call(r.forward, args, keep="out")], outputs)
+    return Plan([*steps, Call(r.forward, args, keep="out")], outputs)
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.name == "batch_norm" and not r.p.training:
+        return Plan([], {})  # the course differentiates what is trained
     upstream = [r.sent(each, _layout(r, "input") if name == "output" else SAME) for name, each in cotangent.items()]
     cache = Place("out[2]" if r.op.name == "lstm_cell" else "out[1]")
     steps = [Call(r.backward, [*upstream, cache], keep="gradients")]
@@ -48,6 +57,15 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
 def _arrays(r: Request) -> list[str]:
     """In the order of the course."""
     return [each.name for each in r.op.inputs if each.name in r.case.arrays and not each.name.startswith("running")]
+
+
+def _running(r: Request, name: str) -> Layout:
+    """The course keeps the variance of the batch as it is, divided by n; torch the one divided by n - 1."""
+    if name == "running_mean":
+        return SAME
+    n = r.case.arrays["input"].size // r.case.arrays["input"].shape[1]
+    old = (1 - r.p.momentum) * r.case.arrays[name]
+    return Layout(lambda a: old + (a - old) * (n - 1) / n, lambda a: old + (a - old) * n / (n - 1))
 
 
 def _layout(r: Request, name: str) -> Layout:
@@ -84,6 +102,7 @@ def _swapped(a: Array) -> Array:
 _GATES = Layout(_swapped, _swapped)
 _GATES_IN_COLUMNS = Layout(lambda a: _swapped(a).T, lambda a: _swapped(a.T))
 _CHANNEL = Layout(lambda a: a[None, :, None, None], lambda a: a.reshape(-1) if a.shape[2:] == (1, 1) else a)
+_RUNNING = ("running_mean", "running_var")
 _AFFINE = {"weight": only(True), "bias": only(True)}
 _BOTH = {"weight": (True,), "bias": (True,)}
 ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
@@ -93,8 +112,8 @@ ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "batch_norm": Entry(
         ("batchnorm_forward",),
         ("batchnorm_backward", "batchnorm_backward_alt"),
-        {**_AFFINE, "training": only(True), "running_mean": only(False), "running_var": only(False)},
-        usual={**_BOTH, "training": (True,)},
+        _AFFINE,
+        usual=_BOTH,
     ),
     "group_norm": Entry(
         ("spatial_groupnorm_forward",), ("spatial_groupnorm_backward",), _AFFINE, usual=_BOTH

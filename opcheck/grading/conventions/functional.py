@@ -24,6 +24,7 @@ from opcheck.grading.conventions.base import (
     default_only,
     has,
     is_function,
+    last_dimension,
     only,
 )
 from opcheck.operators import catalog
@@ -40,6 +41,9 @@ _ALSO = {
     "normalized_shape": ("shape",),
     "eps": ("epsilon",),
     "lr": ("learning_rate", "eta"),
+    "num_groups": ("groups", "G"),
+    "weight": ("gamma", "scale"),
+    "bias": ("beta", "shift"),
 }
 _LAST = {"softmax": -1, "log_softmax": -1}  # the dimension that is meant where none can be given
 
@@ -55,6 +59,10 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
             allowed[each.name] = only(False)
         elif each.optional and any(_demands(one, each.name, place) for one in found[:1]):
             allowed[each.name] = only(True)
+    if any(
+        each.name == "normalized_shape" and _is_unsaid(op, one, each.name) for each in op.params for one in found[:1]
+    ):
+        allowed["normalized_shape"] = last_dimension
     return allowed | {
         each.name: default_only(_LAST[op.name] if each.name == "dim" and op.name in _LAST else each.default)
         for each in lacking
@@ -97,6 +105,17 @@ def _name(found: Definition, name: str) -> str:
     return has(found, name, *_ALSO.get(name, ())) if found.parameters else name
 
 
+def _is_unsaid(op: Op, found: Definition, name: str) -> bool:
+    """Whether a function has neither a name nor a place for a parameter: layer_norm(x, gamma, beta) for the shape."""
+    if _name(found, name):
+        return False
+    if not any(each.name == name and each.default is REQUIRED for each in op.params):
+        return True
+    demanded = [each for each in found.parameters if not each.has_default]
+    arrays = [each for each in op.inputs if not each.optional or has(found, each.name, *_ALSO.get(each.name, ()))]
+    return len(demanded) <= len(arrays) and all(each.kind != "VAR_POSITIONAL" for each in demanded)
+
+
 def _called(
     op: Op, found: Definition | None, tensors: Mapping[str, Any], params: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
@@ -108,7 +127,7 @@ def _called(
     for name, value in keywords.items():
         if known := _name(found, name):
             named[known] = value
-        elif name in tensors or any(each.name == name and each.default is REQUIRED for each in op.params):
+        elif name in tensors or not _is_unsaid(op, found, name):
             positional.append(value)
     return positional, named
 
@@ -154,5 +173,6 @@ CONVENTION = Convention(
     autograd=True,
     names=_entry,
     takes=takes,
+    says_all=True,
     fits=fits,
 )

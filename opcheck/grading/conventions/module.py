@@ -123,7 +123,11 @@ _CLASSES = {
     "mse_loss": ("MSELoss",), "cross_entropy": ("CrossEntropyLoss",), "nll_loss": ("NLLLoss",),
     "binary_cross_entropy": ("BCELoss",), "binary_cross_entropy_with_logits": ("BCEWithLogitsLoss",),
 }  # fmt: skip
-_WEIGHTLESS = {name: {"weight": only(False)} for name in _CLASSES if "loss" in name or "entropy" in name}
+_WEIGHTLESS = {
+    name: dict.fromkeys(("weight", "pos_weight"), only(False))
+    for name in _CLASSES
+    if "loss" in name or "entropy" in name
+}
 CONVENTION = Convention(
     "module",
     "torch.nn.Module with torch's names, or torch.autograd.Function",
@@ -138,5 +142,6 @@ CONVENTION = Convention(
     arrays="torch",
     autograd=True,
     takes=takes,
+    says_all=True,
     fits=is_layer,
 )  # fmt: skip

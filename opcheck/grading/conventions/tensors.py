@@ -13,7 +13,10 @@ def smooth(r: Request) -> list[str]:
     return [
         each.name
         for each in r.op.inputs
-        if each.differentiable and each.name != "target" and each.name in r.case.arrays
+        if each.differentiable
+        and each.name != "target"
+        and each.name in r.case.arrays
+        and r.case.arrays[each.name].dtype.kind == "f"  # a mask may be of True and False
     ]
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from opcheck.grading.assignments.scope import Scope
+from opcheck.grading.drawing import telling
 from opcheck.grading.drawing.conditions import separate
 from opcheck.grading.drawing.families import Drawing, family
 from opcheck.grading.drawing.sizes import enlarged
+from opcheck.operators.choosers import ExactValues
 from opcheck.operators.spec import Array, Case, Op
 from opcheck.verification import streams
 from opcheck.verification.casefile import Trial
@@ -36,10 +38,11 @@ class Drawn:
     whole: tuple[Trial, ...] = ()  # whose first array has whole numbers in an integer type
     accuracy: tuple[Trial, ...] = ()  # on which a form with few digits is told from one with many
     separate: tuple[tuple[str, Trial], ...] = ()  # one condition each, with its name
+    beyond: tuple[Trial, ...] = ()  # what nobody asks; but code that takes it must be right
 
     @property
     def trials(self) -> list[Trial]:
-        """All but those for digits, the plainest first."""
+        """All that is asked but those for digits, the plainest first."""
         alone = [trial for _, trial in self.separate]
         return [*alone, *self.ordinary, *self.special, *self.whole]
 
@@ -72,6 +75,24 @@ def draw(
         _digits(scope, dtype, seed) if accuracy else (),
         _separate(scope, dtype, seed, upstream) if separately else (),
     )  # fmt: skip
+
+
+def draw_beyond(
+    scope: Scope, takes: tuple[str, ...], dtype: str, seed: Sequence[int], upstream: bool = True
+) -> tuple[Trial, ...]:
+    """What the assignment does not ask, of what the code takes: trials that bring out what is wrong there."""
+    if not takes:
+        return ()
+    aims, make = family(scope.op)
+    cases = (make(Drawing(scope, np.random.default_rng([k]), "exact", "float64", k), aim) for k, aim in enumerate(aims))
+    kinds = frozenset(telling.kind(scope.op, case) for case in cases)
+    found = []
+    for k, (opened, number, mistakes) in enumerate(telling.beyond(telling.Asked(scope, kinds), takes)):
+        rng = np.random.default_rng([*seed, 7000 + k])
+        case = telling.drawn(opened, number, mistakes, ExactValues(rng, 9))
+        if case is not None:
+            found.append(_trial(scope.op, case, dtype, "exact", rng))
+    return tuple(found if upstream else map(_of_itself, found))
 
 
 def _separate(scope: Scope, dtype: str, seed: Sequence[int], upstream: bool) -> tuple[tuple[str, Trial], ...]:

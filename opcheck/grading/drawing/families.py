@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.grading.assignments.scope import Scope
-from opcheck.grading.drawing import sampling
+from opcheck.grading.drawing import sampling, telling
 from opcheck.operators.choosers import ExactValues
 from opcheck.operators.spec import Array, Case, Op, Shape
 from opcheck.verification.draws import Real
@@ -64,7 +64,7 @@ def family(op: Op) -> tuple[tuple[str, ...], Callable[[Drawing, str], Case]]:
     for names, aims, make in _FAMILIES:
         if op.name in names:
             return aims, make
-    return ("",) * 10, _sampled
+    return ("",) * 10, _telling
 
 
 def _linear(d: Drawing, aim: str) -> Case:
@@ -241,6 +241,13 @@ def _product(d: Drawing, aim: str) -> Case:
 
 def _sampled(d: Drawing, aim: str) -> Case:
     return sampling.sampled(d.scope, d.rng, d.values, aim)
+
+
+def _telling(d: Drawing, aim: str) -> Case:
+    """Of an operator that has no family here: what tells its mistakes apart, then anything."""
+    samples = telling.within(telling.Asked(d.scope))
+    case = telling.drawn(d.scope, *samples[d.index], d.values) if d.index < len(samples) else None
+    return case or _sampled(d, aim)
 
 
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str], Case]], ...] = (

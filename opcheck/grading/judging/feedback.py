@@ -36,6 +36,8 @@ class Text:
 
 def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignment: Assignment) -> Text:
     """The feedback on one part. Inputs and numbers appear from the level "counterexample" on, and no sooner."""
+    if finding.wavers:
+        return Text(finding.wrongs[0].verdict.message if assignment.shows("part") else "")
     verdicts = [each.verdict for each in finding.wrongs]
     trials = trials_of(part.partition(":")[0], student, drawn)
     values = part.startswith("vjp") or part in ("forward", "special values", "stability", "accuracy")
@@ -51,7 +53,7 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
     text = Text(_sentence(student, smallest.verdict), None, names)
     blocks: list[Block] = [*counterexample.shown(student, smallest)]
     if assignment.shows("diagnosis"):
-        text, above, below = _explained(text, student, part, finding, found, smallest.verdict, trials)
+        text, above, below = _explained(text, student, part, finding, found, smallest.verdict, trials, drawn.beyond)
         blocks = [*above, *blocks, *below]
     if finding.kinds:
         blocks.append(Prose(_shared(finding), "note"))
@@ -61,7 +63,14 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
 
 
 def _explained(
-    text: Text, student: Student, part: str, finding: Finding, found: Diagnosis, shown: Verdict, trials: Sequence[Trial]
+    text: Text,
+    student: Student,
+    part: str,
+    finding: Finding,
+    found: Diagnosis,
+    shown: Verdict,
+    trials: Sequence[Trial],
+    more: Sequence[Trial],
 ) -> tuple[Text, list[Block], list[Block]]:
     """The text with the reason in the place of the first wrong number, and what stands above and below the case."""
     above: list[Block] = []
@@ -92,6 +101,9 @@ def _explained(
     of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
     if (kept_otherwise or of_convention) and finding.outcome is Outcome.WRONG:
         outcome = Outcome.OTHER_CONVENTION
+    if all(any(each.verdict.trial is trial for trial in more) for each in finding.wrongs):
+        below.append(Prose(say("The assignment does not ask for this, but your code takes it, so it must be right: "
+                               "mend it, leave it out, or raise NotImplementedError."), "note"))  # fmt: skip
     if right := _right(finding):
         below.append(Prose(right, "note"))
     return replace(text, message=message, outcome=outcome), above, below

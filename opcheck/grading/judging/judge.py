@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from opcheck.grading.assignments.assignment import Assignment, Question
-from opcheck.grading.drawing.cases import Drawn, draw
+from opcheck.grading.drawing.cases import Drawn, draw, draw_beyond
 from opcheck.grading.judging import feedback
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import Finding, examine
@@ -22,8 +22,9 @@ from opcheck.language import say
 from opcheck.sandbox import choose
 
 # The rules by which code earns points. Whoever changes them so that the same code may get other points by the same seed
-# counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart).
-RULES = 2
+# counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart;
+# 3: what code takes beside what is asked, and chance).
+RULES = 3
 NAMED = 12  # definitions that a note names
 PLACES = 2  # of a share of the points, as a teacher would give it
 
@@ -97,6 +98,8 @@ def ask(
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     drawn = draw(question.scope, question.dtype, seeds, *asked(question))
     student.prefetch(drawn.trials, needs_gradients, own_type=drawn.accuracy)
+    more = draw_beyond(question.scope, student.takes, question.dtype, seeds, question.entry.upstream)
+    drawn = replace(drawn, beyond=student.answered(more, needs_gradients))
     checks: list[Check] = []
     for part in question.points:
         check = _examined(part, student, drawn, seeds, loaded, assignment)

@@ -48,6 +48,7 @@ class Finding:
     kinds: tuple[Kind, ...] = ()  # where there is credit for a part of the cases
     share: float = 0.0  # of the points
     strict: bool = False  # whether forms of a right formula may be wrong in this part
+    wavers: bool = False  # code that gives several answers to the same question
     of_own_forward: bool = False  # right gradients of a forward pass that is wrong itself
     adds_up: bool = False  # gradients that a second backward pass adds to those of the first, as torch does
 
@@ -69,6 +70,8 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
     for trial in trials if kind != "repeat" else ():
         those = [each for each in LOOKS[kind](student, trial) if not name or each.verdict.name in ("", name)]
         wrongs += those[:1] if kind != "vjp" else those
+    if any(each.verdict.status is Status.DIFFERS for each in wrongs) and student.wavers(_trials(wrongs)):
+        return _wavering(wrongs[0], len(trials))
     repeats = kind == "repeat" or (kind == "vjp" and not wrongs)
     repeated = [each for each in (_repeated(student) if repeats else ()) if not name or each.verdict.name in ("", name)]
     if kind == "repeat":
@@ -81,7 +84,9 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         return Finding(Outcome.RIGHT, (), len(trials), share=1.0, of_own_forward=True)
     found = _finding(wrongs, len(trials), len(drawn.whole) if kind in ("shapes", "dtype") else 0)
     found = replace(found, strict=LOOKS[kind] in (_extreme, _accurate))
-    partly = student.question.partial == "cases" and kind in SHARED
+    more = {id(trial) for trial in drawn.beyond}
+    unasked = all(id(each.verdict.trial) in more for each in wrongs)  # which never costs all of the points
+    partly = kind in SHARED and (student.question.partial == "cases" or unasked)
     if partly and found.wrongs and found.outcome is not Outcome.NOT_ATTEMPTED:
         return _shared(found, student, drawn, trials, name)
     return _all_or_nothing(found)
@@ -106,7 +111,8 @@ def _shared(found: Finding, student: Student, drawn: Drawn, trials: Sequence[Tri
     by_trial: dict[int, set[str]] = {}
     for each in found.wrongs:
         by_trial.setdefault(id(each.verdict.trial), set()).add(each.verdict.name)
-    gradients = [each for each in drawn.ordinary[0].tangents if name in ("", each)] if found.of_gradient else []
+    smooth = dict.fromkeys(each for trial in trials for each in trial.tangents)
+    gradients = [each for each in smooth if name in ("", each)] if found.of_gradient else []
     shares = []
     for one in gradients or [""]:
         wrong = [_is_wrong(by_trial, of, one, found.of_gradient) for _, of in kinds]
@@ -117,15 +123,18 @@ def _shared(found: Finding, student: Student, drawn: Drawn, trials: Sequence[Tri
 
 def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tuple[str, list[Trial]]]:
     """The kinds of cases by name: each condition alone, and the others; of an optimiser, what its cases are about."""
+    more = {id(trial) for trial in drawn.beyond}
+    beyond = [each for each in trials if id(each) in more]
+    last = [(say("what else it takes"), beyond)] if beyond else []
     if drawn.separate:
         alone = {id(trial) for _, trial in drawn.separate}
-        others = [each for each in trials if id(each) not in alone]
-        return [*((kind, [trial]) for kind, trial in drawn.separate), (say("all of these together"), others)]
+        others = [each for each in trials if id(each) not in alone | more]
+        return [*((kind, [trial]) for kind, trial in drawn.separate), (say("all of these together"), others), *last]
     found: dict[str, list[Trial]] = {}
-    for trial in trials:
+    for trial in [each for each in trials if id(each) not in more]:
         names = " + ".join(each.name for each in conditions(student.question.op, trial.case))
         found.setdefault(names or PLAIN, []).append(trial)
-    return [*found.items()]
+    return [*found.items(), *last]
 
 
 def _is_wrong(by_trial: Mapping[int, set[str]], trials: Sequence[Trial], name: str, gradient: bool) -> bool:
@@ -137,7 +146,8 @@ def _is_wrong(by_trial: Mapping[int, set[str]], trials: Sequence[Trial], name: s
 def trials_of(kind: str, student: Student, drawn: Drawn) -> tuple[Trial, ...]:
     """The trials of a part. What an input of integers becomes is asked with the shapes where no part is for types."""
     whole = () if "dtype" in student.question.points else drawn.whole
-    usual = (*(trial for _, trial in drawn.separate), *drawn.ordinary)
+    more = [each for each in drawn.beyond if kind != "vjp" or student.differentiates(each)]
+    usual = (*(trial for _, trial in drawn.separate), *drawn.ordinary, *more)
     return {
         "special values": drawn.special,
         "stability": drawn.special,
@@ -160,6 +170,18 @@ def _finding(wrongs: Sequence[Wrong], trials: int, forward_only: int = 0) -> Fin
             return Finding(outcome, tuple(wrongs), trials)
     outcome = Outcome.CRASHED if len(failing) < trials - forward_only else Outcome.CRASHED_ALWAYS
     return Finding(outcome, tuple(wrongs), trials)
+
+
+def _trials(wrongs: Sequence[Wrong]) -> list[Trial]:
+    return [*{id(trial): trial for each in wrongs if (trial := each.verdict.trial) is not None}.values()]
+
+
+def _wavering(wrong: Wrong, trials: int) -> Finding:
+    """What is right by chance is worth nothing."""
+    message = say("called again with the same input, it gives another result: it must depend on its arguments alone, "
+                  "not on chance nor on what earlier calls left")  # fmt: skip
+    verdict = Verdict(Status.MALFORMED, "repeat", wrong.verdict.trial, message=message)
+    return Finding(Outcome.WRONG, (Wrong(Outcome.WRONG, verdict),), trials, wavers=True)
 
 
 def _missing(drawn: Drawn, message: str) -> Finding:

@@ -31,7 +31,7 @@ def shown(student: Student, trial: Trial) -> list[Block]:
         return [Prose(say("The case is too large to be written down; the same --seed draws it again."), "note")]
     calls = [line.replace(f"{MODULE}.", "") for line in (*made.forward, *made.backward)]
     code = (*(f"import {name}" for name in dict.fromkeys(("numpy", *made.libraries))), *lines, *calls)
-    return [Step(say("The whole case, to run it yourself"), tuple(Prose(line, "definition") for line in code))]
+    return [Step(say("The whole case, to run it yourself"), (Prose("\n".join(code), "code"),))]
 
 
 def _arrays(arrays: Mapping[str, Array]) -> Iterator[str]:

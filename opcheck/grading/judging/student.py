@@ -5,12 +5,14 @@ It is a backend like torch or a kernel, so the verifier's comparison, shrinking 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session
 from opcheck.grading.assignments.assignment import Question
 from opcheck.grading.conventions import Reading, Request
+from opcheck.grading.conventions.base import has
 from opcheck.grading.judging.calls import Desk, Job, Made, Wanted
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.submissions.locate import Found
@@ -22,6 +24,8 @@ from opcheck.verification.casefile import Trial
 Cotangent = Mapping[str, Array]
 MOST = np.iinfo(np.int64).max
 NUMBERS = ("float64", "float32")
+ASKED_AGAIN, TIMES = 3, 4  # trials that are not right, to find out whether they ever are, and how often
+BEYOND = 3.0  # seconds for what the assignment does not ask
 
 
 class Student(Backend):
@@ -33,11 +37,26 @@ class Student(Backend):
         self._kept: dict[int, tuple[Case, Cotangent, Job]] = {}
         self._again: tuple[Trial, Job] | None = None
         self._places: dict[tuple[str, ...], str] = {}
+        self._wavers: bool | None = None
         self.forms: dict[str, tuple[Form, ...]] = {}  # by part: what explains why numbers were as far off as they were
+
+    @cached_property
+    def takes(self) -> tuple[str, ...]:
+        """The parameters and optional arrays that the code has, whether they are asked or not."""
+        question = self.question
+        if not question.convention.says_all:
+            return ()
+        code = self.found.definition
+        lacking = question.convention.takes(question.op, self.found.definitions)
+        lacks = {each.name for each in question.op.inputs if not lacking.get(each.name, bool)(True)}
+        if code.parameters:  # a mask under a name that is not torch's need not mean what torch's does
+            lacks |= {each.name for each in question.op.inputs if not has(code, each.name)}
+        return tuple(name for name in question.scope.free() if name not in lacks)
 
     def lacks(self, op: Op, case: Case) -> str:
         """Not empty for a case that the assignment does not ask: shrinking stays within what was taught."""
-        within = self.question.scope.holds(case) and all(array.size for array in case.arrays.values())
+        scope = self.question.scope.opened(*self.takes)
+        within = scope.holds(case) and all(array.size for array in case.arrays.values())
         return "" if within else "range"
 
     def prefetch(
@@ -62,6 +81,34 @@ class Student(Backend):
             self._again = trials[0], twice
             jobs.append(twice)
         self.desk.carry_out(jobs, seconds)
+
+    def answered(self, trials: Sequence[Trial], gradients: bool) -> tuple[Trial, ...]:
+        """Those of the trials that the code has an answer to: nobody asks it, so it may refuse them."""
+        if trials:
+            self.prefetch(trials, gradients, min(BEYOND, self.desk.seconds))
+        return tuple(trial for trial in trials if _is_answer(self.made(trial.case, trial.cotangent).outputs))
+
+    def differentiates(self, trial: Trial) -> bool:
+        """Whether there are gradients of a trial."""
+        made = self.made(trial.case, trial.cotangent)
+        return not any(isinstance(each, Failed) for each in made.gradients.values())
+
+    def wavers(self, trials: Sequence[Trial]) -> bool:
+        """Whether the code gives several answers to one of these trials: there is chance in it, or something that it
+        keeps from call to call. Of an operator that draws by chance itself nobody can say."""
+        if self._wavers is None:
+            self._wavers = not self.question.op.draws and self._gives_several(trials)
+        return self._wavers
+
+    def _gives_several(self, trials: Sequence[Trial]) -> bool:
+        asked = [each for each in trials if not self.made(each.case, each.cotangent).lost][:ASKED_AGAIN]
+        backward = any(part.startswith("vjp") for part in self.question.points)
+        jobs = [self._job(each.case, each.cotangent if backward else {}) for each in asked for _ in range(TIMES)]
+        self.desk.carry_out(jobs)
+        made = [job.made for job in jobs if job.made is not None and not job.made.lost]
+        if len(made) < len(jobs):
+            return False
+        return any(not _agree(one, made[k - k % TIMES]) for k, one in enumerate(made))
 
     def wrote(self, part: str, forms: tuple[Form, ...]) -> None:
         """Numbers of a part were right as far as any of these forms is."""
@@ -154,6 +201,23 @@ class Answers(Session):
         if not self._student.question.entry.upstream and any((each != 1).any() for each in cotangent.values()):
             raise NoCounterpart(say("it takes no upstream gradient"))
         return _arrays(self._student.made(self._case, cotangent).gradients)
+
+
+def _agree(one: Made, other: Made) -> bool:
+    """Whether two calls with the same arguments gave the same; the last digits may depend on where an array lies."""
+    pairs = [(one.outputs[name], other.outputs[name]) for name in one.outputs]
+    pairs += [(one.gradients[name], other.gradients[name]) for name in one.gradients]
+    for first, second in pairs:
+        if isinstance(first, Failed) or isinstance(second, Failed):
+            if not (isinstance(first, Failed) and isinstance(second, Failed)):
+                return False
+        elif first.shape != second.shape or not np.allclose(first, second, rtol=1e-3, atol=1e-6, equal_nan=True):
+            return False
+    return True
+
+
+def _is_answer(found: Mapping[str, Array | Failed]) -> bool:
+    return not any(isinstance(each, Failed) or np.isnan(each).any() for each in found.values())
 
 
 def _arrays(found: Mapping[str, Array | Failed]) -> dict[str, Array]:

@@ -92,9 +92,16 @@ def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def batchnorm_forward(x: Array, gamma: Array, beta: Array, bn_param: Config) -> tuple[Array, Cache]:
-    cache = x, {"running_mean": None, "running_var": None, "weight": gamma, "bias": beta, "training": True,
-                "eps": bn_param["eps"]}  # fmt: skip
-    return forward("batch_norm", x, **cache[1]), cache
+    options = {"weight": gamma, "bias": beta, "training": bn_param["mode"] == "train", "eps": bn_param["eps"]}
+    means, variances = bn_param.get("running_mean"), bn_param.get("running_var")
+    cache = x, {**options, "running_mean": None, "running_var": None}
+    moved = {"momentum": 1 - bn_param["momentum"], "running_mean": means, "running_var": variances}
+    found = forward("batch_norm", x, **options, **moved)
+    if not isinstance(found, tuple):
+        return found, cache
+    old, n = bn_param["momentum"] * variances, len(x)
+    bn_param["running_mean"], bn_param["running_var"] = found[1], old + (found[2] - old) * (n - 1) / n
+    return found[0], cache
 
 
 def batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:

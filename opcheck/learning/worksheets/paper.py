@@ -12,6 +12,7 @@ from opcheck.learning.worksheets.sheet import Sheet
 from opcheck.render import render
 from opcheck.render.numbers import Style
 from opcheck.render.signs import Signs
+from opcheck.render.tex import definition, escaped
 from opcheck.steps import Cell, Grid, Prose, Step
 
 if TYPE_CHECKING:
@@ -107,10 +108,9 @@ class _Paper:
 
     def tex(self, title: str) -> str:
         """A name as LaTeX: x̄ with its bar, y[0] with its index."""
-        symbol = title.partition("[")[0]
-        plain = symbol.replace("\u0304", "").replace("_", r"\_")
-        tall = rf"\bar{{{plain}}}" if "\u0304" in symbol else (plain if len(plain) == 1 else rf"\mathrm{{{plain}}}")
-        return tall + title[len(symbol) :]
+        return definition(title)
+
+    tex_text = staticmethod(escaped)
 
     letter = staticmethod(letter)
     written = staticmethod(written)

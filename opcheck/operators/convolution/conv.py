@@ -10,6 +10,7 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
+from opcheck.operators.convolution import closed
 from opcheck.operators.convolution.mistakes import mistakes
 from opcheck.operators.params import Choice, Either, Whole
 from opcheck.operators.shared import windows
@@ -51,6 +52,7 @@ class Conv(Op):
         )
         cls.outputs = (Output("output", "y", f"N Cout {places}"),)
         cls.mistakes = mistakes(dims)
+        cls.closed = closed.closed(dims)
 
     # --- shapes -----------------------------------------------------------------------------------------------
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
+from opcheck.operators.convolution.closed import batched, letters
 from opcheck.operators.convolution.mistakes.variants import gradients_on, on
 from opcheck.operators.params import Whole
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
 from opcheck.programs.movement import put
 from opcheck.tracing import total
 
@@ -29,6 +30,11 @@ class ConvTranspose2d(Program):
     aliases = ("nn.ConvTranspose2d", "ConvTranspose2d", "deconvolution", "deconv2d")
     summary = "each place of the input lays a weighted kernel over the output; what overlaps is added"
     formula = "y[n,o,i,j] = b[o] + Σ_c Σ_u Σ_v x[n,c, (i+p−u·d)/s, (j+p−v·d)/s]·w[c,o,u,v]"
+    closed = (
+        Closed("input", "x̄[n,c,i,j] = Σ_o Σ_u Σ_v ȳ[n,o,i·s+u·d−p,j·s+v·d−p]·w[c,o,u,v]", letters),
+        Closed("weight", "w̄[c,o,u,v] = Σ_n Σ_i Σ_j x[n,c,i,j]·ȳ[n,o,i·s+u·d−p,j·s+v·d−p]", letters),
+        Closed("bias", "b̄[o] = Σ_n Σ_i Σ_j ȳ[n,o,i,j]", batched),
+    )
     source = (
         "Dumoulin and Visin, A guide to convolution arithmetic for deep learning, arXiv:1603.07285, chapter 4; "
         "torch.nn.functional.conv_transpose2d"

@@ -43,6 +43,12 @@ def _summed(p: Params) -> Params:
     return p.replace(reduction="sum") if p.reduction == "mean" else p
 
 
+def plain_mean(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """n, where the loss is a mean of n losses without weights, of arrays of one shape."""
+    plain = p.reduction == "mean" and len(set(shapes.values())) == 1 and len(shapes) == 2
+    return {"n": math.prod(shapes["input"])} if plain else None
+
+
 class Loss(Op):
     """A loss: `reduction` of one loss for each element (for classes: for each row)."""
 

@@ -18,6 +18,7 @@ from opcheck.operators.losses.classes import (
     by_row,
     class_of,
     classes,
+    mean_of_rows,
     of_right_classes,
     place,
     rows_of,
@@ -26,7 +27,7 @@ from opcheck.operators.losses.classes import (
 from opcheck.operators.params import Real
 from opcheck.operators.shared.elementwise import log_of_sum
 from opcheck.operators.shared.roundoff import ClassRounding
-from opcheck.operators.spec import Array, Case, Input, Param, Params, Refused, RefusedType, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Param, Params, Refused, RefusedType, Shape
 from opcheck.programs.rule import constant
 from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
@@ -38,6 +39,9 @@ class CrossEntropy(ClassLoss):
     summary = "mean of the negated log-probabilities that softmax gives to the right classes"
     rounding = ClassRounding(logits=True)
     formula = "ℓ[n] = −w[t[n]]·log( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
+    closed = (
+        Closed("input", "x̄[n,c] = (p[n,c] − [c = t[n]])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", mean_of_rows),
+    )
     example = "cross_entropy([[1, 2, 3]], [2])", "array(0.40760596)"
     source = (
         "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing: Szegedy et al., "

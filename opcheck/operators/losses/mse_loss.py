@@ -15,10 +15,11 @@ from opcheck.operators.losses.base import (
     SIZE_AVERAGE,
     Loss,
     broadcast_place,
+    plain_mean,
     summed_to,
 )
 from opcheck.operators.shared.roundoff import MeanSquares
-from opcheck.operators.spec import Array, Case, Form, Input, Mistake, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Form, Input, Mistake, Params, Refused, Shape, all_in_one
 from opcheck.tracing import total
 
 
@@ -28,6 +29,10 @@ class MSELoss(Loss):
     summary = "mean of the squared differences between input and target"
     rounding = MeanSquares()
     formula = "L = (1/n)·Σ_i (x[i] − t[i])²"
+    closed = (
+        Closed("input", "x̄[i] = 2·(x[i] − t[i])/n·L̄", plain_mean, all_in_one),
+        Closed("target", "t̄[i] = −2·(x[i] − t[i])/n·L̄", plain_mean, all_in_one),
+    )
     example = "mse_loss([1, 2], [1, 4])", "array(2.)"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.1.4; torch.nn.functional.mse_loss"
     arguments = (

@@ -1,12 +1,13 @@
 """What normalisations share: numbers are centred and scaled by statistics over some axes, then weighted."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from opcheck.operators.params import Param, Real
-from opcheck.operators.spec import Form, Input, Mistake, Shape
+from opcheck.operators.params import Param, Params, Real
+from opcheck.operators.spec import Array, Form, Input, Mistake, Shape
 from opcheck.programs.sums import streamed_mean
 from opcheck.tracing import named, sqrt, total
 
@@ -19,6 +20,16 @@ def weight(letters: str, help: str) -> Input:
 
 def bias(letters: str, help: str) -> Input:
     return Input("bias", "b", letters, help, optional=True, default="half")
+
+
+def row_letters(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """What the closed form of a gradient names: n numbers a row, ε, and a weight of 1 where none is given."""
+    return {"n": math.prod(p.normalized_shape), "ε": p.eps, "w": 1}
+
+
+def row_by_row(p: Params, name: str, array: Array) -> Array:
+    """Rows of all numbers that are normalised together."""
+    return array.reshape(-1, math.prod(p.normalized_shape))
 
 
 class Statistics(NamedTuple):

@@ -7,9 +7,10 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
+from opcheck.operators.normalisation.base import row_by_row, row_letters
 from opcheck.operators.params import REQUIRED, Real, Sizes
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Form, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Form, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.programs.sums import streamed_mean
 
 
@@ -54,6 +55,14 @@ class LayerNorm(Program):
     aliases = ("nn.LayerNorm", "LayerNorm")
     summary = "the numbers of each row get mean 0 and variance 1, then a weight and a bias"
     formula = "y = (x − μ)/√(v + ε)·w + b   with μ = (1/n)·Σ_i x[i], v = (1/n)·Σ_i (x[i] − μ)²"
+    closed = (
+        Closed(
+            "input",
+            "x̄[i] = (g[i] − (Σ_k g[k])/n − h[i]·(Σ_k g[k]·h[k])/n)/s   with g[i] = w[i]·ȳ[i], h[i] = (x[i] − μ)/s, "
+            "s = √((Σ_k (x[k] − μ)²)/n + ε), μ = (Σ_k x[k])/n",
+            row_letters, row_by_row,
+        ),
+    )  # fmt: skip
     source = "Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450, equation 4; torch.nn.functional.layer_norm"
     example = "layer_norm([1, 2, 3], (3,), eps=0)", "array([-1.22474487,  0.        ,  1.22474487])"
     arguments = (

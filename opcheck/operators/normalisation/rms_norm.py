@@ -8,10 +8,10 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.normalisation import base
-from opcheck.operators.normalisation.base import RIGHT, Statistics, scale
+from opcheck.operators.normalisation.base import RIGHT, Statistics, row_by_row, row_letters, scale
 from opcheck.operators.params import REQUIRED, Maybe, Real, Sizes
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
 from opcheck.tracing import named, sqrt, total
 
 
@@ -27,6 +27,13 @@ class RMSNorm(Program):
     aliases = ("nn.RMSNorm", "RMSNorm")
     summary = "each row is divided by the root of the mean of its squares"
     formula = "y[i] = w[i]·x[i]/r   with r = √(Σ_k x[k]²/n + ε)"
+    closed = (
+        Closed(
+            "input",
+            "x̄[i] = (g[i] − h[i]·(Σ_k g[k]·h[k])/n)/r   with g[i] = w[i]·ȳ[i], h[i] = x[i]/r, r = √((Σ_k x[k]²)/n + ε)",
+            row_letters, row_by_row,
+        ),
+    )  # fmt: skip
     source = (
         "Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv:1910.07467, equation 4; torch.nn.functional"
     )

@@ -1,7 +1,7 @@
 """A trace of a tensor program: a graph whose nodes are array operations and operators of the catalogue."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
@@ -33,16 +33,17 @@ def trace_arrays(
     fixed: Mapping[str, Any],
     name: str,
     wrt: Iterable[str] | None,
+    notes: Sequence[str] = (),
 ) -> "ArrayTrace":
     """Runs `function` on traced arrays. Whole numbers count as real ones where the function takes them so; else those
-    stay whole that must (classes, indices), and nothing is differentiated by them."""
+    stay whole that must (classes, indices), and nothing is differentiated by them. `notes` are told beside it."""
     given = {each: as_array(x, each) for each, x in inputs.items()}
     whole = [each for each in whole_inputs(given) if wrt is None or each not in list(wrt)]
     first: Refused | None = None
     for count in range(len(whole) + 1):
         for kept in combinations(whole, count):
             try:
-                return _traced(function, given, {**fixed, **{each: given[each] for each in kept}}, name, wrt)
+                return _traced(function, given, {**fixed, **{each: given[each] for each in kept}}, name, wrt, notes)
             except Refused as refused:
                 first = first or refused
     assert first is not None
@@ -55,6 +56,7 @@ def _traced(
     fixed: Mapping[str, Any],
     name: str,
     wrt: Iterable[str] | None,
+    told: Sequence[str],
 ) -> "ArrayTrace":
     """The trace with what is fixed as it is."""
     decisions = Decisions()
@@ -66,7 +68,9 @@ def _traced(
     outputs = [lifted(name, tape, each).id for result in results for each in flattened(result)]
     kept = [each for each in given if each in fixed]
     notes = [say("{names} stays whole: nothing is differentiated by it", names=each) for each in kept]
-    return ArrayTrace(tuple(tape.nodes), outputs, f"{name}({', '.join(given)})", wrt, (*notes, *decisions.notes()))
+    return ArrayTrace(
+        tuple(tape.nodes), outputs, f"{name}({', '.join(given)})", wrt, (*told, *notes, *decisions.notes())
+    )
 
 
 def lifted(name: str, tape: ArrayTape, x: Any) -> TracedArray:

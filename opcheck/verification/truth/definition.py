@@ -31,6 +31,7 @@ from opcheck.tracing import (
 from opcheck.tracing.arithmetic import exactly
 
 Element = tuple[int, ...]
+DIGITS = 200  # of an exact value: what more than these cancel in is 0 beside any bound
 
 
 class Definition:
@@ -68,20 +69,20 @@ class Definition:
     def output(self, name: str, at: Element) -> Any:
         """One output element, exactly."""
         node = self.node(name, at)
-        return exact(Graph(self.tape.nodes, [node.id]).pruned())[-1] if self.tape.nodes else 0
+        return exact(Graph(self.tape.nodes, [node.id]).pruned(), most=DIGITS)[-1] if self.tape.nodes else 0
 
     def gradient(self, name: str, at: Element, cotangent: Mapping[str, Array]) -> Any:
         """One element of an input's gradient, exactly."""
         leaf = self.views[name][at].id
         seeds = self._seeds(cotangent, EXACT, exactly)
-        numbers = exact(self.graph())
+        numbers = exact(self.graph(), most=DIGITS)
         found = reverse(self.graph(), seeds, numbers, EXACT, numbers)[leaf]
         return 0 if found is None else found
 
     def tangent(self, name: str, at: Element, tangents: Mapping[str, Array]) -> Any:
         """One element of the output's tangent, exactly."""
         node = self.node(name, at)
-        numbers = exact(self.graph())
+        numbers = exact(self.graph(), most=DIGITS)
         seeds = {
             k: exactly(float(tangents[leaf.label][leaf.at]))
             for k, leaf in enumerate(self.tape.nodes)
@@ -179,7 +180,7 @@ class Definition:
 
     def exactly(self, node: Tracer) -> Any:
         """The value of a node, in fractions or to 50 digits."""
-        return exact(Graph(self.tape.nodes, [node.id]).pruned())[-1]
+        return exact(Graph(self.tape.nodes, [node.id]).pruned(), most=DIGITS)[-1]
 
     def _seeds(self, cotangent: Mapping[str, Array], k: Arithmetic, number: Any) -> dict[int, Any]:
         seeds: dict[int, Any] = {}

@@ -13,6 +13,7 @@ from opcheck.learning.worksheets.networks import NETWORKS, find
 from opcheck.learning.worksheets.paper import letter, printed, written
 from opcheck.operators import catalog
 from tests.learning.worksheets.support import checked, filled
+from tests.render.test_formats import structure
 
 NAMES = (*NETWORKS, *(op.name for op in catalog.every()))
 COUNT = 6  # of each; python -m tests.learning.worksheets.hunt draws ten thousand
@@ -51,9 +52,17 @@ def test_the_sheet_has_no_answer_and_the_key_has_them_all(name, format):
         for blank in exercise.blanks:
             assert written(blank).replace("−", "-") in key.replace("−", "-")
     if format == "html":
+        assert paper.count("<main>") == key.count("</main>") == paper.count("<h1>") == 1
         boxes = sum(len(exercise.blanks) for exercise in sheet.exercises)
         assert len(re.findall(r'class="(?:blank|box)"', paper)) == boxes
         assert len(re.findall(r'<span class="l">', key)) == boxes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_latex_has_no_sign_that_latex_lacks(name):
+    sheet = drawn(find(name) or catalog.get(name), 6, seed=3)
+    for key in (False, True):
+        structure(printed(sheet, "latex", key=key))
 
 
 def test_latex_is_balanced_and_has_a_box_for_every_blank():

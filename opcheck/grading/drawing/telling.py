@@ -1,0 +1,213 @@
+"""Cases that tell the mistakes of an operator from what is right.
+
+They come from the operator's own sampler, which knows nothing of grading. Which of its cases bring a mistake out is
+found once; the numbers in them are drawn afresh for each submission.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from opcheck.errors import Refused
+from opcheck.grading.assignments.scope import Scope
+from opcheck.operators.choosers import ExactValues, RandomChooser, Values
+from opcheck.operators.spec import Array, Case, Mistake, Op, widened
+from opcheck.verification import streams
+from opcheck.verification.casefile import Trial
+from opcheck.verification.truth.bounds import one_or_dict
+from opcheck.verification.truth.forms import written_outputs
+
+LOOK = 500  # samples that are looked at
+SEVERAL = 2  # cases for each mistake
+DRAWS = 20  # of the numbers of a case, until they show the mistakes that it is for
+CLEARLY = 1e-3  # of the largest number: what is nearer may be rounding
+
+
+class Kind(NamedTuple):
+    """How many dimensions the first array of a case has, and of which types its arrays are."""
+
+    dims: int
+    types: tuple[str, ...]
+
+
+Sample = tuple[int, Case]
+Telling = tuple[tuple[int, tuple[Mistake, ...]], ...]  # samples by number, and the mistakes that each is for
+Opened = tuple[Scope, int, tuple[Mistake, ...]]  # the same with the scope of the sample
+_known: dict[Any, bool] = {}  # whether a mistake shows on a sample
+
+
+class Asked:
+    """A scope and the kinds of arrays that its cases have; equal to another that allows the same samples."""
+
+    def __init__(self, scope: Scope, kinds: frozenset[Kind] = frozenset(), fewer: bool = False) -> None:
+        self.scope, self.kinds, self.fewer = scope, kinds, fewer
+        others = [(name, scope.ranges.get(name)) for name in ("batch", "ties")]
+        kernels = [scope.can_say_kernel(each) for each in _samples(scope.op)]
+        allowed = [scope.within(name, value) for name, value in _values(scope.op)]
+        self._key = scope.op, scope.taught, scope.beyond, kinds, fewer, *others, *kernels, *allowed
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Asked) and self._key == other._key
+
+    def samples(self) -> Iterator[Sample]:
+        """Those that are within it: torch takes them, and something comes out."""
+        scope = self.scope
+        for number, each in enumerate(_samples(scope.op)):
+            made = _fitted(scope, number, each)
+            first = next(iter(made.arrays.values()))
+            tied = True not in scope.options("ties", (True,)) and len(np.unique(first)) < first.size
+            if scope.holds(made) and not tied and (self._is_of_kind(made) or not self.kinds) and _is_legal(scope, made):
+                yield number, made
+
+    def holds(self, made: Case) -> bool:
+        return self.scope.holds(made) and self._is_of_kind(made)
+
+    def _is_of_kind(self, made: Case) -> bool:
+        """Whether it has arrays such as are asked; or with fewer dimensions, where all are of one shape."""
+        own = kind(self.scope.op, made)
+        if own in self.kinds or not self.fewer:
+            return own in self.kinds
+        alike = len({array.shape for array in made.arrays.values()}) == 1 < len(made.arrays)
+        return alike and any(own.dims < each.dims and own.types == each.types for each in self.kinds)
+
+
+def kind(op: Op, made: Case) -> Kind:
+    """That of a case's arrays: of whole numbers or of real ones, the optional ones apart."""
+    types = [made.arrays[each.name].dtype.kind for each in op.inputs if each.name in made.arrays and not each.optional]
+    return Kind(next(iter(made.arrays.values())).ndim, tuple(types))
+
+
+@lru_cache(maxsize=1024)
+def within(asked: Asked) -> Telling:
+    """The samples that tell the mistakes from what is right, as few as that takes."""
+    return _telling(asked.scope, [*asked.samples()], asked.scope.op.mistakes)
+
+
+@lru_cache(maxsize=1024)
+def beyond(usual: Asked, names: tuple[str, ...]) -> tuple[Opened, ...]:
+    """The same of what nobody asks, for mistakes that nothing usual shows: one parameter at a time where that shows
+    them, so that code may refuse some, and then all together."""
+    scope, found = usual.scope, []
+    inside = [*usual.samples()]
+    hidden = [each for each in scope.op.mistakes if not any(_shows(scope, *sample, each) for sample in inside)]
+    for opened in (*((name,) for name in names), names) if inside else ():
+        more = Asked(scope.opened(*opened), usual.kinds, fewer=True)
+        legal = [each for each in more.samples() if not usual.holds(each[1])] if hidden else []
+        legal.sort(key=lambda each: sum(isinstance(value, tuple) for value in each[1].params.values()))  # plain first
+        telling = _telling(more.scope, legal, hidden)
+        found += [(more.scope, *each) for each in telling]
+        shown = {mistake.name for _, mistakes in telling for mistake in mistakes}
+        hidden = [each for each in hidden if each.name not in shown]
+    return tuple(found)
+
+
+def drawn(scope: Scope, number: int, mistakes: Sequence[Mistake], values: Values) -> Case | None:
+    """A sample with numbers of its own, such that it shows these mistakes if any numbers do; None where none are
+    legal."""
+    found = None
+    for _ in range(DRAWS):
+        made = _fitted(scope, number, _sample(scope.op, number, values))
+        if _is_legal(scope, made):
+            found = made
+            if all(shows(scope.op, made, each) for each in mistakes):
+                break
+    return found
+
+
+def _fitted(scope: Scope, number: int, made: Case) -> Case:
+    """The sample within the ranges as far as that goes: with another value of what they do not allow."""
+    params = dict(made.params)
+    for name, value in made.params.items():
+        if not scope.within(name, value) and (allowed := scope.options(name)):
+            params[name] = allowed[number % len(allowed)]
+    return scope.narrowed(made._replace(params=params))
+
+
+def _telling(scope: Scope, legal: Sequence[Sample], mistakes: Sequence[Mistake]) -> Telling:
+    chosen: dict[int, list[Mistake]] = {}
+    cases = dict(legal)
+    for mistake in mistakes:
+        showing = [number for number in chosen if _shows(scope, number, cases[number], mistake)]
+        others = (k for k, case in legal if k not in chosen and _shows(scope, k, case, mistake))
+        for number in [*showing, *islice(others, max(SEVERAL - len(showing), 0))][:SEVERAL]:
+            chosen.setdefault(number, []).append(mistake)
+    return tuple((number, tuple(each)) for number, each in chosen.items())
+
+
+@cache
+def _samples(op: Op) -> tuple[Case, ...]:
+    values = (ExactValues(np.random.default_rng(number), 9) for number in range(LOOK))
+    return tuple(_sample(op, number, each) for number, each in enumerate(values))
+
+
+def _sample(op: Op, number: int, values: Values) -> Case:
+    """The sample with this number: it is made the same way whatever the values are."""
+    return op.sample(RandomChooser([number], lambda rng: values))
+
+
+@cache
+def _values(op: Op) -> tuple[tuple[str, Any], ...]:
+    """Each value of a parameter that a sample has, and whether an optional array is given."""
+    found: dict[str, tuple[str, Any]] = {}
+    for each in _samples(op):
+        found |= {repr(pair): pair for pair in each.params.items()}
+    return (*found.values(), *((each.name, True) for each in op.inputs if each.optional),
+            *((each.name, False) for each in op.inputs if each.optional))  # fmt: skip
+
+
+def _is_legal(scope: Scope, made: Case) -> bool:
+    if not all(array.size and array.ndim for array in made.arrays.values()):
+        return False
+    try:
+        scope.op.checked(made)
+    except Refused:
+        return False
+    return "target" not in made.arrays or _counts(scope, made)
+
+
+def _counts(scope: Scope, made: Case) -> bool:
+    """A row that is ignored is for code that knows of such, and a mean of none is what nobody asks."""
+    usual = {each.name: each.default for each in scope.op.params}
+    ignored = made.arrays["target"] == made.params.get("ignore_index", usual.get("ignore_index", np.nan))
+    return not ignored.all() and (scope.within("ignore_index", 0) or not ignored.any())
+
+
+def _shows(scope: Scope, number: int, made: Case, mistake: Mistake) -> bool:
+    key = scope.op.name, number, tuple(made.arrays), repr(sorted(made.params.items())), mistake.name
+    if key not in _known:
+        _known[key] = shows(scope.op, made, mistake)
+    return _known[key]
+
+
+def shows(op: Op, made: Case, mistake: Mistake) -> bool:
+    """Whether a mistake gives clearly other numbers on a case."""
+    made = op.completed(made, 0) if op.draws else made
+    trial = streams.with_directions(op, Trial(made, "float64", "exact"), np.random.default_rng(0))
+    (p, shapes), arrays = op.checked(trial.case), widened(trial.case.arrays)
+    if not all(np.isfinite(y).all() for form in op.forms for y in written_outputs(op, p, form, arrays).values()):
+        return False  # where a form has no number, none is asked of it
+    with np.errstate(all="ignore"):
+        if mistake.forward is not None:
+            expected = op.by_name(op.forward(p, **arrays), shapes)
+            if _are_apart(op.by_name(mistake.forward(op, p, **arrays), shapes), expected):
+                return True
+        if mistake.vjp is None:
+            return False
+        cotangent = one_or_dict(op, trial.cotangent)
+        return _are_apart(mistake.vjp(op, p, cotangent, **arrays), op.vjp(p, cotangent, **arrays))
+
+
+def _are_apart(got: Mapping[str, Array], expected: Mapping[str, Array]) -> bool:
+    for name in [each for each in got if each in expected and expected[each].size]:
+        if got[name].shape != expected[name].shape:
+            return True
+        error = np.abs(got[name] - expected[name]).max()  # NaN where people's definitions differ
+        if error > CLEARLY * np.abs(expected[name]).max():
+            return True
+    return False
