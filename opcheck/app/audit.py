@@ -29,7 +29,8 @@ def audit_module(options: dict[str, Any]) -> int:
 
         TorchEager(device)  # raises CouldNotRun where there is no such device
         module, inputs = module.to(device), [each.to(device) if hasattr(each, "to") else each for each in inputs]
-    result = audit(module, *inputs, seed=options["seed"] or 0, strict_precision=options["strict_precision"])
+    result = audit(module, *inputs, seed=options["seed"] or 0, allow=options["allow"] or "",
+                   strict_precision=options["strict_precision"])  # fmt: skip
     if options["as_json"]:
         deviating = [{"leaf": name, **verdict_to_json(verdict)} for name, verdict in result.deviating]
         click.echo(

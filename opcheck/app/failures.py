@@ -67,11 +67,15 @@ def _telling(claim: str) -> int:
     return TELLING.index(kind) if kind in TELLING else len(TELLING)
 
 
-def command(implementation: str, arrays: str | None = None, device: str = "cpu") -> str:
+def command(
+    implementation: str, arrays: str | None = None, device: str = "cpu", allow: str = "", stable: bool = False
+) -> str:
     """The options that make `opcheck replay` run the same implementation."""
     words = ["" if implementation == "torch" else f" --impl {implementation}"]
     words += [f" --arrays {arrays}"] if arrays else []
     words += [] if device == "cpu" else [f" --device {device}"]
+    words += [f" --allow {allow}"] if allow else []
+    words += [" --stable"] if stable else []
     return "".join(words)
 
 

@@ -16,12 +16,12 @@ from opcheck.app.output import page_width, wants_color
 from opcheck.errors import Refused
 from opcheck.language import counted, say
 from opcheck.verification.casefile import number_to_json, to_json
-from opcheck.verification.report import Report, Row, key_of, number_of_cases
+from opcheck.verification.report import Report, Row, key_of, number_of_cases, says_what_is_allowed
 from opcheck.verification.run import hopeless
 
 REST = (
     "answers", "shape", "dtype", "adjoint", "second", "layout", "frozen", "batch", "refuses", "pure", "repeat",
-    "state", "own",
+    "state", "stable", "own",
 )  # fmt: skip
 # columns of the table: heading, and the claims that it sums up
 COLUMNS = (
@@ -203,11 +203,25 @@ def notes(report: Report) -> list[str]:
     """What was left out, what is free, which known deviations were met, and the seed."""
     lines = omissions(report)
     lines += [*tiers(report), *lower_precisions(report)]
+    if report.allowed:
+        lines.append(says_what_is_allowed(report.allowed))
+    lines += [
+        say("{op} {dtype} {form} ({checks}; --stable makes it fail)", op=specs.title(op), dtype=dtype, form=form,
+            checks=counted(count, "{n} check", "{n} checks"))
+        for (op, dtype, _), row in report.rows.items() for form, count in row.forms.items()
+    ]  # fmt: skip
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {cases} (k)", name=identifier, cases=number_of_cases(count)))
     if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only
         switches = ", ".join(f"{name}={value}" for name, value in report.settings.items())
         lines.append(say("torch's switches: {switches}", switches=switches))
+    if report.flushes:
+        lines.append(
+            say(
+                "the implementation makes its whole process take subnormal numbers for zero, as -ffast-math does; "
+                "opcheck computes without that"
+            )
+        )
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
         lines.append(say("stopped early, with enough failures to explain: {names}", names=", ".join(ended)))

@@ -8,6 +8,7 @@ import click
 
 from opcheck import backends, specs
 from opcheck.app import findings
+from opcheck.backends.allowance import allowance
 from opcheck.language import say
 from opcheck.operators.spec import Refused
 from opcheck.verification import casefile
@@ -30,11 +31,15 @@ from opcheck.verification.workers.worker import Target
 )
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
+@click.option("--allow", default="", metavar="NAME,...", help="As for opcheck verify.")
+@click.option("--stable", is_flag=True, help="As for opcheck verify.")
 @click.option("--snippet", "as_snippet", is_flag=True, help="Print the case as Python that needs numpy or torch only.")
 def command(
-    case: Path | None, known: str | None, impl: str | None, arrays: str | None, device: str, as_snippet: bool
-) -> int:
+    case: Path | None, known: str | None, impl: str | None, arrays: str | None, device: str, allow: str, stable: bool,
+    as_snippet: bool,
+) -> int:  # fmt: skip
     """Run one saved case again: every claim, on the same bits."""
+    permitted = allowance(allow)
     deviation = find(known) if known else None
     data = json.loads(deviation.case) if deviation else load(case)
     impl = impl or (deviation.backend if deviation else "torch")
@@ -48,12 +53,13 @@ def command(
         click.echo(snippet(op, trial, data, impl, backend))
         return 0
     backend = backends.load(impl, arrays or "", device)
+    backend.allow, backend.stable = permitted, stable
     lacks = backend.lacks(op, trial.case)
     if lacks:
         raise Refused(say("{impl} does not take {name}", impl=impl, name=lacks), got=str(case))
     claim = str(data.get("claim", ""))
     if fatal:
-        with Alone(Target(impl, arrays or "", device, narrowing), PATIENCE) as process:
+        with Alone(Target(impl, arrays or "", device, narrowing, permitted, stable), PATIENCE) as process:
             report = process.check(trial, claim)
     else:
         report = Report(backend=backend.name, version=backend.version(), trials=1)

@@ -58,7 +58,14 @@ from opcheck.operators.spec import Refused
               "case.  [default: 60]")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the run over a dask cluster.")
 @click.option("--no-known", is_flag=True, help="Known deviations fail too.")
-@click.option("--strict-precision", is_flag=True, help="Results that a lower precision explains fail too.")
+@click.option(
+    "--allow",
+    metavar="NAME,...",
+    help="Lower precisions that are no failure: tf32, bfloat16-inputs, "
+    "float16-inputs, transforms, flush-to-zero, ..., or none.  [default: on CUDA what torch's switches allow]",
+)
+@click.option("--stable", is_flag=True, help="A form that loses digits, where a stable one exists, fails.")
+@click.option("--strict-precision", is_flag=True, help="As --allow none.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
 @click.option("--junit", type=File(), metavar="FILE", help="Write a JUnit report too.")
 @click.option("--html", type=File(), metavar="FILE", help="Write a page too (one file).")
@@ -136,13 +143,15 @@ def run(options: dict[str, Any]) -> int:
             executor=connect(options["executor"]),
             exhaustive=options["exhaustive"],
             known=not options["no_known"],
-            strict_precision=options["strict_precision"],
+            **digits(options),
             timeout=options["timeout"],
             progress=progress,
         )
     nothing = "" if report.interrupted else runner.nothing_checked(report)
     saved = findings.save(report, options["save"] or Path("opcheck-cases"))
-    how = failures.command(options["impl"], options["arrays"], options["device"])
+    how = failures.command(
+        options["impl"], options["arrays"], options["device"], options["allow"] or "", options["stable"]
+    )
     if options["as_json"]:
         click.echo(json.dumps({**report.to_json(), "nothing_checked": nothing}))
     else:
@@ -158,6 +167,11 @@ def run(options: dict[str, Any]) -> int:
     if not report.agrees:
         return 1
     return interruption.code if report.interrupted else 0
+
+
+def digits(options: dict[str, Any]) -> dict[str, Any]:
+    """What is said of lower precisions and lost digits."""
+    return {"allow": options["allow"] or "", **{name: options[name] for name in ("strict_precision", "stable")}}
 
 
 def pairs(flag: str, words: tuple[str, ...]) -> dict[str, str]:

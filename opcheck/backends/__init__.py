@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from opcheck import definitions, loading
-from opcheck.backends import patches
+from opcheck.backends import environment, patches
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Session
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -31,6 +31,13 @@ def load(implementation: Any = "torch", arrays: str = "", device: str = "cpu") -
 
     `arrays` says what a function takes, "numpy" or "torch"; without it, torch if it is a torch class and numpy if not.
     """
+    try:
+        return _loaded(implementation, arrays, device)
+    finally:
+        environment.settle()
+
+
+def _loaded(implementation: Any, arrays: str, device: str) -> Backend:
     if isinstance(implementation, Backend):
         return implementation
     if isinstance(implementation, str) and implementation in KNOWN:

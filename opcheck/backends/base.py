@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.backends import guarded
+from opcheck.backends.allowance import DEFAULTS, storage
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.params import REQUIRED
@@ -76,6 +77,9 @@ class Backend(ABC):
     concurrent = True  # whether two threads may call it at once
     compiles = False  # whether a new choice of parameters takes a compilation, which is slow
     freezes = False  # whether its sessions can be asked for the gradients of some inputs only
+    allow = DEFAULTS  # the lower precisions that are no failure of it
+    stable = False  # whether it fails by a form that loses digits
+    has_tensor_cores = False  # whether what it runs on has them: their sums explain nothing elsewhere
 
     def version(self) -> str:
         """Library and version, for the report."""
@@ -84,6 +88,18 @@ class Backend(ABC):
     def settings(self) -> dict[str, Any]:
         """Switches that change the numbers (TF32, reduced-precision reductions), for the report."""
         return {}
+
+    def lower(self, dtype: str, convolves: bool) -> frozenset[str]:
+        """The lower precisions that are no failure by default, of convolutions or of other products."""
+        return storage(dtype)
+
+    def allowed(self, dtype: str, convolves: bool) -> frozenset[str]:
+        """All lower precisions that are no failure of it, at this moment."""
+        return self.allow.beside(self.lower(dtype, convolves))
+
+    def all_allowed(self, dtype: str) -> frozenset[str]:
+        """Those of every operator."""
+        return self.allowed(dtype, False) | self.allowed(dtype, True)
 
     def modes(self) -> Mapping[str, Callable[[], AbstractContextManager[Any]]]:
         """In which the same call gives the same outputs, in words: with gradients switched off, in inference mode."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends import guarded
 from opcheck.backends.base import Malformed, required, signature_of
 from opcheck.language import say
 from opcheck.operators.shapes import Letters, Sizes, letters_in
@@ -107,7 +108,10 @@ class Zoned:
     def __init__(self) -> None:
         self.rooms: list[tuple[Array, int]] = []
 
-    def array(self, shape: Shape, number: Any) -> Array:
+    def array(self, shape: Shape, number: Any, layout: str = "") -> Array:
+        """One array; of a guarded layout beside a page that may not be touched, instead of a zone."""
+        if layout in guarded.LAYOUTS:
+            return guarded.guarded(np.full(shape, -7 if np.dtype(number).kind in "iu" else np.nan, number), layout)
         size = int(np.prod(shape))
         room = np.full(size + 2 * ZONE, -7 if np.dtype(number).kind in "iu" else np.nan, number)
         self.rooms.append((room, size))

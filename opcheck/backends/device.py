@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from opcheck.backends.allowance import TENSOR_CORES, TRANSFORMS
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
 
@@ -57,6 +58,26 @@ def switches(torch: Any) -> dict[str, Any]:
     found = {name.removeprefix("backends."): _read(torch, name) for name in names}
     found["deterministic_algorithms"] = torch.are_deterministic_algorithms_enabled()
     return {name: value for name, value in found.items() if value is not None}
+
+
+def lower(torch: Any, storage: frozenset[str], convolves: bool) -> frozenset[str]:
+    """The lower precisions that torch's switches allow on CUDA, as they stand; `storage`: sums in the type itself."""
+    if convolves:
+        place, old = "backends.cudnn.conv.fp32_precision", "backends.cudnn.allow_tf32"
+    else:
+        place, old = "backends.cuda.matmul.fp32_precision", "backends.cuda.matmul.allow_tf32"
+        storage = frozenset(name for name in storage if _reduces(torch, name))
+    new = _read(torch, place)
+    coarse = new == "tf32" if new is not None else bool(_read(torch, old))
+    transforms = convolves and bool(_read(torch, "backends.cudnn.enabled"))
+    return storage | ({"tf32", TENSOR_CORES} if coarse else set()) | ({TRANSFORMS} if transforms else set())
+
+
+def _reduces(torch: Any, name: str) -> bool:
+    """Whether products may be added in parts that are rounded to their type (newer torch has two such switches)."""
+    kind = {"float16": "fp16", "bfloat16": "bf16"}[name.partition("-")[0]]
+    switch = _read(torch, f"backends.cuda.matmul.allow_{kind}_reduced_precision_reduction")
+    return bool(switch[0] if isinstance(switch, tuple) else switch)
 
 
 def _read(torch: Any, name: str) -> Any:

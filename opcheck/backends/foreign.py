@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends import environment
 from opcheck.backends.base import Malformed, given
 from opcheck.backends.destination import Zoned, sizes
 from opcheck.backends.function import NumpyFunction, NumpySession
@@ -37,8 +38,8 @@ class ForeignSession(NumpySession):
     candidate: "Foreign"
 
     def _call(self, function: Any, *first: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return self.candidate.run(self.op, self.case, self.arrays, self.number)
+        with np.errstate(all="ignore"), environment.calling():
+            return self.candidate.run(self.op, self.case, self.arrays, self.number, self.layout)
 
 
 class Foreign(NumpyFunction):
@@ -59,9 +60,9 @@ class Foreign(NumpyFunction):
     def open(
         self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True
     ) -> ForeignSession:
-        return ForeignSession(self, op, case, dtype, "contiguous")
+        return ForeignSession(self, op, case, dtype, layout if layout in self.guards else "contiguous")
 
-    def run(self, op: Op, case: Case, arrays: dict[str, Array], number: Any) -> Any:
+    def run(self, op: Op, case: Case, arrays: dict[str, Array], number: Any, layout: str) -> Any:
         raise NotImplementedError
 
 
@@ -93,10 +94,10 @@ class Library(Foreign):
             return next((name for name, value in given(op, case.params).items() if mine.get(name) != value), "")
         return next((name for name, value in case.params.items() if not isinstance(value, (bool, int, float))), "")
 
-    def run(self, op: Op, case: Case, arrays: dict[str, Array], number: Any) -> Any:
+    def run(self, op: Op, case: Case, arrays: dict[str, Array], number: Any, layout: str) -> Any:
         p, shapes = op.checked(case)
         zoned = Zoned()
-        outputs = {name: zoned.array(shape, np.int64 if op.output(name).whole else number)
+        outputs = {name: zoned.array(shape, np.int64 if op.output(name).whole else number, layout)
                    for name, shape in shapes.items()}  # fmt: skip
         inputs = [np.ascontiguousarray(arrays[each.name]) if each.name in arrays else None for each in op.inputs]
         letters = len({word for each in op.inputs for word in each.letters.split() if word.isidentifier()})
@@ -153,7 +154,7 @@ class Command(Foreign):
     def lacks(self, op: Op, case: Case) -> str:
         return next((n for n in (*case.arrays, *given(op, case.params)) if n not in self.names), "")
 
-    def run(self, op: Op, case: Case, arrays: dict[str, Array], number: Any) -> Any:
+    def run(self, op: Op, case: Case, arrays: dict[str, Array], number: Any, layout: str) -> Any:
         p, shapes = op.checked(case)
         with tempfile.TemporaryDirectory(prefix="opcheck-") as folder:
             words = {each.name: str(p[each.name]) for each in op.params}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.backends import destination, guarded
+from opcheck.backends import destination, environment, guarded
 from opcheck.backends.base import (
     Backend,
     Malformed,
@@ -21,6 +21,7 @@ from opcheck.backends.base import (
     own_defaults,
 )
 from opcheck.backends.tensors import TensorBackend, TensorSession
+from opcheck.backends.tensors import laid_out as laid_out_tensor
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Shape
@@ -83,16 +84,17 @@ class TorchFunction(TensorBackend):
             kind = CompiledSession
 
         def call(tensors: dict[str, Any]) -> Any:
-            return self._written(op, case, dtype, tensors) if writes else self._call(op, case, tensors)
+            return self._written(op, case, dtype, tensors, layout) if writes else self._call(op, case, tensors)
 
         return kind(self.torch, op, case, dtype, call, self.device, layout, gradients and not writes)
 
-    def _written(self, op: Op, case: Case, dtype: str, tensors: dict[str, Any]) -> Any:
+    def _written(self, op: Op, case: Case, dtype: str, tensors: dict[str, Any], layout: str) -> Any:
         positional, keywords = arguments(op, tensors, case.params, self.candidate)
 
         def make(shape: Shape, whole: bool) -> Any:
             kind, empty = (self.torch.int64, -7) if whole else (getattr(self.torch, dtype), destination.LEFT_OVER.get())
-            return self.torch.full(shape, empty, dtype=kind, device=self.device)
+            made = self.torch.full(shape, empty, dtype=kind, device=self.device)
+            return laid_out_tensor(self.torch, made, layout) if layout in guarded.LAYOUTS else made
 
         return destination.with_outputs(op, case, self.candidate, positional, keywords, make)
 
@@ -172,7 +174,7 @@ class NumpySession(Session):
         positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)
         if first and self.op.draws and self.op.draws not in self.arrays:  # what the forward call drew
             keywords[self.op.draws] = self._drawn()
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), environment.calling():
             if not first and destination.writes(self.op, self.candidate):
                 return self._written(positional, keywords)
             return function(*first, *positional, **keywords)
@@ -181,7 +183,7 @@ class NumpySession(Session):
         zoned = destination.Zoned()
 
         def make(shape: Shape, whole: bool) -> Array:
-            return zoned.array(shape, np.int64 if whole else self.number)
+            return zoned.array(shape, np.int64 if whole else self.number, self.layout)
 
         found = destination.with_outputs(self.op, self.case, self.candidate, positional, keywords, make)
         zoned.check()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends.allowance import FLUSH
 from opcheck.backends.base import Backend, NoCounterpart, Outputs, Session, given, laid_out, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
@@ -45,6 +46,9 @@ class Jax(Backend):
 
     def version(self) -> str:
         return f"jax {self.jax.__version__} on {self.jax.default_backend()}"
+
+    def lower(self, dtype: str, convolves: bool) -> frozenset[str]:
+        return super().lower(dtype, convolves) | {FLUSH}  # XLA does so on the CPU, as jax documents
 
     def settings(self) -> dict[str, Any]:
         return {"default_matmul_precision": str(self.jax.config.jax_default_matmul_precision)}

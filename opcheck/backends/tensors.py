@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.backends import device as devices
-from opcheck.backends import guarded
+from opcheck.backends import environment, guarded
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
@@ -49,6 +49,14 @@ class TensorBackend(Backend):
         if self.device == "cpu":
             return {"threads": self.torch.get_num_threads()}
         return devices.switches(self.torch)
+
+    @property
+    def has_tensor_cores(self) -> bool:  # type: ignore[override]
+        return self.device != "cpu"
+
+    def lower(self, dtype: str, convolves: bool) -> frozenset[str]:
+        usual = super().lower(dtype, convolves)
+        return usual if self.device == "cpu" else devices.lower(self.torch, usual, convolves)
 
     def in_thread(self) -> Callable[[], None]:
         count = self.torch.get_num_threads()  # torch keeps it for each thread
@@ -117,7 +125,7 @@ class TensorSession(Session):
         gradients: bool = True,
     ) -> None:
         self.torch, self.op, self.case, self.device, self.layout = torch, op, case, device, layout
-        self.call = call
+        self.call = environment.calling()(call)
         self.dtype = getattr(torch, dtype)
         self.records = gradients
         self.dtypes: dict[str, str] = {}
@@ -188,13 +196,14 @@ class TensorSession(Session):
             raise NoCounterpart(say("the output is not connected to its inputs (no autograd)"))
         given = [self.tensor(cotangent[name]).to(results[name].dtype) for name in used]
         before = [each.clone() for each in given]
-        gradients = self.torch.autograd.grad(
-            [results[name] for name in used],
-            list(self.leaves.values()),
-            given,
-            retain_graph=self.keeps_graph,
-            allow_unused=True,
-        )
+        with environment.calling():
+            gradients = self.torch.autograd.grad(
+                [results[name] for name in used],
+                list(self.leaves.values()),
+                given,
+                retain_graph=self.keeps_graph,
+                allow_unused=True,
+            )
         self.changed_cotangent = not all(map(self.torch.equal, given, before))
         return {
             name: np.zeros(leaf.shape) if gradient is None else to_numpy(self.torch, gradient)

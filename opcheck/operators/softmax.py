@@ -9,6 +9,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Maybe, Whole
+from opcheck.operators.shared.elementwise import log_of_sum
 from opcheck.operators.shared.roundoff import LogSoftmaxRounding, SoftmaxRounding
 from opcheck.operators.spec import (
     NEGLIGIBLE,
@@ -151,8 +152,9 @@ def _log_softmax(x: Array, dim: int) -> Array:
         largest = _largest(x, dim)
         y = np.asarray(x - largest)
         sums = np.exp(y, out=y).sum(axis=dim, keepdims=True)
+        log_sums = log_of_sum(y, sums, dim)
         np.subtract(x, largest, out=y)  # once more, rather than in memory of its own
-        y -= np.log(sums)
+        y -= log_sums
         return y
 
 

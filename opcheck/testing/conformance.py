@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opcheck import backends, specs
+from opcheck.backends import environment
+from opcheck.backends.allowance import allowance
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.testing.strategies import trials
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import chosen
 from opcheck.verification.reach import within_reach
-from opcheck.verification.report import Report, sentence
+from opcheck.verification.report import Report, says_what_is_allowed, sentence
 from opcheck.verification.run import check_trial
 
 default_device = "cpu"  # the pytest plugin puts --opcheck-device here
@@ -25,14 +27,16 @@ def conforms(
     device: str | None = None,
     policies: Sequence[str] = ("exact", "real", "special"),
     claims: Sequence[str] | None = None,
+    allow: str | Sequence[str] = (),
     settings: Any = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """A decorator that makes a property test: the function returns the implementation, hypothesis supplies the cases.
 
     Every claim is checked on every case; a failure says which number is wrong, what it should be and what mistake it
     looks like, and hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device;
-    a device that is not there skips the test. `settings` are hypothesis' (settings(max_examples=1000)); without them
-    its profile counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused
+    a device that is not there skips the test. `allow`: lower precisions that are no failure, as in `opcheck.verify`;
+    the test prints which are. `settings` are hypothesis' (settings(max_examples=1000)); without them its profile
+    counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused
     for an unknown operator, dtype or claim.
 
     >>> import numpy as np
@@ -42,7 +46,7 @@ def conforms(
     >>> test_relu()
     """
     operator = specs.get(op)
-    wanted = chosen(claims)
+    wanted, permitted = chosen(claims), allowance(allow)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
         import hypothesis
@@ -53,6 +57,8 @@ def conforms(
         def conformance(trial: Trial) -> None:
             if not made:
                 made.append(_loaded(function(), arrays, device))
+                made[0].allow = permitted
+                print(says_what_is_allowed(made[0].all_allowed(dtype)))
             check_conformance(operator, trial, made[0], wanted)
 
         conformance.__name__, conformance.__doc__ = function.__name__, function.__doc__
@@ -75,6 +81,7 @@ def _loaded(candidate: Any, arrays: str, device: str | None) -> backends.Backend
         raise unittest.SkipTest(str(error)) from None
 
 
+@environment.judging()
 def check_conformance(op: Any, trial: Trial, backend: backends.Backend, wanted: Any) -> None:
     """Fail with a sentence for a person if a claim does not hold on this trial."""
     __tracebackhide__ = True

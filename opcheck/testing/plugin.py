@@ -63,12 +63,15 @@ def opcheck_verify(request: pytest.FixtureRequest, opcheck_device: str, opcheck_
 
     def check(op: str, candidate: Any, **options: Any) -> Any:
         from opcheck.verification.api import verify
+        from opcheck.verification.report import says_what_is_allowed
 
         seconds = request.config.getoption("--opcheck-seconds")
         budget = {"seconds": seconds} if seconds else {"cases": 100}
         report = verify(op, candidate, **{"dtype": opcheck_dtype, "device": opcheck_device, **budget, **options})
+        print(says_what_is_allowed(report.allowed))
         # a property of the test travels with its report, also from the processes of pytest-xdist
-        request.node.user_properties.append((PROPERTY, f"{op} {opcheck_dtype} {report.backend}: {report}"))
+        more = f"; {says_what_is_allowed(report.allowed)}" if report.allowed else ""
+        request.node.user_properties.append((PROPERTY, f"{op} {opcheck_dtype} {report.backend}: {report}{more}"))
         if not report.agrees:
             again = replay_line(save(request.config, report), candidate)
             pytest.fail("\n".join([str(report), *looks_like(report), again]).rstrip(), pytrace=False)

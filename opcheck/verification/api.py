@@ -7,6 +7,8 @@ from concurrent.futures import Executor
 from typing import Any
 
 from opcheck import specs
+from opcheck.backends import environment
+from opcheck.backends.allowance import allowance
 from opcheck.language import say
 from opcheck.operators.spec import Refused
 from opcheck.verification.claims import chosen
@@ -22,6 +24,7 @@ from opcheck.verification.workers.worker import Target
 MANY = 10**9  # trials of a run that is limited by time
 
 
+@environment.judging()
 def verify(
     op: specs.Spec | Sequence[specs.Spec],
     candidate: Any = "torch",
@@ -39,7 +42,9 @@ def verify(
     jobs: int = 0,
     exhaustive: bool = False,
     known: bool = True,
+    allow: str | Iterable[str] = (),
     strict_precision: bool = False,
+    stable: bool = False,
     timeout: float | None = None,
     progress: Progress = quiet,
 ) -> Report:
@@ -60,7 +65,9 @@ def verify(
     crashes and hangs (0: in this process, for code that you trust). timeout: seconds that a worker process has for one
     case (default 60). exhaustive: every combination of the sampler's decisions;
     with `cases` as many of them, spread over the whole.
-    known=False makes known deviations failures; strict_precision does so for what a lower precision explains on CUDA.
+    known=False makes known deviations failures. allow: lower precisions that are none, ("tf32", "flush-to-zero"), more
+    than those that torch's switches allow on CUDA; "none", or strict_precision, allows nothing. stable: a form that
+    loses the digits of small results, where a stable one exists, fails; else the report counts it.
 
     Raises Refused for bad arguments and CouldNotRun for a missing library or device.
 
@@ -77,6 +84,7 @@ def verify(
         format_of(each)
     _check_budget(cases, seconds, timeout)
     wanted = None if claims is None else list(claims)
+    permitted = allowance(allow, strict_precision)
     chosen(wanted)  # before anything is loaded
     seed = secrets.randbelow(2**32) if seed is None else seed
     many = cases or (DEFAULT_CASES if seconds is None else MANY)
@@ -88,9 +96,8 @@ def verify(
         for kind in dtypes
     ]
     start = time.perf_counter()
-    options: dict[str, Any] = {"seconds": seconds, "wanted": wanted, "known": known,
-               "strict_precision": strict_precision, "exhaustive": exhaustive}  # fmt: skip
-    target = Target(candidate, arrays, device, narrowing)
+    options: dict[str, Any] = {"seconds": seconds, "wanted": wanted, "known": known, "exhaustive": exhaustive}
+    target = Target(candidate, arrays, device, narrowing, permitted, stable)
     report = sweep.run(shards, target, options, jobs, executor, progress, timeout or sweep.PATIENCE)
     report.seed, report.seconds = seed, time.perf_counter() - start
     return report

@@ -4,13 +4,16 @@ The module runs once, forward and backward, with hooks that keep what each leaf 
 is judged on its own: an error of the layer before it is in its input, and not held against it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from opcheck import specs
+from opcheck.backends import device as devices
+from opcheck.backends import environment
+from opcheck.backends.allowance import Allowance, allowance
 from opcheck.backends.base import Backend, Outputs, Session
 from opcheck.backends.tensors import TensorSession, require_torch, to_numpy
 from opcheck.language import counted, say
@@ -76,13 +79,17 @@ class Audit:
         return "\n".join(lines)
 
 
-def audit(module: Any, *inputs: Any, seed: int = 0, strict_precision: bool = False) -> Audit:
+@environment.judging()
+def audit(
+    module: Any, *inputs: Any, seed: int = 0, allow: str | Iterable[str] = (), strict_precision: bool = False
+) -> Audit:
     """Run `module(*inputs)` and its backward pass (for a random cotangent) and check each leaf, layer by layer.
 
-    What a lower precision explains (TF32 on CUDA) is named and does not deviate, unless `strict_precision`.
+    What a lower precision explains is named, and does not deviate where it is allowed: by torch's switches on CUDA, or
+    by `allow` ("tf32,flush-to-zero"); "none", or strict_precision, allows nothing.
     Raises Refused where the module is no torch.nn.Module, CouldNotRun without torch.
     """
-    torch = require_torch()
+    torch, permitted = require_torch(), allowance(allow, strict_precision)
     if not isinstance(module, torch.nn.Module):
         raise Refused(say("audit takes a torch.nn.Module and its inputs"), got=type(module).__name__)
     result = Audit(Report(backend=type(module).__name__, version=f"torch {torch.__version__}"))
@@ -91,13 +98,13 @@ def audit(module: Any, *inputs: Any, seed: int = 0, strict_precision: bool = Fal
         covered |= {id(each) for name, each in leaf.module.named_parameters() if name in leaf.case.arrays}
         result.checked.append(f"{leaf.name} ({leaf.op.name})")
         trial = Trial(leaf.case, leaf.dtype, "real", cotangent=leaf.cotangent, tangents=dict(leaf.gradients))
-        check = Check(leaf.op, trial, Recorded(leaf))
+        check = Check(leaf.op, trial, Recorded(leaf, permitted))
         claims = (shape, numbers, vjp) if leaf.cotangent else (shape, numbers)
         for claim in claims:
             findings = list(claim(check))
             for finding in findings:
                 if finding.verdict is not None:
-                    finding.verdict = named(finding.verdict, check, check.backend, "", False, strict_precision)
+                    finding.verdict = named(finding.verdict, check, check.backend, "", False)
                     lower = finding.verdict.status is Status.LOWER_PRECISION
                     (result.lower if lower else result.deviating).append((leaf.name, finding.verdict))
                 result.report.add(leaf.op.name, leaf.dtype, finding)
@@ -110,8 +117,13 @@ def audit(module: Any, *inputs: Any, seed: int = 0, strict_precision: bool = Fal
 class Recorded(Backend):
     """A leaf's recorded answers as an implementation."""
 
-    def __init__(self, leaf: Leaf) -> None:
-        self.leaf, self.name = leaf, leaf.name
+    def __init__(self, leaf: Leaf, permitted: Allowance) -> None:
+        self.leaf, self.name, self.allow = leaf, leaf.name, permitted
+        self.has_tensor_cores = leaf.device != "cpu"
+
+    def lower(self, dtype: str, convolves: bool) -> frozenset[str]:
+        usual = super().lower(dtype, convolves)
+        return devices.lower(require_torch(), usual, convolves) if self.has_tensor_cores else usual
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> Session:
         if case.arrays is self.leaf.case.arrays:

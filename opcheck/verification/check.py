@@ -48,6 +48,7 @@ class Finding:
     ratio: float = 0.0
     tier: str = ""
     verdict: Verdict | None = None
+    form: str = ""  # what a form of the right function loses, which agrees
     left_out: str = ""  # why the claim was not checked on this trial
 
 

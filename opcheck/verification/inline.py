@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck import specs
+from opcheck.backends import environment
 from opcheck.backends.base import Backend, NoCounterpart, Session
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, widened
@@ -27,6 +28,7 @@ class Bounds(NamedTuple):
     error: Any
 
 
+@environment.judging()
 def bounds(spec: specs.Spec, *inputs: Any, dtype: str = "float32", **params: Any) -> Bounds:
     """What a call should return, and how far each element of it may be off when it is computed in `dtype`.
 
@@ -49,6 +51,7 @@ def bounds(spec: specs.Spec, *inputs: Any, dtype: str = "float32", **params: Any
     return Bounds(expected[0], errors[0]) if len(names) == 1 else Bounds(tuple(expected), tuple(errors))
 
 
+@environment.judging()
 def check(output: Any, spec: specs.Spec, *inputs: Any, **params: Any) -> str:
     """ "" if every element of `output` is within its bound, else one message that says where it is not.
 

@@ -1,6 +1,7 @@
 """What a run found: one row for each operator, dtype and claim, and the verdicts that failed. Reports merge."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ class Row:
     precisions: Counter[tuple[str, ...]] = field(default_factory=Counter)  # the lower precisions that explain a case
     ratio: float = 0.0  # the worst error of those that agree, as a fraction of its bound
     tier: str = ""  # the loosest way of computing that was needed (bfloat16, float16)
+    forms: Counter[str] = field(default_factory=Counter)  # what a form loses that agrees, and in how many cases
     seconds: float = 0.0
     left_out: Counter[str] = field(default_factory=Counter)  # why a claim was not checked, and how often
 
@@ -44,6 +46,7 @@ class Row:
         if finding.verdict is None:
             self.ratio = max(self.ratio, finding.ratio)
             self.tier = max(self.tier, finding.tier)
+            self.forms.update([finding.form] if finding.form else [])
         elif finding.verdict.status is Status.KNOWN:
             self.known += 1
         elif finding.verdict.status is Status.LOWER_PRECISION:
@@ -61,6 +64,7 @@ class Row:
         self.causes += other.causes
         self.known += other.known
         self.precisions += other.precisions
+        self.forms += other.forms
         self.ratio, self.tier = max(self.ratio, other.ratio), max(self.tier, other.tier)
         self.seconds += other.seconds
         self.left_out += other.left_out
@@ -88,6 +92,8 @@ class Report:
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # (operator, why): cases
     trials: int = 0  # random ones, or those of an enumeration
     directed: int = 0  # those that come before the random ones
+    flushes: bool = False  # whether the implementation makes its process take subnormal numbers for zero
+    allowed: set[str] = field(default_factory=set)  # lower precisions that are no failure
     blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
     interrupted: bool = False
@@ -199,6 +205,8 @@ class Report:
         """Add what another run (another shard of the same sweep) found."""
         self.backend, self.version = self.backend or other.backend, self.version or other.version
         self.settings = {**other.settings, **self.settings}
+        self.allowed |= other.allowed
+        self.flushes |= other.flushes
         for key, row in other.rows.items():
             self.rows.setdefault(key, Row()).merge(row)
         self.failures += other.failures
@@ -223,6 +231,8 @@ class Report:
             "backend": self.backend,
             "version": self.version,
             "settings": self.settings,
+            "allowed": sorted(self.allowed),
+            "flushes_subnormal_numbers": self.flushes,
             "seed": self.seed,
             "trials": self.trials,
             "directed": self.directed,
@@ -273,6 +283,15 @@ def number_of_cases(n: int) -> str:
     return counted(n, "{n} case", "{n} cases")
 
 
+def says_what_is_allowed(names: Iterable[str]) -> str:
+    """Which lower precisions are no failure, in words.
+
+    >>> says_what_is_allowed(())
+    'lower precision that is no failure: none'
+    """
+    return say("lower precision that is no failure: {names}", names=", ".join(sorted(names)) or say("none"))
+
+
 def fewest(explained: Counter[tuple[str, ...]]) -> Counter[str]:
     """Cases by the names that explain them, as few names as a greedy choice needs.
 
@@ -296,6 +315,7 @@ def row_to_json(row: Row) -> dict[str, Any]:
         "failed": row.failed,
         "known": row.known,
         "lower_precision": dict(fewest(row.precisions)),
+        "forms": dict(row.forms),
         "worst_error_in_bounds": row.ratio,
         "tier": row.tier,
         "seconds": row.seconds,

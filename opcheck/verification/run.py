@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opcheck import backends
+from opcheck.backends import environment
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
@@ -64,11 +65,11 @@ def run_shard(
     watcher: Watcher = NOBODY,
     progress: Progress = quiet,
     known: bool = True,
-    strict_precision: bool = False,
     exhaustive: bool = False,
 ) -> Report:
     """Check every trial of a shard; the watcher is told before each, and says whether to go on."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
+    report.allowed = set(backend.all_allowed(shard.dtype))
     reason = backend.unavailable(op, shard.dtype)
     if not op.elsewhere and backend.name in backends.KNOWN:
         reason = say("{backend} has no counterpart of a program: --impl FILE.py:NAME", backend=backend.name)
@@ -89,7 +90,7 @@ def run_shard(
             possible = askable(op, made, backend, report, watcher)
             if possible is None:
                 continue
-            check_trial(op, possible, backend, report, chosen, index, known, strict_precision, watcher)
+            check_trial(op, possible, backend, report, chosen, index, known, watcher)
             if hopeless(report, op.name, shard.dtype):
                 break
     except KeyboardInterrupt:
@@ -100,6 +101,7 @@ def run_shard(
         lost = Verdict(Status.CRASHED, "answers", possible, message=say("the device is lost: {error}", error=error))
         report.add(op.name, shard.dtype, Finding("answers", verdict=lost))
         report.interrupted = True  # nothing more can be checked in this process
+    report.flushes = environment.candidate_flushes()
     report.seconds = time.perf_counter() - start
     return report
 
@@ -129,7 +131,7 @@ def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int
 def check_trial(
     op: Op, made: Trial, backend: Backend, report: Report, chosen: Iterable[claims.Claim],
     index: int | None = None, known: bool = True,
-    strict_precision: bool = False, watcher: Watcher = NOBODY,
+    watcher: Watcher = NOBODY,
 ) -> None:  # fmt: skip
     """Every claim on one trial; with no index all of them, else those whose turn it is."""
     check = Check(op, made, backend, watcher)
@@ -137,14 +139,14 @@ def check_trial(
     failed: dict[str, str] = {}
     agreed: set[str] = set()
     try:
-        _check_claims(check, report, chosen, index, known, strict_precision, failed, agreed)
+        _check_claims(check, report, chosen, index, known, failed, agreed)
     finally:
         report.remember(op.name, made.dtype, causes.Seen(causes.facts(op, made), failed, frozenset(agreed)))
 
 
 def _check_claims(
     check: Check, report: Report, chosen: Iterable[claims.Claim], index: int | None, known: bool,
-    strict_precision: bool, failed: dict[str, str], agreed: set[str],
+    failed: dict[str, str], agreed: set[str],
 ) -> None:  # fmt: skip
     """The claims one by one; `failed` gets the cause of each that fails, `agreed` those that hold."""
     op, made, backend, watcher = check.op, check.trial, check.backend, check.watcher
@@ -160,11 +162,11 @@ def _check_claims(
             now = time.perf_counter()
             wrong = finding.verdict is not None
             if finding.verdict is not None:
-                finding.verdict = named(finding.verdict, check, backend, report.version, known, strict_precision)
+                finding.verdict = named(finding.verdict, check, backend, report.version, known)
             elif finding.left_out and known:
                 finding = absent(finding, check, backend, report.version)
             elif finding.tier == "T3":
-                finding.verdict = loose_sums(finding, check, strict_precision)
+                finding.verdict = loose_sums(finding, check)
             fails = finding.verdict is not None and finding.verdict.status.failed
             if finding.verdict is not None and fails:
                 fails = not check.enough(finding.claim, finding.verdict.cause)
@@ -196,9 +198,7 @@ def check_again(
         report.add(op.name, saved.dtype, finding)
 
 
-def named(
-    verdict: Verdict, check: Check, backend: Backend, version: str, known: bool, strict_precision: bool
-) -> Verdict:
+def named(verdict: Verdict, check: Check, backend: Backend, version: str, known: bool) -> Verdict:
     """The verdict under the name of a known deviation or of a lower precision, where one explains it."""
     if known:
         verdict = recognised(verdict, backend.name, version)
@@ -209,7 +209,7 @@ def named(
         verdict = replace(verdict, details={**verdict.details, "wrong": verdict.details["wrong"][:WRONG_KEPT]})
     found = explanation(check, verdict) if verdict.status is Status.DIFFERS else None
     if found is not None:
-        status = Status.LOWER_PRECISION if found.usual and not strict_precision else Status.DIFFERS
+        status = Status.LOWER_PRECISION if found.allowed else Status.DIFFERS
         message = f"{verdict.message} {found.sentence()}".strip()
         return replace(verdict, status=status, message=message, details={**verdict.details, "precision": found.names})
     return verdict
@@ -236,12 +236,12 @@ def of_an_operator(finding: Finding, claim: claims.Claim, check: Check) -> Findi
     return inside.explained(finding, check, again, replays)
 
 
-def loose_sums(finding: Finding, check: Check, strict_precision: bool) -> Verdict | None:
+def loose_sums(finding: Finding, check: Check) -> Verdict | None:
     """What the ladder says of an answer that is right only if sums are kept in float16 or bfloat16."""
     found = lower_sums(check, finding.claim)
     if found is None:
         return None
-    status = Status.DIFFERS if strict_precision else Status.LOWER_PRECISION
+    status = Status.LOWER_PRECISION if found.allowed else Status.DIFFERS
     return Verdict(status, finding.claim, check.trial, message=found.sentence(), details={"precision": found.names})
 
 

@@ -1,5 +1,7 @@
 """Memory beside which nothing may be touched: what reads beyond its input ends its process, what does not, agrees."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,8 @@ pytestmark = pytest.mark.skipif(not POSSIBLE, reason="there is no mprotect")
 
 KERNELS = """
 import ctypes
+import shutil
+
 import numpy as np
 
 def beyond(x, bytes):
@@ -61,3 +65,14 @@ def test_a_harmless_read_beyond_the_input_is_found(kernels, name):
 
 def test_a_read_within_the_last_vector_is_no_finding(kernels):
     assert verify("relu", f"{kernels}:reads_whole_vectors", cases=1, claims=["layout"], jobs=1).agrees
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
+def test_what_a_function_in_c_writes_beyond_its_output_is_found(tmp_path):
+    source = tmp_path / "kernels.c"
+    source.write_text("void relu(const float *x, float *y, int n) {"
+                      " for (int i = 0; i < n; i++) y[i] = x[i] < 0 ? 0 : x[i];"
+                      " if (n % 16 == 0) y[n + 100] = 0; }")  # fmt: skip
+    report = verify("relu", f"{source}:relu", cases=8, seed=1, claims=["layout"], jobs=1)
+    assert {each.status for each in report.failures} == {Status.CRASHED}
+    assert "guarded behind" in report.failures[0].message

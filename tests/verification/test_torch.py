@@ -50,7 +50,7 @@ def test_lower_precision_is_named():
     def coarse(x, weight, bias=None):
         return torch.nn.functional.linear(x.bfloat16().float(), weight.bfloat16().float(), bias)
 
-    report = verify("linear", coarse, cases=60, arrays="torch", claims=["rounding"])
+    report = verify("linear", coarse, cases=60, arrays="torch", claims=["rounding"], allow=("bfloat16-inputs",))
     assert not report.row("linear", "float32", "rounding").failed
     assert "bfloat16 inputs" in report.precision_counts()["linear", "float32"]
     strict = verify("linear", coarse, cases=60, arrays="torch", claims=["rounding"], strict_precision=True)

@@ -25,6 +25,7 @@ from opcheck.operators.losses.classes import (
     sampled_target,
 )
 from opcheck.operators.params import Real
+from opcheck.operators.shared.elementwise import log_of_sum
 from opcheck.operators.shared.roundoff import ClassRounding
 from opcheck.operators.spec import Array, Case, Closed, Input, Param, Params, Refused, RefusedType, Shape
 from opcheck.programs.rule import constant
@@ -116,8 +117,8 @@ class CrossEntropy(ClassLoss):
         # infinite weights: the sums below, of all classes at once, would take infinity from infinity
         boundless = p.label_smoothing and weight is not None and not np.isfinite(weight.sum())
         if boundless or self.takes_probabilities(input.shape, target.shape):
-            z, _, s = _shifted(x)
-            return self.from_log_p(p, z - np.log(s), input=input, target=target, weight=weight)
+            z, e, s = _shifted(x)
+            return self.from_log_p(p, z - log_of_sum(e, s, 1), input=input, target=target, weight=weight)
         rows, smoothing = Rows(p, input, target, weight), p.label_smoothing
         right, uniform, log_s = (np.zeros(rows.classes.shape) for _ in range(3))
         for n, d in blocks(x.shape):
@@ -126,7 +127,8 @@ class CrossEntropy(ClassLoss):
                 right[n, d] = np.take_along_axis(z, rows.classes[n, None, d], axis=1)[:, 0]
             if smoothing:
                 uniform[n, d] = z.sum(axis=1) if weight is None else np.tensordot(weight, z, (0, 1))
-            log_s[n, d] = np.log(np.exp(z, out=z).sum(axis=1))
+            e = np.exp(z, out=z)
+            log_s[n, d] = log_of_sum(e, e.sum(axis=1), 1)
         losses = -(rows.w * (right - log_s))
         if smoothing:
             weights = float(rows.count) if weight is None else weight.sum()
@@ -152,7 +154,7 @@ class CrossEntropy(ClassLoss):
         g = np.asarray(cotangent)
         g = g.reshape(z.shape[0], 1, z.shape[2]) if g.ndim else g
         by_input = (e / s * shares.sum(axis=1, keepdims=True) - shares) * g
-        by_target = (1.0 - p.label_smoothing) * (np.log(s) - z) * g
+        by_target = (1.0 - p.label_smoothing) * (log_of_sum(e, s, 1) - z) * g
         if weight is not None:
             by_target = by_target * weight[:, None]
         return {"input": by_input.reshape(input.shape), "target": by_target.reshape(input.shape)}

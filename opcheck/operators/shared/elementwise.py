@@ -15,6 +15,21 @@ def kept(x: Array, keep: Array) -> Array:
     return bits.view(np.float64)
 
 
+def log_of_sum(e: Array, s: Array, axis: int) -> Array:
+    """ln of the sums s of exponentials e whose largest is 1, to the last digit also where the others are far smaller.
+
+    >>> import numpy as np
+    >>> e = np.exp([0.0, -40.0])
+    >>> log_of_sum(e, e.sum(axis=0, keepdims=True), 0), np.log(e.sum())
+    (array([4.24835426e-18]), np.float64(0.0))
+    """
+    confident = s < 1.5
+    if not confident.any():
+        return np.asarray(np.log(s))
+    tail = np.where(e < 1, e, 0.0).sum(axis=axis, keepdims=s.ndim == e.ndim)
+    return np.where(confident, np.log1p(tail), np.log(s))
+
+
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^−x). Far below 0, where e^−x overflows, that is e^x to the last bit."""
     with np.errstate(over="ignore"):

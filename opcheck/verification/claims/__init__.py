@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from opcheck.language import say
 from opcheck.operators.spec import Refused
 from opcheck.verification.check import Check, Finding
-from opcheck.verification.claims import behaviour, conduct, correctness, repetition
+from opcheck.verification.claims import behaviour, conduct, correctness, repetition, stability
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ EVERY = (
           repetition.rate, every=5, needs_right_values=True),
     Claim("state", "right too after a call with other parameters, and in a second backward pass", repetition.state,
           every=5, needs_right_values=True),
+    Claim("stable", "a form that loses the digits of small results is counted, and fails with --stable",
+          stability.stable, every=13, needs_right_values=True),
     Claim("own", "the call itself does the work: no reference, constant or unwritten memory; nothing patched or left",
           conduct.own, every=13),
 )  # fmt: skip

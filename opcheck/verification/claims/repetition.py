@@ -11,10 +11,11 @@ from opcheck.backends.base import NoCounterpart, Session
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Param, Refused
 from opcheck.verification.check import Check, Finding
+from opcheck.verification.claims.behaviour import longer
 from opcheck.verification.directed import trial as trial_at
 from opcheck.verification.raised import asked_to_stop, is_ours, malformed
 from opcheck.verification.verdict import Status, Verdict
-from opcheck.verification.widening import sees_its_input
+from opcheck.verification.widening import is_legal, sees_its_input
 
 AGAIN = 7  # calls that must give the same bits
 CROWD = (128, 128)  # numbers of which draws by chance are counted
@@ -108,6 +109,7 @@ def state(check: Check) -> Iterator[Finding]:
         return
     yield from _other_parameters(check)
     yield from _new_contents(check)
+    yield from _after_a_refusal(check)
     yield from _in_modes(check)
     if check.trial.tangents:
         yield from _backward_again(check)
@@ -142,6 +144,22 @@ def _new_contents(check: Check) -> Iterator[Finding]:
     except (NoCounterpart, NotImplementedError):
         return
     yield _told(other.compare("state", "output", again), check, say("after its inputs got other numbers in place"))
+
+
+def _after_a_refusal(check: Check) -> Iterator[Finding]:
+    """The same outputs after a call that raised: what it left half done must not be found by the next one."""
+    if check.backend.compiles or not check.op.refuses:
+        return
+    bad = next((case for case in longer(check.trial.case) if not is_legal(check.op, case)), None)
+    if bad is None:
+        return
+    try:
+        check.backend.open(check.op, bad, check.trial.dtype, gradients=False).attempt()
+    except NoCounterpart:
+        return
+    except Exception:  # any refusal will do; where there is none, `refuses` says so
+        got = check.open(check.trial.layout, gradients=False).outputs()
+        yield _told(check.compare("state", "output", got), check, say("after a call that raised"))
 
 
 def _in_modes(check: Check) -> Iterator[Finding]:

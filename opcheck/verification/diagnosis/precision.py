@@ -9,65 +9,105 @@ Three kinds of explanation, in this order:
 In each case small whole numbers must come out right in the very call that failed: else it is a bug.
 """
 
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from opcheck.backends.allowance import TENSOR_CORES, TRANSFORMS
 from opcheck.language import say
 from opcheck.operators.spec import MULTILINEAR, Array
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
 from opcheck.verification.diagnosis import probes
-from opcheck.verification.diagnosis.replay import REPLAYED, Model, left, ratio_of, replayed, replayed_claim
+from opcheck.verification.diagnosis.replay import (
+    FLUSHED,
+    REPLAYED,
+    Model,
+    left,
+    left_of_flushing,
+    ratio_of,
+    replayed,
+    replayed_claim,
+)
 from opcheck.verification.raised import is_ours
 from opcheck.verification.verdict import Verdict
 
 ASKED_AGAIN = ("layout", "batch", "frozen", "state")  # claims about outputs and gradients
 
 TRANSFORM = 64.0  # units of the largest sum of products: F(4x4,3x3) loses five to six digits
-TRANSFORMS = "Winograd or FFT"
+TRANSFORM_NAME = "Winograd or FFT"
 
-
-SUMMED = (
-    Model("float32 accumulation", sums=24),
-    Model("float16 accumulation", sums=11, usual=("float16",)),
-    Model("bfloat16 accumulation", sums=8, usual=("bfloat16",)),
+SUMMED = tuple(
+    Model(f"{name} accumulation", f"{name}-accumulation", sums=digits)
+    for name, digits in (("float32", 24), ("float16", 11), ("bfloat16", 8))
 )
 BLOCKED = "reduced-precision reductions (partial sums in {format})"
+
+Way = tuple[str, str]  # how a person calls a lower precision, and what --allow calls it
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The lower precisions that explain a failure (the nearest first), with the evidence for it."""
 
-    names: tuple[str, ...]
-    usual: bool  # whether it fails no run by itself
+    ways: tuple[Way, ...]  # those that are allowed, where one is
+    allowed: bool  # whether it is no failure
     residual: float  # what is left of the error, in bounds of that way of computing
     statistic: float  # log2 of T (numerics, section 4)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for name, _ in self.ways))
+
     def sentence(self) -> str:
-        return say(
-            "explained by {name}: {residual} of its bound is left, log2 T = {t}",
-            name=say(self.names[0]), residual=f"{self.residual:.2g}", t=f"{self.statistic:.1f}",
-        )  # fmt: skip
+        name, residual = say(self.names[0]), f"{self.residual:.2g}"
+        told = say("explained by {name}: {residual} of its bound is left", name=name, residual=residual)
+        if not math.isnan(self.statistic):
+            told = say("{told}, log2 T = {t}", told=told, t=f"{self.statistic:.1f}")
+        words = say(" or ").join(dict.fromkeys(f"--allow {word}" for _, word in self.ways))
+        return told if self.allowed else say("{told}; {words} accepts it", told=told, words=words)
+
+
+def explained(check: Check, ways: Iterable[Way], residual: float, statistic: float = float("nan")) -> Explanation:
+    """By these ways, the nearest first; by those of them that are allowed, if one is."""
+    every = tuple(dict.fromkeys(ways))
+    fine = tuple(way for way in every if way[1] in allowed(check))
+    return Explanation(fine or every, bool(fine), residual, statistic)
+
+
+def allowed(check: Check) -> frozenset[str]:
+    """The lower precisions that are no failure of this call."""
+    return check.backend.allowed(check.trial.dtype, _convolves(check))
+
+
+def _convolves(check: Check) -> bool:
+    weight = check.trial.case.arrays.get("weight")
+    return check.op.degree == MULTILINEAR and weight is not None and weight.ndim > 2
+
+
+def possible(check: Check) -> tuple[Model, ...]:
+    """The ways of computing that an implementation may have: tensor cores where there are some, or somebody says so."""
+    if check.backend.has_tensor_cores or TENSOR_CORES in allowed(check):
+        return REPLAYED
+    return tuple(model for model in REPLAYED if model.word != TENSOR_CORES)
 
 
 def explanation(check: Check, verdict: Verdict) -> Explanation | None:
     """The lower precision that explains this failure; None for a bug."""
-    if verdict.got is None or not verdict.name:  # no number is wrong: a cotangent was changed, a shape is another
-        return None
-    kind = kind_of(check, verdict.claim, verdict.name)
-    if check.op.degree != MULTILINEAR or verdict.trial is None:
+    if verdict.got is None or not verdict.name or verdict.trial is None:  # no number is wrong: a shape is another
         return None
     if verdict.claim == "second":
         return _asked(lambda: _second(check))
+    kind = kind_of(check, verdict.claim, verdict.name)
     if not kind:
         return None
     if verdict.trial is not check.trial:  # a batch of one and another memory layout are trials of their own
         check = probes.other(check, verdict.trial)
-    return _asked(lambda: _explanation(check, kind, [verdict.name]))
+    sums = check.op.degree == MULTILINEAR
+    return _asked(lambda: (_explanation(check, kind, [verdict.name]) if sums else None) or _flushed(check, kind))
 
 
 def _asked(question: Callable[[], Explanation | None]) -> Explanation | None:
@@ -89,37 +129,44 @@ def _explanation(check: Check, kind: str, names: list[str]) -> Explanation | Non
         return None
     statistic = max(probes.error_statistic(check, kind, name) for name in names)
     if probes.small_integers(check, kind, lambda *_: 0.0):
-        found = replayed(check, kind, names, REPLAYED)
+        found = replayed(check, kind, names, possible(check))
         if found:
-            model = min(found, key=lambda each: found[each])
-            usual = all(check.f.name in each.usual for each in found)
-            order = dict.fromkeys((model.name, *(each.name for each in found)))
-            if not model.factors and _transforms(check):
-                order = dict.fromkeys((TRANSFORMS, *order))
-            return Explanation(tuple(order), usual, found[model], statistic)
+            order = sorted(found, key=lambda each: found[each])
+            ways = [(each.name, each.word) for each in order]
+            if not order[0].factors and _transforms(check):
+                ways = [(TRANSFORM_NAME, TRANSFORMS), *ways]
+            return explained(check, ways, found[order[0]], statistic)
         special = check.trial.policy == "special"
         coarse = None if special or check.f.digits < 24 else summed(check, kind, names[0])
         if coarse is not None:
             model, name = coarse
             residual = left(check, kind, names, model)
             if residual <= 1 and statistic <= _largest_statistic(check, kind, model):
-                return Explanation((name,), check.f.name in model.usual, residual, statistic)
+                return explained(check, [(name, model.word)], residual, statistic)
     if _transforms(check):
         residual = _left_of_a_transform(check, kind, names)
         if residual <= 1 and probes.small_integers(check, kind, _transform_error(kind)):
-            return Explanation((TRANSFORMS,), True, residual, statistic)
+            return explained(check, [(TRANSFORM_NAME, TRANSFORMS)], residual, statistic)
     return None
+
+
+def _flushed(check: Check, kind: str) -> Explanation | None:
+    """Whether subnormal numbers were taken for zero, of whatever operator."""
+    names = [name for name in check.got_of(kind) if name in check.expected_of(kind)]
+    residual = left_of_flushing(check, kind, names)
+    return explained(check, [(FLUSHED.name, FLUSHED.word)], residual) if residual <= 1 else None
 
 
 def _transforms(check: Check) -> bool:
     """Whether this is a convolution by a transform."""
-    return check.trial.case.arrays["weight"].ndim > 2 and not probes.is_local(check)
+    return _convolves(check) and not probes.is_local(check)
 
 
 def _second(check: Check) -> Explanation | None:
     """A second derivative is judged whole: its products are rounded as those of the first are."""
-    found = [each for each in replayed_claim(check, correctness.second, REPLAYED) if check.f.name in each.usual]
-    return Explanation(tuple(each.name for each in found), True, 1.0, float("nan")) if found else None
+    models = possible(check) if check.op.degree == MULTILINEAR else (FLUSHED,)
+    found = replayed_claim(check, correctness.second, models)
+    return explained(check, [(each.name, each.word) for each in found], 1.0) if found else None
 
 
 def kind_of(check: Check, claim: str, name: str = "") -> str:
@@ -142,7 +189,7 @@ def summed(check: Check, kind: str, name: str) -> tuple[Model, str] | None:
         return None
     for model in SUMMED:
         if found.sums == model.sums and model.sums < max(24, check.f.digits):
-            loose = Model(model.name, sums=model.sums - 2, usual=model.usual)  # products and inputs are rounded too
+            loose = Model(model.name, model.word, sums=model.sums - 2)  # products and inputs are rounded too
             if not found.blocked:
                 return loose, model.name
             stored = model.name.split()[0]
@@ -164,7 +211,7 @@ def _lower_sums(check: Check, kind: str, name: str) -> Explanation | None:
     if found is None:
         return None
     residual = ratio_of(check, kind, name, check.got_of(kind)[name], check.f.tiers()[-1], {})
-    return Explanation((found[1],), True, residual, probes.error_statistic(check, kind, name))
+    return explained(check, [(found[1], found[0].word)], residual, probes.error_statistic(check, kind, name))
 
 
 def _largest_statistic(check: Check, kind: str, model: Model) -> float:

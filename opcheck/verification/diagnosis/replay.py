@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from opcheck.backends.allowance import FLUSH, TENSOR_CORES
 from opcheck.operators.spec import Array, Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, differs
@@ -24,16 +25,16 @@ TENSOR_CORE = 22  # digits: truncating block adds err by 3*N*u*M (float32 has 24
 class Model:
     """A way of computing sums of products in fewer digits: of each factor, and of running sums (0: all of them).
 
-    `usual`: the formats for which libraries or hardware offer it under that name, so that it fails no run unless asked.
+    `word`: what --allow calls it.
     """
 
     name: str
+    word: str
     factors: int = 0
     truncated: bool = False
     sums: int = 0
     like: str = ""  # the format whose range the factors have too
     flushed: bool = False  # subnormal numbers are taken for zero
-    usual: tuple[str, ...] = ()
 
     def coarse(self, f: Format, array: Array) -> Array:
         """What this way of computing makes of a factor."""
@@ -78,14 +79,15 @@ class Coarse(Format):
         return max(2 * self.lost, FORMATS[self.compute or self.name].smallest)
 
 
+FLUSHED = Model("subnormal numbers taken for zero", FLUSH, flushed=True)
 REPLAYED = (
-    Model("TF32 (11 binary digits, rounded)", 11, sums=TENSOR_CORE, usual=("float32",)),
-    Model("TF32 (11 binary digits, truncated)", 11, truncated=True, sums=TENSOR_CORE, usual=("float32",)),
-    Model("bfloat16 inputs", 8, sums=TENSOR_CORE, usual=("float32",)),
-    Model("float16 inputs", 11, sums=TENSOR_CORE, like="float16", usual=("float32",)),
-    Model("truncating sums of tensor cores", sums=TENSOR_CORE, usual=("float32",)),
-    Model("subnormal numbers taken for zero", flushed=True, usual=("float64", "float32")),
-    Model("float32 inside", 24, sums=TENSOR_CORE, like="float32"),
+    Model("TF32 (11 binary digits, rounded)", "tf32", 11, sums=TENSOR_CORE),
+    Model("TF32 (11 binary digits, truncated)", "tf32", 11, truncated=True, sums=TENSOR_CORE),
+    Model("bfloat16 inputs", "bfloat16-inputs", 8, sums=TENSOR_CORE),
+    Model("float16 inputs", "float16-inputs", 11, sums=TENSOR_CORE, like="float16"),
+    Model("truncating sums of tensor cores", TENSOR_CORES, sums=TENSOR_CORE),
+    FLUSHED,
+    Model("float32 inside", "float32-inputs", 24, sums=TENSOR_CORE, like="float32"),
 )
 
 
@@ -116,6 +118,28 @@ def left(check: Check, kind: str, names: list[str], model: Model) -> float:
         judges = ((check, f),) if added else ((check, check.f.tiers()[-1]), (coarse, f))
         worst = max(worst, min(ratio_of(judge, kind, name, got, g, free) for judge, g in judges))
     return worst
+
+
+def left_of_flushing(check: Check, kind: str, names: list[str]) -> float:
+    """What is left of the error where each subnormal number, given or made, may have been taken for zero: in bounds,
+    infinite where something else is wrong, too, or where nothing is, as in a call that only a call before it spoiled.
+    Each number for itself: vectors and what is left of them may differ.
+    """
+    f, coarse = FLUSHED.format(check.f), coarse_check(check, FLUSHED)
+    free = correctness.undecided(check) if check.trial.policy == "special" and kind == "output" else {}
+    worst, explained = 0.0, False
+    for name in names:
+        got, expected = check.got_of(kind)[name], check.expected_of(kind)[name]
+        if got.shape != expected.shape:
+            return math.inf
+        plain, *_ = differs(got, expected, check.tolerance(kind, check.f.tiers()[-1], [name])[name], check.f)
+        plain &= ~free.get(name, np.zeros(got.shape, bool))
+        wrong, ratio, _ = differs(got, coarse.expected_of(kind)[name], coarse.tolerance(kind, f, [name])[name], f)
+        wrong &= plain & ~((got == 0) & (np.abs(expected) < 2.0**check.f.lowest))
+        if wrong.any():
+            return math.inf
+        worst, explained = max(worst, 0.0 if math.isnan(ratio) else min(ratio, 1.0)), explained or bool(plain.any())
+    return worst if explained else math.inf
 
 
 def ratio_of(check: Check, kind: str, name: str, got: Array, f: Format, free: Mapping[str, Array]) -> float:

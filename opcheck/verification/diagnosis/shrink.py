@@ -1,7 +1,8 @@
 """From a failing trial to a small one: simpler decisions of the sampler, then simpler numbers."""
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from opcheck.verification.streams import noted_trial, with_directions
 from opcheck.verification.verdict import Status, Verdict, kind_of_wrong
 from opcheck.verification.widening import letters_of
 
+FEW_NUMBERS = 9  # of an array whose numbers are made plain one by one
 ATTEMPTS = 300  # trials that one minimisation may run
 SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried: small ones, and the first beyond a block of 8, 16 or 32
 TIME = 20.0  # seconds, for implementations that are slow
@@ -67,8 +69,9 @@ class Search:
     def run(self) -> Verdict:
         """The verdict of the smallest trial found."""
         self.fewer_decisions()
-        for simpler in (_smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
+        for simpler in (self._one_row, _smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
             self.steps(simpler)
+        self.steps(_single_numbers)
         return self.best
 
     @property
@@ -103,6 +106,14 @@ class Search:
                     taken, k = noted, -1  # what was tried before may fail now
                     break
             k += 1
+
+    def _one_row(self, op: Op, trial: Trial) -> Iterator[Trial]:
+        """Of each size that the wrong output has, the place of the wrong element alone; what decides may stand far
+        behind the beginning of a wide case."""
+        name, at = self.best.name, self.best.at
+        declared = next((each.letters for each in op.outputs if each.name == name), "")
+        for letter, place in zip(_letters(declared, len(at)), at, strict=False):
+            yield from _cut(op, trial, {letter: slice(place, place + 1)})
 
     def steps(self, simpler: Callable[[Op, Trial], Iterator[Trial]]) -> None:
         """Take steps of one kind until none is left that fails."""
@@ -171,25 +182,41 @@ def _size(trial: Trial) -> int:
 
 
 def _smaller_sizes(op: Op, trial: Trial) -> Iterator[Trial]:
-    """One size (a letter of the declared shapes) less: that of a wide case is no decision of the sampler."""
-    arrays = trial.case.arrays
-    letters = {
-        each.name: [word.partition("/")[0] for word in letters_of(each.letters, arrays[each.name].ndim)]
-        for each in op.inputs
-        if each.name in arrays
-    }
-    sizes = {letter: n for name, row in letters.items() for letter, n in zip(row, arrays[name].shape, strict=True)}
-    for letter, size in sizes.items():
+    """One size (a letter of the declared shapes) less: that of a wide case is no decision of the sampler. The first of
+    them, or of a wide case the last, where the maximum or the rest of a block may stand."""
+    for letter, size in _sizes(op, trial).items():
         for smaller in sorted({n for n in (*SIZES, size // 2, size - 1) if 0 < n < size}):
-            cut = {
-                name: array[tuple(slice(smaller if each == letter else None) for each in letters[name])]
-                for name, array in arrays.items()
-            }
-            try:
-                made = trial.replace(case=Case(op.name, cut, trial.case.params))
-                yield with_directions(op, made, np.random.default_rng(0))
-            except Refused:
-                continue
+            yield from _cut(op, trial, {letter: slice(smaller)})
+            if size > SIZES[-1]:
+                yield from _cut(op, trial, {letter: slice(size - smaller, None)})
+
+
+def _letters(declared: str, dims: int) -> list[str]:
+    return [word.partition("/")[0] for word in letters_of(declared, dims)]
+
+
+def _sizes(op: Op, trial: Trial) -> dict[str, int]:
+    """The sizes of the letters of the declared shapes."""
+    arrays = trial.case.arrays
+    return {
+        letter: n
+        for each in op.inputs if each.name in arrays
+        for letter, n in zip(_letters(each.letters, arrays[each.name].ndim), arrays[each.name].shape, strict=True)
+    }  # fmt: skip
+
+
+def _cut(op: Op, trial: Trial, parts: Mapping[str, slice]) -> Iterator[Trial]:
+    """The case with a part of what each of these letters stands for; nothing where that is all, or no call."""
+    arrays = trial.case.arrays
+    letters = {each.name: _letters(each.letters, arrays[each.name].ndim) for each in op.inputs if each.name in arrays}
+    cut = {name: array[tuple(parts.get(each, slice(None)) for each in letters[name])] for name, array in arrays.items()}
+    if sum(array.size for array in cut.values()) == _size(trial):
+        return
+    try:
+        made = trial.replace(case=Case(op.name, cut, trial.case.params))
+        yield with_directions(op, made, np.random.default_rng(0))
+    except Refused:
+        return
 
 
 def _without_params(op: Op, trial: Trial) -> Iterator[Trial]:
@@ -219,6 +246,28 @@ def _simpler_numbers(op: Op, trial: Trial) -> Iterator[Trial]:
                 one = np.zeros(each.shape)
                 one[place] = 1.0
                 yield trial.replace(**{field: {**directions, name: one}})
+
+
+def _single_numbers(op: Op, trial: Trial) -> Iterator[Trial]:
+    """One number of a small case as a plain one: a one, or its sign, or whole."""
+    for name, array in trial.case.arrays.items():
+        for place in np.ndindex(*array.shape) if array.dtype.kind == "f" and array.size <= FEW_NUMBERS else ():
+            for plain in plainer(float(array[place])):
+                changed = array.copy()
+                changed[place] = plain
+                yield trial.replace(case=Case(op.name, {**trial.case.arrays, name: changed}, trial.case.params))
+
+
+def plainer(x: float) -> list[float]:
+    """The numbers that are easier to calculate with by hand, the plainest first; none for a whole number of one digit.
+
+    >>> plainer(-38.0), plainer(2.3), plainer(3.0)
+    ([1.0, -1.0, 2.0, -2.0, 0.5, -0.5], [1.0, -1.0, 2.0, -2.0, 0.5, -0.5], [])
+    """
+    if not math.isfinite(x) or (x.is_integer() and abs(x) < 10):
+        return []
+    ladder = [1.0, -1.0, 2.0, -2.0, 0.5, -0.5]
+    return ladder[: ladder.index(x)] if x in ladder else ladder
 
 
 def _real(op: Op, name: str) -> bool:

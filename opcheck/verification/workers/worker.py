@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opcheck import backends, specs
+from opcheck.backends.allowance import DEFAULTS, Allowance
 from opcheck.backends.base import Backend
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.operators.spec import Op
@@ -36,13 +37,17 @@ class Target:
     arrays: str = ""
     device: str = "cpu"
     narrowing: Narrowing = EVERY_CASE
+    allow: Allowance = DEFAULTS
+    stable: bool = False
 
     def spec(self, name: str) -> Op:
         """The operator of that name, with the cases that are asked for."""
         return self.narrowing.of(specs.get(name))
 
     def load(self) -> backends.Backend:
-        return backends.load(self.candidate, self.arrays, self.device)
+        backend = backends.load(self.candidate, self.arrays, self.device)
+        backend.allow, backend.stable = self.allow, self.stable
+        return backend
 
 
 @dataclass(frozen=True)

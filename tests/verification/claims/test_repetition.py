@@ -190,3 +190,18 @@ def test_another_answer_in_inference_mode_is_found():
 
 def test_a_right_function_keeps_nothing():
     assert not of_memory("relu", torch.nn.functional.relu)
+
+
+def test_what_a_call_that_raised_leaves_behind_is_found():
+    kept = {}
+
+    def linear(input, weight):
+        kept["scale"] = kept.get("scale", 0) + 1  # taken back at the end, which a call that raises does not reach
+        y = (input @ weight.T) * kept["scale"]
+        kept["scale"] -= 1
+        return y
+
+    op = catalog.get("linear")
+    check = Check(op, Trial(op.case(np.ones((2, 3)), np.ones((4, 3))), policy="exact"), backends.load(linear, "numpy"))
+    found = [each.verdict for each in state(check) if each.verdict]
+    assert found and found[0].message.endswith("after a call that raised")

@@ -11,7 +11,7 @@ from opcheck.verification import known
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import chosen, correctness
-from opcheck.verification.diagnosis.shrink import SameFailure
+from opcheck.verification.diagnosis.shrink import SameFailure, minimal
 from opcheck.verification.report import Report
 from opcheck.verification.run import WRONG_KEPT, check_trial
 
@@ -49,6 +49,35 @@ def without_the_ninth(input, target, reduction="mean"):
 def test_the_size_of_a_wide_case_gets_smaller_too():
     found = verify("mse_loss", without_the_ninth, arrays="numpy", seed=1, cases=300, claims=["exact"]).counterexample
     assert np.broadcast(*found.trial.case.arrays.values()).size == 9
+
+
+def smallest(op, verdict, candidate):
+    return minimal(op, verdict, NumpyFunction(candidate)).trial.case.arrays
+
+
+def verdict_on(op, candidate, **arrays):
+    made = Trial(Case(op.name, {name: np.array(each) for name, each in arrays.items()}, {}))
+    return next(each.verdict for each in correctness.numbers(Check(op, made, NumpyFunction(candidate))))
+
+
+def test_the_numbers_of_a_small_case_get_plain():
+    op = catalog.get("relu")
+    verdict = verdict_on(op, np.abs, input=[[-38.0]])
+    assert smallest(op, verdict, np.abs)["input"].tolist() == [[-1.0]]
+
+
+def test_of_a_wide_case_the_row_that_fails_is_left():
+    """What decides stands behind the beginning: the maximum of the third row."""
+
+    def softmax(input, dim=None):
+        e = np.exp(input - input[..., :32].max(axis=-1, keepdims=True))
+        return np.minimum(e, 8) / e.sum(axis=-1, keepdims=True)
+
+    x = np.zeros((4, 96))
+    x[2, 80] = 7.0
+    op = catalog.get("softmax")
+    found = smallest(op, verdict_on(op, softmax, input=x), softmax)["input"]
+    assert found.shape[0] == 1 and found.size <= 65
 
 
 # --- a deviation that is known ----------------------------------------------------------------------------------------

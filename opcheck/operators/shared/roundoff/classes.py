@@ -4,13 +4,14 @@ With s = x - max and p = softmax(x): exp(s_j) is wrong by rho_j = u*(abs(s_j) + 
 A = sum p_j*rho_j + gamma_(n-1), relatively. First order, times 1.01 for the rest.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from opcheck.operators.shared.roundoff.base import Bound, Rounding
 from opcheck.operators.shared.roundoff.elementwise import PRODUCTS, beyond_one
-from opcheck.operators.spec import Array, Op, Params
+from opcheck.operators.spec import Array, Case, Op, Params
 from opcheck.programs.running import Format
 from opcheck.tracing.primitives import C_EXP, C_LOG
 
@@ -23,7 +24,7 @@ class Row:
             x = x.reshape(1)
         self.axis, self.f, self.n = axis, f, x.shape[axis]
         top = x.max(axis=axis, keepdims=True, initial=-np.inf)
-        s = x - top
+        self.s = s = x - top
         e = np.exp(s)
         total = e.sum(axis=axis, keepdims=True)
         self.p, self.log_p = e / total, s - np.log(total)
@@ -36,6 +37,17 @@ class Row:
             + f.u * np.abs(top + np.log(total))  # where it is formed as x - lse(x)
             + f.u * (1 + log_total) * 2
         )  # fmt: skip
+
+    @cached_property
+    def stable(self) -> tuple[Array, Array]:
+        """log p, and its error where ln S is log1p of the sum without the largest: no more than a part of log p."""
+        f, s, others = self.f, self.s, np.exp(self.s)
+        if self.n:
+            np.put_along_axis(others, others.argmax(axis=self.axis, keepdims=True), 0.0, self.axis)
+        tail = self.sum(others)
+        spread = self.sum(np.where(others > 0, others * f.u * (np.abs(s) + C_EXP), 0.0)) + f.gamma(self.n) * tail
+        size = np.abs(s) + np.log1p(tail)
+        return -size, 1.01 * (spread / (1 + tail) + (C_LOG + 4) * f.u * size) + f.tiny
 
     def sum(self, x: Array) -> Array:
         return np.asarray(x.sum(axis=self.axis, keepdims=True))
@@ -97,6 +109,9 @@ class LogSoftmaxRounding(Rounding):
     def forward(self, op: Op, p: Params, f: Format, *, input: Array) -> Any:
         return Bound(Row(input, p.dim, f).log_error.reshape(input.shape))
 
+    def stable(self, op: Op, p: Params, f: Format, *, input: Array) -> Any:
+        return Bound(Row(input, p.dim, f).stable[1].reshape(input.shape))
+
     def vjp(self, op: Op, p: Params, f: Format, cotangent: Array, *, input: Array) -> dict[str, Bound]:
         error = Row(input, p.dim, f).log_softmax_gradient(np.atleast_1d(cotangent))
         return {"input": Bound(error.reshape(input.shape))}
@@ -117,8 +132,25 @@ class ClassRounding(Rounding):
         self.logits = logits
 
     def forward(self, op: Any, p: Params, f: Format, **arrays: Array) -> Any:
+        return self._losses(op, p, f, arrays, *self._rows(arrays["input"], f))
+
+    def stable(self, op: Any, p: Params, f: Format, **arrays: Array) -> Any:
+        if not self.logits:
+            return None
+        return self._losses(op, p, f, arrays, *Row(by_row(arrays["input"]), 1, f).stable)
+
+    def confident(self, op: Any, case: Case) -> Case:
+        """The loss of each row, of the class that is likeliest."""
+        case = super().confident(op, case)
+        x, target = case.arrays["input"], case.arrays["target"]
+        arrays = dict(case.arrays)
+        if target.dtype.kind != "f" and x.size:
+            arrays["target"] = by_row(x).argmax(axis=1).reshape(target.shape)
+        return case._replace(arrays=arrays, params={**case.params, "reduction": "none"})
+
+    def _losses(self, op: Any, p: Params, f: Format, arrays: dict[str, Array], log_p: Array, log_error: Array) -> Bound:
+        """From log p and its error, as (N, C, D)."""
         q = self._shares(op, p, arrays)
-        log_p, log_error = self._rows(arrays["input"], f)
         n, classes = q.shape[0] * q.shape[2], q.shape[1]
         known = q != 0
         size = np.where(known, q * np.abs(log_p), 0.0).sum(axis=1)
