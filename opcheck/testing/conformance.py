@@ -2,6 +2,7 @@
 
 import unittest
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from opcheck import backends, specs
@@ -9,7 +10,9 @@ from opcheck.backends import environment
 from opcheck.backends.allowance import allowance
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
+from opcheck.operators.spec import Op
 from opcheck.testing.strategies import trials
+from opcheck.verification import directed
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import chosen
 from opcheck.verification.reach import within_reach
@@ -32,12 +35,13 @@ def conforms(
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """A decorator that makes a property test: the function returns the implementation, hypothesis supplies the cases.
 
-    Every claim is checked on every case; a failure says which number is wrong, what it should be and what mistake it
-    looks like, and hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device;
-    a device that is not there skips the test. `allow`: lower precisions that are no failure, as in `opcheck.verify`;
+    After what hypothesis draws come special numbers at each kind of place, as in `opcheck.verify`. Every claim is
+    checked on every case; a failure says which number is wrong, what it should be and what mistake it looks like,
+    and hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device; a
+    device that is not there skips the test. `allow`: lower precisions that are no failure, as in `opcheck.verify`;
     the test prints which are. `settings` are hypothesis' (settings(max_examples=1000)); without them its profile
-    counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused
-    for an unknown operator, dtype or claim.
+    counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused for an
+    unknown operator, dtype or claim.
 
     >>> import numpy as np
     >>> @conforms("relu")
@@ -61,15 +65,33 @@ def conforms(
                 print(says_what_is_allowed(made[0].all_allowed(dtype)))
             check_conformance(operator, trial, made[0], wanted)
 
+        def also(drawn: Callable[..., None]) -> Callable[..., None]:
+            """Special numbers at each kind of place, after what hypothesis draws and makes small."""
+
+            @wraps(drawn)
+            def test() -> None:
+                drawn()
+                for trial in planted_trials(operator, dtype, policies) if made else ():
+                    check_conformance(operator, trial, made[0], wanted)
+
+            return test
+
         conformance.__name__, conformance.__doc__ = function.__name__, function.__doc__
         conformance.__module__, conformance.__qualname__ = function.__module__, function.__qualname__
         supply: Any = hypothesis.given(trials(op, dtype, policies))
         # the lines of opcheck that only failing cases run tell nothing of the implementation
         phases = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain]
         test: Callable[..., None] = (settings or hypothesis.settings(deadline=None, phases=phases))(supply(conformance))
-        return test
+        return also(test)
 
     return decorate
+
+
+def planted_trials(op: Op, dtype: str, policies: Sequence[str]) -> list[Trial]:
+    """The directed cases of an operator that are small: they are the same in every run."""
+    planted = [k for k, plan in enumerate(directed.plans(op)) if isinstance(plan, directed.Planted)]
+    found = [directed.trial(op, dtype, 0, k - directed.count(op)) for k in planted]
+    return [trial.replace(address=()) for trial in found if trial.policy in policies]
 
 
 def _loaded(candidate: Any, arrays: str, device: str | None) -> backends.Backend:
