@@ -9,6 +9,7 @@ import gc
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def main() -> None:
     gc.set_threshold(GARBAGE)
     with heard():
         code = run()
+    signal.signal(signal.SIGINT, lambda *_: os._exit(interruption.code))  # a second Ctrl-C, while everything ends
     gc.freeze()  # the process ends: no last search for garbage
     sys.exit(code)
 

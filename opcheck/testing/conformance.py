@@ -39,7 +39,8 @@ def conforms(
     checked on every case; a failure says which number is wrong, what it should be and what mistake it looks like,
     and hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device; a
     device that is not there skips the test. `allow`: lower precisions that are no failure, as in `opcheck.verify`;
-    the test prints which are. `settings` are hypothesis' (settings(max_examples=1000)); without them its profile
+    where there are any, the test prints which. `settings` are hypothesis' (settings(max_examples=1000));
+    without them its profile
     counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused for an
     unknown operator, dtype or claim.
 
@@ -62,7 +63,8 @@ def conforms(
             if not made:
                 made.append(_loaded(function(), arrays, device))
                 made[0].allow = permitted
-                print(says_what_is_allowed(made[0].all_allowed(dtype)))
+                if allowed := made[0].all_allowed(dtype):
+                    print(says_what_is_allowed(allowed))
             check_conformance(operator, trial, made[0], wanted)
 
         def also(drawn: Callable[..., None]) -> Callable[..., None]:
