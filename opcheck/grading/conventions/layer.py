@@ -39,20 +39,8 @@ _LEARNING_RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
 _ARRAYS = ("w", "weight", "weights", "filters", "kernel")  # the first parameter of a constructor that takes arrays
 _OWN = {"weight": ("W", "weights", "weight", "w", "kernel", "kernels", "filters"),
         "bias": ("b", "biases", "bias", "B")}  # fmt: skip
-_GRADIENTS = {
-    "weight": (
-        "dW",
-        "dweights",
-        "dw",
-        "grad_W",
-        "dweight",
-        "weights_gradient",
-        "grad_weights",
-        "W_grad",
-        "kernels_grad",
-    ),
-    "bias": ("db", "dbiases", "grad_b", "dbias", "bias_gradient", "grad_biases", "b_grad"),
-}
+_FORMS = ("d{}", "grad_{}", "{}_grad", "{}_gradient", "d_{}", "delta_{}", "grad{}", "g{}")  # dW, grad_weight, b_grad
+_GRADIENTS = {name: tuple(form.format(each) for form in _FORMS for each in own) for name, own in _OWN.items()}
 _PADDING, _STRIDE = ("pad", "padding", "p"), ("stride", "s", "strides")
 _WINDOW = ("kernel_size", "pool_size", "size", "kernel", "filter_size", "ksize", "k")
 

@@ -106,7 +106,8 @@ def _all_or_nothing(found: Finding) -> Finding:
 
 
 def _shared(found: Finding, student: Student, drawn: Drawn, trials: Sequence[Trial], name: str) -> Finding:
-    """The finding with its share of the points: how many kinds of cases are right, on average over the gradients."""
+    """The finding with its share of the points: how many kinds of cases are right, on average over the gradients; of
+    each gradient, among the kinds that have it."""
     kinds = _kinds(student, drawn, trials)
     by_trial: dict[int, set[str]] = {}
     for each in found.wrongs:
@@ -115,7 +116,8 @@ def _shared(found: Finding, student: Student, drawn: Drawn, trials: Sequence[Tri
     gradients = [each for each in smooth if name in ("", each)] if found.of_gradient else []
     shares = []
     for one in gradients or [""]:
-        wrong = [_is_wrong(by_trial, of, one, found.of_gradient) for _, of in kinds]
+        there = [of for _, of in kinds if not one or any(one in trial.tangents for trial in of)]
+        wrong = [_is_wrong(by_trial, of, one, found.of_gradient) for of in there]
         shares.append(1 - sum(wrong) / len(wrong))
     told = tuple(Kind(kind, not any(id(trial) in by_trial for trial in of)) for kind, of in kinds)
     return replace(found, kinds=told, share=sum(shares) / len(shares))
