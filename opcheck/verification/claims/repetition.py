@@ -143,7 +143,12 @@ def _new_contents(check: Check) -> Iterator[Finding]:
         again = session.renewed(other.trial.case.arrays)
     except (NoCounterpart, NotImplementedError):
         return
-    yield _told(other.compare("state", "output", again), check, say("after its inputs got other numbers in place"))
+    finding = other.compare("state", "output", again)
+    by_itself = _neighbour(other) if finding.verdict is not None else finding
+    if by_itself.verdict is not None:  # wrong without the call before, too
+        yield by_itself
+    else:
+        yield _told(finding, check, say("after its inputs got other numbers in place"))
 
 
 def _after_a_refusal(check: Check) -> Iterator[Finding]:
@@ -179,11 +184,20 @@ def _two_calls(check: Check) -> Iterator[Finding]:
         for each, session in ((check, first), (other, second), (check, first)):
             gradients = session.vjp(check.trial.cotangent)
             finding = each.compare("state", "gradient", gradients)
+            if finding.verdict is not None and _is_wrong_alone(each):
+                return  # that is what `vjp` is about
             yield _told(finding, check, say("in the backward pass of one of two calls"))
             if finding.verdict is not None:
                 return
     except (NoCounterpart, NotImplementedError):
         return
+
+
+def _is_wrong_alone(check: Check) -> bool:
+    """Whether the gradients of a call are wrong with no other call beside it."""
+    session = check.open(gradients=True)
+    session.outputs()
+    return check.compare("state", "gradient", session.vjp(check.trial.cotangent)).verdict is not None
 
 
 def _other_parameters(check: Check) -> Iterator[Finding]:

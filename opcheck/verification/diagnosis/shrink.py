@@ -209,7 +209,10 @@ def _cut(op: Op, trial: Trial, parts: Mapping[str, slice]) -> Iterator[Trial]:
     """The case with a part of what each of these letters stands for; nothing where that is all, or no call."""
     arrays = trial.case.arrays
     letters = {each.name: _letters(each.letters, arrays[each.name].ndim) for each in op.inputs if each.name in arrays}
-    cut = {name: array[tuple(parts.get(each, slice(None)) for each in letters[name])] for name, array in arrays.items()}
+    cut = {
+        name: np.asarray(array[tuple(parts.get(each, slice(None)) for each in letters[name])])  # () gives no array
+        for name, array in arrays.items()
+    }
     if sum(array.size for array in cut.values()) == _size(trial):
         return
     try:
@@ -253,7 +256,7 @@ def _single_numbers(op: Op, trial: Trial) -> Iterator[Trial]:
     for name, array in trial.case.arrays.items():
         for place in np.ndindex(*array.shape) if array.dtype.kind == "f" and array.size <= FEW_NUMBERS else ():
             for plain in plainer(float(array[place])):
-                changed = array.copy()
+                changed = np.array(array)
                 changed[place] = plain
                 yield trial.replace(case=Case(op.name, {**trial.case.arrays, name: changed}, trial.case.params))
 

@@ -30,8 +30,8 @@ def test_one_buffer_for_all_outputs_is_found():
         out = kept.setdefault((input.shape, input.dtype), torch.empty_like(input))
         return out.copy_(torch.relu(input))
 
-    first = failures("relu", relu)[0]
-    assert (first.claim, first.message) == ("pure", "a second call changed the output of the first")
+    found = {(each.claim, each.message) for each in failures("relu", relu)}
+    assert ("pure", "a second call changed the output of the first") in found
 
 
 def test_a_buffer_that_threads_share_is_found():
@@ -205,3 +205,18 @@ def test_what_a_call_that_raised_leaves_behind_is_found():
     check = Check(op, Trial(op.case(np.ones((2, 3)), np.ones((4, 3))), policy="exact"), backends.load(linear, "numpy"))
     found = [each.verdict for each in state(check) if each.verdict]
     assert found and found[0].message.endswith("after a call that raised")
+
+
+def tail_lost(input, dim=None):
+    """No state: rows of more than 4 lose their last number, which shows where that is not -inf."""
+    x = input if dim is None or input.shape[dim] <= 4 else np.where(np.arange(input.shape[dim]) < 4, input, -np.inf)
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    return (e / e.sum(axis=dim, keepdims=True)).astype(input.dtype)
+
+
+def test_what_is_wrong_by_itself_is_not_blamed_on_another_call():
+    case = catalog.get("softmax").case(np.array([[0.0, 1.0, 2.0, 3.0, -200.0]]), dim=1)
+    check = Check(catalog.get("softmax"), Trial(case, "float32", "real"), backends.load(tail_lost, arrays="numpy"))
+    found = [each for each in state(check) if each.verdict is not None]
+    assert found and {each.claim for each in found} == {"rounding"}
+    assert all("after its inputs" not in each.verdict.message for each in found)
