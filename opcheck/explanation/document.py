@@ -216,9 +216,6 @@ def prepare(
 ) -> Calculation:
     """A calculation from some arguments: the rest is filled in, missing leading dimensions are added and hidden."""
     params = {each.name: given[each.name] for each in op.params if each.name in given}
-    for each in op.params:
-        if each.default is REQUIRED and each.name not in params and each.example is not None:
-            params[each.name] = each.example
     arrays: dict[str, Array] = {}
     hidden: dict[str, int] = {}
     for spec in op.inputs:
@@ -226,6 +223,10 @@ def prepare(
             array = as_array(given[spec.name], spec.name)
             whole = array.dtype.kind in "iub" and not spec.whole
             arrays[spec.name] = array.astype(float) if whole else array
+    shapes = {**(wanted or {}), **{name: array.shape for name, array in arrays.items()}}
+    for each in op.params:
+        if each.default is REQUIRED and each.name not in params and each.example is not None:
+            params[each.name] = op.example_of(each, shapes)
     if not wanted and _is_call(op, arrays, params):  # nothing is missing
         return Calculation(op, op.completed(Case(op.name, arrays, params), seed or 0))
     for name, array in arrays.items():

@@ -298,6 +298,10 @@ class Op(ABC):
         first = shapes.get(self.inputs[0].name, ())
         return first[min(1, len(first) - 1)] if first else 0
 
+    def example_of(self, param: Param, shapes: Mapping[str, Shape]) -> Any:
+        """What is taken for a required parameter that was not given, beside arrays of these shapes."""
+        return param.example
+
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """The shape that `explain` gives to a required array that the user left out."""
         return next(iter(shapes.values()), (3,))

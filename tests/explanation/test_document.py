@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from opcheck import Refused, explain
+from opcheck.explanation.document import prepare
 from opcheck.explanation.unfold import barred
+from opcheck.operators import catalog
 from opcheck.steps import Grids, Step
 
 
@@ -159,3 +161,16 @@ def test_a_mask_is_shown_as_what_it_lets_through():
     text = str(explain("scaled_dot_product_attention", attn_mask=np.array([[True, False, True]] * 2)))
     assert "[1][0][1]" in text or "1  0  1" in text
     assert "exp(−∞" in text
+
+
+@pytest.mark.parametrize(
+    ("op", "given", "shape"),
+    [
+        ("layer_norm", {"input": [[1.0, 2.0, 3.0, 6.0]]}, (4,)),
+        ("rms_norm", {"input": [1.0, 2.0]}, (2,)),
+        ("layer_norm", {"weight": [[1.0, 2.0], [3.0, 4.0]]}, (2, 2)),
+        ("layer_norm", {}, (3,)),
+    ],
+)
+def test_the_shape_of_a_row_follows_from_what_is_given(op, given, shape):
+    assert prepare(catalog.get(op), given).p.normalized_shape == shape

@@ -27,6 +27,11 @@ def row_letters(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | N
     return {"n": math.prod(p.normalized_shape), "ε": p.eps, "w": 1}
 
 
+def row_of(shapes: Mapping[str, Shape]) -> Shape:
+    """The shape of a row beside arrays of these shapes: that of a weight or a bias, or the input's last dimension."""
+    return shapes.get("weight") or shapes.get("bias") or shapes.get("input", ())[-1:]
+
+
 def row_by_row(p: Params, name: str, array: Array) -> Array:
     """Rows of all numbers that are normalised together."""
     return array.reshape(-1, math.prod(p.normalized_shape))

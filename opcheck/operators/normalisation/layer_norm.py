@@ -7,7 +7,7 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
-from opcheck.operators.normalisation.base import row_by_row, row_letters
+from opcheck.operators.normalisation.base import row_by_row, row_letters, row_of
 from opcheck.operators.params import REQUIRED, Real, Sizes
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Closed, Form, Input, Mistake, Op, Output, Param, Params, Refused, Shape
@@ -81,6 +81,9 @@ class LayerNorm(Program):
                 got = say("{name} {shape} and normalized_shape {last}", name=name, shape=shape, last=last)
                 raise Refused(say("input ends with normalized_shape, and weight and bias have that shape"), got=got)
         return {"output": shapes["input"]}
+
+    def example_of(self, param: Param, shapes: Mapping[str, Shape]) -> Any:
+        return row_of(shapes) or param.example
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         return (*((2,) if name == "input" else ()), *params["normalized_shape"])

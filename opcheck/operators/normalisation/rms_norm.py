@@ -8,7 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.normalisation import base
-from opcheck.operators.normalisation.base import RIGHT, Statistics, row_by_row, row_letters, scale
+from opcheck.operators.normalisation.base import RIGHT, Statistics, row_by_row, row_letters, row_of, scale
 from opcheck.operators.params import REQUIRED, Maybe, Real, Sizes
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
@@ -61,6 +61,9 @@ class RMSNorm(Program):
             raise Refused(say("weight must have the shape normalized_shape, {row}", row=row),
                           got=say("weight {w}", w=shapes["weight"]))  # fmt: skip
         return {"output": x}
+
+    def example_of(self, param: Param, shapes: Mapping[str, Shape]) -> Any:
+        return row_of(shapes) or param.example
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         return (2, *params.get("normalized_shape", (3,)))
