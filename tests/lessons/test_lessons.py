@@ -76,6 +76,7 @@ def test_what_the_reader_does_not_unfold_is_not_needed(entry, tmp_path):
                 session.run_all(part)
 
 
+@pytest.mark.share(8)
 @EACH
 def test_no_hint_no_slip_and_no_mistake_is_the_answer(entry, tmp_path):
     """Slips differ from the answer, from each other, and from the exact answer's decimals."""

@@ -120,6 +120,8 @@ class Scope:
             value = case.params.get(each.name, each.default)
             if not self.within(each.name, value):
                 return False
+        if not self.within("dims", case.arrays[self.op.inputs[0].name].ndim):
+            return False
         if "batch" in self.ranges and len(case.arrays[self.op.inputs[0].name]) not in self.ranges["batch"]:
             return False
         optional = [each.name for each in self.op.inputs if each.optional and each.name != self.op.draws]

@@ -107,7 +107,8 @@ _AFFINE = {"weight": only(True), "bias": only(True)}
 _BOTH = {"weight": (True,), "bias": (True,)}
 ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "layer_norm": Entry(
-        ("layernorm_forward",), ("layernorm_backward",), {**_AFFINE, "normalized_shape": last_dimension}, usual=_BOTH
+        ("layernorm_forward",), ("layernorm_backward",),
+        {**_AFFINE, "normalized_shape": last_dimension, "dims": only(2)}, usual=_BOTH,
     ),
     "batch_norm": Entry(
         ("batchnorm_forward",),

@@ -58,6 +58,7 @@ def test_the_sheet_has_no_answer_and_the_key_has_them_all(name, format):
         assert len(re.findall(r'<span class="l">', key)) == boxes
 
 
+@pytest.mark.share(10)
 @pytest.mark.parametrize("name", NAMES)
 def test_latex_has_no_sign_that_latex_lacks(name):
     sheet = drawn(find(name) or catalog.get(name), 6, seed=3)

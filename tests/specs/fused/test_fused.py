@@ -42,6 +42,7 @@ def verified(name, form, cases, seed):
     return opcheck.verify(getattr(specs, name), form, arrays=arrays, cases=cases, seed=seed)
 
 
+@pytest.mark.share(11)
 @pytest.mark.parametrize(("name", "form"), [(name, form) for name in NAMES for form in right(name)])
 def test_what_is_right_agrees(name, form):
     if form.startswith(TORCH):
@@ -65,7 +66,7 @@ def refused(name, variant, seed):
 
 
 @pytest.mark.nightly
-@pytest.mark.share(4)
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_wrong_is_refused(name, nightly):
     found = {each: f for each, f in wrong(name).items() if find_spec("torch") or not each.startswith(TORCH)}
