@@ -26,7 +26,8 @@ def causes_of(op, candidate, claims):
 
 
 def test_a_lost_tail_is_told_by_its_sizes_in_every_report():
-    report, (cause,) = causes_of("linear", tail_dropped, ["exact", "rounding"])
+    report, (cause, *others) = causes_of("linear", tail_dropped, ["exact", "rounding"])
+    assert all(each.failing == 1 for each in others)  # a tail of tiny numbers is lost as TF32 would lose it
     assert cause.condition == "In > 32 and In % 32 != 0" and cause.hidden <= cause.failing // 8
     assert {claim for claim, _ in cause.members} == {"exact", "rounding"}
     said = cause.sentence()
@@ -34,7 +35,7 @@ def test_a_lost_tail_is_told_by_its_sizes_in_every_report():
     assert said in page.html(report, "kernels.py:linear", "", {}).replace("&gt;", ">")
     assert cause.condition in " ".join(reports.junit(report, 0.0).replace("&gt;", ">").split())
     assert cause.condition in [each["condition"] for each in report.to_json()["causes"]]
-    ((group,),) = failures.by_cause(report)
+    group = next(each for part in failures.by_cause(report) for each in part if each.shared)
     shown = failures.opened(report.failures[group.places[0]], "", None, 80, group.shared)
     assert cause.condition in " ".join(shown.split())
 
