@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from opcheck import backends
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
@@ -54,3 +55,15 @@ def test_an_infinity_agrees_with_the_same_one_only_whatever_its_bound():
     got, expected = np.array([-np.inf, np.inf, 1.0, np.nan]), np.full(4, np.inf)
     wrong, _, _ = differs(got, expected, np.full(4, np.inf), FORMATS["float32"])
     assert wrong.tolist() == [True, False, True, True]
+
+
+def test_a_derivative_at_a_singular_place_is_infinite_or_nan():
+    """Weights that add up to 0: the loss is -inf, and its tangent is what the order of the operations makes of it."""
+    ramp, column = np.arange(1.0, 5.0), np.array([[13.0], [-28.0], [-42.0], [-24.0]])
+    case = catalog.get("mse_loss").case(ramp, ramp[:, None], weight=np.array([-33.0, 39.0, -15.0, 9.0]))
+    tangents = {"input": np.eye(4)[0], "target": column, "weight": np.array([-45.0, -64.0, 63.0, 10.0])}
+    trial = Trial(case, "float32", "exact", cotangent={"output": np.array(1.0)}, tangents=tangents)
+    check = Check(catalog.get("mse_loss"), trial, backends.load("torch"))
+    assert np.isnan(check.expected_tangents["output"])
+    for got, agrees in ((np.inf, True), (np.nan, True), (1.0, False)):
+        assert (check.compare("jvp", "tangent", {"output": np.array(got)}).verdict is None) is agrees
