@@ -99,7 +99,8 @@ def main() -> None:
     gc.set_threshold(GARBAGE)
     with heard():
         code = run()
-    signal.signal(signal.SIGINT, lambda *_: os._exit(interruption.code))  # a second Ctrl-C, while everything ends
+    if code == interruption.code:  # a second Ctrl-C, while everything ends
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     gc.freeze()  # the process ends: no last search for garbage
     sys.exit(code)
 

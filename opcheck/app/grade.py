@@ -104,6 +104,8 @@ def command(**options: Any) -> int:
         return handout(options)
     if options["explained"] and not options["init"]:
         raise Refused(say("--explain goes with --init"), fix="opcheck grade --init --explain conv2d")
+    if options["init"] and not options["paths"] and not options["explained"]:
+        raise Refused(say("which operators should it ask for?"), fix="opcheck grade --init linear conv2d > hw.toml")
     if not options["paths"] and not options["explained"]:
         raise Refused(say("what should be graded?"), fix=say("name files or folders: opcheck grade submissions/"))
     if options["init"]:

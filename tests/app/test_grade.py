@@ -123,6 +123,7 @@ def test_seeds_by_which_a_right_solution_loses_points_are_told(tmp_path, monkeyp
     ("words", "message"),
     [
         ([], "what should be graded?"),
+        (["--init"], "which operators should it ask for?"),
         (["ann.py", "--op", "linear", "--assignment", "hw.toml"], "give --assignment FILE or --op OP, one of them"),
         (["ann.py", "--op", "linaer"], "there is no operator 'linaer'"),
         (["ann.py", "--assignment", "none.toml"], "cannot read the assignment"),

@@ -119,6 +119,7 @@ def one(arguments: list[str], typed: str) -> Ended:
     code: int | str
     watch = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGINT))  # Ctrl-C, which ends what serves pages
     if arguments[:1] == ["serve"]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         watch.start()
     try:
         main()

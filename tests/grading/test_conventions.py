@@ -29,6 +29,7 @@ def test_a_right_solution_gets_full_marks(name):
 LATER = ["layer_norm", "batch_norm", "group_norm", "embedding", "lstm_cell"]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("op", LATER)
 def test_the_later_assignments_of_cs231n(op):
     right, *mistakes = check(assignment(op, convention="cs231n"), seed=1)

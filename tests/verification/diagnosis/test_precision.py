@@ -171,6 +171,7 @@ def cotangent_sum(op, p, cotangent, arrays):
     return op.vjp(p, cotangent, **arrays).get("bias", np.zeros(()))
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize("op", ["linear", "conv1d", "conv2d"])
 def test_gradients_and_tangents_in_tf32_are_named_too(op):
     report = checked(op, RightInTF32(catalog.get(op)), cases=60, allow=("tf32",))
