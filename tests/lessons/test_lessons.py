@@ -53,7 +53,7 @@ class Reader:
     def command(self, line, directory): ...  # test_the_blocks_print_what_the_lesson_shows runs them
 
 
-@pytest.mark.share(10)
+@pytest.mark.share(7)
 @EACH
 def test_who_answers_what_opcheck_computes_is_right(entry, tmp_path):
     questions = [part for part in lesson.read(entry.path) if isinstance(part, Question) and part.code.missing is None]
