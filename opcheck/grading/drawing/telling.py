@@ -46,7 +46,8 @@ class Asked:
         self.scope, self.kinds, self.fewer = scope, kinds, fewer
         others = [(name, scope.ranges.get(name)) for name in ("batch", "ties")]
         kernels = [scope.can_say_kernel(each) for each in _samples(scope.op)]
-        allowed = [scope.within(name, value) for name, value in _values(scope.op)]
+        opened = scope.opened(*scope.free())  # what code can take beyond what is asked differs from student to student
+        allowed = [each.within(name, value) for each in (scope, opened) for name, value in _values(scope.op)]
         self._key = scope.op, scope.taught, scope.beyond, kinds, fewer, *others, *kernels, *allowed
 
     def __hash__(self) -> int:
