@@ -117,8 +117,8 @@ def test_what_one_student_takes_is_not_asked_of_the_next(tmp_path):
     """One ignores a dilation that nobody asked; the next has no such parameter, and all of their points."""
     first = tmp_path / "hw.py"
     code = (FOLDER / "functional.py").read_text()
-    plain = "def conv2d(x, weight, bias=None, stride=1, padding=0):"
-    assert plain in code
+    plain = "weight, bias=None, stride=1, padding=0):"
+    assert f"def conv2d(x, {plain}" in code and f"def conv2d_backward(dy, x, {plain}" in code
     first.write_text(code.replace(plain, plain.replace("padding=0", 'padding=0, dilation=1, padding_mode="zeros"')))
     careless, plain = graded(first), graded(FOLDER / "functional.py")
     assert careless.score < careless.points and plain.score == plain.points
