@@ -23,6 +23,7 @@ from opcheck.verification.verdict import Status, Verdict
 
 HOME = Path(opcheck.__file__).parent
 LEFT = (np.nan, 4096.0, -4096.0)  # in memory that nobody wrote
+ALONE = threading.Lock()  # what is patched for a question must not be seen by that of another thread
 PATIENCE = 0.5  # seconds for work that goes on after the call
 
 
@@ -34,7 +35,8 @@ def own(check: Check) -> Iterator[Finding]:
     finding = Finding("own", elements=sum(each.size for each in check.got.values()))
     # under other settings, or watched, a compiled call is compiled anew
     questions = (_patched, _an_input) if check.backend.compiles else QUESTIONS
-    message = next(filter(None, (question(check) for question in questions)), "")
+    with ALONE:
+        message = next(filter(None, (question(check) for question in questions)), "")
     if message:
         finding.verdict = Verdict(Status.DIFFERS, "own", check.trial, message=message)
     yield finding

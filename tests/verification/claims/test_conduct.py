@@ -12,6 +12,8 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Case
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.claims import conduct
 from opcheck.verification.report import Report
 from opcheck.verification.run import check_trial
 
@@ -162,3 +164,23 @@ def test_what_rounds_to_the_same_number_is_no_copy_and_no_constant(op, dtype, ar
     report = Report()
     check_trial(catalog.get(op), Trial(case, dtype, "real"), backends.load("torch"), report, claims.chosen(["own"]))
     assert report.agrees, report.failures
+
+
+def test_the_questions_of_two_threads_do_not_meet():
+    """numpy.empty is filled for a question; another thread must not find it replaced."""
+    op, case = catalog.get("relu"), catalog.get("relu").case(np.arange(-4.0, 4.0))
+    found, empty = [], np.empty
+    backend = backends.load(lambda x: np.maximum(x, 0), arrays="numpy")
+
+    def asks():
+        for _ in range(20):
+            check = Check(op, Trial(case, "float32", "exact"), backend)
+            found.extend(each.verdict for each in conduct.own(check))
+
+    threads = [threading.Thread(target=asks) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(found) == 80 and not any(found)
+    assert np.empty is empty
