@@ -36,13 +36,12 @@ def conforms(
     """A decorator that makes a property test: the function returns the implementation, hypothesis supplies the cases.
 
     After what hypothesis draws come special numbers at each kind of place, as in `opcheck.verify`. Every claim is
-    checked on every case; a failure says which number is wrong, what it should be and what mistake it looks like,
-    and hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device; a
-    device that is not there skips the test. `allow`: lower precisions that are no failure, as in `opcheck.verify`;
-    where there are any, the test prints which. `settings` are hypothesis' (settings(max_examples=1000));
-    without them its profile
-    counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused for an
-    unknown operator, dtype or claim.
+    checked on every case; a failure says which number is wrong, what it should be and what mistake it looks like, and
+    hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device; a device that
+    is not there skips the test. `allow`: lower precisions that are no failure, as in `opcheck.verify`; where there are
+    any, the test prints which. `settings` are hypothesis' (settings(max_examples=1000)); without them its profile
+    counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused for an unknown
+    operator, dtype or claim.
 
     >>> import numpy as np
     >>> @conforms("relu")

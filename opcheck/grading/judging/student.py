@@ -204,7 +204,9 @@ class Answers(Session):
 
 
 def _agree(one: Made, other: Made) -> bool:
-    """Whether two calls with the same arguments gave the same; the last digits may depend on where an array lies."""
+    """Whether two calls with the same arguments gave the same; the last digits may depend on where an array lies.
+
+    No bound: nothing is said here of what is right, and what is drawn by chance or counted differs by far more."""
     pairs = [(one.outputs[name], other.outputs[name]) for name in one.outputs]
     pairs += [(one.gradients[name], other.gradients[name]) for name in one.gradients]
     for first, second in pairs:
