@@ -128,8 +128,8 @@ def _later(check: Check) -> str:
     threads = [each for each in threading.enumerate() if each not in before]
     end = time.monotonic() + PATIENCE
     while threads and time.monotonic() < end:
-        threads[0].join(0.01)
-        threads = [each for each in threads if each.is_alive()]
+        time.sleep(0.001)  # no join: another thread may have made one of them that has not begun
+        threads = [each for each in threads if each.is_alive() or each.ident is None]
         if _changed(outputs, session.outputs()):
             return say("work goes on after the call has returned")
     return ""
