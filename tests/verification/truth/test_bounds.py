@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from opcheck import specs
+from opcheck.backends import load
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case
 from opcheck.tracing import Tape, total
@@ -77,3 +79,29 @@ def test_a_square_that_underflows_is_weighted_afterwards():
     check = Check(catalog.get("mse_loss"), Trial(case, "float16", "special"), backend(mse_loss))
     (found,) = correctness.numbers(check)
     assert found.verdict is None and 0 < found.ratio < 1
+
+
+def judged(function, x, policy):
+    """What is found of a function whose rows are divided by their norm after their mean was subtracted."""
+    op = specs.get(centred)
+    check = Check(op, Trial(Case(op.name, {"x": np.array(x)}, {}), policy=policy), load(function, "numpy"))
+    with np.errstate(all="ignore"):
+        return check.compare("rounding", "output", check.got)
+
+
+def centred(x: "N D"):
+    d = x - x.mean(axis=1, keepdims=True)
+    return d / np.sqrt((d * d).sum(axis=1, keepdims=True))
+
+
+def kept_at_zero(x):
+    d = x - x.mean(axis=1, keepdims=True)
+    return (d / np.sqrt(np.maximum((d * d).sum(axis=1, keepdims=True), 1e-30))).astype(x.dtype)
+
+
+def test_where_rounding_decides_whether_there_is_a_number_any_answer_will_do():
+    """The mean of three equal numbers may not be quite one of them: a right layer norm with eps=0 was accused."""
+    equal = judged(kept_at_zero, [[float(np.float32(964.1643))] * 3, [1.0, 2.0, 4.0]], "real")
+    assert equal.verdict is None and equal.free == 3
+    assert judged(kept_at_zero, [[2.0, 2.0, 2.0], [1.0, 2.0, 4.0]], "exact").verdict is not None
+    assert judged(kept_at_zero, [[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]], "real").verdict is not None
