@@ -66,16 +66,24 @@ class Dropout(Program):
         return np.asarray(rng.random(shapes["input"]) >= p.p, dtype=np.float64)
 
     def observed(self, p: Params, given: Array, made: Array) -> Array:
-        """Dropped is what became 0, or NaN where it was none; a number that is 0 itself counts as one that stayed."""
+        """Dropped is what became 0, or NaN where it was none; a number that is 0 itself counts as one that stayed. In
+        evaluation nothing should be, which tells code that drops all the same."""
         dropped = ((made == 0) & (given != 0)) | (np.isnan(made) & ~np.isnan(given))
-        return np.asarray(~dropped if p.training else np.ones(made.shape), dtype=np.float64)
+        return np.asarray(~dropped, dtype=np.float64)
 
     def improbable(self, p: Params, draws: Sequence[Array]) -> str:
         if not p.training:
             return ""
         share = float(np.mean(draws)) if draws else 1 - p.p
+        some = 0 < share < 1  # of all or none nothing else is to be said
+        if some and (pattern := self._pattern(p, draws)):
+            return pattern
         if sum(each.size for each in draws) * -_divergence(share, 1 - p.p) < IMPROBABLE:
             return say("{share} of the numbers were dropped instead of {p}", share=f"{1 - share:.1%}", p=f"{p.p:.1%}")
+        return "" if some else self._pattern(p, draws)
+
+    def _pattern(self, p: Params, draws: Sequence[Array]) -> str:
+        """What two draws have in common that should be drawn anew."""
         alike = math.log(p.p**2 + (1 - p.p) ** 2)  # that two numbers share their fate
         first, other = draws
         if first.size * alike < IMPROBABLE and (first == other).all():

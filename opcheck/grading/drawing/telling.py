@@ -20,6 +20,7 @@ from opcheck.verification.casefile import Trial
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.truth.forms import written_outputs
 
+RANKS = range(1, 7)  # numbers of dimensions that samples have
 LOOK = 500  # samples that are looked at
 SEVERAL = 2  # cases for each mistake
 DRAWS = 20  # of the numbers of a case, until they show the mistakes that it is for
@@ -44,8 +45,9 @@ class Asked:
 
     def __init__(self, scope: Scope, kinds: frozenset[Kind] = frozenset(), fewer: bool = False) -> None:
         self.scope, self.kinds, self.fewer = scope, kinds, fewer
-        others = [(name, scope.ranges.get(name)) for name in ("batch", "ties")]
+        others: list[Any] = [(name, scope.ranges.get(name)) for name in ("batch", "ties")]
         kernels = [scope.can_say_kernel(each) for each in _samples(scope.op)]
+        others += [scope.within("dims", dims) for dims in RANKS]
         opened = scope.opened(*scope.free())  # what code can take beyond what is asked differs from student to student
         allowed = [each.within(name, value) for each in (scope, opened) for name, value in _values(scope.op)]
         self._key = scope.op, scope.taught, scope.beyond, kinds, fewer, *others, *kernels, *allowed
