@@ -69,18 +69,18 @@ def asked(convention: str, op: str, entry: str = "", parameters: str = "") -> st
     return f'convention = "{convention}"\nforbidden = []\n[[question]]\noperator = "{op}"\n{named}{parameters}'
 
 
-def verdicts(text: str, seed: int = 0, only: set[str] | None = None) -> list[Caught]:
-    right, *mistakes = check(parse(text), seed, only)
+def verdicts(text: str, seed: int = 0, only: set[str] | None = None, feedback: str = "part") -> list[Caught]:
+    right, *mistakes = check(parse(text), seed, only, feedback)
     assert right.mistake is None
     assert not right.caught, [(c.part, c.message) for c in right.checks if c.score != c.points]
     return mistakes
 
 
-def grades_every_mistake(text: str, only: set[str] | None = None) -> None:
+def grades_every_mistake(text: str, only: set[str] | None = None, feedback: str = "part") -> None:
     question = parse(text).questions[0]
     kind = question.convention.name
     missed = []
-    for each in verdicts(text, only=only):
+    for each in verdicts(text, only=only, feedback=feedback):
         assert each.mistake is not None
         name = each.mistake.name
         if not each.caught:
@@ -175,7 +175,8 @@ def a_share(convention: str, op: str, entry: str) -> set[str]:
 @pytest.mark.nightly
 @pytest.mark.parametrize(("convention", "op", "entry"), FAST)
 def test_mistakes_lose_marks_and_are_named(convention, op, entry, nightly):
-    grades_every_mistake(asked(convention, op, entry), only=None if nightly else a_share(convention, op, entry))
+    only = None if nightly else a_share(convention, op, entry)
+    grades_every_mistake(asked(convention, op, entry), only, feedback="worked calculation")
 
 
 @pytest.mark.slow
