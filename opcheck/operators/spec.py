@@ -52,6 +52,7 @@ class Output(NamedTuple):
     letters: str
     differentiable: bool = True
     updates: bool = False  # the new value of the input of that name, which torch writes in place and does not return
+    upstream: str = "ramp"  # a word of fills.py: the upstream gradient of a worked calculation, where none was given
 
     @property
     def whole(self) -> bool:

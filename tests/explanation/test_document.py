@@ -5,6 +5,7 @@ import pytest
 
 from opcheck import Refused, explain
 from opcheck.explanation.document import prepare
+from opcheck.explanation.gradient import differentiable, upstream_gradient
 from opcheck.explanation.unfold import barred
 from opcheck.operators import catalog
 from opcheck.steps import Grids, Step
@@ -174,3 +175,14 @@ def test_a_mask_is_shown_as_what_it_lets_through():
 )
 def test_the_shape_of_a_row_follows_from_what_is_given(op, given, shape):
     assert prepare(catalog.get(op), given).p.normalized_shape == shape
+
+
+def test_the_gradients_of_a_first_example_are_more_than_a_residue_of_eps():
+    for op in catalog.own():
+        calculation = prepare(op, {})
+        first = differentiable(calculation)[0]
+        upstream = upstream_gradient(calculation, None)
+        if sum(output.differentiable for output in op.outputs) > 1:
+            upstream = {calculation.main_output: upstream}
+        found = op.vjp(calculation.p, upstream, **calculation.case.arrays)[first]
+        assert abs(found).max() > 1e-2, op.name

@@ -66,7 +66,7 @@ class BatchNorm(Program):
         base.EPS,
     )  # fmt: skip
     outputs = (
-        Output("output", "y", "N C *"),
+        Output("output", "y", "N C *", upstream="squares"),
         Output("running_mean", "m′", "C", differentiable=False, updates=True),
         Output("running_var", "v′", "C", differentiable=False, updates=True),
     )

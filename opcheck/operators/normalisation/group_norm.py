@@ -44,7 +44,7 @@ class GroupNorm(Program):
         base.bias("C", "one number for each channel, added at the end"),
         base.EPS,
     )
-    outputs = (Output("output", "y", "N C *"),)
+    outputs = (Output("output", "y", "N C *", upstream="squares"),)
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         x = shapes["input"]
