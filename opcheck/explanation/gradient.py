@@ -93,8 +93,8 @@ def _default_meaning(output: Output, shape: Shape) -> str:
     if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
     if output.upstream == "squares":
-        return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, −4, 9, −16, ...; of 1, 2, 3, ... a normalisation "
-                   "leaves almost nothing (--upstream)", bar=bar, y=symbol)  # fmt: skip
+        return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, −4, 9, −16, ...; of 1, 2, 3, ... a "
+                   "normalisation leaves almost nothing (--upstream)", bar=bar, y=symbol)  # fmt: skip
     return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two positions look alike "
                "(--upstream)", bar=bar, y=symbol)  # fmt: skip
 
