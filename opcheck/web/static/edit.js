@@ -32,6 +32,7 @@ function bench(form) {
   const find = (name) => document.querySelector(name);
   const fields = () => form.querySelectorAll("[name]");
   let asked = 0; // the last question; answers to earlier ones come too late
+  let going = new AbortController(); // of the last question: what nobody waits for need not be computed
   let touched = ""; // the field that was changed last: what is impossible is said there
 
   function query() {
@@ -100,9 +101,12 @@ function bench(form) {
     const number = (asked += 1);
     const address = query();
     see.setAttribute("aria-busy", "true");
+    going.abort();
+    going = new AbortController();
     let answer;
     try {
-      const response = await fetch(`${form.dataset.form}?${address}`, {headers: {Prefer: "handling=lenient"}});
+      const options = {headers: {Prefer: "handling=lenient"}, signal: going.signal};
+      const response = await fetch(`${form.dataset.form}?${address}`, options);
       answer = await response.json();
     } catch {
       answer = {sentence: see.dataset.gone};
