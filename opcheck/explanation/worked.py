@@ -104,6 +104,8 @@ def forward_steps(
     small = calculation.is_small
     few = cells if len(cells) <= FEW else cells[:2]  # to say that one is left out takes as much room as that one
     shown = [cell] if cell is not None else cells if everything else few
+    if not small:
+        calculation.refuse_length(len(shown))
     tape = Pages()
     outputs = calculation.record(tape, cells if small else shown)
     others = [] if cell is not None else beside(calculation, everything)
