@@ -43,8 +43,11 @@ def heading(calculation: Calculation) -> list[Block]:
     parts = [part.replace(" ", NO_BREAK) for part in parts]
     return [
         Prose(f"{op.title or op.name}   {' · '.join(parts)}  →{NO_BREAK * 2}{outs}", "title"),
-        Prose(op.formula, "definition"),
-        *(Prose(f"({note})", "note") for note in (*symbols(calculation), *op.notes(p, shapes))),
+        Prose(op.formula_of(p, shapes), "definition"),
+        *(
+            Prose(f"({note})", "note")
+            for note in (*symbols(calculation), *op.notes(p, shapes), *op.remarks(p, **case.arrays))
+        ),
         *sizes(calculation),
     ]
 
@@ -52,7 +55,8 @@ def heading(calculation: Calculation) -> list[Block]:
 def symbols(calculation: Calculation) -> tuple[str, ...]:
     """Which parameter a letter stands for, where its name does not tell: ε = label_smoothing."""
     op, p = calculation.op, calculation.p
-    letters = set(re.findall(r"\w+", op.formula))
+    shapes = {name: array.shape for name, array in calculation.case.arrays.items()}
+    letters = set(re.findall(r"\w+", op.formula_of(p, shapes)))
     told = []
     for param in op.params:
         stands = param.symbol.split(", ")

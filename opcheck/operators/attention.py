@@ -11,6 +11,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Maybe, Real
 from opcheck.operators.program import Program
+from opcheck.operators.shared.notes import shifted
 from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.programs import kinks
 
@@ -48,6 +49,23 @@ class Attention(Program):
     )  # fmt: skip
     outputs = (Output("output", "y", "* L Ev"),)
     widest = {"apart": True}  # many scale query and key before their product
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.is_causal or "attn_mask" in shapes else self.formula.replace(" + mask[l,s]", "")
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        causal = say("is_causal: the mask is 0 where s ≤ l, and −∞ beyond: a query sees no later key")
+        return (*((causal,) if p.is_causal else ()), shifted())
+
+    def remarks(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> tuple[str, ...]:
+        if attn_mask is None:
+            return ()
+        truth = attn_mask.dtype.kind == "b"
+        told = say("the mask is of True and False: True, here 1, takes part and adds 0; False, here 0, adds −∞")
+        closed = ~attn_mask.any(axis=-1) if truth else np.all(attn_mask == -np.inf, axis=-1)
+        unseen = say("a query that sees no key has no largest score, and its sum is 0: 0 and 1 take their places, so "
+                     "that its output is 0, as in torch, and not 0/0")  # fmt: skip
+        return (*((told,) if truth else ()), *((unseen,) if closed.any() and attn_mask.shape[-1] else ()))
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
         return p.replace(scale=1 / math.sqrt(max((*shapes["query"], 1)[-2], 1))) if p.scale is None else p

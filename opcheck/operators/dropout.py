@@ -52,6 +52,9 @@ class Dropout(Program):
         if mask is not None and not np.isin(mask, (0, 1)).all():
             raise Refused(say("mask must hold 0 and 1"), got=str(mask[~np.isin(mask, (0, 1))].flat[0]))
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.training else "y[i] = x[i]"
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.training:
             return (say("evaluation: nothing is dropped, and nothing is scaled"),)

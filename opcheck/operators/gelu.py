@@ -1,5 +1,6 @@
 """gelu: x times the share of a normal distribution below x."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Choice
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Case, Input, Mistake, Output, Param, Params
+from opcheck.operators.spec import Case, Input, Mistake, Output, Param, Params, Shape
 from opcheck.programs.elementwise import erf, sigmoid
 
 
@@ -23,6 +24,10 @@ class Gelu(Program):
         Param("approximate", "none", Choice(("none", "tanh")), "tanh: a formula without erf", keyword_only=True),
     )
     outputs = (Output("output", "y", "*"),)
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        tanh = "y = x·P   with P = (1 + tanh(u))/2, u = √(2/π)·(x + 0.044715·x³)"
+        return tanh if p.approximate == "tanh" else self.formula
 
     def program(self, p: Params, *, input: Any) -> Any:
         if p.approximate == "none":

@@ -255,8 +255,16 @@ class Op(ABC):
         """What such a module is called with, for the tensors that are not its own."""
         return tuple(tensors)
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        """The formula of one call, where parameters, or inputs that are not there, make it another one."""
+        return self.formula
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         """Sentences that belong at the head of a worked calculation."""
+        return ()
+
+    def remarks(self, p: Params, **arrays: Array) -> tuple[str, ...]:
+        """The same, about what the numbers are."""
         return ()
 
     def sizes(self, p: Params, shapes: Mapping[str, Shape], number: Callable[[str, int], Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from opcheck.operators.losses.classes import (
 )
 from opcheck.operators.params import Real
 from opcheck.operators.shared.elementwise import log_of_sum
+from opcheck.operators.shared.notes import shifted
 from opcheck.operators.shared.roundoff import ClassRounding
 from opcheck.operators.spec import Array, Case, Closed, Input, Param, Params, Refused, RefusedType, Shape
 from opcheck.programs.rule import constant
@@ -38,7 +39,7 @@ class CrossEntropy(ClassLoss):
     aliases = ("CrossEntropyLoss", "nn.CrossEntropyLoss", "softmax_cross_entropy")
     summary = "mean of the negated log-probabilities that softmax gives to the right classes"
     rounding = ClassRounding(logits=True)
-    formula = "ℓ[n] = −w[t[n]]·log( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
+    formula = "ℓ[n] = −w[t[n]]·ln( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
     closed = (
         Closed("input", "x̄[n,c] = (p[n,c] − [c = t[n]])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", mean_of_rows),
     )
@@ -60,6 +61,8 @@ class CrossEntropy(ClassLoss):
               symbol="ε"),
     )  # fmt: skip
 
+    formula_of_probabilities = "ℓ[n] = −Σ_c w[c]·t[n,c]·ln( exp(x[n,c]) / Σ_k exp(x[n,k]) )"
+
     def takes_probabilities(self, input: Shape, target: Shape) -> bool:
         return input == target
 
@@ -78,14 +81,10 @@ class CrossEntropy(ClassLoss):
             )
 
     def notes(self, p: Params, shapes: Any) -> tuple[str, ...]:
-        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the same sum of −log over all "
+        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the same sum of −ln over all "
                         "C classes")  # fmt: skip
         smoothed = (smoothing,) if p.label_smoothing else ()
-        return (
-            say("the maximum m of each row is subtracted first: exp cannot overflow then, and the result is the same, "
-                "since it divides numerator and denominator by exp(m)"),
-            *smoothed,
-        )  # fmt: skip
+        return (shifted(), *smoothed)
 
     # --- definition -------------------------------------------------------------------------------------------
 

@@ -94,9 +94,12 @@ class BatchNorm(Program):
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         return (3, 2)
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.training else "y[i,c] = w[c]·(x[i,c] − m[c])/σ[c] + b[c]   with σ[c] = √(v[c] + ε)"
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.training:
-            return (say("evaluation: μ and the variance are the running ones, m and v"),)
+            return (say("evaluation: mean and variance are the running ones, m and v"),)
         moved = (say("m′ = (1 − momentum)·m + momentum·μ; v′ takes the variance divided by n − 1"),)
         return (
             say("training: i runs through the batch and all places; μ and σ are those of the batch"),
