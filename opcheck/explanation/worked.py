@@ -21,7 +21,7 @@ ZERO = Number(Fraction(0))
 
 
 def heading(calculation: Calculation) -> list[Block]:
-    """What is computed: shapes, parameters, the definition, the size of the output."""
+    """What is computed: shapes, parameters, the definition."""
     op, p, case = calculation.op, calculation.p, calculation.case
     shapes = {name: array.shape for name, array in case.arrays.items()}
 
@@ -48,7 +48,6 @@ def heading(calculation: Calculation) -> list[Block]:
             Prose(f"({note})", "note")
             for note in (*symbols(calculation), *op.notes(p, shapes), *op.remarks(p, **case.arrays))
         ),
-        *sizes(calculation),
     ]
 
 

@@ -5,4 +5,4 @@ from opcheck.language import say
 
 def shifted() -> str:
     """Why exp takes x − m."""
-    return say("subtracting the maximum m changes nothing, since e^−m cancels; without it exp overflows")
+    return say("subtracting the maximum m changes nothing, since exp(−m) cancels; without it exp overflows")

@@ -78,7 +78,7 @@ function bench(form) {
     now.src = `${form.dataset.page}?${address}${step || "#step=1"}`;
     now.addEventListener("load", () => {
       if (number !== asked) return now.remove();
-      for (const each of see.querySelectorAll("iframe")) if (each !== now) each.remove();
+      for (const each of see.querySelectorAll("iframe, .instead")) if (each !== now) each.remove();
       now.classList.remove("coming");
       try {
         now.contentWindow.scrollTo(0, place);
@@ -124,7 +124,8 @@ function bench(form) {
     numbers(answer.fields);
     variables(answer.variables);
     code(answer.code);
-    if (keep !== null) show(address, number);
+    // what the address asked was impossible, and what stands in the fields is not: the page is still to come
+    if (keep !== null || !see.querySelector("iframe").src) show(address, number);
     else see.setAttribute("aria-busy", "false");
   }
 
