@@ -10,7 +10,7 @@ from opcheck import specs
 from opcheck.explanation.document import prepare
 from opcheck.language import say
 from opcheck.operators.fills import upstream
-from opcheck.operators.spec import Op, Params, Refused, results_of
+from opcheck.operators.spec import Case, Op, Params, Refused, results_of
 from opcheck.traces.given import value
 from opcheck.traces.tensor.trace import ArrayTrace, trace_arrays
 
@@ -40,8 +40,13 @@ def completed(
     return known, {**{name: given[name] for name in unknown}, **real, **params}
 
 
-def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) -> ArrayTrace:
-    """The trace of the program of an operator of the catalogue; the arrays that were not given are filled in."""
+def operator_case(op: Op, words: Mapping[str, str]) -> Case:
+    """The call that `operator_trace` traces."""
+    return prepare(op, operator_call(op, words)).case
+
+
+def operator_call(op: Op, words: Mapping[str, str]) -> dict[str, Any]:
+    """What was given of an operator's arguments."""
     known = [each.name for each in op.arguments]
     for name in words:
         if name not in known:
@@ -50,10 +55,12 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
                 fix=say("its arguments are {names}", names=", ".join(known)),
             )
     kinds = {each.name: each.kind for each in op.params}
-    given = {
-        name: kinds[name].parse(name, text) if name in kinds else value(name, text) for name, text in words.items()
-    }
-    program, arrays = completed(op.name, op.program, given)
+    return {name: kinds[name].parse(name, text) if name in kinds else value(name, text) for name, text in words.items()}
+
+
+def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) -> ArrayTrace:
+    """The trace of the program of an operator of the catalogue; the arrays that were not given are filled in."""
+    program, arrays = completed(op.name, op.program, operator_call(op, words))
     notes: list[str] = []
     smooth = [output for output in op.outputs if output.differentiable]
     like = "1, −4, 9, −16, ..." if smooth[0].upstream == "squares" else "1, 2, 3, ..."

@@ -1,5 +1,6 @@
 """The worked calculation of the gradient of each input: one reverse sweep over tracers, read like the forward one."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -18,6 +19,8 @@ from opcheck.tracing.arithmetic import as_fraction
 from opcheck.tracing.primitives import PRIMITIVES
 
 ZERO = Number(Fraction(0))
+RESIDUE = 1e-3  # of what arrives: a gradient whose terms cancel has no more
+CHOICE = re.compile(r"\[[^\[\]]* [=<>≤] ")  # [c = t[n]] in a formula
 
 
 def gradient_steps(
@@ -38,7 +41,17 @@ def gradient_steps(
     for name in names:
         part = _gradient_of(calculation, name, g, sweep, unfolded, cell, everything)
         blocks.append(part._replace(blocks=(*written.get(name, ()), *part.blocks)))
+    if upstream is None and sweep.complete and 0 < _largest(calculation, names, sweep) < RESIDUE * float(abs(g).max()):
+        left = say("almost nothing is left of 1, 2, 3, ... here: another upstream gradient shows more (--upstream)")
+        blocks.insert(1, Prose(left, "note"))
     return blocks
+
+
+def _largest(calculation: Calculation, names: Sequence[str], sweep: "Sweep") -> float:
+    """The largest number of all gradients."""
+    arrays, op = calculation.case.arrays, calculation.op
+    places = ((op.input(name).symbol, at) for name in names for at in np.ndindex(*arrays[name].shape))
+    return max((abs(float(sweep.gradient(*place))) for place in places), default=0.0)
 
 
 def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str, tuple[Prose, ...]]:
@@ -53,9 +66,14 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
-    note = Prose(say("(in closed form; proved equal to the calculation below, in these numbers)"), "note")
+    told = say("(in closed form; proved equal to the calculation below, in these numbers)")
+    choosing = say("(in closed form, where [...] is 1 if it holds, and else 0; proved equal to the calculation below, "
+                   "in these numbers)")  # fmt: skip
     found = proved(calculation, g, gradient, output)
-    return {name: (Prose(closed.formula, "definition"), note) for name, closed in found.items()}
+    return {
+        name: (Prose(closed.formula, "definition"), Prose(choosing if CHOICE.search(closed.formula) else told, "note"))
+        for name, closed in found.items()
+    }
 
 
 def upstream_gradient(calculation: Calculation, upstream: Array | None) -> Array:

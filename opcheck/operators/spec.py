@@ -114,12 +114,14 @@ class Closed(NamedTuple):
     letters(p, shapes): what letters stand for that are no arrays and no indices; None where a call has no such formula.
     rows(p, name, array): the array (of an input or an output) as the formula sees it, in rows that it holds for each
     by itself: (rows, ...), or (1, ...) for what all rows share.
+    near: how near the two must come; a program that rounds a constant such as √2 has no more digits than that.
     """
 
     input: str
     formula: str
     letters: Callable[[Any, Mapping[str, Shape]], Mapping[str, Any] | None] = _no_letters
     rows: Callable[[Any, str, Array], Array] = _as_it_is
+    near: float = 1e-30
 
 
 def each_alone(p: Any, name: str, array: Array) -> Array:

@@ -186,3 +186,15 @@ def test_the_gradients_of_a_first_example_are_more_than_a_residue_of_eps():
             upstream = {calculation.main_output: upstream}
         found = op.vjp(calculation.p, upstream, **calculation.case.arrays)[first]
         assert abs(found).max() > 1e-2, op.name
+
+
+def test_a_gradient_of_which_nothing_is_left_says_so():
+    x = np.array([[1.0, 2.0, 3.0]])
+
+    def centred(x: "N D"):
+        c = x - x.mean()
+        return c / np.sqrt((c * c).mean() + 1e-5)
+
+    assert "almost nothing is left of 1, 2, 3, ..." in str(explain(centred, x, grad=True))
+    assert "almost nothing" not in str(explain(centred, x, grad=True, upstream=[[1.0, 5.0, 2.0]]))
+    assert "almost nothing" not in str(explain("softmax", grad=True))

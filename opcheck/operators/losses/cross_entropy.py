@@ -1,6 +1,6 @@
 """cross_entropy: how improbable the right classes are, for the probabilities that softmax makes of logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,13 @@ from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
 
 
+def _of_probabilities(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """N, where the loss is the mean over N rows with a probability for each class, without weights or smoothing."""
+    x = shapes["input"]
+    plain = p.reduction == "mean" and len(x) == 2 and shapes["target"] == x and not p.label_smoothing
+    return {"N": x[0]} if plain and len(shapes) == 2 else None
+
+
 class CrossEntropy(ClassLoss):
     name = "cross_entropy"
     aliases = ("CrossEntropyLoss", "nn.CrossEntropyLoss", "softmax_cross_entropy")
@@ -42,7 +49,10 @@ class CrossEntropy(ClassLoss):
     formula = "ℓ[n] = −w[t[n]]·ln( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
     closed = (
         Closed("input", "x̄[n,c] = (p[n,c] − [c = t[n]])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", mean_of_rows),
-    )
+        Closed("input", "x̄[n,c] = (p[n,c]·(Σ_k t[n,k]) − t[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])",
+               _of_probabilities),
+        Closed("target", "t̄[n,c] = −ln(p[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", _of_probabilities),
+    )  # fmt: skip
     example = "cross_entropy([[1, 2, 3]], [2])", "array(0.40760596)"
     source = (
         "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing: Szegedy et al., "
