@@ -1,4 +1,4 @@
-"""Gradients in closed form beside a trace: proved on its numbers, of the operator that is traced or of those it calls."""
+"""Gradients in closed form beside a trace: proved on its numbers, of what is traced or of what it calls."""
 
 import numpy as np
 

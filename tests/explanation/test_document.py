@@ -191,7 +191,7 @@ def test_the_gradients_of_a_first_example_are_more_than_a_residue_of_eps():
 def test_a_gradient_of_which_nothing_is_left_says_so():
     x = np.array([[1.0, 2.0, 3.0]])
 
-    def centred(x: "N D"):
+    def centred(x: "N D"):  # noqa: F722
         c = x - x.mean()
         return c / np.sqrt((c * c).mean() + 1e-5)
 
