@@ -10,10 +10,26 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Real
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import (
+    Array,
+    Case,
+    Closed,
+    Input,
+    Mistake,
+    Output,
+    Param,
+    Params,
+    Refused,
+    Shape,
+    each_alone,
+)
 
 IMPROBABLE = math.log(1e-10)  # two sides, some rows and two calls together stay below 1e-9
 CHANCE = np.random.default_rng()
+
+
+def _dropping(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {"p": p.p} if p.training and p.p < 1 else None
 
 
 class Dropout(Program):
@@ -30,6 +46,7 @@ class Dropout(Program):
     aliases = ("nn.Dropout", "Dropout")
     summary = "in training each number is dropped by chance, and those that stay are scaled up"
     formula = "y[i] = x[i]·m[i]/(1 − p)"
+    closed = (Closed("input", "x̄ = m·ȳ/(1 − p)", _dropping, each_alone),)
     source = "Srivastava et al., Dropout, JMLR 15 (2014), section 10 (inverted); torch.nn.functional.dropout"
     example = "dropout([1.0, 2.0, 3.0], 0.5, mask=[1, 0, 1])", "array([2., 0., 6.])"
     arguments = (
@@ -51,6 +68,9 @@ class Dropout(Program):
     def check(self, p: Params, *, input: Array, mask: Array | None = None) -> None:
         if mask is not None and not np.isin(mask, (0, 1)).all():
             raise Refused(say("mask must hold 0 and 1"), got=str(mask[~np.isin(mask, (0, 1))].flat[0]))
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.training else "y[i] = x[i]"
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.training:
