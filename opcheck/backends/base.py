@@ -68,6 +68,11 @@ class Session(ABC):
         """The outputs of another call, with these numbers in the memory that the last one had; raises NoCounterpart."""
         raise NoCounterpart(say("no memory of its own"))
 
+    def into(self, name: str = "") -> Outputs:
+        """What lies in `out` after a call that was given it: an array of its own, or the input of that name; raises
+        NoCounterpart."""
+        raise NoCounterpart(say("no argument out"))
+
 
 class Backend(ABC):
     """An implementation of one or of all operators."""

@@ -4,21 +4,24 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from opcheck.language import say
-from opcheck.operators.spec import Refused
+from opcheck.operators.spec import Op, Refused
 from opcheck.verification.check import Check, Finding
 from opcheck.verification.claims import behaviour, conduct, correctness, repetition, stability
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim: its name, one sentence, how often it is checked (on every how many-th trial), and whether there is a
-    point in it where the values or gradients are wrong already."""
+    """A claim: its name, one sentence, how often it is checked (on every how many-th trial), whether there is a point
+    in it where something is wrong already, whether others like it (which stand beside it) need it to be right, and of
+    which operators it is."""
 
     name: str
     sentence: str
     check: Callable[[Check], Iterator[Finding]]
     every: int = 1
     needs_right_values: bool = False
+    carries: bool = True
+    concerns: Callable[[Op], bool] = lambda op: True
 
 
 EVERY = (
@@ -33,20 +36,21 @@ EVERY = (
     Claim("second", "the gradient of the gradient, within the bound of any arrangement of it", correctness.second,
           every=9, needs_right_values=True),
     Claim("layout", "the same from transposed, strided, offset, channels-last and expanded memory", behaviour.layout,
-          every=5, needs_right_values=True),
+          every=5, needs_right_values=True, carries=False),
     Claim("frozen", "the same gradients where some inputs need none, and the same outputs where none does",
-          behaviour.frozen, every=5, needs_right_values=True),
+          behaviour.frozen, every=5, needs_right_values=True, carries=False),
     Claim("batch", "the first and the last of a batch alone give what they give in the batch", behaviour.batch, every=5,
-          needs_right_values=True),
-    Claim("refuses", "arguments that do not fit each other raise", behaviour.refuses, every=11),
+          needs_right_values=True, carries=False),
+    Claim("refuses", "arguments that do not fit each other raise", behaviour.refuses, every=11,
+          carries=False),
     Claim("pure", "inputs and cotangents unchanged; outputs in memory of their own", repetition.pure, every=7),
     Claim("repeat", "the same bits again: at once, after another shape, from two threads", repetition.repeat, every=5),
     Claim("rate", "what is drawn by chance comes as often as it should, anew for each row and each call",
-          repetition.rate, every=5, needs_right_values=True),
+          repetition.rate, every=5, needs_right_values=True, concerns=lambda op: bool(op.draws)),
     Claim("state", "right too after a call with other parameters, and in a second backward pass", repetition.state,
           every=5, needs_right_values=True),
     Claim("stable", "a form that loses the digits of small results is counted, and fails with --stable",
-          stability.stable, every=13, needs_right_values=True),
+          stability.stable, every=13, needs_right_values=True, concerns=stability.concerns),
     Claim("own", "the call itself does the work: no reference, constant or unwritten memory; nothing patched or left",
           conduct.own, every=13),
 )  # fmt: skip

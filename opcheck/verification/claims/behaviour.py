@@ -129,7 +129,7 @@ def batch(check: Check) -> Iterator[Finding]:
 def refuses(check: Check) -> Iterator[Finding]:
     """Arguments that do not fit each other raise; nothing is computed from them."""
     for bad in longer(check.trial.case) if check.op.refuses else ():
-        yield from refusal(check.op, check.trial.replace(case=bad), check.backend)
+        yield from refusal(check.op, check.trial.replace(case=bad, cotangent={}, tangents={}), check.backend)
 
 
 def longer(case: Case) -> Iterator[Case]:

@@ -101,7 +101,8 @@ def rate(check: Check) -> Iterator[Finding]:
 
 def state(check: Check) -> Iterator[Finding]:
     """What a call keeps does no harm: to a call of the same shapes with another parameter, to other numbers in the same
-    memory, to a second backward pass, to the backward pass of another call, to a call in another mode.
+    memory, to a second backward pass, to the backward pass of another call, to a call in another mode, to one that is
+    given out=.
 
     A wrong number after another call is a wrong number: if it is wrong without that call too, its case gets small.
     """
@@ -111,6 +112,7 @@ def state(check: Check) -> Iterator[Finding]:
     yield from _new_contents(check)
     yield from _after_a_refusal(check)
     yield from _in_modes(check)
+    yield from _into_out(check)
     if check.trial.tangents:
         yield from _backward_again(check)
         yield from _two_calls(check)
@@ -176,6 +178,26 @@ def _in_modes(check: Check) -> Iterator[Finding]:
         with mode():
             got = check.open(check.trial.layout, gradients=False).outputs()
         yield _told(check.compare("state", "output", got), check, words)
+
+
+def _into_out(check: Check) -> Iterator[Finding]:
+    """The same numbers in `out`, where a function has that argument: in an array of its own, and in one of its inputs,
+    where numpy and torch give the same numbers or raise."""
+    (name, shape), *more = check.shapes.items()
+    if more or check.backend.compiles or check.op.output(name).whole:
+        return
+    alike = [each for each, a in check.trial.case.arrays.items() if a.shape == shape and a.dtype.kind == "f" and a.size]
+    for each in ("", *alike):
+        try:
+            got = check.open(gradients=False).into(each)
+        except (NoCounterpart, NotImplementedError):
+            return
+        except Exception:
+            if each:  # it says that it does not
+                continue
+            raise
+        when = say("where out is its input {name}", name=each) if each else say("in what it was given as out")
+        yield _told(check.compare("state", "output", got), check, when)
 
 
 def _two_calls(check: Check) -> Iterator[Finding]:
