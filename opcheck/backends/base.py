@@ -3,8 +3,9 @@
 import inspect
 import re
 import sys
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -228,6 +229,19 @@ def takes(function: Callable[..., Any] | None, name: str) -> bool:
 def signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
     """The arguments of a function, of a built-in one those that its documentation or torch's schema says; None where
     nothing does."""
+    try:
+        return _SIGNATURES[function]
+    except (KeyError, TypeError):  # not asked before, or not hashable
+        found = _signature_of(function)
+    with suppress(TypeError):
+        _SIGNATURES[function] = found
+    return found
+
+
+_SIGNATURES: MutableMapping[Any, Mapping[str, inspect.Parameter] | None] = weakref.WeakKeyDictionary()
+
+
+def _signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):

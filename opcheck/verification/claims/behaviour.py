@@ -68,7 +68,7 @@ def _of_a_sum(check: Check) -> Check:
     """The check with equal numbers in each cotangent, which then lie in one place of memory: so comes the gradient of
     a sum, which is what most tests of a kernel call backward() on."""
     equal = {name: np.full(g.shape, g.flat[0] if g.size else 1.0) for name, g in check.trial.cotangent.items()}
-    return Check(check.op, check.trial.replace(cotangent=equal), check.backend, check.watcher)
+    return check.beside(check.trial.replace(cotangent=equal))
 
 
 def frozen(check: Check) -> Iterator[Finding]:
@@ -120,7 +120,7 @@ def batch(check: Check) -> Iterator[Finding]:
         one = {name: array[k : k + 1] if name in batched else array for name, array in arrays.items()}
         try:
             trial = check.trial.replace(case=Case(check.op.name, one, check.trial.case.params))
-            alone = Check(check.op, trial, check.backend)
+            alone = check.beside(trial)
         except Refused:  # a batch of one may be too small
             return
         yield alone.compare("batch", "output", alone.got)

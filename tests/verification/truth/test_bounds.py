@@ -8,14 +8,17 @@ import pytest
 from opcheck import specs
 from opcheck.backends import load
 from opcheck.operators import catalog
-from opcheck.operators.spec import Case
+from opcheck.operators.spec import Case, widened
 from opcheck.tracing import Tape, total
+from opcheck.verification import streams
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
 from opcheck.verification.mutation.mutants import Reference, backend
-from opcheck.verification.truth.bounds import graph_bound
-from opcheck.verification.truth.formats import FORMATS
+from opcheck.verification.truth import graphs
+from opcheck.verification.truth.bounds import Bounds
+from opcheck.verification.truth.formats import FORMATS, format_of
+from opcheck.verification.truth.graphs import graph_bound
 
 F32 = FORMATS["float32"]
 
@@ -79,6 +82,22 @@ def test_a_square_that_underflows_is_weighted_afterwards():
     check = Check(catalog.get("mse_loss"), Trial(case, "float16", "special"), backend(mse_loss))
     (found,) = correctness.numbers(check)
     assert found.verdict is None and 0 < found.ratio < 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("op", [op for op in catalog.every() if op.rounding is None], ids=lambda op: op.name)
+def test_elements_that_are_made_alike_have_the_bounds_that_each_has_alone(op, dtype, monkeypatch):
+    for index in range(6):
+        made = streams.trial(op, dtype, 3, index)
+        p, shapes = op.checked(made.case)
+        arrays, found = widened(made.case.arrays), []
+        for few in (1, math.inf):
+            monkeypatch.setattr(graphs, "FEW", few)
+            bounds, f = Bounds(op, p, shapes, arrays, made.case), format_of(dtype)
+            kinds = bounds.outputs(f), bounds.gradients(f, made.cotangent), bounds.tangents(f, made.tangents)
+            found.append({(k, name): each.error for k, kind in enumerate(kinds) for name, each in kind.items()})
+        for key, together in found[0].items():
+            np.testing.assert_allclose(together, found[1][key], rtol=1e-12, err_msg=str(key))
 
 
 def judged(function, x, policy):
