@@ -305,16 +305,25 @@ def _backward_again(check: Check) -> Iterator[Finding]:
 
 
 def _call_another_shape(check: Check) -> None:
-    """A call that may leave something behind: a cache, a buffer of another size."""
-    if len(check.trial.address) == 4:
-        _, dtype, seed, index = check.trial.address
-        other = trial_at(check.op, dtype, seed, index + 1)
-        if not check.backend.lacks(check.op, other.case):
-            try:
-                check.backend.open(check.op, other.case, dtype, gradients=False).outputs()
-            except BaseException as error:  # if it fails, it fails in its own trial
-                if asked_to_stop(error):
-                    raise
+    """A call that may leave something behind: a cache, a buffer of another size. If the process dies of it, or of the
+    next one, both are saved."""
+    other = check.trial.before or _next_case(check)
+    if other is None or check.backend.lacks(check.op, other):
+        return
+    check.watcher.runs(check.trial.replace(before=other))
+    try:
+        check.backend.open(check.op, other, check.trial.dtype, gradients=False).outputs()
+    except BaseException as error:  # if it fails, it fails in its own trial
+        if asked_to_stop(error):
+            raise
+
+
+def _next_case(check: Check) -> Case | None:
+    """The case of the next address."""
+    if len(check.trial.address) != 4:
+        return None
+    _, dtype, seed, index = check.trial.address
+    return trial_at(check.op, dtype, seed, index + 1).case
 
 
 def same_answer(a: dict[str, Array], b: dict[str, Array]) -> bool:
