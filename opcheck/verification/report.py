@@ -13,7 +13,7 @@ from opcheck.verification.verdict import Status, Verdict
 
 SCHEMA = "opcheck.report/1"
 KEPT = 8  # failing trials of one claim and cause that are kept: enough for a diagnosis
-HIDDEN = 4  # times as many cases hide a claim as it is judged in: then that is said
+HIDDEN = 2  # times as many cases hide a claim as it is judged in: then that is said
 OF_GRADIENTS = ("adjoint", "second", "frozen")  # claims that an implementation without gradients does not make
 MOST_CAUSES = 4  # of one claim whose failures are kept
 

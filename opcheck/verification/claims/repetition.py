@@ -112,7 +112,7 @@ def state(check: Check) -> Iterator[Finding]:
     yield from _new_contents(check)
     yield from _after_a_refusal(check)
     yield from _in_modes(check)
-    yield from _into_out(check)
+    yield from into_out(check)
     if check.trial.tangents:
         yield from _backward_again(check)
         yield from _two_calls(check)
@@ -180,7 +180,7 @@ def _in_modes(check: Check) -> Iterator[Finding]:
         yield _told(check.compare("state", "output", got), check, words)
 
 
-def _into_out(check: Check) -> Iterator[Finding]:
+def into_out(check: Check) -> Iterator[Finding]:
     """The same numbers in `out`, where a function has that argument: in an array of its own, and in one of its inputs,
     where numpy and torch give the same numbers or raise."""
     (name, shape), *more = check.shapes.items()
