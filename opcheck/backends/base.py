@@ -119,6 +119,10 @@ class Backend(ABC):
         """What a thread does before it calls the implementation, so that it computes as this one does."""
         return lambda: None
 
+    def library(self, op: Op, case: Case, dtype: str) -> frozenset[str]:
+        """The operators of a library that do the work of a call, where it has candidates of other people."""
+        return frozenset()
+
     def kin(self, op: Op, case: Case, dtype: str) -> str:
         """The backend whose operation of its own does the work of this call, whose deviations are its own then."""
         return ""

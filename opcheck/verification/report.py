@@ -97,6 +97,7 @@ class Report:
     directed: int = 0  # those that come before the random ones
     flushes: bool = False  # whether the implementation makes its process take subnormal numbers for zero
     allowed: set[str] = field(default_factory=set)  # lower precisions that are no failure
+    library: dict[str, set[str]] = field(default_factory=dict)  # operator: those of torch that do the work of a call
     blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
     interrupted: bool = False
@@ -219,6 +220,8 @@ class Report:
         self.settings = {**other.settings, **self.settings}
         self.allowed |= other.allowed
         self.flushes |= other.flushes
+        for op, names in other.library.items():
+            self.library.setdefault(op, set()).update(names)
         for key, row in other.rows.items():
             self.rows.setdefault(key, Row()).merge(row)
         self.failures += other.failures
@@ -246,6 +249,7 @@ class Report:
             "settings": self.settings,
             "allowed": sorted(self.allowed),
             "flushes_subnormal_numbers": self.flushes,
+            "library": {op: sorted(names) for op, names in self.library.items() if names},
             "seed": self.seed,
             "trials": self.trials,
             "directed": self.directed,
