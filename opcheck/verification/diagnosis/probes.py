@@ -29,6 +29,9 @@ WIDE = 16  # pixels a side, so that a spike is far from most
 STRUCK = (2, 5)  # places in a row that share a tile with others
 
 
+Place = tuple[str, str]  # a field of a trial, and a name in it
+
+
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """Binary digits that an implementation keeps: of each factor, of a running sum, of a sum inside of some block.
@@ -73,9 +76,11 @@ def _with_integers(check: Check, kind: str, rng: np.random.Generator, turn: int)
     for chosen in ((few,), _factors(check, kind)):
         share = 1.0
         while share > LEAST:
-            made = _with_numbers(
-                check, lambda place, array, c=chosen, s=share: _whole(array, s if place in c else 1.0, rng)
-            )
+
+            def draw(place: Place, array: Array, chosen: Any = chosen, share: float = share) -> Array:
+                return _whole(array, share if place in chosen else 1.0, rng)
+
+            made = _with_numbers(check, draw)
             if max((float(each.max(initial=0.0)) for each in _sizes(made, kind)), default=0.0) <= WHOLE:
                 return made
             share /= 2
@@ -87,7 +92,7 @@ def right_without_tiny(check: Check, kind: str) -> bool:
     wrong about, but where they stand."""
     rng = np.random.default_rng(4)
 
-    def larger(place: tuple[str, str], array: Array) -> Array:
+    def larger(place: Place, array: Array) -> Array:
         numbers = check.f.round(rng.uniform(1, 2, size=array.shape) * rng.choice([-1.0, 1.0], size=array.shape))
         return np.where((array != 0) & (np.abs(array) < TINY), numbers, array)
 
@@ -101,7 +106,7 @@ def right_without_tiny(check: Check, kind: str) -> bool:
     return made.compare(kind, kind, _answered(made, kind), free).verdict is None
 
 
-def _factors(check: Check, kind: str) -> tuple[tuple[str, str], ...]:
+def _factors(check: Check, kind: str) -> tuple[Place, ...]:
     """What is multiplied in a result of that kind: a field of the trial and a name in it."""
     more = {"gradient": "cotangent", "tangent": "tangents"}.get(kind, "")
     names = [("arrays", name) for name, a in check.trial.case.arrays.items() if a.dtype.kind == "f" and name != "bias"]
@@ -113,13 +118,13 @@ def _whole(array: Array, share: float, rng: np.random.Generator) -> Array:
     numbers = rng.integers(1, 3, size=array.shape, endpoint=True) * rng.choice([-1.0, 1.0], size=array.shape)
     if share == 1.0:
         return np.asarray(numbers)
-    kept = rng.random(array.shape) < share / 2
+    kept = np.asarray(rng.random(array.shape) < share / 2)
     size = np.where(array == 0, np.inf, np.abs(array))  # what is 0 stands nowhere
     kept.flat[np.argsort(size, axis=None, kind="stable")[: math.ceil(array.size * share / 2)]] = True
     return np.asarray(numbers * kept)
 
 
-def _with_numbers(check: Check, draw: Callable[[tuple[str, str], Array], Array]) -> Check:
+def _with_numbers(check: Check, draw: Callable[[Place, Array], Array]) -> Check:
     """The same call on numbers that are drawn for each of its arrays, by its field and name."""
     trial = check.trial
     arrays = {name: draw(("arrays", name), a) if a.dtype.kind == "f" else a for name, a in trial.case.arrays.items()}
