@@ -250,14 +250,16 @@ def planted(op: Op, plan: Planted, f: Format, place: int, rng: np.random.Generat
 
 def around(op: Op, ranks: tuple[Ranks, ...]) -> list[Around]:
     """Cases in which each size of an operator is each of AROUND once, for arrays of each number of dimensions; several
-    sizes in one case, as far as it stays small."""
+    sizes in one case, as far as it stays small. Of a spec from outside, as many as there are sizes: its random cases
+    go beyond blocks as well."""
     found: list[Around] = []
-    for each in ranks[:RANKS_AROUND]:
+    most = MOST_AROUND if op.elsewhere else len(AROUND)
+    for each in ranks[: RANKS_AROUND if op.elsewhere else 1]:
         rng = np.random.default_rng(0)
         case = slim(op, drawn(op, "exact", format_of("float32"), 0, rng, _is_full, ranks=each), 0, rng)
         letters = Sized(op, case).letters()
         left = {(letter, n) for letter in letters for n in AROUND}
-        for turn in range(MOST_AROUND):
+        for turn in range(most):
             order = [*letters[turn % len(letters) :], *letters[: turn % len(letters)]] if letters else []
             wanted = [(letter, next((n for n in (*AROUND[k:], *AROUND) if (letter, n) in left), 0))
                       for k, letter in enumerate(order, turn % len(AROUND))]  # fmt: skip
