@@ -18,7 +18,7 @@ def completed(
     place: str, function: Callable[..., Any], given: dict[str, Any]
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
     """A spec as a function to trace, and its real arrays: those that were given, and 1, 2, 3, ... for the others.
-    Whole numbers (classes) are no inputs of a trace, and stay whole."""
+    Integers (classes) are not inputs of a trace, and stay integers."""
     op = specs.get(place)
     params = {each.name: given[each.name] for each in op.params if each.name in given}
     unknown = [name for name in given if name not in {each.name for each in op.arguments}]
@@ -61,8 +61,8 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
         if len(smooth) == 1 and np.size(smooth[0]) == 1:
             return smooth[0]
         notes.append(
-            say("{op} has no single number as its output, so the trace ends with a loss: the sum of its elements "
-                "times 1, 2, 3, ..., which are the upstream gradient of opcheck explain {op} --grad.", op=op.name)
+            say("The output is not a single number, so the trace ends with a loss: the sum of its elements times 1, "
+                "2, 3, ..., the upstream gradient of opcheck explain {op} --grad.", op=op.name)
         )  # fmt: skip
         terms = [np.sum(y * np.arange(1.0, np.size(y) + 1).reshape(np.shape(y))) for y in smooth]
         return sum(terms[1:], start=terms[0])

@@ -51,7 +51,7 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
-    note = Prose(say("(in closed form; proved equal to the calculation below, in these numbers)"), "note")
+    note = Prose(say("(closed form; proved equal to the calculation below for these numbers)"), "note")
     found = proved(calculation, g, gradient, output)
     return {name: (Prose(closed.formula, "definition"), note) for name, closed in found.items()}
 

@@ -1,4 +1,4 @@
-"""What stands in an input that nobody gave (`Input.default`): in a worked calculation, and in a problem for a pen."""
+"""What fills an input that was not given (`Input.default`): in a worked calculation, and in a problem for a pen."""
 
 from collections.abc import Callable
 from typing import NamedTuple

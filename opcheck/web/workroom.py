@@ -87,7 +87,7 @@ class _Process:
         other.close()
         if not self.connection.poll(START):
             self.stop()
-            raise RuntimeError("the process that answers did not begin")
+            raise RuntimeError("the process that computes answers did not start")
         self.connection.recv()
 
     def ask(self, request: tuple[str, str, dict[str, str]], time: float) -> Reply:

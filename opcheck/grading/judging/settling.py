@@ -32,7 +32,7 @@ class Readings:
                  for convention, names in self.found.items()]  # fmt: skip
         if self.forward_only:
             names, missing = ", ".join(self.forward_only), ", ".join(self.forward_only.values())
-            found.append(say("{names}: the forward pass alone was graded; to have gradients graded, write {missing}",
+            found.append(say("{names}: only the forward pass was graded; to have gradients graded, write {missing}",
                              names=names, missing=missing))  # fmt: skip
         return (*found, *self.notes)
 
@@ -46,7 +46,7 @@ def settled(
         several = candidates(question.op, definitions, loaded.torch)
         if not several:
             locate(definitions, question.entry, assignment.names)
-            raise Missing(say("nothing that is defined looks like {op}", op=question.name))
+            raise Missing(say("nothing defined here looks like {op}", op=question.name))
         question, found = _chosen(question, several, desk, seeds)
         name = found.forward.partition(".")[2]
         shown = name if name == question.name else f"{question.name} ({name})"
@@ -80,7 +80,7 @@ def _chosen(
         if not any(score):
             break
     if best is None:
-        raise Missing(say("what is defined takes none of the cases that are asked"))
+        raise Missing(say("the code accepts none of the cases that are asked"))
     return best[1], best[2]
 
 
@@ -113,7 +113,7 @@ def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Quest
     lacking = [name for name, values in question.scope.ranges.items() if len(scope.ranges[name]) < len(values)]
     if not lacking:
         return replace(question, scope=scope), ()
-    note = say("{question}: cases that {name} has no parameters for were left out ({lacking})", question=question.name,
+    note = say("{question}: cases that need parameters {name} lacks were left out ({lacking})", question=question.name,
                name=found.definition.name, lacking=", ".join(lacking))  # fmt: skip
     return replace(question, scope=scope), (note,)
 

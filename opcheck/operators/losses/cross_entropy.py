@@ -48,15 +48,16 @@ class CrossEntropy(ClassLoss):
         "Rethinking the Inception Architecture (2016), section 7; torch.nn.functional.cross_entropy"
     )
     arguments = (
-        Input("input", "x", "N C *", "logits, or only C of them"),
-        Input("target", "t", "N *", "the right classes, counted from 0; or of the shape of input, the probability that "
-              "each class should have", whole=True),
+        Input("input", "x", "N C *", "logits: one row of C for each example, or a single row"),
+        Input("target", "t", "N *", "the right classes, counted from 0; or, in the shape of input, the probability "
+                                    "that each class should have", whole=True),
         WEIGHT,
         SIZE_AVERAGE,
         IGNORE_INDEX,
         REDUCE,
         REDUCTION,
-        Param("label_smoothing", 0.0, Real(0.0, 1.0), "the part of the probability that all classes share", quiet=True,
+        Param("label_smoothing", 0.0, Real(0.0, 1.0),
+              "the part of the probability that is spread over all classes", quiet=True,
               symbol="ε"),
     )  # fmt: skip
 
@@ -78,12 +79,12 @@ class CrossEntropy(ClassLoss):
             )
 
     def notes(self, p: Params, shapes: Any) -> tuple[str, ...]:
-        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the same sum of −log over all "
-                        "C classes")  # fmt: skip
+        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the sum of the same term "
+                        "over all C classes")  # fmt: skip
         smoothed = (smoothing,) if p.label_smoothing else ()
         return (
-            say("the maximum m of each row is subtracted first: exp cannot overflow then, and the result is the same, "
-                "since it divides numerator and denominator by exp(m)"),
+            say("the maximum m of each row is subtracted first, so that exp cannot overflow; the result is the same, "
+                "since numerator and denominator are both divided by exp(m)"),
             *smoothed,
         )  # fmt: skip
 
