@@ -1,4 +1,4 @@
-"""What a verification did not do: operators not run, arguments and claims left out, in few lines."""
+"""What a verification did not do: operators not run, arguments and claims left out, in a few lines."""
 
 from collections.abc import Iterable, Mapping
 
@@ -23,12 +23,12 @@ def not_run(report: Report) -> list[str]:
 
 
 def left_out(report: Report) -> list[str]:
-    """What the implementation does not take, an operator a line, and of how many cases it was left out."""
+    """What the implementation does not take, one line per operator, and from how many cases it was left out."""
     found: dict[str, dict[str, int]] = {}
     for (op, name), count in sorted(report.left_out.items()):
         found.setdefault(op, {})[name] = count
     return [
-        say("{op}: left out because the implementation does not take it: {names}", op=op,
+        say("{op}: not tried because the implementation does not take it: {names}", op=op,
             names=listed(say("{name} (of {cases})", name=name, cases=number_of_cases(n)) for name, n in names.items()))
         for op, names in found.items()
     ]  # fmt: skip
@@ -68,7 +68,7 @@ def most_of_one_claim(cases: Mapping[tuple[str, str], int]) -> int:
 
 
 def everywhere(report: Report, ops: set[str]) -> str:
-    """Operators by name, or that it is all of several."""
+    """The operators' names, or "all operators" if there are several and it is all of them."""
     every = {op for op, _, _ in report.rows}
     return say("all operators") if ops == every and len(every) > 1 else listed(sorted(ops))
 

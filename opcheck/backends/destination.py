@@ -1,8 +1,7 @@
-"""Candidates that write their answers into arrays that they are given: f(input, ..., output, ..., sizes, ...).
-
-So are kernels of benchmarks called: `solve(A, B, C, M, N, K)`, a function with a required `out`, a solution in
-"destination passing style". Outputs are handed over full of NaN, between red zones: what is not written shows, and so
-does what is written beyond them.
+"""Candidates that write their results into arrays that they are given: f(input, ..., output, ..., sizes, ...).
+Benchmarks call kernels this way: `solve(A, B, C, M, N, K)`, a function with a required `out`, a solution in
+"destination passing style". Outputs arrive full of NaN, between red zones, so that unwritten elements and writes beyond
+them show.
 """
 
 import inspect
@@ -26,7 +25,7 @@ NAMES = ("result", "results", "dst", "dest")  # and what begins with "out"
 
 
 def writes(op: Op, function: Callable[..., Any]) -> bool:
-    """Whether a function asks for arrays to write its answers into, by the number and the names of its arguments."""
+    """Whether a function takes arrays to write its results into, judged by the number and names of its arguments."""
     if getattr(function, "destination_passing", False):
         return True
     accepted = signature_of(function)
@@ -96,12 +95,12 @@ def with_outputs(
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
-LEFT_OVER: ContextVar[float] = ContextVar("LEFT_OVER", default=math.nan)  # what lies in an output before it is written
+LEFT_OVER: ContextVar[float] = ContextVar("LEFT_OVER", default=math.nan)  # what an output holds before it is written
 
 
 @contextmanager
 def left_over(number: float) -> Iterator[None]:
-    """Outputs that opcheck allocates meanwhile have this number everywhere."""
+    """Outputs that opcheck allocates meanwhile are filled with this number."""
     token = LEFT_OVER.set(number)
     try:
         yield
@@ -116,7 +115,7 @@ class Zoned:
         self.rooms: list[tuple[Any, int]] = []
 
     def array(self, shape: Shape, number: Any, layout: str = "") -> Array:
-        """One array; of a guarded layout beside a page that may not be touched, instead of a zone."""
+        """One array; in a guarded layout it has a guard page instead of a zone."""
         whole = np.dtype(number).kind in "iu"
         if layout in guarded.LAYOUTS:
             return guarded.guarded(np.full(shape, FRESH if whole else np.nan, number), layout)

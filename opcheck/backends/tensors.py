@@ -59,7 +59,7 @@ class TensorBackend(Backend):
         return usual if self.device == "cpu" else devices.lower(self.torch, usual, convolves)
 
     def in_thread(self) -> Callable[[], None]:
-        count = self.torch.get_num_threads()  # torch keeps it for each thread
+        count = self.torch.get_num_threads()  # torch keeps this per thread
         return lambda: self.torch.set_num_threads(count)
 
     def library(self, op: Op, case: Case, dtype: str) -> frozenset[str]:
@@ -122,7 +122,7 @@ def require_torch() -> Any:
 class TensorSession(Session):
     """`call(tensors)` on the tensors of one case; gradients by autograd, tangents by forward mode."""
 
-    keeps_graph = True  # whether the graph of one call may be walked twice
+    keeps_graph = True  # whether the graph of one call can be traversed twice
     call_into: Callable[[dict[str, Any], Any], Any] | None = None  # the same call, which is given out=
 
     def __init__(
@@ -153,7 +153,7 @@ class TensorSession(Session):
         self._results: dict[str, Any] | None = None
 
     def _layout_of(self, name: str) -> str:
-        """What is written in place does not share one place of memory."""
+        """Arrays that are written in place must not share one memory location."""
         written = any(each.updates and each.name == name for each in self.op.outputs)
         return "contiguous" if written and self.layout == "expanded" else self.layout
 
@@ -201,7 +201,7 @@ class TensorSession(Session):
 
     def attempt(self) -> None:
         self.call(dict(self.tensors))
-        if self.device != "cpu":  # a kernel runs on after the call; what it does wrong belongs to this one
+        if self.device != "cpu":  # a kernel may still be running after the call; its errors belong to this call
             self.torch.cuda.synchronize(self.device)
 
     def outputs(self) -> Outputs:

@@ -1,4 +1,4 @@
-"""One trial against one implementation: what is expected, what came, and where they differ by more than the bound.
+"""One trial of one implementation: what is expected, what came, and where they differ by more than the bound.
 
 The fast reference (float64) finds suspects cheaply. A suspect becomes DIFFERS only when the definition, read exactly,
 confirms it; an alarm that the definition does not confirm is a defect of opcheck and is raised as one.
@@ -31,11 +31,11 @@ class FalseAlarm(AssertionError):
 
 
 class TwoReadings(Refused, FalseAlarm):
-    """The same of somebody's own spec, whose defect it may be."""
+    """The same for a user's spec, which may itself be at fault."""
 
 
 class Undecided(Exception):
-    """No reading knows an element well enough to say whether it is within its bound."""
+    """No reading is precise enough to say whether an element is within its bound."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Finding:
     left_out: str = ""  # why the claim was not checked on this trial
 
 
-MOST_SHARES = 400  # elements whose errors stay with a verdict, for a map of them
+MOST_SHARES = 400  # how many elements' errors a verdict keeps, for a map
 
 
 def shares_of(got: Array, expected: Array, tolerance: Array) -> Array:
@@ -72,7 +72,9 @@ class Check:
         self.f: Format = format_of(trial.dtype)
         self.p, self.shapes = op.checked(trial.case)
         self.kept: dict[Any, Any] = {}  # what was computed once for several claims
-        self.enough: Callable[[str, str], bool] = lambda claim, cause: False  # whether one more failure teaches nothing
+        self.enough: Callable[[str, str], bool] = lambda claim, cause: (
+            False
+        )  # whether further failures teach nothing new
 
     def beside(self, trial: Trial) -> "Check":
         """The check of another call of the same implementation, in the same run."""
@@ -87,7 +89,7 @@ class Check:
             return self.trial.case
         try:
             made = next(iter(self.got.values()))
-        except Exception:  # what it raises is judged where it is asked for
+        except Exception:  # an exception is judged where the value is needed
             return self.op.completed(self.trial.case)
         return self._with_draw(next(iter(self.trial.case.arrays.values())), made)
 
@@ -303,7 +305,7 @@ class Check:
         at = tuple(int(i) for i in np.argwhere(mask)[0])
         number, near = float(got[name][at]), float(expected[name][at])
         cause = f"{Status.DIFFERS.value} {kind_of_wrong(number, near)}"
-        again = self.enough(claim, cause)  # the exact value of an element may cost more than all else
+        again = self.enough(claim, cause)  # the exact value of an element may cost more than everything else
         exact = Exact(near, 0.0, say("the reference")) if again else self.exact(kind, name, at)
         verdict = self.confirmed(
             claim, name, at, exact, float(got[name][at]), float(tolerance[name][at]),
@@ -341,11 +343,11 @@ class Check:
         """What the two readings of one element say where they differ; a spec from outside may do that itself."""
         if not self.op.elsewhere:
             return TwoReadings(
-                say("{op} has two values: over arrays and element by element it differs", op=self.op.title),
+                say("{op} gives different values over arrays and element by element", op=self.op.title),
                 got=say("{claim}: {name}{at} is {reference} and {exact}", claim=claim, name=name, at=list(at),
                         reference=reference, exact=exact),
-                fix=say("look for 0*inf or inf-inf in what np.where leaves out: choose inside of the function that "
-                        "overflows, as in np.where(x > 0, x, np.exp(np.minimum(x, 0)))"),
+                fix=say("look for 0*inf or inf-inf in the branch that np.where discards: choose inside the function "
+                        "that overflows, as in np.where(x > 0, x, np.exp(np.minimum(x, 0)))"),
             )  # fmt: skip
         return FalseAlarm(
             say(
@@ -388,7 +390,7 @@ def differs(got: Array, expected: Array, bound: Array, f: Format, slack: bool = 
     with np.errstate(all="ignore"):
         error = np.abs(got - expected)
         allowed = bound * (1 + 2.0 ** (f.digits - 53)) if slack else bound
-        right = (error <= allowed) & np.isfinite(expected)  # of an infinity no bound says anything
+        right = (error <= allowed) & np.isfinite(expected)  # no bound applies to an infinity
         if right.all():
             return ~right, float(np.max(error / np.where(allowed > 0, allowed, 1.0), initial=0.0)), 0
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))

@@ -88,7 +88,7 @@ class Around(NamedTuple):
 
 
 class Unseen(NamedTuple):
-    """A window that lies in the padding altogether: what reads or writes there may end the process."""
+    """A window that lies in the padding entirely: what reads or writes there may end the process."""
 
 
 class Probe(NamedTuple):
@@ -349,7 +349,7 @@ def is_unseen(op: Op, case: Case) -> bool:
 
 
 def unseen(op: Op, f: Format, place: int, rng: np.random.Generator) -> Case:
-    """A smallest case with a window that lies in the padding altogether; one without where that is not met."""
+    """A smallest case with a window that lies in the padding entirely; one without where that is not met."""
     for k in range(PROBES):
         case = drawn(op, "real", f, place + k, rng, _is_full)
         for turn in range(2):

@@ -95,8 +95,8 @@ class Report:
     hidden: Counter[Key] = field(default_factory=Counter)  # and those in which what it stands on was wrong
     trials: int = 0  # random ones, or those of an enumeration
     directed: int = 0  # those that come before the random ones
-    flushes: bool = False  # whether the implementation makes its process take subnormal numbers for zero
-    allowed: set[str] = field(default_factory=set)  # lower precisions that are no failure
+    flushes: bool = False  # whether the implementation makes its process treat subnormal numbers as zero
+    allowed: set[str] = field(default_factory=set)  # lower precisions that are accepted
     library: dict[str, set[str]] = field(default_factory=dict)  # operator: those of torch that do the work of a call
     blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
@@ -305,12 +305,12 @@ def number_of_cases(n: int) -> str:
 
 
 def says_what_is_allowed(names: Iterable[str]) -> str:
-    """Which lower precisions are no failure, in words.
+    """Which lower precisions are accepted, in words.
 
     >>> says_what_is_allowed(())
-    'lower precision that is no failure: none'
+    'lower precisions that are accepted: none'
     """
-    return say("lower precision that is no failure: {names}", names=", ".join(sorted(names)) or say("none"))
+    return say("lower precisions that are accepted: {names}", names=", ".join(sorted(names)) or say("none"))
 
 
 def fewest(explained: Counter[tuple[str, ...]]) -> Counter[str]:

@@ -73,7 +73,7 @@ def run_shard(
     report.allowed = set(backend.all_allowed(shard.dtype))
     reason = backend.unavailable(op, shard.dtype)
     if not op.elsewhere and backend.name in backends.KNOWN:
-        reason = say("{backend} has no counterpart of a program: --impl FILE.py:NAME", backend=backend.name)
+        reason = say("{backend} cannot run a program: give --impl FILE.py:NAME", backend=backend.name)
     if reason:
         report.not_run[op.name, shard.dtype] = reason
         return report
@@ -113,7 +113,7 @@ def run_shard(
 def askable(op: Op, made: Trial, backend: Backend, report: Report, watcher: Watcher) -> Trial | None:
     """The trial as the implementation can be asked here; None, counted in the report, if it can not."""
     if made.alone and not watcher.replaces:
-        what = say("windows that lie in the padding altogether, without worker processes")
+        what = say("windows entirely within the padding, without worker processes")
         report.left_out[op.name, what] += 1
         return None
     possible = within_reach(op, made, backend, report)

@@ -191,7 +191,7 @@ class Sized:
 def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
     """The case with one whole-number parameter (a stride, a dilation) larger than samplers draw it, if that is legal.
 
-    A dilated window may lie in the padding altogether: then it has no maximum, and torch's backward pass writes beyond
+    A dilated window may lie in the padding entirely: then it has no maximum, and torch's backward pass writes beyond
     the input, where it would have been. Such a case is left as it was.
     """
     names = [each.name for each in op.params if isinstance(each.kind, Whole) and each.name in case.params]
@@ -209,7 +209,7 @@ def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
 
 
 def sees_its_input(op: Op, case: Case) -> bool:
-    """Whether no window lies in the padding altogether: then an input of ones has finite results."""
+    """Whether no window lies in the padding entirely: then an input of ones has finite results."""
     return all(np.isfinite(each).all() for each in of_ones(op, case))
 
 

@@ -215,4 +215,4 @@ def test_a_window_that_sees_padding_only_is_drawn_where_a_process_may_end():
     (why,) = {
         why for _, why in found("max_pool1d", opcheck.reference.max_pool1d, ["rounding"]).left_out if "lie" in why
     }
-    assert why == "windows that lie in the padding altogether, without worker processes"
+    assert why == "windows entirely within the padding, without worker processes"

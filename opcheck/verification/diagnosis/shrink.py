@@ -197,7 +197,7 @@ class SameRefusal:
 
 
 def _kind(verdict: Verdict) -> str:
-    """What kind of number came for what kind; empty where it is no number that is wrong."""
+    """Which kind of number came in place of which; empty if no number is wrong."""
     return "" if verdict.got is None or verdict.expected is None else kind_of_wrong(verdict.got, verdict.expected)
 
 
