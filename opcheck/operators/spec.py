@@ -473,7 +473,7 @@ class Op(ABC):
         except TypeError as error:
             raise RefusedType(
                 say("{op} is called as {op}{signature}", op=self.name, signature=self.signature),
-                got=str(error),
+                got=str(error).removeprefix("got "),
                 fix=say("pass these arguments, by these names"),
             ) from None
 
