@@ -13,6 +13,7 @@ from opcheck.programs.elementwise import erf, sigmoid
 
 class Gelu(Program):
     name = "gelu"
+    formulas = ("approximate",)
     aliases = ("nn.GELU", "GELU")
     summary = "x times the share of a normal distribution below x"
     formula = "y = x·P   with P = (1 + erf(x/√2))/2"

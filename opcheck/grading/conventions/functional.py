@@ -125,9 +125,11 @@ def _called(
     op: Op, found: Definition | None, tensors: Mapping[str, Any], params: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments by the names that the function has for them; what it must get and has no name for, by position."""
-    positional, keywords = arguments(op, tensors, params)
+    demanded = {} if found is None else _defaults(op, found, params)
+    positional, keywords = arguments(op, tensors, {**demanded, **params})
     if found is None or not found.parameters:
         return positional, keywords
+    keywords = {**demanded, **keywords}
     named: dict[str, Any] = {}
     for name, value in keywords.items():
         if known := _name(found, name):
@@ -135,6 +137,16 @@ def _called(
         elif name in tensors or not _is_unsaid(op, found, name):
             positional.append(value)
     return positional, named
+
+
+def _defaults(op: Op, found: Definition, params: Mapping[str, Any]) -> dict[str, Any]:
+    """torch's defaults of what a function demands: of conv2d(x, w, b, stride, padding) that are 1 and 0."""
+    last = {each.name for each in found.parameters if not each.has_default and not each.kind.startswith("VAR_")}
+    asked = [each for each in op.params if each.default is not REQUIRED and each.name not in params]
+    known = {each.name: each.default for each in asked if _name(found, each.name) in last}
+    if "stride" in known and known["stride"] is None:  # of a pool: that of its window
+        known["stride"] = params["kernel_size"]
+    return known
 
 
 def call(r: Request) -> Plan:
