@@ -177,8 +177,13 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
     return Plan([Call(r.backward, [upstream, *positional], keywords, keep="gradients")], readings)
 
 
+# What else students call the functions.
+_CALLED = {"scaled_dot_product_attention": ("attention", "sdpa"), "silu": ("swish",), "mse_loss": ("mse",)}
+
+
 def _entry(name: str) -> Entry:
-    return Entry((name,), (f"{name}_backward", f"{name}_grad", f"{name}_vjp"))
+    names = (name, *_CALLED.get(name, ()))
+    return Entry(names, tuple(f"{each}_{word}" for word in ("backward", "grad", "vjp") for each in names))
 
 
 CONVENTION = Convention(

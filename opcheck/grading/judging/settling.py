@@ -43,8 +43,8 @@ class Readings:
     def left_out(self, definitions: Sequence[Definition]) -> Iterator[str]:
         """What a submission defines and was not looked at, and why."""
         for name, ops in self.unfit.items():
-            yield say("{name} was not graded: it is not called as any {op} is that is known; lesson 17 tells "
-                      "how to describe yours", name=name, op=ops[0])  # fmt: skip
+            yield say("{name} was not graded: no {op} that is known is called like it; lesson 17 tells how to describe "
+                      "yours", name=name, op=ops[0])  # fmt: skip
         others = [each.name for each in definitions if self._is_left(each)]
         if others and self.found:
             names = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
