@@ -10,10 +10,26 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Real
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import (
+    Array,
+    Case,
+    Closed,
+    Input,
+    Mistake,
+    Output,
+    Param,
+    Params,
+    Refused,
+    Shape,
+    each_alone,
+)
 
 IMPROBABLE = math.log(1e-10)  # two sides, some rows and two calls together stay below 1e-9
 CHANCE = np.random.default_rng()
+
+
+def _dropping(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {"p": p.p} if p.training and p.p < 1 else None
 
 
 class Dropout(Program):
@@ -28,16 +44,17 @@ class Dropout(Program):
     taught = {"training": (True, False), "p": (0.25, 0.5, 0.75)}
     draws = "mask"
     aliases = ("nn.Dropout", "Dropout")
-    summary = "in training each number is dropped by chance, and those that stay are scaled up"
+    summary = "in training each number is dropped at random, and those that stay are scaled up"
     formula = "y[i] = x[i]·m[i]/(1 − p)"
+    closed = (Closed("input", "x̄ = m·ȳ/(1 − p)", _dropping, each_alone),)
     source = "Srivastava et al., Dropout, JMLR 15 (2014), section 10 (inverted); torch.nn.functional.dropout"
     example = "dropout([1.0, 2.0, 3.0], 0.5, mask=[1, 0, 1])", "array([2., 0., 6.])"
     arguments = (
         Input("input", "x", "*", "any shape"),
         Param("p", 0.5, Real(0, 1), "the probability that a number is dropped"),
         Param("training", True, Flag(), "whether numbers are dropped at all"),
-        Param("inplace", False, Flag(), "accepted as torch does; the result is a new array either way", quiet=True),
-        Input("mask", "m", "*", "1 where a number stays and 0 where it is dropped; drawn where it is left out",
+        Param("inplace", False, Flag(), "accepted as in torch; the result is a new array either way", quiet=True),
+        Input("mask", "m", "*", "1 where a number stays and 0 where it is dropped; drawn at random if not given",
               optional=True, differentiable=False, default="binary"),
     )  # fmt: skip
     outputs = (Output("output", "y", "*"),)
@@ -52,10 +69,13 @@ class Dropout(Program):
         if mask is not None and not np.isin(mask, (0, 1)).all():
             raise Refused(say("mask must hold 0 and 1"), got=str(mask[~np.isin(mask, (0, 1))].flat[0]))
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.training else "y[i] = x[i]"
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.training:
             return (say("evaluation: nothing is dropped, and nothing is scaled"),)
-        return (say("what stays is divided by 1 − p, so that the mean stays"),)
+        return (say("the numbers that stay are divided by 1 − p, which keeps the mean"),)
 
     def is_identity(self, p: Params) -> bool:
         return not p.training or p.p == 0
@@ -123,13 +143,14 @@ class Dropout(Program):
         return Case(self.name, {"input": x}, params | chooser.choice(({}, {"training": False}, {"training": True})))
 
     mistakes = (
-        Mistake("not_scaled", "What stays is divided by 1 − p in training; it was left unscaled.",
+        Mistake("not_scaled", "In training, the numbers that stay are divided by 1 − p; they were left unscaled.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1.0)),
-        Mistake("scaled_by_p", "What stays is divided by 1 − p; it was divided by p.",
+        Mistake("scaled_by_p", "The numbers that stay are divided by 1 − p; they were divided by p.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 / p if p else 1.0)),
-        Mistake("multiplied_by_what_stays", "What stays is divided by 1 − p; it was multiplied by it.",
+        Mistake("multiplied_by_what_stays", "The numbers that stay are divided by 1 − p; they were multiplied by it.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 - p)),
-        Mistake("p_is_what_stays", "The probability p is that of being dropped; it was used as that of staying.",
+        Mistake("p_is_what_stays", "The probability p is that of being dropped; it was used as the probability of "
+                                   "staying.",
                 lambda op, p, **a: op.program(p.replace(p=1 - p.p), **a)),
         Mistake("dropped_in_evaluation", "In evaluation nothing is dropped.",
                 lambda op, p, **a: op.program(p.replace(training=True), **a)),
@@ -140,7 +161,7 @@ class Dropout(Program):
         Mistake("same_mask_each_time", "Each call draws a new mask; the seed was set inside.",
                 lambda op, p, input, mask=None: op.program(
                     p, input=input, mask=op.drawn(p, {"input": input.shape}, np.random.default_rng(1)))),
-        Mistake("gradient_not_masked", "What was dropped has no gradient: the mask was not used backwards.",
+        Mistake("gradient_not_masked", "Dropped numbers have no gradient: the mask was not used in the backward pass.",
                 vjp=lambda op, p, g, input, mask=None: {"input": g / (1 - p.p) if p.training and p.p < 1 else g}),
         Mistake("gradient_not_scaled", "The gradient is g·mask/(1 − p): the scale is missing.",
                 vjp=lambda op, p, g, input, mask=None: {"input": g * mask if p.training and mask is not None else g}),

@@ -113,7 +113,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Put a value at a place: an attribute ("layer.W"), an item ("config['stride']"), or a name of its own ("x")."""
+    """Put a value at a place: an attribute ("layer.W"), an item ("config['stride']"), or its own name ("x")."""
 
     place: str
     value: Value

@@ -83,7 +83,9 @@ class Scope:
             ranges[name] = tuple(value for value in ranges[name] if allowed(value))
             if not ranges[name]:
                 given = taught.get(name, _TAUGHT.get(op.name, {}).get(name, "the default"))
-                raise Refused(say("the convention cannot say any of the values of {name}", name=name), got=str(given))
+                raise Refused(
+                    say("the convention cannot express any of the values of {name}", name=name), got=str(given)
+                )
         return cls(op, ranges, allows, frozenset(taught))
 
     def narrower(

@@ -65,7 +65,7 @@ def _functional(question: Question, trials: Sequence[Trial]) -> list[Stub]:
 
 
 def _known(question: Question) -> Any:
-    """The module with right solutions in a convention of ours, whose signatures are those of the course."""
+    """The module with correct solutions in a convention of ours, whose signatures are those of the course."""
     name = question.convention.name
     if name not in (*conventions.NAMES, *conventions.COURSES) or question.op not in catalog.every():
         return None

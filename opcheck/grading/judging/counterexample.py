@@ -87,7 +87,7 @@ def _size(verdict: Verdict) -> int:
 
 
 def _smaller(op: Op, trial: Trial) -> Iterator[Trial]:
-    """One size halved, or one less; arrays and directions are cut, so that nothing is drawn anew."""
+    """One size halved, or one less; arrays and directions are cut, so that nothing is drawn again."""
     for letter, n in sizes(op, trial.case).items():
         for size in dict.fromkeys((n // 2, n - 1)):
             if size > 0 and (case := cut(op, trial.case, letter, size)) is not None:

@@ -255,7 +255,8 @@ def _relations(
         own = [each for each in verdicts if not name or each.name == name]
         what = say("the gradient of {name}", name=name) if name else say("your result")
         if precision := _precision(student, own, gradient):
-            told = say("{what} has the precision of {precision}: something on its way is converted to it", what=what,
+            told = say("{what} has only the precision of {precision}: something is converted to it along the "
+                       "way", what=what,
                        precision=precision)  # fmt: skip
             found.append(Relation(told, False))
         elif factor := _factor(student, own, trials, gradient):
@@ -288,7 +289,7 @@ def _worded(relation: str) -> tuple[str, bool]:
         case "NaN everywhere":
             return say("not a number (NaN) everywhere"), False
         case "negated":
-            return say("the right one with the other sign"), True
+            return say("the right one with the sign flipped"), True
         case "the last two axes transposed":
             return say("the right one transposed"), True
     if relation in RELATIONS:

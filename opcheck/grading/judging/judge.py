@@ -83,7 +83,7 @@ def ask(
     for other in question.depends_on:
         if not _passed(before[other]):
             return _all(
-                question, Outcome.SKIPPED, say("skipped: {other} comes first, and is not right yet", other=other)
+                question, Outcome.SKIPPED, say("skipped: {other} comes first and is not right yet", other=other)
             )
     seeds = [seed, zlib.crc32(question.name.encode())]
     try:

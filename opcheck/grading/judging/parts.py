@@ -133,7 +133,7 @@ def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tupl
     """The kinds of cases by name: each condition alone, and the others; of an optimiser, what its cases are about."""
     more = {id(trial) for trial in drawn.beyond}
     beyond = [each for each in trials if id(each) in more]
-    last = [(say("what else it takes"), beyond)] if beyond else []
+    last = [(say("values it takes beyond these"), beyond)] if beyond else []
     if drawn.separate:
         alone = {id(trial) for _, trial in drawn.separate}
         others = [each for each in trials if id(each) not in alone | more]
@@ -186,8 +186,8 @@ def _trials(wrongs: Sequence[Wrong]) -> list[Trial]:
 
 def _wavering(wrong: Wrong, trials: int) -> Finding:
     """What is right by chance is worth nothing."""
-    message = say("called again with the same input, it gives another result: it must depend on its arguments alone, "
-                  "not on chance nor on what earlier calls left")  # fmt: skip
+    message = say("called again with the same input, it gives a different result: it must depend only on its "
+                  "arguments, not on chance or earlier calls")  # fmt: skip
     verdict = Verdict(Status.MALFORMED, "repeat", wrong.verdict.trial, message=message)
     return Finding(Outcome.WRONG, (Wrong(Outcome.WRONG, verdict),), trials, wavers=True)
 
@@ -302,11 +302,11 @@ def _repeated(student: Student) -> Iterator[Wrong]:
         )
         if adds_up:
             message = say(
-                "a second call of backward adds to the gradient of {name} of the first: start anew", name=name
+                "a second call of backward adds to the gradient of {name} from the first: reset it", name=name
             )
         else:
-            message = say("called a second time after one forward pass, backward gives another gradient of {name}: "
-                          "something that forward kept was changed", name=name)  # fmt: skip
+            message = say("called a second time after one forward pass, backward gives a different gradient of "
+                          "{name}: something that forward stored was changed", name=name)  # fmt: skip
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message), adds_up)
 
 

@@ -16,7 +16,7 @@ from opcheck.sandbox import Failure, Opaque, Status
 from opcheck.sandbox import Outcome as Reply
 from opcheck.sandbox.protocol import NAME, NOT_ALLOWED, REFUSED, one_line
 
-_ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
+_ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under its own name
 _ROOT = re.compile(r"\w*")  # of a place
 _SINGLE = ("ndarray", "Tensor", "float", "int", "bool")  # and numpy's numbers: float64, int32, ...
 
@@ -66,7 +66,7 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: floa
 
 
 def too_slow(limit: float) -> str:
-    return say("it is too slow or endless: it does not finish within {seconds:g} s", seconds=limit)
+    return say("it is too slow or never ends: it does not finish within {seconds:g} s", seconds=limit)
 
 
 def _absent(error: Failure, what: str, returns: Mapping[str, Returns]) -> Failed:

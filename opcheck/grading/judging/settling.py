@@ -36,7 +36,7 @@ class Readings:
                  for convention, names in self.found.items()]  # fmt: skip
         if self.forward_only:
             names, missing = ", ".join(self.forward_only), ", ".join(self.forward_only.values())
-            found.append(say("{names}: the forward pass alone was graded; to have gradients graded, write {missing}",
+            found.append(say("{names}: only the forward pass was graded; to have gradients graded, write {missing}",
                              names=names, missing=missing))  # fmt: skip
         return (*found, *self.notes)
 
@@ -64,7 +64,7 @@ def settled(
         several = candidates(question.op, definitions, loaded.torch)
         if not several:
             name = locate(definitions, question.entry, assignment.names).definition.name
-            raise Unfit(say("nothing that is defined looks like {op}", op=question.name), name)
+            raise Unfit(say("nothing defined here looks like {op}", op=question.name), name)
         question, found = _chosen(question, several, desk, seeds)
         name = found.forward.partition(".")[2]
         shown = name if name == question.name else f"{question.name} ({name})"
@@ -100,7 +100,7 @@ def _chosen(
             break
     if best is None:
         name = several[0].found.definition.name
-        raise Unfit(say("what is defined takes none of the cases that are asked"), name)
+        raise Unfit(say("the code accepts none of the cases that are asked"), name)
     return best[1], best[2]
 
 
@@ -151,7 +151,7 @@ def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Quest
     ]
     if not lacking:
         return replace(question, scope=scope), ()
-    note = say("{question}: cases that {name} has no parameters for were left out ({lacking})", question=question.name,
+    note = say("{question}: cases that need parameters {name} lacks were left out ({lacking})", question=question.name,
                name=found.definition.name, lacking=", ".join(lacking))  # fmt: skip
     return replace(question, scope=scope), (note,)
 

@@ -8,6 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.losses.base import (
+    MEAN,
     REDUCE,
     REDUCTION,
     REDUCTION_MISTAKES,
@@ -41,7 +42,7 @@ class MSELoss(Loss):
         SIZE_AVERAGE,
         REDUCE,
         REDUCTION,
-        Input("weight", "w", "*", "one factor for each element of input; a mean is then divided by their sum",
+        Input("weight", "w", "*", "one factor for each element of input; the mean then divides by their sum",
               optional=True, default="ones"),
     )  # fmt: skip
 
@@ -57,6 +58,13 @@ class MSELoss(Loss):
         if w is not None and w != x:
             raise Refused(say("weight must have the shape of input, {x}", x=x), got=say("weight {w}", w=w))
         return shape
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        found = super().formula_of(p, shapes)
+        if "weight" not in shapes:
+            return found
+        weighted = found.replace("(x[i]", "w[i]·(x[i]")
+        return f"L = Σ_i {weighted.removeprefix(MEAN)} / Σ_i w[i]" if p.reduction == "mean" else weighted
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         x, t = shapes["input"], shapes["target"]
@@ -162,7 +170,7 @@ class MSELoss(Loss):
         ),
         Mistake(
             "half_factor",
-            "A factor 1/2 was put in front; it makes the gradient tidy, but mse_loss has none.",
+            "There is a factor 1/2 in front; it makes the gradient tidy, but mse_loss has none.",
             forward=lambda op, p, **a: 0.5 * op.forward(p, **a),
         ),
         Mistake(
@@ -182,7 +190,7 @@ class MSELoss(Loss):
         ),
         Mistake(
             "gradient_sign_flipped",
-            "The gradient has the wrong sign: by the input it is 2·(x − t), not 2·(t − x).",
+            "The gradient has the wrong sign: for the input it is 2·(x − t), not 2·(t − x).",
             vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
         ),
     )

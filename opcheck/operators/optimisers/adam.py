@@ -20,6 +20,7 @@ from opcheck.operators.optimisers.base import (
     sloped,
     sloped_vjp,
     state,
+    used,
 )
 from opcheck.operators.params import Param, Params, Reals, Whole
 from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Shape
@@ -35,7 +36,10 @@ class Adam(Optimiser):
     decoupled = False  # whether weight decay shrinks the parameters themselves instead of joining the gradient
     aliases = ("Adam", "optim.Adam")
     summary = "one step of Adam: a mean of gradients over the root of a mean of their squares, both corrected"
-    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = θ − lr·m̂/(√(v̂) + ε)"
+    formula = (
+        "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = θ − lr·m̂/(√(v̂) + ε)   "
+        "with m̂ = m′/(1 − β1ᵗ), v̂ = v′/(1 − β2ᵗ)"
+    )
     example = (
         "adam([1, 2], [0.5, -0.5], lr=0.1)",
         "(array([0.9, 2.1]), array([ 0.05, -0.05]), array([0.00025, 0.00025]))",
@@ -44,13 +48,13 @@ class Adam(Optimiser):
     arguments: tuple[Input | Param, ...] = (
         PARAM,
         GRAD,
-        state("exp_avg", "m", "the first moment that the last step left; 0 at first"),
-        state("exp_avg_sq", "v", "the second moment that the last step left; 0 at first"),
+        state("exp_avg", "m", "the first moment after the previous step; 0 at first"),
+        state("exp_avg_sq", "v", "the second moment after the previous step; 0 at first"),
         state("max_exp_avg_sq", "u", "the largest second moment so far, with amsgrad; 0 at first"),
         Param("step", 1, Whole(1), "the number t of this step, counted from 1", keyword_only=True, symbol="t"),
         option("lr", 1e-3, "the learning rate"),
         option("betas", (0.9, 0.999), "how much of each moment is kept", symbol="β1, β2", kind=Reals(2, 0.0, 1.0)),
-        option("eps", 1e-8, "what is added to the root", symbol="ε"),
+        option("eps", 1e-8, "added to the root", symbol="ε"),
         WEIGHT_DECAY,
         flag("amsgrad", "divide by the root of the largest second moment so far"),
         MAXIMIZE,
@@ -61,6 +65,12 @@ class Adam(Optimiser):
         Output("exp_avg_sq", "v′", "*"),
         Output("max_exp_avg_sq", "u′", "*"),
     )
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        g, made = used(self._coupled(p))
+        found = made + self.formula.replace("·g", f"·{g}")
+        found = found if p.weight_decay else found.replace("(1 − lr·λ)·", "")
+        return found.replace(",   θ′", ",   u′ = max(u, v′),   θ′").replace("= v′/", "= u′/") if p.amsgrad else found
 
     def kept(self, p: Params) -> tuple[str, ...]:
         names = tuple(output.name for output in self.outputs)
@@ -204,7 +214,7 @@ class AdamW(Adam):
     decoupled = True
     aliases = ("AdamW", "optim.AdamW")
     summary = "one step of Adam whose weight decay shrinks the parameters instead of joining the gradient"
-    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = (1 − lr·λ)·θ − lr·m̂/(√(v̂) + ε)"
+    formula = Adam.formula.replace("θ −", "(1 − lr·λ)·θ −")
     example = (
         "adamw([1, 2], [0.5, -0.5], lr=0.1)",
         "(array([0.899, 2.098]), array([ 0.05, -0.05]), array([0.00025, 0.00025]))",
@@ -258,7 +268,7 @@ MISTAKES = (
     ),
     Mistake(
         "state_forgotten",
-        "The moments of the last step were not used: every step starts from scratch.",
+        "The moments of the previous step were not used: every step starts from scratch.",
         forward=lambda op, p, param, gradient, **moments: op.forward(p, param=param, gradient=gradient),
     ),
     Mistake(
@@ -273,7 +283,7 @@ MISTAKES = (
     ),
     Mistake(
         "epsilon_inside_root",
-        "The ε stands inside the root, √(v̂ + ε); it is added to the root, √v̂ + ε.",
+        "The ε is inside the root, √(v̂ + ε); it belongs outside, √v̂ + ε.",
         forward=lambda op, p, **a: _moved(op, p, lambda now: now.m / now.c1 / np.sqrt(now.u / now.c2 + p.eps), **a),
     ),
     Mistake(
@@ -298,7 +308,7 @@ MISTAKES = (
     ),
     Mistake(
         "largest_second_moment_ignored",
-        "With amsgrad the step is divided by the root of the largest second moment so far, not of the latest.",
+        "With amsgrad the step is divided by the root of the largest second moment so far, not of the latest one.",
         forward=lambda op, p, **a: _moved(op, p, lambda now: now.m / now.c1 / (np.sqrt(now.v / now.c2) + p.eps), **a),
     ),
 )

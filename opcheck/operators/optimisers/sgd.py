@@ -20,6 +20,7 @@ from opcheck.operators.optimisers.base import (
     sloped,
     sloped_vjp,
     state,
+    used,
 )
 from opcheck.operators.params import Params
 from opcheck.operators.spec import Array, Case, Mistake, Output, Refused, Shape
@@ -38,7 +39,7 @@ class SGD(Optimiser):
     arguments = (
         PARAM,
         GRAD,
-        state("momentum_buffer", "v", "the velocity that the last step left; without it this step is the first"),
+        state("momentum_buffer", "v", "the velocity after the previous step; without it this is the first step"),
         option("lr", 1e-3, "the learning rate"),
         option("momentum", 0.0, "how much of the velocity is kept", symbol="μ"),
         option("dampening", 0.0, "how much of the gradient is held back from the velocity", low=None, symbol="τ"),
@@ -47,6 +48,19 @@ class SGD(Optimiser):
         MAXIMIZE,
     )
     outputs = (Output("param", "θ′", "*"), Output("momentum_buffer", "v′", "*"))
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        g, made = used(p)
+        if not p.momentum:
+            return f"{made}θ′ = θ − lr·{g}"
+        new = f"(1 − τ)·{g}" if p.dampening else g
+        velocity = f"μ·v + {new}" if "momentum_buffer" in shapes else g
+        return f"{made}v′ = {velocity},   θ′ = θ − lr·{f'({g} + μ·v′)' if p.nesterov else 'v′'}"
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        if not p.momentum or "momentum_buffer" in shapes:
+            return ()
+        return (say("the first step: without a momentum_buffer the velocity is the gradient"),)
 
     def kept(self, p: Params) -> tuple[str, ...]:
         return ("param", "momentum_buffer") if p.momentum else ("param",)
@@ -63,10 +77,11 @@ class SGD(Optimiser):
 
     def element(self, p: Params, at: Shape, *, param: Any, gradient: Any, momentum_buffer: Any = None) -> Any:
         constant = param.tape.constant
-        lr, mu = constant(p.lr, "lr"), constant(p.momentum, "μ")
+        lr = constant(p.lr, "lr")
         g = decayed(p, at, param, gradient, named)
         if not p.momentum:
             return {"param": param[at] - lr * g}
+        mu = constant(p.momentum, "μ")
         if momentum_buffer is None:
             v = g  # the first step
         elif p.dampening:
@@ -178,12 +193,12 @@ class SGD(Optimiser):
         ),
         Mistake(
             "state_forgotten",
-            "The velocity of the last step was not used: every step starts from scratch.",
+            "The velocity of the previous step was not used: every step starts from scratch.",
             forward=lambda op, p, momentum_buffer=None, **a: op.forward(p, **a),
         ),
         Mistake(
             "first_step_dampened",
-            "The first step has no velocity yet and takes the gradient whole, without dampening.",
+            "The first step has no velocity yet and takes the whole gradient, without dampening.",
             forward=lambda op, p, **a: op.forward(p, **{"momentum_buffer": np.zeros(a["param"].shape), **a}),
         ),
         Mistake(
@@ -203,7 +218,7 @@ class SGD(Optimiser):
         ),
         Mistake(
             "old_velocity_used",
-            "The parameters moved along the velocity of the last step, before the gradient was added to it.",
+            "The parameters moved along the previous velocity, before the gradient was added to it.",
             forward=lambda op, p, **a: _old_velocity(op, p, **a),
         ),
     )

@@ -9,7 +9,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Sizes
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
 from opcheck.tracing import total
 
 Bins = Callable[[int, int], list[range]]  # (size of the input, how many) -> the places of each bin
@@ -21,6 +21,15 @@ def _bins(size: int, count: int) -> list[range]:
     return [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
 
 
+def _sizes(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any]:
+    """Height and width before and after."""
+    return dict(zip(("H", "W", "H′", "W′"), (*shapes["input"][-2:], *p.output_size), strict=True))
+
+
+def _as_batch(p: Params, name: str, array: Array) -> Array:
+    return array.reshape((1,) * (5 - array.ndim) + array.shape)
+
+
 class AdaptiveAvgPool2d(Program):
     """output_size: (height, width), or one number for both; None in a tuple keeps the size of the input there.
 
@@ -29,8 +38,16 @@ class AdaptiveAvgPool2d(Program):
 
     name = "adaptive_avg_pool2d"
     aliases = ("nn.AdaptiveAvgPool2d", "AdaptiveAvgPool2d", "global_average_pooling")
-    summary = "the mean of bins, so many that the output has the size that is asked for"
+    summary = "the mean of each bin, with as many bins as the output has elements"
     formula = "y[n,c,i,j] = Σ_u Σ_v x[n,c,u,v] / divisor"
+    closed = (
+        Closed(
+            "input",
+            "x̄[n,c,q,r] = Σ_i Σ_j [a[i] ≤ q]·[q < b[i]]·[d[j] ≤ r]·[r < e[j]]·ȳ[n,c,i,j]/((b[i] − a[i])·(e[j] − d[j]))"
+            "   with a[i] = ⌊i·H/H′⌋, b[i] = ⌈(i + 1)·H/H′⌉, d[j] = ⌊j·W/W′⌋, e[j] = ⌈(j + 1)·W/W′⌉",
+            _sizes, _as_batch,
+        ),
+    )  # fmt: skip
     source = "He et al., Spatial Pyramid Pooling, arXiv:1406.4729, section 3.1; torch.nn.functional.adaptive_avg_pool2d"
     example = "adaptive_avg_pool2d([[[1, 2, 3], [4, 5, 6]]], (1, 2))", "array([[[3., 4.]]])"
     arguments = (
@@ -80,15 +97,15 @@ class AdaptiveAvgPool2d(Program):
     mistakes = (
         Mistake("sum_for_mean", "The bin was summed but not divided by the number of elements in it.",
                 lambda op, p, input: _pooled(p, input, mean=False)),
-        Mistake("bins_do_not_overlap", "A bin ends at ⌈(i+1)·H/Hout⌉: the end was rounded down, so that bins do not "
-                "overlap.", lambda op, p, input: _pooled(p, input, lambda n, k: [
+        Mistake("bins_do_not_overlap", "A bin ends at ⌈(i+1)·H/Hout⌉; the end was rounded down, so bins do not "
+                                       "overlap.", lambda op, p, input: _pooled(p, input, lambda n, k: [
                     range(i * n // k, max((i + 1) * n // k, i * n // k + 1)) for i in range(k)])),
         Mistake("bins_start_too_late", "A bin begins at ⌊i·H/Hout⌋: the start was rounded up.",
                 lambda op, p, input: _pooled(p, input, lambda n, k: [
                     range(min(-(-i * n // k), n - 1), max(-(-(i + 1) * n // k), min(-(-i * n // k), n - 1) + 1))
                     for i in range(k)])),
-        Mistake("bins_of_one_size", "All bins have one size and one stride, as in avg_pool2d; here each bin has its "
-                "own.",
+        Mistake("bins_of_one_size", "All bins were given one size and one stride, as in avg_pool2d; here each bin "
+                                    "has its own.",
                 lambda op, p, input: _pooled(p, input, _one_size)),
         Mistake("one_divisor_for_all_bins", "Every bin was divided by H·W/(Hout·Wout); bins differ in size.",
                 lambda op, p, input: _pooled(p, input, mean=False) * (
@@ -97,7 +114,8 @@ class AdaptiveAvgPool2d(Program):
                 "mean.", lambda op, p, input: _largest(p, input)),
         Mistake("height_and_width_swapped", "Height and width were swapped: output_size is (height, width).",
                 lambda op, p, input: _pooled(p.replace(output_size=p.output_size[::-1]), input)),
-        Mistake("gradient_not_divided", "The gradient was passed on undivided; each element of a bin gets its share.",
+        Mistake("gradient_not_divided", "The gradient was passed on undivided; each element of a bin gets a share of "
+                                        "it.",
                 vjp=lambda op, p, g, input: op.vjp(p, g * _counts(p, input.shape), input=input)),
         Mistake("gradient_overwritten_where_bins_overlap", "An element in several bins kept only the gradient of "
             "the last one: use += instead of =.", vjp=lambda op, p, g, input: _overwritten(p, g, input)),

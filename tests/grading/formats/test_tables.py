@@ -120,7 +120,7 @@ def test_a_comparison_says_what_changed():
     old = [examples.result("ada"), examples.result("bob"), examples.result("gone")]
     new = [examples.result("ada", wrong=0), examples.result("bob"), examples.result("new")]
     text = render(compare(old, new))
-    assert text.startswith("1 up, 0 down, 0 changed without points, 1 the same\n")
+    assert text.startswith("1 up, 0 down, 0 changed at the same score, 1 unchanged\n")
     assert "ada      4.5 of 10  10 of 10  +5.5    conv2d, forward: 0 → 3 (wrong →" in text
     assert "not in the old results: new" in text and "only in the old results: gone" in text
     assert all(len(line) <= 80 for line in text.splitlines())
