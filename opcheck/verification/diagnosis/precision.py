@@ -166,6 +166,8 @@ def _flushed(check: Check, kind: str) -> Explanation | None:
     """Whether subnormal numbers were taken for zero, of whatever operator."""
     names = [name for name in check.got_of(kind) if name in check.expected_of(kind)]
     residual = left_of_flushing(check, kind, names)
+    if residual <= 1 and not probes.right_without_tiny(check, kind):
+        return None
     return explained(check, [(FLUSHED.name, FLUSHED.word)], residual) if residual <= 1 else None
 
 
