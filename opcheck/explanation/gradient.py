@@ -66,9 +66,9 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
-    told = say("(in closed form; proved equal to the calculation below, in these numbers)")
-    choosing = say("(in closed form, where [...] is 1 if it holds, and else 0; proved equal to the calculation below, "
-                   "in these numbers)")  # fmt: skip
+    told = say("(in closed form; proved equal to the calculation, in these numbers)")
+    choosing = say("(in closed form, where [...] is 1 if it holds, and else 0; proved equal to the calculation, in "
+                   "these numbers)")  # fmt: skip
     found = proved(calculation, g, gradient, output)
     return {
         name: (Prose(closed.formula, "definition"), Prose(choosing if CHOICE.search(closed.formula) else told, "note"))
