@@ -19,7 +19,7 @@ from opcheck.operators.spec import Array, Refused, Shape
 LARGEST = 30_000_000  # elements: a layer of 5000×5000
 LARGEST_FILE = 20 * 10**6  # bytes of text: as numbers of Python it takes fifty times as many
 MOST_DIMENSIONS = 32
-MOST_DIGITS = 19  # of a size or of the end of a range: none that has more is of any use
+MOST_DIGITS = 19  # digits of a size, or of the end of a range: a longer one is of no use
 FORMS = (
     "4x4, [[1,2],[3,4]], @x.npy, @x.csv, @x.json, @x.png, ones:4x4, zeros:4x4, random:4x4, randn:4x4, 0..15:4x4, "
     "or a kernel: " + ", ".join(pictures.KERNELS)
@@ -29,7 +29,7 @@ SHAPE = re.compile(r"\d+(x\d+)*")
 
 
 def parse(name: str, text: str, seed: int) -> Array | Shape:
-    """The array that `text` stands for, or its shape where the values are left to opcheck; raises Refused."""
+    """The array that `text` stands for, or its shape if the values are left to opcheck; raises Refused."""
     text = text.strip()
     if SHAPE.fullmatch(text):
         return shape(name, text)
@@ -69,9 +69,9 @@ def limited(name: str, sizes: Shape, got: str) -> None:
 
 
 def fill(filling: str, size: Shape, seed: int, name: str) -> Array | None:
-    """ones, zeros, random (from −1 to 1), randn (normal, of variance 1) or a range such as 0..15. Random numbers are of
-    the seed and the name, so that two arrays differ; they have two decimals, so that what is printed is what is
-    computed with, and are not 0."""
+    """ones, zeros, random (from −1 to 1), randn (normal, of variance 1) or a range such as 0..15. Random numbers depend
+    on the seed and the name, so that two arrays differ; they have two decimals, so that the printed numbers are exact,
+    and are never 0."""
     if filling == "ones":
         return np.ones(size)
     if filling == "zeros":
@@ -94,7 +94,7 @@ def ramp(first: str, last: str, size: Shape) -> Array:
     if count != math.prod(size):
         raise Refused(
             say("a range must fill its shape exactly"),
-            got=say("{n} numbers for {size} ({m} places)", n=count, size=size, m=math.prod(size)),
+            got=say("{n} numbers for {size} ({m} elements)", n=count, size=size, m=math.prod(size)),
         )
     return int(first) + np.arange(count, dtype=float).reshape(size)
 
@@ -121,7 +121,7 @@ def numbers(name: str, text: str) -> Array:
 
 
 def _quotient(match: re.Match[str]) -> str:
-    """A fraction as the float that is nearest to it; one by zero stays, to be refused."""
+    """A fraction as the nearest float; a division by zero is left as it is, to be refused."""
     divisor = Fraction(match[2])
     return repr(float(Fraction(match[1]) / divisor)) if divisor else match[0]
 
@@ -133,15 +133,15 @@ def too_deep(name: str, got: str) -> Refused:
 def rectangular(name: str, value: Any) -> Array:
     """Nested lists as an array; raises Refused with the first place whose length differs."""
 
-    lengths: dict[int, tuple[int, tuple[int, ...]]] = {}  # by depth: of the first entry there, and where it is
-    first_of: list[bool] = []  # whether the first entry that is no list is true or false: then all are
+    lengths: dict[int, tuple[int, tuple[int, ...]]] = {}  # by depth: the size of the first entry there, and where it is
+    first_of: list[bool] = []  # whether the first entry that is not a list is true or false: then all are
 
     def check(each: Any, at: tuple[int, ...]) -> None:
         size = len(each) if isinstance(each, list) else -1
         first_of.extend([isinstance(each, bool)] if size < 0 and not first_of else [])
         if size < 0 and (isinstance(each, bool) is not first_of[0] or not isinstance(each, (int, float))):
             got = say("{where} = {value}", where=_place(at), value=_json(each))
-            raise Refused(say("{name} holds numbers only, or true and false only", name=name), got=got)
+            raise Refused(say("{name} must hold only numbers, or only true and false", name=name), got=got)
         first = lengths.setdefault(len(at), (size, at))
         if first[0] != size:
             told = [_length(n) for n in (first[0], size)]
@@ -168,15 +168,15 @@ def _of_numbers(name: str, value: Any) -> Array:
         array = np.asarray(value)
         return array if array.dtype.kind in "iub" else array.astype(float)
     except OverflowError:
-        raise Refused(say("{name} has a number that is too large for float64 (1.8e308 at most)", name=name)) from None
+        raise Refused(say("{name} has a number too large for float64 (1.8e308 at most)", name=name)) from None
 
 
 def _place(at: tuple[int, ...]) -> str:
-    return f"[{']['.join(map(str, at))}]" if at else say("the whole")
+    return f"[{']['.join(map(str, at))}]" if at else say("the array")
 
 
 def _json(value: Any) -> str:
-    """What stands in place of a number, which may be nested deeper than can be written."""
+    """What was given in place of a number; it may be nested too deeply to be written."""
     import json
 
     return json.dumps(value)[:100] if not isinstance(value, dict) else say("an object")
@@ -214,10 +214,10 @@ def _loaded(name: str, path: Path) -> Array:
     if path.suffix in pictures.SUFFIXES:
         return pictures.read(name, path)
     if path.suffix not in (".npy", ".csv", ".json"):
-        raise Refused(say("{name}: files are .npy, .csv, .json or pictures", name=name), got=str(path))
+        raise Refused(say("{name}: a file must be .npy, .csv, .json or a picture", name=name), got=str(path))
     if path.suffix != ".npy" and size > LARGEST_FILE:
         raise Refused(
-            say("{name}: {path} has more than {n} MB", name=name, path=path, n=LARGEST_FILE // 10**6),
+            say("{name}: {path} is larger than {n} MB", name=name, path=path, n=LARGEST_FILE // 10**6),
             fix=say("save it as .npy"),
         )
     if path.suffix == ".json":
@@ -226,7 +226,7 @@ def _loaded(name: str, path: Path) -> Array:
         return rectangular(name, json.loads(path.read_text(encoding="utf-8")))
     if path.suffix == ".csv":
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a file without numbers: what they are for says so
+            warnings.simplefilter("ignore")  # a file without numbers: whoever needs them says so
             return np.loadtxt(path, delimiter=",", ndmin=1)
     return _npy(name, path)
 
@@ -235,7 +235,7 @@ def _npy(name: str, path: Path) -> Array:
     """Mapped and not read: a header that promises more than the file holds costs nothing."""
     try:
         header = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a header is Python: what its parser raises has many names
+    except Exception as error:  # a header is Python: its parser raises many kinds of errors
         raise ValueError(told(error)) from None
     limited(name, header.shape, say("{path}, whose shape is {shape}", path=path, shape=header.shape))
     if header.dtype.kind not in "fiu":

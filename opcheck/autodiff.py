@@ -1,7 +1,7 @@
 """What a traced program may use beside numpy and `opcheck.reference`; `trace` is `opcheck.trace`.
 
 `value_and_gradient` is reverse mode inside a program, such as a training step. For numbers, `select`, `maximum` and
-`minimum` take the place of decisions on traced values.
+`minimum` replace branches on traced values.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -39,7 +39,8 @@ def _annotation(path: str, name: str, each: Mapping[str, Any], axes: Mapping[str
         return float if "float" in kind else bool if kind == "bool" else int
     if "float" not in kind:
         raise Refused(
-            say("{path}: {name} has whole numbers, and a definition does not say which", path=path, name=name),
+            say("{path}: {name} holds whole numbers, and a definition does not say which are "
+                "allowed", path=path, name=name),
             got=kind, fix=say('write the spec as a function: {name}: "N < C"', name=name),
         )  # fmt: skip
     return " ".join(axes.get(axis, axis) for axis in each["shape"])
@@ -72,7 +73,7 @@ def read(path: str, needed: tuple[str, ...]) -> dict[str, Any]:
     except FileNotFoundError:
         raise Refused(say("there is no file {path}", path=path)) from None
     except ValueError as error:
-        raise Refused(say("{path} is no JSON", path=path), got=str(error)) from None
+        raise Refused(say("{path} is not valid JSON", path=path), got=str(error)) from None
     missing = [name for name in needed if not isinstance(data, dict) or name not in data]
     if missing:
         raise Refused(say("{path} lacks {names}", path=path, names=", ".join(missing)))

@@ -1,4 +1,4 @@
-"""What opcheck raises on purpose: an argument that is not allowed, and a machine that cannot do it."""
+"""The errors that opcheck raises on purpose: a refused argument, and a machine that lacks something."""
 
 from opcheck.language import say
 
@@ -6,7 +6,7 @@ LONGEST = 500  # characters of a line of a message
 
 
 def told(error: BaseException) -> str:
-    """What an exception says; one that cannot be printed says so."""
+    """The message of an exception, or a note that it cannot be printed."""
     try:
         return shortened(str(error))
     except Exception:
@@ -14,7 +14,7 @@ def told(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """Text as a message quotes it: of a very long line the beginning and the end."""
+    """Text as a message quotes it: only the beginning and the end of a very long line."""
     return "\n".join(
         line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 5 :]}"
         for line in text.split("\n")
@@ -22,7 +22,7 @@ def shortened(text: str) -> str:
 
 
 def pointed(text: str, start: int, end: int = 0) -> tuple[str, str]:
-    """The line around a place of a text, and carets that stand under it."""
+    """The line around a position in a text, with carets under that position."""
     first = max(0, start - LONGEST // 2) if len(text) > LONGEST else 0
     line = text[first : first + LONGEST]
     width = max(1, min(end, first + len(line)) - start)
@@ -30,7 +30,7 @@ def pointed(text: str, start: int, end: int = 0) -> tuple[str, str]:
 
 
 class Refused(ValueError):
-    """Bad input: the rule that it breaks, what was given, and what to do. Where torch refuses, so does opcheck."""
+    """Bad input: the rule that it breaks, what was given, and what to do. opcheck refuses whatever torch refuses."""
 
     def __init__(self, rule: str, *, got: str = "", fix: str = "") -> None:
         self.rule, self.got, self.fix = rule, got, fix

@@ -1,4 +1,4 @@
-"""Every file that an option names is checked here before the work, and written here after it.
+"""Files that an option names are checked here before the work and written here after it.
 
 A regular file is replaced as a whole or stays as it was; a device, a FIFO or /dev/stdout is opened and written to; a
 symbolic link is followed, and stays.
@@ -16,11 +16,11 @@ from opcheck.errors import Refused
 from opcheck.language import say
 
 LONGEST = 100  # characters of a path that a message shows
-IN_PLACE = (errno.EBUSY, errno.EPERM, errno.EACCES)  # mounted, or somebody else's in a folder such as /tmp
+IN_PLACE = (errno.EBUSY, errno.EPERM, errno.EACCES)  # a mount point, or somebody else's file in a folder such as /tmp
 
 
 def check_file(path: Path) -> None:
-    """Raises Refused where `path` cannot be written, as far as that can be known before there is something to write."""
+    """Raises Refused if `path` cannot be written, as far as that can be known in advance."""
     with _told(path):
         if _descriptor(path) is not None:
             return
@@ -31,7 +31,7 @@ def check_file(path: Path) -> None:
         if stat.S_ISDIR(mode):
             raise _refusal(errno.EISDIR)
         if stat.S_ISSOCK(mode):
-            raise Refused(say("{path} is a socket, and nothing can be written to it", path=shown(path)))
+            raise Refused(say("{path} is a socket and cannot be written to", path=shown(path)))
         if not os.access(path, os.W_OK):
             raise _refusal(errno.EACCES)
 
@@ -45,7 +45,7 @@ def check_regular(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Raises Refused where `path` is no folder that can be written to, and cannot be made one with its parents."""
+    """Raises Refused if `path` is not a writable folder and cannot be created as one."""
     with _told(path):
         target = _target(path)
         _check_folder(next(each for each in (target, *target.parents) if each.exists()))
@@ -127,7 +127,8 @@ def _alike(descriptor: int, old: os.stat_result) -> None:
 
 
 def _descriptor(path: Path) -> int | None:
-    """What /dev/stdout, /dev/fd/3 or a link to one stands for: opening it by its name would empty a file behind it."""
+    """The descriptor behind /dev/stdout, /dev/fd/3 or a link to one: opening it by name would truncate a file behind
+    it."""
     own = os.path.realpath("/dev/fd")
     for _ in range(40):  # links, as the kernel counts them
         if path.name.isascii() and path.name.isdigit() and os.path.realpath(path.parent) == own:
@@ -152,6 +153,6 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def shown(path: Path | str) -> str:
-    """A path as a message shows it: of a very long one the beginning and the end."""
+    """A path as a message shows it: only the beginning and the end of a very long one."""
     text = str(path)
     return text if len(text) <= LONGEST else say("{start}…{end}", start=text[:40], end=text[-40:])

@@ -1,4 +1,4 @@
-"""Code of users: what stands at FILE.py:NAME or module:NAME. A file is run once for each version of it."""
+"""Users' code: the objects at FILE.py:NAME or module:NAME. A file is run once for each version of it."""
 
 import importlib
 import importlib.util
@@ -42,7 +42,7 @@ def find(place: str) -> Any:
 
 
 def load_file(path: Path) -> Any:
-    """A Python file as a module, once for each version of the file; what its own code raises is told in one message."""
+    """A Python file as a module, once for each version of the file; an exception in its code becomes one message."""
     if not path.is_file():
         raise Refused(say("there is no file {path}", path=path))
     written = path.stat()
@@ -81,7 +81,7 @@ def _import(name: str) -> Any:
 
 
 def line_of(error: BaseException) -> str:
-    """The line of the user's code that led to an error; empty where there is none."""
+    """The line of the user's code that led to an error; empty if there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         line = (error.text or "").strip()
         return say("{file} line {n}: {line}", file=Path(error.filename).name, n=error.lineno, line=line)

@@ -36,14 +36,14 @@ def read(name: str, path: Path) -> Array:
             sizes: Any = picture.size
             if max(sizes) > LARGEST:
                 raise Refused(
-                    say("{name}: a picture has at most {n} pixels across and down", name=name, n=LARGEST),
+                    say("{name}: a picture can have at most {n} pixels in width and height", name=name, n=LARGEST),
                     got="{}×{}".format(*sizes),
                 )
             return np.asarray(picture.convert("L"), dtype=float)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, Refused):
             raise
-        raise Refused(say("{name}: {path} is no picture", name=name, path=path), got=type(error).__name__) from None
+        raise Refused(say("{name}: {path} is not a picture", name=name, path=path), got=type(error).__name__) from None
 
 
 def taking(op: Op) -> str:

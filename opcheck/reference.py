@@ -105,7 +105,7 @@ class Reference:
 
 
 def _allowed(names: list[str]) -> str:
-    return say("give tangents of {names}", names=", ".join(names)) if names else say("nothing here has one")
+    return say("give tangents of {names}", names=", ".join(names)) if names else say("no input here has one")
 
 
 def _by_output(cotangent: Any, names: list[str]) -> dict[str, Array]:
@@ -146,15 +146,17 @@ def _document(op: Op) -> str:
         lines.append(f"{param.name}{symbol}: {param.help}; {param.kind.describe()}")
     updates = [out.name for out in op.outputs if out.updates]
     if updates:
-        lines.append(say("{names}: torch writes them in place; return_updated=True returns them behind the output",
+        lines.append(say("{names}: torch writes them in place; return_updated=True returns them after the output",
                          names=", ".join(updates)))  # fmt: skip
     returned = [f"{out.name} ({out.letters})" for out in op.outputs if not out.updates]
     lines += [
         "",
         say("Returns {outputs}.", outputs=", ".join(returned)),
-        say("Arrays are numpy's, or what numpy reads; class numbers are int64 or uint8."),
-        say("Computed in float64; the result has the widest dtype of the real arrays, and is rounded to it once."),
-        say("Raises opcheck.Refused, a ValueError or TypeError that says what is allowed, for what torch refuses."),
+        say("Takes numpy arrays, or anything numpy converts to one; class numbers are int64 or uint8."),
+        say("Computes in float64 and rounds once, to the widest dtype of the real arrays."),
+        say(
+            "Raises opcheck.Refused, a ValueError or TypeError that says what is allowed, where torch refuses the call."
+        ),
         say("Gradients: {op}.vjp(cotangent, ...) by input name; {op}.jvp(tangents by input name, ...).", op=op.name),
         say("Formula: {source}.", source=op.source),
     ]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 class Number(NamedTuple):
     """A number that was computed. A float here is NaN, an infinity, -0.0 or a number that a float type holds.
 
-    `inexact`: the true number is no fraction (exp(1), √2) and this one is very near to it: it is ≈, however it looks.
+    `inexact`: the true number is not a fraction (exp(1), √2) and this one is very close to it, so it gets an ≈.
     """
 
     value: Fraction | float
@@ -172,7 +172,7 @@ class Line(NamedTuple):
     partial: tuple[Number, ...] = ()
 
 
-SAME = "same"  # a number that is another one, under a name of its own
+SAME = "same"  # a number that is another one, under its own name
 
 
 class Place(NamedTuple):
@@ -192,7 +192,7 @@ class Panel(NamedTuple):
 
 
 class Board(NamedTuple):
-    """A calculation that answers questions: its arrays, one row an operator, and every number behind them.
+    """A calculation that answers questions: its arrays, one row per operator, and every number behind them.
 
     Any line can be asked what it was made of and what it went into. `focus`: the line that is asked first. Elsewhere,
     and on paper, a board is what `still` says.

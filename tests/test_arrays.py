@@ -77,7 +77,7 @@ def test_files_hold_what_was_saved(tmp_path):
         ("x.csv", b"1,2\n3\n", "cannot be read"),
         ("x.json", b"[1,", "cannot be read"),
         ("x.json", b"[[1,2],[3]]", "must be rectangular"),
-        ("x.txt", b"1", r"files are \.npy, \.csv, \.json or pictures"),
+        ("x.txt", b"1", r"a file must be \.npy, \.csv, \.json or a picture"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_name(tmp_path, name, content, message):

@@ -39,7 +39,7 @@ def test_what_is_no_picture_is_told_in_one_message(tmp_path):
     broken.write_bytes(b"\x89PNG\r\n\x1a\nno")
     done = run("explain", "conv2d", "--image", str(broken))
     assert (done.code, done.out) == (2, "")
-    assert "is no picture" in done.err
+    assert "is not a picture" in done.err
     done = run("explain", "softmax", "--image", str(broken))
     assert done.code == 2
     assert "softmax takes no image" in done.err

@@ -1,4 +1,4 @@
-"""The command line: `opcheck COMMAND ...`, one file a command, imported when it is called.
+"""The command line: `opcheck COMMAND ...`, one file per command, imported when it is called.
 
 Exit codes: 0 all agree; 1 something differs; 2 wrong usage or bad input; 3 could not run; 4 internal error.
 """
@@ -27,19 +27,28 @@ COMMANDS = {
     "verify": "check torch, another framework or your own kernel",
     "grade": "check student implementations, one file or a whole class",
     "replay": "run one saved case again",
-    "serve": "pages with numbers that can be changed, in a browser",
+    "serve": "interactive pages in a browser",
     "practice": "problems with checked answers",
-    "learn": "lessons that run",
-    "ops": "what operators there are",
-    "doctor": "what this machine can do",
+    "learn": "lessons with live code",
+    "ops": "list the operators",
+    "doctor": "what works on this machine",
 }
 COMPLETION = "_OPCHECK_COMPLETE"  # a shell that completes our command line sets it
-GARBAGE = 10_000  # objects that may pile up before a search: an import makes as many, and hardly any is garbage
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no bug of ours
+GARBAGE = 10_000  # objects that may pile up before a collection: an import creates as many, and almost none are garbage
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is not our bug
 
 
-class Commands(click.Group):
-    """Imports a command's file when it is asked for, so that `explain` never pays for `verify`."""
+class Group(click.Group):
+    """A group of commands that says how it is called if no command is named, in every version of click."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            raise click.UsageError(ctx.get_help(), ctx)
+        return super().parse_args(ctx, args)
+
+
+class Commands(Group):
+    """Imports a command's file only when it is needed, so that `explain` never pays for `verify`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if importlib.util.find_spec(f"opcheck.app.{name}")]
@@ -66,7 +75,7 @@ def cli() -> None:
 
 
 def shown_version(context: click.Context) -> None:
-    """Says the version, in a checkout with its commit, and ends."""
+    """Prints the version (in a checkout, with its commit) and exits."""
     import subprocess
     from importlib.metadata import version
 
@@ -101,14 +110,14 @@ def main() -> None:
         code = run()
     if code == interruption.code:  # a second Ctrl-C, while everything ends
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-    gc.freeze()  # the process ends: no last search for garbage
+    gc.freeze()  # the process ends: skip the last collection
     sys.exit(code)
 
 
 class Unread:
-    """A stream whose reader may leave (`| head -1`): the rest goes nowhere, and the command ends as it would have.
+    """A stream whose reader may leave (`| head -1`): the rest is dropped, and the command ends as it would have.
 
-    A closed pipe would end it in the middle, and click and rich would make an exit code of that.
+    A closed pipe would stop it midway, and click and rich would turn that into an exit code.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -158,16 +167,14 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def outside(error: Exception) -> tuple[str, int]:
-    """What is said of an exception that nobody caught: where the system said no it is no bug of ours."""
+    """The message for an exception that nobody caught; if the system refused something, it is not our bug."""
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return say("cannot write the output: {error}", error=error), 2
     if isinstance(error, OSError) and error.filename:
         name, reason = files.shown(str(error.filename)), error.strerror
         return say("cannot use {name}: {reason}", name=name, reason=reason), 2
     if isinstance(error, UnicodeEncodeError):
-        return say(
-            "this text has half of a character (a lone surrogate): {text}", text=shortened(repr(error.object))
-        ), 2
+        return say("this text holds half a character (a lone surrogate): {text}", text=shortened(repr(error.object))), 2
     if isinstance(error, MemoryError):
         return say("numbers of this size do not fit in memory"), 2
     if isinstance(error, RecursionError):
@@ -181,7 +188,7 @@ def fail(message: str, code: int) -> int:
 
 
 def show_help(error: click.ClickException) -> int:
-    """A command that was called without what it works on says how it is called."""
+    """A command called without its arguments shows how to call it."""
     click.echo(error.format_message(), err=True)
     return 2
 
@@ -196,7 +203,7 @@ def usage_message(error: click.ClickException) -> str:
 
 
 def near(error: click.NoSuchOption) -> list[str]:
-    """The options that may be meant. Their dashes, which all have in common, make none of them alike."""
+    """Options with a similar spelling, apart from the dashes that all have in common."""
     from difflib import get_close_matches
 
     params = error.ctx.command.params if error.ctx else []
@@ -206,7 +213,7 @@ def near(error: click.NoSuchOption) -> list[str]:
 
 
 def refusal_message(error: Refused) -> str:
-    """The rule, what was given and what to do, a line each."""
+    """The rule, what was given and what to do, one per line."""
     lines = [error.rule, error.got and say("  got: {got}", got=error.got), error.fix and f"  {error.fix}"]
     return "\n".join(shortened(line) for line in lines if line)
 

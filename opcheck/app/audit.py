@@ -12,14 +12,14 @@ from opcheck.verification.report import verdict_to_json
 
 
 def audit_module(options: dict[str, Any]) -> int:
-    """Run the factory, audit what it returns, print one line a leaf; 1 if one deviates."""
+    """Run the factory, audit what it returns, print one line per leaf; 1 if one deviates."""
     from opcheck.verification.audit import audit
 
     factory = loading.find(options["module"])
     made = factory()
     if not isinstance(made, tuple) or len(made) < 2:
         raise Refused(
-            say("the factory of --module returns the module and its inputs: (module, input, ...)"),
+            say("the factory given to --module must return the module and its inputs: (module, input, ...)"),
             got=type(made).__name__,
         )
     module, *inputs = made

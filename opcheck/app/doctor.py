@@ -1,4 +1,4 @@
-"""`opcheck doctor`: what this machine can do, and what to install for the rest."""
+"""`opcheck doctor`: what works on this machine, and what to install for the rest."""
 
 import ctypes
 import platform
@@ -15,15 +15,15 @@ from opcheck.steps import Block, Prose, Step, Table
 
 # package, what it gives, the extra that installs it
 EXTRAS = (
-    ("torch", "verify torch; check gradients against autograd", "torch"),
-    ("onnx", "verify ONNX's reference implementation", "onnx"),
+    ("torch", "verification of torch; gradients checked against autograd", "torch"),
+    ("onnx", "verification of ONNX's reference implementation", "onnx"),
     ("onnxruntime", "verify onnxruntime", "onnxruntime"),
     ("jax", "verify jax", "jax"),
     ("tinygrad", "verify tinygrad", "tinygrad"),
     ("hypothesis", "opcheck.testing: strategies and ready property tests", "testing"),
-    ("distributed", "spread a sweep over machines with dask", "dask"),
-    ("PIL", "explain on a picture", "image"),
-    ("sklearn", "the data of the classifier lesson", "data"),
+    ("distributed", "runs spread over several machines", "dask"),
+    ("PIL", "worked calculations on a picture", "image"),
+    ("sklearn", "the data for the classifier lesson", "data"),
 )
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
@@ -31,7 +31,7 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}
 @click.command()
 @output_options
 def command(**options: Any) -> None:
-    """Say what this machine can do: extras, CUDA, sandbox."""
+    """Show what works on this machine: extras, CUDA, sandbox."""
     show(Step("", tuple(diagnosis())), options)
 
 
@@ -39,7 +39,7 @@ def diagnosis() -> list[Block]:
     return [
         Prose(say("opcheck {version} on Python {python}, {system}", version=_version("opcheck") or "?",
                   python=platform.python_version(), system=platform.platform(terse=True)), "title"),
-        Table((say("package"), say("version"), say("gives")), tuple(_extra(*each) for each in EXTRAS)),
+        Table((say("package"), say("version"), say("adds")), tuple(_extra(*each) for each in EXTRAS)),
         Table((say("device"), "", ""), tuple(_devices())),
         Table((say("sandbox for untrusted code"), "", ""), tuple(_sandboxes())),
         *map(Prose, _not_held_back()),
@@ -66,7 +66,7 @@ def _devices() -> list[tuple[str, str, str]]:
 
 
 def _cuda() -> tuple[str, str]:
-    """Whether torch has a device; torch itself, which takes seconds to import, is asked only where it may have one."""
+    """Whether torch has a device; torch, which takes seconds to import, is only asked if it may have one."""
     version = _version("torch")
     if version is None:
         return say("unknown"), say("needs torch")
@@ -105,15 +105,15 @@ def _sandboxes() -> list[tuple[str, str, str]]:
 
 
 def _counted(way: str) -> str:
-    """Who sees to the limit of threads and processes."""
+    """Who enforces the limit on threads and processes."""
     from opcheck.sandbox import Limits, Way
 
     most = Limits().tasks
     if way == Way.GROUP:
         return say("at most {most} threads, counted by the kernel (pids cgroup)", most=most)
     if way == Way.USER:
-        return say("at most {most} threads, counted by the kernel (a user of its own)", most=most)
-    return say("at most {most} threads; opcheck counts them and ends what has more", most=most)
+        return say("at most {most} threads, counted by the kernel (separate user)", most=most)
+    return say("at most {most} threads; opcheck counts them and kills a submission with more", most=most)
 
 
 def _not_held_back() -> list[str]:
@@ -132,12 +132,12 @@ def _not_held_back() -> list[str]:
     ]  # fmt: skip
     if Isolation.BUBBLEWRAP in works:
         found.append(
-            say("Under bubblewrap it also has a /tmp of its own, of up to {size} MiB and {files} files, which takes "
-                "memory beyond its memory limit.", size=limits.disk >> 20, files=limits.files)
+            say("Under bubblewrap it also has its own /tmp of up to {size} MiB and {files} files, on top of its "
+                "memory limit.", size=limits.disk >> 20, files=limits.files)
         )  # fmt: skip
     if Isolation.LANDLOCK in works:
         found.append(
-            say("Under Landlock it can also find out which files exist, and their size, date and owner, but not read "
-                "them; it cannot write any file.")
+            say("Under Landlock it can also see which files exist, with their size, date and owner, but not what is "
+                "in them; it cannot write any file.")
         )  # fmt: skip
     return found

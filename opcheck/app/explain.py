@@ -1,4 +1,4 @@
-"""`opcheck explain OP`: one subcommand an operator, its flags made from the declaration."""
+"""`opcheck explain OP`: one subcommand per operator, its flags made from the declaration."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import click
 import numpy as np
 
 from opcheck import arrays, pictures, specs
+from opcheck.app import Group
 from opcheck.app.output import OPTIONS, format_of, show
 from opcheck.language import say
 from opcheck.learning import shelf
@@ -21,7 +22,7 @@ def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> Shap
     try:
         return tuple(int(place) for place in value.split(",")) if value else ()
     except ValueError:
-        raise Refused(say("--cell is a place such as 0,0,1,1"), got=repr(value)) from None
+        raise Refused(say("--cell takes a position, such as 0,0,1,1"), got=repr(value)) from None
 
 
 CALCULATION = (
@@ -37,15 +38,15 @@ CALCULATION = (
     click.Option(
         ["--dtype"], type=click.Choice(list(UNIT_ROUNDOFF)), help="Result in this type, with its error bound."
     ),
-    click.Option(["--got"], metavar="VALUE", help="An observed number, or an array of them: what explains it?"),
-    click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals to which the inputs were printed."),
-    click.Option(["--seed"], type=click.IntRange(0), help="Random small numbers instead of 1, 2, 3, ..."),
+    click.Option(["--got"], metavar="VALUE", help="Explain this observed number or array."),
+    click.Option(["--printed-digits"], type=click.IntRange(0, 30), help="Decimals with which the inputs were printed."),
+    click.Option(["--seed"], type=click.IntRange(0), help="Small random numbers instead of 1, 2, 3, ..."),
     click.Option(["--image"], metavar="FILE", help="A picture as input, in grey from 0 to 255."),
 )
 
 
 SET = click.Option(
-    ["--set", "given"], multiple=True, metavar="NAME=VALUE", help="A parameter that is named like an option."
+    ["--set", "given"], multiple=True, metavar="NAME=VALUE", help="A parameter whose name is also an option's."
 )
 TAKEN = {
     *(option.name for option in (*CALCULATION, *OPTIONS)),
@@ -53,7 +54,7 @@ TAKEN = {
 }  # names that an argument of an operator cannot have as a flag
 
 
-class Operators(click.Group):
+class Operators(Group):
     """Every operator of the catalogue is a subcommand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -86,8 +87,7 @@ def operator_command(op: Op) -> click.Command:
     own = [_option(argument) for argument in op.arguments if argument.name not in TAKEN]
     hidden = [argument.name for argument in op.arguments if argument.name in TAKEN]
     more = "".join(
-        f" {say('{name} is given as --set {name}=VALUE: an option already has that name.', name=name)}"
-        for name in hidden
+        f" {say('Give {name} as --set {name}=VALUE: an option already has that name.', name=name)}" for name in hidden
     )
     return click.Command(
         op.name,
@@ -112,7 +112,7 @@ def refuse_words(op: Op, words: list[str]) -> None:
     meant = likely if likely.startswith("--grad") and click.get_current_context().params.get("grad") else ""
     torn = any("]" in word for word in words)
     raise Refused(
-        say("every value follows its option; --grad, --all and --exact take none"),
+        say("each value must follow its option; --grad, --all and --exact take no value"),
         got=" ".join(words),
         fix=say("quote a literal: '[1, 2]'")
         if torn and not meant
@@ -121,7 +121,7 @@ def refuse_words(op: Op, words: list[str]) -> None:
 
 
 def _option(argument: Input | Param) -> click.Option:
-    """The flag of an argument; its value is checked by the argument's kind, not by click."""
+    """The flag of an argument; the argument's kind checks its value, not click."""
     flag = f"--{argument.name.replace('_', '-')}"
     if isinstance(argument, Input):
         return click.Option([flag, argument.name], metavar="ARRAY", help=f"{argument.letters}: {argument.help}.")
@@ -137,7 +137,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
 
     given: dict[str, Any] = {}
     shapes: dict[str, Shape] = {}
-    sizes: dict[str, str] = {}  # of arrays of classes: 2 may be meant as a class
+    sizes: dict[str, str] = {}  # arrays of classes: 2 may mean a class
     words = written(op, options)
     if options["image"] is not None:
         words[pictures.taking(op)] = "@" + options["image"]
@@ -187,7 +187,7 @@ def written(op: Op, options: dict[str, Any]) -> dict[str, Any]:
         name = name.strip().replace("-", "_")
         if not sign or name not in known:
             raise Refused(
-                say("--set gives a parameter of {op} a value: --set NAME=VALUE", op=op.title or op.name),
+                say("--set takes a parameter of {op} and its value: --set NAME=VALUE", op=op.title or op.name),
                 got=repr(word),
                 fix=say("its parameters are {names}", names=", ".join(known)),
             )
@@ -196,7 +196,7 @@ def written(op: Op, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_hints(step: Step, operator: str) -> Step:
-    """The document with what follows it: the lessons that treat the operator, and its problems."""
+    """The document followed by the lessons that cover the operator, and its problems."""
     if shelf.reading.get():
         return step
     hints = []
@@ -228,5 +228,5 @@ def _observed(text: str | None) -> Any:
         return np.asarray(float(text))
     except ValueError:
         raise Refused(
-            say("--got is a number, or an array of the output's shape: [[1,2],[3,4]], @y.npy"), got=repr(text)
+            say("--got takes a number, or an array of the output's shape: [[1,2],[3,4]], @y.npy"), got=repr(text)
         ) from None

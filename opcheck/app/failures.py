@@ -19,10 +19,10 @@ from opcheck.verification.verdict import Verdict
 if TYPE_CHECKING:
     from opcheck.explanation import Explanation
 
-# the claim that tells most about a bug comes first; the others usually follow from it (but where a call raises, others
-# may return wrong numbers)
+# the most telling claim comes first; the others usually follow from it (but where one call raises, others may return
+# wrong numbers)
 TELLING = ("shape", "dtype", "exact", "rounding", "special", "vjp", "jvp", "answers")
-FEW = 8  # numbers of an array that are printed
+FEW = 8  # how many numbers of an array are printed
 LONGEST = 25  # lines of a calculation that is shown
 
 
@@ -49,7 +49,7 @@ def _groups(places: dict[tuple[str, str], int], causes: Sequence[Cause], report:
     for cause in causes:
         own = _one_of_each([left.pop(member) for member in cause.members if member in left], report)
         groups += [Group(own, cause.sentence())] if own else []
-    # what no case was remembered of (a process died of it): a group for itself
+    # no case was remembered (a process died of it): a separate group
     groups += [Group([k], "") for k in left.values()]
     return sorted(groups, key=lambda group: _telling(report.failures[group.places[0]].claim))
 
@@ -80,7 +80,7 @@ def command(
 
 
 def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80, shared: str = "") -> str:
-    """Everything about one failure, for a page of so many columns. `shared`: what its cause has in common."""
+    """Everything about one failure, for a page of this width. `shared`: what the failing cases of its cause share."""
     trial = verdict.trial
     assert trial is not None
     steps = calculation(worked(verdict), width - 2)
@@ -91,18 +91,18 @@ def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80, share
     lines += [f"  {line}" for line in steps]
     lines += [f"  {line}" for line in str(verdict.details.get("printed", "")).splitlines()]
     if path is not None:
-        lines += for_the_shell(say("again: opcheck replay {path}{how}", path=whole(path), how=how), width, "  ")
+        lines += for_the_shell(say("reproduce: opcheck replay {path}{how}", path=whole(path), how=how), width, "  ")
         lines.append("  " + say("(--snippet prints it as Python)"))
     return "\n".join(lines) + "\n"
 
 
 def whole(path: Path) -> str:
-    """A path as one word of the shell, of which no line ends in the middle."""
+    """A path as one shell word that is never broken across lines."""
     return shlex.quote(str(path)).replace(" ", NO_BREAK)
 
 
 def for_the_shell(line: str, width: int, indent: str) -> list[str]:
-    """A command: what does not fit goes on in a next line, behind a backslash."""
+    """A command; whatever does not fit continues on the next line after a backslash."""
     lines = [indent + line]
     if len(lines[0]) > width:
         first, *more = _wrapped(line, width - 2, indent)
@@ -111,7 +111,7 @@ def for_the_shell(line: str, width: int, indent: str) -> list[str]:
 
 
 def brief(verdict: Verdict, path: Path | None, width: int = 80, shared: str = "") -> str:
-    """Another cause in few lines: what is wrong, what its failing cases share, where one of them is saved."""
+    """Another cause in a few lines: what is wrong, what its failing cases share, where one of them is saved."""
     lines = headline(verdict, width)
     lines += _wrapped(shared, width, "  ") if shared else []
     lines += [f"  [{path}]"] if path else []
@@ -131,7 +131,7 @@ def also(verdict: Verdict, path: Path | None, width: int = 80) -> list[str]:
 
 
 def facts(verdict: Verdict, calculated: bool) -> list[str]:
-    """The case (small arrays with their numbers, where no calculation shows them) and what the failure looks like."""
+    """The case (small arrays with their numbers, unless a calculation shows them) and what the failure looks like."""
     trial = verdict.trial
     assert trial is not None
     with_numbers = verdict.of_gradient or not calculated  # a gradient's calculation leaves the inputs out

@@ -19,7 +19,7 @@ def completed(
     place: str, function: Callable[..., Any], given: dict[str, Any]
 ) -> tuple[Callable[..., Any], dict[str, Any]]:
     """A spec as a function to trace, and its real arrays: those that were given, and 1, 2, 3, ... for the others.
-    Whole numbers (classes) are no inputs of a trace, and stay whole."""
+    Integers (classes) are not inputs of a trace, and stay integers."""
     op = specs.get(place)
     params = {each.name: given[each.name] for each in op.params if each.name in given}
     unknown = [name for name in given if name not in {each.name for each in op.arguments}]
@@ -71,7 +71,7 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
         if len(results) == 1 and np.size(results[0][1]) == 1:
             return results[0][1]
         notes.append(
-            say("{op} has no single number as its output, so the trace ends with a loss: the sum of its elements "
+            say("The output of {op} is not a single number, so the trace ends with a loss: the sum of its elements "
                 "times {like}, which are the upstream gradient of opcheck explain {op} --grad.", op=op.name, like=like)
         )  # fmt: skip
         terms = [np.sum(y * upstream(output, np.shape(y))) for output, y in results]

@@ -66,7 +66,8 @@ class Progress:
 
 
 def save(report: Report, folder: Path) -> dict[int, Path]:
-    """Each failing case as a file; the path by the failure's place in the report. What cannot be saved is told."""
+    """Saves each failing case; returns the path by the failure's place in the report, and reports what cannot be
+    saved."""
     saved: dict[int, Path] = {}
     try:
         _save(report, folder, saved)
@@ -122,17 +123,17 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
                 lines += also(report.failures[k], saved.get(k), width)
             console.print("\n".join(lines) + "\n", markup=False, soft_wrap=True)
     if len(operators) > OPENED:
-        console.print(say("{n} more operators fail: --json and --html have them all", n=len(operators) - OPENED))
+        console.print(say("{n} more operators fail: --json and --html show them all", n=len(operators) - OPENED))
     for line in notes(report):
         console.print(line, markup=False)
 
 
 def table(report: Report) -> Any:
-    """One line an operator, grouped by dtype: the worst error of each claim as a fraction of its bound."""
+    """One line per operator, grouped by dtype: the worst error of each claim as a fraction of its bound."""
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    shown.add_column(say("operator"), overflow="ellipsis")  # narrower first: its numbers tell the reader more
+    shown.add_column(say("operator"), overflow="ellipsis")  # the first to shrink: its neighbours' numbers say more
     for heading in (say("cases"), *(say(name) for name, _ in COLUMNS), "s"):
         shown.add_column(heading, justify="right", no_wrap=True)
     dtypes = dict.fromkeys([*(dtype for _, dtype, _ in report.rows), *(dtype for _, dtype in report.not_run)])
@@ -187,20 +188,20 @@ def lower_precisions(report: Report) -> list[str]:
         for (op, dtype), names in report.precision_counts().items()
         for name, count in names.items()
     ]  # fmt: skip
-    return [*lines, say("--strict-precision makes a lower precision fail")] if lines else []
+    return [*lines, say("--strict-precision makes lower precision fail")] if lines else []
 
 
 def directed_cases(report: Report) -> str:
-    """How many directed cases came before the random ones, and which blocks their sizes lie beside."""
+    """How many directed cases came before the random ones, and the block sizes around which their sizes are chosen."""
     count = counted(report.directed, "{n} directed case", "{n} directed cases")
     if not report.blocks:
         return say("before the random cases: {count}", count=count)
     blocks = ", ".join(map(str, sorted(report.blocks)))
-    return say("before the random cases: {count}, with blocks of {blocks}", count=count, blocks=blocks)
+    return say("before the random cases: {count}, for block sizes {blocks}", count=count, blocks=blocks)
 
 
 def notes(report: Report) -> list[str]:
-    """What was left out, what is free, which known deviations were met, and the seed."""
+    """What was left out, which forms and known deviations were met, and the seed."""
     lines = omissions(report)
     lines += [*tiers(report), *lower_precisions(report)]
     if report.allowed:
@@ -218,13 +219,13 @@ def notes(report: Report) -> list[str]:
     if report.flushes:
         lines.append(
             say(
-                "the implementation makes its whole process take subnormal numbers for zero, as -ffast-math does; "
-                "opcheck computes without that"
+                "the implementation makes its whole process treat subnormal numbers as zero, as -ffast-math does; "
+                "opcheck itself computes without that"
             )
         )
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
-        lines.append(say("stopped early, with enough failures to explain: {names}", names=", ".join(ended)))
+        lines.append(say("stopped early, after enough failures to explain: {names}", names=", ".join(ended)))
     if report.directed:
         lines.append(directed_cases(report))
     version = f", {report.version}" if report.version else ""
@@ -233,11 +234,11 @@ def notes(report: Report) -> list[str]:
     if not failed and not report.checked:
         result = say("nothing was checked")
     elif report.interrupted and not failed:
-        result = say("interrupted; what was checked agrees")
+        result = say("interrupted; everything checked so far agrees")
     lines.append(say("{result}: {cases}, {elements} numbers, {seconds} s, seed {seed}{version}",
                      result=result, cases=number_of_cases(report.trials),
                      elements=sum(row.elements for row in report.rows.values()),
                      seconds=f"{report.seconds:.1f}", seed=report.seed, version=version))  # fmt: skip
     if report.interrupted and failed:
-        lines.append(say("interrupted: this is what was found so far"))
+        lines.append(say("interrupted: these are the findings so far"))
     return lines

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from opcheck import files
+from opcheck.app import completion
 from opcheck.app.interruption import interruption
 from opcheck.app.output import File, page_width, write
 from opcheck.language import say, use
@@ -20,13 +21,13 @@ FORMATS = (
     "prairielearn", "autolab",
 )  # fmt: skip
 BUNDLES = ("gradescope",)
-TOLD = 10  # seeds that mark a right solution wrong
+TOLD = 10  # so many of the seeds that mark a correct solution wrong are shown
 GROUPS = {  # of the options, as --help shows them
-    say("What is asked"): ("assignment", "op", "convention"),
+    say("Assignment"): ("assignment", "op", "convention"),
     say("Grading"): ("jobs", "seed", "student", "within", "executor", "unsafe"),
     say("Results"): ("format", "output"),
     say("A class"): ("roster", "journal", "adjust", "compare", "anonymise"),
-    say("Assignments"): ("init", "explained", "check", "seeds", "handout", "bundle"),
+    say("Preparing assignments"): ("init", "explained", "check", "seeds", "handout", "bundle"),
 }
 
 
@@ -44,51 +45,55 @@ class Grouped(click.Command):
 
 
 @click.command(cls=Grouped)
-@click.argument("paths", nargs=-1, metavar="PATH...")
-@click.option("--assignment", type=click.Path(path_type=Path), metavar="FILE", help="What is asked (TOML).")
-@click.option("--op", metavar="OP", help="Ask for this one operator instead.")
+@click.argument("paths", nargs=-1, metavar="PATH...", shell_complete=completion.files)
+@click.option("--assignment", type=click.Path(path_type=Path), metavar="FILE", help="The assignment, a TOML file.")
+@click.option("--op", metavar="OP", shell_complete=completion.operators, help="Grade just this operator instead.")
 @click.option("--convention", metavar="NAME",
-              help="How code is called: functional, cs231n, ... [default: as found; --init: functional]")  # fmt: skip
-@click.option("--init", is_flag=True, help="Print an assignment that asks for the operators PATH..., to be edited.")
-@click.option("--explain", "explained", is_flag=True, help="With --init: and every key of an assignment.")
+              help="Calling convention: functional, cs231n, ... [default: as found; --init: functional]")  # fmt: skip
+@click.option("--init", is_flag=True, help="Print a draft assignment for the operators PATH...")
+@click.option("--explain", "explained", is_flag=True, help="With --init: list every key of an assignment too.")
 @click.option("--check", type=click.Path(path_type=Path), metavar="FILE",
-              help="Grade an assignment itself: which mistakes would it not catch?")  # fmt: skip
-@click.option("--seeds", type=click.IntRange(1), help="With --check: the right solution alone, by so many seeds.")
-@click.option("--bundle", type=click.Choice(BUNDLES), help="Make an autograder of the assignment PATH (with -o ZIP).")
+              help="Check an assignment: which mistakes would it miss?")  # fmt: skip
+@click.option(
+    "--seeds", type=click.IntRange(1), help="With --check: grade only the correct solution, with this many seeds."
+)
+@click.option(
+    "--bundle", type=click.Choice(BUNDLES), help="Build an autograder from the assignment PATH (with -o ZIP)."
+)
 @click.option("--handout", type=click.Path(path_type=Path), metavar="FILE",
-              help="Write what students begin with: starter file, signatures, self-test (-o FOLDER).")  # fmt: skip
+              help="Write the handout for students: starter file, signatures, self-test (-o FOLDER).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
-              help="Submissions (or processes for --seeds) at a time.")  # fmt: skip
+              help="Submissions (or processes for --seeds) to run at once.")  # fmt: skip
 @click.option("--journal", type=File(files.check_regular), metavar="FILE",
-              help="Keep each result here as it arrives; run again, and only the rest is graded.")  # fmt: skip
+              help="Save each result here as it arrives; a second run grades only the rest.")  # fmt: skip
 @click.option("--roster", type=click.Path(path_type=Path), metavar="FILE",
-              help="Who is in the class: a CSV of names, numbers, emails, as Moodle or Canvas export it.")  # fmt: skip
+              help="The class list: a CSV of names, numbers and emails, as Moodle or Canvas export it.")  # fmt: skip
 @click.option("--adjust", nargs=4, multiple=True, metavar="STUDENT QUESTION POINTS REASON",
-              help="Points given or taken by hand (0: no more), kept in the journal; QUESTION may be all.")  # fmt: skip
+              help="Add or deduct points by hand (0 undoes it), kept in the journal; QUESTION may be all.")  # fmt: skip
 @click.option("--compare", type=click.Path(path_type=Path), metavar="OLD.json",
               help="Print what changed since these results.")  # fmt: skip
 @click.option("--anonymise", type=File(files.check_file), metavar="KEY.csv",
-              help="Numbers for names; who is who is kept in KEY.csv.")  # fmt: skip
+              help="Replace names by numbers; KEY.csv records who is who.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
 @click.option("--student", default="", metavar="NAME", help="Everything at PATH belongs to this one student.")
 @click.option("--within", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Grade one file, which may import what else is in this folder.")  # fmt: skip
+              help="Grade one file, which may import the other files in this folder.")  # fmt: skip
 @click.option(
     "--format",
     "format",
     type=click.Choice(FORMATS),
     default="text",
     metavar="FORMAT",
-    help=say("What to write: {names}.  [default: text]", names=", ".join(FORMATS)),
+    help=say("Output format: {names}.  [default: text]", names=", ".join(FORMATS)),
 )
 @click.option("-o", "output", type=File(files.check_place), metavar="PATH",
-              help="Where, instead of stdout; a folder, if the format has a file for each student.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: the assignment's]")
+              help="Write here instead of stdout; a folder, if the format has a file for each student.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), help="Repeat a run.  [default: the assignment's]")
 @click.option("--unsafe", is_flag=True, help="Run code even where it cannot be isolated.")
 def command(**options: Any) -> int:
     """Grade submissions: files, a folder with one for each student, or an export of Gradescope, Moodle or Canvas.
-    Strangers' code runs in a sandbox without network or files, under a time limit. Without --assignment or --op, what a
-    submission defines is what is graded.
+    Strangers' code runs in a sandbox without network or files, under a time limit. Without --assignment or --op,
+    opcheck grades whatever a submission defines.
 
     \b
     Try: opcheck grade my_layers.py
@@ -103,7 +108,7 @@ def command(**options: Any) -> int:
     if options["handout"] is not None:
         return handout(options)
     if options["explained"] and not options["init"]:
-        raise Refused(say("--explain goes with --init"), fix="opcheck grade --init --explain conv2d")
+        raise Refused(say("--explain works with --init only"), fix="opcheck grade --init --explain conv2d")
     if options["init"] and not options["paths"] and not options["explained"]:
         raise Refused(say("which operators should it ask for?"), fix="opcheck grade --init linear conv2d > hw.toml")
     if not options["paths"] and not options["explained"]:
@@ -147,7 +152,7 @@ def bundle(options: dict[str, Any]) -> int:
 
     if len(options["paths"]) != 1 or options["output"] is None:
         raise Refused(
-            say("a bundle needs one assignment and a place"), fix="--bundle gradescope hw.toml -o autograder.zip"
+            say("a bundle needs one assignment and an output file"), fix="--bundle gradescope hw.toml -o autograder.zip"
         )
     files.check_file(options["output"])
     bundles.write(options["bundle"], Path(options["paths"][0]), options["output"], options["unsafe"])
@@ -155,7 +160,8 @@ def bundle(options: dict[str, Any]) -> int:
 
 
 def run(options: dict[str, Any]) -> int:
-    """Grade, write the results, and say by the exit code: 0 full marks for all, 1 not, 4 some could not be graded."""
+    """Grade and write the results; the exit code is 0 if all have full marks, 1 if not, 4 if some could not be
+    graded."""
     from opcheck.app.gradebook import Gradebook
     from opcheck.grading import formats
     from opcheck.grading.classes.classroom import grade_class
@@ -186,12 +192,12 @@ def run(options: dict[str, Any]) -> int:
 
 
 def _asked(options: dict[str, Any]) -> Any:
-    """The assignment that the options name, or what asks for everything that is found."""
+    """The assignment that the options name, or one that asks for everything that is found."""
     from opcheck.grading.assignments import assignment, scaffold
 
     if options["assignment"] is not None and options["op"] is not None:
         raise Refused(
-            say("what should the submissions be graded on?"), fix=say("give --assignment FILE or --op OP, one of them")
+            say("what should the submissions be graded on?"), fix=say("give either --assignment FILE or --op OP")
         )
     convention = options["convention"] or "any"
     if options["assignment"] is not None:
@@ -200,7 +206,7 @@ def _asked(options: dict[str, Any]) -> Any:
 
 
 def _ending(graded: Any, results: Sequence[Any]) -> int:
-    """The exit code of a run, after what could not be graded was told."""
+    """The exit code of a run, after reporting what could not be graded."""
     from opcheck.grading.formats import clean
 
     for student, reason in graded.failed:
@@ -224,7 +230,7 @@ def _executor(address: str | None) -> Any:
 
 
 def check(path: Path, seed: int) -> int:
-    """The right solution and every mistake of the catalogue, graded; 1 if the right one does not get full marks."""
+    """The correct solution and every mistake of the catalogue, graded; 1 if the right one does not get full marks."""
     from opcheck.grading.assignments import assignment
     from opcheck.grading.assignments.check import check as checked
 
@@ -235,7 +241,7 @@ def check(path: Path, seed: int) -> int:
         for each in found:
             if each.mistake is None:
                 worst = max(worst, int(each.caught))
-                _item(say("the right solution: {score:g} of {points:g}", score=each.score, points=each.points))
+                _item(say("the correct solution: {score:g} of {points:g}", score=each.score, points=each.points))
             elif not each.caught:
                 missed.append(each.mistake.name)
             elif not each.named:
@@ -244,14 +250,14 @@ def check(path: Path, seed: int) -> int:
             all_caught = False
             _item(say("not caught: {names}", names=", ".join(missed)))
     if not all_caught:
-        _line(say("A mistake that is not caught usually cannot change this question's result. To catch it, ask "
-                  "for more in [question.parameters] or in points, where the convention has it. opcheck ops OP "
-                  "describes each."))  # fmt: skip
+        _line(say("A mistake that is not caught usually cannot change this question's result. To catch it, ask for "
+                  "more in [question.parameters] or in points, if the convention supports it. opcheck ops OP "
+                  "describes each mistake."))  # fmt: skip
     return worst
 
 
 def repeat(path: Path, seeds: int, first: int, jobs: int) -> int:
-    """The right solution by many seeds; 1 if it was ever marked wrong."""
+    """The correct solution by many seeds; 1 if it was ever marked wrong."""
     from opcheck.grading.assignments import assignment
     from opcheck.grading.assignments import check as checks
     from opcheck.grading.classes.progress import bar
@@ -272,7 +278,7 @@ def repeat(path: Path, seeds: int, first: int, jobs: int) -> int:
     if len(failures) > TOLD:
         _item(say("and {n} more", n=len(failures) - TOLD))
     wrong = len({seed for seed, _ in failures})
-    click.echo(say("{n} of {seeds} seeds mark a right solution wrong", n=wrong, seeds=seeds))
+    click.echo(say("{n} of {seeds} seeds mark a correct solution wrong", n=wrong, seeds=seeds))
     return 1 if failures else 0
 
 

@@ -1,4 +1,4 @@
-"""What `opcheck grade` does with the results of a class: names, adjustments, lateness, old results, no names."""
+"""What `opcheck grade` does with the results of a class: names, adjustments, lateness, comparison, anonymity."""
 
 import textwrap
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ class Gradebook:
         return bool(self.adjustments) or self.roster is not None
 
     def _whose(self, adjustment: Adjustment, students: Sequence[str]) -> Adjustment:
-        """The adjustment, with the student as the submission is called; raises Refused where that is nobody."""
+        """The adjustment, with the student's name as in the submissions; raises Refused if there is no such student."""
         asked = adjustment.student
         found = [each for each in students if each == asked]
         if not found and self.roster is not None:
@@ -92,13 +92,13 @@ class Gradebook:
             )
         if self.roster is None:
             if self.asked.late is not None:
-                _note(say("who was late stands in a roster: --roster FILE, with late days or times of submission"))
+                _note(say("lateness is read from a roster: --roster FILE, with late days or submission times"))
             return
         if unknown := [each for each in students if not self.roster.of(each)]:
             _note(say("not in the roster ({n}): {names}", n=len(unknown), names=_listed(unknown)))
         if roll.absent:
             names = _listed([each.label for each in roll.absent])
-            _note(say("nothing was handed in by {n}: {names}", n=len(roll.absent), names=names))
+            _note(say("nothing handed in ({n}): {names}", n=len(roll.absent), names=names))
 
     def _anonymous(self, roll: Roll) -> Roll:
         assert self.key is not None
@@ -118,7 +118,7 @@ def _old(path: Path) -> list[Result]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise Refused(say("cannot read the old results"), got=str(path),
-                      fix=say("name what --format json wrote")) from None  # fmt: skip
+                      fix=say("give a file that --format json wrote")) from None  # fmt: skip
     return json_format.load(text)
 
 

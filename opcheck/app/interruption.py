@@ -9,7 +9,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 
 class Interruption:
-    """The signal that ended the command; Ctrl-C until another one comes."""
+    """The signal that ended the command; Ctrl-C unless another one came."""
 
     def __init__(self) -> None:
         self.signal: int = signal.SIGINT
@@ -31,7 +31,7 @@ interruption = Interruption()
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """While the block runs, these signals are Ctrl-C; those that whoever started us lets us ignore stay ignored."""
+    """While the block runs, these signals act like Ctrl-C; signals that were ignored when we started stay ignored."""
     before = {each: signal.getsignal(each) for each in SIGNALS}
     for each, handler in before.items():
         if handler is signal.SIG_DFL:

@@ -12,12 +12,12 @@ from opcheck.learning.progress import Progress, default_path
 from opcheck.learning.shelf import Entry
 
 
-@click.command("learn", help="Lessons that run: read, press Enter, answer.\n\nLESSON is a number or a name.")
+@click.command("learn", help="Lessons with live code: read, press Enter, answer.\n\nLESSON is a number or a name.")
 @click.argument("wanted", metavar="[LESSON]", required=False)
 @click.option("--list", "listing", is_flag=True, help="List the lessons and your progress.")
 @click.option("--reset", is_flag=True, help="Reset your progress, in LESSON or in all lessons.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour.")
-@click.option("--width", type=click.IntRange(20, 1000), help="Columns of the page.  [default: the terminal's, or 80]")
+@click.option("--width", type=click.IntRange(20, 1000), help="Width in columns.  [default: the terminal's, or 80]")
 def command(wanted: str | None, listing: bool, reset: bool, color: str, width: int | None) -> None:
     entry = None if wanted is None else shelf.find(wanted)
     progress = Progress(default_path())
@@ -37,7 +37,7 @@ def command(wanted: str | None, listing: bool, reset: bool, color: str, width: i
 
 
 def show_list(progress: Progress) -> None:
-    """One line a lesson: a sign for how far, the number, the title."""
+    """One line per lesson: a sign for how far, the number, the title."""
     for entry in shelf.every():
         mark = progress.of(entry.name)
         if mark.finished:
@@ -48,7 +48,7 @@ def show_list(progress: Progress) -> None:
 
 
 def lessons(screen: Terminal, progress: Progress, entry: Entry | None) -> None:
-    """The lesson that was asked for; without one, the menu again and again."""
+    """The lesson that was asked for; without one, the menu after each lesson."""
     from opcheck.learning.tutor import Tutor
 
     if entry is not None:

@@ -1,4 +1,4 @@
-"""Markdown for a terminal: rich's, with headings on the left and code without a background."""
+"""Markdown for a terminal: rich's, but with headings on the left and code without a background."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 class PlainHeading(Heading):
-    """A heading stands at the left and is underlined in characters, which need no colour; rich would draw boxes."""
+    """A heading is on the left, underlined with characters, which needs no colour; rich would draw boxes."""
 
     LINES: ClassVar[dict[str, str]] = {"h1": "═", "h2": "─", "h3": "╌"}
 
@@ -20,7 +20,7 @@ class PlainHeading(Heading):
 
 
 class PlainCode(CodeBlock):
-    """A block that does not run: indented, in the terminal's own colours."""
+    """A code block that is not run: indented, in the terminal's own colours."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Padding(Text(str(self.text).rstrip(), no_wrap=True, overflow="ignore"), (0, 0, 0, 2))
@@ -32,7 +32,7 @@ class LessonMarkdown(Markdown):
     }  # fmt: skip
 
 
-HELD = "\ue000"  # a space at which no line breaks: rich breaks lines at every space that Unicode knows
+HELD = "\ue000"  # a non-breaking space: rich breaks lines at every space that Unicode has
 UNBROKEN = 30  # columns of code within a sentence that stay on one line
 
 

@@ -1,4 +1,4 @@
-"""What a verification did not do: operators not run, arguments and claims left out, in few lines."""
+"""What a verification did not do: operators not run, arguments and claims left out, in a few lines."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +8,7 @@ from opcheck.verification.report import Report, number_of_cases
 
 def omissions(report: Report) -> list[str]:
     """One line for each reason; operators, dtypes and claims that share a reason share its line."""
-    return [*not_run(report), *left_out(report), *not_checked(report)]
+    return [*not_run(report), *left_out(report), *not_checked(report), *hidden(report)]
 
 
 def not_run(report: Report) -> list[str]:
@@ -23,12 +23,12 @@ def not_run(report: Report) -> list[str]:
 
 
 def left_out(report: Report) -> list[str]:
-    """What the implementation does not take, an operator a line, and of how many cases it was left out."""
+    """What the implementation does not take, one line per operator, and from how many cases it was left out."""
     found: dict[str, dict[str, int]] = {}
     for (op, name), count in sorted(report.left_out.items()):
         found.setdefault(op, {})[name] = count
     return [
-        say("{op}: left out because the implementation does not take it: {names}", op=op,
+        say("{op}: not tried because the implementation does not take it: {names}", op=op,
             names=listed(say("{name} (of {cases})", name=name, cases=number_of_cases(n)) for name, n in names.items()))
         for op, names in found.items()
     ]  # fmt: skip
@@ -48,13 +48,27 @@ def not_checked(report: Report) -> list[str]:
     ]  # fmt: skip
 
 
+def hidden(report: Report) -> list[str]:
+    """Claims that a failure of what they stand on hides in most cases."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for key in report.hardly_judged:
+        cases = report.hidden[key] + report.asked[key]
+        words = say("{claim} ({n} of {cases} cases)", claim=key[2], n=report.asked[key], cases=cases)
+        found.setdefault(key[:2], []).append(words)
+    return [
+        say("hardly judged, as what comes first is wrong: {claims} ({op} {dtype})", op=op, dtype=dtype,
+            claims=listed(claims))
+        for (op, dtype), claims in found.items()
+    ]  # fmt: skip
+
+
 def most_of_one_claim(cases: Mapping[tuple[str, str], int]) -> int:
     claims = {claim for claim, _ in cases}
     return max(sum(n for (claim, _), n in cases.items() if claim == each) for each in claims)
 
 
 def everywhere(report: Report, ops: set[str]) -> str:
-    """Operators by name, or that it is all of several."""
+    """The operators' names, or "all operators" if there are several and it is all of them."""
     every = {op for op, _, _ in report.rows}
     return say("all operators") if ops == every and len(every) > 1 else listed(sorted(ops))
 

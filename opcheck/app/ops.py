@@ -1,10 +1,11 @@
-"""`opcheck ops`: what operators there are; `opcheck ops conv2d`: everything that is declared about one."""
+"""`opcheck ops`: the list of operators; `opcheck ops conv2d`: everything that is declared about one."""
 
 from typing import Any
 
 import click
 
 from opcheck import specs
+from opcheck.app import completion
 from opcheck.app.output import output_options, show
 from opcheck.language import say
 from opcheck.operators import catalog
@@ -14,10 +15,8 @@ from opcheck.steps import Block, Prose, Step, Table
 
 
 @click.command()
-@click.argument("op", required=False)
-@click.option(
-    "--convention", metavar="NAME", help="How the code of a course is called: cs231n, cmu, ... (opcheck grade)."
-)
+@click.argument("op", required=False, shell_complete=completion.operators)
+@click.option("--convention", metavar="NAME", help="A course's calling convention: cs231n, cmu, ... (opcheck grade).")
 @output_options
 def command(op: str | None, convention: str | None, **options: Any) -> None:
     """List the operators, or show one: signature, parameters, formula, mistakes, source.
@@ -61,7 +60,7 @@ def describe(op: Op) -> list[Block]:
         blocks.append(Table((say("known mistake"), say("what went wrong")), mistakes))
     if op.forms:
         forms = tuple((form.name, form.sentence, form.domain) for form in op.forms)
-        blocks.append(Table((say("form"), say("where it is worse"), say("as good as any where")), forms))
+        blocks.append(Table((say("form"), say("where it loses accuracy"), say("as accurate as any where")), forms))
     return [*blocks, Prose(say("source: {source}", source=op.source), "note")]
 
 

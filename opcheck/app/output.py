@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class File(click.Path):
-    """A file that the command writes: whether it can is known before the work, and not after it.
+    """A file that the command writes: whether that works is checked before the work, not after it.
 
     `check`: the function of opcheck.files that finds out.
     """
@@ -34,12 +34,12 @@ class File(click.Path):
 
 
 class Format(click.Choice):  # type: ignore[type-arg]  # generic only since click 8.2
-    """A format of documents. Where the command also draws a graph, its notations are pointed to."""
+    """A document format. If the command also draws graphs, a graph format gets a hint."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         graph = next((each.type for each in ctx.command.params if each.name == "graph"), None) if ctx else None
         if isinstance(graph, click.Choice) and value in graph.choices and value not in self.choices:
-            self.fail(say("{value!r} is a notation of the graph alone: give --graph {value}", value=value), param, ctx)
+            self.fail(say("{value!r} is a format for the graph only: use --graph {value}", value=value), param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -50,7 +50,7 @@ OPTIONS = (
     click.Option(["--plain"], is_flag=True, help="Words instead of drawing, for screen readers."),
     click.Option(["--ascii"], is_flag=True, help="ASCII only: no Σ, ⌊ or ·."),
     click.Option(
-        ["--width"], type=click.IntRange(20, 1000), help="Columns of the page.  [default: the terminal's, or 80]"
+        ["--width"], type=click.IntRange(20, 1000), help="Width in columns.  [default: the terminal's, or 80]"
     ),
     click.Option(["--color"], type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour."),
     click.Option(
@@ -89,7 +89,7 @@ def page_width(width: int | None) -> int:
 
 
 def _terminal_width() -> int:
-    """As shutil says it, which imports four ways of compressing files first."""
+    """As from shutil, which would import four compression modules first."""
     try:
         return os.get_terminal_size().columns or 80
     except OSError:
@@ -121,12 +121,12 @@ def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
 
 
 def format_of(options: dict[str, Any]) -> str:
-    """The format that is asked for: what a browser opens is a page."""
+    """The requested format; for a browser it is a page."""
     return "html" if options["opens"] else str(options["format"])
 
 
 def open_page(text: str, output: Path | None) -> None:
-    """Writes the page and shows it in a browser; where it is, for who has none."""
+    """Writes the page and opens it in a browser; prints its path if there is none."""
     import tempfile
     import webbrowser
 

@@ -20,7 +20,7 @@ WIDEST = 36  # elements of a case on the map of errors
 
 
 class Cell(NamedTuple):
-    """One place of the table: what it says, and how much of the bound was needed."""
+    """One cell of the table: its text, and how much of the bound was needed."""
 
     kind: str  # failed, none, agrees
     text: str = ""
@@ -29,7 +29,7 @@ class Cell(NamedTuple):
 
 
 def html(report: Report, implementation: str, how: str, saved: dict[int, Path]) -> str:
-    """The page: what is wrong with its worked calculation, the table, every claim, what was left out."""
+    """The page: what is wrong, with its worked calculation; the table; every claim; what was left out."""
     from jinja2 import Environment, PackageLoader
 
     loader = PackageLoader("opcheck.app", "")
@@ -74,7 +74,7 @@ def _failure(report: Report, cause: failures.Group, how: str, saved: dict[int, P
     first = report.failures[group[0]]
     op, dtype, claim = key_of(first)
     worked = failures.worked(first)
-    calculated = bool(failures.calculation(worked))  # the page shows what is short enough for the terminal
+    calculated = bool(failures.calculation(worked))  # the page shows what would be short enough for the terminal
     case, *looks = failures.facts(first, calculated) if first.trial else [""]
     return {
         "op": op,
@@ -115,14 +115,14 @@ def _heat(verdicts: list[Verdict]) -> Any:
 
 
 def _fragment(explanation: "Explanation") -> Any:
-    """A worked calculation, without the style that the page has already."""
+    """A worked calculation without the style, which the page already has."""
     from markupsafe import Markup
 
     return Markup(explanation.render("html", page=False).partition("</style>")[2])
 
 
 def _tables(report: Report) -> dict[str, list[dict[str, Any]]]:
-    """By dtype: a line an operator."""
+    """By dtype: a line per operator."""
     found: dict[str, list[dict[str, Any]]] = {}
     for op, dtype in dict.fromkeys((op, dtype) for op, dtype, _ in report.rows):
         rows = {claim: row for (a, b, claim), row in report.rows.items() if (a, b) == (op, dtype)}

@@ -1,4 +1,4 @@
-"""`opcheck practice OP`: problems with checked answers, for somebody with a pen."""
+"""`opcheck practice OP`: problems to solve with a pen, with checked answers."""
 
 import secrets
 import webbrowser
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from opcheck import specs
+from opcheck.app import completion
 from opcheck.app.output import File, open_page, page_width, speaks_unicode, write
 from opcheck.errors import Refused
 from opcheck.files import check_file
@@ -21,33 +22,34 @@ from opcheck.steps import Prose, Step, Table
 
 @click.command(
     "practice",
-    help="Problems with checked answers.\n\nWithout OP: what there is, and your score. An answer is a number, a "
-    "fraction, an array such as [[1,2],[3,4]] or a calculation such as 1*2+3*4; on a pipe, one a line.\n\n"
+    help="Problems with checked answers.\n\nWithout OP: the operators and your score. An answer is a number, a "
+    "fraction, an array such as [[1,2],[3,4]] or a calculation such as 1*2+3*4; from a pipe, one per line.\n\n"
     "Try: opcheck practice conv2d",
 )
-@click.argument("wanted", metavar="[OP]", required=False)
+@click.argument("wanted", metavar="[OP]", required=False, shell_complete=completion.operators)
 @click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many problems.")
-@click.option("--level", type=click.IntRange(1, 6), help="How hard the first one is, from 1 to 5; of a worksheet, the "
-              "level of all of it, from 1 to 6.")  # fmt: skip
-@click.option("--worksheet", "sheet", type=click.IntRange(1, 200), metavar="N", help="A sheet of N exercises for "
-              "paper, and its answers. OP may be mlp, mlp_loss, convnet or attention, too.")  # fmt: skip
+@click.option("--level", type=click.IntRange(1, 6),
+              help="Level of the first problem, 1 to 5; of a whole worksheet, 1 to 6.")  # fmt: skip
+@click.option("--worksheet", "sheet", type=click.IntRange(1, 200), metavar="N",
+              help="A printable sheet of N exercises, and its answers. OP may also be mlp, mlp_loss, convnet or "
+                   "attention.")  # fmt: skip
 @click.option(
     "--format",
     "format",
     type=click.Choice(["html", "latex", "markdown"]),
     default="html",
     show_default=True,
-    help="Of the worksheet.",
+    help="Format of the worksheet.",
 )
 @click.option(
-    "-o", "output", type=File(), help="Write the worksheet to this file, and its answers to another beside it."
+    "-o", "output", type=File(), help="Write the worksheet to this file, and its answers to a second file beside it."
 )
 @click.option("--open", "opens", is_flag=True, help="Open the worksheet in a browser.")
 @click.option("--grad", is_flag=True, help="Gradients only.")
-@click.option("--seed", type=click.IntRange(0), help="The same problems again.  [default: fresh ones]")
+@click.option("--seed", type=click.IntRange(0), help="Repeat the same problems.  [default: new ones]")
 @click.option("--plain", is_flag=True, help="Words instead of drawing, for screen readers.")
 @click.option("--ascii", is_flag=True, help="ASCII only: no Σ, ⌊ or ·.")
-@click.option("--width", type=click.IntRange(20, 1000), help="Columns of the page.  [default: the terminal's, or 80]")
+@click.option("--width", type=click.IntRange(20, 1000), help="Width in columns.  [default: the terminal's, or 80]")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour.")
 def command(
     wanted: str | None,
@@ -76,7 +78,7 @@ def command(
             say("-o and --open are for worksheets"), fix=say("opcheck practice conv2d --worksheet 20 -o sheet.html")
         )
     if level is not None and level > LEVELS:
-        raise Refused(say("problems have the levels 1 to {n}", n=LEVELS), got=str(level))
+        raise Refused(say("the levels go from 1 to {n}", n=LEVELS), got=str(level))
     if wanted is None:
         narrow = ascii or not speaks_unicode(None)
         click.echo(render(listing(), "text", width=page_width(width), ascii=narrow, plain=plain))
@@ -98,7 +100,7 @@ def command(
 def worksheet(
     wanted: str, count: int, seed: int, level: int | None, format: str, output: Path | None, opens: bool
 ) -> None:  # fmt: skip
-    """Writes a sheet, and its answers to a file of their own; to stdout, the answers after the sheet."""
+    """Writes a sheet, and its answers to their own file; to stdout, the answers after the sheet."""
     from opcheck.learning.worksheets import drawn, networks
     from opcheck.learning.worksheets.paper import printed
 
@@ -138,7 +140,7 @@ def listing() -> Step:
     return Step(
         "",
         (
-            Table((say("operator"), say("what is asked for"), say("right so far")), tuple(rows)),
-            Prose(say("opcheck practice OP begins"), "note"),
+            Table((say("operator"), say("questions"), say("correct so far")), tuple(rows)),
+            Prose(say("opcheck practice OP starts"), "note"),
         ),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from opcheck import backends, specs
-from opcheck.app import findings
+from opcheck.app import completion, findings
 from opcheck.backends.allowance import allowance
 from opcheck.language import say
 from opcheck.operators.spec import Refused
@@ -27,13 +27,18 @@ from opcheck.verification.workers.worker import Target
 @click.argument("case", type=click.Path(path_type=Path), required=False)
 @click.option("--known", metavar="NAME", help="The stored case of a known deviation (KNOWN.md) instead of a file.")
 @click.option(
-    "--impl", metavar="IMPL", help="As for opcheck verify. [default: torch, or the library where --known was found]"
+    "--impl",
+    metavar="IMPL",
+    shell_complete=completion.files,
+    help="As in opcheck verify. [default: torch, or the library where --known was found]",
 )
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
-@click.option("--allow", default="", metavar="NAME,...", help="As for opcheck verify.")
-@click.option("--stable", is_flag=True, help="As for opcheck verify.")
-@click.option("--snippet", "as_snippet", is_flag=True, help="Print the case as Python that needs numpy or torch only.")
+@click.option("--allow", default="", metavar="NAME,...", help="As in opcheck verify.")
+@click.option("--stable", is_flag=True, help="As in opcheck verify.")
+@click.option(
+    "--snippet", "as_snippet", is_flag=True, help="Print the case as Python code that needs only numpy or torch."
+)
 def command(
     case: Path | None, known: str | None, impl: str | None, arrays: str | None, device: str, allow: str, stable: bool,
     as_snippet: bool,

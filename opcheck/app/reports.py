@@ -10,7 +10,7 @@ from opcheck.verification.verdict import Status
 
 
 def junit(report: Report, start: float) -> str:
-    """A JUnit report (junit-10): a suite an operator and dtype, a test a claim."""
+    """A JUnit report (junit-10): a suite per operator and dtype, a test per claim."""
     root = ElementTree.Element("testsuites", name="opcheck", time=f"{report.seconds:.3f}")
     totals = {"tests": 0, "failures": 0, "errors": 0}
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start))
@@ -46,7 +46,7 @@ def junit(report: Report, start: float) -> str:
 
 
 def of_claims(report: Report, op: str, dtype: str) -> dict[str, list[tuple[int, str]]]:
-    """By claim: a failure of each cause, by its place in the report, with what its failing cases share."""
+    """By claim: one failure of each cause, as its place in the report, with what its failing cases share."""
     found: dict[str, list[tuple[int, str]]] = {}
     for group in (group for groups in by_cause(report) for group in groups):
         for k in group.places:
@@ -57,7 +57,7 @@ def of_claims(report: Report, op: str, dtype: str) -> dict[str, list[tuple[int, 
 
 
 def precision(row: Row) -> list[str]:
-    """In what precision a claim holds, where it is lower than the dtype's own: one line each."""
+    """The precisions in which a claim holds, if lower than the dtype's own: one line each."""
     lines = [say("needs tier {tier}", tier=row.tier)] if row.tier > "T1" else []
     return lines + [
         say("LOWER_PRECISION: {name}, {cases}", name=say(name), cases=number_of_cases(count))

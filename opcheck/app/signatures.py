@@ -13,7 +13,7 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Op
 from opcheck.steps import Block, Prose, Table
 
-PLACES = 3  # where a result may be, of those that are looked at
+PLACES = 3  # how many of the places where a result may be are shown
 
 
 def listing(name: str) -> list[Block]:
@@ -32,7 +32,7 @@ def listing(name: str) -> list[Block]:
 
 
 def describe(spec: str, name: str) -> list[Block]:
-    """One operator in a convention: signatures, arrays, a call with what is read of it, and what may be asked."""
+    """One operator in a convention: signatures, arrays, a call with what is read from it, and what may be asked."""
     op = specs.get(spec)
     if name == conventions.ANY:
         return [block for each in (*conventions.NAMES, *conventions.COURSES)
@@ -44,7 +44,7 @@ def describe(spec: str, name: str) -> list[Block]:
     blocks: list[Block] = [Prose(title, "title")]
     blocks.append(Prose("\n".join(line for stub in shown.stubs for line in stub.lines), "code"))
     blocks.append(Table(sheet.headers(), tuple(sheet.arrays(shown))))
-    blocks += [Prose(say("So it is called:")), Prose("\n".join(sheet.calls(shown)), "code")]
+    blocks += [Prose(say("It is called like this:")), Prose("\n".join(sheet.calls(shown)), "code")]
     blocks += [Prose(sheet.results(shown, most=PLACES).replace("`", "")), *_asked(shown)]
     return [*blocks, *_others(op, name)]
 
@@ -56,7 +56,7 @@ def _of_a_file(spec: str, name: str) -> Assignment:
 def _asked(shown: Task) -> list[Block]:
     if not (asked := sheet.ranges(shown.question)):
         return []
-    return [Prose(say("Asked unless an assignment says otherwise: {ranges}.", ranges="; ".join(asked)))]
+    return [Prose(say("Asked by default: {ranges}.", ranges="; ".join(asked)))]
 
 
 def _others(op: Op, name: str) -> list[Block]:

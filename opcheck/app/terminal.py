@@ -1,4 +1,4 @@
-"""The terminal as a screen for lessons and problems; on a pipe it pauses nowhere and reads the answers line by line."""
+"""The terminal as a screen for lessons and problems; on a pipe it never pauses and reads the answers line by line."""
 
 import contextlib
 import os
@@ -82,7 +82,7 @@ class Terminal:
         self._begin("code" if within_code else "prose")
         typed = self._line(prompt) or ""
         if self.color:
-            click.echo("\x1b[1A\x1b[2K", nl=False, color=True)  # the prompt has served and goes
+            click.echo("\x1b[1A\x1b[2K", nl=False, color=True)  # the prompt is no longer needed
             self.last = "code" if within_code else ""
         return typed
 
@@ -104,7 +104,7 @@ class Terminal:
         return line
 
     def _begin(self, kind: str) -> None:
-        """An empty line between prose and prose, and between prose and code; none within code or after a prompt."""
+        """An empty line between paragraphs, and between text and code; none within code or after a prompt."""
         if self.last and not (kind == self.last == "code"):
             click.echo()
         self.last = kind

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from opcheck.app import completion
 from opcheck.app.output import format_of, output_options, page_width, show, write
 from opcheck.errors import Refused
 from opcheck.language import say
@@ -24,26 +25,28 @@ GRAPHS = ("text", "dot", "mermaid", "svg")
     "WHAT is an expression, FILE.py:NAME for a Python function of numbers or of arrays, or an operator's name.\n\n"
     'Try: opcheck trace "ln(x1)+x1*x2-sin(x2)" --at x1=2,x2=5',
 )
-@click.argument("what")
+@click.argument("what", shell_complete=completion.operators)
 @click.argument("more", nargs=-1, metavar="")
 @click.option(
-    "--at", "at", multiple=True, metavar="X=2,Y=5", help="The inputs, also 1/3 or pi/2; an array as explain takes it."
+    "--at", "at", multiple=True, metavar="X=2,Y=5", help="The inputs: 2, 1/3, pi/2, or an array as in opcheck explain."
 )
 @click.option("--mode", type=click.Choice(MODES), default="both", help="Which sweeps to show.  [default: both]")
-@click.option("--wrt", metavar="X,Y", help="The inputs to differentiate by; the others are not tracked.")
+@click.option("--wrt", metavar="X,Y", help="Differentiate with respect to these inputs only.")
 @click.option(
     "--step",
     is_flag=True,
-    help="One step a line, in the order of execution, instead of tables (tables of arrays are in that order already).",
+    help="One step per line, in order of execution, instead of tables (tables of arrays are in that order already).",
 )
-@click.option("--exact", is_flag=True, help="Fractions where there are any, and sympy's derivative as a formula.")
-@click.option("--check", is_flag=True, help="Ask sympy and torch as well.")
-@click.option("--passes", type=click.IntRange(1, 9), default=1, help="Backward passes, whose gradients accumulate.")
+@click.option("--exact", is_flag=True, help="Fractions where possible, and sympy's derivative as a formula.")
+@click.option("--check", is_flag=True, help="Check against sympy and torch too.")
+@click.option(
+    "--passes", type=click.IntRange(1, 9), default=1, help="Number of backward passes; their gradients accumulate."
+)
 @click.option("--seed", type=float, default=1.0, help="The adjoint that reverse mode starts with.  [default: 1]")
-@click.option("--jacobian", is_flag=True, help="All derivatives as a matrix, and the sweeps that each mode needs.")
+@click.option("--jacobian", is_flag=True, help="All derivatives as a matrix, and how many sweeps each mode needs.")
 @click.option("--hessian", is_flag=True, help="All second derivatives, by forward over reverse.")
 @click.option("--hvp", metavar="X=1,Y=0", help="The Hessian times this direction.")
-@click.option("--graph", type=click.Choice(GRAPHS), help="The computational graph alone, in this notation.")
+@click.option("--graph", type=click.Choice(GRAPHS), help="Only the computational graph, in this format.")
 @click.option("--all", "everything", is_flag=True, help="Leave nothing out.")
 @output_options
 def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | None, **options: Any) -> None:
@@ -81,7 +84,7 @@ def traced_of(what: str, words: Mapping[str, str], wrt: list[str] | None, exact:
         from opcheck.app.filling import operator_trace
 
         if exact:
-            raise Refused(say("exact numbers are for functions of numbers, and this one takes arrays"))
+            raise Refused(say("exact numbers need a function of numbers, and this one takes arrays"))
         return operator_trace(op, words, wrt)
     function = load(Path(program[1]), program[2]) if program else what
     given = values(words, exact)
@@ -105,8 +108,8 @@ def closed_forms(what: str, words: Mapping[str, str], traced: Any, seed: float) 
 
 
 def is_incomplete(function: Callable[..., Any], given: dict[str, Any]) -> bool:
-    """Whether this is a spec (a class, or a function whose arrays are annotated with shapes) that leaves something to
-    say: an array that was not given, or which arrays are classes."""
+    """Whether this is a spec (a class, or a function whose arrays are annotated with shapes) that leaves something
+    open: an array that was not given, or which arrays are classes."""
     if isinstance(function, type):
         return True
     notes = getattr(function, "__annotations__", {}).items()
@@ -115,11 +118,12 @@ def is_incomplete(function: Callable[..., Any], given: dict[str, Any]) -> bool:
 
 
 def alone(what: str, more: tuple[str, ...], at: tuple[str, ...]) -> Refused:
-    """What is said of words beside the expression: inputs that no comma joins, or an expression without quotes."""
+    """The message for words besides the expression: inputs without commas between them, or an expression without
+    quotes."""
     if all("=" in word for word in more):
         joined = ",".join([*(word.rstrip(", ") for word in at), *more])
         return Refused(
-            say("write the inputs as one word, with commas between them"),
+            say("write the inputs without spaces, separated by commas"),
             got=" ".join(more),
             fix=say("--at {joined}", joined=joined),
         )
@@ -137,7 +141,7 @@ def inputs(flag: str, words: tuple[str, ...]) -> dict[str, Any]:
 
 
 def values(words: Mapping[str, str], exact: bool = False) -> dict[str, Any]:
-    """What the texts of inputs stand for; raises Refused."""
+    """The values of inputs given as text; raises Refused."""
     from opcheck.traces.given import value
 
     return {name: value(name, text, exact) for name, text in words.items()}
@@ -150,7 +154,7 @@ def texts(flag: str, words: tuple[str, ...]) -> dict[str, str]:
         for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", word):
             name, sign, text = (piece.strip() for piece in part.partition("="))
             if not sign or not name.isidentifier():
-                raise Refused(say("{flag} gives each input a value: {flag} x1=2,x2=5", flag=flag), got=repr(part))
+                raise Refused(say("{flag} takes a value for each input: {flag} x1=2,x2=5", flag=flag), got=repr(part))
             if name in found:
                 raise Refused(say("{flag} gives {name} two values", flag=flag, name=name), got=", ".join(words))
             found[name] = text
@@ -158,7 +162,7 @@ def texts(flag: str, words: tuple[str, ...]) -> dict[str, str]:
 
 
 def operator_called(name: str) -> Any:
-    """The operator of the catalogue of that name; None where there is none."""
+    """The operator of the catalogue of that name; None if there is none."""
     from opcheck.operators import catalog
 
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from opcheck import files, specs
-from opcheck.app import failures, findings, page, reports
+from opcheck.app import completion, failures, findings, page, reports
 from opcheck.app.interruption import interruption
 from opcheck.app.output import File, write
 from opcheck.language import say
@@ -20,10 +20,11 @@ from opcheck.operators.spec import Refused
 
 
 @click.command()
-@click.argument("ops", nargs=-1, metavar="[OP]...")
+@click.argument("ops", nargs=-1, metavar="[OP]...", shell_complete=completion.operators)
 @click.option("--all", "everything", is_flag=True, help="Every operator.")
-@click.option("--spec", "specs_", multiple=True, metavar="FILE.py:NAME", help="A function over arrays annotated with "
-              "their shapes, an operator of your own, a torch module, or a definition in JSON.")  # fmt: skip
+@click.option("--spec", "specs_", multiple=True, metavar="FILE.py:NAME", shell_complete=completion.files,
+              help="A function over arrays annotated with their shapes, your own operator, a torch module, or a "
+                   "definition in JSON.")  # fmt: skip
 @click.option(
     "--fix",
     multiple=True,
@@ -32,47 +33,49 @@ from opcheck.operators.spec import Refused
 )
 @click.option("--shapes", multiple=True, metavar='NAME="N C"', help="The shapes that it was written for: letters "
     "stand for any size from 1, numbers for themselves.")  # fmt: skip
-@click.option("--impl", default="torch", metavar="IMPL", show_default=True,
+@click.option("--impl", default="torch", metavar="IMPL", show_default=True, shell_complete=completion.files,
               help="torch, torch:compile, torch:func, torch:autocast, jax, onnx, onnxruntime, tinygrad, FILE.py:NAME,"
                    " module:NAME, FILE.c:NAME, FILE.so:NAME, FILE.json or \"sh:COMMAND\".")  # fmt: skip
-@click.option("--module", metavar="FILE.py:FACTORY", help="Audit a torch.nn.Module layer by layer; FACTORY() returns "
-              "the module and its inputs.")  # fmt: skip
+@click.option("--module", metavar="FILE.py:FACTORY", shell_complete=completion.files,
+              help="Audit a torch.nn.Module layer by layer; FACTORY() returns the module and its inputs.")  # fmt: skip
 @click.option("--arrays", type=click.Choice(["numpy", "torch"]), help="What FILE.py:NAME takes.  [default: torch if "
               "its file imports torch]")  # fmt: skip
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where torch tensors live.")
 @click.option(
     "--dtype", default="float32", show_default=True, metavar="TYPE,...", help="float64, float32, float16, bfloat16."
 )
-@click.option("--claims", metavar="CLAIM,...", help="Only these (--list-claims).")
+@click.option("--claims", metavar="CLAIM,...", help="Check only these claims (--list-claims).")
 @click.option(
     "--cases",
     type=click.IntRange(1),
     help="Random cases for each operator and type, after the directed ones.  [default: 300]",
 )
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time for each operator and type instead.")
+@click.option(
+    "--seconds", type=click.FloatRange(0, min_open=True), help="Time for each operator and type, instead of --cases."
+)
 @click.option("--exhaustive", is_flag=True, help="Every combination of parameters in a small scope, up to --cases.")
-@click.option("--seed", type=click.IntRange(0), help="Repeats a run.  [default: a fresh one, printed]")
+@click.option("--seed", type=click.IntRange(0), help="Repeat a run.  [default: a new seed, printed]")
 @click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one for each core; 2 on CUDA]")
 @click.option("--in-process", is_flag=True, help="No worker process: faster to start, but a crash ends the run.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a worker process has for one "
               "case.  [default: 60]")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the run over a dask cluster.")
-@click.option("--no-known", is_flag=True, help="Known deviations fail too.")
+@click.option("--no-known", is_flag=True, help="Count known deviations as failures.")
 @click.option(
     "--allow",
     metavar="NAME,...",
-    help="Lower precisions that are no failure: tf32, bfloat16-inputs, "
-    "float16-inputs, transforms, flush-to-zero, ..., or none.  [default: on CUDA what torch's switches allow]",
+    help="Lower precisions to accept: tf32, bfloat16-inputs, float16-inputs, transforms, flush-to-zero, ..., or "
+    "none.  [default: on CUDA what torch's switches allow]",
 )
-@click.option("--stable", is_flag=True, help="A form that loses digits, where a stable one exists, fails.")
-@click.option("--strict-precision", is_flag=True, help="As --allow none.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
+@click.option("--stable", is_flag=True, help="Fail a form that loses digits where a stable one exists.")
+@click.option("--strict-precision", is_flag=True, help="Same as --allow none.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--junit", type=File(), metavar="FILE", help="Write a JUnit report too.")
 @click.option("--html", type=File(), metavar="FILE", help="Write a page too (one file).")
 @click.option("--save", type=File(files.check_folder), metavar="DIR",
-              help="Where failing cases are saved.  [default: opcheck-cases]")  # fmt: skip
-@click.option("--list-known", is_flag=True, help="The known deviations of released libraries, as KNOWN.md has them.")
-@click.option("--list-claims", is_flag=True, help="What is checked, one line each.")
+              help="Save failing cases here.  [default: opcheck-cases]")  # fmt: skip
+@click.option("--list-known", is_flag=True, help="Print the known deviations of released libraries (KNOWN.md).")
+@click.option("--list-claims", is_flag=True, help="Print what is checked, one line per claim.")
 def command(**options: Any) -> int:
     """Check an implementation of operators against their definitions: shapes, dtypes, exact results, rounding within
     a proven bound, special values, gradients, tangents, memory layouts, purity.
@@ -107,18 +110,19 @@ def list_claims() -> int:
 
 
 def asked(options: dict[str, Any]) -> list[str]:
-    """The names of the operators and specs that are to be verified; raises Refused where there are none."""
+    """The names of the operators and specs that are to be verified; raises Refused if there are none."""
     if options["everything"]:
         return [op.name for op in catalog.every()]
     names = [specs.get(op).name for op in (*options["ops"], *options["specs_"])]
     if not names:
-        fix = say("name some, --all (opcheck ops lists them), or --spec FILE.py:NAME")
+        fix = say("name some, or give --all (opcheck ops lists them) or --spec FILE.py:NAME")
         raise Refused(say("which operators?"), fix=fix)
     return names
 
 
 def run(options: dict[str, Any]) -> int:
-    """Verify, show what was found, and say by the exit code: 0 all agree, 1 something differs, 3 nothing could run."""
+    """Verify and show what was found; the exit code is 0 if all agree, 1 if something differs, 3 if nothing could
+    run."""
     from opcheck.verification import api
     from opcheck.verification import run as runner
 
@@ -175,18 +179,18 @@ def digits(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def pairs(flag: str, words: tuple[str, ...]) -> dict[str, str]:
-    """NAME=VALUE words by name; raises Refused for what is none."""
+    """The values of NAME=VALUE words by name; raises Refused for any other word."""
     found = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign or not name.strip().isidentifier():
-            raise Refused(say("{flag} is a name and its value: {flag} NAME=VALUE", flag=flag), got=repr(word))
+            raise Refused(say("{flag} takes a name and its value: {flag} NAME=VALUE", flag=flag), got=repr(word))
         found[name.strip().replace("-", "_")] = text.strip().strip("\"'")
     return found
 
 
 def given(flag: str, words: tuple[str, ...], names: list[str]) -> dict[str, Any]:
-    """The values of parameters, read as the operators that have them read them."""
+    """The values of parameters, parsed by the operators that have them."""
     found: dict[str, Any] = dict(pairs(flag, words))
     for op in map(specs.get, names):
         for each in op.params:
@@ -196,7 +200,7 @@ def given(flag: str, words: tuple[str, ...], names: list[str]) -> dict[str, Any]
 
 
 def default_jobs(device: str) -> int:
-    """One process for each core; a GPU is shared, and each process takes memory of it for itself."""
+    """One process per core; on a GPU fewer, since each process takes some of its memory."""
     return cores() if device == "cpu" else min(cores(), 2)
 
 
@@ -206,7 +210,7 @@ def cores() -> int:
 
 
 def connect(address: str | None) -> Any:
-    """An executor on the dask cluster at that address; raises CouldNotRun where there is none."""
+    """An executor on the dask cluster at that address; raises CouldNotRun if there is none."""
     if address is None:
         return None
     from opcheck.verification.workers.cluster import dask_executor

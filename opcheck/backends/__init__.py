@@ -58,7 +58,7 @@ def _loaded(implementation: Any, arrays: str, device: str) -> Backend:
     if isinstance(implementation, str):
         name, implementation = implementation, found(implementation)
     if not callable(implementation):
-        raise Refused(say("an implementation is a function"), got=f"{implementation!r}")
+        raise Refused(say("an implementation must be a function"), got=f"{implementation!r}")
     return function_backend(implementation, arrays, device, name)
 
 

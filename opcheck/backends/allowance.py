@@ -1,7 +1,7 @@
-"""Lower precisions that are no failure: what an engineer allows, beside what torch's switches do on CUDA.
+"""Accepted lower precisions: those that an engineer allows, besides what torch's switches allow on CUDA.
 
 A result that a lower precision explains is a failure like any other unless that precision is allowed. On a CPU none is,
-but for sums in the type of the numbers themselves (`float16-accumulation` of float16): that type was asked for.
+except for sums in the type of the numbers themselves (`float16-accumulation` for float16): that type was asked for.
 """
 
 from collections.abc import Iterable
@@ -24,14 +24,14 @@ MEANINGS = {
     "float16-accumulation": "sums, or partial sums, kept in float16",
     "bfloat16-accumulation": "sums, or partial sums, kept in bfloat16",
     TRANSFORMS: "convolutions by Winograd's algorithm or FFT",
-    FLUSH: "subnormal numbers taken for zero",
+    FLUSH: "subnormal numbers treated as zero",
 }
 NONE = "none"
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What was asked for: these precisions more than the defaults, or none at all."""
+    """What was asked for: these precisions on top of the defaults, or none at all."""
 
     more: frozenset[str] = frozenset()
     defaults: bool = True
@@ -64,13 +64,13 @@ def allowance(names: str | Iterable[str] = (), strict: bool = False) -> Allowanc
             )
     nothing = strict or NONE in each
     if nothing and set(each) - {NONE}:
-        raise Refused(say("either lower precisions are allowed, or none"), got=", ".join(each),
+        raise Refused(say("allow some lower precisions, or none, but not both"), got=", ".join(each),
                       fix=say("leave out {none}", none="--strict-precision" if strict else NONE))  # fmt: skip
     return Allowance(frozenset(each) - {NONE}, defaults=not nothing)
 
 
 def storage(dtype: str) -> frozenset[str]:
-    """Sums in the type of the numbers: where that has few digits, it is what was asked for."""
+    """Sums in the type of the numbers: if that has few digits, it is what was asked for."""
     return frozenset({f"{dtype}-accumulation"} if dtype in ("float16", "bfloat16") else ())
 
 

@@ -22,7 +22,8 @@ Outputs = dict[str, Array]
 
 
 class NoCounterpart(Exception):
-    """The implementation lacks what a check needs (a parameter, forward mode): the check is left out and counted."""
+    """The implementation lacks something that a check needs (a parameter, forward mode): the check is skipped and
+    counted."""
 
 
 class Malformed(Exception):
@@ -45,12 +46,12 @@ class Session(ABC):
         """Every output by name: real ones in float64, whole numbers in int64."""
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
-        """The gradient of each differentiable input; raises NoCounterpart where there is none."""
+        """The gradient of each differentiable input; raises NoCounterpart if there is none."""
         raise NoCounterpart(say("no gradients"))
 
     def freeze(self, names: Collection[str]) -> None:
         """Before the call: these inputs need no gradient."""
-        raise NoCounterpart(say("gradients are not asked for one by one"))
+        raise NoCounterpart(say("gradients cannot be requested one by one"))
 
     def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
         """The tangent of each differentiable output; raises NoCounterpart."""
@@ -65,8 +66,14 @@ class Session(ABC):
         return ()
 
     def renewed(self, arrays: Mapping[str, Array]) -> Outputs:
-        """The outputs of another call, with these numbers in the memory that the last one had; raises NoCounterpart."""
+        """The outputs of another call, with these numbers in the memory that the last one used; raises
+        NoCounterpart."""
         raise NoCounterpart(say("no memory of its own"))
+
+    def into(self, name: str = "") -> Outputs:
+        """What lies in `out` after a call that was given it: an array of its own, or the input of that name; raises
+        NoCounterpart."""
+        raise NoCounterpart(say("no argument out"))
 
 
 class Backend(ABC):
@@ -74,13 +81,13 @@ class Backend(ABC):
 
     name: str
     layouts: tuple[str, ...] = ("contiguous",)
-    guards: tuple[str, ...] = ()  # layouts beside memory that may not be touched, for processes that may end
+    guards: tuple[str, ...] = ()  # layouts beside guard pages, for processes that may crash
     concurrent = True  # whether two threads may call it at once
-    compiles = False  # whether a new choice of parameters takes a compilation, which is slow
-    freezes = False  # whether its sessions can be asked for the gradients of some inputs only
-    allow = DEFAULTS  # the lower precisions that are no failure of it
-    stable = False  # whether it fails by a form that loses digits
-    has_tensor_cores = False  # whether what it runs on has them: their sums explain nothing elsewhere
+    compiles = False  # whether new parameters need a compilation, which is slow
+    freezes = False  # whether its sessions can give the gradients of only some inputs
+    allow = DEFAULTS  # the lower precisions that it is allowed
+    stable = False  # whether a form that loses digits is a failure
+    has_tensor_cores = False  # whether its machine has them: elsewhere their sums are no explanation
 
     def version(self) -> str:
         """Library and version, for the report."""
@@ -91,11 +98,11 @@ class Backend(ABC):
         return {}
 
     def lower(self, dtype: str, convolves: bool) -> frozenset[str]:
-        """The lower precisions that are no failure by default, of convolutions or of other products."""
+        """The lower precisions that are allowed by default, for convolutions or for other products."""
         return storage(dtype)
 
     def allowed(self, dtype: str, convolves: bool) -> frozenset[str]:
-        """All lower precisions that are no failure of it, at this moment."""
+        """All lower precisions that it is allowed at this moment."""
         return self.allow.beside(self.lower(dtype, convolves))
 
     def all_allowed(self, dtype: str) -> frozenset[str]:
@@ -103,27 +110,28 @@ class Backend(ABC):
         return self.allowed(dtype, False) | self.allowed(dtype, True)
 
     def modes(self) -> Mapping[str, Callable[[], AbstractContextManager[Any]]]:
-        """In which the same call gives the same outputs, in words: with gradients switched off, in inference mode."""
+        """Modes in which the same call must give the same outputs, in words: with gradients switched off, in inference
+        mode."""
         return {}
 
     def is_lost(self) -> bool:
-        """Whether the device answers nothing any more, so that this process can check nothing more on it."""
+        """Whether the device no longer responds, so that this process can check nothing more on it."""
         return False
 
     def in_thread(self) -> Callable[[], None]:
-        """What a thread does before it calls the implementation, so that it computes as this one does."""
+        """What a thread must do before it calls the implementation, so that it computes as this thread does."""
         return lambda: None
 
     def kin(self, op: Op, case: Case, dtype: str) -> str:
-        """The backend whose operation of its own does the work of this call, whose deviations are its own then."""
+        """The backend whose own operation does the work of this call; its known deviations then apply."""
         return ""
 
     def unavailable(self, op: Op, dtype: str) -> str:
-        """Why this backend has nothing to check for `op` in `dtype`; empty if it has."""
+        """Why this backend cannot check `op` in `dtype`; empty if it can."""
         return ""
 
     def defaults(self, op: Op) -> dict[str, Any]:
-        """The parameters for which this implementation declares another default than torch has; asked once for each."""
+        """The parameters for which this implementation declares a default other than torch's; asked once for each."""
         known: dict[Op, dict[str, Any]] = self.__dict__.setdefault("_defaults", {})
         if op not in known:
             known[op] = self.own_defaults(op)
@@ -133,7 +141,7 @@ class Backend(ABC):
         return {}
 
     def lacks(self, op: Op, case: Case) -> str:
-        """What this backend has no counterpart of in this case (a parameter, an optional input); empty if nothing."""
+        """What this backend lacks for this case (a parameter, an optional input); empty if nothing."""
         return ""
 
     @abstractmethod
@@ -144,9 +152,8 @@ class Backend(ABC):
 def named_outputs(
     op: Op, result: Any, shapes: Mapping[str, Shape], after: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What a call returned, by output name; raises Malformed where the number of results is wrong.
-
-    `after`: its inputs, as they are now. What the call updates in place is read there, unless it was returned.
+    """What a call returned, by output name; raises Malformed if the number of results is wrong. `after`: its inputs as
+    they are now; what the call updates in place is read there unless it was returned.
     """
     if isinstance(result, Mapping) and set(result) == set(shapes):
         return dict(result)
@@ -167,7 +174,7 @@ def named_outputs(
 
 
 def _updated(names: Iterable[str], after: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Copies of these inputs: a later call writes on."""
+    """Copies of these inputs, since a later call writes to them again."""
     found = {name: (after or {})[name] for name in names}
     return {name: each.clone() if hasattr(each, "clone") else each.copy() for name, each in found.items()}
 
@@ -222,8 +229,8 @@ def takes(function: Callable[..., Any] | None, name: str) -> bool:
 
 
 def signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
-    """The arguments of a function, of a built-in one those that its documentation or torch's schema says; None where
-    nothing does."""
+    """The arguments of a function; for a built-in one, those in its documentation or torch's schema; None if there are
+    none."""
     try:
         return _SIGNATURES[function]
     except (KeyError, TypeError):  # not asked before, or not hashable
@@ -258,7 +265,7 @@ def _documented(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 
 def _of_schema(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
-    """From the schemas that torch has of a built-in function of that name."""
+    """From torch's schemas of a built-in function with that name."""
     torch, name = sys.modules.get("torch"), getattr(function, "__name__", "")
     if torch is None or str(getattr(function, "__module__", "")).partition(".")[0] != "torch":
         return None
@@ -274,8 +281,8 @@ def _of_schema(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] 
 
 
 def own_defaults(op: Op, function: Callable[..., Any]) -> dict[str, Any]:
-    """The parameters for which a function declares another default than torch, with it; those that are no legal value
-    of the parameter (a None that means something else) are left out."""
+    """The parameters for which a function declares a default other than torch's, with that default; illegal values (a
+    None that means something else) are left out."""
     accepted = signature_of(function) or {}
     found = {}
     several = any(each.kind is each.VAR_KEYWORD for each in accepted.values())
@@ -312,7 +319,7 @@ def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
     """The first argument of this case that the signature of `function` does not take, or that it demands and the case
     does not have; empty if the call fits."""
     accepted = signature_of(function)
-    if accepted is None:  # it takes what it takes
+    if accepted is None:  # it accepts anything
         return ""
     kinds = [each.kind for each in accepted.values()]
     positional, keywords = arguments(op, case.arrays, case.params, function)

@@ -24,7 +24,7 @@ BEFORE_2_9 = ("backends.cuda.matmul.allow_tf32", "backends.cudnn.allow_tf32")  #
 
 
 def checked(torch: Any, device: str) -> str:
-    """The device, if torch has it here; raises Refused for a name that is none and CouldNotRun where it is absent."""
+    """The device, if torch has it here; raises Refused for an invalid name and CouldNotRun if the device is absent."""
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise Refused(say("the device must be cpu, cuda or cuda:NUMBER"), got=repr(device))
     if device == "cpu":
@@ -53,7 +53,8 @@ def described(torch: Any, device: str) -> str:
 
 
 def switches(torch: Any) -> dict[str, Any]:
-    """torch's switches that change the numbers on CUDA, as they stand: torch's defaults, unless somebody set them."""
+    """torch's switches that change the numbers on CUDA, in their present state: torch's defaults unless somebody set
+    them."""
     names = SWITCHES if hasattr(torch.backends, "fp32_precision") else (*SWITCHES, *BEFORE_2_9)
     found = {name.removeprefix("backends."): _read(torch, name) for name in names}
     found["deterministic_algorithms"] = torch.are_deterministic_algorithms_enabled()
@@ -74,14 +75,14 @@ def lower(torch: Any, storage: frozenset[str], convolves: bool) -> frozenset[str
 
 
 def _reduces(torch: Any, name: str) -> bool:
-    """Whether products may be added in parts that are rounded to their type (newer torch has two such switches)."""
+    """Whether products may be summed in parts that are rounded to their type (newer torch has two such switches)."""
     kind = {"float16": "fp16", "bfloat16": "bf16"}[name.partition("-")[0]]
     switch = _read(torch, f"backends.cuda.matmul.allow_{kind}_reduced_precision_reduction")
     return bool(switch[0] if isinstance(switch, tuple) else switch)
 
 
 def _read(torch: Any, name: str) -> Any:
-    """One switch; None where this version of torch has none of that name."""
+    """One switch; None if this version of torch lacks it."""
     place = torch
     for part in name.split("."):
         try:
@@ -92,7 +93,7 @@ def _read(torch: Any, name: str) -> Any:
 
 
 def is_lost(torch: Any, device: str) -> bool:
-    """Whether the device answers nothing any more: after an illegal memory access every call of the process fails."""
+    """Whether the device no longer responds: after an illegal memory access, every call of the process fails."""
     if device == "cpu":
         return False
     try:

@@ -1,7 +1,7 @@
-"""The floating-point environment: what a candidate makes of subnormal numbers is its own, and not the judge's.
+"""The floating-point environment: how a candidate treats subnormal numbers must not affect the judge.
 
-A library that was compiled with -ffast-math makes the whole process take subnormal numbers for zero once it is loaded,
-and torch.set_flush_denormal(True) does so in a call. The candidate goes on to run so; opcheck computes without it.
+A library that was compiled with -ffast-math makes the whole process treat subnormal numbers as zero once it is loaded,
+and torch.set_flush_denormal(True) does so in a call. The candidate keeps running that way; opcheck computes without it.
 """
 
 import ctypes
@@ -19,18 +19,18 @@ _of_the_candidate: bytes | None = None  # where it flushes
 
 
 def flushes() -> bool:
-    """Whether this thread takes subnormal numbers for zero."""
+    """Whether this thread treats subnormal numbers as zero."""
     return _SMALLEST * _HALF == 0
 
 
 def candidate_flushes() -> bool:
-    """Whether the candidate was found to do so, when it was loaded or in a call."""
+    """Whether the candidate was found to do so, on loading or in a call."""
     return _of_the_candidate is not None
 
 
 @contextmanager
 def judging() -> Iterator[None]:
-    """The usual environment inside; what was there before is the candidate's, and is there again behind."""
+    """The usual environment inside the block; the candidate's is restored after it."""
     global _of_the_candidate
     before = _of_the_candidate = _leave()
     try:
@@ -48,7 +48,7 @@ def settle() -> None:
 
 @contextmanager
 def calling() -> Iterator[None]:
-    """The candidate's environment inside, as it was at the end of its last call; the usual one behind."""
+    """The candidate's environment inside the block, as at the end of its last call; the usual one after it."""
     global _of_the_candidate
     if _of_the_candidate is not None:
         _enter(_of_the_candidate)

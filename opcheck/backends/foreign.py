@@ -33,7 +33,7 @@ def is_library(place: str) -> bool:
 
 
 class ForeignSession(NumpySession):
-    """One call of what runs outside of Python."""
+    """One call of what runs outside Python."""
 
     candidate: "Foreign"
 
@@ -69,7 +69,7 @@ class Foreign(NumpyFunction):
 class Library(Foreign):
     """void solve(const float* in, ..., float* out, ..., int sizes, ..., parameters): inputs in the spec's order (NULL
     for one that is absent), outputs, the sizes of the spec's letters (of an operator of any shape: the number of
-    elements), then the parameters of a spec of one's own, as int or in the type of the numbers."""
+    elements), then the parameters of your own spec, as int or in the type of the numbers."""
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
@@ -145,7 +145,7 @@ class Command(Foreign):
         missing = [each.name for each in op.inputs if not each.optional and each.name not in self.names] + missing
         if missing:
             raise Refused(
-                say("the command does not say where {names} belongs", names=", ".join(missing)),
+                say("the command has no place for {names}", names=", ".join(missing)),
                 got=self.command,
                 fix=say("{{name}} stands for a file: {example}", example=_example(op)),
             )
@@ -176,7 +176,9 @@ def _read(path: str, name: str) -> Array:
     except FileNotFoundError:
         raise Malformed(say("the command wrote no {name}", name=name)) from None
     except ValueError as error:
-        raise Malformed(say("what the command wrote as {name} is no .npy file: {why}", name=name, why=error)) from None
+        raise Malformed(
+            say("what the command wrote as {name} is not a .npy file: {why}", name=name, why=error)
+        ) from None
     return found
 
 

@@ -1,4 +1,4 @@
-"""Somebody's own function, of numpy arrays or of torch tensors, called as the operator of torch is called."""
+"""A user's function of numpy arrays or torch tensors, called as torch's operator is called."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Shape
 
-# numpy 1 makes float64 of one float32 number and a number of Python: no mistake of whoever wrote np.maximum(x, 0).
+# numpy 1 makes float64 of a float32 scalar and a Python number: no fault of whoever wrote np.maximum(x, 0).
 PROMOTES_ONE_NUMBER = np.result_type(np.float32(1), 1) == np.float32
 
 
@@ -62,8 +62,8 @@ class TorchFunction(TensorBackend):
         return next((name for name in [*case.arrays, *case.params] if name not in taken), "")
 
     def places(self, op: Op) -> list[str]:
-        """Which argument of the operator each argument of a Function class is: by its name, and tensors of other names
-        in the operator's order."""
+        """Which argument of the operator each argument of a Function class is: by name, and tensors with other names in
+        the operator's order."""
         places = list(inspect.signature(self.candidate.forward).parameters)
         if getattr(self.candidate, "setup_context", None) is self.torch.autograd.Function.setup_context:
             places = places[1:]  # without ctx
@@ -72,7 +72,7 @@ class TorchFunction(TensorBackend):
         return [name if name in names else next(rest, name) for name in places]
 
     def writes(self, op: Op) -> bool:
-        """Whether it writes its answers into tensors that it is given."""
+        """Whether it writes its results into tensors that it is given."""
         return not self.is_function_class and destination.writes(op, self.candidate)
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
@@ -86,44 +86,49 @@ class TorchFunction(TensorBackend):
         def call(tensors: dict[str, Any]) -> Any:
             return self._written(op, case, dtype, tensors, layout) if writes else self._call(op, case, tensors)
 
-        return kind(self.torch, op, case, dtype, call, self.device, layout, gradients and not writes)
+        session = kind(self.torch, op, case, dtype, call, self.device, layout, gradients and not writes)
+        if not self.is_function_class and destination.takes_out(self.candidate):
+            session.call_into = lambda tensors, out: self._call(op, case, tensors, out=out)
+        return session
 
     def _written(self, op: Op, case: Case, dtype: str, tensors: dict[str, Any], layout: str) -> Any:
         positional, keywords = arguments(op, tensors, case.params, self.candidate)
+        zoned = destination.ZonedTensors(self.torch, self.device)
 
         def make(shape: Shape, whole: bool) -> Any:
-            kind, empty = (self.torch.int64, -7) if whole else (getattr(self.torch, dtype), destination.LEFT_OVER.get())
-            made = self.torch.full(shape, empty, dtype=kind, device=self.device)
+            made = zoned.tensor(shape, self.torch.int64 if whole else getattr(self.torch, dtype))
             return laid_out_tensor(self.torch, made, layout) if layout in guarded.LAYOUTS else made
 
-        return destination.with_outputs(op, case, self.candidate, positional, keywords, make)
+        found = destination.with_outputs(op, case, self.candidate, positional, keywords, make)
+        zoned.check()
+        return found
 
-    def _call(self, op: Op, case: Case, tensors: dict[str, Any]) -> Any:
+    def _call(self, op: Op, case: Case, tensors: dict[str, Any], **more: Any) -> Any:
         positional, keywords = arguments(op, tensors, case.params, self.candidate)
         if not self.is_function_class:
-            return self.candidate(*positional, **keywords)
+            return self.candidate(*positional, **{**keywords, **more})
         values = {**tensors, **case.params}
         defaults = {each.name: each.default for each in op.params}
         return self.candidate.apply(*(values.get(name, defaults.get(name)) for name in self.places(op)))
 
 
 class WritingSession(TensorSession):
-    """What is written into a tensor that was given has no gradient."""
+    """Results written into an output argument have no gradient."""
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
-        raise NoCounterpart(say("it writes into what it is given: no gradients"))
+        raise NoCounterpart(say("it writes into its output arguments: no gradients"))
 
     def jvp(self, tangents: Mapping[str, Array]) -> Outputs:
-        raise NoCounterpart(say("it writes into what it is given: no tangents"))
+        raise NoCounterpart(say("it writes into its output arguments: no tangents"))
 
     def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:
-        raise NoCounterpart(say("it writes into what it is given: no gradients"))
+        raise NoCounterpart(say("it writes into its output arguments: no gradients"))
 
 
 class NumpyFunction(Backend):
-    """candidate(*arrays, **params) -> array(s); gradients by candidate.vjp and candidate.jvp, where it has them:
-    vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array. Both are
-    given what the call drew by chance (mask=...), as it is read off the outputs."""
+    """candidate(*arrays, **params) -> array(s); gradients by candidate.vjp and candidate.jvp, if it has them:
+    vjp(cotangent, *arrays, **params) -> {input: gradient}, jvp({input: tangent}, *arrays, **params) -> array. Both get
+    what the call drew at random (mask=...), as read off the outputs."""
 
     layouts: tuple[str, ...] = ("contiguous", "transposed", "strided", "offset")
     guards = guarded.LAYOUTS
@@ -157,7 +162,7 @@ class NumpyFunction(Backend):
 
 
 class NumpySession(Session):
-    """One call of a numpy candidate, on copies of the arrays in the dtype and layout that are checked."""
+    """One call of a numpy candidate, on copies of the arrays in the dtype and layout under test."""
 
     def __init__(self, candidate: Any, op: Op, case: Case, dtype: str, layout: str) -> None:
         self.candidate, self.op, self.case = candidate, op, case
@@ -218,6 +223,17 @@ class NumpySession(Session):
         self._results = None
         return self.outputs()
 
+    def into(self, name: str = "") -> Outputs:
+        if not destination.takes_out(self.candidate) or len(self.shapes) != 1:
+            raise NoCounterpart(say("no argument out"))
+        (output, shape), zoned = next(iter(self.shapes.items())), destination.Zoned()
+        out = self.arrays[name] if name else zoned.array(shape, self.number, self.layout)
+        positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)
+        with np.errstate(all="ignore"), environment.calling():
+            self.candidate(*positional, **{**keywords, "out": out})
+        zoned.check()
+        return {output: numbers(out, output)}
+
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         function = getattr(self.candidate, "vjp", None)
         if function is None:
@@ -272,7 +288,7 @@ def numbers(value: Any, name: str) -> Array:
 
 
 def as_given(value: Any, name: str) -> Array:
-    """A plain array with a copy of the numbers, whatever the type was; raises Malformed."""
+    """A plain array with a copy of the numbers, whatever their type; raises Malformed."""
     try:
         return np.array(value)
     except ValueError:
@@ -280,7 +296,7 @@ def as_given(value: Any, name: str) -> Array:
 
 
 def numpy_dtype(dtype: str) -> Any:
-    """numpy's type of that name; bfloat16 needs ml_dtypes."""
+    """numpy's type with that name; bfloat16 needs ml_dtypes."""
     if dtype == "bfloat16":
         try:
             import ml_dtypes

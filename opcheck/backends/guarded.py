@@ -1,7 +1,6 @@
-"""Arrays beside memory that nobody may touch: a call that reads or writes beyond its input ends the process.
-
-Each array starts where the libraries' allocators would place it, at a multiple of 64 bytes. So one whose size is such a
-multiple ends flush at the guard behind it; of another one, less than a vector lies between, which may be read.
+"""Arrays beside guard pages: a call that reads or writes beyond its input crashes the process. Each array starts where
+the libraries' allocators would place it, at a multiple of 64 bytes. So an array whose size is such a multiple ends
+exactly at the guard page; for others the gap is less than a vector, and may be read.
 """
 
 import ctypes
@@ -19,7 +18,7 @@ POSSIBLE = sys.platform != "win32"
 
 
 def guarded(array: Array, layout: str) -> Array:
-    """The same numbers, with a page that may not be touched on either side: flush behind the array, or before it."""
+    """The same numbers with a guard page directly after the array, or directly before it."""
     if not array.nbytes or not POSSIBLE:
         return array
     page = mmap.PAGESIZE

@@ -93,7 +93,7 @@ class JaxSession(Session):
 
     def attempt(self) -> None:
         """jax broadcasts what torch refuses, and has no rules of its own about it."""
-        raise NoCounterpart(say("jax states no refusals"))
+        raise NoCounterpart(say("jax does not document what it refuses"))
 
     def outputs(self) -> Outputs:
         _, shapes = self.checked

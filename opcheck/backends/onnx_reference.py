@@ -50,7 +50,7 @@ class OnnxReference(Backend):
 
     def unavailable(self, op: Op, dtype: str) -> str:
         if dtype == "bfloat16":
-            return say("numpy arrays of ONNX have no bfloat16")
+            return say("ONNX has no bfloat16 for numpy arrays")
         return "" if op.name in TAKES else say("no counterpart in ONNX")
 
     def lacks(self, op: Op, case: Case) -> str:

@@ -1,5 +1,5 @@
-"""Functions of torch, numpy and Python's clock that a candidate has replaced: with these a wrong kernel passes, or
-looks fast."""
+"""Functions of torch, numpy and Python's clock that a candidate has replaced, so that a wrong kernel passes or looks
+fast."""
 
 import importlib
 import sys
@@ -16,7 +16,7 @@ _before: dict[str, dict[str, Any]] = {}
 
 
 def remember(place: str = "") -> None:
-    """What stands there now, before the candidate at that place is loaded; of torch, if its file speaks of it."""
+    """The present functions, before the candidate at that place is loaded; torch's only if its file mentions torch."""
     path = Path(place.rpartition(":")[0])
     with suppress(OSError, ValueError, ImportError):
         if path.suffix == ".py" and "torch" not in sys.modules and b"import torch" in path.read_bytes():
@@ -26,7 +26,7 @@ def remember(place: str = "") -> None:
 
 
 def replaced() -> list[str]:
-    """The functions that are others since."""
+    """The functions that have changed since."""
     return [
         f"{name}.{each}"
         for name, names in _before.items()

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends import destination, environment, guarded
 from opcheck.backends import device as devices
-from opcheck.backends import environment, guarded
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
@@ -59,7 +59,7 @@ class TensorBackend(Backend):
         return usual if self.device == "cpu" else devices.lower(self.torch, usual, convolves)
 
     def in_thread(self) -> Callable[[], None]:
-        count = self.torch.get_num_threads()  # torch keeps it for each thread
+        count = self.torch.get_num_threads()  # torch keeps this per thread
         return lambda: self.torch.set_num_threads(count)
 
     def kin(self, op: Op, case: Case, dtype: str) -> str:
@@ -111,7 +111,8 @@ def require_torch() -> Any:
 class TensorSession(Session):
     """`call(tensors)` on the tensors of one case; gradients by autograd, tangents by forward mode."""
 
-    keeps_graph = True  # whether the graph of one call may be walked twice
+    keeps_graph = True  # whether the graph of one call can be traversed twice
+    call_into: Callable[[dict[str, Any], Any], Any] | None = None  # the same call, which is given out=
 
     def __init__(
         self,
@@ -141,7 +142,7 @@ class TensorSession(Session):
         self._results: dict[str, Any] | None = None
 
     def _layout_of(self, name: str) -> str:
-        """What is written in place does not share one place of memory."""
+        """Arrays that are written in place must not share one memory location."""
         written = any(each.updates and each.name == name for each in self.op.outputs)
         return "contiguous" if written and self.layout == "expanded" else self.layout
 
@@ -158,6 +159,16 @@ class TensorSession(Session):
                 self.tensors[name].copy_(self.tensor(array, "contiguous"))
         self._results = None
         return self.outputs()
+
+    def into(self, name: str = "") -> Outputs:
+        if self.call_into is None or len(self.shapes) != 1:
+            raise NoCounterpart(say("no argument out"))
+        (output, shape), zoned = next(iter(self.shapes.items())), destination.ZonedTensors(self.torch, self.device)
+        out = self.tensors[name] if name else zoned.tensor(shape, self.dtype)
+        with self.torch.no_grad(), environment.calling():
+            self.call_into(dict(self.tensors), out)
+        zoned.check()
+        return {output: to_numpy(self.torch, out)}
 
     def results(self) -> dict[str, Any]:
         """The tensors that the call returned, by output name, with their graph."""
@@ -179,7 +190,7 @@ class TensorSession(Session):
 
     def attempt(self) -> None:
         self.call(dict(self.tensors))
-        if self.device != "cpu":  # a kernel runs on after the call; what it does wrong belongs to this one
+        if self.device != "cpu":  # a kernel may still be running after the call; its errors belong to this call
             self.torch.cuda.synchronize(self.device)
 
     def outputs(self) -> Outputs:

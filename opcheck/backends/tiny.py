@@ -51,7 +51,7 @@ class Tinygrad(Backend):
 
     def unavailable(self, op: Op, dtype: str) -> str:
         if dtype == "bfloat16":
-            return say("numpy arrays of tinygrad have no bfloat16")
+            return say("tinygrad has no bfloat16 for numpy arrays")
         return "" if op.name in TAKES else say("no counterpart in tinygrad")
 
     def lacks(self, op: Op, case: Case) -> str:
@@ -103,7 +103,7 @@ class TinygradSession(Session):
         return getattr(x, name)(axis=p.dim) if "dim" in p else getattr(x, name)()
 
     def attempt(self) -> None:
-        raise NoCounterpart(say("tinygrad states no refusals"))
+        raise NoCounterpart(say("tinygrad does not document what it refuses"))
 
     def outputs(self) -> Outputs:
         found = self._result().numpy()

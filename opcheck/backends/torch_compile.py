@@ -34,7 +34,7 @@ def allow_recompilations(torch: Any) -> None:
 
 
 class CompiledSession(TensorSession):
-    """A compiled backward pass frees what it read, so each gradient is of a call of its own, and there is no second."""
+    """A compiled backward pass frees what it read, so each gradient is of its own call, and there is no second."""
 
     keeps_graph = False
 
@@ -71,7 +71,7 @@ class TorchCompile(TensorBackend):
     layouts: tuple[str, ...] = ("contiguous", "transposed")
     concurrent = False  # compilation holds one lock
     compiles = True
-    freezes = False  # every choice of inputs would be compiled anew
+    freezes = False  # every choice of inputs would be compiled again
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

@@ -13,7 +13,7 @@ class ForwardOnly(TensorSession):
     nobody documents; the step itself is what is checked."""
 
     def attempt(self) -> None:
-        raise NoCounterpart(say("torch.optim makes its own state"))
+        raise NoCounterpart(say("torch.optim creates its own state"))
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         raise NoCounterpart(say("torch.optim is checked forward only"))

@@ -39,7 +39,7 @@ class TorchModule(TensorBackend):
             raise Refused(
                 say("a module instance has fixed sizes; pass the class instead"),
                 got=described(self.candidate),
-                fix=say("opcheck.audit(module, *inputs) checks an instance as it stands"),
+                fix=say("opcheck.audit(module, *inputs) checks an existing instance"),
             )
         return ""
 
@@ -57,10 +57,10 @@ class TorchModule(TensorBackend):
                 say("{name} must have the parameters of {spec}, by the same names or from the same seed",
                     name=self.name, spec=op.title or op.name),
                 got="; ".join(
-                    [*([say("without {names}", names=", ".join(missing))] if missing else []),
-                     *([say("with {names} besides", names=", ".join(more))] if more else [])]
+                    [*([say("a module without {names}", names=", ".join(missing))] if missing else []),
+                     *([say("a module that also has {names}", names=", ".join(more))] if more else [])]
                 ),
-                fix=say("rename them, draw them in the same order, or give a function: it gets the arrays in the "
+                fix=say("rename them, create them in the same order, or give a function that takes the arrays in the "
                         "spec's order"),
             )  # fmt: skip
 

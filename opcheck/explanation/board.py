@@ -1,4 +1,4 @@
-"""A calculation as a board: its arrays, one row an operator, and every number behind them, in both directions.
+"""A calculation as a board: its arrays, one row per operator, and every number behind them, in both directions.
 
 The definition is recorded and swept back as for a worked calculation; a reader may then ask any number of it.
 """
@@ -174,7 +174,7 @@ class Writer:
         return Symbol(name, at[self.calculation.hidden.get(name, 0) :], adjoint=label.endswith(ADJOINT))
 
     def _called(self, id: int, symbol: Symbol) -> int:
-        """The line of a node under that name; of a node that has another one, a line of its own."""
+        """The line of a node under that name; of a node that has another one, its own line."""
         place = self.line_of[id]
         line = self.lines[place]
         if line.symbol is None and line.args:
@@ -246,7 +246,7 @@ class Writer:
     # --- layout ---------------------------------------------------------------------------------------------------
 
     def _rows(self) -> list[list[Sheet]]:
-        """One row an operator: what it reads that was not seen before, and what it makes."""
+        """One row per operator: what it reads that was not seen before, and what it makes."""
         inputs = [sheet for sheet in self.sheets if sheet.role == "input" and sheet.kind == "f"]
         made = [sheet for sheet in self.sheets if sheet.role != "input"]
         owner = {line: sheet for sheet in self.sheets for line in sheet.lines.values()}

@@ -1,7 +1,7 @@
 """Gradients as a textbook writes them, x̄[i] = y[i]·(ȳ[i] − Σ_k y[k]·ȳ[k]), proved before they are shown.
 
 The text itself is read and evaluated in exact numbers, at every element, and compared with what the sweep over the
-definition gave: what a person reads is what was proved. A place outside of an array, or between its elements, is 0.
+definition gave: what a person reads is what was proved. A place outside an array, or between its elements, is 0.
 """
 
 import operator
@@ -37,7 +37,7 @@ Tree = tuple[Any, ...]
 def proved(
     calculation: Calculation, g: Array, gradient: Callable[[str], Callable[[Any], Any]], output: Callable[[str], Any]
 ) -> dict[str, Closed]:
-    """By input, the closed form of its gradient in this call, where there is one and it is proved.
+    """By input, the closed form of its gradient in this call, if there is one and it is proved.
 
     gradient(symbol) and output(name) read exact numbers: the elements of a gradient and of an output.
     """

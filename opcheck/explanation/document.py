@@ -194,7 +194,7 @@ def _no_fractions(blocks: Iterable[Block]) -> tuple[Block, ...]:
     """With fractions, what is said where some numbers are none."""
     if not any(_is_inexact(block) for block in blocks):
         return ()
-    told = say("A number after ≈ is no fraction: exp, ln and roots give none, and its decimals are rounded.")
+    told = say("A number after ≈ comes from exp, ln or a root; it is not a fraction, and its decimals are rounded.")
     return (Prose(told, "note"),)
 
 

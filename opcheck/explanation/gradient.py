@@ -66,8 +66,8 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
-    told = say("(in closed form; proved equal to the calculation, in these numbers)")
-    choosing = say("(in closed form, where [...] is 1 if it holds, and else 0; proved equal to the calculation, in "
+    told = say("(closed form; proved equal to the calculation for these numbers)")
+    choosing = say("(closed form, where [...] is 1 if it holds and 0 otherwise; proved equal to the calculation for "
                    "these numbers)")  # fmt: skip
     found = proved(calculation, g, gradient, output)
     return {

@@ -66,8 +66,8 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
         (say("exact"), _number(focus.exact)),
         (say("{dtype}, left to right", dtype=dtype), f"{computed:.{DIGITS[dtype]}g}".replace("-", "−")),
         (say("difference"), _number(difference(computed, focus.exact))),
-        (say("rounding the inputs allows"), _number(focus.storing(dtype))),
-        (say("computing, in any order, allows"), _number(focus.computing(dtype))),
+        (say("rounding of the inputs allows"), _number(focus.storing(dtype))),
+        (say("computing in any order allows"), _number(focus.computing(dtype))),
     )
     name = _name(calculation, at)
     return [
@@ -161,7 +161,7 @@ def _explanation(
     if all(abs(g + e.exact) <= e.rounding(dtype) for g, e in zip(observed, elements, strict=True)):
         return say("The sign is wrong: a minus is missing, or there is one too many.")
     rounded = digits is None and len(whole) < len(calculation.case.arrays)  # whole numbers are printed as they are
-    tried = say(" Were the inputs printed rounded? Try --printed-digits 4.") if rounded else ""
+    tried = say(" Were the inputs rounded for printing? Try --printed-digits 4.") if rounded else ""
     return say(
         "Not explained by {dtype} rounding, the printed digits or a known mistake.{tried}",
         dtype=dtype, tried=tried,
@@ -184,7 +184,7 @@ def _predicts(
     for each, number in zip(elements, observed, strict=True):
         predicted = output[each.at].item()
         if not np.isfinite(predicted) or not np.isfinite(each.rounding(dtype)):
-            # what is no number, or may be off by anything, explains no other number
+            # what is not a number, or may be off by anything, explains no other number
             if difference(number, as_fraction(predicted)) != 0:
                 return False
             continue

@@ -98,7 +98,7 @@ def loss(calculation: Calculation) -> Iterator[Plot]:
     at = (0,) * array.ndim
     value = float(array[at])
     found = []
-    count = FEW if op.has_program else SAMPLES  # a program is recorded anew for each
+    count = FEW if op.has_program else SAMPLES  # a program is recorded again for each
     for x in np.linspace(value - REACH, value + REACH, count):
         moved = array.copy()
         moved[at] = x
@@ -133,7 +133,7 @@ def bars(calculation: Calculation) -> Iterator[Plot]:
     row = (0,) * (array.ndim - 1)
     places = np.arange(array.shape[-1])
     title = say("{op}, before and after", op=calculation.op.title or calculation.op.name)
-    yield Plot(title, say("place in the row"), (
+    yield Plot(title, say("position in the row"), (
         Curve(symbol, _points(places, array[row]), "bars"), Curve(result, _points(places, after[row]), "bars"),
     ))  # fmt: skip
 
@@ -185,7 +185,7 @@ def errors(calculation: Calculation, dtype: str) -> list[Block]:
         shares.append((float(k), 100 * error / allowed if allowed else 0.0))
     if len(shares) < 2:
         return []
-    title = say("errors in {dtype}, in percent of what rounding allows", dtype=dtype)
+    title = say("errors in {dtype}, as a percentage of what rounding allows", dtype=dtype)
     return [Plot(title, say("element of the output, in order"), (Curve(say("error"), tuple(shares), "bars"),))]
 
 

@@ -1,6 +1,6 @@
-"""From a graph to the formulas that a person checks: names, then numbers, then one reduction a line.
+"""From a graph to the formulas that a person checks: names, then numbers, then one reduction per line.
 
-Every number printed is read from the graph's exact reading. A named node is a formula of its own, shown once; inside
+Every number printed is read from the graph's exact reading. A named node is its own formula, shown once; inside
 other formulas it is a symbol.
 """
 
@@ -17,7 +17,7 @@ from opcheck.tracing.arithmetic import as_fraction
 
 MOST_TERMS = 9  # longer sums show the first two and the last two terms
 ENDS = 2
-MOST_LEAVES = 6  # of a number in symbols that is written out inside of another one
+MOST_LEAVES = 6  # of a number in symbols that is written out inside another one
 SILENT = ("detach", "with_slope")  # only differentiation sees them: they are written as their first argument
 
 
@@ -29,7 +29,7 @@ def shown_args(node: Node) -> tuple[int, ...]:
 class Unfolded:
     """Reads formulas off a graph. `hidden` says how many leading places of an array's index are not shown.
 
-    `symbolic`: what is no fraction is written as what it is, exp(−2)/(exp(−2) + 1), before its decimals."""
+    `symbolic`: what is not a fraction is written as what it is, exp(−2)/(exp(−2) + 1), before its decimals."""
 
     def __init__(
         self, graph: Graph, values: Sequence[Any], hidden: Mapping[str, int] | None = None, everything: bool = False,

@@ -52,7 +52,7 @@ def heading(calculation: Calculation) -> list[Block]:
 
 
 def symbols(calculation: Calculation) -> tuple[str, ...]:
-    """Which parameter a letter stands for, where its name does not tell: ε = label_smoothing."""
+    """The parameter that a letter stands for, where its name does not show it: ε = label_smoothing."""
     op, p = calculation.op, calculation.p
     shapes = {name: array.shape for name, array in calculation.case.arrays.items()}
     letters = set(re.findall(r"\w+", op.formula_of(p, shapes)))
@@ -66,7 +66,7 @@ def symbols(calculation: Calculation) -> tuple[str, ...]:
 
 
 def _written(value: Any, whole: bool = False) -> str:
-    """A parameter as a person writes it: 2 for (2, 2), unless so many sizes are no size of each dimension (`whole`);
+    """A parameter as a person writes it: 2 for (2, 2), unless so many sizes are not one for each dimension (`whole`);
     2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes."""
     if not isinstance(value, tuple):
         return str(value)
@@ -92,20 +92,19 @@ def sizes(calculation: Calculation) -> list[Block]:
 # --- forward --------------------------------------------------------------------------------------------------------
 
 
-FEW = 3  # output elements that are all shown; of more, the first two
+FEW = 3  # up to so many output elements are all shown; of more, the first two
 
 
 def forward_steps(
     calculation: Calculation, cell: Shape | None, everything: bool, decimal: bool, symbolic: bool = False
 ) -> list[Block]:
-    """Grids with the window of the first step marked, and one step for each output element that is shown.
-
-    symbolic: numbers that are no fractions are written as what they are before their decimals."""
+    """Grids with the window of the first step marked, and one step for each output element that is shown. symbolic:
+    numbers that are not fractions are written in symbols before their decimals."""
     cells = calculation.cells
     if not cells:
         return [Prose(say("The output has no elements: there is nothing to compute."))]
     small = calculation.is_small
-    few = cells if len(cells) <= FEW else cells[:2]  # to say that one is left out takes as much room as that one
+    few = cells if len(cells) <= FEW else cells[:2]  # saying that one is left out would take as much room
     shown = [cell] if cell is not None else cells if everything else few
     if not small:
         calculation.refuse_length(len(shown))
@@ -149,7 +148,7 @@ def beside(calculation: Calculation, everything: bool) -> list[Shape]:
 
 
 def _remainder(count: int, shown: int, terms: int, calculation: Calculation, cell: Shape | None) -> list[Block]:
-    """How much was left out, and what shows it."""
+    """How much was left out, and the flag that shows it."""
     blocks: list[Block] = []
     if terms:
         blocks.append(

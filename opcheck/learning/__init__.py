@@ -1,4 +1,4 @@
-"""Lessons that run: a Markdown file is read, its blocks are executed and its questions are checked.
+"""Lessons with live code: a Markdown file is read, its blocks are run and its questions are checked.
 
 A lesson is `lessons/NN-name.md`, plain Markdown that reads well on a code host:
 
@@ -36,7 +36,7 @@ A question is the prose before a run of `<details>`, which a code host folds. Ex
 The answer is a number, a fraction, a calculation (1*2 + 3*4), an array (lists or tuples, a shape), a word (compared
 without case) or True/False.
 Operators that the lesson imported by name (`from opcheck.reference import linear`) also run with each mistake of their
-catalogue in the answer's block: who answers what a mistake gives is told which one it is.
+catalogue in the answer's block: an answer that a mistake would give is told which mistake it is.
 
 What stands in sight needs no name that only an answer defines, and code has at most 78 columns. A lesson ends with
 `## What people get wrong`, whose items are sentences of the catalogue followed by the mistake's name in parentheses

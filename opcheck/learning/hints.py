@@ -1,4 +1,4 @@
-"""What helps with a problem, a hint after the other: the formula, what it reads, the numbers in it, the calculation."""
+"""Hints for a problem, one after the other: the formula, what it reads, its numbers, the calculation."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +19,7 @@ Hint = tuple[Block, ...]
 
 
 def setting(problem: Problem) -> Hint:
-    """What is given: the call, and its numbers where they matter."""
+    """What is given: the call, and its numbers if they matter."""
     calculation = problem.calculation
     title = worked.heading(calculation)[0]
     assert isinstance(title, Prose)
@@ -50,7 +50,7 @@ def hints(problem: Problem) -> list[Hint]:
     formula = tuple(block for block in worked.heading(problem.calculation) if _is_rule(block))
     if problem.kind is Kind.GRADIENT and not problem.numbers[0].value and len(steps) == 1:
         name = Signs().write(problem.symbol._replace(adjoint=False))
-        why = Prose(say("Nothing of the gradient reaches {name}: no output depends on it here, or all of it cancels.",
+        why = Prose(say("No gradient reaches {name}: no output depends on it here, or everything cancels.",
                         name=name), "note")  # fmt: skip
         steps = (*steps, why)
     found: list[Hint] = [formula, grids, _begun(problem, steps), steps]

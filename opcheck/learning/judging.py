@@ -1,4 +1,4 @@
-"""How an answer stands: right, right but for its shape or rounding, a known mistake, or how much of it is right."""
+"""Judges an answer: right, right except for shape or rounding, a known mistake, or partly right."""
 
 import copy
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from opcheck.operators.spec import Mistake, Op
 
 
 class Judged(NamedTuple):
-    """Whether an answer is right, and what its giver is told; `read` is False where it could not be read."""
+    """Whether an answer is right, and the reply to the learner; `read` is False if it could not be read."""
 
     right: bool
     told: str
@@ -55,7 +55,7 @@ def _spoken(error: Refused) -> str:
 
 
 def making(op: Op, mistake: Mistake) -> Op:
-    """The operator as it is computed by somebody who makes this mistake."""
+    """The operator as computed with this mistake."""
     wrong = copy.copy(op)
     for part in ("forward", "vjp"):
         if getattr(mistake, part) is not None:
@@ -73,7 +73,7 @@ def _what_went_wrong(
         except TypeError:
             continue
         if wrong != wanted and answers.compare(answer, wrong, decimals) is Match.RIGHT:
-            return say("Not yet. A known mistake gives this. {sentence}", sentence=sentence)
+            return say("Not yet: this is a known mistake. {sentence}", sentence=sentence)
     if answers.compare(answer, answers.negated(wanted), decimals) is Match.RIGHT:
         return say("Not yet: the sign is wrong.")
     sizes = answers.shape(wanted)
@@ -87,17 +87,17 @@ def _what_went_wrong(
 
 
 def _form(wanted: Answer) -> str:
-    """What an answer looks like, for who wrote a word where a number is asked."""
+    """The form of an answer, for a learner who wrote a word where a number is asked."""
     if isinstance(wanted, tuple):
-        return say("The answer is a list of numbers, such as [1, 2], or 2x3 for sizes.")
-    return say("The answer is a number, a fraction such as 1/3 or a calculation such as 1*2+3*4.")
+        return say("The answer must be a list of numbers, such as [1, 2], or sizes, such as 2x3.")
+    return say("The answer must be a number, a fraction such as 1/3, or a calculation such as 1*2+3*4.")
 
 
 def _rounding(decimals: int | None) -> str:
     if decimals is None:
         return say("Only the rounding differs: give the exact number; a fraction such as 1/3 will do.")
     return say(
-        "Only the rounding differs: give {n} decimals. Keep more on the way and round once, at the end.",
+        "Only the rounding differs: give {n} decimals. Keep more digits along the way and round once, at the end.",
         n=decimals,
     )
 

@@ -1,7 +1,7 @@
 """Problems with checked answers: an output's shape, an element, the whole output, an element of a gradient.
 
 The answer is what the textbook definition gives, read exactly; what each known mistake of the operator gives instead is
-computed from the catalogue, so that whoever answers it can be told.
+computed from the catalogue, so that a learner who gives that answer can be told.
 """
 
 import math
@@ -204,7 +204,7 @@ def question(problem: Problem) -> str:
         case Kind.SHAPE:
             return say("What is the shape of {name}?", name=write(symbol))
         case Kind.OUTPUT:
-            return say("What is {name}, all of it{how}?", name=write(symbol), how=how)
+            return say("What is the whole of {name}{how}?", name=write(symbol), how=how)
         case Kind.GRADIENT:
             output = Symbol(problem.op.output(problem.calculation.main_output).symbol)
             return say(

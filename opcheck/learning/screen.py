@@ -1,4 +1,4 @@
-"""What a lesson and a practice share with whoever sits before them: a screen, a few words, a prompt."""
+"""What lessons and practice share: a screen, a few words, a prompt."""
 
 from pathlib import Path
 from typing import Protocol
@@ -32,10 +32,10 @@ class Screen(Protocol):
         """Says something about the answer, or about the lesson."""
 
     def pause(self, prompt: str, within_code: bool) -> str:
-        """Waits until the reader presses Enter, where there is a reader who can; what was typed before."""
+        """Waits until the reader presses Enter, if there is a reader who can; returns what was typed."""
 
     def ask(self, prompt: str) -> str | None:
-        """A line from the reader; None where no more will come."""
+        """A line from the reader; None if there will be no more."""
 
     def command(self, line: str, directory: Path) -> None:
         """Runs `opcheck ...` and shows what it prints."""

@@ -1,4 +1,4 @@
-"""Which lessons there are. Reads no more of them than it must: `opcheck explain` looks its operator up here."""
+"""The lessons. Reads as little of them as possible: `opcheck explain` looks up its operator here."""
 
 import re
 from contextvars import ContextVar
@@ -16,7 +16,7 @@ FRONT_MATTER = re.compile(r"\A---\n(?P<fields>(?:[a-z]+:.*\n)*)---\n\s*# (?:\d+\
 
 
 class Entry(NamedTuple):
-    """A lesson on the shelf: its number, its file, its title and the operators that it treats."""
+    """A lesson on the shelf: its number, file, title and operators."""
 
     number: int
     path: Path
@@ -42,7 +42,7 @@ def every() -> tuple[Entry, ...]:
 
 
 def entry(path: Path) -> Entry:
-    """The head of the lesson at `path`; raises ValueError if it has none, which no reader can mend."""
+    """The head of the lesson at `path`; raises ValueError if it has none, which no reader can fix."""
     number = FILE.fullmatch(path.name)
     with path.open(encoding="utf-8") as file:
         head = FRONT_MATTER.match(file.read(1000))
@@ -66,5 +66,5 @@ def find(wanted: str) -> Entry:
 
 
 def treating(operator: str) -> tuple[Entry, ...]:
-    """The lessons that treat this operator, in order."""
+    """The lessons that cover this operator, in order."""
     return tuple(each for each in every() if operator in each.operators)

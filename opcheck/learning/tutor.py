@@ -52,7 +52,7 @@ class Tutor:
 
     def _catch_up(self, start: int) -> None:
         """Runs the Python blocks before `start` again, unseen, since those after it may use their names."""
-        self.screen.tell(say("You continue where you stopped. (opcheck learn --reset starts over.)"))
+        self.screen.tell(say("Continuing where you stopped. (opcheck learn --reset starts over.)"))
         headings = [line for part in self.parts[:start] if isinstance(part, Prose) for line in _headings(part.text)]
         section = [] if self._begins_section(start) else headings[1:][-1:]
         self.screen.markdown("\n\n".join(headings[:1] + section))

@@ -80,7 +80,7 @@ def _written(name: str, sentence: str, domain: str, y: Any, slope: Any) -> Form:
 class ReLU(Activation):
     name = "relu"
     aliases = ("nn.ReLU", "ReLU")
-    summary = "negative numbers become 0"
+    summary = "sets negative numbers to 0"
     formula = "y = max(0, x)"
     closed = (Closed("input", "x̄ = [x > 0]·ȳ", rows=each_alone),)
     example = "relu([-1, 0, 2])", "array([0., 0., 2.])"
@@ -88,7 +88,7 @@ class ReLU(Activation):
     degree = PIECEWISE_LINEAR
     arguments = (
         *Activation.arguments,
-        Param("inplace", False, Flag(), "accepted as torch does; the result is a new array either way"),
+        Param("inplace", False, Flag(), "accepted as in torch; the result is a new array either way"),
     )
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class ReLU(Activation):
         ),
         Mistake(
             "gradient_masked_by_the_upstream_gradient",
-            "The upstream gradient was tested for its sign; the input of the forward pass decides what passes.",
+            "The sign of the upstream gradient was tested; the input of the forward pass decides what passes.",
             vjp=_gradient(lambda x, g: np.where(g > 0, g, 0.0)),
         ),
         Mistake(
@@ -129,7 +129,7 @@ class ReLU(Activation):
         ),
         Mistake(
             "absolute_value",
-            "Negative numbers changed their sign; they become 0.",
+            "The sign of negative numbers was flipped; they become 0.",
             forward=lambda op, p, input: np.abs(input),
         ),
     )
@@ -138,7 +138,7 @@ class ReLU(Activation):
 class Sigmoid(Activation):
     name = "sigmoid"
     aliases = ("nn.Sigmoid", "Sigmoid", "logistic")
-    summary = "squashes a number into 0 to 1"
+    summary = "squashes a number into the range 0 to 1"
     formula = "y = σ(x) = 1 / (1 + e^−x)"
     closed = (Closed("input", "x̄ = y·(1 − y)·ȳ", rows=each_alone),)
     example = "sigmoid([-1, 0, 1])", "array([0.26894142, 0.5       , 0.73105858])"
@@ -189,7 +189,7 @@ class Sigmoid(Activation):
         ),
         Mistake(
             "gradient_from_the_input",
-            "The derivative σ(1 − σ) was fed x for σ: x(1 − x).",
+            "The derivative σ(1 − σ) was computed with x in place of σ: x(1 − x).",
             vjp=_gradient(lambda x, g: g * x * (1 - x)),
         ),
         Mistake(
@@ -208,7 +208,7 @@ class Sigmoid(Activation):
 class Tanh(Activation):
     name = "tanh"
     aliases = ("nn.Tanh", "Tanh")
-    summary = "squashes a number into -1 to 1"
+    summary = "squashes a number into the range -1 to 1"
     formula = "y = tanh(x) = (e^x − e^−x) / (e^x + e^−x)"
     closed = (Closed("input", "x̄ = (1 − y²)·ȳ", rows=each_alone),)
     example = "tanh([-1, 0, 1])", "array([-0.76159416,  0.        ,  0.76159416])"
@@ -253,7 +253,7 @@ class Tanh(Activation):
     mistakes = (
         Mistake(
             "gradient_from_the_input",
-            "The derivative 1 − tanh² was fed x for tanh(x): 1 − x².",
+            "The derivative 1 − tanh² was computed with x in place of tanh(x): 1 − x².",
             vjp=_gradient(lambda x, g: g * (1 - x * x)),
         ),
         Mistake(

@@ -43,7 +43,7 @@ class Attention(Program):
     name = "scaled_dot_product_attention"
     taught = {"is_causal": (True, False)}  # a mask may leave nothing of a row, of which courses think differently
     aliases = ("attention", "sdpa")
-    summary = "each query takes a mean of the values, weighted by how well their keys fit to it"
+    summary = "each query takes a mean of the values, weighted by how well their keys match it"
     formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"
     closed = (
         Closed("query", f"q̄[l,j] = c·Σ_s D[l,s]·k[s,j]   with {INNER}", _plain),
@@ -53,12 +53,12 @@ class Attention(Program):
     source = "Vaswani and others, Attention Is All You Need, arXiv:1706.03762, equation 1; torch.nn.functional"
     example = "scaled_dot_product_attention([[1, 0]], [[1, 0], [0, 1]], [[1], [0]], scale=1)", "array([[0.73105858]])"
     arguments = (
-        Input("query", "q", "* L E", "what is asked for: L rows"),
+        Input("query", "q", "* L E", "what is looked for: L rows"),
         Input("key", "k", "* S E", "what the queries are compared with: S rows"),
-        Input("value", "v", "* S Ev", "what is taken: one row for each key"),
-        Input("attn_mask", "mask", "* L S", "bool: True takes part; or numbers that are added to the scores",
+        Input("value", "v", "* S Ev", "what is averaged: one row for each key"),
+        Input("attn_mask", "mask", "* L S", "bool, where True takes part, or numbers added to the scores",
               optional=True, whole=True),
-        Param("dropout_p", 0.0, Real(0.0, 0.0), "only 0: what is drawn at random has no definition", quiet=True),
+        Param("dropout_p", 0.0, Real(0.0, 0.0), "only 0: random numbers have no definition", quiet=True),
         Param("is_causal", False, Flag(), "query l sees the keys 0 to l"),
         Param("scale", None, Maybe(Real()), "the scores are multiplied by it; None is 1/√E", True, symbol="c"),
         Param("enable_gqa", False, Flag(), "heads of query share those of key and value", True, quiet=True),
@@ -97,11 +97,11 @@ class Attention(Program):
             scores = (*np.broadcast_shapes(q[:-2], k[:-2]), q[-2], k[-2])
             if np.broadcast_shapes(scores, mask) == scores:
                 return {"output": (*np.broadcast_shapes(scores[:-2], v[:-2]), q[-2], v[-1])}
-        raise Refused(say("leading dimensions and attn_mask must fit to those of query"), got=got)
+        raise Refused(say("leading dimensions and attn_mask must match those of query"), got=got)
 
     def check(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> None:
         if attn_mask is not None and (p.is_causal or attn_mask.dtype.kind not in "bf"):
-            raise Refused(say("attn_mask is bool or real, and not there with is_causal"), got=str(attn_mask.dtype))
+            raise Refused(say("attn_mask is bool or real, and excludes is_causal"), got=str(attn_mask.dtype))
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         E, S = shapes.get("query", (2, 2))[-1], shapes.get("key", (3, 2))[-2]  # noqa: N806

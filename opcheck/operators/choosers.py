@@ -84,7 +84,7 @@ class ExactValues(Values):
     def array(self, *shape: int) -> Array:
         size = self.rng.integers(1, self.largest, size=shape, endpoint=True)
         signs = self.rng.choice([-1.0, 1.0], size=shape)
-        return np.asarray(size * signs, dtype=np.float64)  # numpy chooses whole numbers where there are none to choose
+        return np.asarray(size * signs, dtype=np.float64)  # numpy chooses whole numbers if there are none to choose
 
     def unit(self, *shape: int) -> Array:
         return np.asarray(self.rng.integers(1, 7, size=shape, endpoint=True) / 8.0)

@@ -44,7 +44,7 @@ class Dropout(Program):
     taught = {"training": (True, False), "p": (0.25, 0.5, 0.75)}
     draws = "mask"
     aliases = ("nn.Dropout", "Dropout")
-    summary = "in training each number is dropped by chance, and those that stay are scaled up"
+    summary = "in training each number is dropped at random, and those that stay are scaled up"
     formula = "y[i] = x[i]·m[i]/(1 − p)"
     closed = (Closed("input", "x̄ = m·ȳ/(1 − p)", _dropping, each_alone),)
     source = "Srivastava et al., Dropout, JMLR 15 (2014), section 10 (inverted); torch.nn.functional.dropout"
@@ -53,8 +53,8 @@ class Dropout(Program):
         Input("input", "x", "*", "any shape"),
         Param("p", 0.5, Real(0, 1), "the probability that a number is dropped"),
         Param("training", True, Flag(), "whether numbers are dropped at all"),
-        Param("inplace", False, Flag(), "accepted as torch does; the result is a new array either way", quiet=True),
-        Input("mask", "m", "*", "1 where a number stays and 0 where it is dropped; drawn where it is left out",
+        Param("inplace", False, Flag(), "accepted as in torch; the result is a new array either way", quiet=True),
+        Input("mask", "m", "*", "1 where a number stays and 0 where it is dropped; drawn at random if not given",
               optional=True, differentiable=False, default="binary"),
     )  # fmt: skip
     outputs = (Output("output", "y", "*"),)
@@ -75,7 +75,7 @@ class Dropout(Program):
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.training:
             return (say("evaluation: nothing is dropped, and nothing is scaled"),)
-        return (say("what stays is divided by 1 − p, so that the mean stays"),)
+        return (say("the numbers that stay are divided by 1 − p, which keeps the mean"),)
 
     def is_identity(self, p: Params) -> bool:
         return not p.training or p.p == 0
@@ -86,16 +86,24 @@ class Dropout(Program):
         return np.asarray(rng.random(shapes["input"]) >= p.p, dtype=np.float64)
 
     def observed(self, p: Params, given: Array, made: Array) -> Array:
-        """Dropped is what became 0, or NaN where it was none; a number that is 0 itself counts as one that stayed."""
+        """Dropped is what became 0, or NaN where it was none; a number that is 0 itself counts as one that stayed. In
+        evaluation nothing should be, which tells code that drops all the same."""
         dropped = ((made == 0) & (given != 0)) | (np.isnan(made) & ~np.isnan(given))
-        return np.asarray(~dropped if p.training else np.ones(made.shape), dtype=np.float64)
+        return np.asarray(~dropped, dtype=np.float64)
 
     def improbable(self, p: Params, draws: Sequence[Array]) -> str:
         if not p.training:
             return ""
         share = float(np.mean(draws)) if draws else 1 - p.p
+        some = 0 < share < 1  # of all or none nothing else is to be said
+        if some and (pattern := self._pattern(p, draws)):
+            return pattern
         if sum(each.size for each in draws) * -_divergence(share, 1 - p.p) < IMPROBABLE:
             return say("{share} of the numbers were dropped instead of {p}", share=f"{1 - share:.1%}", p=f"{p.p:.1%}")
+        return "" if some else self._pattern(p, draws)
+
+    def _pattern(self, p: Params, draws: Sequence[Array]) -> str:
+        """What two draws have in common that should be drawn anew."""
         alike = math.log(p.p**2 + (1 - p.p) ** 2)  # that two numbers share their fate
         first, other = draws
         if first.size * alike < IMPROBABLE and (first == other).all():
@@ -135,13 +143,14 @@ class Dropout(Program):
         return Case(self.name, {"input": x}, params | chooser.choice(({}, {"training": False}, {"training": True})))
 
     mistakes = (
-        Mistake("not_scaled", "What stays is divided by 1 − p in training; it was left unscaled.",
+        Mistake("not_scaled", "In training, the numbers that stay are divided by 1 − p; they were left unscaled.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1.0)),
-        Mistake("scaled_by_p", "What stays is divided by 1 − p; it was divided by p.",
+        Mistake("scaled_by_p", "The numbers that stay are divided by 1 − p; they were divided by p.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 / p if p else 1.0)),
-        Mistake("multiplied_by_what_stays", "What stays is divided by 1 − p; it was multiplied by it.",
+        Mistake("multiplied_by_what_stays", "The numbers that stay are divided by 1 − p; they were multiplied by it.",
                 lambda op, p, **a: op.program(p, **a, scale=lambda p: 1 - p)),
-        Mistake("p_is_what_stays", "The probability p is that of being dropped; it was used as that of staying.",
+        Mistake("p_is_what_stays", "The probability p is that of being dropped; it was used as the probability of "
+                                   "staying.",
                 lambda op, p, **a: op.program(p.replace(p=1 - p.p), **a)),
         Mistake("dropped_in_evaluation", "In evaluation nothing is dropped.",
                 lambda op, p, **a: op.program(p.replace(training=True), **a)),
@@ -152,7 +161,7 @@ class Dropout(Program):
         Mistake("same_mask_each_time", "Each call draws a new mask; the seed was set inside.",
                 lambda op, p, input, mask=None: op.program(
                     p, input=input, mask=op.drawn(p, {"input": input.shape}, np.random.default_rng(1)))),
-        Mistake("gradient_not_masked", "What was dropped has no gradient: the mask was not used backwards.",
+        Mistake("gradient_not_masked", "Dropped numbers have no gradient: the mask was not used in the backward pass.",
                 vjp=lambda op, p, g, input, mask=None: {"input": g / (1 - p.p) if p.training and p.p < 1 else g}),
         Mistake("gradient_not_scaled", "The gradient is g·mask/(1 − p): the scale is missing.",
                 vjp=lambda op, p, g, input, mask=None: {"input": g * mask if p.training and mask is not None else g}),

@@ -76,7 +76,7 @@ class Embedding(Program):
 
     def check(self, p: Params, *, input: Array, weight: Array) -> None:
         if input.dtype not in (np.int64, np.int32):
-            raise RefusedType(say("input must hold row numbers, of dtype int64 or int32"), got=str(input.dtype),
+            raise RefusedType(say("input must hold row numbers of dtype int64 or int32"), got=str(input.dtype),
                               fix=say("use input.astype(np.int64) if they are row numbers"))  # fmt: skip
         outside = input[(input < 0) | (input >= len(weight))]
         if outside.size:
@@ -137,7 +137,7 @@ class Embedding(Program):
         Mistake("gradient_averaged", "A row that was looked up several times gets the sum of the gradients, not their "
                 "mean.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(scale_grad_by_freq=True), g, **a)),
-        Mistake("frequency_ignored", "The frequencies were ignored although scale_grad_by_freq is True.",
+        Mistake("frequency_ignored", "The frequencies were ignored even though scale_grad_by_freq is True.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(scale_grad_by_freq=False), g, **a)),
         Mistake("padding_row_gets_a_gradient", "The row padding_idx gets no gradient.",
                 vjp=lambda op, p, g, **a: op.vjp(p.replace(padding_idx=None), g, **a)),

@@ -1,5 +1,5 @@
-"""What stands in an input that nobody gave (`Input.default`): in a worked calculation, and in a problem for a pen; and
-the upstream gradient that nobody gave (`Output.upstream`)."""
+"""What fills an input that was not given (`Input.default`), in a worked calculation and in a problem for a pen; and the
+upstream gradient that was not given (`Output.upstream`)."""
 
 from collections.abc import Callable
 from typing import NamedTuple

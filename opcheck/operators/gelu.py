@@ -24,7 +24,7 @@ def _by_tanh(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None
 class Gelu(Program):
     name = "gelu"
     aliases = ("nn.GELU", "GELU")
-    summary = "x times the share of a normal distribution below x"
+    summary = "the input times the fraction of a normal distribution below it"
     formula = "y = x·P   with P = (1 + erf(x/√2))/2"
     closed = (
         Closed("input", "x̄ = (P + x·φ)·ȳ   with P = (1 + erf(x/√(2)))/2, φ = exp(−x²/2)/√(2·π)",
@@ -58,9 +58,9 @@ class Gelu(Program):
         return Case(self.name, {"input": x}, chooser.choice(({}, {"approximate": "tanh"}, {"approximate": "none"})))
 
     mistakes = (
-        Mistake("the_other_formula", 'This is the other of the two formulas: "none" asks for erf, "tanh" for tanh.',
+        Mistake("the_other_formula", 'This is the other of the two formulas: "none" means erf, "tanh" means tanh.',
                 lambda op, p, input: op.forward(_other(p), input=input)),
-        Mistake("quick_gelu", "This is x·σ(1.702·x), a coarser approximation than what was asked for.",
+        Mistake("quick_gelu", "This is x·σ(1.702·x), a coarser approximation than the one asked for.",
                 lambda op, p, input: input * sigmoid(1.702 * input)),
         Mistake("root_of_two_forgotten", "The erf takes x/√2, not x: the normal distribution has exp(−x²/2).",
                 lambda op, p, input: op.forward(p, input=input * np.sqrt(2)) / np.sqrt(2)),

@@ -81,7 +81,7 @@ class Linear(Op):
         out = x[:-1] + w[:-1]
         if b is not None and len(w) == 1 and (b or len(x) == 2):
             raise Refused(
-                say("with a weight (In,), bias must be a single number and input not a matrix"),
+                say("with a weight (In,), bias must be a single number and input must not be a matrix"),
                 got=say("input {x}, weight {w} and bias {b}", x=x, w=w, b=b),
                 fix=say("weight (1, In) and bias (1,) do the same"),
             )
@@ -155,7 +155,7 @@ class Linear(Op):
         ),
         Mistake(
             "bias_along_the_wrong_axis",
-            "The bias was added along the batch: each row got one number of it, where each column should.",
+            "The bias was added along the batch: each row got one of its numbers, but each column should.",
             forward=_bias_along_rows,
         ),
         Mistake(
@@ -171,7 +171,7 @@ class Linear(Op):
         ),
         Mistake(
             "input_gradient_weight_transposed",
-            "The weight was transposed in the input gradient; going backwards the product is g @ w.",
+            "The weight was transposed in the input gradient; in the backward pass the product is g @ w.",
             vjp=lambda op, p, g, *, weight, **arrays: {
                 **op.vjp(p, g, weight=weight, **arrays),
                 "input": op.vjp(p, g, weight=_transposed(weight), **arrays)["input"],

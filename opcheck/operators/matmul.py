@@ -45,8 +45,9 @@ class Matmul(Program):
             )  # fmt: skip
         if a[-1] != b[max(0, len(b) - 2)]:
             raise Refused(
-                say("the columns of input must be as many as the rows of other"),
-                got=say("input {a} and other {b}", a=a, b=b), fix=say("transpose one of them if it lies the other way"),
+                say("input must have as many columns as other has rows"),
+                got=say("input {a} and other {b}", a=a, b=b),
+                fix=say("transpose one of them if it is the wrong way round"),
             )  # fmt: skip
         try:
             batch = np.broadcast_shapes(a[:-2], b[:-2])
@@ -78,12 +79,14 @@ class Matmul(Program):
     mistakes = (
         Mistake("operands_swapped", "The operands were swapped: a @ b is not b @ a.",
                 lambda op, p, **a: _square(op, p, a, lambda x, y: y @ x)),
-        Mistake("product_of_elements", "Element was multiplied by element; a matrix product sums row times column.",
+        Mistake("product_of_elements", "The matrices were multiplied element by element; a matrix product sums row "
+                                       "times column.",
                 lambda op, p, **a: _square(op, p, a, lambda x, y: x * y)),
         Mistake("first_operand_transposed", "The first operand was transposed.",
                 lambda op, p, **a: _square(op, p, a, lambda x, y: _turned(x) @ y)),
-        Mistake("second_operand_transposed", "The second operand was transposed: its rows are summed over, as a "
-                "linear layer has it.", lambda op, p, **a: _square(op, p, a, lambda x, y: x @ _turned(y))),
+        Mistake("second_operand_transposed",
+                "The second operand was transposed, as in a linear layer; a matrix product does not transpose "
+                "it.", lambda op, p, **a: _square(op, p, a, lambda x, y: x @ _turned(y))),
         Mistake("last_product_dropped", "The sum over k ends one product too early.",
                 lambda op, p, *, input, other: input[..., :-1] @ _rows(other, slice(None, -1))),
         Mistake("batch_of_the_first_only", "Every matrix of the batch was multiplied by the first one of the other "
@@ -92,8 +95,9 @@ class Matmul(Program):
                 vjp=lambda op, p, g, **a: _square_gradient(op, p, g, a, "input", lambda x, y: g @ y)),
         Mistake("other_gradient_not_transposed", "The gradient of the second operand is a.T @ g: a was not transposed.",
                 vjp=lambda op, p, g, **a: _square_gradient(op, p, g, a, "other", lambda x, y: x @ g)),
-        Mistake("gradient_of_a_broadcast_batch_averaged", "An operand that was used for a whole batch gets the sum of "
-                "the batch's gradients, not their mean.", vjp=lambda op, p, g, **a: _averaged(op, p, g, **a)),
+        Mistake("gradient_of_a_broadcast_batch_averaged",
+                "An operand shared by a whole batch gets the sum of the batch's gradients, not their "
+                "mean.", vjp=lambda op, p, g, **a: _averaged(op, p, g, **a)),
     )  # fmt: skip
 
 

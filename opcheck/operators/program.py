@@ -211,7 +211,7 @@ class Program(Op):
     @property
     def how_to_refuse(self) -> str:
         """What its author can do about shapes that fit to its letters and that it does not take."""
-        return say("say the shapes that it takes by its letters, or write shape(p, shapes)")
+        return say("state the shapes it takes in its letters, or write shape(p, shapes)")
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """With the sizes that the given arrays have, and small ones for the rest."""
@@ -260,7 +260,7 @@ class Program(Op):
         return found, {name: y.id for name, y in made.outputs.items()}
 
     def _labels(self, made: Recording) -> dict[int, str]:
-        """The intermediate arrays that have a name of their own; one that is called as an input or an output is has a
+        """The intermediate arrays that have their own name; one that is called as an input or an output is has a
         prime."""
         taken = {each.symbol for each in self.inputs} | {each.symbol for each in self.outputs}
         outputs = {y.id for y in made.outputs.values()}

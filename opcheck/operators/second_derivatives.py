@@ -85,7 +85,7 @@ def by_definition(
 def too_long(op: Op, case: Case) -> Refused:
     shapes = ", ".join(f"{name} {'×'.join(map(str, array.shape))}" for name, array in case.arrays.items())
     return Refused(
-        say("the second derivative of {op} is read off its definition, which is too long here", op=op.name),
+        say("the second derivative of {op} comes from its definition, which is too long here", op=op.name),
         got=say("{shapes}: more than {n} lines", shapes=shapes, n=f"{MOST_LINES:,}"),
         fix=say("trace a smaller batch, or write that part with array arithmetic (@, +, np.exp, ...)"),
     )

@@ -56,7 +56,7 @@ class Size:
         return _evaluated(self.tree, sizes)
 
     def solved(self, n: int, sizes: Mapping[str, int]) -> tuple[str, int] | None:
-        """The one letter that has no size yet, and the size that makes this `n`; None where there is none to find."""
+        """The one letter that has no size yet, and the size that makes this `n`; None if there is none to find."""
         unknown = [letter for letter in self.letters if letter not in sizes]
         if len(unknown) != 1:
             return None
@@ -90,7 +90,7 @@ def _evaluated(tree: ast.expr, sizes: Mapping[str, int]) -> int:
 
 def _unreadable(text: str) -> Refused:
     return Refused(
-        say('a shape is letters and numbers with spaces between, such as "N In", "4*H I" or "... D"'), got=repr(text)
+        say('a shape is letters and numbers separated by spaces, such as "N In", "4*H I" or "... D"'), got=repr(text)
     )
 
 

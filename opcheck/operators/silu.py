@@ -13,7 +13,7 @@ from opcheck.programs.elementwise import sigmoid
 class Silu(Program):
     name = "silu"
     aliases = ("swish", "nn.SiLU", "SiLU")
-    summary = "x times its own sigmoid: smooth, and below zero for negative x"
+    summary = "the input times its own sigmoid: smooth, and below zero for negative inputs"
     formula = "y = x·σ(x)   with σ(x) = 1/(1 + exp(−x))"
     closed = (Closed("input", "x̄ = (σ(x) + y·(1 − σ(x)))·ȳ", rows=each_alone),)
     source = "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415, section 2; torch.nn.functional.silu"

@@ -205,7 +205,7 @@ def _log_pulled(y: Any, g: Any, dim: int) -> Any:
 class Softmax(AlongDim):
     name = "softmax"
     aliases = ("nn.Softmax", "Softmax")
-    summary = "numbers become probabilities that add up to 1"
+    summary = "turns numbers into probabilities that add up to 1"
     rounding = SoftmaxRounding()
     formula = "y[i] = e[i] / S   with m = max_k x[k], e[k] = exp(x[k] − m), S = Σ_k e[k]"
     closed = (Closed("input", "x̄[i] = y[i]·(ȳ[i] − Σ_k y[k]·ȳ[k])", rows=_rows),)
@@ -267,7 +267,7 @@ class Softmax(AlongDim):
     mistakes = (
         Mistake(
             "maximum_over_the_batch",
-            "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+            "The maximum of each column was subtracted, which changes the result; the maximum of each row does not.",
             forward=lambda op, p, input: _softmax(_shifted_by_columns(input), p.dim),
         ),
         Mistake(
@@ -282,7 +282,7 @@ class Softmax(AlongDim):
         ),
         Mistake(
             "applied_twice",
-            "Softmax was applied to what are probabilities already.",
+            "Softmax was applied to numbers that are already probabilities.",
             forward=lambda op, p, input: _softmax(_softmax(input, p.dim), p.dim),
         ),
         Mistake(
@@ -382,7 +382,7 @@ class LogSoftmax(AlongDim):
     mistakes = (
         Mistake(
             "maximum_over_the_batch",
-            "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+            "The maximum of each column was subtracted, which changes the result; the maximum of each row does not.",
             forward=lambda op, p, input: _log_softmax(_shifted_by_columns(input), p.dim),
         ),
         Mistake(
@@ -392,22 +392,22 @@ class LogSoftmax(AlongDim):
         ),
         Mistake(
             "logarithm_missing",
-            "This is softmax itself; its logarithm is wanted.",
+            "This is softmax itself, not its logarithm.",
             forward=lambda op, p, input: _softmax(input, p.dim),
         ),
         Mistake(
             "applied_to_probabilities",
-            "Softmax was applied first and log_softmax then again: it takes logits.",
+            "Softmax was applied before log_softmax, which takes logits.",
             forward=lambda op, p, input: _log_softmax(_softmax(input, p.dim), p.dim),
         ),
         Mistake(
             "sum_over_the_row_missing",
-            "The gradient is g − y·Σ g with y the softmax; g alone was passed on.",
+            "The gradient is g − y·Σ g, where y is the softmax; only g was passed on.",
             vjp=lambda op, p, g, input: {"input": np.array(g)},
         ),
         Mistake(
             "gradient_of_softmax",
-            "This is the gradient of softmax; that of log_softmax is g − y·Σ g, with y the softmax.",
+            "This is the gradient of softmax; that of log_softmax is g − y·Σ g, where y is the softmax.",
             vjp=lambda op, p, g, input: {"input": Softmax().pull(p, g, input)},
         ),
     )

@@ -200,7 +200,7 @@ class Op(ABC):
         """Any legal case, built without ever being rejected."""
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
-        """The same over arrays that record (`opcheck.programs`): bounds inside of larger programs are read from it."""
+        """The same over arrays that record (`opcheck.programs`): bounds inside larger programs are read from it."""
         raise NotImplementedError(say("{op} is not declared as a program", op=self.name))
 
     @property
@@ -403,7 +403,7 @@ class Op(ABC):
 
     @cached_property
     def _defaults(self) -> dict[str, Any]:
-        """The value of every parameter that is not given; REQUIRED where there is none."""
+        """The value of every parameter that is not given; REQUIRED if there is none."""
         return {each.name: self._value(each, each.default) for each in self.params}
 
     @cached_property

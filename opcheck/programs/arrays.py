@@ -372,4 +372,4 @@ class TracedArray:
 
 
 def unknown_method(name: str) -> str:
-    return say("a traced array has no attribute {name}: write it with functions of numpy", name=name)
+    return say("a traced array has no attribute {name}: use numpy functions", name=name)

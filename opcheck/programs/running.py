@@ -4,7 +4,7 @@ Each operation adds to what its arguments bring the rounding of its own (Wilkins
 Processes, 1963, chapter 1; Higham, Accuracy and Stability, section 3.3). Sums may be taken in any order: a sum of sums
 is one flat sum, which keeps the sum of the absolute values of its terms and how many there are, and is rounded by
 gamma_(n-1) times that. Where all terms are whole multiples of one power of two and the format holds every partial
-sum, nothing is rounded at all: so exact inputs demand equality without a rule of their own.
+sum, nothing is rounded at all: so exact inputs demand equality without their own rule.
 """
 
 import math

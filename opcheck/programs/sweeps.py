@@ -102,6 +102,6 @@ def value_and_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 def check_one_number(out: TracedArray) -> None:
     if out.size != 1:
         raise Refused(
-            say("a gradient is of one number"), got=say("an output of shape {shape}", shape=out.shape),
+            say("a gradient needs a single number"), got=say("an output of shape {shape}", shape=out.shape),
             fix=say("return a loss: .sum() or .mean() of it, or give reverse a seed of that shape"),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A board as a page needs it: every number and every name once, and lines that point to them. See board.js."""
+"""A board in the form that a page needs: every number and name once, and lines that refer to them. See board.js."""
 
 import json
 from collections.abc import Hashable
@@ -25,7 +25,7 @@ class Listed(Generic[K]):
 
 
 def data(board: Board, style: Style) -> str:
-    """The lines of a board as JSON that may stand in a page.
+    """The lines of a board as JSON that is safe inside a page.
 
     lines: [operation, value, argument, ...] as places in "ops" and "texts"; named: by line its place in "names" and
     its index; partial: by line what its sum comes to, term by term; rounded: the texts that are not exact.
@@ -51,7 +51,7 @@ def data(board: Board, style: Style) -> str:
         "functions": FUNCTIONS, "accents": ACCENTS, "focus": board.focus, "words": words(),
     }  # fmt: skip
     written = json.dumps(found, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return written.replace("<", "\\u003c")  # </script> ends a script wherever it stands
+    return written.replace("<", "\\u003c")  # </script> ends a script wherever it occurs
 
 
 def _name(symbol: Symbol) -> dict[str, Any]:
@@ -63,13 +63,13 @@ def _name(symbol: Symbol) -> dict[str, Any]:
 
 
 def words() -> dict[str, str]:
-    """What the script says; in braces stand the names and numbers that it fills in."""
+    """The script's texts; it fills in the names and numbers in braces."""
     return {
         "is": say("{name} = {value}"),
         "equals": say("equals"), "about": say("is about"), "times": say("times"), "plus": say("plus"),
         "minus": say("minus"), "over": say("divided by"), "to": say("to the power"), "less": say("is less than"),
         "goes": say("It goes into {n} numbers:"), "once": say("It goes into one number:"),
-        "nothing": say("No output depends on it, so nothing flows into it."),
+        "nothing": say("No output depends on it, so no gradient reaches it."),
         "lost": say("Another number was chosen, so nothing flows back:"), "decided": say("What was chosen:"),
         "gradient": say("Its gradient: {name} = {value}"),
         "padding": say("Padding, which counts as {value}"),

@@ -14,9 +14,9 @@ from opcheck.steps import Apply, Expression, Formula, Number, Symbol
 
 HANGING = "    "
 HOLE = "\0"
-CALLS = ("max", "min")  # what lists any number of arguments
+CALLS = ("max", "min")  # operations with any number of arguments
 
-Line = tuple[str, str]  # what stands in the column of the =, and the rest
+Line = tuple[str, str]  # the part in the column of the =, and the rest
 
 
 class Spread(NamedTuple):
@@ -40,7 +40,7 @@ class Formulas(NamedTuple):
     spoken: bool = False
 
     def lines(self, formula: Formula, head: str) -> list[str]:
-        """`head left = right = right` on one line where that is short, else one right side a line, aligned."""
+        """`head left = right = right` on one line where that is short, else one right side per line, aligned."""
         left = head + self.notation.write(formula.left)
         chain = [(self.notation.relation(right), right) for right in formula.rights]
         written = [f"{sign} {self.notation.write(right)}" for sign, right in chain]
@@ -76,7 +76,7 @@ class Formulas(NamedTuple):
         sign_width = max(width(sign) for sign, _ in chain)
         margin = width(left) + 1
         lines = []
-        if margin > self.room // 3:  # a long left side has a line of its own
+        if margin > self.room // 3:  # a long left side has its own line
             lines = list(wrap(left, self.room, " " * indent + HANGING))
             margin = indent + 4
             left = ""
@@ -90,7 +90,7 @@ class Formulas(NamedTuple):
     def _sides(
         self, chain: Sequence[tuple[str, Expression]], spreads: Sequence[Spread], room: int
     ) -> Iterator[list[Line]]:
-        """Each right side as lines; a result stands behind the sum that it is the result of, unless sums line up."""
+        """Each right side as lines; a result follows its sum on the same line, unless sums line up."""
         count = _lined_up(spreads)
         together = [each for each in spreads if each.length == count and each.is_sum] if count > 1 else []
         rows = self._rows(together, room) if together else []
@@ -166,7 +166,7 @@ class Formulas(NamedTuple):
         return widths
 
     def _texts(self, spread: Spread) -> list[str]:
-        """The terms as they stand in their columns: a first minus stands with its term."""
+        """The terms in their columns; a leading minus stays with its term."""
         first, *others = spread.terms
         return [self.notation.negated(first.text) if first.sign == "−" else first.text, *(term.text for term in others)]
 

@@ -1,4 +1,4 @@
-"""Errors as a map: a square an element, as dark as its error is a share of its bound; beyond it stands a cross."""
+"""Errors as a map: one square per element, darker for a larger share of its bound, and a cross beyond the bound."""
 
 import html
 import math
@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
 
 def draw(rows: Sequence[Row], worst: tuple[int, int]) -> str:
-    """The cases from top to bottom; `worst`: the row and the column where to look first."""
+    """The cases from top to bottom; `worst`: the row and column to look at first."""
     left = int(max(len(row.name) for row in rows) * LETTER) + 10
     wide, tall = left + max(len(row.shares) for row in rows) * SIDE, len(rows) * SIDE
     parts = [

@@ -1,7 +1,7 @@
 """Steps as HTML: one page that needs no network with `page`, else a fragment, as Jupyter shows it.
 
-Formulas are MathML, in a table whose columns are the terms, so that what a number came from stands above it. A page
-moves if the document does; a fragment stands still, since notebooks show it where scripts do not run.
+Formulas are MathML, in a table whose columns are the terms, so that what a number came from stands above it. A page is
+animated if the document is; a fragment is not, since notebooks may show it where scripts do not run.
 """
 
 import math
@@ -41,14 +41,14 @@ from opcheck.steps import (
 if TYPE_CHECKING:
     import jinja2
 
-SHORT = 46  # characters up to which a chain of equations stands on one line
+SHORT = 46  # characters up to which a chain of equations stays on one line
 TALL = ' displaystyle="true"'
 PAGE = 84  # characters of plain text that are about as wide as the page
 
 
 @dataclass(frozen=True)
 class Options:
-    """`page`: a page of its own, with its style; else a fragment, which brings its style along."""
+    """`page`: its own page, with its style; else a fragment, which brings its style along."""
 
     precision: int = 4
     fractions: bool = False
@@ -108,9 +108,8 @@ class _Writer:
         return Markup(" ").join(whole.format(self.math(definition(clause), tall=True)) for clause in clauses(text))
 
     def sentence(self, text: str) -> str:
-        """A sentence, with the flags that it names as code, which does not break.
-
-        What stands in parentheses about flags alone is for the command line: a page has none.
+        """A sentence in which flags are code, which does not break. Parentheses that only name flags are dropped: they
+        are for the command line.
         """
         from markupsafe import Markup, escape
 
@@ -124,7 +123,7 @@ class _Writer:
         return entry if isinstance(entry, str) else self.math(self.notation.write(entry))
 
     def is_numeric(self, table: Table, column: int) -> bool:
-        """Whether a column holds nothing but numbers, which then stand to the right."""
+        """Whether a column holds only numbers, which are then aligned on the right."""
         entries = [row[column] for row in table.rows]
         return all(isinstance(each, Number) or not each for each in entries) and any(entries)
 
@@ -166,7 +165,7 @@ class _Writer:
         return Markup(boards.data(board, self.notation.style))  # no < stands in it
 
     def widest(self, board: Board, rows: Sequence[Sequence[Place]], gradient: bool) -> int:
-        """The most letters of a number that stands there: every cell is as wide."""
+        """The length of the longest number: every cell is that wide."""
         ids = ((place.gradient if gradient else place.line) for row in rows for place in row)
         return max([2, *(len(self.digits(board.lines[id].value)) for id in ids if id is not None)])
 
@@ -198,7 +197,7 @@ class _Writer:
     # --- motions --------------------------------------------------------------------------------------------------
 
     def some(self, seen: str, count: int) -> str | None:
-        """In which frames something is seen; None if in all."""
+        """The frames in which something is shown; None if in all."""
         return None if seen == f"0-{count - 1}" else seen
 
     def listings(self, motion: Motion) -> list[Listing]:
@@ -224,7 +223,7 @@ class _Writer:
         return Markup(pictures.draw(picture))  # numbers alone
 
     def shades(self, picture: Picture) -> str:
-        """Between which numbers the shades lie."""
+        """The range of the shades."""
         numbers = [x for row in picture.rows for x in row if math.isfinite(x)] or [0.0]
         low, high = (self.digits(Number(Fraction(each))) for each in (min(numbers), max(numbers)))
         return say("from {low} to {high}", low=low, high=high)
@@ -244,7 +243,7 @@ class _Writer:
         return Markup(svg.draw(states))  # escaped where it was written
 
     def spoken(self, frame: Step) -> str:
-        """What a screen reader says when the frame comes: its title, and its last row or formula in words."""
+        """What a screen reader says when the frame appears: its title, and its last row or formula in words."""
         told = [frame.title]
         for block in frame.blocks:
             if isinstance(block, Table):

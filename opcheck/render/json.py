@@ -1,4 +1,4 @@
-"""Steps as JSON and back: every number exactly as text, and as the nearest float for a reader that does not mind."""
+"""Steps as JSON and back: every number exactly, as text, and also as the nearest float for simple readers."""
 
 import json
 import math

@@ -1,8 +1,8 @@
-"""Steps as LaTeX: a fragment for a document of your own, or a whole document with `page`.
+"""Steps as LaTeX: a fragment for your own document, or a whole document with `page`.
 
 The fragment needs amsmath and, for tables, array, booktabs and longtable.
 
-Formulas are `aligned`, grids are arrays with what is read in boxes, tables are booktabs tables.
+Formulas are `aligned`, grids are arrays with the elements that are read in boxes, tables are booktabs tables.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ MANY = 12  # rows from which a table may break over pages
 
 @dataclass(frozen=True)
 class Options:
-    """`page`: a document that compiles on its own."""
+    """`page`: a complete document that compiles."""
 
     precision: int = 4
     fractions: bool = False

@@ -1,4 +1,4 @@
-"""Laying text out in columns of a page: how wide it is, where it breaks, what stands beside what."""
+"""Lays text out in the columns of a page: widths, line breaks, and blocks side by side."""
 
 import re
 import unicodedata
@@ -26,7 +26,7 @@ def _cells(character: str) -> int:
 
 
 def fill(text: str, room: int) -> str:
-    """`text` with spaces behind it."""
+    """`text` padded with spaces."""
     return text + " " * (room - width(text))
 
 
@@ -38,7 +38,7 @@ def center(text: str, room: int) -> str:
 def wrap(text: str, room: int, hanging: str = "") -> Iterator[str]:
     """`text` broken at spaces; a word that is wider than the page breaks after a sign, but a number never does."""
     words = [
-        (k > 0 and not part, piece)  # whether a space stands before it, and the piece
+        (k > 0 and not part, piece)  # whether a space precedes it, and the piece
         for k, word in enumerate(text.split(" "))
         for part, piece in enumerate(_pieces(word, room - width(hanging)))
     ]

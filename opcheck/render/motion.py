@@ -1,5 +1,5 @@
-"""The frames of a motion as one page: whatever they share stands there once and says in which frames it is seen or
-marked, so that a script has nothing to do but to compare numbers of frames.
+"""The frames of an animation as one page: whatever they share is there once, with the frames in which it is shown or
+marked, so that the script only compares frame numbers.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -67,7 +67,7 @@ def diagrams(frames: Sequence[Step]) -> tuple[Diagram, ...]:
 
 
 def own(frame: Step) -> tuple[Block, ...]:
-    """What no other frame shows."""
+    """What only this frame shows."""
     return tuple(block for block in frame.blocks if not isinstance(block, Table | Diagram))
 
 

@@ -13,7 +13,7 @@ LETTER = r"(?:(?![₀-₉ₜ⁰¹²³⁴-⁹½ᵗ])[^\W\d_])"
 WORDS = frozenset(
     ["with", "if", "else", "and", "or", "where", "for", "over", "of", "the", "otherwise", "is", "not", "in", "each"]
 )
-HEADS = ("max", "min", "lim", "argmax", "argmin", "log")  # what stands below these is no part of a word
+HEADS = ("max", "min", "lim", "argmax", "argmin", "log")  # what is written below these is not part of a word
 
 
 class Name(NamedTuple):
@@ -49,7 +49,7 @@ def take_apart(name: str) -> Name:
 
 
 def marked(name: str, mark: str) -> str:
-    """The name with a mark over its letter, or over the end of a word.
+    """The name with a mark over its letter, or over the whole word.
 
     >>> marked("b_o", "\u0304"), marked("hidden_state", "\u0304")
     ('b̄_o', 'hidden_statē')
@@ -83,7 +83,8 @@ OPENING, CLOSING = "([{", ")]}"
 
 
 def pieces(text: str) -> tuple[Piece, ...]:
-    """A definition such as y[n,i] = Σ_k x[n,i+k]·w[k], taken apart: what is in brackets stands below its name."""
+    """A definition such as y[n,i] = Σ_k x[n,i+k]·w[k], taken apart: what is in brackets becomes a subscript of its
+    name."""
     tokens = [(str(match.lastgroup), match[0]) for match in re.finditer(TOKEN, unicodedata.normalize("NFD", text))]
     return tuple(_parse(tokens))
 

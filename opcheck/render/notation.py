@@ -57,7 +57,7 @@ class Notation(ABC):
         return self.times.join(factors)
 
     def is_rounded(self, expression: Expression) -> bool:
-        """Whether some number in the expression is printed rounded, so that it is ≈ what stands before it."""
+        """Whether some number in the expression is printed rounded, so that an ≈ must precede it."""
         match expression:
             case Number(value, inexact):
                 return is_rounded(value, self.style, inexact)
@@ -125,7 +125,7 @@ class Notation(ABC):
         return flat
 
     def _subtracted(self, expression: Expression) -> str:
-        """What stands behind a minus: 1 − (−2)·(−2), where it should be seen what was put in."""
+        """What follows a minus: 1 − (−2)·(−2), if the inserted numbers should remain visible."""
         if isinstance(expression, Apply) and expression.op == "mul" and _is_negative(expression):
             levels = (POWER if _is_negative(arg) else MULTIPLICATIVE for arg in expression.args)
             return self.product([self.write(arg, level) for arg, level in zip(expression.args, levels, strict=True)])

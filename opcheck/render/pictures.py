@@ -1,4 +1,4 @@
-"""Large arrays as pictures: one pixel a number, in grey, or from blue over white to orange where signs differ."""
+"""Large arrays as pictures: one pixel per number, in grey, or from blue over white to orange where signs differ."""
 
 import base64
 import math
@@ -11,7 +11,7 @@ NEGATIVE, POSITIVE = (31, 120, 196), (217, 115, 13)  # as the shades of a board
 
 
 def draw(picture: Picture) -> str:
-    """An image that is part of the page, with the part that stands beside it in numbers framed."""
+    """An image for the page, with a frame around the part that is also shown in numbers."""
     tall, wide = len(picture.rows), len(picture.rows[0])
     data = base64.b64encode(png(picture.rows)).decode("ascii")
     frame = ""
@@ -26,7 +26,7 @@ def draw(picture: Picture) -> str:
 
 
 def png(rows: tuple[tuple[float, ...], ...]) -> bytes:
-    """A picture of 256 shades; what is no number is as dark as the smallest."""
+    """A picture of 256 shades; what is not a number is as dark as the smallest."""
     finite = [x for row in rows for x in row if math.isfinite(x)] or [0.0]
     low, high = min(finite), max(finite)
     signed = low < 0

@@ -106,7 +106,7 @@ def _curve(curve: Curve, colour: int, x: Scale, y: Scale, up: tuple[float, float
 
 
 def _path(points: Sequence[tuple[float, float, float, float]], up: tuple[float, float]) -> str:
-    """Through the points, with a gap where there is none, or where it lies beyond the plot."""
+    """Through the points, with a gap if there is none, or where it lies beyond the plot."""
     parts, pen = [], "M"
     for x, y, _, number in points:
         if not up[0] <= number <= up[1]:

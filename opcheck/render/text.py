@@ -190,7 +190,7 @@ class _Page:
         return say("{number} (marked)", number=text) if cell.marked else text
 
     def table(self, table: Table, indent: str) -> Iterator[str]:
-        """Columns as wide as they need, the widest ones wrapped; one entry a line where the page is too narrow."""
+        """Columns as wide as they need, the widest ones wrapped; one entry per line where the page is too narrow."""
         yield from self.heading(table.title, indent)
         headers = [self.prose(header) for header in table.headers]
         rows = [

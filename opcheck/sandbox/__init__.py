@@ -1,4 +1,4 @@
-"""Runs code that one does not trust, or that may crash, in a process of its own.
+"""Runs code that one does not trust, or that may crash, in its own process.
 
 It takes steps (construct, call, set, read) as data and gives back plain arrays and a status. It knows no expected
 result: who grades or verifies compares on this side of the pipe.

@@ -46,7 +46,7 @@ class Expired(Exception):
 
 
 class Worker:
-    """One module in a process of its own. The process starts at the first request, and again after it has died.
+    """One module in its own process. The process starts at the first request, and again after it has died.
 
     A worker belongs to the thread that first used it: the kernel ends the process when that thread ends.
 
@@ -289,10 +289,10 @@ class Worker:
             message = say("the process was ended: it had more than {most} threads", most=tasks.most)
             return _ended(Status.CRASHED, message)
         if code is None:
-            return _ended(Status.MALFORMED, say("the process closed the pipe of its results"))
+            return _ended(Status.MALFORMED, say("the process closed its result pipe"))
         number = -code if code < 0 else code - 128 if self._isolation is Isolation.BUBBLEWRAP else 0
         if number == signal.SIGXCPU:
-            return _ended(Status.TIMED_OUT, say("the processor time is used up"))
+            return _ended(Status.TIMED_OUT, say("it used up its processor time"))
         if number in set(signal.Signals):
             name = signal.Signals(number).name
             return _ended(Status.CRASHED, say("the process was ended by {signal}", signal=name), name)

@@ -48,7 +48,7 @@ def choose(unsafe: bool = False) -> Isolation:
     raise NoSandbox(
         say(
             "untrusted code cannot be isolated on this machine ({reasons}). Install bubblewrap, use a Linux kernel "
-            "with Landlock 3 or later, or say --unsafe for code that you trust.",
+            "with Landlock 3 or later, or pass --unsafe for code that you trust.",
             reasons=reasons,
         )
     )

@@ -1,4 +1,5 @@
-"""Keeps a worker to a number of tasks (processes and threads), as root too, in the first way that this machine has.
+"""Keeps a worker to a number of tasks (processes and threads), as root too, in the first way that this machine
+supports.
 
 The limit that the kernel has for this (RLIMIT_NPROC) does not hold root, and counts everything else that a user runs.
 """
@@ -27,20 +28,20 @@ _numbers = itertools.count()
 
 
 class Way(StrEnum):
-    """Who counts the tasks of a worker."""
+    """Ways of counting a worker's tasks."""
 
     GROUP = "group"  # the kernel, in a control group (cgroup) of the worker's own
     USER = "user"  # the kernel, for a user, or in a user namespace, of the worker's own
-    WATCH = "watch"  # we ourselves: a thread looks every few milliseconds, and ends a worker that has too many
+    WATCH = "watch"  # we do: a thread checks every few milliseconds, and kills a worker that has too many
 
 
 @dataclass(slots=True)
 class Tasks:
-    """What keeps one worker to its number of tasks. `entry` is open while a worker starts: it enters its group so."""
+    """The limit on one worker's tasks. `entry` is open while a worker starts, so that it can enter its group."""
 
     most: int
     way: Way
-    user: int = 0  # whom the worker becomes; 0 if it stays who it is
+    user: int = 0  # the user that the worker becomes; 0 if it does not change
     group: Path | None = None
     entry: int | None = None
     exceeded: bool = field(default=False, init=False)
@@ -78,7 +79,7 @@ def allotted(most: int, isolated: bool, namespace: bool, files: Sequence[Path], 
     `files` are those of the submission, and `readers` what else another user would have to read.
     """
     parent = group_parent()
-    # Where no namespace hides the rest of the machine, a user of its own cannot even ask about other people's files.
+    # Where no namespace hides the rest of the machine, its own user cannot even ask about other people's files.
     switch = isolated and not (namespace and parent) and can_switch(tuple(readers)) and _open_to_all(files, namespace)
     user = _unused_user() if switch else 0
     if parent is None:
@@ -90,7 +91,7 @@ def allotted(most: int, isolated: bool, namespace: bool, files: Sequence[Path], 
 
 
 def way(isolated: bool, namespace: bool, switched: bool) -> Way:
-    """Who counts the tasks of a worker, `switched` if it becomes a user of its own."""
+    """Who counts the tasks of a worker, `switched` if it becomes its own user."""
     if group_parent() is not None:
         return Way.GROUP
     return Way.USER if switched or (isolated and namespace and has_own_namespace()) else Way.WATCH
@@ -165,7 +166,7 @@ def _unlimited(limit: Path) -> bool:
 
 
 def _may_enter(parent: Path) -> bool:
-    """Whether a process that we start may enter a group there: being allowed to write the file is not all it takes."""
+    """Whether a process that we start may enter a group there: permission to write the file is not enough."""
     trial = Tasks(1, Way.GROUP, group=parent / _name("trial"))
     try:
         (parent / _name("trial")).mkdir()
@@ -184,7 +185,7 @@ def _may_enter(parent: Path) -> bool:
 
 @functools.cache
 def can_switch(readers: tuple[str, ...]) -> bool:
-    """Whether we may become a user that nobody is, found out by asking as one whether Python and `readers` open."""
+    """Whether we may become an unused user, tested by opening Python and `readers` as one."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return False
     capable = re.search(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What of this machine a worker gets to see: an interpreter with its packages, and no more."""
+"""The part of this machine that a worker can see: an interpreter with its packages, and no more."""
 
 import functools
 import re
@@ -12,7 +12,7 @@ import numpy as np
 _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _PROJECT = re.compile(r"[A-Za-z0-9._-]+")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
-PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch asks to choose its kernels
+PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch reads to choose its kernels
 
 
 @functools.cache

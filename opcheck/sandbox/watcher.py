@@ -1,4 +1,4 @@
-"""Counts the tasks of workers from outside, where the kernel does not, and ends those that have too many."""
+"""Counts workers' tasks from outside where the kernel does not, and kills workers that have too many."""
 
 import os
 import signal
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from opcheck.sandbox.tasks import Tasks
 
-_PAUSE = 0.02  # seconds between two looks
+_PAUSE = 0.02  # seconds between two checks
 
 
 class Watcher:
-    """Ends workers that have too many tasks, where nobody else counts."""
+    """Kills workers that have too many tasks, where the kernel does not count."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: a fork takes neither threads along nor what they were about to unlock."""
+        """Begin again: a fork takes neither threads along nor what they were about to unlock."""
         self._watched: dict[subprocess.Popen[bytes], Tasks] = {}
         self._lock = threading.RLock()  # a worker that is collected as garbage closes itself, in whichever thread
         self._thread: threading.Thread | None = None
@@ -62,7 +62,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def count(pid: int) -> int:
-    """The threads of a process and of the processes that its first thread started; 0 where there is none."""
+    """The threads of a process and of the processes that its first thread started; 0 if there is none."""
     try:
         threads = Path(f"/proc/{pid}/task").stat().st_nlink - 2  # no listing: there may be thousands
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

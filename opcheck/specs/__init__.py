@@ -1,4 +1,4 @@
-"""The one interface: a spec is an operator or a program, and nothing behind this door asks which.
+"""The one interface: a spec is an operator or a program, and no other code needs to know which.
 
 `get` takes what users have: an operator's name, `FILE.py:NAME` or `module:NAME`, a Python function over arrays, an
 `Op`.
@@ -21,7 +21,7 @@ _LOADED: dict[str, Op] = {}  # specs from outside by name: a case says its opera
 
 
 def get(spec: Spec) -> Op:
-    """The operator or program that `spec` is; raises Refused for what is none.
+    """The operator or program that `spec` stands for; raises Refused if it is neither.
 
     >>> get("softmax").name
     'softmax'
@@ -42,7 +42,7 @@ def get(spec: Spec) -> Op:
 
 
 def which(path: str) -> Refused:
-    """What is said of a file without a name: the specs that it has."""
+    """The error for a file without a name: it lists the specs in the file."""
     home = loading.load_file(Path(path))
     found = [name for name, each in vars(home).items() if not name.startswith("_") and is_spec(each, home.__name__)]
     if not found:
@@ -65,7 +65,7 @@ def is_spec(value: Any, home: str) -> bool:
 
 
 def title(name: str) -> str:
-    """What a person calls the spec of that name: without the file that it is in."""
+    """The name of a spec as people say it, without its file."""
     return name.rpartition(":")[2]
 
 
@@ -94,14 +94,14 @@ def made(found: Any, name: str = "") -> Op:
 
 
 def _built(kind: type[Op]) -> Op:
-    """An operator of somebody's class; raises Refused for what it does not declare."""
+    """An operator from a user's class; raises Refused for missing declarations."""
     missing = [name for name in (*DECLARED, *sorted(kind.__abstractmethods__)) if not hasattr(kind, name)
                or name in kind.__abstractmethods__]  # fmt: skip
     if missing:
         raise Refused(
             say("the operator {name} is not complete", name=kind.__name__),
             got=say("without {names}", names=", ".join(missing)),
-            fix=say("CONTRIBUTING.md shows a whole one"),
+            fix=say("CONTRIBUTING.md shows a complete one"),
         )
     return kind()
 
@@ -137,7 +137,7 @@ def _is_module(found: Any) -> bool:
 
 
 def _kept(op: Op) -> Op:
-    """The operator, to be found again by its name, which is never one of the catalogue's."""
+    """The operator, registered under a name that is never one of the catalogue's."""
     if ":" not in op.name and not _is_of_the_catalogue(op):
         op.name = op.name if _is_free(op.name) else f"{_home(op)}:{op.name}"
     _LOADED[op.name] = op
@@ -157,7 +157,7 @@ def _is_free(name: str) -> bool:
 
 
 def _home(op: Op) -> str:
-    """The module of somebody's spec."""
+    """The module that defines a user's spec."""
     written = getattr(op, "function", None) or getattr(op, "kind", None) or type(op)
     return str(getattr(written, "__module__", "spec"))
 

@@ -1,6 +1,6 @@
 """What each ATen operation of a captured torch program is over arrays: numpy's functions, or an operator of ours.
 
-One entry an operation, called as torch calls it. What is not here is named when a program is captured.
+One entry per operation, called as torch calls it. Operations that are not here are named when a program is captured.
 """
 
 from collections.abc import Callable, Sequence
@@ -168,7 +168,7 @@ def _elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.
 
 
 def _safe_softmax(x: Any, dim: int, *_: Any) -> Any:
-    """A row of -inf alone is zeros, as attention wants it of what is masked altogether."""
+    """A row of only -inf becomes zeros, as attention wants for fully masked rows."""
     hidden = np.all(np.equal(x, -np.inf), axis=dim, keepdims=True)
     return np.where(hidden, 0.0, _softmax(np.where(hidden, 0.0, x), dim))
 

@@ -5,8 +5,8 @@
     def get_init_inputs(): return [16]
 
 The inputs of `forward` keep their names, the parameters and buffers of the module are inputs as well (`linear.weight`
-is `linear_weight`). Python runs once for each shape; what it decides on sizes is decided again, what it decides on
-values torch refuses to capture.
+is `linear_weight`). Python runs once for each shape; decisions that depend on sizes are made again, and torch refuses
+to capture decisions that depend on values.
 """
 
 import inspect
@@ -35,7 +35,7 @@ BATCHES = (2, 1, 3, 5)  # sizes of a shared leading dimension that are tried bes
 
 
 class Made:
-    """The module in one choice of its sizes: how it is built, what it is called with, what it holds."""
+    """The module at one choice of sizes: how it is built, its arguments, its parameters."""
 
     def __init__(self, kind: Any, made_from: Sequence[Any], given: Sequence[Any]) -> None:
         import torch
@@ -103,7 +103,7 @@ class Captured(Program):
             yield _input(name, tensor, smooth=tensor.is_floating_point() and name not in self.buffers)
 
     def _leave_out_unused(self) -> None:
-        """A buffer of which nothing is computed (a count of batches) is no input."""
+        """A buffer of which nothing is computed (a count of batches) is not an input."""
         graph = self._graph(self.shapes_of(self.made))
         places = [node for node in graph.nodes if node.op == "placeholder"]
         parameters = {path for path, _ in self.made.module.named_parameters()}
@@ -180,7 +180,7 @@ class Captured(Program):
                 made = Made(self.kind, sizes.changed(self.made.made_from, replaced),
                             [sizes.resized(self.torch_, each, replaced) for each in self.given]).runs()  # fmt: skip
                 self._sized[key] = made
-            except Exception:  # whatever a module says of sizes that it does not take
+            except Exception:  # whatever a module raises for sizes that it does not take
                 self._sized[key] = None
         return self._sized[key]
 
@@ -199,7 +199,7 @@ class Captured(Program):
         return found
 
     def is_moderate(self, made: Made) -> bool:
-        """Whether a case of these sizes takes no long time."""
+        """Whether a case of these sizes is quick."""
         count: int = sum(self.tensor(each.name, made).numel() for each in self.inputs)
         return count < MOST_NUMBERS
 
@@ -207,7 +207,7 @@ class Captured(Program):
         return {each.name: tuple(self.tensor(each.name, made).shape) for each in self.inputs}
 
     def of(self, shapes: Mapping[str, Shape]) -> Made:
-        """The module whose arrays have these shapes, but for the batch; raises Refused where there is none."""
+        """The module whose arrays have these shapes, except for the batch; raises Refused if there is none."""
         for made in self._candidates(shapes):
             own = self.shapes_of(made)
             if all(self._fits(name, shape, own[name]) for name, shape in shapes.items()):
@@ -215,7 +215,7 @@ class Captured(Program):
         own = self.shapes_of(self.made)
         name = next((name for name, shape in shapes.items() if shape != own[name]), next(iter(shapes)))
         raise Refused(
-            say("{name} has the shape that get_inputs() and the module give it", name=name),
+            say("{name} must have the shape that get_inputs() and the module give it", name=name),
             got=f"{shapes[name]}", fix=f"{own[name]}",
         )  # fmt: skip
 
@@ -228,7 +228,7 @@ class Captured(Program):
         if not self.every_size:
             return
         own, replaced = self.shapes_of(self.made), dict[int, int]()
-        for name, shape in shapes.items():  # what is seen of the sizes in the shapes
+        for name, shape in shapes.items():  # the sizes that can be seen in the shapes
             replaced |= {old: new for old, new in zip(own[name], shape, strict=False) if old in self.every_size}
         for each in (replaced, *({**self.least, size: n} for size in self.every_size for n in sizes.NEAR_BLOCKS)):
             made = self._of_sizes(each)
@@ -314,12 +314,12 @@ def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # without mkldnn an LSTM is made of operations that others have, too
+            # without mkldnn an LSTM consists of common operations
             with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
                 first = make_fx(
                     lambda *tensors: call(**dict(zip(names, tensors, strict=True))), decomposition_table=apart
                 )(*examples.values())
-                # what is written in place becomes a value of its own
+                # what is written in place becomes its own value
                 pure = torch.func.functionalize(first, remove="mutations")
                 graph = make_fx(pure)(*examples.values()).graph
     except Refused:
@@ -329,16 +329,16 @@ def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -
             say("torch cannot capture {name}: {kind}: {error}", name=title, kind=type(error).__name__,
                 error=str(error).strip().partition("\n")[0]),
             got=line_of(error),
-            fix=say("a captured program takes no decision on the values of its tensors"),
+            fix=say("a captured program cannot branch on the values of its tensors"),
         ) from error  # fmt: skip
     _refuse_writes(graph, names, title)
     graph.eliminate_dead_code()
     used = {_operation(node) for node in graph.nodes if node.op == "call_function"}
     if used & RANDOM:
         raise Refused(
-            say("{name} draws random numbers: no two calls of it agree", name=title),
+            say("{name} draws random numbers: no two calls agree", name=title),
             got=", ".join(f"aten.{each}" for each in sorted(used & RANDOM)),
-            fix=say("put it into evaluation (self.eval() at the end of __init__), or leave the dropout out"),
+            fix=say("put it in evaluation mode (self.eval() at the end of __init__), or remove the dropout"),
         )
     if used - KNOWN:
         raise Refused(
@@ -352,14 +352,14 @@ def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -
 
 @cache
 def _decompositions() -> dict[Any, Any]:
-    """Of what operations are made that have no rule here, by torch's own account."""
+    """torch's own decompositions of operations that have no rule here."""
     from torch._decomp import core_aten_decompositions
 
     return {op: made for op, made in core_aten_decompositions().items() if _named(op) not in KNOWN}
 
 
 def _refuse_writes(graph: Any, names: list[str], title: str) -> None:
-    """Raises Refused where an input (a buffer) is written: what is functional has no state."""
+    """Raises Refused if an input (a buffer) is written to: a function has no state."""
     places = dict(zip((node for node in graph.nodes if node.op == "placeholder"), names, strict=True))
     for node in graph.nodes:
         written = node.op == "call_function" and _operation(node).endswith("_") and node.args[0]
@@ -367,7 +367,9 @@ def _refuse_writes(graph: Any, names: list[str], title: str) -> None:
             raise Refused(
                 say("{name} writes into {buffer}: a spec has no state", name=title, buffer=places[written]),
                 got=f"aten.{_operation(node)}",
-                fix=say("put it into evaluation (self.eval() at the end of __init__), or track no running statistics"),
+                fix=say(
+                    "put it in evaluation mode (self.eval() at the end of __init__), or do not track running statistics"
+                ),
             )
 
 
@@ -501,7 +503,7 @@ def as_numpy(tensor: Any) -> Array:
 
 
 def _typed(found: Any, dtype: Any) -> Any:
-    """Whole numbers and masks in the type that is asked for; real numbers have one type here."""
+    """Integers and masks in the requested type; real numbers have a single type here."""
     if dtype is None or not isinstance(found, np.ndarray):
         return found
     kind = str(dtype).removeprefix("torch.")
@@ -512,13 +514,13 @@ _LAYOUT = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_bloc
 
 
 def captured(kind: Any, name: str) -> Captured:
-    """The module class `kind` with the get_inputs() and get_init_inputs() that stand beside it; raises Refused."""
+    """The module class `kind` with the get_inputs() and get_init_inputs() beside it; raises Refused."""
     home = sys.modules.get(kind.__module__)
     inputs = getattr(home, "get_inputs", None)
     if not callable(inputs):
         raise Refused(
             say("{name} needs example inputs", name=kind.__name__),
-            fix=say("write get_inputs() beside it: it returns the arguments of forward as a list of tensors"),
+            fix=say("write get_inputs() beside it, which returns the arguments of forward as a list of tensors"),
         )
     made_from = getattr(home, "get_init_inputs", list)
     return Captured(kind, name, inputs, made_from())

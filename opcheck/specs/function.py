@@ -35,7 +35,7 @@ class Function(Program):
     """A function over arrays, seen as an operator."""
 
     elsewhere = False
-    refuses = False  # its shapes say what its cases are, not what a kernel has to check
+    refuses = False  # its shapes define its cases, not what a kernel must check
 
     def __init__(self, function: Callable[..., Any], name: str = "") -> None:
         self.function = function
@@ -72,7 +72,7 @@ class Function(Program):
             most = int(below) if below.isdigit() else sizes.of.get(below)
             if below and most is not None and array.size and not 0 <= int(array.min()) <= int(array.max()) < most:
                 raise Refused(
-                    say("{name} has whole numbers from 0 to {last}", name=name, last=most - 1),
+                    say("{name} must hold whole numbers from 0 to {last}", name=name, last=most - 1),
                     got=str(sorted({int(array.min()), int(array.max())})),
                 )
 
@@ -117,7 +117,8 @@ class Function(Program):
             yield Output(name, symbol, " ".join(f"d{d}" for d in range(np.ndim(y))), np.asarray(y).dtype.kind == "f")
 
     def _tried(self) -> Any:
-        """What it returns for ones of some shapes that it takes; raises Refused where it takes none of those tried."""
+        """Its result for arrays of ones in some shapes that it accepts; raises Refused if it accepts none of those
+        tried."""
         p = self.parameters({each.name: _values(each)[0] for each in self.params if each.default is REQUIRED})
         letters = letters_in(self.letters.values())
         refused: Refused | None = None
@@ -140,7 +141,7 @@ class Function(Program):
 
     @property
     def how_to_refuse(self) -> str:
-        return say("say the shapes that it takes by its letters, or draw its cases in cases(chooser) beside it")
+        return say("state the shapes it takes in its letters, or draw its cases in a function cases(chooser) beside it")
 
 
 def _annotated(function: Callable[..., Any]) -> dict[str, str]:
@@ -150,7 +151,7 @@ def _annotated(function: Callable[..., Any]) -> dict[str, str]:
 
 
 def _described(function: Callable[..., Any]) -> dict[str, str]:
-    """What the docstring says of each parameter: a line of its own, `name: ...`, or several names before one colon."""
+    """The docstring's text on each parameter: a line `name: ...`, or several names before one colon."""
     found = {}
     for names, text in re.findall(r"(?m)^[ \t]*([\w, ]+?)(?: *\([^)]*\))?: +(\S.*)$", inspect.getdoc(function) or ""):
         for name in names.split(","):

@@ -1,7 +1,7 @@
 """A reference of one argument, ref_kernel(data), whose data generate_input(**kwargs) makes, as an operator.
 
-So are the problems of kernel competitions written. What the data holds (a tensor, a tuple, nested ones, with numbers
-and words between) keeps its form: a candidate is called as the reference is, custom_kernel(data).
+Kernel competitions write their problems this way. The data keeps its form (a tensor, a tuple, nested ones, with numbers
+and words between them): a candidate is called like the reference, custom_kernel(data).
 """
 
 import inspect

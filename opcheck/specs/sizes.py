@@ -1,13 +1,14 @@
-"""Other sizes of a module that comes with example inputs: the given ones are a benchmark's, and mistakes show in small.
+"""Other sizes for a module that comes with example inputs: the given ones suit a benchmark, but mistakes show at small
+ones.
 
 A whole number above LEAST that is a dimension of an example input, or an argument that the module is built with, is a
-size. It is replaced wherever it stands, and kept where the module cannot be built or run then.
+size. It is replaced everywhere, or kept if the module then cannot be built or run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-LEAST = 8  # what is not above it may be a kernel, a stride, an axis, a number of heads
+LEAST = 8  # a smaller number may be a kernel, a stride, an axis, a number of heads
 SMALL = (3, 4, 2, 5, 6, 8, 16, 32, 64)  # the first that is possible replaces a size
 NEAR_BLOCKS = (1, 2, 7, 8, 9, 16, 17, 31, 33, 64, 65, 127, 129)
 
@@ -43,9 +44,11 @@ def resized(torch: Any, value: Any, sizes: Sizes) -> Any:
 
 
 def smallest(every: Sequence[int], possible: Callable[[Sizes], bool]) -> dict[int, int]:
-    """As small a replacement of all sizes as is possible."""
+    """The smallest possible replacement of all sizes."""
     found: dict[int, int] = {}
-    for shift in range(max(every, default=0).bit_length() - 1, 0, -1):  # together: what divides another still does
+    for shift in range(
+        max(every, default=0).bit_length() - 1, 0, -1
+    ):  # together: a size that divides another still does
         together = {size: max(2, size >> shift) for size in every}
         if possible(together):
             found = together

@@ -35,10 +35,11 @@ def conforms(
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """A decorator that makes a property test: the function returns the implementation, hypothesis supplies the cases.
 
-    After what hypothesis draws come special numbers at each kind of place, as in `opcheck.verify`. Every claim is
-    checked on every case; a failure says which number is wrong, what it should be and what mistake it looks like, and
-    hypothesis shrinks it. Without `device`, what takes torch tensors runs on pytest's --opcheck-device; a device that
-    is not there skips the test. `allow`: lower precisions that are no failure, as in `opcheck.verify`; where there are
+    After hypothesis's draws come special numbers at each kind of position, as in `opcheck.verify`. Every claim is
+    checked on every case; a failure says which number is wrong, what it should be and which mistake it looks like, and
+    hypothesis shrinks it. Without `device`, functions of torch tensors run on pytest's --opcheck-device; if that device
+    is missing, the test is skipped. `allow`: lower precisions that are accepted, as in `opcheck.verify`; where there
+    are
     any, the test prints which. `settings` are hypothesis' (settings(max_examples=1000)); without them its profile
     counts, but for the deadline, as the first case imports what the implementation needs. Raises Refused for an unknown
     operator, dtype or claim.
@@ -55,7 +56,7 @@ def conforms(
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
         import hypothesis
 
-        # hypothesis calls this once a case, so the implementation is made once and kept
+        # hypothesis calls this once per case, so the implementation is created once and kept
         made: list[backends.Backend] = []
 
         def conformance(trial: Trial) -> None:
@@ -67,7 +68,7 @@ def conforms(
             check_conformance(operator, trial, made[0], wanted)
 
         def also(drawn: Callable[..., None]) -> Callable[..., None]:
-            """Special numbers at each kind of place, after what hypothesis draws and makes small."""
+            """Special numbers at each kind of position, after hypothesis has drawn and shrunk its cases."""
 
             @wraps(drawn)
             def test() -> None:
@@ -80,7 +81,7 @@ def conforms(
         conformance.__name__, conformance.__doc__ = function.__name__, function.__doc__
         conformance.__module__, conformance.__qualname__ = function.__module__, function.__qualname__
         supply: Any = hypothesis.given(trials(op, dtype, policies))
-        # the lines of opcheck that only failing cases run tell nothing of the implementation
+        # opcheck's own lines that only failing cases reach say nothing about the implementation
         phases = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain]
         test: Callable[..., None] = (settings or hypothesis.settings(deadline=None, phases=phases))(supply(conformance))
         return also(test)

@@ -21,8 +21,8 @@ DTYPES = ("float64", "float32", "float16", "bfloat16")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("opcheck", "operator verification")
     group.addoption("--opcheck-device", default="cpu", metavar="cpu|cuda", help="device of the tensors")
-    group.addoption("--opcheck-dtype", default="float32", metavar="TYPE,...", help="each is a test of its own: "
-                    "float64, float32, float16, bfloat16")  # fmt: skip
+    group.addoption("--opcheck-dtype", default="float32", metavar="TYPE,...",
+                    help="one test for each: float64, float32, float16, bfloat16")  # fmt: skip
     group.addoption("--opcheck-seconds", type=float, default=None, metavar="S",
                     help="time for each operator (default: 100 cases)")  # fmt: skip
 
@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def opcheck_device(request: pytest.FixtureRequest) -> str:
-    """The device to test on; the test is skipped where there is none."""
+    """The device to test on; the test is skipped if there is none."""
     device = str(request.config.getoption("--opcheck-device"))
     if device.startswith("cuda"):
         torch = pytest.importorskip("torch")

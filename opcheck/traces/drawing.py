@@ -39,8 +39,8 @@ def text(boxes: Boxes) -> str:
     drawn = text_or_none(boxes)
     if drawn is None:
         raise Refused(
-            say("this graph is too large to be readable as text: {n} nodes", n=len(boxes)),
-            fix=say("--graph svg -o graph.svg draws it, --graph dot and --graph mermaid write it for other programs"),
+            say("this graph is too large to read as text: {n} nodes", n=len(boxes)),
+            fix=say("--graph svg -o graph.svg draws it; --graph dot and --graph mermaid write it for other programs"),
         )
     return drawn
 
@@ -69,7 +69,7 @@ def text_or_none(boxes: Boxes) -> str | None:
 
 
 def wires(row: Sequence[Place], wide: int) -> list[str]:
-    """The lines between a layer and the next one: each edge goes down, across in a line of its own, and down."""
+    """The lines between a layer and the next one: each edge goes down, across in its own line, and down."""
     edges = []
     arrived: dict[int, int] = {}
     for upper in row:

@@ -40,7 +40,7 @@ def trace(
     if isinstance(function, str):
         return _expression(function, at, wrt, exact)
     if not callable(function):
-        raise RefusedType(say("a trace is of an expression (text) or of a function"), got=type(function).__name__)
+        raise RefusedType(say("only an expression (text) or a function can be traced"), got=type(function).__name__)
     inputs, fixed = bound(function, at)
     name = getattr(function, "__name__", "f")
     if any(is_array(x) for x in (*inputs.values(), *fixed.values())):
@@ -66,7 +66,7 @@ def _expression(text: str, at: Mapping[str, Any], wrt: Iterable[str] | None, exa
         pairs = (("".join(pair), "*".join(pair)) for pair in permutations(at, 2))
         meant = [product for word, product in pairs if word in expression.names and word not in at]
         if meant:
-            fix += say("; if a product is meant, write the sign: {product}", product=meant[0])
+            fix += say("; for a product, write the sign: {product}", product=meant[0])
         raise Refused(
             say("{name} has a value but does not appear in the expression", name=unused[0]), got=text, fix=fix
         )
@@ -174,7 +174,7 @@ def not_numbers(name: str, x: Any) -> RefusedType:
 
 
 def load(path: Path, name: str) -> Callable[..., Any]:
-    """The function `name` of a Python file; raises Refused where there is none."""
+    """The function `name` of a Python file; raises Refused if there is none."""
     module = load_file(path)
     if "numpy" in sys.modules:
         from opcheck.programs.numpy_module import open_to_traces

@@ -19,7 +19,7 @@ class Options(NamedTuple):
     """What a page shows: the command's flags. Its reverse sweeps count as backward passes (`trace.gradients`)."""
 
     mode: str = "both"
-    step: bool = False  # one step a line instead of tables
+    step: bool = False  # one step per line instead of tables
     check: bool = False  # ask sympy and torch as well
     passes: int = 1
     seed: float = 1.0
@@ -103,7 +103,7 @@ def drawn(trace: Traced, room: int) -> list[Block]:
         return []
     text = text_or_none(trace.boxes())
     if text is None or max(map(len, text.splitlines())) > room or text.count(CROSSING) > MOST_CROSSINGS:
-        told = say("the computational graph is not readable in this width: --graph svg -o graph.svg draws it")
+        told = say("the computational graph is too wide to read here: --graph svg -o graph.svg draws it")
         return [Prose(told, "hint")]
     lines = tuple(Prose(line.replace(" ", NO_BREAK), "drawing") for line in text.splitlines())
     return [Step(say("computational graph"), lines)]

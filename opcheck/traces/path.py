@@ -35,7 +35,7 @@ class Decisions:
         told = [say("line {n}, {line}: {answers}", n=n, line=linecache.getline(file, n).strip().rstrip(":") or "?",
                     answers=_told(answers)) for (file, n), answers in self.answers.items()]  # fmt: skip
         return (
-            say("Recorded along the path that the program takes at this point; at another one it may take another."),
+            say("Recorded along the path that the program takes at this point; it may take another path elsewhere."),
             *told,
         )
 

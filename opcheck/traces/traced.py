@@ -67,7 +67,7 @@ class Traced(Document):
     def _tracks(self, name: str) -> str:
         if self._known(name) not in self.tracked:
             raise Refused(
-                say("{name} is not tracked, so nothing is differentiated by it", name=name),
+                say("{name} is not tracked, so nothing is differentiated with respect to it", name=name),
                 fix=say("the tracked inputs are {names}", names=", ".join(self.tracked) or say("none")),
             )
         return name

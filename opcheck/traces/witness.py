@@ -49,7 +49,9 @@ def taylor(
     if not all(map(math.isfinite, errors)):
         return Check(say("{head}: the function is not finite beside this point", head=first), None)
     if not clear:
-        return Check(say("Taylor: {remainder} is rounding only, a straight line here", remainder=remainder), True)
+        return Check(
+            say("Taylor: {remainder} is only rounding: the function is a straight line here", remainder=remainder), True
+        )
     if len(clear) < STEPS:
         return Check(say("{head}: too close to rounding to tell", head=first), None)
     last = clear[-STEPS:]
@@ -61,7 +63,7 @@ def taylor(
         return Check(say("{head}: falls by {ratios} as h halves (h², as it must)", head=head, ratios=ratios), True)
     if has_kinks:
         return Check(say("{head}: falls by {ratios} as h halves (a kink is near)", head=head, ratios=ratios), None)
-    text = say("{head}: falls by {ratios} as h halves, and a right derivative gives 4", head=head, ratios=ratios)
+    text = say("{head}: falls by {ratios} as h halves, but a correct derivative gives 4", head=head, ratios=ratios)
     return Check(text, False)
 
 

@@ -36,7 +36,7 @@ class Graph:
         self.outputs = tuple(outputs)
 
     def fold(self, leaf: Callable[[Node], Result], apply: Callable[[Node, list[Result]], Result]) -> list[Result]:
-        """One result a node: `leaf(node)` for leaves, `apply(node, results of its arguments)` for the others."""
+        """One result per node: `leaf(node)` for leaves, `apply(node, results of its arguments)` for the others."""
         results: list[Result] = []
         push = results.append
         for node in self.nodes:

@@ -49,7 +49,7 @@ def exact(graph: Graph, decimal: bool = False, most: int = MOST_DIGITS) -> list[
     numbers = graph.fold(leaf, apply)
     while len(graph.nodes) <= MOST_NODES and (left := _cancelled(graph, numbers, digits)):
         if digits >= most:
-            nothing |= {id(graph.nodes[k]) for k in left}  # and what follows from them is worked out anew
+            nothing |= {id(graph.nodes[k]) for k in left}  # and what follows from them is worked out again
         digits = min(4 * digits, most)
         with working(digits):
             numbers = graph.fold(leaf, apply)

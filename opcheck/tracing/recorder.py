@@ -255,7 +255,7 @@ def total(terms: Iterable[Any]) -> Any:
 
 
 def named(label: str, x: Any, at: tuple[int, ...] = ()) -> Any:
-    """The same number under a name, so that a worked calculation shows it as a line of its own."""
+    """The same number under a name, so that a worked calculation shows it as its own line."""
     if type(x) is Tracer:
         node = x.tape.nodes[x.id]
         if not node.label and not node.is_leaf:
@@ -266,7 +266,7 @@ def named(label: str, x: Any, at: tuple[int, ...] = ()) -> Any:
 class View:
     """An array whose elements are labelled leaves of a tape: `x[0, 1]` is the tracer of x[0,1].
 
-    Reading an element twice gives the same leaf. Outside the array there is `padding` (a leaf of its own), or, where
+    Reading an element twice gives the same leaf. Outside the array there is `padding` (its own leaf), or, where
     no padding was declared, an IndexError: a definition never wraps around by accident.
     """
 

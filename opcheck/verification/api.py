@@ -57,16 +57,16 @@ def verify(
     ("kernels.py:conv2d"). arrays: "torch" (gradients by autograd) or "numpy" (gradients by candidate.vjp and .jvp).
     dtype: one or several of float64, float32, float16, bfloat16, or "float32,bfloat16". cases: random trials
     for each operator and dtype (default 300), after the directed ones, which are always the same number; seconds: time
-    for each instead. seed: None for a fresh one; the report has it.
-    fixed: parameters that the candidate has no choice of: they are passed only where its signature takes them. shapes:
-    those that it was written for, {"input": "N 32"}: letters are sizes from 1, numbers are themselves. What the default
-    of a parameter is, the candidate's signature says where it differs from torch's; the report counts that.
+    for each instead. seed: None for a fresh one; the report shows it. fixed: parameters with only one supported value:
+    they are passed only if the candidate's signature takes them. shapes: those that it was written for, {"input": "N
+    32"}: letters are sizes from 1, numbers are themselves. If the candidate's signature declares a default other than
+    torch's, that default counts, and the report says so.
     claims: only these. executor: any concurrent.futures.Executor; jobs: that many worker processes, which survive
     crashes and hangs (0: in this process, for code that you trust). timeout: seconds that a worker process has for one
     case (default 60). exhaustive: every combination of the sampler's decisions;
     with `cases` as many of them, spread over the whole.
-    known=False makes known deviations failures. allow: lower precisions that are none, ("tf32", "flush-to-zero"), more
-    than those that torch's switches allow on CUDA; "none", or strict_precision, allows nothing. stable: a form that
+    known=False makes known deviations failures. allow: lower precisions to accept, ("tf32", "flush-to-zero"), besides
+    those that torch's switches allow on CUDA; "none", or strict_precision, allows nothing. stable: a form that
     loses the digits of small results, where a stable one exists, fails; else the report counts it.
 
     Raises Refused for bad arguments and CouldNotRun for a missing library or device.

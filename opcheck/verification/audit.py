@@ -1,7 +1,7 @@
 """Audit of a torch.nn.Module: every leaf that the catalogue knows, against the reference, on the leaf's own inputs.
 
-The module runs once, forward and backward, with hooks that keep what each leaf was given and what it answered. A leaf
-is judged on its own: an error of the layer before it is in its input, and not held against it.
+The module runs once, forward and backward, with hooks that keep the inputs and outputs of each leaf. Each leaf is
+judged on its own: an error of the layer before it is part of its input and does not count against it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ from opcheck.verification.verdict import Status, Verdict
 
 @dataclass
 class Leaf:
-    """One call of one leaf: where it stands, its operator, what it was given and what it answered."""
+    """One call of one leaf: its place, its operator, its inputs and its outputs."""
 
     name: str
     op: Op
@@ -85,9 +85,10 @@ def audit(
 ) -> Audit:
     """Run `module(*inputs)` and its backward pass (for a random cotangent) and check each leaf, layer by layer.
 
-    What a lower precision explains is named, and does not deviate where it is allowed: by torch's switches on CUDA, or
+    Deviations that a lower precision explains are named, and accepted if that precision is allowed: by torch's switches
+    on CUDA, or
     by `allow` ("tf32,flush-to-zero"); "none", or strict_precision, allows nothing.
-    Raises Refused where the module is no torch.nn.Module, CouldNotRun without torch.
+    Raises Refused if the module is not a torch.nn.Module, CouldNotRun without torch.
     """
     torch, permitted = require_torch(), allowance(allow, strict_precision)
     if not isinstance(module, torch.nn.Module):
@@ -131,7 +132,7 @@ class Recorded(Backend):
         torch, module = require_torch(), self.leaf.module
 
         def call(tensors: dict[str, Any]) -> Any:
-            """The leaf itself, on other numbers: what its precision is asked with."""
+            """The leaf itself on other numbers, to test its precision."""
             held = {name: tensors[name] for name in tensors if torch.is_tensor(getattr(module, name, None))}
             return torch.func.functional_call(module, held, tuple(t for n, t in tensors.items() if n not in held))
 
@@ -197,7 +198,7 @@ def _recorded(torch: Any, module: Any, inputs: Any, seed: int, unknown: list[str
             else:
                 handles.append(leaf.register_forward_pre_hook(take))
                 handles.append(leaf.register_forward_hook(hook(name or type(leaf).__name__)))
-        elif list(leaf.parameters(recurse=False)):  # it computes something itself, beside what its children do
+        elif list(leaf.parameters(recurse=False)):  # it computes something itself, besides what its children do
             unknown.append(f"{name or '(itself)'} ({type(leaf).__name__})")
     try:
         answer = module(*[i.clone() if torch.is_tensor(i) else i for i in inputs])
@@ -239,7 +240,7 @@ def _leaf(torch: Any, name: str, leaf: Any, given: tuple[Any, ...], answers: Any
 def _gradients(
     torch: Any, op: Op, leaf: Any, given: Any, tensors: Mapping[str, Any], cotangent: Any
 ) -> dict[str, Array]:
-    """The leaf's own gradients, from a call of its own on the inputs that it had."""
+    """The leaf's own gradients, from its own call on the inputs that it had."""
     names = [each.name for each in op.inputs]
     inputs = [g.detach().clone().requires_grad_(g.is_floating_point()) if torch.is_tensor(g) else g for g in given]
     wanted = {n: t for n, t in zip(names, inputs, strict=False) if torch.is_tensor(t) and t.requires_grad}

@@ -1,8 +1,8 @@
-"""Cases of somebody's own spec beyond a block: its sampler knows small sizes only, and kernels work in blocks.
+"""Cases of a user's spec beyond a block: its sampler knows only small sizes, but kernels work in blocks.
 
 One letter after the other gets a size that is one more than a multiple of all usual block sizes, so that the last block
-is incomplete, whatever it holds. Among real numbers one stands out there: what is rescaled to a new maximum, clamped
-or left out in the last block then shows.
+is incomplete, whatever the block size. Among real numbers one is much larger there, so that errors in rescaling to a
+new maximum, clamping or skipping the last block show.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ OUTLIER = 2.0**12
 
 
 def blocked(op: Op, case: Case, rng: np.random.Generator, turn: int, outlier: bool) -> Case:
-    """The case with the letter whose turn it is beyond a block; as it was if that makes it too large."""
+    """The case with the next letter's size beyond a block; unchanged if that makes it too large."""
     sized = Sized(op, case)
     letters = sized.letters()
     if not letters:

@@ -35,8 +35,8 @@ class Trial:
     address: tuple[Any, ...] = ()  # (operator, dtype, seed, index)
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
     fixed: tuple[str, ...] = ()  # parameters that the implementation may have no choice of
-    block: int = 0  # a size of it lies beside twice this many
-    alone: bool = False  # it may end the process: it runs in one that another replaces
+    block: int = 0  # one of its sizes is near twice this number
+    alone: bool = False  # it may crash the process: it runs in one that can be replaced
 
     def __post_init__(self) -> None:
         if self.case.dtype != self.dtype:
@@ -104,7 +104,7 @@ def _damaged(got: str) -> Refused:
 
 
 def _word(data: Mapping[str, Any], field: str, default: str | None = None, allowed: Sequence[str] = ()) -> str:
-    """A field that is text; raises ValueError for what is none or is not allowed."""
+    """A text field; raises ValueError if it is not text or not allowed."""
     found = data[field] if default is None else data.get(field, default)
     if not isinstance(found, str) or (allowed and found not in allowed):
         raise ValueError(say("{field} cannot be {found!r}", field=field, found=found))
@@ -121,7 +121,7 @@ def _address(data: Any) -> tuple[Any, ...]:
 
 
 def check(op: Op, trial: Trial, data: Mapping[str, Any], fatal: bool = False) -> None:
-    """Raises Refused where a trial is no call of the operator, or where `data` says of it what cannot be.
+    """Raises Refused if a trial is not a call of the operator, or if `data` contradicts it.
 
     fatal: the call ends its process before it is asked for anything else.
     """
@@ -131,9 +131,9 @@ def check(op: Op, trial: Trial, data: Mapping[str, Any], fatal: bool = False) ->
             raise _damaged(say("{op} needs {name}", op=op.name, name=name))
     for name, array in arrays.items():
         if name not in inputs or (not inputs[name].whole and array.dtype.kind != "f"):
-            raise _damaged(say("{name} is no input of {op}", name=name, op=op.name))
+            raise _damaged(say("{name} is not an input of {op}", name=name, op=op.name))
     outputs: Mapping[str, Shape] = {}
-    if data.get("claim") != "refuses":  # of such a call nothing else is asked
+    if data.get("claim") != "refuses":  # nothing else is asked of such a call
         try:
             outputs = op.checked(trial.case)[1]
         except (TypeError, ValueError, LookupError, ArithmeticError) as error:
@@ -166,7 +166,7 @@ def _alike(what: str, given: Mapping[str, Array], shapes: Mapping[str, Shape]) -
 
 
 def load(path: str | Path) -> dict[str, Any]:
-    """The JSON of a case file; raises Refused where there is none."""
+    """The JSON of a case file; raises Refused if there is none."""
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,7 +1,8 @@
 """Failures by cause, and what the failing cases of a cause share that the agreeing ones lack.
 
-The search is small: a condition holds in every failing case and in no agreeing one (where many fail, in very few: a bug
-may not show), or nothing is said. One that may be chance (few failing cases, many conditions) is not said either.
+The search is small: a condition is reported if it holds in every failing case and in no agreeing one (or, where many
+fail, in very few: a bug may not always show). One that may be chance (few failing cases, many conditions) is not
+reported.
 """
 
 import math
@@ -19,7 +20,7 @@ from opcheck.verification.casefile import Trial
 from opcheck.verification.widening import letters_of
 
 BLOCKS = (32, 64, 16, 128, 8, 256, 4, 2)  # of which a size may have to be a multiple, the most usual first
-CHANCE = (1e-3, 1e-6)  # how probable one condition, or two together, may be in cases that fail at random
+CHANCE = (1e-3, 1e-6)  # how probable one condition, or two together, may be if cases fail at random
 HIDDEN = 8  # failing cases for each agreeing one that may meet the condition too: a bug does not always show
 REMEMBERED = 1000  # cases of one operator in one dtype
 FEW = 64  # that is small: more than it is no limit from above
@@ -49,7 +50,7 @@ class Cause(NamedTuple):
     hidden: int = 0  # agreeing cases that meet the condition too
 
     def sentence(self) -> str:
-        """What the failing cases share, for a person; empty where nothing simple tells them from the others."""
+        """What the failing cases share, in words; empty if nothing simple distinguishes them."""
         if not self.condition:
             return ""
         fine = say("none") if not self.hidden else str(self.hidden)

@@ -1,4 +1,4 @@
-"""One trial against one implementation: what is expected, what came, and where they differ by more than the bound.
+"""One trial of one implementation: what is expected, what came, and where they differ by more than the bound.
 
 The fast reference (float64) finds suspects cheaply. A suspect becomes DIFFERS only when the definition, read exactly,
 confirms it; an alarm that the definition does not confirm is a defect of opcheck and is raised as one.
@@ -31,11 +31,11 @@ class FalseAlarm(AssertionError):
 
 
 class TwoReadings(Refused, FalseAlarm):
-    """The same of somebody's own spec, whose defect it may be."""
+    """The same for a user's spec, which may itself be at fault."""
 
 
 class Undecided(Exception):
-    """No reading knows an element well enough to say whether it is within its bound."""
+    """No reading is precise enough to say whether an element is within its bound."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Finding:
     left_out: str = ""  # why the claim was not checked on this trial
 
 
-MOST_SHARES = 400  # elements whose errors stay with a verdict, for a map of them
+MOST_SHARES = 400  # how many elements' errors a verdict keeps, for a map
 
 
 def shares_of(got: Array, expected: Array, tolerance: Array) -> Array:
@@ -72,7 +72,9 @@ class Check:
         self.f: Format = format_of(trial.dtype)
         self.p, self.shapes = op.checked(trial.case)
         self.kept: dict[Any, Any] = {}  # what was computed once for several claims
-        self.enough: Callable[[str, str], bool] = lambda claim, cause: False  # whether one more failure teaches nothing
+        self.enough: Callable[[str, str], bool] = lambda claim, cause: (
+            False
+        )  # whether further failures teach nothing new
 
     def beside(self, trial: Trial) -> "Check":
         """The check of another call of the same implementation, in the same run."""
@@ -87,7 +89,7 @@ class Check:
             return self.trial.case
         try:
             made = next(iter(self.got.values()))
-        except Exception:  # what it raises is judged where it is asked for
+        except Exception:  # an exception is judged where the value is needed
             return self.op.completed(self.trial.case)
         return self._with_draw(next(iter(self.trial.case.arrays.values())), made)
 
@@ -228,6 +230,7 @@ class Check:
             return finding
         wrong: dict[str, Array] = {}
         tolerance: dict[str, Array] = {}
+        free = {**self._singular(kind, names), **(free or {})}
         for f in self.f.tiers():
             tolerance = self.tolerance(kind, f, names)
             finding.ratio, finding.free, finding.tier = 0.0, 0, f.tier
@@ -236,7 +239,7 @@ class Check:
                 mask, ratio, freed = differs(got[name], expected[name], tolerance[name], self.f)
                 if kind != "output":  # a derivative at a singular place: ∞ or NaN, as the way there has it
                     mask &= ~(np.isnan(expected[name]) & np.isinf(got[name]))
-                if free is not None and name in free:
+                if name in free:
                     mask &= ~free[name]
                     freed += int(free[name].sum())
                 finding.ratio, finding.free = max(finding.ratio, ratio), finding.free + freed
@@ -255,6 +258,20 @@ class Check:
         quick = self.beside(self.trial)
         quick.enough = lambda claim, cause: True
         return quick.compare("state", kind, got).verdict is None
+
+    def _singular(self, kind: str, names: list[str]) -> dict[str, Array]:
+        """Where real numbers give no number, but their neighbours do: rounding decides there, as for a row of equal
+        numbers whose mean is not quite one of them."""
+        expected = self.expected_of(kind)
+        if self.trial.policy != "real" or all(np.isfinite(expected[name]).all() for name in names):
+            return {}
+        if ("nudged", kind) not in self.kept:
+            try:
+                self.kept["nudged", kind] = _nudged(self).expected_of(kind)
+            except Refused:  # a probability beyond 1
+                self.kept["nudged", kind] = {}
+        nudged = self.kept["nudged", kind]
+        return {name: ~np.isfinite(expected[name]) & np.isfinite(nudged[name]) for name in names if name in nudged}
 
     def tolerance(self, kind: str, f: Format, names: list[str]) -> dict[str, Array]:
         """The bound of each element in one tier, the final rounding included; zero for whole-number outputs."""
@@ -288,7 +305,7 @@ class Check:
         at = tuple(int(i) for i in np.argwhere(mask)[0])
         number, near = float(got[name][at]), float(expected[name][at])
         cause = f"{Status.DIFFERS.value} {kind_of_wrong(number, near)}"
-        again = self.enough(claim, cause)  # the exact value of an element may cost more than all else
+        again = self.enough(claim, cause)  # the exact value of an element may cost more than everything else
         exact = Exact(near, 0.0, say("the reference")) if again else self.exact(kind, name, at)
         verdict = self.confirmed(
             claim, name, at, exact, float(got[name][at]), float(tolerance[name][at]),
@@ -326,11 +343,11 @@ class Check:
         """What the two readings of one element say where they differ; a spec from outside may do that itself."""
         if not self.op.elsewhere:
             return TwoReadings(
-                say("{op} has two values: over arrays and element by element it differs", op=self.op.title),
+                say("{op} gives different values over arrays and element by element", op=self.op.title),
                 got=say("{claim}: {name}{at} is {reference} and {exact}", claim=claim, name=name, at=list(at),
                         reference=reference, exact=exact),
-                fix=say("look for 0*inf or inf-inf in what np.where leaves out: choose inside of the function that "
-                        "overflows, as in np.where(x > 0, x, np.exp(np.minimum(x, 0)))"),
+                fix=say("look for 0*inf or inf-inf in the branch that np.where discards: choose inside the function "
+                        "that overflows, as in np.where(x > 0, x, np.exp(np.minimum(x, 0)))"),
             )  # fmt: skip
         return FalseAlarm(
             say(
@@ -353,6 +370,17 @@ class Check:
         return found
 
 
+def _nudged(check: Check) -> Check:
+    """The same call with each real number one unit of rounding away: up, up, down, up, up, down, ..."""
+    u = 2.0 ** (1 - check.f.digits)
+    arrays = {
+        name: array * (1 + u * np.where(np.arange(array.size).reshape(array.shape) % 3 == 2, -1, 1))
+        if array.dtype.kind == "f" else array
+        for name, array in check.trial.case.arrays.items()
+    }  # fmt: skip
+    return Check(check.op, check.trial.replace(case=check.trial.case._replace(arrays=arrays)), check.backend)
+
+
 def differs(got: Array, expected: Array, bound: Array, f: Format, slack: bool = True) -> tuple[Array, float, int]:
     """Where `got` is further from `expected` than `bound`; the worst error over its bound; how many were free.
 
@@ -362,7 +390,7 @@ def differs(got: Array, expected: Array, bound: Array, f: Format, slack: bool = 
     with np.errstate(all="ignore"):
         error = np.abs(got - expected)
         allowed = bound * (1 + 2.0 ** (f.digits - 53)) if slack else bound
-        right = (error <= allowed) & np.isfinite(expected)  # of an infinity no bound says anything
+        right = (error <= allowed) & np.isfinite(expected)  # no bound applies to an infinity
         if right.all():
             return ~right, float(np.max(error / np.where(allowed > 0, allowed, 1.0), initial=0.0)), 0
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))

@@ -102,7 +102,7 @@ class Unasked(Backend):
     name = "given"
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> Session:
-        raise NoCounterpart(say("nothing is called here"))
+        raise NoCounterpart(say("there is nothing to call here"))
 
 
 def _call(spec: specs.Spec, inputs: tuple[Any, ...], params: Mapping[str, Any], dtype: str) -> tuple[Op, Format, Check]:
@@ -142,7 +142,7 @@ def _trouble(made: Check, name: str, got: Array) -> str:
 
 def _times(away: float, error: float) -> str:
     if not error > 0 or not np.isfinite(away):
-        return say("where nothing else is right")
+        return say("and nothing else is accepted")
     return say("{n} bounds away", n=f"{away:,.3g}" if away < 1000 else f"{float(f'{away:.3g}'):,.0f}")
 
 

@@ -1,4 +1,4 @@
-"""Known deviations of torch's operators inside of somebody's own program: a kernel is not to blame for them.
+"""Known deviations of torch's operators inside somebody's own program: a kernel is not to blame for them.
 
 A call that failed is made again, and each of torch's operators that ran is looked up with the values that it got. Where
 one is known to deviate there, and does, the call is made a third time with that operator's right answer in its place:
@@ -86,7 +86,7 @@ def _ran(check: Check) -> list[Ran]:
 
 
 def _trial(op: Op, case: Case, layout: str) -> Trial:
-    """The call as a case of its own, with upstream gradients in which no two places are alike."""
+    """The call as its own case, with upstream gradients in which no two places are alike."""
     _, shapes = op.checked(case)
     smooth = {each.name for each in op.outputs if each.differentiable}
     seeds = {n: np.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape) for n, shape in shapes.items()

@@ -100,7 +100,7 @@ class _Narrowed(Op):
         )
 
     def checked(self, case: Case) -> tuple[Params, dict[str, Shape]]:
-        """A case outside of these is refused as the operator itself refuses one."""
+        """A case outside these is refused as the operator itself refuses one."""
         p, shapes = super().checked(case)
         given = self.parameters(case.params)
         for name, value in self.fixed.items():
@@ -115,7 +115,7 @@ class _Narrowed(Op):
         sizes = Sizes.match(self.declared, given)
         empty = [name for name, shape in given.items() if 0 in shape]
         if empty:
-            raise Refused(say("a letter is a size from 1"), got=f"{empty[0]} {given[empty[0]]}")
+            raise Refused(say("a letter stands for a size, at least 1"), got=f"{empty[0]} {given[empty[0]]}")
         return sizes
 
     def _fitted(self, case: Case, seeds: Sequence[int] = ()) -> Case | None:
@@ -142,7 +142,7 @@ class _Narrowed(Op):
         return None
 
     def _resized(self, case: Case, rng: np.random.Generator, sizes: dict[str, int]) -> Case | None:
-        """The case with the first size that is not as declared made so; None where there is none to change."""
+        """The case with the first size that is not as declared made so; None if there is none to change."""
         sized = Sized(self.whole, case)
         for name, letters in self.declared.items():
             shape = case.arrays[name].shape

@@ -29,7 +29,7 @@ def malformed(claim: str, trial: Trial, error: BaseException) -> Verdict:
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether there was not enough memory; torch raises a RuntimeError of its own on the CPU and on CUDA."""
+    """Whether there was not enough memory; torch raises its own RuntimeError on the CPU and on CUDA."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return isinstance(error, RuntimeError) and is_exhaustion(told(error))

@@ -35,7 +35,7 @@ def within_reach(op: Op, made: Trial, backend: Backend, report: Report) -> Trial
 
 
 def by_default(op: Op, made: Trial, backend: Backend, report: Report | None = None) -> Trial:
-    """The trial as the implementation understands it: what the call leaves to a default of its own is that default."""
+    """The trial as the implementation understands it: what the call leaves to its own default is that default."""
     own = {name: value for name, value in backend.defaults(op).items() if name not in given(op, made.case.params)}
     if not own:
         return made

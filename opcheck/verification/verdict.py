@@ -27,7 +27,7 @@ class Status(Enum):
     """The outcome of one claim on one case (or, for NOT_RUN, why there was none)."""
 
     AGREES = "AGREES"
-    DIFFERS = "DIFFERS"  # outside of the proven bound, confirmed by the definition
+    DIFFERS = "DIFFERS"  # outside the proven bound, confirmed by the definition
     KNOWN = "KNOWN"  # differs as the list of known deviations says
     LOWER_PRECISION = "LOWER_PRECISION"  # within the bound of a lower precision, which is named; no failure by itself
     MALFORMED = "MALFORMED"  # the answer is not an array of numbers, or raises where an answer is due

@@ -88,6 +88,11 @@ class Sized:
             for each in op.inputs
             if each.name in self.shapes
         }
+        for each in op.inputs:  # probabilities in place of class numbers have the shape of the first input
+            if each.whole and each.name in self.rows and case.arrays[each.name].dtype.kind == "f":
+                first = op.inputs[0].name
+                alike = self.shapes[each.name] == self.shapes[first]
+                self.rows[each.name] = self.rows[first] if alike else self.rows[each.name]
         sizes = {word: n for name, row in self.rows.items() for word, n in zip(row, self.shapes[name], strict=True)}
         self.sizes = {word: n for word, n in sizes.items() if word.isidentifier()}
         self.worked = {word: Size(word) for word in sizes if not word.isalnum() and "/" not in word}  # 4*H
@@ -97,15 +102,15 @@ class Sized:
         self.parts = {word: sizes.get(word.partition("/")[0], 0) // n for word, n in sizes.items() if "/" in word and n}
         self.groups = max(self.parts.values(), default=1) or 1
 
-    def is_moderate(self, shapes: dict[str, Shape]) -> bool:
-        """Whether a case of these shapes takes no long time."""
+    def is_moderate(self, shapes: dict[str, Shape], most: int = MOST_OUTPUTS) -> bool:
+        """Whether a case of these shapes takes no long time, and has no more than `most` outputs."""
         if self._are_many(shapes):
             return False
         outputs = self._outputs(shapes) or {}
         many = sum(math.prod(shape) for shape in outputs.values())
         products = many * math.prod(shapes.get("weight", ())[1:])  # of a layer: a kernel for each output
-        moderate = products < MOST_PRODUCTS and self._together(shapes) < MOST_OUTPUTS
-        return moderate and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
+        moderate = products < MOST_PRODUCTS and self._together(shapes) < most
+        return moderate and many < (most if self.op.rounding else MOST_TRACED)
 
     def _are_many(self, shapes: dict[str, Shape]) -> bool:
         return sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS
@@ -186,7 +191,7 @@ class Sized:
 def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
     """The case with one whole-number parameter (a stride, a dilation) larger than samplers draw it, if that is legal.
 
-    A dilated window may lie in the padding altogether: then it has no maximum, and torch's backward pass writes beyond
+    A dilated window may lie in the padding entirely: then it has no maximum, and torch's backward pass writes beyond
     the input, where it would have been. Such a case is left as it was.
     """
     names = [each.name for each in op.params if isinstance(each.kind, Whole) and each.name in case.params]
@@ -204,7 +209,7 @@ def widened_parameter(op: Op, case: Case, rng: np.random.Generator) -> Case:
 
 
 def sees_its_input(op: Op, case: Case) -> bool:
-    """Whether no window lies in the padding altogether: then an input of ones has finite results."""
+    """Whether no window lies in the padding entirely: then an input of ones has finite results."""
     return all(np.isfinite(each).all() for each in of_ones(op, case))
 
 

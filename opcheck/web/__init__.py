@@ -1,4 +1,4 @@
-"""`opcheck serve`: the pages of opcheck with numbers that can be changed, for a browser on the same machine.
+"""`opcheck serve`: opcheck's interactive pages, for a browser on the same machine.
 
 A request goes down these steps: `protocol` (who is too slow), `guard` (who may ask, how much, how often), `site` (which
 address), `workroom` (who answers, so that nobody waits for what somebody else computes), `process` (on its own, with

@@ -1,4 +1,4 @@
-"""The answer to an address, computed in a process of its own (`workroom`): nothing but text leaves it."""
+"""The answer to an address, computed in its own process (`workroom`): nothing but text leaves it."""
 
 import json
 

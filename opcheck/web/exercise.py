@@ -96,7 +96,7 @@ def _one_number(name: str, text: str) -> Array:
     try:
         return np.asarray(float(text))
     except ValueError:
-        raise Refused(say("{name} is a shape such as 4x4, or numbers such as [[1,2],[3,4]]", name=name),
+        raise Refused(say("{name} must be a shape such as 4x4, or numbers such as [[1,2],[3,4]]", name=name),
                       got=repr(text[:60])) from None  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _view(name: str, text: str) -> Any:
             return _place(text)
         case "dtype":
             if text not in TYPES:
-                raise Refused(say("dtype is one of {names}", names=", ".join(TYPES)), got=repr(text[:40]))
+                raise Refused(say("dtype must be one of {names}", names=", ".join(TYPES)), got=repr(text[:40]))
             return text
     return _seed(text)
 
@@ -129,10 +129,10 @@ def _place(text: str) -> Shape:
     try:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
-        raise Refused(say("a cell is a place of the output such as 0,1"), got=repr(text[:40])) from None
+        raise Refused(say("a cell is a position in the output, such as 0,1"), got=repr(text[:40])) from None
 
 
 def _seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= MOST_SEED):
-        raise Refused(say("a seed is a whole number from 0 to {n}", n=MOST_SEED), got=repr(text[:40]))
+        raise Refused(say("a seed must be a whole number from 0 to {n}", n=MOST_SEED), got=repr(text[:40]))
     return int(text)

@@ -1,4 +1,4 @@
-"""The worked calculation of an operator with numbers that can be changed: its form, its page, its code."""
+"""The interactive worked calculation of an operator: its form, its page, its code."""
 
 from typing import Any
 

@@ -97,7 +97,7 @@ def _texts(value: Any) -> Any:
 
 
 def workbench(op: Op, query: Mapping[str, str], told: str) -> str:
-    """The page with the form of an operator, and the page of the exercise inside of it."""
+    """The page with the form of an operator, and the page of the exercise inside it."""
     return template("explain.html.jinja").render(
         op=op, name=called(op), fields=fields(op), query=query, told=told, types=TYPES, operators=listed(),
         address=urlencode({name: text for name, text in query.items() if text}), here="explain",
@@ -115,8 +115,12 @@ def starts() -> tuple[tuple[str, str, str], ...]:
     return (
         *own,
         ("/trace", say("Autodiff"), say("an expression, node by node, forward and backward")),
-        ("/learn", say("Lessons"), say("from tensors to a network that trains, each operator by hand once")),
-        ("/practice", say("Practice"), say("problems with hints; a mistake is called by its name")),
+        (
+            "/learn",
+            say("Lessons"),
+            say("from tensors to a network that trains, with each operator worked by hand once"),
+        ),
+        ("/practice", say("Practice"), say("problems with hints; known mistakes are recognised")),
     )
 
 

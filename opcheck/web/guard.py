@@ -64,18 +64,18 @@ class Guard:
         for name, value in scope["headers"]:
             headers[name.decode("latin-1")] = value.decode("latin-1")
         if not self.is_ours(headers.get("host", "")):
-            return 403, say("This server answers to its own name only: open it as the terminal printed it.")
+            return 403, say("This server only answers under its own address: open the one that the terminal printed.")
         origin = headers.get("origin")
         if origin is not None and not self.is_ours(origin.partition("://")[2]):
-            return 403, say("Another site sent this, and this server answers its own pages only.")
+            return 403, say("Another site sent this, and this server only answers its own pages.")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not _opens_a_page(headers):
-            return 403, say("Another site sent this, and this server answers its own pages only.")
+            return 403, say("Another site sent this, and this server only answers its own pages.")
         if scope["method"] not in ("GET", "HEAD", "POST"):
-            return 405, say("A page is asked for with GET.")
+            return 405, say("Pages can only be requested with GET.")
         if scope["method"] == "POST" and (origin is None or headers.get("content-type") != "application/json"):
-            return 403, say("An answer is sent by the page that asked for it.")
+            return 403, say("An answer can only be sent from the page that asked for it.")
         if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS:
-            return 414, say("This address is too long: give a large array by its shape, such as 28x28.")
+            return 414, say("This address is too long: give a large array as a shape, such as 28x28.")
         if scope["query_string"].count(b"&") >= MOST_FIELDS:
             return 400, say("This address has more than {n} fields.", n=MOST_FIELDS)
         if _size(headers.get("content-length", "0")) > LARGEST_BODY:

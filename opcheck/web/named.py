@@ -34,3 +34,8 @@ def find(name: str) -> Op:
 def every() -> list[Op]:
     """The programs, then the operators."""
     return [*PROGRAMS.values(), *catalog.every()]
+
+
+def words() -> set[str]:
+    """The names that a sentence may begin with: of operators and programs, and of their arguments."""
+    return {name for op in every() for name in (called(op), op.name, *(each.name for each in op.arguments))}

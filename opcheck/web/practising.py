@@ -24,7 +24,7 @@ def whole(query: Query, name: str, low: int, high: int, default: int) -> int:
     """A whole number of an address; raises Refused."""
     text = query.get(name, "") or str(default)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-        raise Refused(say("{name} is a whole number from {low} to {high}", name=name, low=low, high=high),
+        raise Refused(say("{name} must be a whole number from {low} to {high}", name=name, low=low, high=high),
                       got=repr(text[:40]))  # fmt: skip
     return int(text)
 
@@ -88,5 +88,5 @@ def body(query: Query) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Refused(say("an answer is sent by the page that asked for it"))
+        raise Refused(say("an answer can only be sent from the page that asked for it"))
     return found

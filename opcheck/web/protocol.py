@@ -40,7 +40,7 @@ class Protocol(H11Protocol):
         """The request has not come in time."""
         self.deadline = None
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.hang_up(408, say("The request did not come within {n} s.", n=f"{self.patience:g}"))
+            self.hang_up(408, say("The request did not arrive within {n} s.", n=f"{self.patience:g}"))
         else:
             self.transport.close()
 

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.web.exercise import Impossible
+from opcheck.web.named import words
 
 HTML, JSON, PLAIN = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
@@ -60,11 +61,12 @@ def spoken(refused: Refused) -> str:
     fix = "" if COMMAND.search(refused.fix) else refused.fix
     parts = (refused.rule, refused.got and say("Got {got}", got=refused.got), fix)
     told = (" ".join(part.split()) for part in parts if part)
-    field = refused.field if isinstance(refused, Impossible) else ""
-    return " ".join(f"{_begun(part, field)}{'' if part[-1] in '.?!' else '.'}" for part in told)
+    known = {*words(), refused.field} if isinstance(refused, Impossible) else words()
+    return " ".join(f"{_begun(part, known)}{'' if part[-1] in '.?!' else '.'}" for part in told)
 
 
-def _begun(sentence: str, field: str) -> str:
-    """With a capital, unless it begins with a name."""
-    word = sentence.split()[0]
-    return sentence if "_" in word or word == field else sentence[0].upper() + sentence[1:]
+def _begun(sentence: str, names: Collection[str]) -> str:
+    """With a capital, unless it begins with a name: of an operator, of an argument, or a single letter."""
+    word = sentence.split()[0].rstrip(".,:;=")
+    is_name = "_" in word or word in names or (len(word) == 1 and word != "a")
+    return sentence if is_name else sentence[0].upper() + sentence[1:]

@@ -27,8 +27,8 @@ def listen(host: str, port: int) -> socket.socket:
         if found is not None:
             found.close()
         raise Refused(
-            say("cannot listen at {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error),
-            fix=say("--port 0 takes any free one"),
+            say("cannot listen on {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error),
+            fix=say("--port 0 picks any free port"),
         ) from None
     return found
 

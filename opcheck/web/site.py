@@ -59,7 +59,7 @@ def _judging(room: Workroom, what: str) -> Callable[[Request], Any]:
         try:
             body = (await request.body()).decode()
         except (ClientDisconnect, UnicodeDecodeError):
-            return _response(sentence(400, say("An answer is text.")))
+            return _response(sentence(400, say("An answer must be text.")))
         pairs = [("body", body)]
         return _response(await room.ask(f"{what}-answer", request.path_params["name"], pairs, request.is_disconnected))
 

@@ -40,14 +40,14 @@ def rendered(query: Query) -> str:
     for name, word in given.items():
         try:
             if "@" in word or ":" in word or "[" in word:
-                raise Refused(say("{name} is a number such as 2, 1/3 or pi/2", name=name), got=repr(word[:40]))
+                raise Refused(say("{name} must be a number, such as 2, 1/3 or pi/2", name=name), got=repr(word[:40]))
             at[name] = value(name, word, exact)
         except Refused as refused:
             raise Impossible(AT + name, Refused(refused.rule, got=refused.got)) from None
     mode = query.get("mode") or "both"
     if mode not in MODES:
         raise Impossible(
-            "mode", Refused(say("the mode is one of {names}", names=", ".join(MODES)), got=repr(mode[:40]))
+            "mode", Refused(say("the mode must be one of {names}", names=", ".join(MODES)), got=repr(mode[:40]))
         )
     try:
         traced = trace(text, at, exact=exact)

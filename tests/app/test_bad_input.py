@@ -27,7 +27,7 @@ def refused(*arguments: str) -> str:
     [
         (DEEP, "can have at most 32 dimensions"),
         ("x".join("1" * 70), "can have at most 32 dimensions"),
-        ("0..99999999999:2x3", "100000000000 numbers for (2, 3) (6 places)"),
+        ("0..99999999999:2x3", "100000000000 numbers for (2, 3) (6 elements)"),
         (f"0..{DIGITS}:3", "at most 19 digits"),
         ("0x99999999999999999999", "can have at most 30000000 elements"),
         (f"1x{DIGITS}", "can have at most 30000000 elements"),
@@ -51,7 +51,7 @@ def test_an_array_that_is_none_or_too_large(array, told):
         ("a.npy", b"'a'", "shape is not valid"),
         ("a.npy", b"[" * 5000, "cannot be read"),
         ("a.json", b"[" * 100_000, "at most 32 dimensions"),
-        ("a.json", b'["\\ud800"]', "holds numbers only"),
+        ("a.json", b'["\\ud800"]', "must hold only numbers"),
         ("a.json", b"\xff", "cannot be read"),
         ("a.csv", b"1,2\n3\n", "cannot be read"),
     ],
@@ -119,7 +119,7 @@ def test_a_file_that_exits(tmp_path):
         ("((x**9999)**9999)**9999", "more than 3000 digits"),
         (DIGITS, "too many digits"),
         (f"0x{DIGITS}*x", "too large for float64"),
-        ("\ud800*x", "not a character of a text"),
+        ("\ud800*x", "not a valid character"),
         ("(" * 5000, "is not an expression"),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_case_file_that_is_no_json(tmp_path, text):
         ("title = " + "9" * 5000, "is not TOML"),
         ("[[question]]\noperator = 'conv2d'\n[question.parameters]\ndilation = [1000000]", "can be 32 at most"),
         ("[[question]]\noperator = 'conv2d'\n[question.parameters]\nkernel_size = [1000000]", "can be 32 at most"),
-        ("[[question]]\noperator = 'conv2d'\n[question.parameters]\nkernel_size = [true]", "whole numbers"),
+        ("[[question]]\noperator = 'conv2d'\n[question.parameters]\nkernel_size = [true]", "a whole number"),
         ("[[question]]\noperator = 'linear'\n[question.parameters]\nbatch = [99999999]", "can be 1000 at most"),
     ],
 )
@@ -217,4 +217,4 @@ def test_a_submission_whose_path_is_too_long():
 )  # fmt: skip
 def test_an_option_that_is_none_suggests_only_what_is_like_it(arguments, meant):
     said = run(*arguments).err
-    assert (f"Did you mean '{meant}'?" in said) if meant else "Did you mean" not in said
+    assert (f"Did you mean {meant}?" in said.replace("'", "")) if meant else "Did you mean" not in said

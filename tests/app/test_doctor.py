@@ -60,8 +60,8 @@ def test_without_torch_nothing_is_known(monkeypatch):
     ("way", "said"),
     [
         ("group", "at most 256 threads, counted by the kernel (pids cgroup)"),
-        ("user", "at most 256 threads, counted by the kernel (a user of its own)"),
-        ("watch", "at most 256 threads; opcheck counts them and ends what has more"),
+        ("user", "at most 256 threads, counted by the kernel (separate user)"),
+        ("watch", "at most 256 threads; opcheck counts them and kills a submission with more"),
     ],
 )
 def test_it_says_who_counts_the_threads_of_a_sandbox(way, said, monkeypatch):
@@ -78,9 +78,9 @@ def test_it_says_what_each_kind_of_sandbox_does_not_stop(monkeypatch):
         return doctor._not_held_back()
 
     both = "What a sandbox does not stop: a submission can read the installed Python packages, see the machine's name"
-    bubblewrap = "Under bubblewrap it also has a /tmp of its own, of up to 64 MiB and 4096 files, which takes memory"
+    bubblewrap = "Under bubblewrap it also has its own /tmp of up to 64 MiB and 4096 files, on top of its"
     landlock = (
-        "Under Landlock it can also find out which files exist, and their size, date and owner, but not read them"
+        "Under Landlock it can also see which files exist, with their size, date and owner, but not what is in them"
     )
     for working, begins in (
         ((), ()),

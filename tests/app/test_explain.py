@@ -31,7 +31,10 @@ BAD_INPUT = [
         ("conv2d", "--input", "[1,[2]]"),
         "--input must be rectangular: rows of equal length\n  got: [0] has a number, [1] has 1 entry",
     ),
-    (("conv2d", "--input", "[[1,true]]"), "--input holds numbers only, or true and false only\n  got: [0][1] = true"),
+    (
+        ("conv2d", "--input", "[[1,true]]"),
+        "--input must hold only numbers, or only true and false\n  got: [0][1] = true",
+    ),
     (
         ("conv2d", "--input", "[[1,2}"),
         "--input is not a list of numbers: Expecting ',' delimiter\n  got: [[1,2}\n            ^",
@@ -42,7 +45,10 @@ BAD_INPUT = [
         ("conv2d", "--input", "99999x99999"),
         "--input can have at most 30000000 elements\n  got: 99999x99999",
     ),
-    (("conv2d", "--input", "1..3:4x4"), "a range must fill its shape exactly\n  got: 3 numbers for (4, 4) (16 places)"),
+    (
+        ("conv2d", "--input", "1..3:4x4"),
+        "a range must fill its shape exactly\n  got: 3 numbers for (4, 4) (16 elements)",
+    ),
     (("conv2d", "--stride", "0"), "stride must be a whole number, at least 1, or 2 of them\n  got: 0"),
     (("conv2d", "--stride", "x"), "stride must be a whole number, at least 1, or 2 of them\n  got: 'x'"),
     (
@@ -53,23 +59,24 @@ BAD_INPUT = [
         ("conv2d", "--cell", "9,9"),
         "a cell is a position in the output, whose shape is (3, 3)\n  got: 9,9\n  positions count from 0",
     ),
-    (("conv2d", "--cell", "a"), "--cell is a place such as 0,0,1,1\n  got: 'a'"),
+    (("conv2d", "--cell", "a"), "--cell takes a position, such as 0,0,1,1\n  got: 'a'"),
     (("linear", "--upstream", "3x3"), "the upstream gradient has the shape of the output, (1,)\n  got: (3, 3)"),
     (
         ("softmax", "--got", "2x2"),
-        "--got is a number, or an array of the output's shape: [[1,2],[3,4]], @y.npy\n  got: '2x2'",
+        "--got takes a number, or an array of the output's shape: [[1,2],[3,4]], @y.npy\n  got: '2x2'",
     ),
     (
         ("conv2d", "4x4"),
-        "every value follows its option; --grad, --all and --exact take none\n  got: 4x4\n  --input 4x4?",
+        "each value must follow its option; --grad, --all and --exact take no value\n  got: 4x4\n  --input 4x4?",
     ),
     (
         ("adam", "--grad", "2"),
-        "every value follows its option; --grad, --all and --exact take none\n  got: 2\n  --gradient 2?",
+        "each value must follow its option; --grad, --all and --exact take no value\n  got: 2\n  --gradient 2?",
     ),
     (
         ("softmax", "--input", "[1,", "2]"),
-        "every value follows its option; --grad, --all and --exact take none\n  got: 2]\n  quote a literal: '[1, 2]'",
+        "each value must follow its option; --grad, --all and --exact take no value\n"
+        "  got: 2]\n  quote a literal: '[1, 2]'",
     ),
     (
         ("conv2d", "-o", "/no/such/place/x.txt"),

@@ -38,7 +38,7 @@ def test_a_lesson_on_a_pipe_is_printed_and_its_questions_read_from_stdin(learn, 
     assert ran.code == 0
     assert ran.err == ""
     assert ran.out.startswith(f"3. {LINEAR.title}\n══")
-    assert re.search(r"quits\): 63\nNot yet\. A known mistake gives this\. The lists were added", ran.out)
+    assert re.search(r"quits\): 63\nNot yet: this is a known mistake\. The lists were added", ran.out)
     assert "quits): 19\nRight.\n" in ran.out
     assert "quits): h\nYou have the dot product already" in ran.out
     assert "$ opcheck explain linear --all" in ran.out

@@ -48,7 +48,7 @@ def test_a_known_mistake_is_named_and_may_be_mended(practise):
     wrong, sentence = slip("conv2d", 1, seed=4, level=1)
     answers = right("conv2d", 2, seed=4)
     ran = practise("conv2d", "--seed=4", "--count=2", "--width=1000", typed="\n".join([answers[0], wrong, answers[1]]))
-    assert f"Not yet. A known mistake gives this. {sentence} Try again." in ran.out
+    assert f"Not yet: this is a known mistake. {sentence} Try again." in ran.out
     assert ran.out.endswith("Right.\n\n2 of 2 right, 1 of them on the first try.\n")
 
 

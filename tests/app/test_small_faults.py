@@ -44,8 +44,8 @@ def test_a_refusal_offers_what_was_meant(capsys, words, sentence):
 
 
 def test_fractions_say_what_is_none(capsys):
-    assert "is no fraction" in told(capsys, "explain", "softmax", "--input", "[1,2]", "--exact")[1]
-    assert "is no fraction" not in told(capsys, "explain", "linear", "--input", "2", "--exact")[1]
+    assert "it is not a fraction" in told(capsys, "explain", "softmax", "--input", "[1,2]", "--exact")[1]
+    assert "it is not a fraction" not in told(capsys, "explain", "linear", "--input", "2", "--exact")[1]
 
 
 def test_the_formula_of_label_smoothing_has_its_epsilon(capsys):

@@ -43,7 +43,7 @@ def test_parameters_that_are_named_like_options_are_set(file):
     ran = run("explain", f"{file}:scaled", "--x", "1x2", "--set", "seed=3", "--set", "width=[2,2]", "--set", "all=yes")
     assert ran.code == 0, ran.err
     assert "scaled   x 1×2 · width 2 · seed 3.0 · all" in ran.out
-    assert "seed is given as --set seed=VALUE: an option already has that name." in " ".join(
+    assert "Give seed as --set seed=VALUE: an option already has that name." in " ".join(
         run("explain", f"{file}:scaled", "-h").out.split()
     )
 

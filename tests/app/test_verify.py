@@ -56,7 +56,7 @@ def test_a_right_kernel_is_exit_0(run):
 
 def again(done):
     """The words of the command that runs the failure again."""
-    text = done.stdout.partition("again: opcheck ")[2].replace("\\\n", " ")
+    text = done.stdout.partition("reproduce: opcheck ")[2].replace("\\\n", " ")
     return shlex.split(text.partition("\n")[0])
 
 
@@ -152,15 +152,15 @@ def test_nothing_in_the_terminal_is_wider_than_80_columns(run):
 
 def test_a_command_that_goes_on_in_the_next_line_is_one_command():
     path = Path("a folder", "x" * 60, "case.json")
-    lines = for_the_shell(f"again: opcheck replay {whole(path)} --impl kernels.py:linear", 80, "  ")
-    text = "\n".join(lines).partition("again: ")[2]
+    lines = for_the_shell(f"reproduce: opcheck replay {whole(path)} --impl kernels.py:linear", 80, "  ")
+    text = "\n".join(lines).partition("reproduce: ")[2]
     printed = subprocess.run(["sh", "-c", f"printf '%s|' {text}"], capture_output=True, text=True, check=True).stdout
     assert printed == f"opcheck|replay|{path}|--impl|kernels.py:linear|"
 
 
 def test_one_bug_is_opened_once_and_the_claims_that_follow_are_listed(run):
     done = run("verify", "linear", "--impl", "kernels.py:linear", "--cases", "60", "--seed", "1")
-    assert done.stdout.count("again: opcheck replay") == 1
+    assert done.stdout.count("reproduce: opcheck replay") == 1
     assert "  also rounding: output" in done.stdout
 
 

@@ -56,8 +56,8 @@ def test_it_is_named_and_may_be_allowed():
     claims = ["special", "pure"]
     report = verify("relu", flushing, arrays="numpy", claims=claims, cases=30, seed=1)
     assert not report.agrees and report.flushes and not environment.flushes()
-    assert {each.details["precision"] for each in report.failures} == {("subnormal numbers taken for zero",)}
-    assert any("its whole process take subnormal numbers for zero" in line for line in findings.notes(report))
+    assert {each.details["precision"] for each in report.failures} == {("subnormal numbers treated as zero",)}
+    assert any("its whole process treat subnormal numbers as zero" in line for line in findings.notes(report))
     assert report.to_json()["flushes_subnormal_numbers"] is True
     fine = verify("relu", flushing, arrays="numpy", claims=claims, cases=30, seed=1, allow="flush-to-zero")
     assert fine.agrees and fine.precision_counts()["relu", "float32"].total() > 0

@@ -64,7 +64,7 @@ def test_a_function_in_c_of_an_operator_is_given_the_number_of_elements(source):
 
 def test_what_is_written_behind_an_output_is_found(source):
     report = opcheck.verify(matmul, f"{source}:overrun", cases=8)
-    assert report.counterexample.message == "it writes behind the memory of its output"
+    assert report.counterexample.message == "it writes past the end of its output's memory"
 
 
 def test_what_is_not_there_is_told(source, tmp_path):

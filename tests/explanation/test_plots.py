@@ -83,7 +83,7 @@ def test_an_optimiser_goes_downhill_by_its_own_steps():
 def test_errors_are_shown_as_a_share_of_their_bound():
     x, w = np.array([[0.1, 0.2, 0.7]]), np.array([[0.3, 0.6, 0.9], [0.25, 0.5, 1.0]])
     *_, of = explain("linear", x, w, dtype="float16").document("html").blocks
-    assert of.title == "errors in float16, in percent of what rounding allows"
+    assert of.title == "errors in float16, as a percentage of what rounding allows"
     ((_, first), (_, second)) = of.curves[0].points
     assert 0 < first < 100 and 0 < second < 100
 

@@ -36,7 +36,7 @@ def test_the_standard_library_is_always_allowed_and_wins_over_forbidden(tmp_path
     (tmp_path / "hw.py").write_text(RELU)
     (tmp_path / "hw.toml").write_text('forbidden = ["torch"]\n' + ASKED)
     assert run(["grade", str(tmp_path / "hw.py"), "--assignment", str(tmp_path / "hw.toml")]) == 0
-    assert "`forbidden` says nothing beside `allowed`" in capsys.readouterr().err
+    assert "`forbidden` has no effect beside `allowed`" in capsys.readouterr().err
 
 
 def test_without_the_key_forbidden_holds():

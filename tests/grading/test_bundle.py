@@ -163,7 +163,7 @@ def test_it_grades_a_submission(autograder, isolated):
         ("print('x' * 10**6)\nwhile True: pass\n" + RIGHT, 3, ""),
         ("def linear(x, w, b): __import__('os').abort()", 0, "the process was ended by SIGABRT\n"),
         ("def linear(x, w, b): open('/autograder/results/results.json', 'w')", 0, "it raises FileNotFoundError: "),
-        ("def linear(", 0, "it is not Python: "),
+        ("def linear(", 0, "it is not valid Python: "),
         ("", 0, "there is no linear; the file defines nothing"),
     ],
 )

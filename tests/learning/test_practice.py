@@ -62,7 +62,7 @@ def test_after_three_tries_the_calculation_is_shown():
         == [
             "What is the shape of y?",
             "Not yet. Try again.",
-            "The answer is a list of numbers, such as [1, 2], or 2x3 for sizes.",  # a word is no try
+            "The answer must be a list of numbers, such as [1, 2], or sizes, such as 2x3.",  # a word is no try
             "The brackets do not match. Got '[1,'.",  # nor is what cannot be read
             "Not yet. Try again.",
             "Not yet.",

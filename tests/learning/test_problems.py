@@ -84,7 +84,7 @@ def a_mistake_is_refused_and_named(asked):
             sentence for sentence, other in given_by if answers.compare(read, other, asked.decimals) is Match.RIGHT
         ]
         assert not judged.right
-        assert judged.told in [f"Not yet. A known mistake gives this. {sentence}" for sentence in alike]
+        assert judged.told in [f"Not yet: this is a known mistake. {sentence}" for sentence in alike]
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -95,7 +95,7 @@ def test_some_mistake_shows_in_ten_problems(name):
         for asked in [problem(name, 3, seed)]
         for _, value in asked.mistaken()
     ]
-    assert any("A known mistake gives this." in sentence for sentence in told)
+    assert any("this is a known mistake." in sentence for sentence in told)
 
 
 def hints_lead_to_the_answer_and_only_the_last_one_gives_it_away(asked):

@@ -60,7 +60,7 @@ def test_the_answer_runs_with_each_mistake_of_the_operators_that_are_imported(se
     found = dict(session.mistaken(answer))
     assert found["The bias was not added."].tolist() == [[1.0, 2.0]]
     assert found["The bias was added to every product; it is added once to their sum."].tolist() == [[21.0, 42.0]]
-    assert "Negative numbers changed their sign; they become 0." in found  # relu is imported too, and changes nothing
+    assert "The sign of negative numbers was flipped; they become 0." in found  # relu is imported too
     assert session.names["linear"] is right
     assert session.value(answer).tolist() == [[11.0, 22.0]]
 

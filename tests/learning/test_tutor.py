@@ -157,7 +157,7 @@ def test_a_reader_who_knows(lesson):
     assert mark == Mark(9, 9, 2, {1: "right", 2: "right"})
 
 
-KNOWN = "Not yet. A known mistake gives this. "
+KNOWN = "Not yet: this is a known mistake. "
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_hints_come_one_at_a_time_and_then_no_more(lesson):
 def test_rounding_is_told_as_rounding(lesson):
     seen, mark = lesson("", "s", "12.3", "12.34", "12.4", "37/3")
     told = [following for line, following in pairwise(seen) if line.startswith("answer (s skips")]
-    rounding = "Only the rounding differs: give 2 decimals. Keep more on the way and round once, at the end."
+    rounding = "Only the rounding differs: give 2 decimals. Keep more digits along the way and round once, at the end."
     assert told == [rounding, rounding, "Not yet.", "Right."]
     assert mark.answers == {1: "skipped", 2: "right"}
 
@@ -215,7 +215,7 @@ def test_who_quits_goes_on_where_he_stopped(lesson):
     assert mark == Mark(4, 9, 2, {})
     seen, mark = lesson("q")
     assert seen == [
-        "You continue where you stopped. (opcheck learn --reset starts over.)",
+        "Continuing where you stopped. (opcheck learn --reset starts over.)",
         "markdown: # 1. A layer",
         "markdown: ## Question",
         "answer (h: a hint, 1 left; s skips, q quits): q",

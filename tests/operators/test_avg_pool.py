@@ -74,10 +74,10 @@ def test_infinities_and_nan_stay_in_their_windows(name: str, data: Any) -> None:
 @pytest.mark.parametrize(
     ("params", "note"),
     [
-        ({}, "the divisor is the number of positions that the window sees"),
+        ({}, "the divisor is the number of positions that the window covers"),
         ({"padding": 1}, "the padding is zeros, and the divisor counts it (count_include_pad)"),
         ({"padding": 1, "count_include_pad": False}, "the divisor counts only the positions inside the input"),
-        ({"divisor_override": 3}, "the divisor is divisor_override, whatever the window sees"),
+        ({"divisor_override": 3}, "the divisor is divisor_override, whatever the window covers"),
     ],
 )
 def test_the_divisor_is_explained(params: dict[str, Any], note: str) -> None:

@@ -51,7 +51,7 @@ def test_sizes_of_zero(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
         ([(2, 3), (1, 4, 3)], "weight must be (Out, In) or (In,). Got weight (1, 4, 3)"),
         (
             [(2, 3), (3,), ()],
-            "with a weight (In,), bias must be a single number and input not a matrix. "
+            "with a weight (In,), bias must be a single number and input must not be a matrix. "
             "Got input (2, 3), weight (3,) and bias (). weight (1, In) and bias (1,) do the same",
         ),
     ],

@@ -102,7 +102,7 @@ def test_taps_meet_the_places_that_the_windows_read(
             "avg_pool2d",
             (1, 4, 4),
             {"kernel_size": 2, "divisor_override": 0},
-            "divisor_override must not be 0. leave it out to divide by the window's size",
+            "divisor_override must not be 0. omit it to divide by the window's size",
         ),
         ("max_pool1d", (1, 4), {"kernel_size": 0}, "kernel_size must be a whole number, at least 1. Got 0"),
         (

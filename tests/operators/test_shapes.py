@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_refused(declared, shapes, message):
 
 @pytest.mark.parametrize("text", ["N[0]", "f(x)", "N In)", "-N", "1.5", "N**2", "a.b", "'x'"])
 def test_what_is_no_shape_is_refused(text):
-    with pytest.raises(Refused, match="a shape is letters and numbers with spaces between"):
+    with pytest.raises(Refused, match="a shape is letters and numbers separated by spaces"):
         Letters.parse(text)
 
 

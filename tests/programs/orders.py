@@ -1,10 +1,12 @@
 """A recorded program computed again in a low precision, its sums in several orders."""
 
+import importlib.util
+
 import numpy as np
 
 from opcheck.programs.products import _split
 
-ORDERS = ("plain", "reversed", "pairwise", "chunked", "torch")
+ORDERS = ("plain", "reversed", "pairwise", "chunked", *(["torch"] if importlib.util.find_spec("torch") else []))
 
 
 def add_up(terms, order, add):

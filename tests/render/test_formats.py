@@ -164,7 +164,7 @@ def test_json_says_everything_and_reads_back():
 def test_json_of_an_explanation_reads_back(name):
     for step in documents(name):
         written = json.render(step)
-        standard_json.loads(written, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+        standard_json.loads(written, parse_constant=lambda word: pytest.fail(f"{word} is not valid JSON"))
         assert json.load(written) == step
 
 

@@ -145,6 +145,6 @@ def test_without_any_sandbox_untrusted_code_is_refused(monkeypatch):
         choose()
     assert str(refusal.value) == (
         "untrusted code cannot be isolated on this machine (bubblewrap: not here; landlock: not here). Install "
-        "bubblewrap, use a Linux kernel with Landlock 3 or later, or say --unsafe for code that you trust."
+        "bubblewrap, use a Linux kernel with Landlock 3 or later, or pass --unsafe for code that you trust."
     )
     assert choose(unsafe=True) is Isolation.UNSAFE

@@ -36,7 +36,7 @@ def test_a_process_that_ends_between_requests_is_noticed_at_the_next(submit):
         ("ctypes.string_at(0)", Status.CRASHED, "SIGSEGV"),
         ("os.abort()", Status.CRASHED, "SIGABRT"),
         ("os.kill(os.getpid(), 9)", Status.CRASHED, "SIGKILL"),
-        ("os.kill(os.getpid(), 24)", Status.TIMED_OUT, "TIMED_OUT"),  # SIGXCPU: the processor time is used up
+        ("os.kill(os.getpid(), 24)", Status.TIMED_OUT, "TIMED_OUT"),  # SIGXCPU: it used up its processor time
     ],
 )
 def test_leaving_early_is_never_a_result(submit, body, status, kind):
@@ -87,7 +87,7 @@ DEATHS = """
         ("abort", Status.CRASHED, "SIGABRT", "the process was ended by SIGABRT"),
         ("leave", Status.EXITED, "EXITED", "the process ended itself with exit code 7"),
         ("hang", Status.TIMED_OUT, "TIMED_OUT", "no result after 1 s"),
-        ("close", Status.MALFORMED, "MALFORMED", "the process closed the pipe of its results"),
+        ("close", Status.MALFORMED, "MALFORMED", "the process closed its result pipe"),
     ],
 )
 def test_a_death_is_reported_and_the_next_request_works(trusted, name, status, kind, message):

@@ -26,7 +26,7 @@ def test_an_annotation_that_is_no_shape():
         return x
 
     wrong.__annotations__ = {"x": "N (In"}
-    with pytest.raises(Refused, match=r'a shape is letters and numbers with spaces between, such as "N In"'):
+    with pytest.raises(Refused, match=r'a shape is letters and numbers separated by spaces, such as "N In"'):
         specs.get(wrong)
 
 

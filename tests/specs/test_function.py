@@ -108,7 +108,7 @@ def test_a_shape_that_the_function_refuses_says_so():
 
 
 def test_classes_must_be_below_their_letter():
-    with pytest.raises(Refused, match="target has whole numbers from 0 to 2"):
+    with pytest.raises(Refused, match="target must hold whole numbers from 0 to 2"):
         opcheck.explain(programs.scored, np.ones((2, 3)), np.array([0, 3]))
 
 

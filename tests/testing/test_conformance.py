@@ -24,11 +24,11 @@ def linear(x, weight, bias=None):
 @pytest.fixture
 def strict_deadline():
     """The profile of somebody who has set none: 200 ms a case."""
+    settings.register_profile("before", settings.default)
     settings.register_profile("strict", deadline=200)
-    before = settings.get_current_profile_name()
     settings.load_profile("strict")
     yield
-    settings.load_profile(before)
+    settings.load_profile("before")
 
 
 @conforms("linear")

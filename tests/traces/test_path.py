@@ -80,7 +80,7 @@ def test_an_array_program_may_decide_too():
 
 def test_whole_numbers_stay_whole_where_they_must(tmp_path, capsys):
     traced = opcheck.trace(loss, {"x": np.array([[1.0, 2, 3], [4, 5, 6]]), "t": np.array([0, 2])})
-    assert traced.notes == ("t stays whole: nothing is differentiated by it",)
+    assert traced.notes == ("t stays whole: nothing is differentiated with respect to it",)
     assert list(traced.inputs) == ["x"]
     both_real = opcheck.trace(both, {"x": np.array([1, 2]), "y": np.array([3, 4])})
     np.testing.assert_array_equal(both_real.reverse()["y"], [1.0, 2.0])

@@ -138,7 +138,7 @@ def table(found: dict[Any, Tally], dtypes: list[str]) -> Table:
 )
 @click.option("--dtype", default="float32,float64", show_default=True)
 @click.option("--only", default="torch,orders,forms", show_default=True)
-@click.option("--seed", type=int, help="Repeats a run.  [default: a fresh one, printed]")
+@click.option("--seed", type=int, help="Repeat a run.  [default: a new seed, printed]")
 @click.option("--derived", is_flag=True, help="With the bounds that follow from programs (in this process only).")
 @click.option("--jobs", default=0, show_default=True, help="Worker processes for torch (0: in this process).")
 def main(ops: tuple[str, ...], cases: int, dtype: str, only: str, seed: int | None, derived: bool, jobs: int) -> None:
@@ -163,7 +163,7 @@ def main(ops: tuple[str, ...], cases: int, dtype: str, only: str, seed: int | No
     total = sum(sum(tally.cases.values()) for tally in found.values())
     console.print(f"{len(alarms)} alarms in {total:,} cases, {time.perf_counter() - start:.0f} s, seed {seed}")
     if interrupted:
-        console.print("interrupted: this is what was found so far")
+        console.print("interrupted: these are the findings so far")
     sys.exit(1 if alarms else 0)
 
 

@@ -71,7 +71,7 @@ def test_ctrl_c_prints_what_was_found(monkeypatch):
 
     monkeypatch.setattr(alarms, "run", interrupted)
     result = CliRunner().invoke(alarms.main, ["relu", "--cases", "10", "--only", "torch,orders"])
-    assert "interrupted: this is what was found so far" in result.output
+    assert "interrupted: these are the findings so far" in result.output
     assert "0 alarms in 10 cases" in result.output
 
 

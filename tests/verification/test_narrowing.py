@@ -128,4 +128,4 @@ def test_what_is_fixed_is_passed_where_the_signature_takes_it():
 
 def test_a_word_without_a_value_is_refused():
     ran = run("verify", "softmax", "--fix", "dim")
-    assert (ran.code, "--fix is a name and its value: --fix NAME=VALUE" in ran.err) == (2, True)
+    assert (ran.code, "--fix takes a name and its value: --fix NAME=VALUE" in ran.err) == (2, True)

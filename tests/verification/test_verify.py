@@ -154,7 +154,7 @@ def test_the_package_is_the_function():
         ({"cases": 0}, "cases must be at least 1"),
         ({"seconds": -1.0}, "seconds must be more than 0"),
         ({"arrays": "cupy"}, 'arrays must be "numpy" or "torch"'),
-        ({"candidate": 3}, "an implementation is a function"),
+        ({"candidate": 3}, "an implementation must be a function"),
         ({"candidate": "numpy"}, "--impl is a backend, FILE.py:NAME or module:NAME"),
         ({"candidate": "no_such_module:f"}, "cannot import no_such_module"),
         ({"candidate": "numpy:no_such_function"}, "numpy has no no_such_function"),

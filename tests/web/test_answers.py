@@ -7,6 +7,7 @@ import pytest
 
 import opcheck
 from opcheck.operators import catalog
+from opcheck.web import reply
 from opcheck.web.answers import answer
 from opcheck.web.exercise import MOST_NUMBERS
 
@@ -48,11 +49,11 @@ def test_an_address_is_an_exercise_and_its_page_is_that_of_explain():
         ("conv2d", {"input": "[[1,2],[3]]"}, "input", "must be rectangular"),
         ("conv2d", {"input": "99999x99999"}, "input", "can have at most"),
         ("conv2d", {"input": "2000x2000"}, "input", f"at most {MOST_NUMBERS} numbers"),
-        ("conv2d", {"input": "[1,null]"}, "input", "holds numbers only"),
+        ("conv2d", {"input": "[1,null]"}, "input", "must hold only numbers"),
         ("conv2d", {"input": "["}, "input", "is not a list of numbers"),
-        ("conv2d", {"cell": "a"}, "cell", "a cell is a place"),
-        ("conv2d", {"seed": "-1"}, "seed", "seed is a whole number"),
-        ("conv2d", {"dtype": "int8"}, "dtype", "dtype is one of float32"),
+        ("conv2d", {"cell": "a"}, "cell", "a cell is a position"),
+        ("conv2d", {"seed": "-1"}, "seed", "seed must be a whole number"),
+        ("conv2d", {"dtype": "int8"}, "dtype", "dtype must be one of float32"),
         ("conv2d", {"input": "4x4", "weight": "9x9"}, "", "kernel"),
         ("conv2d", {"nix": "1"}, "", "It has input, weight"),
         ("softmax", {"dim": "7"}, "", "dim"),
@@ -145,7 +146,7 @@ def test_a_lesson_is_read_and_its_questions_are_judged(tmp_path, monkeypatch):
     def sent(**what):
         return json.loads(answer("learn-answer", "3", {"body": json.dumps(what)}).text)
 
-    assert sent(question=1, answer="63")["told"].startswith("Not yet. A known mistake gives this. The lists were added")
+    assert sent(question=1, answer="63")["told"].startswith("Not yet: this is a known mistake. The lists were added")
     assert sent(question=1, answer="1*3+4*2+2*4")["right"] is True
     assert sent(read=5)["part"] == 5
     assert sent(question=2, skip=True)["told"].startswith("The answer: ")
@@ -156,3 +157,17 @@ def test_a_lesson_is_read_and_its_questions_are_judged(tmp_path, monkeypatch):
 def test_an_answer_that_no_page_sends_is_refused(body):
     for what, name in (("practice-answer", "linear"), ("learn-answer", "3")):
         assert answer(what, name, {"body": body}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("sentence", "spoken"),
+    [
+        ("conv2d has no argument of this name", "conv2d has no argument of this name."),
+        ("weight is (Out, In)", "weight is (Out, In)."),
+        ("x is too large for float64", "x is too large for float64."),
+        ("a number has too many digits", "A number has too many digits."),
+        ("images and kernels must not be empty", "Images and kernels must not be empty."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_unless_it_begins_with_a_name(sentence, spoken):
+    assert reply.spoken(opcheck.Refused(sentence)) == spoken

@@ -46,7 +46,10 @@ def test_our_own_names_are_answered(host):
 )
 def test_other_names_are_refused_so_that_nobody_can_rebind_theirs(host):
     status, sentence, _ = asked({"host": host})
-    assert (status, sentence) == (403, "This server answers to its own name only: open it as the terminal printed it.")
+    assert (status, sentence) == (
+        403,
+        "This server only answers under its own address: open the one that the terminal printed.",
+    )
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "https://localhost"])
@@ -72,7 +75,7 @@ def test_a_form_of_another_site_can_send_nothing():
 
 def test_sizes_have_limits_and_a_sentence():
     assert asked(OURS, query=b"x" * (LONGEST_ADDRESS + 1))[:2] == (
-        414, "This address is too long: give a large array by its shape, such as 28x28.",
+        414, "This address is too long: give a large array as a shape, such as 28x28.",
     )  # fmt: skip
     assert asked(OURS, query=b"&".join([b"a=1"] * 100))[0] == 400
     for length in ("99999999", "1e9", "-1", "x"):

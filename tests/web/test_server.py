@@ -63,7 +63,7 @@ def test_a_client_that_never_ends_its_request_is_told_so(served):
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")
         answer = slow.recv(4096).decode()
     assert answer.startswith("HTTP/1.1 408")
-    assert "The request did not come within" in answer
+    assert "The request did not arrive within" in answer
 
 
 def test_bad_requests_get_4xx_and_a_sentence_and_leave_no_memory_behind(served):
@@ -88,7 +88,7 @@ def test_a_port_that_is_taken_is_refused(served, capsys):
 
     port = urlsplit(served.address).port
     assert run(["serve", "--port", str(port)]) == 2
-    assert "cannot listen at 127.0.0.1" in capsys.readouterr().err
+    assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
 
 
 def test_a_program_that_is_none_is_refused(capsys):

@@ -19,6 +19,7 @@ from opcheck.grading.assignments.scope import Scope, is_optimiser, names
 from opcheck.grading.conventions import Convention, Entry
 from opcheck.grading.drawing.cases import draw
 from opcheck.language import CATALOGUES, say
+from opcheck.operators.params import Kind, Whole
 from opcheck.operators.spec import Op
 from opcheck.sandbox import Limits
 from opcheck.sandbox.visible import readable
@@ -62,7 +63,7 @@ class Assignment:
     questions: tuple[Question, ...]
     limits: Limits = field(default_factory=lambda: Limits(total_seconds=60.0))
     forbidden: tuple[str, ...] = ()
-    allowed: tuple[str, ...] | None = None  # of what is installed, beside the standard library; None: all but forbidden
+    allowed: tuple[str, ...] | None = None  # besides the standard library; None: all but forbidden
     notes: tuple[str, ...] = ()  # for the teacher
     seed: int | None = None  # None: drawn after each submission was read
     feedback: str = "worked calculation"
@@ -174,6 +175,7 @@ def parse(text: str, name: str = "assignment.toml", folder: Path | None = None) 
                 digest.update((folder / file).read_bytes())
                 own.append(folder / file)
         _check_reach(part, folder / spec if spec else None)
+    _check_memory(reader.table("limits"), limits, questions)
     reader.finish()
     return Assignment(
         title, tuple(questions), limits, forbidden, allowed, notes, seed, feedback, language, digest.hexdigest(),
@@ -194,7 +196,7 @@ def _check_reach(reader: Reader, spec: Path | None) -> None:
                 "spec",
                 say("submissions can read what is in {place}", place=place),
                 str(spec),
-                fix=say("move it to a folder of yours"),
+                fix=say("move it to another folder"),
             )
 
 
@@ -212,7 +214,7 @@ def _imports(reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...] | None, t
             raise reader.refuse("allowed", say("an allowed module is a top-level name, such as numpy"), repr(module))
     if not forbidden:
         return (), allowed, ()
-    return (), allowed, (say("`forbidden` says nothing beside `allowed`: what is not allowed cannot be imported"),)
+    return (), allowed, (say("`forbidden` has no effect beside `allowed`: anything not allowed cannot be imported"),)
 
 
 def _limits(reader: Reader) -> Limits:
@@ -227,6 +229,18 @@ def _limits(reader: Reader) -> Limits:
     return Limits(
         seconds=seconds, total_seconds=total, memory=int(memory * MEBIBYTE), output=int(output * KIBIBYTE)
     )  # fmt: skip
+
+
+NEEDED = {"numpy": 128, "torch": 1024}  # MiB, without which a process that imports them does not start
+
+
+def _check_memory(reader: Reader, limits: Limits, questions: Sequence[Question]) -> None:
+    """Refuses a limit that the library alone exceeds: each student would read that his code does not run."""
+    library = "torch" if any(each.arrays == "torch" for each in questions) else "numpy"
+    least = NEEDED[library]
+    if limits.memory is not None and limits.memory < least * MEBIBYTE:
+        rule = say("must be at least {n} (MiB): {library} alone needs most of that", n=least, library=library)
+        raise reader.refuse("memory", rule, f"{limits.memory / MEBIBYTE:g}")
 
 
 def usual_points(op: Op) -> dict[str, float]:
@@ -352,20 +366,18 @@ def _ranges(reader: Reader, op: Op) -> dict[str, tuple[Any, ...]]:
 
 
 def _check_value(reader: Reader, op: Op, name: str, value: Any) -> None:
-    for each in op.params:
-        if each.name == name:
-            try:
-                each.kind.check(name, value)
-            except Refused as error:
-                raise reader.refuse(name, error.rule, error.got) from None
-            _check_size(reader, name, value)
-            return
-    if name in ("kernel_size", "batch", "dims"):
-        if not all(type(k) is int and k > 0 for k in (value if isinstance(value, tuple) else (value,))):
-            raise reader.refuse(name, say("{name} must be whole numbers, at least 1", name=name), repr(value))
+    window = Whole(1, dims=op.outputs[0].letters.count(" ") - 1)
+    kinds: dict[str, Kind] = {"kernel_size": window, "batch": Whole(1), "dims": Whole(1)} | {
+        each.name: each.kind for each in op.params
+    }
+    if name in kinds:
+        try:
+            kinds[name].check(name, value)
+        except Refused as error:
+            raise reader.refuse(name, error.rule, error.got) from None
         _check_size(reader, name, value)
     elif not isinstance(value, bool):
-        raise reader.refuse(name, say("{name} must be true or false: is it given?", name=name), repr(value))
+        raise reader.refuse(name, say("{name} must be true or false: whether it is given", name=name), repr(value))
 
 
 LARGEST_VALUES = {"kernel_size": 32, "stride": 32, "padding": 32, "dilation": 32, "batch": 1000, "dims": 4}

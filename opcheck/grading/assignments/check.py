@@ -1,4 +1,4 @@
-"""Grades an assignment itself: the right solution must get full marks, and every mistake of the catalogue must not."""
+"""Checks an assignment: the correct solution must get full marks, and every mistake of the catalogue must lose some."""
 
 from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
-from opcheck.grading.assignments.assignment import Assignment, Question, entry_of
+from opcheck.grading.assignments.assignment import FEEDBACK, Assignment, Question, entry_of
 from opcheck.grading.classes.processes import pool
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.judge import ask
@@ -18,6 +18,7 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Mistake
 from opcheck.sandbox import Call, Definition, Isolation, Limits, Module, Status, Worker
 
+BRIEF = "part"  # the level of feedback that names mistakes, and looks for no smallest case
 SEEDS = 250  # that a process takes at a time
 
 _ENGINE = "opcheck.grading.solutions.engine.choose"
@@ -25,7 +26,7 @@ _ENGINE = "opcheck.grading.solutions.engine.choose"
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """What became of one mistake (none: the right solution) in one question."""
+    """What became of one mistake (none: the correct solution) in one question."""
 
     question: str
     mistake: Mistake | None
@@ -50,29 +51,31 @@ class Caught:
         return self.mistake is not None and any(self.mistake.name in check.mistakes[:2] for check in self.checks)
 
 
-def check(assignment: Assignment, seed: int = 0, only: Container[str] | None = None) -> Iterator[Caught]:
-    """Each question with the right solution and with every mistake; raises Refused where there are no solutions.
+def check(
+    assignment: Assignment, seed: int = 0, only: Container[str] | None = None, feedback: str = BRIEF
+) -> Iterator[Caught]:
+    """Each question with the correct solution and with every mistake; raises Refused where there are no solutions.
 
-    only: the names of the mistakes (default all).
+    only: the names of the mistakes (default all); feedback: the level of what is written about them.
     """
-    assignment = replace(assignment, feedback="worked calculation")
     for question in map(solvable, assignment.questions):
         mistakes = [each for each in question.op.mistakes if only is None or each.name in only]
         with _solution(question) as loaded:
-            for mistake in (None, *mistakes):
-                yield one(question, assignment, loaded, mistake, seed)
+            yield one(question, replace(assignment, feedback=FEEDBACK[-1]), loaded, None, seed)
+            for mistake in mistakes:
+                yield one(question, replace(assignment, feedback=feedback), loaded, mistake, seed)
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A question by some seeds, and those by which its right solution does not get full marks: there should be none."""
+    """A question graded with some seeds, and those where the correct solution loses marks: there should be none."""
 
     seeds: range
     wrong: tuple[tuple[int, Caught], ...]
 
 
 def repeat(assignment: Assignment, seeds: int, first: int = 0, jobs: int = 1) -> Iterator[Repeated]:
-    """The right solution of each question by so many seeds from the first on, some after the other."""
+    """The correct solution of each question by so many seeds from the first on, some after the other."""
     parts = [range(k, min(k + SEEDS, first + seeds)) for k in range(first, first + seeds, SEEDS)]
     tasks = [(assignment, place, part) for place in range(len(assignment.questions)) for part in parts]
     with ExitStack() as stack:
@@ -91,7 +94,7 @@ def _repeated(assignment: Assignment, place: int, seeds: range) -> Repeated:
 def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mistake | None, seed: int) -> Caught:
     """One question with one mistake."""
     loaded.worker.run([Call(_ENGINE, (question.op.name, mistake.name if mistake else ""))], {})
-    alone = replace(question, depends_on=())
+    alone = replace(question, depends_on=(), feedback="")
     desk = Desk(loaded.worker, 60.0, None)
     return Caught(question.name, mistake, tuple(ask(alone, assignment, loaded, desk, seed, {}, Readings())))
 
@@ -103,11 +106,11 @@ def _solution(question: Question) -> Iterator[Loaded]:
     if name not in (*conventions.NAMES, *conventions.COURSES) or question.arrays != question.convention.arrays:
         raise Refused(
             say(
-                "there are no solutions to check {question} by in the convention {name}",
+                "the convention {name} has no solutions to check {question} with",
                 question=question.name,
                 name=name,
             ),
-            fix=say("write one and grade it like a student's"),
+            fix=say("write one and grade it as a student's"),
         )
     with Worker(
         Module(f"opcheck.grading.solutions.{name}"), Isolation.TRUSTED, Limits(seconds=60, memory=None)
@@ -126,14 +129,14 @@ def _defined(question: Question, worker: Worker) -> tuple[Definition, ...]:
     outcome = worker.run([Call("module.define", (question.op.name,))], {})
     if outcome.status is not Status.OK:
         reason = outcome.failure.message if outcome.failure else str(outcome.status)
-        raise CouldNotRun(say("there is no solution to check {question} by: {reason}", question=question.name,
+        raise CouldNotRun(say("there is no solution to check {question} with: {reason}", question=question.name,
                               reason=reason))  # fmt: skip
     title = question.op.title or question.op.name
     return tuple(Definition(name, "function", True) for name in (title, f"{title}_backward"))
 
 
 def solvable(question: Question) -> Question:
-    """The question as it is checked: what a spec of one's own asks, and what any convention may say, is written as
+    """The question as it is checked: what your own spec asks, and what any convention may say, is written as
     functions."""
     name = question.convention.name
     if name != conventions.ANY and question.op in catalog.every():

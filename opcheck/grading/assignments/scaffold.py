@@ -34,29 +34,29 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
         f'title = "{_title(ops)}"',
         *_comment(
             say(
-                "{names}, or a .py file here; {any}: as each submission has it",
+                "{names}, or a .py file here; {any}: whichever each submission follows",
                 any=conventions.ANY,
                 names=", ".join((*conventions.NAMES, *conventions.COURSES)),
             )
         ),
         f'convention = "{convention}"',
-        'dtype = "float32"  # the precision that is asked; inputs are float64 and float32',
+        'dtype = "float32"  # the required precision; inputs are float64 and float32',
         'partial = "cases"  # points for the kinds of cases that are right; or "none"',
         f"# from less to more: {', '.join(FEEDBACK)}",
         f'feedback = "{FEEDBACK[-1]}"',
         'seed = "fresh"  # drawn after a submission is read; a number repeats a run',
-        f"allowed = [{_allowed(chosen)}]  # nothing else, beside the standard library",
+        f"allowed = [{_allowed(chosen)}]  # nothing else, besides the standard library",
         "",
         "[limits]",
         "seconds = 10  # for each question",
         "total_seconds = 60  # for a whole submission",
         "memory = 2048  # MiB",
-        "output = 64  # KiB of what is printed",
+        "output = 64  # KiB that a submission may print",
     ]
     lines += ["", "# points are for " + ", ".join(PARTS[:4]).replace("vjp", "vjp (gradients)") + ","]
     lines += ["# " + ", ".join(PARTS[4:])]
-    lines += ["# a right formula with fewer digits or a smaller range than it could have loses"]
-    lines += ["# points of accuracy or stability, and no others"]
+    lines += ["# a correct formula with fewer digits or a smaller range than possible loses"]
+    lines += ["# only points of accuracy or stability"]
     for name in ops:
         lines += _scaffolded(catalog.get(name), chosen)
     return "\n".join(lines) + "\n"

@@ -83,7 +83,9 @@ class Scope:
             ranges[name] = tuple(value for value in ranges[name] if allowed(value))
             if not ranges[name]:
                 given = taught.get(name, _TAUGHT.get(op.name, {}).get(name, "the default"))
-                raise Refused(say("the convention cannot say any of the values of {name}", name=name), got=str(given))
+                raise Refused(
+                    say("the convention cannot express any of the values of {name}", name=name), got=str(given)
+                )
         return cls(op, ranges, allows, frozenset(taught))
 
     def narrower(
@@ -134,6 +136,11 @@ class Scope:
             return True
         sizes = case.arrays["weight"].shape[2:]
         return allowed(sizes[0] if len(set(sizes)) == 1 else sizes)
+
+    def can_say(self, name: str, value: Any) -> bool:
+        """Whether the convention has words for a value, asked or not."""
+        allowed = self.allows.get(name)
+        return allowed is None or allowed(value)
 
     def narrowed(self, case: Case) -> Case:
         """The case without optional arrays and parameters that are not within the ranges."""

@@ -41,7 +41,7 @@ def _read(key: Path) -> dict[str, str]:
     columns, rows = people.table(key.read_text(encoding="utf-8-sig", errors="replace"))
     if columns != COLUMNS:
         raise Refused(say("{path} is not a list of numbers and students", path=files.shown(key)),
-                      fix=say("name a new file: it is written to say who is who"))  # fmt: skip
+                      fix=say("name a new file, for the list of who is who"))  # fmt: skip
     return {row["student"]: row["number"] for row in rows}
 
 

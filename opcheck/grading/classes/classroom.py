@@ -76,7 +76,7 @@ def grade_class(
     """
     began = time.monotonic()
     if jobs < 1:
-        raise Refused(say("jobs is a whole number from 1"), got=str(jobs))
+        raise Refused(say("jobs must be a whole number, at least 1"), got=str(jobs))
     try:
         choose(unsafe)  # before hours of work, rather than with the first submission
     except NoSandbox as error:

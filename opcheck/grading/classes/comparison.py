@@ -61,7 +61,7 @@ def _parts(old: Result, new: Result) -> list[tuple[Check | None, Check | None]]:
 def render(found: Comparison) -> str:
     """The comparison as text: the counts, the students, and the parts in which several changed."""
     up, down = (sum(sign * each.points > 0 for each in found.changes) for sign in (1, -1))
-    title = say("{up} up, {down} down, {other} changed without points, {same} the same", up=up, down=down,
+    title = say("{up} up, {down} down, {other} changed at the same score, {same} unchanged", up=up, down=down,
                 other=len(found.changes) - up - down, same=found.same)  # fmt: skip
     blocks: list[Block] = []
     if found.changes:
@@ -88,7 +88,7 @@ def _told(old: Check | None, new: Check | None) -> str:
     if old is None or new is None:
         check = new or old
         assert check is not None
-        how = say("new") if old is None else say("no more")
+        how = say("new") if old is None else say("removed")
         return say("{name}: {points}, {how}", name=wording.name(check), points=wording.points(check), how=how)
     before, after = wording.number(old.score), wording.number(new.score)
     if old.outcome is new.outcome:

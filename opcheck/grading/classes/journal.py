@@ -73,7 +73,7 @@ class Journal:
         (application,) = run("PRAGMA application_id").fetchone()
         (version,) = run("PRAGMA user_version").fetchone()
         if tables and application != APPLICATION:
-            raise Refused(say("{path} is not a journal of opcheck", path=self.path), fix=say("name another file"))
+            raise Refused(say("{path} is not an opcheck journal", path=self.path), fix=say("name another file"))
         if tables and version != VERSION:
             raise Refused(
                 say("{path} was written by another version of opcheck", path=self.path), fix=say("name another file")

@@ -138,7 +138,7 @@ def _decoded(data: bytes) -> str:
 
 
 def table(text: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """The columns and the rows of a CSV text, whose separator is the commonest one of its first line."""
+    """The columns and the rows of a CSV text, whose separator is the most common one of its first line."""
     lines = text.splitlines(keepends=True)
     separator = ""
     if lines and (told := re.fullmatch(r"sep=(.)\s*", lines[0])):  # Excel's own first line

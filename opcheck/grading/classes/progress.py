@@ -18,11 +18,18 @@ def bar(wanted: bool | None = None) -> "Bar":
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    class Quiet(Bar):
+        """A bar that nobody sees ends without the empty line that rich before 13.8 prints."""
+
+        def stop(self) -> None:
+            if not self.disable:
+                super().stop()
+
     shown = sys.stderr.isatty() if wanted is None else wanted
     counts = TextColumn("{task.fields[counts]}", markup=False)
     columns = (BarColumn(24), MofNCompleteColumn(), counts, TimeRemainingColumn(compact=True))
     console = Console(stderr=True, force_terminal=True if wanted else None)
-    return Bar(*columns, console=console, disable=not shown, transient=True)
+    return Quiet(*columns, console=console, disable=not shown, transient=True)
 
 
 class Progress:

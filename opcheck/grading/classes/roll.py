@@ -68,7 +68,7 @@ def named(result: Result, people: Sequence[Person]) -> Result:
 
 
 def adjusted(result: Result, adjustment: Adjustment) -> Result:
-    """The result with a check of its own for the adjustment, never below nothing."""
+    """The result with its own check for the adjustment, never below nothing."""
     points = max(adjustment.points, -result.score)
     question = adjustment.question or say("all questions")
     check = Check(question, say("adjustment"), Outcome.ADJUSTED, 0.0, points, adjustment.reason)

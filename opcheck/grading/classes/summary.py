@@ -80,7 +80,7 @@ class Summary:
 
     @property
     def mistakes(self) -> list[tuple[int, str, str]]:
-        """(students, question, mistake), the commonest first."""
+        """(students, question, mistake), the most common first."""
         found = [(n, name, mistake) for name, each in self.questions.items() for mistake, n in each.mistakes.items()]
         return sorted(found, key=lambda row: (-row[0], row[1], row[2]))
 

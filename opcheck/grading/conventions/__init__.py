@@ -82,7 +82,7 @@ def _from_file(path: Path) -> Convention:
         spec.loader.exec_module(module)
     except Exception as error:
         raise Refused(
-            say("the convention {path} does not load", path=path), got=f"{type(error).__name__}: {error}"
+            say("the convention {path} cannot be loaded", path=path), got=f"{type(error).__name__}: {error}"
         ) from None
     found = getattr(module, "CONVENTION", None)
     if not isinstance(found, Convention):

@@ -60,7 +60,9 @@ def _of_windows(op: Op, case: Case) -> Iterator[Condition]:
     if max(padding) > 0:
         yield Condition(say("padding"), say("padding > 0"), say("padding"))
     if any((n + 2 * p - k) % s for n, p, k, s in zip(images, padding, kernel, stride, strict=True)):
-        yield Condition(say("a rest at the edge"), say("the stride leaves a rest at the edge"), say("a rest"))
+        yield Condition(
+            say("a remainder at the edge"), say("the stride leaves a remainder at the edge"), say("a remainder")
+        )
     if any(k % 2 == 0 for k in kernel) and "weight" in case.arrays:
         yield Condition(say("even kernel"), say("the kernel has an even size"), say("an even kernel"))
 
@@ -193,7 +195,7 @@ class Wish(NamedTuple):
     images: int = 1
     channels: int = 1
     features: int = 1
-    over: bool = False  # whether the stride leaves a rest at the edge
+    over: bool = False  # whether the stride leaves a remainder at the edge
     square: bool = True
     even: bool = False
     larger: str = ""  # the parameter that is larger than usual
@@ -210,7 +212,7 @@ _WISHES = (
     ("overlapping windows", Wish(overlap=True)),
     ("padding", Wish(larger="padding")),
     ("not square", Wish(square=False)),
-    ("a rest at the edge", Wish(larger="stride", over=True)),
+    ("a remainder at the edge", Wish(larger="stride", over=True)),
     ("even kernel", Wish(even=True)),
     ("dilation", Wish(larger="dilation")),
     ("groups", Wish(larger="groups")),
@@ -294,7 +296,7 @@ class _Windows:
         return next(iter(odd or square), None)
 
     def _value(self, name: str, usual: int) -> Any:
-        """The usual value of a parameter, or a larger one where that is wished; None where there is none."""
+        """The usual value of a parameter, or a larger one where that is wished; None if there is none."""
         options = [v for v in self.d.scope.options(name, (usual,)) if not isinstance(v, str)]
         if self.wish.larger == name:
             return next((v for v in options if min(pair(v, self.dims)) > usual), None)

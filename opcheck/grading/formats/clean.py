@@ -27,7 +27,7 @@ def cell(raw: str) -> str:
 
 
 def kept(raw: str) -> str:
-    """A cell of a table that the teacher gave, as it was, if it is no formula: "-" and "+49 30" are none."""
+    """A cell of a table that the teacher gave, as it was, if it is not a formula: "-" and "+49 30" are none."""
     return raw if re.fullmatch(r"[-+][\d\s.,:/%()-]*", raw) else cell(raw)
 
 

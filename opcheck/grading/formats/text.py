@@ -46,7 +46,7 @@ def _ending(check: Check) -> str:
 
 
 def _said(check: Check) -> object:
-    """What is the same for checks of which a sentence tells all; others have a section of their own."""
+    """What is the same for checks of which a sentence tells all; others have their own section."""
     if check.detail is not None:
         return id(check)
     return check.outcome, check.message, check.question if check.outcome is not Outcome.DOES_NOT_LOAD else ""

@@ -92,7 +92,7 @@ def suspicion(question: str, part: str, percent: int) -> str:
 
 
 def detail(check: Check, most: int = LONGEST, width: int = 80) -> str:
-    """The check's counterexample, diagnosis and worked calculation as text; "" where there is none."""
+    """The check's counterexample, diagnosis and worked calculation as text; "" if there is none."""
     if check.detail is None:
         return ""
     return clean.shortened(clean.text(render(check.detail, "text", width=width, interactive=False)), most)

@@ -75,13 +75,13 @@ if __name__ == "__main__":
 def render(assignment: Assignment, tasks: Sequence[Task]) -> str:
     """A program that needs numpy (and torch, where the convention is torch's) and nothing of opcheck."""
     title = assignment.title.replace("\\", "").replace('"""', "")
-    told = say("Checks your work on a few public cases: python {file}. Grading draws other cases, and asks more.",
+    told = say("Checks your work on a few public cases: python {file}. Grading uses other cases, and checks more.",
                file=NAME)  # fmt: skip
     libraries = {name for task in tasks for case in task.cases for name in case.example.libraries} | {"numpy"}
     imports = "".join(f"import {name}\n" for name in sorted(libraries))
     head = f'"""{title}\n\n{told}\n"""\n\nimport importlib.util\nimport sys\nfrom pathlib import Path\n\n{imports}'
     sentences = {
-        "NOWHERE": say("the result is nowhere where it is looked for"),
+        "NOWHERE": say("no result was found where one is expected"),
         "SHAPE": say("{name} has shape {got}; it should be {want}", name="{name}", got="{got}", want="{want}"),
         "VALUE": say("{name} is\n{got}\nand should be\n{want}", name="{name}", got="{got}", want="{want}"),
         "UNWRITTEN": say("not written yet"),

@@ -20,7 +20,7 @@ def render(assignment: Assignment, tasks: Sequence[Task]) -> str:
     lines = [
         f"# {assignment.title}",
         "",
-        say("Write your code in {files}. `python {selftest}` tries it on a few public cases; grading draws others.",
+        say("Write your code in {files}. `python {selftest}` tries it on a few public cases; grading uses others.",
             files=", ".join(files), selftest=selftest.NAME),
         "",
         *_rules(assignment),
@@ -33,33 +33,37 @@ def render(assignment: Assignment, tasks: Sequence[Task]) -> str:
 def _rules(assignment: Assignment) -> Iterator[str]:
     limits: Limits = assignment.limits
     if assignment.allowed is not None:
-        yield say("- You may import the standard library and {names}.",
-                  names=", ".join(assignment.allowed) or say("nothing else"))  # fmt: skip
+        if assignment.allowed:
+            names = ", ".join(assignment.allowed)
+            yield say("- You may import the standard library and {names}.", names=names)
+        else:
+            yield say("- You may import only the standard library.")
     elif assignment.forbidden:
         yield say("- You may not import {names}.", names=", ".join(assignment.forbidden))
-    yield say("- Each question may take {seconds:g} seconds, all together {total:g} seconds and {memory} MiB of "
-              "memory.", seconds=limits.seconds or 0, total=limits.total_seconds or 0,
+    yield say("- Each question may take {seconds:g} seconds; all of them together, {total:g} seconds and {memory} "
+              "MiB of memory.", seconds=limits.seconds or 0, total=limits.total_seconds or 0,
               memory=(limits.memory or 0) >> 20)  # fmt: skip
-    yield say("- Leave what is given to your functions unchanged.")
+    yield say("- Do not change the arguments of your functions.")
 
 
 def _task(task: Task) -> Iterator[str]:
     question = task.question
     if question.op.summary:
-        yield from (say("{summary}.", summary=question.op.summary.rstrip(".").capitalize()), "")
+        summary = question.op.summary.rstrip(".")
+        yield from (f"{summary[0].upper()}{summary[1:]}.", "")
     yield from ("```python", *(line for stub in task.stubs for line in stub.lines), "```", "")
     yield from (f"| {' | '.join(row)} |" for row in [headers(), ("---",) * 4, *arrays(task)])
     yield from ("", say("So it is called:"), "", "```python", *calls(task), "```", "")
     yield results(task)
     if asked := ranges(question):
-        yield from ("", say("Asked: {ranges}.", ranges="; ".join(asked)))
+        yield from ("", say("Values that are asked: {ranges}.", ranges="; ".join(asked)))
     if not question.hidden:
         points = ", ".join(f"{wording.name_of(part)} {wording.number(n)}" for part, n in question.points.items())
         yield from ("", say("Points: {points}.", points=points))
 
 
 def headers() -> tuple[str, str, str, str]:
-    return say("array"), say("is"), say("shape"), say("meaning")
+    return say("array"), say("in torch"), say("shape"), say("meaning")
 
 
 def arrays(task: Task) -> list[tuple[str, str, str, str]]:
@@ -74,7 +78,7 @@ def arrays(task: Task) -> list[tuple[str, str, str, str]]:
         name = f"d{names(op)[made.name]}"
         if name in task.example.layouts:
             sizes = shape(made.letters, task.example.layouts[name])
-            told = say("the gradient that flows in from above")
+            told = say("the upstream gradient")
             found.append((name, say("upstream"), f"({', '.join(sizes.split())})" if sizes else "", told))
     return found
 
@@ -91,7 +95,7 @@ def results(task: Task, most: int = 1) -> str:
             for name, each in task.example.outputs.items()]  # fmt: skip
     read += [say("the gradient of {name} is `{place}`", name=names(task.question.op).get(name, name),
                  place=_place(each, most)) for name, each in task.example.gradients.items()]  # fmt: skip
-    return say("What is read: {results}.", results="; ".join(read))
+    return say("Your results are read here: {results}.", results="; ".join(read))
 
 
 def _place(reading: Reading, most: int) -> str:

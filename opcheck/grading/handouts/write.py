@@ -25,7 +25,7 @@ def write(assignment: Assignment, folder: Path) -> list[Path]:
     written = {folder / name: text for name, text in texts(assignment).items()}
     for path in written:
         if path.exists():
-            raise Refused(say("{path} is there already", path=files.shown(path)), fix=say("name a new folder"))
+            raise Refused(say("{path} already exists", path=files.shown(path)), fix=say("name a new folder"))
         if not path.resolve().is_relative_to(folder.resolve()):
             raise Refused(say("{path} lies outside of the folder", path=files.shown(path)))
     for path, text in written.items():

@@ -146,7 +146,7 @@ def _count_the_first_time(jobs: Sequence[Job], reply: Reply) -> None:
     if any(isinstance(found, Failed) for each in made for found in (*each.outputs.values(), *each.gradients.values())):
         return
     once = failure(reply, "", {}, 0.0)
-    failed = Failed(once.outcome, say("{reason}, but only the first time that it is called", reason=str(once)))
+    failed = Failed(once.outcome, say("{reason}, but only on the first call", reason=str(once)))
     for job, each in zip(jobs, made, strict=True):
         job.made = replace(
             each, outputs=dict.fromkeys(each.outputs, failed), gradients=dict.fromkeys(each.gradients, failed)

@@ -48,6 +48,7 @@ def smallest(student: Student, finding: Finding, others: Sequence[Mistake] = ())
     lost = student.made(verdict.trial.case, verdict.trial.cotangent).lost
     if (
         lost
+        or student.draws(verdict.trial.case)
         or verdict.claim in ("pure", "efficiency", "repeat", "type", "whole")
         or finding.wrongs[0].outcome is not ended
     ):
@@ -86,7 +87,7 @@ def _size(verdict: Verdict) -> int:
 
 
 def _smaller(op: Op, trial: Trial) -> Iterator[Trial]:
-    """One size halved, or one less; arrays and directions are cut, so that nothing is drawn anew."""
+    """One size halved, or one less; arrays and directions are cut, so that nothing is drawn again."""
     for letter, n in sizes(op, trial.case).items():
         for size in dict.fromkeys((n // 2, n - 1)):
             if size > 0 and (case := cut(op, trial.case, letter, size)) is not None:

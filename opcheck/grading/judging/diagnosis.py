@@ -80,7 +80,7 @@ def _named(
     mistakes = [_sized(each, student, verdicts[0], backend) for each in op.mistakes]
     names = resemblances(op, verdicts, backend, mistakes)
     wrong = {id(each.trial) for each in (*verdicts, *(Verdict(Status.MALFORMED, "", trial) for trial in crashed))}
-    right = [trial for trial in trials if id(trial) not in wrong]
+    right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
     found = [each for each in mistakes if each.name in names]
     found = [each for each in found if all(_harmless(op, each, trial, gradient, only) for trial in right)]
     refuted = [each for each in found if any(_answers(op, each, trial, gradient) for trial in crashed)]
@@ -130,7 +130,7 @@ def _two_at_once(
     candidates = [each for each in op.mistakes if (each.vjp if gradient else each.forward) is not None]
     first, *others = sorted(verdicts, key=_size)
     wrong = {id(each.trial) for each in verdicts}
-    right = [trial for trial in trials if id(trial) not in wrong]
+    right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
     pairs = {(a, b): _joined(op, a, b, gradient) for a in candidates for b in candidates if a is not b}
     for some in ([first], others):  # few are left by the first case, the smallest
         names = set(resemblances(op, some, student, [*pairs.values()], relations=False)) if some and pairs else None
@@ -253,7 +253,8 @@ def _relations(
         own = [each for each in verdicts if not name or each.name == name]
         what = say("the gradient of {name}", name=name) if name else say("your result")
         if precision := _precision(student, own, gradient):
-            told = say("{what} has the precision of {precision}: something on its way is converted to it", what=what,
+            told = say("{what} has only the precision of {precision}: something is converted to it along the "
+                       "way", what=what,
                        precision=precision)  # fmt: skip
             found.append(Relation(told, False))
         elif factor := _factor(student, own, trials, gradient):
@@ -286,7 +287,7 @@ def _worded(relation: str) -> tuple[str, bool]:
         case "NaN everywhere":
             return say("not a number (NaN) everywhere"), False
         case "negated":
-            return say("the right one with the other sign"), True
+            return say("the right one with the sign flipped"), True
         case "the last two axes transposed":
             return say("the right one transposed"), True
     if relation in RELATIONS:

@@ -49,14 +49,14 @@ def _quantities() -> Iterator[Quantity]:
     yield Quantity(
         say("the number of elements of a window"), lambda op, case: int(np.prod(windows(op, case)[0], dtype=int))
     )
-    yield Quantity(say("the number of places in an output image"), _places)
+    yield Quantity(say("the number of positions in an output image"), _places)
 
 
 FACTORS = (1.0, 2.0, 0.5, -1.0, -2.0, -0.5)
 
 
 def factor_of(pair: Pair, u: float) -> float | None:
-    """The one number by which all of the right answer was multiplied; None where there is none, or nothing to tell."""
+    """The one number by which all of the right answer was multiplied; None if there is none, or nothing to tell."""
     right, got = np.asarray(pair.right, dtype=np.float64), np.asarray(pair.got, dtype=np.float64)
     if right.shape != got.shape or not np.isfinite(right).all() or not np.any(right):
         return None

@@ -96,14 +96,14 @@ def _explained(
             below += [Prose(say("Or: {other}", other=other)) for other in sentences[1:2]]
     kept_otherwise = bool(found.mistakes) and found.mistakes[0].is_convention
     if kept_otherwise:
-        above.append(Prose(say("That is right in code that keeps its weights the other way round: another convention "
-                               "than the one that this assignment asks for.")))  # fmt: skip
+        above.append(Prose(say("That would be right for weights stored the other way round: a different convention "
+                               "from the one this assignment asks for.")))  # fmt: skip
     of_convention = bool(found.relations) and all(each.is_convention for each in found.relations)
     if (kept_otherwise or of_convention) and finding.outcome is Outcome.WRONG:
         outcome = Outcome.OTHER_CONVENTION
     if all(any(each.verdict.trial is trial for trial in more) for each in finding.wrongs):
-        below.append(Prose(say("The assignment does not ask for this, but your code takes it, so it must be right: "
-                               "mend it, leave it out, or raise NotImplementedError."), "note"))  # fmt: skip
+        below.append(Prose(say("The assignment does not ask for this, but your code accepts it, so it must be right: "
+                               "fix it, remove it, or raise NotImplementedError."), "note"))  # fmt: skip
     if right := _right(finding):
         below.append(Prose(right, "note"))
     return replace(text, message=message, outcome=outcome), above, below
@@ -128,10 +128,13 @@ def right(student: Student, part: str, finding: Finding, assignment: Assignment)
         return Text(say("right"))
     if finding.of_own_forward:
         return Text(
-            say("right for your own forward pass: the gradients fit to what it computes, and only that is wrong")
+            say(
+                "right for your own forward pass: the gradients match what it computes, so only the forward pass is "
+                "wrong"
+            )
         )
     if finding.adds_up:
-        return Text(say("right; a second backward pass adds to the gradients of the first, as torch does: start anew "
+        return Text(say("right; a second backward pass adds to the gradients of the first, as in torch: reset them "
                         "before each step"))  # fmt: skip
     forms = student.forms.get(part.partition(":")[0], ())
     if not forms or part.partition(":")[0] not in ("forward", "vjp"):
@@ -209,7 +212,7 @@ def _where(student: Student, finding: Finding, trials: Sequence[Trial]) -> Condi
             elsewhere |= found.keys()
         else:
             shared = found if shared is None else {name: each for name, each in shared.items() if name in found}
-    elsewhere |= {each.verdict.name for each in finding.wrongs}  # a gradient is wrong where there is one: no news
+    elsewhere |= {each.verdict.name for each in finding.wrongs}  # a gradient is wrong if there is one: no news
     telling = [each for name, each in (shared or {}).items() if name not in elsewhere]
     return telling[0] if telling and len(wrong) < len(trials) else None
 

@@ -18,7 +18,7 @@ from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array, Op
 from opcheck.verification.casefile import Trial
-from opcheck.verification.claims import correctness
+from opcheck.verification.claims import correctness, repetition
 from opcheck.verification.verdict import Status, Verdict, told_apart
 
 
@@ -127,7 +127,7 @@ def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tupl
     """The kinds of cases by name: each condition alone, and the others; of an optimiser, what its cases are about."""
     more = {id(trial) for trial in drawn.beyond}
     beyond = [each for each in trials if id(each) in more]
-    last = [(say("what else it takes"), beyond)] if beyond else []
+    last = [(say("values it takes beyond these"), beyond)] if beyond else []
     if drawn.separate:
         alone = {id(trial) for _, trial in drawn.separate}
         others = [each for each in trials if id(each) not in alone | more]
@@ -180,8 +180,8 @@ def _trials(wrongs: Sequence[Wrong]) -> list[Trial]:
 
 def _wavering(wrong: Wrong, trials: int) -> Finding:
     """What is right by chance is worth nothing."""
-    message = say("called again with the same input, it gives another result: it must depend on its arguments alone, "
-                  "not on chance nor on what earlier calls left")  # fmt: skip
+    message = say("called again with the same input, it gives a different result: it must depend only on its "
+                  "arguments, not on chance or earlier calls")  # fmt: skip
     verdict = Verdict(Status.MALFORMED, "repeat", wrong.verdict.trial, message=message)
     return Finding(Outcome.WRONG, (Wrong(Outcome.WRONG, verdict),), trials, wavers=True)
 
@@ -190,6 +190,11 @@ def _missing(drawn: Drawn, message: str) -> Finding:
     trial = drawn.ordinary[0]
     wrong = Wrong(Outcome.NOT_ATTEMPTED, Verdict(Status.MALFORMED, "answers", trial, message=message))
     return Finding(Outcome.NOT_ATTEMPTED, (wrong,), len(drawn.ordinary))
+
+
+def is_right(student: Student, trial: Trial) -> bool:
+    """Whether the forward pass is right on a trial."""
+    return not any(True for _ in _forward(student, trial))
 
 
 def _forward(student: Student, trial: Trial, judged: type[Graded] = Graded) -> Iterator[Wrong]:
@@ -204,6 +209,10 @@ def _forward(student: Student, trial: Trial, judged: type[Graded] = Graded) -> I
             if finding.verdict is not None:
                 yield Wrong(Outcome.WRONG, finding.verdict)
         student.wrote("forward", check.forms)
+    if student.draws(trial.case):
+        for finding in repetition.rate(check):
+            if finding.verdict is not None:
+                yield Wrong(Outcome.WRONG, finding.verdict)
     if made.changed:
         message = say("it changes its input, which the caller still needs")
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "pure", trial, message=message))
@@ -251,14 +260,17 @@ def _repeated(student: Student) -> Iterator[Wrong]:
         got = made.gradients.get(name)
         if not isinstance(got, np.ndarray) or check.compare(f"vjp:{name}", "gradient", {name: got}).verdict is None:
             continue
-        adds_up = np.array_equal(got, 3 * expected)  # the first upstream gradient was twice that of the second
+        # the first upstream gradient was twice that of the second
+        adds_up = (
+            got.shape == expected.shape and check.compare(f"vjp:{name}", "gradient", {name: got / 3}).verdict is None
+        )
         if adds_up:
             message = say(
-                "a second call of backward adds to the gradient of {name} of the first: start anew", name=name
+                "a second call of backward adds to the gradient of {name} from the first: reset it", name=name
             )
         else:
-            message = say("called a second time after one forward pass, backward gives another gradient of {name}: "
-                          "something that forward kept was changed", name=name)  # fmt: skip
+            message = say("called a second time after one forward pass, backward gives a different gradient of "
+                          "{name}: something that forward stored was changed", name=name)  # fmt: skip
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "repeat", trial, name, message=message), adds_up)
 
 

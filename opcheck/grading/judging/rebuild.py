@@ -28,7 +28,7 @@ def shown(student: Student, trial: Trial) -> list[Block]:
         return []
     lines = [*_arrays(made.arrays)]
     if not lines:
-        return [Prose(say("The case is too large to be written down; the same --seed draws it again."), "note")]
+        return [Prose(say("The case is too large to print; the same --seed draws it again."), "note")]
     calls = [line.replace(f"{MODULE}.", "") for line in (*made.forward, *made.backward)]
     code = (*(f"import {name}" for name in dict.fromkeys(("numpy", *made.libraries))), *lines, *calls)
     return [Step(say("The whole case, to run it yourself"), (Prose("\n".join(code), "code"),))]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck.backends.base import Malformed
-from opcheck.grading.known_errors import is_unfinished, meaning
+from opcheck.grading.known_errors import is_unfinished, meaning, place_of
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array
@@ -16,7 +16,7 @@ from opcheck.sandbox import Failure, Opaque, Status
 from opcheck.sandbox import Outcome as Reply
 from opcheck.sandbox.protocol import NAME, NOT_ALLOWED, REFUSED, one_line
 
-_ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under a name of its own
+_ATTRIBUTE = re.compile(r"layer\.")  # what a student's object keeps under its own name
 _ROOT = re.compile(r"\w*")  # of a place
 _SINGLE = ("ndarray", "Tensor", "float", "int", "bool")  # and numpy's numbers: float64, int32, ...
 
@@ -41,7 +41,7 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: floa
     the seconds that there were."""
     error = reply.failure
     assert error is not None
-    where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
+    where = place_of(error)
     if reply.status is Status.RAISED and is_unfinished(error.type, error.message):
         return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
     if reply.status is Status.TIMED_OUT:
@@ -66,7 +66,7 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: floa
 
 
 def too_slow(limit: float) -> str:
-    return say("it is too slow or endless: it does not finish within {seconds:g} s", seconds=limit)
+    return say("it is too slow or never ends: it does not finish within {seconds:g} s", seconds=limit)
 
 
 def _absent(error: Failure, what: str, returns: Mapping[str, Returns]) -> Failed:

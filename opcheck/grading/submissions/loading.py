@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from opcheck.grading.assignments.assignment import Assignment
-from opcheck.grading.known_errors import meaning
+from opcheck.grading.known_errors import meaning, place_of
 from opcheck.grading.submissions import notebook
 from opcheck.grading.submissions.locate import Missing
 from opcheck.grading.submissions.roster import is_pinned
@@ -108,7 +108,7 @@ def _neighbours(source: Submission, outcome: Outcome) -> Iterator[str]:
     relative = error.type == "ImportError" and "relative import" in error.message
     if relative or (name and (path.with_name(f"{name}.py").is_file() or path.with_name(name).is_dir())):
         yield say(
-            "what it imports lies beside it: --within {folder} grades it with its folder around it",
+            "it imports files beside it: --within {folder} grades it inside its folder",
             folder=one_line(str(source.path.parent), NAME),
         )
 
@@ -130,17 +130,17 @@ def problem_of(outcome: Outcome) -> str:
     assert error is not None
     if error.type == notebook.NO_NOTEBOOK:
         return notebook.problem_of(error)
-    where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
+    where = place_of(error)
     if outcome.status is Status.TIMED_OUT:
-        return say('the file does not finish when it is loaded: put training loops under if __name__ == "__main__"')
+        return say('loading the file does not finish: put training loops under if __name__ == "__main__"')
     if outcome.status is Status.EXITED:
-        return say("the file ends the program when it is loaded{where}", where=where)
+        return say("loading the file ends the program{where}", where=where)
     if outcome.status in (Status.CRASHED, Status.MALFORMED):
         return say("the file crashes while loading: {message}", message=error.message)
     if older := meaning(error.type, error.message) if error.type in ("SyntaxError", "NameError") else "":
         return say("{older}{where}", older=older, where=where)
     if error.type in ("SyntaxError", "IndentationError", "TabError"):
-        return say("it is not Python: {message}{where}", message=error.message, where=where)
+        return say("it is not valid Python: {message}{where}", message=error.message, where=where)
     if _is_refused(outcome):
         name = error.message.partition(" ")[0]
         return say("this assignment does not allow {name}{where}", name=name, where=where)

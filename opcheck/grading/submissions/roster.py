@@ -87,7 +87,7 @@ def _one_of(folder: Path, paths: Sequence[Path], student: str) -> tuple[Path, Ha
     root = folder.resolve()
     if others or not (path.is_file() and is_code(path) and path.is_relative_to(root)):
         raise Refused(
-            say("one file is graded within its folder"),
+            say("--within grades a single file"),
             got=one_line(", ".join(map(shown, paths)), MESSAGE),
             fix=say("name one .py or .ipynb file that is in {folder}", folder=one_line(shown(folder), NAME)),
         )
@@ -282,7 +282,7 @@ class _Rank(NamedTuple):
     """How likely a file is the one that is meant."""
 
     wanted: int  # names that the assignment asks for
-    answers: bool  # it is no test
+    answers: bool  # it is not a test
     defined: int
     is_python: bool
 
@@ -340,5 +340,5 @@ def _unzip(path: Path, folder: Path, most: int = 0) -> int:
         raise BadArchive(say("it is larger than {most} MiB unpacked", most=LARGEST_UNPACKED // MEBIBYTE))
     if "problem" in told:
         name, error = one_line(path.name, NAME), one_line(str(told["error"]), NAME)
-        raise BadArchive(say("{name} is not a zip that can be read ({error})", name=name, error=error))
+        raise BadArchive(say("{name} is not a readable zip file ({error})", name=name, error=error))
     return int(str(told["bytes"]))

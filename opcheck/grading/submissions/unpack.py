@@ -1,4 +1,4 @@
-"""Unpacks a zip in a process of its own: what it claims of itself costs that process, and no more than its limits.
+"""Unpacks a zip in its own process: what it claims of itself costs that process, and no more than its limits.
 
 The process runs this file alone, without the rest of opcheck: unpack.py ZIP FOLDER BYTES FILES, where BYTES is 0 for no
 limit. It prints a JSON object: {"bytes": of all members} or {"problem": "large" or "broken", "error": text}.

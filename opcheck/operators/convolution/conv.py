@@ -48,7 +48,7 @@ class Conv(Op):
             ),
             Param("dilation", 1, Whole(1, dims), "the distance between neighbouring kernel entries"),
             Param("groups", 1, Whole(1), "the number of independent groups that the channels are split into"),
-            Param("padding_mode", "zeros", Choice(PADDING_MODES), "what stands in the padding", True, quiet=True),
+            Param("padding_mode", "zeros", Choice(PADDING_MODES), "what the padding holds", True, quiet=True),
         )
         cls.outputs = (Output("output", "y", f"N Cout {places}"),)
         cls.mistakes = mistakes(dims)
@@ -321,7 +321,7 @@ def _written(values: tuple[int, ...], short: bool) -> Any:
 
 
 def _inside(i: int, n: int, mode: str) -> int:
-    """Where a place outside of 0..n-1 is read from (zeros: nowhere, it stays outside)."""
+    """Where a place outside 0..n-1 is read from (zeros: nowhere, it stays outside)."""
     if mode == "reflect":
         return -i if i < 0 else 2 * (n - 1) - i if i >= n else i
     if mode == "replicate":
@@ -333,7 +333,7 @@ class Conv1d(Conv):
     name = "conv1d"
     dims = 1
     aliases = ("nn.Conv1d", "Conv1d")
-    summary = "a kernel slides along the input; each place gives a dot product"
+    summary = "a kernel slides along the input; each position gives a dot product"
     formula = "y[n,o,i] = b[o] + Σ_c Σ_u x[n,c, i·s+u·d−p]·w[o,c,u]"
     example = "conv1d([[1, 2, 3, 4]], [[[1, 0, -1]]])", "array([[-2., -2.]])"
 
@@ -342,7 +342,7 @@ class Conv2d(Conv):
     name = "conv2d"
     dims = 2
     aliases = ("nn.Conv2d", "Conv2d")
-    summary = "a kernel slides over the input; each place gives a dot product"
+    summary = "a kernel slides over the input; each position gives a dot product"
     formula = "y[n,o,i,j] = b[o] + Σ_c Σ_u Σ_v x[n,c, i·s+u·d−p, j·s+v·d−p]·w[o,c,u,v]"
     example = "conv2d([[[1, 2, 3], [4, 5, 6]]], [[[[1, 0], [0, 1]]]])", "array([[[6., 8.]]])"
 

@@ -28,7 +28,7 @@ class ConvTranspose2d(Program):
     taught = {"stride": (1, 2, 3), "padding": (0, 1, 2), "bias": (True, False)}
     dims = 2
     aliases = ("nn.ConvTranspose2d", "ConvTranspose2d", "deconvolution", "deconv2d")
-    summary = "each place of the input lays a weighted kernel over the output; what overlaps is added"
+    summary = "each element of the input lays a weighted kernel over the output; overlaps are added"
     formula = "y[n,o,i,j] = b[o] + Σ_c Σ_u Σ_v x[n,c, (i+p−u·d)/s, (j+p−v·d)/s]·w[c,o,u,v]"
     closed = (
         Closed("input", "x̄[n,c,i,j] = Σ_o Σ_u Σ_v ȳ[n,o,i·s+u·d−p,j·s+v·d−p]·w[c,o,u,v]", letters),
@@ -64,7 +64,7 @@ class ConvTranspose2d(Program):
             raise Refused(
                 say("input channels must be the first dimension of weight, a multiple of groups, and none may be 0"),
                 got=say("input {x}, weight {w} and groups={g}", x=x, w=w, g=p.groups),
-                fix=say("weight is (Cin, Cout/groups, Kh, Kw): the other way round than conv2d's"),
+                fix=say("weight is (Cin, Cout/groups, Kh, Kw), the other way round from conv2d's"),
             )
         if b is not None and b != (w[1] * p.groups,):
             raise Refused(say("bias must have one number for each of the {n} output channels", n=w[1] * p.groups),
@@ -100,7 +100,9 @@ class ConvTranspose2d(Program):
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         return (
-            say("the kernel is laid down as it is, not flipped; where a division by s leaves a remainder, nothing is"),
+            say(
+                "the kernel is laid down as it is, not flipped; where a division by s leaves a remainder, the term is 0"
+            ),
         )
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
@@ -167,8 +169,8 @@ class ConvTranspose2d(Program):
             "were swapped.", on(lambda op, p, *, weight, **a: {"weight": _channels_swapped(p, weight)})),
         Mistake("bias_missing", "The bias was not added.",
                 lambda op, p, *, bias=None, **a: op.forward(p, **a)),
-        Mistake("bias_added_for_every_kernel", "The bias was added with every kernel that is laid down; it is added "
-                "once.",
+        Mistake("bias_added_for_every_kernel",
+                "The bias was added once for every kernel that is laid down; it is added once in all.",
                 lambda op, p, *, bias=None, **a: _bias_laid(op, p, bias, a)),
         Mistake("overlap_overwritten", "Where kernels overlap, only the last one was kept: use += instead of =.",
                 lambda op, p, **a: _overwritten(op, p, **a)),
@@ -176,8 +178,9 @@ class ConvTranspose2d(Program):
             "output is too large.", on(lambda op, p, **a: {"p": p.replace(padding=(0, 0))})),
         Mistake("output_padding_before", "The rows and columns of output_padding belong below and to the right; they "
                 "were added above and to the left.", lambda op, p, **a: _added_before(op, p, **a)),
-        Mistake("output_padding_filled_with_zeros", "What output_padding adds back was cropped by padding: it "
-            "holds sums of products, not zeros.", lambda op, p, **a: _added_zeros(op, p, **a)),
+        Mistake("output_padding_filled_with_zeros",
+                "The rows and columns that output_padding adds were filled with zeros; they hold sums of "
+                "products.", lambda op, p, **a: _added_zeros(op, p, **a)),
         Mistake("output_padding_ignored", "The output_padding was ignored.",
                 on(lambda op, p, **a: {"p": p.replace(output_padding=(0, 0))})),
         Mistake("stride_and_dilation_swapped", "The stride was used between kernel entries, and the dilation between "
@@ -188,9 +191,9 @@ class ConvTranspose2d(Program):
         Mistake("height_and_width_swapped", "Height and width were swapped in stride, padding or dilation.",
                 on(lambda op, p, **a: {"p": p.replace(
                     **{name: p[name][::-1] for name in ("stride", "padding", "output_padding", "dilation")})})),
-        Mistake("input_gradient_kernel_flipped", "The input gradient is conv2d of g with the weight as it is; the "
-                "kernel "
-                "was flipped.", vjp=gradients_on(lambda op, p, **a: _flipped(op, p, **a), "input")),
+        Mistake("input_gradient_kernel_flipped",
+                "The input gradient is conv2d of g with the unflipped weight; the kernel was "
+                "flipped.", vjp=gradients_on(lambda op, p, **a: _flipped(op, p, **a), "input")),
         Mistake("weight_gradient_flipped", "The weight gradient came out flipped.",
                 vjp=lambda op, p, g, **a: _changed(op.vjp(p, g, **a), "weight", lambda x: x[..., ::-1, ::-1])),
         Mistake("bias_gradient_averaged", "The bias gradient is the sum over images and positions, not the mean.",

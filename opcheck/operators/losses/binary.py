@@ -1,4 +1,4 @@
-"""What losses of yes-or-no questions share: one question a place, and weights that are broadcast to the places."""
+"""What losses of yes-or-no questions share: one question per place, and weights that are broadcast to the places."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from opcheck.operators.spec import Array, Input, Mistake, Refused, Shape
 
 TARGET = Input("target", "t", "*", "1 for yes and 0 for no, or a probability", default="binary")
 WEIGHT = Input(
-    "weight", "w", "*", "one factor for each element, or broadcast to them",
+    "weight", "w", "*", "one factor for each element, broadcast if needed",
     optional=True, differentiable=False, default="ones",
 )  # fmt: skip
 

@@ -44,7 +44,7 @@ class BinaryCrossEntropy(BinaryLoss):
     name = "binary_cross_entropy"
     aliases = ("bce", "BCELoss", "nn.BCELoss")
     second_derivative = False  # torch adds 1e-12 to the divisor there, where the gradient holds it at 1e-12
-    summary = "mean of −ln of the probability that was given to the right answer, yes or no"
+    summary = "mean of −ln of the probability given to the right answer, yes or no"
     rounding = BinaryCrossEntropyRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( t[i]·ln(x[i]) + (1 − t[i])·ln(1 − x[i]) )"
     closed = (Closed("input", "x̄[i] = (x[i] − t[i])/(x[i]·(1 − x[i]))/n·L̄", plain_mean, all_in_one),)
@@ -71,8 +71,8 @@ class BinaryCrossEntropy(BinaryLoss):
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         return (
-            say("a logarithm counts as −100 at least, and x·(1−x) in the gradient as 1e-12 at least, so that 0 and 1 "
-                "stay finite"),
+            say("logarithms are clamped to at least −100, and x·(1−x) in the gradient to at least 1e-12, so that 0 "
+                "and 1 stay finite"),
         )  # fmt: skip
 
     # --- definition -------------------------------------------------------------------------------------------
@@ -123,13 +123,13 @@ class BinaryCrossEntropy(BinaryLoss):
     forms = (
         Form(
             "logarithm_of_zero",
-            "the logarithm of 0 is −∞, and 0·(−∞) is not a number: take no logarithm below −100, as torch does",
+            "the logarithm of 0 is −∞, and 0·(−∞) is NaN: clamp the logarithm at −100, as torch does",
             "0 < x < 1",
             written(lambda input, target: _written(input, target, 0.0)),
         ),
         Form(
             "small_number_inside_the_logarithm",
-            "a small number inside the logarithm, log(x + ε), changes the loss where x or 1 − x is tiny: hold the "
+            "a small number inside the logarithm, log(x + ε), changes the loss where x or 1 − x is tiny: clamp the "
             "logarithm at −100 instead, as torch does",
             "x and 1 − x are at least 0.001, and ε at most 1e-6",
             written(lambda input, target: _written(input, target, NEGLIGIBLE)),
@@ -157,7 +157,7 @@ class BinaryCrossEntropy(BinaryLoss):
         *WEIGHT_MISTAKES,
         Mistake.with_size(
             "epsilon_inside_logarithm",
-            "The number that was added inside the logarithm, log(x + ε), is so large that it changes every loss.",
+            "The number added inside the logarithm, log(x + ε), is so large that it changes every loss.",
             lambda ε, op, p, **a: _variant(op, p, lambda x, t: -(t * np.log(x + ε) + (1 - t) * np.log(1 - x + ε)), **a),
         ),
         Mistake(
@@ -167,12 +167,12 @@ class BinaryCrossEntropy(BinaryLoss):
         ),
         Mistake(
             "same_logarithm_twice",
-            "The second term has log x again; it is (1 − t)·log(1 − x).",
+            "The second term uses log x again; it is (1 − t)·log(1 − x).",
             forward=lambda op, p, **a: _variant(op, p, lambda x, t: -(t * _log(x) + (1 - t) * _log(x)), **a),
         ),
         Mistake(
             "minus_on_first_term_only",
-            "The minus sign stands before the first term only; it belongs to the sum of both.",
+            "The minus sign applies to the first term only; it belongs before the sum of both.",
             forward=lambda op, p, **a: _variant(op, p, lambda x, t: -t * _log(x) + (1 - t) * _log(1 - x), **a),
         ),
         Mistake(
@@ -182,12 +182,12 @@ class BinaryCrossEntropy(BinaryLoss):
         ),
         Mistake(
             "sigmoid_taken_again",
-            "The input holds probabilities already, and went through a sigmoid.",
+            "The input holds probabilities already; a sigmoid was applied to them.",
             forward=lambda op, p, input, **a: op.forward(p, input=1 / (1 + np.exp(-input)), **a),
         ),
         Mistake(
             "gradient_sign_flipped",
-            "The gradient has the wrong sign: by the input it is (x − t) / (x·(1 − x)).",
+            "The gradient has the wrong sign: for the input it is (x − t) / (x·(1 − x)).",
             vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
         ),
     )

@@ -54,7 +54,7 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
         SIZE_AVERAGE,
         REDUCE,
         REDUCTION,
-        WEIGHT._replace(name="pos_weight", symbol="p", help="one factor for each yes, or broadcast to them"),
+        WEIGHT._replace(name="pos_weight", symbol="p", help="a factor for the term of yes, broadcast if needed"),
     )
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
@@ -155,12 +155,12 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
         *WEIGHT_MISTAKES,
         Mistake(
             "sigmoid_missing",
-            "The logits were taken for probabilities: the sigmoid is missing.",
+            "The logits were used as probabilities: the sigmoid is missing.",
             forward=lambda op, p, **a: _variant(op, p, lambda x: x, **a),
         ),
         Mistake.with_size(
             "epsilon_inside_logarithm",
-            "The number that was added inside the logarithm, log(σ(x) + ε), is so large that it changes every loss.",
+            "The number added inside the logarithm, log(σ(x) + ε), is so large that it changes every loss.",
             lambda ε, op, p, **a: _variant(op, p, elementwise.sigmoid, ε=ε, **a),
         ),
         Mistake(
@@ -170,12 +170,12 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
         ),
         Mistake(
             "sigmoid_twice",
-            "The input went through a sigmoid before; with_logits takes logits and does that itself.",
+            "A sigmoid was applied to the input first; with_logits takes logits and applies it itself.",
             forward=lambda op, p, input, **a: op.forward(p, input=elementwise.sigmoid(input), **a),
         ),
         Mistake(
             "pos_weight_on_both_terms",
-            "The factor pos_weight belongs to the term of yes only, t·log σ(x), and was put on both.",
+            "The factor pos_weight belongs to the term of yes only, t·log σ(x); both terms got it.",
             forward=lambda op, p, **a: _on_both_terms(op, p, **a),
         ),
         Mistake(
@@ -185,7 +185,7 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
         ),
         Mistake(
             "gradient_without_sigmoid",
-            "The gradient is σ(x) − t; the sigmoid is missing in it.",
+            "The gradient is σ(x) − t; the sigmoid is missing.",
             vjp=lambda op, p, g, **a: _without_sigmoid(op, p, g, **a),
         ),
         Mistake(

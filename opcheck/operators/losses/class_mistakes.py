@@ -143,7 +143,7 @@ LOGIT_FORMS = (  # of cross_entropy
 CLASS_MISTAKES = (
     Mistake(
         "ignored_rows_counted",
-        "Rows with ignore_index add nothing to the sum, so the mean must not be divided by their number either.",
+        "Rows with ignore_index add nothing to the sum, so the mean must not count them either.",
         forward=lambda op, p, **a: _divided_by(op, p, _every_row(op, p, **a), **a),
     ),
     Mistake(
@@ -161,7 +161,7 @@ CLASS_MISTAKES = (
 LOGIT_MISTAKES = (  # of cross_entropy
     Mistake(
         "maximum_over_the_batch",
-        "The maximum of each column was subtracted; that changes the result, the maximum of the row does not.",
+        "The maximum of each column was subtracted, which changes the result; the maximum of each row does not.",
         forward=lambda op, p, **a: _from(op, p, _shifted_by_columns, **a),
     ),
     Mistake(
@@ -176,22 +176,22 @@ LOGIT_MISTAKES = (  # of cross_entropy
     ),
     Mistake(
         "softmax_twice",
-        "The input went through softmax before; cross_entropy takes logits and does that itself.",
+        "Softmax was applied to the input first; cross_entropy takes logits and applies it itself.",
         forward=lambda op, p, **a: _from(op, p, lambda x: _log_softmax(_softmax(x)), **a),
     ),
     Mistake(
         "softmax_missing",
-        "The logits were taken for log-probabilities: softmax is missing.",
+        "The logits were used as log-probabilities: softmax is missing.",
         forward=lambda op, p, **a: _from(op, p, lambda x: x, **a),
     ),
     Mistake.with_size(
         "epsilon_inside_logarithm",
-        "The number that was added inside the logarithm, log(p + ε), is so large that it changes every loss.",
+        "The number added inside the logarithm, log(p + ε), is so large that it changes every loss.",
         lambda ε, op, p, **a: _from(op, p, lambda x: np.log(_softmax(x) + ε), **a),
     ),
     Mistake(
         "mean_over_classes",
-        "The mean was also taken over the classes: a row has one loss, not one for each class.",
+        "The mean was also taken over the classes: each row has one loss, not one per class.",
         forward=lambda op, p, input, **a: (
             op.forward(p, input=input, **a) / (max(1, classes(input.shape)) if p.reduction == "mean" else 1)
         ),
@@ -203,12 +203,12 @@ LOGIT_MISTAKES = (  # of cross_entropy
     ),
     Mistake(
         "smoothing_over_other_classes",
-        "The smoothing was shared among the C − 1 other classes; the right class gets its share, too.",
+        "The smoothing was shared among the C − 1 other classes; the right class gets a share too.",
         forward=lambda op, p, **a: op.forward(_larger_smoothing(p, **a), **a),
     ),
     Mistake(
         "smoothing_without_class_weights",
-        "The smoothing term has class weights too: each class's −log p is multiplied by its own.",
+        "The smoothing term is weighted too: each class's −log p is multiplied by its own weight.",
         forward=lambda op, p, **a: _smoothing_without_weights(op, p, **a),
     ),
     Mistake(

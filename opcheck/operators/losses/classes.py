@@ -18,11 +18,11 @@ from opcheck.operators.spec import Array, Input, Refused, RefusedType, Shape
 from opcheck.tracing import total
 
 WEIGHT = Input(
-    "weight", "w", "C", "one factor for each class; a mean is then divided by the factors of the right classes",
+    "weight", "w", "C", "one factor for each class; the mean then divides by the factors of the right classes",
     optional=True, differentiable=False, default="ones",
 )  # fmt: skip
 BLOCK = 2**16  # numbers
-IGNORE_INDEX = Param("ignore_index", -100, Whole(), "rows with this target do not count", quiet=True)
+IGNORE_INDEX = Param("ignore_index", -100, Whole(), "rows with this target are ignored", quiet=True)
 
 
 def mean_of_rows(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:

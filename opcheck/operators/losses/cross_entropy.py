@@ -59,15 +59,16 @@ class CrossEntropy(ClassLoss):
         "Rethinking the Inception Architecture (2016), section 7; torch.nn.functional.cross_entropy"
     )
     arguments = (
-        Input("input", "x", "N C *", "logits, or only C of them"),
-        Input("target", "t", "N *", "the right classes, counted from 0; or of the shape of input, the probability that "
-              "each class should have", whole=True),
+        Input("input", "x", "N C *", "logits: one row of C for each example, or a single row"),
+        Input("target", "t", "N *", "the right classes, counted from 0; or, in the shape of input, the probability "
+                                    "that each class should have", whole=True),
         WEIGHT,
         SIZE_AVERAGE,
         IGNORE_INDEX,
         REDUCE,
         REDUCTION,
-        Param("label_smoothing", 0.0, Real(0.0, 1.0), "the part of the probability that all classes share", quiet=True,
+        Param("label_smoothing", 0.0, Real(0.0, 1.0),
+              "the part of the probability that is spread over all classes", quiet=True,
               symbol="ε"),
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ class MSELoss(Loss):
         SIZE_AVERAGE,
         REDUCE,
         REDUCTION,
-        Input("weight", "w", "*", "one factor for each element of input; a mean is then divided by their sum",
+        Input("weight", "w", "*", "one factor for each element of input; the mean then divides by their sum",
               optional=True, default="ones"),
     )  # fmt: skip
 
@@ -170,7 +170,7 @@ class MSELoss(Loss):
         ),
         Mistake(
             "half_factor",
-            "A factor 1/2 was put in front; it makes the gradient tidy, but mse_loss has none.",
+            "There is a factor 1/2 in front; it makes the gradient tidy, but mse_loss has none.",
             forward=lambda op, p, **a: 0.5 * op.forward(p, **a),
         ),
         Mistake(
@@ -190,7 +190,7 @@ class MSELoss(Loss):
         ),
         Mistake(
             "gradient_sign_flipped",
-            "The gradient has the wrong sign: by the input it is 2·(x − t), not 2·(t − x).",
+            "The gradient has the wrong sign: for the input it is 2·(x − t), not 2·(t − x).",
             vjp=lambda op, p, g, **a: {name: -each for name, each in op.vjp(p, g, **a).items()},
         ),
     )

@@ -35,7 +35,13 @@ class NLLLoss(ClassLoss):
     example = "nll_loss([[-0.5, -1.0]], [1])", "array(1.)"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.5; torch.nn.functional.nll_loss"
     arguments = (
-        Input("input", "x", "N C *", "log-probabilities, or only C of them", default="negative"),
+        Input(
+            "input",
+            "x",
+            "N C *",
+            "log-probabilities: one row of C for each example, or a single row",
+            default="negative",
+        ),
         Input("target", "t", "N *", "the right classes, counted from 0", differentiable=False, whole=True),
         WEIGHT,
         SIZE_AVERAGE,

@@ -145,15 +145,16 @@ ONE_PASS = Form(
     formed(one_pass=True),
 )
 SCALE_MISTAKES = (
-    Mistake("eps_outside_of_the_root", "The eps was added to the root; it belongs inside, to the variance.",
+    Mistake("eps_outside_of_the_root", "The eps was added to the root; it belongs inside the root, added to the "
+                                       "variance.",
             formed(eps="outside")),
     Mistake("eps_missing", "The eps was left out.", formed(eps="missing")),
     Mistake("root_missing", "The numbers were divided by the variance, not by its root.", formed(rooted=False)),
     Mistake("weight_missing", "The weight was not used.", without("weight")),
     Mistake("variance_held_constant", "The variance depends on the input, too: its part of the gradient is missing.",
             vjp=held("variance")),
-    Mistake("weight_gradient_averaged", "The weight gradient is the sum over all places that use the weight, not the "
-            "mean.", vjp=gradient_averaged("weight")),
+    Mistake("weight_gradient_averaged", "The weight gradient is the sum over all positions that use the weight, not "
+                                        "the mean.", vjp=gradient_averaged("weight")),
 )  # fmt: skip
 MISTAKES = (
     *SCALE_MISTAKES,
@@ -166,6 +167,7 @@ MISTAKES = (
             vjp=held("mean")),
     Mistake("statistics_held_constant", "Mean and variance depend on the input, too: the gradient is more than g·w/σ.",
             vjp=held("mean", "variance")),
-    Mistake("bias_gradient_averaged", "The bias gradient is the sum over all places that use the bias, not the mean.",
+    Mistake("bias_gradient_averaged", "The bias gradient is the sum over all positions that use the bias, not the "
+                                      "mean.",
             vjp=gradient_averaged("bias")),
 )  # fmt: skip

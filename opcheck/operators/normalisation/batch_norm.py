@@ -48,15 +48,15 @@ class BatchNorm(Program):
     running = (1 − momentum)·running + momentum·new, with the unbiased variance (divided by n − 1) for running_var and
     the biased one inside. In evaluation the running ones are used and stay.
 
-    torch writes the running statistics in place; here the call returns them behind the output with return_updated=True.
-    They take no part in differentiation. One number a channel is refused in training. An empty batch has no statistics:
-    torch leaves what it writes there open, and opcheck asks nothing about it.
+    torch updates the running statistics in place; here return_updated=True returns them after the output. They take no
+    part in differentiation. One number per channel is refused in training. An empty batch has no statistics: torch
+    leaves open what it writes then, and opcheck does not check it.
     """
 
     name = "batch_norm"
     taught = dict.fromkeys(("training", "running_mean", "running_var", "weight", "bias"), (True, False))
     aliases = ("nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d", "BatchNorm1d", "BatchNorm2d", "batchnorm")
-    summary = "every channel is brought to mean 0 and variance 1 over the batch, or by statistics that are kept"
+    summary = "every channel gets mean 0 and variance 1 over the batch, or is normalised with running statistics"
     formula = (
         "y[i,c] = w[c]·(x[i,c] − μ[c])/σ[c] + b[c]   with μ[c] = (1/n)·Σ_i x[i,c], "
         "σ[c] = √((1/n)·Σ_i (x[i,c] − μ[c])² + ε)"
@@ -86,13 +86,13 @@ class BatchNorm(Program):
     )
     arguments = (
         Input("input", "x", "N C *", "rows of C numbers, or images with any number of dimensions"),
-        Input("running_mean", "m", "C", "the mean of each channel that is kept", optional=True, differentiable=False,
+        Input("running_mean", "m", "C", "the running mean of each channel", optional=True, differentiable=False,
               default="half", explicit=True),
         Input("running_var", "v", "C", "the variance of each channel that is kept", optional=True,
               differentiable=False, default="ones", explicit=True),
         base.weight("C", "one factor for each channel"),
         base.bias("C", "one number for each channel, added at the end"),
-        Param("training", False, Flag(), "whether the statistics are those of the batch", example=True),
+        Param("training", False, Flag(), "whether to use the statistics of the batch", example=True),
         Param("momentum", 0.1, Real(), "how far the running statistics move towards the new ones"),
         base.EPS,
     )  # fmt: skip
@@ -133,7 +133,7 @@ class BatchNorm(Program):
             return (say("evaluation: mean and variance are the running ones, m and v"),)
         moved = (say("m′ = (1 − momentum)·m + momentum·μ; v′ takes the variance divided by n − 1"),)
         return (
-            say("training: i runs through the batch and all places; μ and σ are those of the batch"),
+            say("training: i runs over the batch and all positions; μ and σ are those of the batch"),
             *(moved if "running_mean" in shapes else ()),
         )
 
@@ -197,22 +197,23 @@ class BatchNorm(Program):
     forms = (ONE_PASS,)
     mistakes = (
         *base.MISTAKES,
-        Mistake("statistics_of_each_row", "The mean and the variance are those of a channel over the batch; those of "
-                "each "
-                "row were taken, as layer_norm does.",
+        Mistake("statistics_of_each_row",
+                "Mean and variance are taken per channel, over the batch; here they were taken per row, as in "
+                "layer_norm.",
                 lambda op, p, **a: op.program(p, **a, axes=tuple(range(1, a["input"].ndim)))),
-        Mistake("statistics_over_the_batch_only", "A channel's numbers are those of all images and all places; only "
-                "the "
-                "batch was averaged.", lambda op, p, **a: op.program(p, **a, axes=(0,))),
-        Mistake("running_variance_biased", "The running variance took the variance divided by n; "
-                "it is that divided by n − 1.",
+        Mistake("statistics_over_the_batch_only",
+                "A channel is averaged over all images and all positions; here only over the "
+                "batch.", lambda op, p, **a: op.program(p, **a, axes=(0,))),
+        Mistake("running_variance_biased",
+                "The running variance was updated with the variance divided by n; torch divides by n − 1.",
                 lambda op, p, **a: op.program(p, **a, kept=0)),
         Mistake("momentum_the_other_way_round", "The new statistics have the factor momentum, the old ones 1 − "
                 "momentum.",
                 lambda op, p, **a: {**op.program(p.replace(momentum=1 - p.momentum), **a),
                                     "output": op.program(p, **a)["output"]}),
-        Mistake("running_statistics_not_updated", "In training the running statistics move towards those of the batch; "
-                "they stayed.", lambda op, p, **a: {n: a.get(n, y) for n, y in op.program(p, **a).items()}),
+        Mistake("running_statistics_not_updated",
+                "In training the running statistics move towards those of the batch; they were not "
+                "updated.", lambda op, p, **a: {n: a.get(n, y) for n, y in op.program(p, **a).items()}),
         Mistake("running_statistics_used_in_training", "In training the statistics are those of the batch; the running "
                 "ones "
                 "were used.", lambda op, p, **a: {**op.program(p, **a), **_with_running(op, p, a)}),

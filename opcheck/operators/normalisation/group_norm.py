@@ -48,7 +48,7 @@ class GroupNorm(Program):
     name = "group_norm"
     taught = dict.fromkeys(("weight", "bias"), (True, False))
     aliases = ("nn.GroupNorm", "GroupNorm")
-    summary = "the channels of each image, a group at a time, are brought to mean 0 and variance 1"
+    summary = "each group of channels of each image gets mean 0 and variance 1"
     formula = "y[i] = w[i]·(x[i] − μ)/σ + b[i]   with μ = (1/n)·Σ_i x[i], σ = √((1/n)·Σ_i (x[i] − μ)² + ε)"
     closed = (
         Closed(
@@ -63,7 +63,7 @@ class GroupNorm(Program):
     example = "group_norm([[1, 3, 10, 30]], 2, eps=0)", "array([[-1.,  1., -1.,  1.]])"
     arguments = (
         Input("input", "x", "N C *", "images with any number of dimensions, or rows of C numbers"),
-        Param("num_groups", REQUIRED, Whole(1), "how many groups the channels make", example=1),
+        Param("num_groups", REQUIRED, Whole(1), "how many groups the channels are split into", example=1),
         base.weight("C", "one factor for each channel"),
         base.bias("C", "one number for each channel, added at the end"),
         base.EPS,
@@ -89,7 +89,7 @@ class GroupNorm(Program):
         return (1, 2 * params.get("num_groups", 1), 2)
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        return (say("i runs through one group of channels of one image; each channel has one w and one b"),)
+        return (say("i runs over one group of channels of one image; each channel has one w and one b"),)
 
     def element(self, p: Params, at: Shape, *, input: Any, weight: Any = None, bias: Any = None) -> Any:
         n, c, *_ = at
@@ -118,13 +118,13 @@ class GroupNorm(Program):
     forms = (ONE_PASS,)
     mistakes = (
         *base.MISTAKES,
-        Mistake("statistics_of_each_channel", "Every channel was normalised on its own; mean and variance are those of "
-                "a "
-                "group of channels.", lambda op, p, **a: op.program(p.replace(num_groups=a["input"].shape[1]), **a)),
+        Mistake("statistics_of_each_channel",
+                "Every channel was normalised separately; mean and variance are those of a group of "
+                "channels.", lambda op, p, **a: op.program(p.replace(num_groups=a["input"].shape[1]), **a)),
         Mistake("statistics_of_all_channels", "All channels were normalised together, as layer_norm does.",
                 lambda op, p, **a: op.program(p.replace(num_groups=1), **a)),
-        Mistake("channels_interleaved", "Channels that follow each other make a group; every num_groups-th one was "
-                "taken.",
+        Mistake("channels_interleaved", "Neighbouring channels form a group; here every num_groups-th channel was "
+                                        "taken.",
                 lambda op, p, input, **a: op.program(p, input=_dealt(input, p.num_groups), **a)),
         Mistake("statistics_of_the_batch", "Mean and variance were taken over the whole batch; each image has its own.",
                 lambda op, p, **a: _of_the_batch(op, p, **a)),

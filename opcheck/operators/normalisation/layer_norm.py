@@ -68,9 +68,9 @@ class LayerNorm(Program):
     arguments = (
         Input("input", "x", "*", "any leading dimensions, then those of normalized_shape"),
         Param("normalized_shape", REQUIRED, Sizes(), "the last dimensions, which are normalised", example=(3,)),
-        Input("weight", "w", "*", "of normalized_shape: multiplies each number", optional=True),
-        Input("bias", "b", "*", "of normalized_shape: is added to each number", optional=True),
-        Param("eps", 1e-5, Real(), "added to the variance, inside of the root", symbol="ε"),
+        Input("weight", "w", "*", "of shape normalized_shape; multiplies each number", optional=True),
+        Input("bias", "b", "*", "of shape normalized_shape; added to each number", optional=True),
+        Param("eps", 1e-5, Real(), "added to the variance, inside the root", symbol="ε"),
     )
     outputs = (Output("output", "y", "*", upstream="squares"),)
 
@@ -113,7 +113,7 @@ class LayerNorm(Program):
     mistakes = (
         Mistake("unbiased_variance", "The variance was divided by N − 1; layer_norm divides by N.",
                 _wrong(lambda x, eps, axes, d, v: d / np.sqrt(v / (1 - v.size / x.size) + eps))),
-        Mistake("eps_outside_of_the_root", "The ε is added to the variance, inside of the root: √(v + ε), not √v + ε.",
+        Mistake("eps_outside_of_the_root", "The ε is added to the variance, inside the root: √(v + ε), not √v + ε.",
                 _wrong(lambda x, eps, axes, d, v: d / (np.sqrt(v) + eps))),
         Mistake("eps_missing", "The ε is missing: a row of equal numbers is divided by 0.",
                 _wrong(lambda x, eps, axes, d, v: d / np.sqrt(v))),
@@ -121,7 +121,8 @@ class LayerNorm(Program):
                 _wrong(lambda x, eps, axes, d, v: d / (v + eps))),
         Mistake("mean_kept", "The mean was not subtracted: this is rms_norm.",
                 _wrong(lambda x, eps, axes, d, v: x / np.sqrt((x**2).mean(axis=axes, keepdims=True) + eps))),
-        Mistake("over_the_batch", "Mean and variance are those of each row; these are of the batch, as in batch_norm.",
+        Mistake("over_the_batch", "Mean and variance are those of each row; here they were taken over the batch, as "
+                                  "in batch_norm.",
                 _wrong(lambda x, eps, axes, d, v: _off(x, 0)[0] / np.sqrt(_off(x, 0)[1] + eps))),
         Mistake("last_dimension_only", "Only the last dimension was normalised; normalized_shape has more than one.",
                 _wrong(lambda x, eps, axes, d, v: _off(x, -1)[0] / np.sqrt(_off(x, -1)[1] + eps))),

@@ -44,7 +44,7 @@ class RMSNorm(Program):
     arguments = (
         Input("input", "x", "* D", "rows: its last dimensions are normalized_shape"),
         Param("normalized_shape", REQUIRED, Sizes(0), "the shape of a row", example=(3,)),
-        base.weight("D", "one factor for each place of a row"),
+        base.weight("D", "one factor for each position in a row"),
         Param("eps", None, Maybe(Real()), "added to the mean of the squares; None: finfo(dtype).eps", symbol="ε"),
     )
     outputs = (Output("output", "y", "* D", upstream="squares"),)
@@ -96,7 +96,7 @@ class RMSNorm(Program):
                 lambda op, p, input, **a: op.program(p, input=input - _mean(p, input), **a)),
         Mistake("sum_for_mean", "The squares were added up; r² is their mean.",
                 lambda op, p, **a: _scaled(op, p, a, int(np.prod(p.normalized_shape)))),
-        Mistake("last_dimension_only", "Only the last dimension was normalised; a row is all of normalized_shape.",
+        Mistake("last_dimension_only", "Only the last dimension was normalised; a row spans all of normalized_shape.",
                 lambda op, p, input, weight=None: op.program(
                     p.replace(normalized_shape=p.normalized_shape[-1:]), input=input)
                 * (1.0 if weight is None else weight)),

@@ -48,13 +48,13 @@ class Adam(Optimiser):
     arguments: tuple[Input | Param, ...] = (
         PARAM,
         GRAD,
-        state("exp_avg", "m", "the first moment that the last step left; 0 at first"),
-        state("exp_avg_sq", "v", "the second moment that the last step left; 0 at first"),
+        state("exp_avg", "m", "the first moment after the previous step; 0 at first"),
+        state("exp_avg_sq", "v", "the second moment after the previous step; 0 at first"),
         state("max_exp_avg_sq", "u", "the largest second moment so far, with amsgrad; 0 at first"),
         Param("step", 1, Whole(1), "the number t of this step, counted from 1", keyword_only=True, symbol="t"),
         option("lr", 1e-3, "the learning rate"),
         option("betas", (0.9, 0.999), "how much of each moment is kept", symbol="β1, β2", kind=Reals(2, 0.0, 1.0)),
-        option("eps", 1e-8, "what is added to the root", symbol="ε"),
+        option("eps", 1e-8, "added to the root", symbol="ε"),
         WEIGHT_DECAY,
         flag("amsgrad", "divide by the root of the largest second moment so far"),
         MAXIMIZE,
@@ -268,7 +268,7 @@ MISTAKES = (
     ),
     Mistake(
         "state_forgotten",
-        "The moments of the last step were not used: every step starts from scratch.",
+        "The moments of the previous step were not used: every step starts from scratch.",
         forward=lambda op, p, param, gradient, **moments: op.forward(p, param=param, gradient=gradient),
     ),
     Mistake(
@@ -283,7 +283,7 @@ MISTAKES = (
     ),
     Mistake(
         "epsilon_inside_root",
-        "The ε stands inside the root, √(v̂ + ε); it is added to the root, √v̂ + ε.",
+        "The ε is inside the root, √(v̂ + ε); it belongs outside, √v̂ + ε.",
         forward=lambda op, p, **a: _moved(op, p, lambda now: now.m / now.c1 / np.sqrt(now.u / now.c2 + p.eps), **a),
     ),
     Mistake(
@@ -308,7 +308,7 @@ MISTAKES = (
     ),
     Mistake(
         "largest_second_moment_ignored",
-        "With amsgrad the step is divided by the root of the largest second moment so far, not of the latest.",
+        "With amsgrad the step is divided by the root of the largest second moment so far, not of the latest one.",
         forward=lambda op, p, **a: _moved(op, p, lambda now: now.m / now.c1 / (np.sqrt(now.v / now.c2) + p.eps), **a),
     ),
 )

@@ -15,7 +15,7 @@ from opcheck.programs.rule import constant
 
 BLOCK = 2**14  # numbers
 PARAM = Input("param", "θ", "*", "the parameters")
-GRAD = Input("gradient", "g", "*", "the gradient of the loss by the parameters", default="half")
+GRAD = Input("gradient", "g", "*", "the gradient of the loss with respect to the parameters", default="half")
 
 
 def option(
@@ -107,7 +107,7 @@ def used(p: Params) -> tuple[str, str]:
 
 
 def decayed(p: Params, at: Shape, param: Any, gradient: Any, named: Callable[..., Any]) -> Any:
-    """The definition's gradient after maximize and weight_decay: g, or a line of its own."""
+    """The definition's gradient after maximize and weight_decay: g, or its own line."""
     g = -gradient[at] if p.maximize else gradient[at]
     if p.weight_decay:
         g = g + param.tape.constant(p.weight_decay, "λ") * param[at]

@@ -57,15 +57,15 @@ class RMSprop(Optimiser):
     arguments = (
         PARAM,
         GRAD,
-        state("square_avg", "s", "the mean of squares that the last step left; 0 at first"),
-        state("momentum_buffer", "v", "the velocity that the last step left, with momentum; 0 at first"),
-        state("grad_avg", "a", "the mean of gradients that the last step left, if centered; 0 at first"),
+        state("square_avg", "s", "the mean of squares after the previous step; 0 at first"),
+        state("momentum_buffer", "v", "the velocity after the previous step, with momentum; 0 at first"),
+        state("grad_avg", "a", "the mean of gradients after the previous step, if centered; 0 at first"),
         option("lr", 1e-2, "the learning rate"),
         option("alpha", 0.99, "how much of the running means is kept", symbol="α"),
-        option("eps", 1e-8, "what is added to the root", symbol="ε"),
+        option("eps", 1e-8, "added to the root", symbol="ε"),
         WEIGHT_DECAY,
         option("momentum", 0.0, "how much of the velocity is kept", symbol="μ"),
-        flag("centered", "divide by the root of the variance: the square of the mean gradient is taken off"),
+        flag("centered", "divide by the root of the variance: subtract the square of the mean gradient"),
         MAXIMIZE,
     )
     outputs = (
@@ -222,7 +222,7 @@ class RMSprop(Optimiser):
     mistakes = (
         Mistake(
             "epsilon_inside_root",
-            "The ε stands inside the root, √(s + ε); torch adds it to the root, √s + ε.",
+            "The ε is inside the root, √(s + ε); torch adds it outside, √s + ε.",
             forward=lambda op, p, **a: _stepped(op, p, lambda now: now.g / np.sqrt(now.variance + p.eps), **a),
         ),
         Mistake(
@@ -232,7 +232,7 @@ class RMSprop(Optimiser):
         ),
         Mistake(
             "mean_of_last_step_used",
-            "The gradient was divided by the mean of squares of the last step, before its own square was added.",
+            "The gradient was divided by the previous mean of squares, before its own square was added.",
             forward=lambda op, p, **a: _stepped(
                 op, p, lambda now: now.g / (np.sqrt(a.get("square_avg", 0.0)) + p.eps), **a
             ),
@@ -249,7 +249,7 @@ class RMSprop(Optimiser):
         ),
         Mistake(
             "state_forgotten",
-            "The state of the last step was not used: every step starts from scratch.",
+            "The state of the previous step was not used: every step starts from scratch.",
             forward=lambda op, p, param, gradient, **kept: op.forward(p, param=param, gradient=gradient),
         ),
         Mistake(

@@ -39,7 +39,7 @@ class SGD(Optimiser):
     arguments = (
         PARAM,
         GRAD,
-        state("momentum_buffer", "v", "the velocity that the last step left; without it this step is the first"),
+        state("momentum_buffer", "v", "the velocity after the previous step; without it this is the first step"),
         option("lr", 1e-3, "the learning rate"),
         option("momentum", 0.0, "how much of the velocity is kept", symbol="μ"),
         option("dampening", 0.0, "how much of the gradient is held back from the velocity", low=None, symbol="τ"),
@@ -193,12 +193,12 @@ class SGD(Optimiser):
         ),
         Mistake(
             "state_forgotten",
-            "The velocity of the last step was not used: every step starts from scratch.",
+            "The velocity of the previous step was not used: every step starts from scratch.",
             forward=lambda op, p, momentum_buffer=None, **a: op.forward(p, **a),
         ),
         Mistake(
             "first_step_dampened",
-            "The first step has no velocity yet and takes the gradient whole, without dampening.",
+            "The first step has no velocity yet and takes the whole gradient, without dampening.",
             forward=lambda op, p, **a: op.forward(p, **{"momentum_buffer": np.zeros(a["param"].shape), **a}),
         ),
         Mistake(
@@ -218,7 +218,7 @@ class SGD(Optimiser):
         ),
         Mistake(
             "old_velocity_used",
-            "The parameters moved along the velocity of the last step, before the gradient was added to it.",
+            "The parameters moved along the previous velocity, before the gradient was added to it.",
             forward=lambda op, p, **a: _old_velocity(op, p, **a),
         ),
     )

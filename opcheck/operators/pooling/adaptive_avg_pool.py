@@ -38,7 +38,7 @@ class AdaptiveAvgPool2d(Program):
 
     name = "adaptive_avg_pool2d"
     aliases = ("nn.AdaptiveAvgPool2d", "AdaptiveAvgPool2d", "global_average_pooling")
-    summary = "the mean of bins, so many that the output has the size that is asked for"
+    summary = "the mean of each bin, with as many bins as the output has elements"
     formula = "y[n,c,i,j] = Σ_u Σ_v x[n,c,u,v] / divisor"
     closed = (
         Closed(
@@ -97,15 +97,15 @@ class AdaptiveAvgPool2d(Program):
     mistakes = (
         Mistake("sum_for_mean", "The bin was summed but not divided by the number of elements in it.",
                 lambda op, p, input: _pooled(p, input, mean=False)),
-        Mistake("bins_do_not_overlap", "A bin ends at ⌈(i+1)·H/Hout⌉: the end was rounded down, so that bins do not "
-                "overlap.", lambda op, p, input: _pooled(p, input, lambda n, k: [
+        Mistake("bins_do_not_overlap", "A bin ends at ⌈(i+1)·H/Hout⌉; the end was rounded down, so bins do not "
+                                       "overlap.", lambda op, p, input: _pooled(p, input, lambda n, k: [
                     range(i * n // k, max((i + 1) * n // k, i * n // k + 1)) for i in range(k)])),
         Mistake("bins_start_too_late", "A bin begins at ⌊i·H/Hout⌋: the start was rounded up.",
                 lambda op, p, input: _pooled(p, input, lambda n, k: [
                     range(min(-(-i * n // k), n - 1), max(-(-(i + 1) * n // k), min(-(-i * n // k), n - 1) + 1))
                     for i in range(k)])),
-        Mistake("bins_of_one_size", "All bins have one size and one stride, as in avg_pool2d; here each bin has its "
-                "own.",
+        Mistake("bins_of_one_size", "All bins were given one size and one stride, as in avg_pool2d; here each bin "
+                                    "has its own.",
                 lambda op, p, input: _pooled(p, input, _one_size)),
         Mistake("one_divisor_for_all_bins", "Every bin was divided by H·W/(Hout·Wout); bins differ in size.",
                 lambda op, p, input: _pooled(p, input, mean=False) * (
@@ -114,7 +114,8 @@ class AdaptiveAvgPool2d(Program):
                 "mean.", lambda op, p, input: _largest(p, input)),
         Mistake("height_and_width_swapped", "Height and width were swapped: output_size is (height, width).",
                 lambda op, p, input: _pooled(p.replace(output_size=p.output_size[::-1]), input)),
-        Mistake("gradient_not_divided", "The gradient was passed on undivided; each element of a bin gets its share.",
+        Mistake("gradient_not_divided", "The gradient was passed on undivided; each element of a bin gets a share of "
+                                        "it.",
                 vjp=lambda op, p, g, input: op.vjp(p, g * _counts(p, input.shape), input=input)),
         Mistake("gradient_overwritten_where_bins_overlap", "An element in several bins kept only the gradient of "
             "the last one: use += instead of =.", vjp=lambda op, p, g, input: _overwritten(p, g, input)),

@@ -34,7 +34,7 @@ class AvgPool(pooling.Pool):
         override = Param("divisor_override", None, Maybe(Whole()), "divide by this whole number instead (not 0)")
         cls.arguments = pooling.arguments(
             dims,
-            Param("ceil_mode", False, Flag(), "whether the last window may reach over the edge"),
+            Param("ceil_mode", False, Flag(), "whether the last window may reach past the edge"),
             Param("count_include_pad", True, Flag(), "whether the divisor counts the padding"),
             *((override,) if dims > 1 else ()),
         )
@@ -47,14 +47,14 @@ class AvgPool(pooling.Pool):
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         if p.divisor_override == 0:
-            raise Refused(say("divisor_override must not be 0"), fix=say("leave it out to divide by the window's size"))
+            raise Refused(say("divisor_override must not be 0"), fix=say("omit it to divide by the window's size"))
         return super().shape(p, shapes)
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if p.divisor_override is not None:
-            divisor = say("the divisor is divisor_override, whatever the window sees")
+            divisor = say("the divisor is divisor_override, whatever the window covers")
         elif not any(p.padding):
-            divisor = say("the divisor is the number of positions that the window sees")
+            divisor = say("the divisor is the number of positions that the window covers")
         elif p.count_include_pad:
             divisor = say("the padding is zeros, and the divisor counts it (count_include_pad)")
         else:
@@ -174,7 +174,7 @@ MISTAKES = (
     ),
     Mistake(
         "padding_always_counted",
-        "The divisor counts the padding although count_include_pad is False.",
+        "The divisor counts the padding even though count_include_pad is False.",
         forward=pooling.with_params(count_include_pad=lambda counted: True),
     ),
     Mistake(
@@ -184,9 +184,8 @@ MISTAKES = (
     ),
     Mistake(
         "divisor_is_always_the_kernel",
-        "The divisor is the size of the kernel everywhere; positions that do not count (beyond the edge in "
-        "ceil_mode, or "
-        "padding that is not included) must be left out.",
+        "The sum was always divided by the size of the kernel; positions that do not count (beyond the edge in "
+        "ceil_mode, or padding that is not included) must be left out.",
         forward=_by_whole_kernel,
     ),
     Mistake("maximum_for_mean", "The window's maximum was taken, not its mean.", forward=_to_the_maximum),
@@ -206,7 +205,7 @@ MISTAKES = (
 MISTAKES_2D = (
     Mistake(
         "divisor_override_ignored",
-        "The sum was divided by the number of elements although divisor_override was given.",
+        "The sum was divided by the number of elements even though divisor_override was given.",
         forward=pooling.with_params(divisor_override=lambda divisor: None),
     ),
     pooling.KERNEL_HEIGHT_FOR_WIDTH,

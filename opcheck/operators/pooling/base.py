@@ -85,7 +85,7 @@ class Pool(Op):
         if not p.ceil_mode:
             return ()
         return (
-            say("ceil_mode: the last window may reach over the edge, but it must start before the end of the input"),
+            say("ceil_mode: the last window may reach past the edge, but it must start before the end of the input"),
         )
 
     def taps(self, p: Params, input: Array) -> tuple[Tap, ...]:
@@ -178,7 +178,7 @@ def sample_windows(chooser: Chooser, dims: int, dilation: bool = False) -> tuple
     """Any legal parameters of a pool, as a caller writes them, and the shape of an input that they fit.
 
     Every window sees at least one place of the input: for one that does not (a dilation larger than the input makes
-    it possible), torch's backward pass writes outside of the gradient.
+    it possible), torch's backward pass writes outside the gradient.
     """
     axes = 1 if dims == 1 or chooser.choice((True, False)) else dims
     kernel = [chooser.choice((2, 3, 1, 4)) for _ in range(axes)]
@@ -269,7 +269,7 @@ MISTAKES = (
     ),
     Mistake(
         "stride_one",
-        "The windows moved by one position; the stride of a pool is its kernel_size unless you say otherwise.",
+        "The windows moved by one position; the stride of a pool is its kernel_size by default.",
         forward=with_params(stride=lambda stride: (1,) * len(stride)),
     ),
     Mistake(

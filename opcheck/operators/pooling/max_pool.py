@@ -29,7 +29,7 @@ class MaxPool(pooling.Pool):
     As in torch: padding never wins; of equal numbers the first one wins, and takes the gradient; a NaN is larger than
     every number, and of several NaNs the last one wins. The index of a winner counts the places of its channel in C
     order, without padding. A window that sees padding only (the dilation is larger than the input) gives -inf and the
-    index -1; torch 2.13 gives an index outside of the input there, and its backward pass corrupts memory.
+    index -1; torch 2.13 gives an index outside the input there, and its backward pass corrupts memory.
     """
 
     rounding = Selection()
@@ -38,7 +38,7 @@ class MaxPool(pooling.Pool):
         dims = cls.dims
         cls.arguments = pooling.arguments(
             dims,
-            Param("ceil_mode", False, Flag(), "whether the last window may reach over the edge"),
+            Param("ceil_mode", False, Flag(), "whether the last window may reach past the edge"),
             Param("return_indices", False, Flag(), "whether to return the positions of the maxima as well"),
             dilation=True,
         )
@@ -139,7 +139,7 @@ class MaxPool(pooling.Pool):
 
     def program(self, p: Params, *, input: Any) -> Any:
         """The windows, gathered by their places. A place of the padding stands for the first place of the window
-        that is none, which changes no maximum; where there is none, for the first of all."""
+        that is none, which changes no maximum; if there is none, for the first of all."""
         sizes = input.shape[-self.dims :]
         places = [_read(at, n) for at, n in zip(pooling.places(p, sizes), sizes, strict=True)]
         windows = gathered(input, [at.clip(0) for at in places])
@@ -160,7 +160,7 @@ class MaxPool(pooling.Pool):
 
 
 def _read(at: Array, n: int) -> Array:
-    """Of places (windows, kernel) the first one inside of 0..n-1 for those outside; NOWHERE where there is none."""
+    """Of places (windows, kernel) the first one inside 0..n-1 for those outside; NOWHERE if there is none."""
     inside = (at >= 0) & (at < n)
     first = np.where(inside.any(axis=1), at[np.arange(len(at)), inside.argmax(axis=1)], NOWHERE)
     return np.where(inside, at, first[:, None])
@@ -245,7 +245,7 @@ MISTAKES = (
     ),
     Mistake(
         "window_of_padding_only",
-        "With ceil_mode a last window was kept that starts past the end of the input and sees only padding.",
+        "With ceil_mode, a last window was kept that starts past the end of the input and covers only padding.",
         forward=_with_a_window_of_padding,
     ),
     Mistake(
@@ -255,7 +255,7 @@ MISTAKES = (
     ),
     Mistake(
         "index_instead_of_value",
-        "The position of the maximum was returned instead of its value: argmax for max.",
+        "The position of the maximum was returned instead of its value: argmax in place of max.",
         forward=lambda op, p, input: _wrong(
             op, p, input, op._places(p, input, op._entries(p, input, op._largest(p, input))) + 0.0
         ),
@@ -267,7 +267,7 @@ MISTAKES = (
     ),
     Mistake(
         "maximum_over_the_batch",
-        "The maximum was taken over the batch, too; each image has its own.",
+        "The maximum was also taken over the batch; each image has its own.",
         forward=lambda op, p, input: _wrong(op, p, input, _over_the_batch(op, op._largest(p, input))),
     ),
     Mistake(
@@ -277,7 +277,7 @@ MISTAKES = (
     ),
     Mistake(
         "gradient_to_the_last_tie",
-        "Of equal maxima the last one got the gradient (>= for >); the first one should.",
+        "Of equal maxima the last one got the gradient (>= in place of >); the first one should.",
         vjp=_spread(last_tie=True),
     ),
     Mistake(

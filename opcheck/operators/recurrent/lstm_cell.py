@@ -121,9 +121,9 @@ class LSTMCell(Program):
         return Case(self.name, {name: chooser.array(*shape) * by for name, shape in case.items()}, {})
 
     mistakes = (
-        Mistake("gates_in_another_order", "The gates stand in the order i, f, g, o; o was taken for g.",
+        Mistake("gates_in_another_order", "The gates are in the order i, f, g, o; o was used as g.",
                 lambda op, p, **a: op.program(p, **a, order="ifog")),
-        Mistake("forget_gate_first", "The gates stand in the order i, f, g, o; f was taken for the first.",
+        Mistake("forget_gate_first", "The gates are in the order i, f, g, o; f was used as the first.",
                 lambda op, p, **a: op.program(p, **a, order="figo")),
         Mistake("states_swapped", "The states were swapped: hx is (h, c).",
                 lambda op, p, *, h_0, c_0, **a: op.program(p, h_0=c_0, c_0=h_0, **a)),
@@ -133,18 +133,18 @@ class LSTMCell(Program):
                 lambda op, p, **a: op.program(p, **a, squash=lambda c: c)),
         Mistake("forget_gate_missing", "The old cell state was added without the forget gate.",
                 lambda op, p, **a: op.program(p, **a, cell=lambda i, f, g, c: c + i * g)),
-        Mistake("forget_gate_is_one_minus_input", "The forget gate is one of its own, not 1 − i.",
+        Mistake("forget_gate_is_one_minus_input", "The forget gate is separate; it is not 1 − i.",
                 lambda op, p, **a: op.program(p, **a, cell=lambda i, f, g, c: (1 - i) * c + i * g)),
-        Mistake("forget_gate_plus_one", "A bias of 1 was added to the forget gate's sum; torch adds none.",
+        Mistake("forget_gate_plus_one", "A bias of 1 was added for the forget gate; torch adds none.",
                 lambda op, p, **a: op.program(p, **_more_to_forget(a))),
         Mistake("second_bias_missing", "There are two biases: that of the hidden state was not added.",
                 lambda op, p, *, b_hh=None, **a: op.program(p, **a)),
         Mistake("first_bias_missing", "There are two biases: that of the input was not added.",
                 lambda op, p, *, b_ih=None, **a: op.program(p, **a)),
-        Mistake("old_hidden_state_forgotten", "The previous hidden state takes part in all gates; it was left out.",
+        Mistake("old_hidden_state_forgotten", "The previous hidden state goes into all gates; it was left out.",
                 lambda op, p, *, h_0, **a: op.program(p, h_0=np.zeros(h_0.shape), **a)),
-        Mistake("gradient_of_c_ignored", "The cell state goes to the next step as well: its own upstream gradient was "
-                "not added.",
+        Mistake("gradient_of_c_ignored",
+                "The cell state also goes to the next step: its own upstream gradient was not added.",
                 vjp=lambda op, p, g, **a: op.vjp(p, {n: x for n, x in g.items() if n != "c_1"} or {
                     "h_1": np.zeros(a["h_0"].shape)}, **a)),
         Mistake("gradient_through_h_missing", "The previous hidden state got no gradient.",

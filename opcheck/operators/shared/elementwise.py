@@ -20,8 +20,8 @@ def log_of_sum(e: Array, s: Array, axis: int) -> Array:
 
     >>> import numpy as np
     >>> e = np.exp([0.0, -40.0])
-    >>> log_of_sum(e, e.sum(axis=0, keepdims=True), 0), np.log(e.sum())
-    (array([4.24835426e-18]), np.float64(0.0))
+    >>> log_of_sum(e, e.sum(axis=0, keepdims=True), 0), float(np.log(e.sum()))
+    (array([4.24835426e-18]), 0.0)
     """
     confident = s < 1.5
     if not confident.any():

@@ -52,7 +52,7 @@ class Expression:
     columns: tuple[int, ...] = field(repr=False)  # parsed byte -> place in the text
 
     def record(self, at: Mapping[str, Any], exact: bool = False) -> Graph:
-        """The expression on a tape of its own, with one input a variable (in the order of `names`).
+        """The expression on its own tape, with one input per variable (in the order of `names`).
 
         With `exact`, π and e have 50 digits. Raises ExpressionRefused where a variable has no value.
         """
@@ -87,7 +87,7 @@ def parse(text: str) -> Expression:
     ('x1', 'x2')
     """
     if half := re.search("[\ud800-\udfff]", text):
-        raise ExpressionRefused(say("this is not a character of a text"), text, half.start(), half.end())
+        raise ExpressionRefused(say("this is not a valid character"), text, half.start(), half.end())
     source, columns = _python(text)
     if not source.strip():
         raise ExpressionRefused(say("there is no expression"), text, 0, 1, say("for example ln(x1) + x1*x2 - sin(x2)"))
@@ -178,7 +178,7 @@ class _Checker:
             near = _near(name)
             fix = say("Did you mean {near}?", near=near) if near else say("there are {known}", known=_list(FUNCTIONS))
             if isinstance(node.func, (ast.Name, ast.Constant)) and (name in CONSTANTS or len(name) < 2):
-                fix = say("if a product is meant, write the sign: {name}*(...)", name=ast.unparse(node.func))
+                fix = say("for a product, write the sign: {name}*(...)", name=ast.unparse(node.func))
             raise self.refuse(say("there is no function {name}", name=ast.unparse(node.func)), node.func, fix)
         least, most = LEAST.get(name, 1), FUNCTIONS[name][1]
         if node.keywords or any(isinstance(arg, ast.Starred) for arg in node.args):
@@ -193,7 +193,7 @@ class _Checker:
                 say("{name} takes {wanted} and not {got}", name=name, wanted=wanted, got=len(node.args)), node
             )
         if name == "log":
-            self.notes[say("log is the natural logarithm, as ln")] = None
+            self.notes[say("log is the natural logarithm, the same as ln")] = None
         return node.args
 
     def refuse(self, rule: str, node: ast.expr, fix: str = "") -> ExpressionRefused:

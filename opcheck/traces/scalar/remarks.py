@@ -16,7 +16,7 @@ def remarks(trace: "Trace") -> list[str]:
     lines = trace.lines
     used = {arg for node in trace.graph.nodes for arg in node.args} | set(trace.graph.outputs)
     found = [
-        say("{name} is not used: every derivative by it is 0", name=name)
+        say("{name} is not used: every derivative with respect to it is 0", name=name)
         for name, id in trace.inputs.items()
         if id not in used
     ]

@@ -241,7 +241,7 @@ def product_table(direction: Mapping[str, Any], product: Mapping[str, Any]) -> T
 
 
 def in_order(trace: Trace, tangents: Tangents | None) -> list[Block]:
-    """One step a line: its value, and beside it its tangent in each direction."""
+    """One step per line: its value, and beside it its tangent in each direction."""
     lines, blocks = trace.lines, list[Block]()
     ids = [id for id in shown(lines) if trace.graph.nodes[id].args]
     columns = tangents.columns.values() if tangents else ()

@@ -89,7 +89,7 @@ class Trace(Traced):
         several = isinstance(seed, (tuple, list))
         if not several and output is None and count > 1:
             raise Refused(
-                say("the function has {n} outputs, and reverse mode starts at one", n=count),
+                say("the function has {n} outputs, and reverse mode starts from one", n=count),
                 fix=say("say which (output=0), or give a seed for each (seed=(1, 0))"),
             )
         if output is not None and not 0 <= output < count:
@@ -165,7 +165,7 @@ class Trace(Traced):
 
     def _only_output(self) -> int:
         if len(self.graph.outputs) != 1:
-            raise Refused(say("a Hessian is that of one output"), got=say("{n} outputs", n=len(self.graph.outputs)))
+            raise Refused(say("a Hessian needs a single output"), got=say("{n} outputs", n=len(self.graph.outputs)))
         return self.graph.outputs[0]
 
     def _direction(self, direction: Mapping[str, Any]) -> dict[int, Any]:

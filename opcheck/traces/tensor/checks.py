@@ -273,7 +273,7 @@ def against_torch(
     try:
         found = torch_gradient(trace, direction)
     except KeyError:
-        return Check(say("torch was not asked: the program contains a reverse sweep of its own"), None)
+        return Check(say("torch was not asked: the program contains its own reverse sweep"), None)
     errors = {name: float(np.abs(each - found[name]).max(initial=0.0)) for name, each in mine.items()}
     sizes = {name: float(np.abs(each).max(initial=0.0)) for name, each in mine.items()}
     worst = max(errors, key=lambda name: errors[name] / max(sizes[name], 1e-300))

@@ -97,7 +97,7 @@ def known(trace: ArrayTrace, id: int) -> Expression:
 
 
 class Leaves:
-    """What a rule computes with: arrays on a tape of their own, each with a name."""
+    """What a rule computes with: arrays on their own tape, each with a name."""
 
     def __init__(self, trace: ArrayTrace, id: int) -> None:
         self.tape, self.names = ArrayTape(), dict[int, Expression]()

@@ -72,7 +72,7 @@ class TensorSections(Sections):
         output = trace.read(trace.outputs[0])
         rows, columns = places("f", output.shape), places(name, trace.read(trace.inputs[name]).shape)
         if len(trace.outputs) > 1:
-            raise Refused(say("a Jacobian is that of one output"), got=say("{n} outputs", n=len(trace.outputs)))
+            raise Refused(say("a Jacobian needs a single output"), got=say("{n} outputs", n=len(trace.outputs)))
         self.readable(
             say("Jacobian"), len(rows), len(columns), say("in Python, .jacobian({name}) returns it", name=repr(name))
         )
@@ -99,7 +99,8 @@ class TensorSections(Sections):
     def readable(self, what: str, rows: int, columns: int, fix: str) -> None:
         if max(rows, columns) > WIDEST:
             raise Refused(
-                say("a {what} of {m}×{n} is too large to be read: {most} rows and columns at most", what=what, m=rows,
+                say("a {what} of {m}×{n} is too large to read: at most {most} rows and columns are "
+                    "shown", what=what, m=rows,
                     n=columns, most=WIDEST), fix=fix,
             )  # fmt: skip
 

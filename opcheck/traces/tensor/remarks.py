@@ -15,7 +15,7 @@ def remarks(trace: ArrayTrace) -> list[str]:
     """Sentences, in the order of evaluation."""
     used = {arg for node in trace.nodes for arg in node.args} | set(trace.outputs)
     found = [
-        say("{name} is not used: every derivative by it is 0", name=name)
+        say("{name} is not used: every derivative with respect to it is 0", name=name)
         for name, id in trace.inputs.items()
         if id not in used
     ]
@@ -37,7 +37,7 @@ def born(trace: ArrayTrace, id: int) -> str:
     if not place:
         return say("{name} is {value}, from finite numbers: {formula}", name=name, value=shown, formula=formula)
     return say(
-        "{name} is {value} at [{place}], from finite numbers ({n} such places in all): {formula}",
+        "{name} is {value} at [{place}], from finite numbers ({n} such positions in all): {formula}",
         name=name, value=shown, place=", ".join(map(str, place)), n=len(places), formula=formula,
     )  # fmt: skip
 

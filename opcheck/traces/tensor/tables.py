@@ -123,9 +123,9 @@ def legend(blocks: Sequence[Block]) -> list[Block]:
     tables = (block for block in blocks if isinstance(block, Table))
     text = " ".join(each for table in tables for row in table.rows for each in row if isinstance(each, str))
     told = {
-        "put(": say("put(a, at=[…], shape=s) is an array of zeros of shape s with a added at these places."),
-        "first_max(": say("first_max(a) is true at the maximum of a, at the first one of equals."),
-        "first_min(": say("first_min(a) is true at the minimum of a, at the first one of equals."),
+        "put(": say("put(a, at=[…], shape=s) is an array of zeros of shape s with a added at these positions."),
+        "first_max(": say("first_max(a) is true at the maximum of a; of equal ones, at the first."),
+        "first_min(": say("first_min(a) is true at the minimum of a; of equal ones, at the first."),
     }
     return [Prose(sentence, "note") for word, sentence in told.items() if word in text]
 
@@ -145,7 +145,7 @@ def gradients_table(trace: ArrayTrace) -> Table:
 
 
 def arrays_table(title: str, arrays: Mapping[str, Any]) -> Table:
-    """One array a row."""
+    """One array per row."""
     headers = (say("input"), say("shape"), say("values"), say("norm"))
     return Table(headers, tuple((Symbol(name), shape(x), few(x), norm(x)) for name, x in arrays.items()), title)
 

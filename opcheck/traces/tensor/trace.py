@@ -67,7 +67,7 @@ def _traced(
         results = returned(function, {**leaves, **fixed})
     outputs = [lifted(name, tape, each).id for result in results for each in flattened(result)]
     kept = [each for each in given if each in fixed]
-    notes = [say("{names} stays whole: nothing is differentiated by it", names=each) for each in kept]
+    notes = [say("{names} stays whole: nothing is differentiated with respect to it", names=each) for each in kept]
     return ArrayTrace(
         tuple(tape.nodes), outputs, f"{name}({', '.join(given)})", wrt, (*told, *notes, *decisions.notes())
     )
@@ -192,7 +192,7 @@ class ArrayTrace(Traced):
         rows = sum(math.prod(shape) for shape in shapes.values())
         if rows > MOST_ROWS:
             raise Refused(
-                say("a whole Hessian of {n} inputs has {n}·{n} elements, and {most} rows at most are shown",
+                say("a whole Hessian of {n} inputs has {n}·{n} elements, and at most {most} rows are shown",
                     n=rows, most=MOST_ROWS),
                 fix=say("ask for its product with a direction (--hvp, in Python .hessian_vector_product), or track "
                         "fewer inputs (--wrt)"),

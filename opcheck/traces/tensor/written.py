@@ -88,7 +88,7 @@ class Writer:
         return Symbol(write(self.operation(bundle)) + which)
 
     def enclosed(self, id: int, expression: Expression) -> Expression:
-        """A comparison inside of an operation stands in parentheses."""
+        """A comparison inside an operation stands in parentheses."""
         rule = self.nodes[id].rule
         is_comparison = id not in self.names and rule is not None and rule.name in COMPARISONS
         return Symbol(f"({write(expression)})") if is_comparison else expression
@@ -187,7 +187,7 @@ def index(key: Any) -> str:
             ends = ["" if each is None else str(each) for each in (part.start, part.stop, part.step)]
             words.append(":".join(ends[:2] if not ends[2] else ends))
         else:
-            if isinstance(part, (Number, Symbol, Apply)):  # an index that is a line of its own
+            if isinstance(part, (Number, Symbol, Apply)):  # an index that is its own line
                 words.append(write(part))
                 continue
             is_plain = part is Ellipsis or part is None or np.ndim(part) == 0

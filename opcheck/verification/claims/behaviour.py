@@ -39,7 +39,7 @@ def layout(check: Check) -> Iterator[Finding]:
             message = finding.verdict.message
             only = say("for {layout} memory only", layout=each)
             if each == "expanded" and finding.verdict.of_gradient:
-                only = say("where the cotangent is one number in memory, as that of a sum is")
+                only = say("where the cotangent is one number in memory, as for a sum")
             judged = finding.verdict.trial or check.trial
             finding.verdict = replace(
                 finding.verdict, trial=judged.replace(layout=each), message=f"{message} {only}".strip()
@@ -65,14 +65,14 @@ def _from_memory(check: Check, layout: str) -> Finding:
 
 
 def _of_a_sum(check: Check) -> Check:
-    """The check with equal numbers in each cotangent, which then lie in one place of memory: so comes the gradient of
-    a sum, which is what most tests of a kernel call backward() on."""
+    """The check with equal numbers in each cotangent, stored as one number in memory: that is the gradient of a sum, on
+    which most kernel tests call backward()."""
     equal = {name: np.full(g.shape, g.flat[0] if g.size else 1.0) for name, g in check.trial.cotangent.items()}
     return check.beside(check.trial.replace(cotangent=equal))
 
 
 def frozen(check: Check) -> Iterator[Finding]:
-    """The same gradients where not all inputs need one, and the same outputs where none does."""
+    """The same gradients if not all inputs need one, and the same outputs if none does."""
     trial = check.trial
     if trial.policy == "special" or not check.backend.freezes or not trial.tangents:
         return
@@ -103,7 +103,7 @@ def choices_to_freeze(names: list[str]) -> list[tuple[str, ...]]:
 
 
 def batch(check: Check) -> Iterator[Finding]:
-    """The first and the last of a batch alone give what they give in the batch."""
+    """The first and the last of a batch give the same alone as in the batch."""
     arrays = check.trial.case.arrays
     batched = [
         each.name for each in check.op.inputs
@@ -127,9 +127,9 @@ def batch(check: Check) -> Iterator[Finding]:
 
 
 def refuses(check: Check) -> Iterator[Finding]:
-    """Arguments that do not fit each other raise; nothing is computed from them."""
+    """Arguments that do not fit together raise; nothing is computed from them."""
     for bad in longer(check.trial.case) if check.op.refuses else ():
-        yield from refusal(check.op, check.trial.replace(case=bad), check.backend)
+        yield from refusal(check.op, check.trial.replace(case=bad, cotangent={}, tangents={}), check.backend)
 
 
 def longer(case: Case) -> Iterator[Case]:
@@ -141,7 +141,7 @@ def longer(case: Case) -> Iterator[Case]:
 
 
 def refusal(op: Op, trial: Trial, backend: Backend) -> Iterator[Finding]:
-    """Whether an implementation refuses what the definition refuses; nothing for a call that the definition takes."""
+    """Whether an implementation refuses what the definition refuses; nothing for a call that the definition accepts."""
     try:
         op.checked(trial.case)
         return

@@ -1,4 +1,4 @@
-"""A claim about how an answer comes about: by the work of the call itself, of what it was given, when it returns."""
+"""A claim about how a result is produced: by the call itself, from its arguments, before it returns."""
 
 import sys
 import threading
@@ -22,18 +22,18 @@ from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.verdict import Status, Verdict
 
 HOME = Path(opcheck.__file__).parent
-LEFT = (np.nan, 4096.0, -4096.0)  # in memory that nobody wrote
-ALONE = threading.Lock()  # what is patched for a question must not be seen by that of another thread
-PATIENCE = 0.5  # seconds for work that goes on after the call
+LEFT = (np.nan, 4096.0, -4096.0)  # in memory that was never written
+ALONE = threading.Lock()  # patches for one check must not be seen by another thread's
+PATIENCE = 0.5  # seconds for work that continues after the call
 
 
 def own(check: Check) -> Iterator[Finding]:
-    """Neither the reference nor an input nor a constant answers, nor memory that nobody wrote; nothing is patched, and
-    nothing is left to be done."""
+    """The answer is not the reference's, an input, a constant or unwritten memory; nothing is patched, and no work is
+    left."""
     if check.op.draws or _is_empty(check):
         return
     finding = Finding("own", elements=sum(each.size for each in check.got.values()))
-    # under other settings, or watched, a compiled call is compiled anew
+    # under other settings, or watched, a compiled call is compiled again
     questions = (_patched, _an_input) if check.backend.compiles else QUESTIONS
     with ALONE:
         message = next(filter(None, (question(check) for question in questions)), "")
@@ -43,7 +43,7 @@ def own(check: Check) -> Iterator[Finding]:
 
 
 def _is_empty(check: Check) -> bool:
-    """Whether there is nothing to work on: whose work the answer is shows in no such call."""
+    """Whether there is nothing to compute: such a call does not show whose work the result is."""
     return not all(each.size for each in (*check.got.values(), *check.trial.case.arrays.values()))
 
 
@@ -59,24 +59,24 @@ def _of_the_reference(check: Check) -> str:
 
 
 def _an_input(check: Check) -> str:
-    """An input that came back as it was, unless it is right: a small step may round to no step at all."""
+    """An input returned unchanged, unless that is right: a small step may round to no step at all."""
     for name, got in check.got.items():
         for each, array in check.trial.case.arrays.items():
             same = got.shape == array.shape and got.size > 1 and np.array_equal(got, array)
             if same and _is_wrong(check, name, got):
-                return say("{name} is the given {each}", name=name, each=each)
+                return say("{name} is the {each} that was given", name=name, each=each)
     return ""
 
 
 def _is_wrong(check: Check, name: str, got: Array) -> bool:
-    """Whether rounding does not explain it: a small step of an optimiser may leave a number as it is."""
+    """Whether rounding does not explain it: a small optimiser step may leave a number unchanged."""
     f = check.f.tiers()[-1]
     wrong, *_ = differs(got, check.expected[name], check.tolerance("output", f, [name])[name], check.f)
     return bool(wrong.any())
 
 
 def _a_constant(check: Check) -> str:
-    """The same for other numbers of the same shapes: a constant, or an earlier answer."""
+    """The same result for other numbers of the same shapes: a constant, or an earlier result."""
     other = None if check.trial.policy == "special" else _of_other_numbers(check, -0.5) or _of_other_numbers(check, 0.5)
     if other is None:
         return ""
@@ -86,7 +86,7 @@ def _a_constant(check: Check) -> str:
         if first is None or second is None or first.size < 2 or not np.array_equal(first, second):
             continue
         if _is_wrong(check, name, first) or _is_wrong(other, name, second):
-            return say("other numbers of the same shapes get the same answer {name}", name=name)
+            return say("different inputs of the same shapes give the same {name}", name=name)
     return ""
 
 
@@ -101,8 +101,8 @@ def _of_other_numbers(check: Check, factor: float) -> Check | None:
 
 
 def _unwritten(check: Check) -> str:
-    """What is not written is what lay in memory before: NaN there is NaN in the answer, and large numbers, which a
-    maximum or a sum keeps where it drops NaN, are seen as well."""
+    """Unwritten elements show what was in memory before: NaN there becomes NaN in the result; large numbers are tried
+    too, since a maximum or a sum that drops NaN keeps them."""
     runs = []
     for number in LEFT:
         with filled(number):
@@ -112,10 +112,10 @@ def _unwritten(check: Check) -> str:
         if before is None or any(run[name].shape != before.shape for run in runs):
             continue
         if bool((np.isnan(first) & ~np.isnan(before)).any()):
-            return say("{name} has memory that nobody has written", name=name)
+            return say("{name} contains memory that was never written", name=name)
         wrong = [_is_wrong(check, name, run[name]) for run in runs]
         if any(wrong) and not all(wrong):
-            return say("{name} depends on what lay in its memory before", name=name)
+            return say("{name} depends on what its memory held before", name=name)
     return ""
 
 
@@ -160,7 +160,7 @@ QUESTIONS = (_patched, _of_the_reference, _an_input, _a_constant, _unwritten, _l
 def reference_calls(op: Op, candidate: Any) -> Iterator[set[str]]:
     """The names of what counts as the reference, as the code of a candidate calls them meanwhile."""
     spec = getattr(op, "function", None) or getattr(op, "kind", None)
-    if spec is not None and candidate is spec:  # somebody tries the spec itself
+    if spec is not None and candidate is spec:  # somebody verifies the spec itself
         yield set()
         return
     codes = {code: name for name, code in _codes(spec)}

@@ -14,7 +14,7 @@ from opcheck.verification.truth.rearrangement import magnitudes, may_overflow
 from opcheck.verification.verdict import Status, Verdict
 
 SMALL = 24  # numbers of a case whose second derivative is traced
-MOST_READ = 400_000  # lines of a definition that is read as a whole, to see where special values are decided
+MOST_READ = 400_000  # lines of a definition that is read in full to see where special values are fixed
 SAMPLED, MOST_SAMPLED = 8, 10_000  # elements and lines of a longer one
 
 
@@ -162,9 +162,9 @@ def second(check: Check) -> Iterator[Finding]:
 
 
 def undecided(check: Check, got: Mapping[str, Array] | None = None) -> dict[str, Array]:
-    """Special values are fixed where two independent readings agree; elsewhere the answer is free (and counted). Of a
-    case that is too long for the definition, a sample of the elements that may be wrong in `got` is read; of an answer
-    that agrees with the reference, which is nearly always, nothing."""
+    """Special values are fixed where two independent readings agree; elsewhere any result is accepted (and counted). If
+    a case is too long for the definition, a sample of the elements that may be wrong in `got` is read; if the result
+    agrees with the reference, as it nearly always does, nothing is."""
     if _agrees(check, check.got if got is None else got):
         return {}
     if "long" not in check.kept:
@@ -197,7 +197,7 @@ def _undecided(check: Check) -> dict[str, Array]:
 
 
 def _long(check: Check) -> Definition | None:
-    """The definition on a tape of few lines, where it is too long to be read as a whole."""
+    """The definition on a tape of few lines, if it is too long to be read in full."""
     short = Definition(check.op, check.case, Short(MOST_SAMPLED))
     try:
         return short if short.size() > MOST_READ else None
@@ -206,11 +206,11 @@ def _long(check: Check) -> Definition | None:
 
 
 def _free(check: Check, expected: Array, other: Array, by_the_way: Array | bool) -> Array:
-    """Positions are no function of the numbers: there is no second witness, and `other` is `expected`."""
+    """Positions are not a function of the numbers: there is no second witness, and `other` is `expected`."""
     finite_inputs = all(np.isfinite(array).all() for array in check.arrays.values())
     finite = np.isfinite(expected)
     free = (finite != np.isfinite(other)) | (~finite & (expected != other) & ~(np.isnan(expected) & np.isnan(other)))
-    # an overflow on the way, which may meet an infinity, or padding times one: what comes out depends on the way
+    # an overflow on the way, which may meet an infinity, or padding times one: the result depends on the order
     return np.asarray(free | by_the_way | (~finite & finite_inputs))
 
 

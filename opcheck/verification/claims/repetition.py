@@ -1,4 +1,4 @@
-"""Claims about calls in a row: what one leaves behind in its arguments, in memory that is kept, in other threads."""
+"""Claims about successive calls: what one leaves behind in its arguments, in cached memory, in other threads."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,8 @@ FEW = 500  # numbers of a call that is made again with other parameters
 
 
 def pure(check: Check) -> Iterator[Finding]:
-    """The inputs are as they were, and no output lies in an input's memory; the backward pass changes no cotangent."""
+    """The inputs are unchanged, and no output shares an input's memory; the backward pass does not change the
+    cotangent."""
     session = check.open(gradients=False)
     before = session.outputs()
     finding = Finding("pure", elements=len(check.trial.case.arrays))
@@ -32,7 +33,7 @@ def pure(check: Check) -> Iterator[Finding]:
     if changed:
         message = say("the call changed its input {name}", name=changed[0])
     elif shared and not check.op.is_identity(check.p):
-        message = say("{name} lies in the memory of an input", name=shared[0])
+        message = say("{name} shares memory with an input", name=shared[0])
     else:
         _other_numbers(check).outputs()
         again = session.outputs()
@@ -40,7 +41,7 @@ def pure(check: Check) -> Iterator[Finding]:
         if spoiled:
             message = say("a second call changed the {name} of the first", name=spoiled[0])
         elif _changes_cotangent(check):
-            message = say("the backward pass changed the cotangent that it was given")
+            message = say("the backward pass changed its cotangent")
     if message:
         finding.verdict = Verdict(Status.DIFFERS, "pure", check.trial, (*changed, *shared, "")[0], message=message)
     yield finding
@@ -77,13 +78,13 @@ def repeat(check: Check) -> Iterator[Finding]:
     for one, again in pairs:
         for name, before in one.items():
             if not same_bits(before, again[name]):
-                message = say("the same call gave another {name} {when}", name=name, when=when)
+                message = say("the same call gave a different {name} {when}", name=name, when=when)
                 finding.verdict = Verdict(Status.DIFFERS, "repeat", check.trial, name, message=message)
     yield finding
 
 
 def rate(check: Check) -> Iterator[Finding]:
-    """What is drawn by chance: how often, and anew for each row and each call."""
+    """Random draws: their rate, and that each row and each call draws anew."""
     if not check.op.draws or check.trial.policy == "special":
         return
     first = next(iter(check.trial.case.arrays))
@@ -100,10 +101,11 @@ def rate(check: Check) -> Iterator[Finding]:
 
 
 def state(check: Check) -> Iterator[Finding]:
-    """What a call keeps does no harm: to a call of the same shapes with another parameter, to other numbers in the same
-    memory, to a second backward pass, to the backward pass of another call, to a call in another mode.
+    """State that a call keeps does no harm: to a call of the same shapes with another parameter, to other numbers in
+    the same memory, to a second backward pass, to the backward pass of another call, to a call in another mode, to one
+    that is given out=.
 
-    A wrong number after another call is a wrong number: if it is wrong without that call too, its case gets small.
+    If a number is wrong even without the earlier call, the failure is an ordinary one and its case is shrunk.
     """
     if check.trial.policy == "special":
         return
@@ -111,6 +113,7 @@ def state(check: Check) -> Iterator[Finding]:
     yield from _new_contents(check)
     yield from _after_a_refusal(check)
     yield from _in_modes(check)
+    yield from _into_out(check)
     if check.trial.tangents:
         yield from _backward_again(check)
         yield from _two_calls(check)
@@ -127,7 +130,7 @@ def _other_numbers(check: Check) -> Session:
 
 
 def _told(finding: Finding, check: Check, when: str) -> Finding:
-    """The finding of another call as one of this trial, with when it was wrong."""
+    """The finding of another call reported for this trial, saying when it was wrong."""
     if finding.verdict is not None:
         message = f"{finding.verdict.message} {when}".strip()
         finding.verdict = replace(finding.verdict, trial=check.trial, message=message)
@@ -135,7 +138,7 @@ def _told(finding: Finding, check: Check, when: str) -> Finding:
 
 
 def _new_contents(check: Check) -> Iterator[Finding]:
-    """Other numbers in the same memory: what was kept for an address must not be taken for them."""
+    """Other numbers in the same memory: a result cached by address must not be used for them."""
     other = check.beside(check.trial.replace(case=_reversed(check)))
     session = check.open(gradients=False)
     session.outputs()
@@ -151,11 +154,11 @@ def _new_contents(check: Check) -> Iterator[Finding]:
         yield by_itself
     else:
         finding = other.compare("state", "output", again)
-        yield _told(finding, check, say("after its inputs got other numbers in place"))
+        yield _told(finding, check, say("after its inputs were changed in place"))
 
 
 def _after_a_refusal(check: Check) -> Iterator[Finding]:
-    """The same outputs after a call that raised: what it left half done must not be found by the next one."""
+    """The same outputs after a call that raised: the next call must not find anything half done."""
     if check.backend.compiles or not check.op.refuses:
         return
     bad = next((case for case in longer(check.trial.case) if not is_legal(check.op, case)), None)
@@ -165,17 +168,37 @@ def _after_a_refusal(check: Check) -> Iterator[Finding]:
         check.backend.open(check.op, bad, check.trial.dtype, gradients=False).attempt()
     except NoCounterpart:
         return
-    except Exception:  # any refusal will do; where there is none, `refuses` says so
+    except Exception:  # any refusal will do; if there is none, `refuses` says so
         got = check.open(check.trial.layout, gradients=False).outputs()
         yield _told(check.compare("state", "output", got), check, say("after a call that raised"))
 
 
 def _in_modes(check: Check) -> Iterator[Finding]:
-    """The same outputs where the library records nothing."""
+    """The same outputs when the library records nothing."""
     for words, mode in () if check.backend.compiles else check.backend.modes().items():
         with mode():
             got = check.open(check.trial.layout, gradients=False).outputs()
         yield _told(check.compare("state", "output", got), check, words)
+
+
+def _into_out(check: Check) -> Iterator[Finding]:
+    """The same numbers in `out`, where a function has that argument: in an array of its own, and in one of its inputs,
+    where numpy and torch give the same numbers or raise."""
+    (name, shape), *more = check.shapes.items()
+    if more or check.backend.compiles or check.op.output(name).whole:
+        return
+    alike = [each for each, a in check.trial.case.arrays.items() if a.shape == shape and a.dtype.kind == "f" and a.size]
+    for each in ("", *alike):
+        try:
+            got = check.open(gradients=False).into(each)
+        except (NoCounterpart, NotImplementedError):
+            return
+        except Exception:
+            if each:  # it says that it does not
+                continue
+            raise
+        when = say("where out is its input {name}", name=each) if each else say("in what it was given as out")
+        yield _told(check.compare("state", "output", got), check, when)
 
 
 def _two_calls(check: Check) -> Iterator[Finding]:
@@ -204,7 +227,7 @@ def _is_wrong_alone(check: Check) -> bool:
 
 
 def _other_parameters(check: Check) -> Iterator[Finding]:
-    """The same arrays with one parameter changed: what was kept for these shapes must not be taken for it."""
+    """The same arrays with one parameter changed: a result cached by shape must not be used for them."""
     if check.backend.compiles or sum(array.size for array in check.arrays.values()) > FEW:
         return
     for name, case in neighbours(check.op, check.trial.case):
@@ -212,14 +235,14 @@ def _other_parameters(check: Check) -> Iterator[Finding]:
             continue
         finding = _neighbour(check.beside(check.trial.replace(case=case)))
         if finding.verdict is not None:
-            after = say("after a call of the same shapes with another {name}", name=name)
+            after = say("after a call of the same shapes with a different {name}", name=name)
             message = f"{finding.verdict.message} {after}".strip()
             finding.verdict = replace(finding.verdict, message=message)
         yield finding
 
 
 def _neighbour(check: Check) -> Finding:
-    """What is found of another call: what it raises and returns is its own, and so is the claim that it fails."""
+    """Findings about another call: its exceptions and results are its own, and so is the claim that fails."""
     values = "exact" if check.trial.policy == "exact" else "rounding"
     try:
         finding = check.compare("state" if check.op.draws else values, "output", check.open(gradients=False).outputs())
@@ -254,7 +277,7 @@ def neighbours(op: Op, case: Case) -> Iterator[tuple[str, Case]]:
 
 
 def _another(param: Param, value: Any) -> Any:
-    """Another value of a parameter: its default, or the next one; None where there is none that is plain."""
+    """Another value of a parameter: its default, or the next one; None if there is none that is plain."""
     match value:
         case bool():
             return not value

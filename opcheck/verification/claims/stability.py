@@ -1,4 +1,4 @@
-"""A claim about digits: small results have them all where a form is known that keeps them."""
+"""A claim about digits: small results have all of them if a form is known that keeps them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,14 +7,21 @@ import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.operators.shared.roundoff import Rounding
+from opcheck.operators.spec import Op
 from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.streams import in_format
 from opcheck.verification.verdict import Status, Verdict
 
 
+def concerns(op: Op) -> bool:
+    """Whether the operator has a stable form beside the textbook's."""
+    return op.rounding is not None and type(op.rounding).stable is not Rounding.stable and not op.draws
+
+
 def stable(check: Check) -> Iterator[Finding]:
-    """Of an answer within the textbook form's bound, whether it is within the stable form's, too: a form, and no
-    failure unless that is asked for."""
+    """Whether a result within the textbook form's bound is also within the stable form's: otherwise a note, and a
+    failure only on request."""
     if check.trial.policy == "special" or check.op.rounding is None or check.op.draws:
         return
     for each in filter(None, (check, _further(check))):
@@ -45,7 +52,7 @@ def _further(check: Check) -> Check | None:
 
 
 def _judged(check: Check, bounds: dict[str, Any]) -> Finding:
-    """Which results have fewer digits than the stable form gives them."""
+    """Which results have fewer digits than the stable form gives."""
     f, finding = check.f.tiers()[-1], Finding("stable")
     for name, bound in bounds.items():
         got, expected = check.got[name], check.expected[name]

@@ -54,7 +54,7 @@ class Explanation:
     """The lower precisions that explain a failure (the nearest first), with the evidence for it."""
 
     ways: tuple[Way, ...]  # those that are allowed, where one is
-    allowed: bool  # whether it is no failure
+    allowed: bool  # whether it is not a failure
     residual: float  # what is left of the error, in bounds of that way of computing
     statistic: float  # log2 of T (numerics, section 4)
 
@@ -79,7 +79,7 @@ def explained(check: Check, ways: Iterable[Way], residual: float, statistic: flo
 
 
 def allowed(check: Check) -> frozenset[str]:
-    """The lower precisions that are no failure of this call."""
+    """The lower precisions that this call is allowed."""
     return check.backend.allowed(check.trial.dtype, _convolves(check))
 
 

@@ -27,7 +27,7 @@ STRUCK = (2, 5)  # places in a row that share a tile with others
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Binary digits that an implementation keeps: of each factor, of a running sum, of a sum inside of some block.
+    """Binary digits that an implementation keeps: of each factor, of a running sum, of a sum inside some block.
 
     >>> Ladder(24, 8, 24).blocked  # partial sums are stored in bfloat16, what is inside of one is not
     True
@@ -96,7 +96,7 @@ def _answered(check: Check, kind: str) -> Outputs:
     got, expected = check.got_of(kind), check.expected_of(kind)
     for name, each in got.items():
         if name in expected and each.shape != expected[name].shape:
-            raise Malformed(say("{name} has another shape", name=name))
+            raise Malformed(say("{name} has a different shape", name=name))
     return got
 
 
@@ -113,7 +113,7 @@ def ladder(check: Check, kind: str, name: str) -> Ladder | None:
     """How many digits survive, by short sums in which every other factor is 1.
 
     2^k, 1, -2^k need k+1 digits of the running sum wherever they stand; so do 2^k, 1 where there are two terms, and
-    2^k + 1 where there is one, in a format whose results have enough digits to tell (None in others).
+    2^k + 1 if there is one, in a format whose results have enough digits to tell (None in others).
     """
     places, at = field(check, kind, name)
     if not places or (len(places) < 3 and check.f.digits < 24):

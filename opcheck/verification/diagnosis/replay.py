@@ -143,7 +143,7 @@ def left_of_flushing(check: Check, kind: str, names: list[str]) -> float:
 
 
 def ratio_of(check: Check, kind: str, name: str, got: Array, f: Format, free: Mapping[str, Array]) -> float:
-    """The worst error in bounds; infinite where something is wrong altogether."""
+    """The worst error in bounds; infinite where something is wrong entirely."""
     bound = check.tolerance(kind, f, [name])[name]
     wrong, ratio, _ = differs(got, check.expected_of(kind)[name], bound, check.f)
     if name in free:

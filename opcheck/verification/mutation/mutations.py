@@ -59,7 +59,7 @@ class gradient_accumulated(WithGradient):
 
 
 class gradients_swapped(WithGradient):
-    """The gradients of two inputs change places where their shapes allow it, and are reversed where there is one."""
+    """The gradients of two inputs change places where their shapes allow it, and are reversed if there is one."""
 
     def pull(self, p: Params, cotangent: Any, arrays: dict[str, Array]) -> dict[str, Array]:
         found = super().pull(p, cotangent, arrays)

@@ -43,7 +43,7 @@ class Format:
     @property
     def eta(self) -> float:
         """The smallest step of intermediate results near zero: the smallest subnormal, or, where the hardware's dot
-        products take subnormal numbers for zero (bfloat16: Intel's and AMD's VDPBF16PS, tensor cores), 2**lowest."""
+        products treat subnormal numbers as zero (bfloat16: Intel's and AMD's VDPBF16PS, tensor cores), 2**lowest."""
         if self.name == "bfloat16":
             return 2 * float(2.0**self.lowest)
         return FORMATS[self.compute or self.name].smallest

@@ -1,4 +1,4 @@
-"""Single trials in a process of their own: those that end processes are run again, and made smaller."""
+"""Single trials in their own process: those that end processes are run again, and made smaller."""
 
 import time
 from dataclasses import replace

@@ -8,7 +8,7 @@ from opcheck.language import say
 
 
 def dask_executor(address: str) -> Executor:
-    """The executor of the cluster at dask://HOST:PORT; raises CouldNotRun where there is none."""
+    """The executor of the cluster at dask://HOST:PORT; raises CouldNotRun if there is none."""
     scheme, _, place = address.partition("://")
     if scheme != "dask" or not place:
         raise Refused(say("--executor is dask://HOST:PORT"), got=repr(address))

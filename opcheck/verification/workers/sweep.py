@@ -80,7 +80,7 @@ def spread(
                 found.append((task, future.result()))
             except (Refused, CouldNotRun):
                 raise
-            except Exception:  # each kind of executor has an error of its own for this
+            except Exception:  # each kind of executor has its own error for this
                 lost.append(task)
             progress(task.op, task.dtype, task.last)
     except BaseException:

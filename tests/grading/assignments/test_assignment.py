@@ -114,7 +114,7 @@ REFUSED = {
     "padding = [0]": ("padding = []", "line 27, question.parameters.padding: must have at least one value. Got []"),
     "kernel_size = [[3, 3], 2]": (
         "kernel_size = [0]",
-        "line 28, question.parameters.kernel_size: kernel_size must be whole numbers, at least 1. Got 0",
+        "line 28, question.parameters.kernel_size: kernel_size must be a whole number, at least 1, or 2 of them. Got 0",
     ),
 }
 
@@ -143,13 +143,30 @@ def test_what_is_wrong_is_refused_with_its_line_and_field(old):
         ),
         (
             'convention = "cs231n"\n[[question]]\noperator = "conv2d"\n[question.parameters]\ndilation = [2]',
-            "hw.toml, line 4, question.parameters: the convention cannot say any of the values of dilation. Got (2,)",
+            "hw.toml, line 4, question.parameters: the convention cannot express any of the values of dilation. "
+            "Got (2,)",
         ),
         (
             '[[question]]\noperator = "conv2d"\n[question.parameters]\nstride = [2]\npadding = ["same"]',
             "hw.toml, line 3, question.parameters: ",
         ),
         ('[[question]]\noperator = "linear"\n[question.parameters]\nbias = [1]', "bias must be true or false"),
+        (
+            '[[question]]\noperator = "relu"\n[question.parameters]\ndims = [[1]]',
+            "hw.toml, line 4, question.parameters.dims: dims must be a whole number, at least 1. Got (1,)",
+        ),
+        (
+            '[[question]]\noperator = "conv2d"\n[question.parameters]\nkernel_size = [[]]',
+            "kernel_size must be a whole number, at least 1, or 2 of them. Got ()",
+        ),
+        (
+            '[[question]]\noperator = "relu"\n[limits]\nmemory = 1\n',
+            "hw.toml, line 4, limits.memory: must be at least 128 (MiB): numpy alone needs most of that. Got 1",
+        ),
+        (
+            'arrays = "torch"\n[[question]]\noperator = "relu"\n[limits]\nmemory = 512\n',
+            "hw.toml, line 5, limits.memory: must be at least 1024 (MiB): torch alone needs most of that. Got 512",
+        ),
         ('convention = "mine.py"\n[[question]]\noperator = "linear"', "there is no file mine.py for the convention"),
     ],
 )

@@ -322,7 +322,7 @@ def test_a_run_that_was_ended_goes_on_where_it_stopped(tmp_path, homework, how):
 
 
 def test_what_cannot_begin_is_refused_first(tmp_path, homework, monkeypatch):
-    with pytest.raises(Refused, match=r"jobs is a whole number from 1. Got 0"):
+    with pytest.raises(Refused, match=r"jobs must be a whole number, at least 1. Got 0"):
         classroom.grade_class([tmp_path], homework, jobs=0)
     with pytest.raises(Refused, match="does not exist"):
         classroom.grade_class([tmp_path / "no"], homework)

@@ -88,7 +88,7 @@ def test_other_files_are_left_as_they_are(tmp_path):
     connection.commit()
     connection.close()
     before = other.read_bytes()
-    with pytest.raises(Refused, match=r"other.db is not a journal of opcheck"):
+    with pytest.raises(Refused, match=r"other.db is not an opcheck journal"):
         Journal(other)
     assert other.read_bytes() == before
 

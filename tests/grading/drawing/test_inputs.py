@@ -239,7 +239,7 @@ def test_a_second_backward_is_told_apart():
     assert part(graded(code, repeated), "repeat").score == 1
     check = part(graded(adds, repeated), "repeat")
     assert check.score == 0
-    assert check.message == "a second call of backward adds to the gradient of weight of the first: start anew"
+    assert check.message == "a second call of backward adds to the gradient of weight from the first: reset it"
     text = render(check.detail, "text", width=80)
     assert "The first call of backward was right." in text and "yours" not in text
     forgets = code.replace("return dLdZ @ self.W", "self.A = None; return dLdZ @ self.W")

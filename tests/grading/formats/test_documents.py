@@ -166,9 +166,9 @@ def test_checks_of_which_a_sentence_tells_all_are_told_together():
         "a, forward, gradients: not attempted  output is None\nb, forward, gradients: not attempted  output is None\n"
         in text
     )
-    checks = [replace(check, outcome=unread, message="it is not Python") for check in checks]
+    checks = [replace(check, outcome=unread, message="it is not valid Python") for check in checks]
     text = one("text", Result("ada", "ada.py", tuple(checks), 1))
-    assert "4 checks: does not load  it is not Python" in text and text.count("it is not Python") == 1
+    assert "4 checks: does not load  it is not valid Python" in text and text.count("it is not valid Python") == 1
 
 
 def test_gradescope_tells_no_score_of_what_it_hides():

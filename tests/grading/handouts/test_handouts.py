@@ -113,7 +113,7 @@ def test_an_array_is_written_bit_for_bit(values, dtype):
 def test_nothing_is_overwritten(tmp_path):
     asked = handed("functional", "relu")
     assert [path.name for path in handouts.write(asked, tmp_path)] == ["submission.py", "SIGNATURES.md", "selftest.py"]
-    with pytest.raises(Refused, match=r"submission.py is there already. name a new folder"):
+    with pytest.raises(Refused, match=r"submission.py already exists. name a new folder"):
         handouts.write(asked, tmp_path)
 
 

@@ -21,7 +21,7 @@ def test_a_backward_pass_that_never_returns_leaves_the_forward_pass_its_marks(en
     result = graded(f"{LINEAR}\n{ending}", assignment("linear", changes=QUICK))
     assert (part(result, "forward").outcome, part(result, "vjp").outcome) == (Outcome.RIGHT, outcome)
     if outcome is Outcome.TOO_SLOW:  # with the limit of the assignment, though the last try had half of it
-        told = "it is too slow or endless: it does not finish within 1 s"
+        told = "it is too slow or never ends: it does not finish within 1 s"
         assert part(result, "vjp").message == told
     text = render(part(result, "vjp").detail, "text", width=80)
     assert text.startswith("A case that fails: ")  # no smaller one was tried

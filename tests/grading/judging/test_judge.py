@@ -69,13 +69,13 @@ def test_only_the_backward_pass_is_missing():
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("def linear(:", "it is not Python: invalid syntax (line 1 of submission.py)"),
+        ("def linear(:", "it is not valid Python: invalid syntax (line 1 of submission.py)"),
         ("import sklearn_of_my_own", "an import fails: No module named 'sklearn_of_my_own' (line 1 of submission.py)"),
         ("import scipy", "this assignment does not allow scipy (line 1 of submission.py)"),
         ("import numpy as np\nx = np.float(1)\n", "the file needs an older numpy: np.float was removed (line 2 of "
          "submission.py); write the builtin type or its new name"),
         ("1/0", "it raises ZeroDivisionError: division by zero (line 1 of submission.py)"),
-        ("raise SystemExit(3)", "the file ends the program when it is loaded (line 1 of submission.py)"),
+        ("raise SystemExit(3)", "loading the file ends the program (line 1 of submission.py)"),
     ],
 )  # fmt: skip
 def test_does_not_load(code, message):
@@ -182,7 +182,7 @@ def test_dependent_questions_are_skipped_and_not_failed():
     assert result.score == result.points
     result = graded(LINEAR.replace("y + bias", "y"), asked)
     assert part(result, "forward", "relu").outcome is Outcome.SKIPPED
-    assert part(result, "forward", "relu").message == "skipped: linear comes first, and is not right yet"
+    assert part(result, "forward", "relu").message == "skipped: linear comes first and is not right yet"
     result = graded(LINEAR.replace("dy.sum(axis=0)", "0") + RELU, asked)  # its forward pass is what relu stands on
     assert part(result, "vjp", "relu").outcome is Outcome.RIGHT
 

@@ -23,7 +23,7 @@ def shared(code, op="conv2d", seed=1):
 def test_a_case_of_one_condition_is_plain_in_every_other_way(op):
     drawn = draw(Scope.of(catalog.get(op), {}, {}), "float32", [3], special=False, separately=True)
     asked = dict(drawn.separate)
-    assert {"plain", "batch", "channels", "padding", "a rest at the edge"} <= asked.keys()
+    assert {"plain", "batch", "channels", "padding", "a remainder at the edge"} <= asked.keys()
     for name, trial in asked.items():
         found = {each.name for each in conditions(catalog.get(op), trial.case)} - {"one example", "stride"}
         assert found == ({name} - {"plain", "stride"})

@@ -33,7 +33,7 @@ def test_a_parameter_that_is_taken_and_ignored_costs_a_share(ignores):
 def test_it_is_said_that_nobody_asked(ignores):
     told = str(part(ignores, "forward").detail)
     assert "wrong whenever dilation > 1" in told
-    assert "does not ask for this, but your code takes it" in told
+    assert "does not ask for this, but your code accepts it" in told
 
 
 def test_whoever_refuses_it_loses_nothing():
@@ -48,7 +48,7 @@ def test_an_assignment_can_leave_it_out():
     assert result.score == result.points
 
 
-CHANCE = "called again with the same input, it gives another result"
+CHANCE = "called again with the same input, it gives a different result"
 RANDOM = {
     "chance": "y = x @ weight.T if np.random.rand() < 0.5 else x @ weight.T + 1",
     "noise": "y = x @ weight.T + 0.1 * np.random.randn()",

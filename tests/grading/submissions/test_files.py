@@ -107,7 +107,7 @@ def test_one_file_is_graded_within_its_folder(tmp_path, capsys):
     place(tmp_path, {"hw/linear.py": linear, "hw/base.py": "import numpy as np\n", "hw.toml": asked})
     command = ["grade", str(tmp_path / "hw/linear.py"), "--assignment", str(tmp_path / "hw.toml")]
     assert run(command) == 1
-    assert "what it imports lies beside it: --within" in " ".join(capsys.readouterr().out.split())
+    assert "it imports files beside it: --within" in " ".join(capsys.readouterr().out.split())
     assert run([*command, "--within", str(tmp_path / "hw")]) == 0
     assert run([*command, "--within", str(tmp_path / "none")]) == 2
     with (

@@ -210,7 +210,7 @@ def problem(folder: Path) -> str:
     ("files", "said"),
     [
         ({"ada/readme.txt": "later"}, "there is no .py or .ipynb file in it"),
-        ({"ada.zip": b"PK not a zip"}, "ada.zip is not a zip that can be read (File is not a zip file)"),
+        ({"ada.zip": b"PK not a zip"}, "ada.zip is not a readable zip file (File is not a zip file)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(tmp_path, files, said):
@@ -259,7 +259,7 @@ def test_a_zip_that_cannot_be_unpacked_is_its_students_problem(tmp_path):
         told = {entry.submission.student: entry.problem for entry in entries}
     assert told.pop("ada") == ""
     assert sorted(told) == ["corrupt", "dictionary", "endless", "nul"]
-    assert all(re.fullmatch(rf"{name}.zip is not a zip that can be read \(.+\)", text) for name, text in told.items())
+    assert all(re.fullmatch(rf"{name}.zip is not a readable zip file \(.+\)", text) for name, text in told.items())
     with pytest.raises(Refused, match=r"corrupt.zip cannot be unpacked"):
         students(folder / "corrupt.zip")
 

@@ -97,7 +97,7 @@ def test_the_command_writes_the_sheet_and_its_answers(tmp_path, capsys):
     [
         (["--worksheet", "3"], "which operator is the worksheet for?"),
         (["linear", "-o", "x.html"], "-o and --open are for worksheets"),
-        (["linear", "--level", "6"], "problems have the levels 1 to 5"),
+        (["linear", "--level", "6"], "the levels go from 1 to 5"),
         (["nothing", "--worksheet", "3"], "there is no operator 'nothing'"),
     ],
 )

@@ -248,7 +248,7 @@ def layer_norm_residual_welford(x, residual, weight, bias, eps=1e-5):
         d = s[..., k] - mean
         mean = mean + d / s.dtype.type(k + 1)
         squares = squares + d * (s[..., k] - mean)
-    rstd = 1 / np.sqrt(squares / s.dtype.type(s.shape[-1]) + s.dtype.type(eps))
+    rstd = s.dtype.type(1) / np.sqrt(squares / s.dtype.type(s.shape[-1]) + s.dtype.type(eps))
     return (s - mean[..., None]) * rstd[..., None] * weight + bias
 
 

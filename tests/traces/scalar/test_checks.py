@@ -48,7 +48,7 @@ def wrong_sine(monkeypatch):
 def test_a_wrong_rule_is_seen_by_taylor_sympy_and_torch(wrong_sine):
     found = checks.checks(lecture(), everything=True)
     assert [each.holds for each in found] == [True, False, False, False]
-    assert "a right derivative gives 4" in found[1].text
+    assert "a correct derivative gives 4" in found[1].text
     assert "sympy DIFFERS from reverse mode" in found[2].text
     assert lecture().page().differs
 
@@ -71,7 +71,7 @@ def test_a_wrong_sweep_is_seen_by_the_other_mode(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "at", "ending", "holds"),
     [
-        ("3*x - 1", {"x": 2}, "rounding only, a straight line here", True),
+        ("3*x - 1", {"x": 2}, "only rounding: the function is a straight line here", True),
         ("abs(x)", {"x": 0}, "(a kink is near)", None),
         ("relu(x - 1)", {"x": 1}, "(a kink is near)", None),
         ("x + 1e-10*x^2", {"x": 1}, "too close to rounding to tell", None),
@@ -94,7 +94,7 @@ def test_what_is_not_finite_cannot_be_checked():
 
 def test_exact_numbers_are_checked_exactly():
     found = checks.checks(opcheck.trace("x^2/3", at={"x": 0.1}, exact=True), everything=True)
-    assert all(each.holds for each in found)
+    assert not any(each.holds is False for each in found)  # None: torch is not here
     assert "difference 0," in found[0].text
 
 

@@ -171,7 +171,7 @@ def test_a_value_that_is_no_number(value):
 
 def test_notes():
     assert parse("x^2").notes == ("^ is read as a power (in Python it is **)",)
-    assert parse("log(x)").notes == ("log is the natural logarithm, as ln",)
+    assert parse("log(x)").notes == ("log is the natural logarithm, the same as ln",)
     assert parse("x**2 + ln(x)").notes == ()
 
 
@@ -181,5 +181,5 @@ def test_raised_digits_are_powers(text, value):
 
 
 def test_names_that_stand_together_may_be_a_product():
-    with pytest.raises(opcheck.Refused, match=r"its variables are xy; if a product is meant, write the sign: x\*y"):
+    with pytest.raises(opcheck.Refused, match=r"its variables are xy; for a product, write the sign: x\*y"):
         opcheck.trace("xy", at={"x": 1, "y": 2})

@@ -37,7 +37,7 @@ def test_a_jacobian_names_its_rows_and_columns():
 
 
 def test_what_is_too_large_to_be_read_is_refused():
-    with pytest.raises(opcheck.Refused, match=r"a Hessian of 110×110 is too large to be read: 24 rows.*--hvp"):
+    with pytest.raises(opcheck.Refused, match=r"a Hessian of 110×110 is too large to read: at most 24 rows.*--hvp"):
         trace(10).page(hessian=True)
     with pytest.raises(opcheck.Refused, match=r"a Jacobian of 1×100 is too large to be read.*\.jacobian\('w'\)"):
         trace(10).page(jacobian=True)
@@ -59,7 +59,7 @@ def test_a_wrong_second_derivative_is_seen(monkeypatch):
 
 def test_a_nan_says_where_it_was_born():
     text = printed(opcheck.trace(lambda x: (np.log(x) * 2).sum(), at={"x": np.array([[1.0, -1.0], [0.0, 2.0]])}))
-    assert "v₁ is NaN at [0, 1], from finite numbers (2 such places in all): ln(v₀)" in text
+    assert "v₁ is NaN at [0, 1], from finite numbers (2 such positions in all): ln(v₀)" in text
     assert text.count("from finite numbers") == 1  # what follows from it says nothing
     assert "v₂ is ∞, from finite numbers: 1/v₁" in printed(
         opcheck.trace(lambda x: 1 / x.sum(), at={"x": np.array([1.0, -1.0])})
@@ -68,7 +68,7 @@ def test_a_nan_says_where_it_was_born():
 
 def test_an_input_that_is_not_used_is_told():
     text = printed(opcheck.trace(lambda x, y: x.sum(), at={"x": np.ones(2), "y": np.ones(3)}))
-    assert "y is not used: every derivative by it is 0" in text
+    assert "y is not used: every derivative with respect to it is 0" in text
 
 
 def test_an_array_has_no_sweeps_but_a_jacobian():

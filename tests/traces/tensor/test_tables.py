@@ -283,8 +283,8 @@ def test_words_that_no_program_uses_are_explained(moves):
     trace = opcheck.trace(lambda x: x[0] + x.max(), at={"x": np.ones(2)})
     blocks = trace.page(moves=moves).step.blocks
     notes = [block.text for block in blocks if isinstance(block, Prose) and block.kind == "note"]
-    assert notes[0] == "put(a, at=[…], shape=s) is an array of zeros of shape s with a added at these places."
-    assert notes[1] == "first_max(a) is true at the maximum of a, at the first one of equals."
+    assert notes[0] == "put(a, at=[…], shape=s) is an array of zeros of shape s with a added at these positions."
+    assert notes[1] == "first_max(a) is true at the maximum of a; of equal ones, at the first."
 
 
 def test_a_gradient_inside_of_a_program_is_written_as_reference_has_it():

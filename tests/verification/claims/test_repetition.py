@@ -45,7 +45,7 @@ def test_a_buffer_that_threads_share_is_found():
 
     found = failures("relu", relu)
     assert "repeat" in {each.claim for each in found}
-    assert "the same call gave another output in another thread" in {each.message for each in found}
+    assert "the same call gave a different output in another thread" in {each.message for each in found}
 
 
 def test_a_cache_that_forgets_a_parameter_is_found():
@@ -57,15 +57,19 @@ def test_a_cache_that_forgets_a_parameter_is_found():
         return torch.nn.functional.conv1d(input, weight, bias, stride, padding, dilation, groups)
 
     found = failures("conv1d", conv1d)
-    after = "after a call of the same shapes with another dilation"
+    after = "after a call of the same shapes with a different dilation"
     assert found and any(each.message.endswith(after) for each in found)
 
 
 @pytest.mark.parametrize(
     ("harm", "claim", "says"),
     [
-        ("raises", "answers", "raised ValueError: no dilation after a call of the same shapes with another dilation"),
-        ("cuts", "shape", "it should be (1, 1, 1) after a call of the same shapes with another dilation"),
+        (
+            "raises",
+            "answers",
+            "raised ValueError: no dilation after a call of the same shapes with a different dilation",
+        ),
+        ("cuts", "shape", "it should be (1, 1, 1) after a call of the same shapes with a different dilation"),
     ],
 )
 def test_what_another_call_raises_or_returns_is_its_own_failure(harm, claim, says):
@@ -111,7 +115,7 @@ def test_a_backward_pass_that_writes_into_its_cotangent_is_found():
     messages = {
         each.message for each in failures("relu", lambda input: IntoCotangent.apply(input)) if each.claim == "pure"
     }
-    assert messages == {"the backward pass changed the cotangent that it was given"}
+    assert messages == {"the backward pass changed its cotangent"}
 
 
 def test_a_backward_pass_that_spoils_what_was_saved_is_found():
@@ -157,7 +161,7 @@ def test_a_cache_by_address_is_found():
         return kept[key][1].clone()
 
     found = of_memory("relu", relu)
-    assert found and found[0].message.endswith("after its inputs got other numbers in place")
+    assert found and found[0].message.endswith("after its inputs were changed in place")
 
 
 def test_what_the_later_of_two_calls_saved_is_found():
@@ -220,3 +224,47 @@ def test_what_is_wrong_by_itself_is_not_blamed_on_another_call():
     found = [each for each in state(check) if each.verdict is not None]
     assert found and {each.claim for each in found} == {each.verdict.claim for each in found} == {"rounding"}
     assert all("after its inputs" not in each.verdict.message for each in found)
+
+
+# --- out= -------------------------------------------------------------------------------------------------------------
+
+
+def softmax_into(ignored=False, twice=False):
+    """With an argument `out`, as functions of numpy have it."""
+
+    def softmax(input, dim=-1, out=None):
+        y = np.empty_like(input) if out is None or ignored else out
+        m = input.max(dim, keepdims=True, initial=-np.inf)
+        np.exp(input - m, out=y)
+        return np.divide(y, (np.exp(input - m) if twice else y).sum(dim, keepdims=True), out=y)
+
+    return softmax
+
+
+def said_of_out(op, candidate):
+    arrays = "numpy" if op == "softmax" else "torch"
+    return {each.message for each in verify(op, candidate, arrays, cases=1, claims=["state"]).failures}
+
+
+def test_what_is_given_as_out_is_written_and_may_be_the_input():
+    assert said_of_out("softmax", softmax_into()) == set()
+    assert said_of_out("softmax", softmax_into(ignored=True)) == {
+        "in what it was given as out", "where out is its input input"
+    }  # fmt: skip
+    assert said_of_out("softmax", softmax_into(twice=True)) == {"where out is its input input"}
+
+
+def test_tensors_as_out():
+    def relu(input, *, out=None, lost=False):
+        return torch.clamp(input, min=0, out=None if lost else out)
+
+    def behind(input, *, out=None):
+        if out is not None and out.numel():
+            out.as_strided((out.numel() + 1,), (1,), out.storage_offset())[-1] = 0
+        return relu(input, out=out)
+
+    assert said_of_out("relu", relu) == set()
+    lost = said_of_out("relu", lambda input, *, out=None: relu(input, out=out, lost=True))
+    assert "in what it was given as out" in lost
+    (message,) = said_of_out("relu", behind)
+    assert message.endswith("it writes behind the memory of its output")

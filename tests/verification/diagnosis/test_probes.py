@@ -96,6 +96,6 @@ def test_an_answer_of_another_shape_tells_no_precision():
     case = Case("conv2d", {"input": rng.normal(size=(1, 1, 4, 3)), "weight": rng.normal(size=(1, 1, 3, 2))}, {})
     check = Check(catalog.get("conv2d"), Trial(case, "float32", "real"), NumpyFunction(square))
     (verdict,) = [found.verdict for found in correctness.numbers(check)]
-    with pytest.raises(Malformed, match="output has another shape"):
+    with pytest.raises(Malformed, match="output has a different shape"):
         probes.is_local(check)
     assert explanation(check, verdict) is None

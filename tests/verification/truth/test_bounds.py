@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from opcheck import specs
+from opcheck.backends import load
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case, widened
 from opcheck.tracing import Tape, total
@@ -96,3 +98,29 @@ def test_elements_that_are_made_alike_have_the_bounds_that_each_has_alone(op, dt
             found.append({(k, name): each.error for k, kind in enumerate(kinds) for name, each in kind.items()})
         for key, together in found[0].items():
             np.testing.assert_allclose(together, found[1][key], rtol=1e-12, err_msg=str(key))
+
+
+def judged(function, x, policy):
+    """What is found of a function whose rows are divided by their norm after their mean was subtracted."""
+    op = specs.get(centred)
+    check = Check(op, Trial(Case(op.name, {"x": np.array(x)}, {}), policy=policy), load(function, "numpy"))
+    with np.errstate(all="ignore"):
+        return check.compare("rounding", "output", check.got)
+
+
+def centred(x: "N D"):
+    d = x - x.mean(axis=1, keepdims=True)
+    return d / np.sqrt((d * d).sum(axis=1, keepdims=True))
+
+
+def kept_at_zero(x):
+    d = x - x.mean(axis=1, keepdims=True)
+    return (d / np.sqrt(np.maximum((d * d).sum(axis=1, keepdims=True), 1e-30))).astype(x.dtype)
+
+
+def test_where_rounding_decides_whether_there_is_a_number_any_answer_will_do():
+    """The mean of three equal numbers may not be quite one of them: a right layer norm with eps=0 was accused."""
+    equal = judged(kept_at_zero, [[float(np.float32(964.1643))] * 3, [1.0, 2.0, 4.0]], "real")
+    assert equal.verdict is None and equal.free == 3
+    assert judged(kept_at_zero, [[2.0, 2.0, 2.0], [1.0, 2.0, 4.0]], "exact").verdict is not None
+    assert judged(kept_at_zero, [[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]], "real").verdict is not None

@@ -99,7 +99,7 @@ def _cropped_to_nothing(op: Any, p: Params, cotangent: Array, **arrays: Array) -
 GRADIENTS = (
     Mistake(
         "input_gradient_kernel_not_flipped",
-        "The input gradient met the kernel as it is; going backwards the kernel is flipped.",
+        "The input gradient used the kernel as it is; in the backward pass it is flipped.",
         vjp=gradients_on(lambda op, p, *, weight, **_: {"weight": flipped(op, weight)}, "input"),
     ),
     Mistake(
@@ -109,7 +109,7 @@ GRADIENTS = (
     ),
     Mistake(
         "input_gradient_stride_ignored",
-        "The output gradient was not spread out by the stride before it met the kernel.",
+        "The output gradient was not spread out by the stride before the kernel was applied.",
         vjp=gradients_on(_cotangent_not_spread, "input"),
     ),
     Mistake(

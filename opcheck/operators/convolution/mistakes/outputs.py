@@ -244,17 +244,17 @@ OUTPUTS = (
 HEIGHT_AND_WIDTH = (
     Mistake(
         "kernel_height_for_width",
-        "The number of columns was computed with the kernel's height; it takes its width.",
+        "The number of columns was computed with the kernel's height; it needs its width.",
         forward=_height_for_width,
     ),
     Mistake(
         "input_gradient_transposed",
-        "Height and width of the input gradient changed places.",
+        "Height and width of the input gradient were swapped.",
         vjp=lambda op, p, g, **a: _transposed(op.vjp(p, g, **a), "input"),
     ),
     Mistake(
         "weight_gradient_transposed",
-        "Height and width of the weight gradient changed places.",
+        "Height and width of the weight gradient were swapped.",
         vjp=lambda op, p, g, **a: _transposed(op.vjp(p, g, **a), "weight"),
     ),
     Mistake(

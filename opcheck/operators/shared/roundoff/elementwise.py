@@ -133,7 +133,7 @@ class LossRounding(Rounding):
 
 
 def size_of(arrays: dict[str, Array], name: str) -> Array:
-    """The absolute values of weights; one where there are none."""
+    """The absolute values of weights; one if there are none."""
     return np.abs(arrays.get(name, np.ones(())))
 
 
