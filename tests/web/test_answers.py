@@ -68,7 +68,7 @@ def test_what_is_impossible_is_a_sentence_under_its_field(name, query, field, se
     assert answer("page", name, query).status == 400
 
 
-@pytest.mark.parametrize("text", ["@/etc/passwd", "@x.npy", "ones:4x4", "__import__('os')", "/etc/passwd"])
+@pytest.mark.parametrize("text", ["@/etc/passwd", "@x.npy", "__import__('os')", "/etc/passwd"])
 def test_an_address_names_no_file_and_no_code(text):
     status, found = said("form", "conv2d", input=text)
     assert (status, found["field"]) == (400, "input")
