@@ -10,7 +10,7 @@ from opcheck.app import Group
 from opcheck.app.output import OPTIONS, format_of, show
 from opcheck.language import say
 from opcheck.learning import shelf
-from opcheck.operators import catalog
+from opcheck.operators import catalog, fills
 from opcheck.operators.spec import Input, Op, Param, Refused, Shape
 from opcheck.steps import Prose, Step
 from opcheck.tracing.rounding import UNIT_ROUNDOFF
@@ -27,7 +27,11 @@ def _cell(ctx: click.Context, param: click.Parameter, value: str | None) -> Shap
 
 CALCULATION = (
     click.Option(["--grad"], is_flag=True, help="The gradient of every differentiable input."),
-    click.Option(["--upstream"], metavar="ARRAY", help="The upstream gradient.  [default: 1, 2, 3, ...]"),
+    click.Option(
+        ["--upstream"],
+        metavar="ARRAY",
+        help="The upstream gradient.  [default: 1, 2, 3, ...; of a normalisation 1, −4, 9, −16, ...]",
+    ),
     click.Option(["--cell"], callback=_cell, metavar="I,J,...", help="One element in full."),
     click.Option(["--all", "everything"], is_flag=True, help="Leave nothing out."),
     click.Option(["--exact"], is_flag=True, help="Fractions instead of decimals."),
@@ -149,7 +153,7 @@ def explain(op: Op, options: dict[str, Any]) -> None:
                 sizes[argument.name] = text.strip()
         else:
             given[argument.name] = value
-    upstream = _array(options["upstream"], "upstream", options["seed"])
+    upstream = _upstream(op, options["upstream"], options["seed"])
     try:
         result = explanation_of(
             op.name,
@@ -206,11 +210,12 @@ def with_hints(step: Step, operator: str) -> Step:
     return step._replace(blocks=(*step.blocks, *(Prose(hint, "hint") for hint in hints)))
 
 
-def _array(text: str | None, name: str, seed: int | None) -> Any:
+def _upstream(op: Op, text: str | None, seed: int | None) -> Any:
+    """--upstream: an array, or the shape of one that holds what it holds by default."""
     if text is None:
         return None
-    value = arrays.parse(f"--{name}", text, seed or 0)
-    return np.arange(1.0, np.prod(value, dtype=int) + 1).reshape(value) if isinstance(value, tuple) else value
+    value = arrays.parse("--upstream", text, seed or 0)
+    return fills.upstream(op.outputs[0], value) if isinstance(value, tuple) else value
 
 
 def _observed(text: str | None) -> Any:

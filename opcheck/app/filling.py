@@ -9,7 +9,8 @@ import numpy as np
 from opcheck import specs
 from opcheck.explanation.document import prepare
 from opcheck.language import say
-from opcheck.operators.spec import Op, Params, Refused, results_of
+from opcheck.operators.fills import upstream
+from opcheck.operators.spec import Case, Op, Params, Refused, results_of
 from opcheck.traces.given import value
 from opcheck.traces.tensor.trace import ArrayTrace, trace_arrays
 
@@ -39,8 +40,13 @@ def completed(
     return known, {**{name: given[name] for name in unknown}, **real, **params}
 
 
-def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) -> ArrayTrace:
-    """The trace of the program of an operator of the catalogue; the arrays that were not given are filled in."""
+def operator_case(op: Op, words: Mapping[str, str]) -> Case:
+    """The call that `operator_trace` traces."""
+    return prepare(op, operator_call(op, words)).case
+
+
+def operator_call(op: Op, words: Mapping[str, str]) -> dict[str, Any]:
+    """What was given of an operator's arguments."""
     known = [each.name for each in op.arguments]
     for name in words:
         if name not in known:
@@ -49,22 +55,26 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
                 fix=say("its arguments are {names}", names=", ".join(known)),
             )
     kinds = {each.name: each.kind for each in op.params}
-    given = {
-        name: kinds[name].parse(name, text) if name in kinds else value(name, text) for name, text in words.items()
-    }
-    program, arrays = completed(op.name, op.program, given)
+    return {name: kinds[name].parse(name, text) if name in kinds else value(name, text) for name, text in words.items()}
+
+
+def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) -> ArrayTrace:
+    """The trace of the program of an operator of the catalogue; the arrays that were not given are filled in."""
+    program, arrays = completed(op.name, op.program, operator_call(op, words))
     notes: list[str] = []
+    smooth = [output for output in op.outputs if output.differentiable]
+    like = "1, −4, 9, −16, ..." if smooth[0].upstream == "squares" else "1, 2, 3, ..."
 
     def loss(**arrays: Any) -> Any:
         found = results_of(op, program(**arrays))
-        smooth = [y for name, y in found.items() if op.output(name).differentiable]
-        if len(smooth) == 1 and np.size(smooth[0]) == 1:
-            return smooth[0]
+        results = [(each, found[each.name]) for each in smooth if each.name in found]
+        if len(results) == 1 and np.size(results[0][1]) == 1:
+            return results[0][1]
         notes.append(
-            say("The output is not a single number, so the trace ends with a loss: the sum of its elements times 1, "
-                "2, 3, ..., the upstream gradient of opcheck explain {op} --grad.", op=op.name)
+            say("The output of {op} is not a single number, so the trace ends with a loss: the sum of its elements "
+                "times {like}, which are the upstream gradient of opcheck explain {op} --grad.", op=op.name, like=like)
         )  # fmt: skip
-        terms = [np.sum(y * np.arange(1.0, np.size(y) + 1).reshape(np.shape(y))) for y in smooth]
+        terms = [np.sum(y * upstream(output, np.shape(y))) for output, y in results]
         return sum(terms[1:], start=terms[0])
 
     return trace_arrays(loss, arrays, {}, op.name, wrt, notes)

@@ -8,7 +8,7 @@ from opcheck.verification.report import Report, number_of_cases
 
 def omissions(report: Report) -> list[str]:
     """One line for each reason; operators, dtypes and claims that share a reason share its line."""
-    return [*not_run(report), *left_out(report), *not_checked(report)]
+    return [*not_run(report), *left_out(report), *not_checked(report), *hidden(report)]
 
 
 def not_run(report: Report) -> list[str]:
@@ -45,6 +45,20 @@ def not_checked(report: Report) -> list[str]:
         say("not checked: {claims} on {cases}: {why} ({ops})", claims=listed(claim for claim, _ in counts),
             cases=number_of_cases(most_of_one_claim(counts)), why=why, ops=everywhere(report, {op for _, op in counts}))
         for why, counts in found.items()
+    ]  # fmt: skip
+
+
+def hidden(report: Report) -> list[str]:
+    """Claims that a failure of what they stand on hides in most cases."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for key in report.hardly_judged:
+        cases = report.hidden[key] + report.asked[key]
+        words = say("{claim} ({n} of {cases} cases)", claim=key[2], n=report.asked[key], cases=cases)
+        found.setdefault(key[:2], []).append(words)
+    return [
+        say("hardly judged, as what comes first is wrong: {claims} ({op} {dtype})", op=op, dtype=dtype,
+            claims=listed(claims))
+        for (op, dtype), claims in found.items()
     ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import builtins
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from opcheck.app import completion
 from opcheck.app.output import format_of, output_options, page_width, show, write
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.steps import Block
 
 PROGRAM = re.compile(r"(.+\.py):(\w+)")
 MODES = ("forward", "reverse", "both")
@@ -65,8 +66,9 @@ def command(what: str, more: tuple[str, ...], at: tuple[str, ...], wrt: str | No
     room = page_width(options["width"]) if format == "text" and not options["plain"] else 0
     moves = format == "html"
     page = traced.page(
-        **wanted, room=room, moves=moves, hvp=inputs("--hvp", (options["hvp"],)) if options["hvp"] else None
-    )
+        **wanted, room=room, moves=moves, hvp=inputs("--hvp", (options["hvp"],)) if options["hvp"] else None,
+        closed=closed_forms(what, texts("--at", at), traced, options["seed"]),
+    )  # fmt: skip
     show(page.step, options, fractions=options["exact"])
     if page.differs:
         click.get_current_context().exit(1)
@@ -91,6 +93,18 @@ def traced_of(what: str, words: Mapping[str, str], wrt: list[str] | None, exact:
 
         function, given = completed(what, function, given)
     return trace(function, given, wrt=wrt, **({"exact": True} if exact else {}))
+
+
+def closed_forms(what: str, words: Mapping[str, str], traced: Any, seed: float) -> Sequence[Block]:
+    """The gradients as a textbook writes them, of the operator that is traced or of those that a program calls."""
+    from opcheck.traces.scalar.trace import Trace
+
+    if isinstance(traced, Trace):
+        return ()
+    from opcheck.app import closed, filling
+
+    op = operator_called(what) if what.isidentifier() else None
+    return closed.of_calls(traced, seed) if op is None else closed.of_operator(op, filling.operator_case(op, words))
 
 
 def is_incomplete(function: Callable[..., Any], given: dict[str, Any]) -> bool:

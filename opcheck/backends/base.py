@@ -3,8 +3,9 @@
 import inspect
 import re
 import sys
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -68,6 +69,11 @@ class Session(ABC):
         """The outputs of another call, with these numbers in the memory that the last one used; raises
         NoCounterpart."""
         raise NoCounterpart(say("no memory of its own"))
+
+    def into(self, name: str = "") -> Outputs:
+        """What lies in `out` after a call that was given it: an array of its own, or the input of that name; raises
+        NoCounterpart."""
+        raise NoCounterpart(say("no argument out"))
 
 
 class Backend(ABC):
@@ -225,6 +231,19 @@ def takes(function: Callable[..., Any] | None, name: str) -> bool:
 def signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
     """The arguments of a function; for a built-in one, those in its documentation or torch's schema; None if there are
     none."""
+    try:
+        return _SIGNATURES[function]
+    except (KeyError, TypeError):  # not asked before, or not hashable
+        found = _signature_of(function)
+    with suppress(TypeError):
+        _SIGNATURES[function] = found
+    return found
+
+
+_SIGNATURES: MutableMapping[Any, Mapping[str, inspect.Parameter] | None] = weakref.WeakKeyDictionary()
+
+
+def _signature_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):

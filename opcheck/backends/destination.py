@@ -20,6 +20,7 @@ from opcheck.operators.shapes import Letters, Sizes, letters_in
 from opcheck.operators.spec import Array, Case, Input, Op, Shape
 
 ZONE = 16  # elements on each side of an output
+FRESH = -7  # what a zone of whole numbers has everywhere; one of real numbers has NaN
 NAMES = ("result", "results", "dst", "dest")  # and what begins with "out"
 
 
@@ -40,6 +41,12 @@ def writes(op: Op, function: Callable[..., Any]) -> bool:
         return False
     named = all(name.lower() in NAMES or name.lower().startswith("out") for name in outputs)
     return (named or getattr(function, "__name__", "") == "solve") and len(rest) in _counts(op)
+
+
+def takes_out(function: Callable[..., Any]) -> bool:
+    """Whether a function has an argument `out` by keyword, as those of numpy and torch have."""
+    accepted = (signature_of(function) or {}).get("out")
+    return accepted is not None and accepted.kind in (accepted.KEYWORD_ONLY, accepted.POSITIONAL_OR_KEYWORD)
 
 
 def _counts(op: Op) -> set[int]:
@@ -105,27 +112,49 @@ class Zoned:
     """Arrays of numpy between red zones."""
 
     def __init__(self) -> None:
-        self.rooms: list[tuple[Array, int]] = []
+        self.rooms: list[tuple[Any, int]] = []
 
     def array(self, shape: Shape, number: Any, layout: str = "") -> Array:
         """One array; in a guarded layout it has a guard page instead of a zone."""
+        whole = np.dtype(number).kind in "iu"
         if layout in guarded.LAYOUTS:
-            return guarded.guarded(np.full(shape, -7 if np.dtype(number).kind in "iu" else np.nan, number), layout)
-        size = int(np.prod(shape))
-        room = np.full(size + 2 * ZONE, -7 if np.dtype(number).kind in "iu" else np.nan, number)
+            return guarded.guarded(np.full(shape, FRESH if whole else np.nan, number), layout)
+        size = math.prod(shape)
+        room = np.full(size + 2 * ZONE, FRESH if whole else np.nan, number)
         self.rooms.append((room, size))
         inside = room[ZONE : ZONE + size]
-        if room.dtype.kind == "f":
+        if not whole:
             inside.fill(LEFT_OVER.get())
         return inside.reshape(shape)
 
     def check(self) -> None:
         """Raises Malformed where a zone was written."""
         for room, size in self.rooms:
-            fresh = np.full_like(room, -7 if room.dtype.kind in "iu" else np.nan)
-            for told, zone in (
-                (say("it writes before the memory of its output"), slice(0, ZONE)),
-                (say("it writes past the end of its output's memory"), slice(ZONE + size, None)),
-            ):
-                if room[zone].tobytes() != fresh[zone].tobytes():
-                    raise Malformed(told)
+            for where, zone in ((say("before"), slice(0, ZONE)), (say("behind"), slice(ZONE + size, None))):
+                if not self._is_fresh(room[zone]):
+                    raise Malformed(say("it writes {where} the memory of its output", where=where))
+
+    def _is_fresh(self, zone: Any) -> bool:
+        return bool(zone.tobytes() == np.full_like(zone, FRESH if zone.dtype.kind in "iu" else np.nan).tobytes())
+
+
+class ZonedTensors(Zoned):
+    """Tensors of torch between red zones."""
+
+    def __init__(self, torch: Any, device: str) -> None:
+        super().__init__()
+        self.torch, self.device = torch, device
+
+    def tensor(self, shape: Shape, number: Any) -> Any:
+        """One tensor of that type."""
+        size, real = math.prod(shape), number.is_floating_point
+        room = self.torch.full((size + 2 * ZONE,), math.nan if real else FRESH, dtype=number, device=self.device)
+        self.rooms.append((room, size))
+        inside = room[ZONE : ZONE + size]
+        if real:
+            inside.fill_(LEFT_OVER.get())
+        return inside.view(shape)
+
+    def _is_fresh(self, zone: Any) -> bool:
+        fresh = self.torch.full_like(zone, math.nan if zone.is_floating_point() else FRESH)
+        return bool(self.torch.equal(zone.view(self.torch.uint8), fresh.view(self.torch.uint8)))

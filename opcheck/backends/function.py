@@ -86,22 +86,27 @@ class TorchFunction(TensorBackend):
         def call(tensors: dict[str, Any]) -> Any:
             return self._written(op, case, dtype, tensors, layout) if writes else self._call(op, case, tensors)
 
-        return kind(self.torch, op, case, dtype, call, self.device, layout, gradients and not writes)
+        session = kind(self.torch, op, case, dtype, call, self.device, layout, gradients and not writes)
+        if not self.is_function_class and destination.takes_out(self.candidate):
+            session.call_into = lambda tensors, out: self._call(op, case, tensors, out=out)
+        return session
 
     def _written(self, op: Op, case: Case, dtype: str, tensors: dict[str, Any], layout: str) -> Any:
         positional, keywords = arguments(op, tensors, case.params, self.candidate)
+        zoned = destination.ZonedTensors(self.torch, self.device)
 
         def make(shape: Shape, whole: bool) -> Any:
-            kind, empty = (self.torch.int64, -7) if whole else (getattr(self.torch, dtype), destination.LEFT_OVER.get())
-            made = self.torch.full(shape, empty, dtype=kind, device=self.device)
+            made = zoned.tensor(shape, self.torch.int64 if whole else getattr(self.torch, dtype))
             return laid_out_tensor(self.torch, made, layout) if layout in guarded.LAYOUTS else made
 
-        return destination.with_outputs(op, case, self.candidate, positional, keywords, make)
+        found = destination.with_outputs(op, case, self.candidate, positional, keywords, make)
+        zoned.check()
+        return found
 
-    def _call(self, op: Op, case: Case, tensors: dict[str, Any]) -> Any:
+    def _call(self, op: Op, case: Case, tensors: dict[str, Any], **more: Any) -> Any:
         positional, keywords = arguments(op, tensors, case.params, self.candidate)
         if not self.is_function_class:
-            return self.candidate(*positional, **keywords)
+            return self.candidate(*positional, **{**keywords, **more})
         values = {**tensors, **case.params}
         defaults = {each.name: each.default for each in op.params}
         return self.candidate.apply(*(values.get(name, defaults.get(name)) for name in self.places(op)))
@@ -217,6 +222,17 @@ class NumpySession(Session):
             self.arrays[name][...] = self._cast(array)
         self._results = None
         return self.outputs()
+
+    def into(self, name: str = "") -> Outputs:
+        if not destination.takes_out(self.candidate) or len(self.shapes) != 1:
+            raise NoCounterpart(say("no argument out"))
+        (output, shape), zoned = next(iter(self.shapes.items())), destination.Zoned()
+        out = self.arrays[name] if name else zoned.array(shape, self.number, self.layout)
+        positional, keywords = arguments(self.op, self.arrays, self.case.params, self.candidate)
+        with np.errstate(all="ignore"), environment.calling():
+            self.candidate(*positional, **{**keywords, "out": out})
+        zoned.check()
+        return {output: numbers(out, output)}
 
     def vjp(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         function = getattr(self.candidate, "vjp", None)

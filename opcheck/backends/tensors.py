@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.backends import destination, environment, guarded
 from opcheck.backends import device as devices
-from opcheck.backends import environment, guarded
 from opcheck.backends.base import Backend, Malformed, NoCounterpart, Outputs, Session, named_outputs
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
@@ -112,6 +112,7 @@ class TensorSession(Session):
     """`call(tensors)` on the tensors of one case; gradients by autograd, tangents by forward mode."""
 
     keeps_graph = True  # whether the graph of one call can be traversed twice
+    call_into: Callable[[dict[str, Any], Any], Any] | None = None  # the same call, which is given out=
 
     def __init__(
         self,
@@ -158,6 +159,16 @@ class TensorSession(Session):
                 self.tensors[name].copy_(self.tensor(array, "contiguous"))
         self._results = None
         return self.outputs()
+
+    def into(self, name: str = "") -> Outputs:
+        if self.call_into is None or len(self.shapes) != 1:
+            raise NoCounterpart(say("no argument out"))
+        (output, shape), zoned = next(iter(self.shapes.items())), destination.ZonedTensors(self.torch, self.device)
+        out = self.tensors[name] if name else zoned.tensor(shape, self.dtype)
+        with self.torch.no_grad(), environment.calling():
+            self.call_into(dict(self.tensors), out)
+        zoned.check()
+        return {output: to_numpy(self.torch, out)}
 
     def results(self) -> dict[str, Any]:
         """The tensors that the call returned, by output name, with their graph."""

@@ -5,8 +5,10 @@ The definition is recorded and swept back as for a worked calculation; a reader 
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,13 +41,17 @@ class Record(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """An array of the board: its symbol and shape, the line of each element that is known, and of its gradient."""
+    """An array of the board: its symbol and shape, the line of each element that is known, and of its gradient.
+
+    `kind`: that of its numbers; of whole numbers ("i") and truth values ("b") the record does not say who reads them.
+    """
 
     symbol: str
     shape: Shape
     lines: Mapping[Shape, int]
     gradients: Mapping[Shape, int]
     role: str = ""
+    kind: str = "f"
 
 
 def board(
@@ -126,8 +132,9 @@ class Writer:
         if grad:
             asked = (sheet.gradients for sheet in self.sheets if sheet.role == "input" and sheet.gradients)
             found = next(asked, found)
+        moved = next((at for at, line in found.items() if self.lines[line].value.value), min(found))
         at = None if cell is None else next((at for at in found if at[len(at) - len(cell) :] == cell), None)
-        return found[at] if at is not None else found[min(found)]
+        return found[at] if at is not None else found[moved if grad else min(found)]
 
     # --- lines ----------------------------------------------------------------------------------------------------
 
@@ -190,12 +197,25 @@ class Writer:
             behind = {}
             if gradients is not None and array.dtype.kind == "f" and self.calculation.op.input(name).differentiable:
                 behind = {at: self._gradient(symbol, at) for at in np.ndindex(*array.shape)}
-            yield Sheet(symbol, array.shape, found, behind, "input")
+            yield Sheet(symbol, array.shape, found, behind, "input", array.dtype.kind)
 
     def _gradient(self, symbol: str, at: Shape) -> int:
         name = self._symbol(symbol + ADJOINT, at)
         id = (self.record.gradients or {}).get((symbol, at))
-        return self._line(Line("constant", (), Number(Fraction(0)), name)) if id is None else self._called(id, name)
+        if id is None:
+            return self._line(Line("constant", (), Number(Fraction(0)), name))
+        line = self.lines[self.line_of[id]]
+        if line.symbol is None and line.args and self.line_of[id] in self._shared:
+            # what several numbers are made of is none of them: it would look as if one went into the other
+            return self._line(line._replace(symbol=name))
+        return self._called(id, name)
+
+    @cached_property
+    def _shared(self) -> set[int]:
+        """The lines that several others are made of, or that are the gradients of several numbers."""
+        gradients = (self.line_of[id] for id in (self.record.gradients or {}).values())
+        uses = Counter([*gradients, *(arg for line in self.lines for arg in set(line.args))])
+        return {line for line, count in uses.items() if count > 1}
 
     def _between(self) -> Iterator[Sheet]:
         """The arrays that the definition names on its way: those whose every element is one number."""
@@ -227,10 +247,11 @@ class Writer:
 
     def _rows(self) -> list[list[Sheet]]:
         """One row per operator: what it reads that was not seen before, and what it makes."""
-        inputs = [sheet for sheet in self.sheets if sheet.role == "input"]
+        inputs = [sheet for sheet in self.sheets if sheet.role == "input" and sheet.kind == "f"]
         made = [sheet for sheet in self.sheets if sheet.role != "input"]
-        made.sort(key=lambda sheet: min(sheet.lines.values()))
         owner = {line: sheet for sheet in self.sheets for line in sheet.lines.values()}
+        depth = self._depths({line for sheet in made for line in sheet.lines.values()})
+        made.sort(key=lambda sheet: (max(depth[line] for line in sheet.lines.values()), min(sheet.lines.values())))
         rows = []
         for sheet in made:
             read = {id(owner[line]) for line in self._read(min(sheet.lines.values()), owner)}
@@ -238,7 +259,24 @@ class Writer:
             inputs = [each for each in inputs if id(each) not in read]
             rows.append([*new, sheet])
         rows[-1] = [*inputs, *rows[-1]]
+        for sheet in (each for each in self.sheets if each.kind != "f"):
+            where = self._read_in(sheet, made)
+            rows[where].insert(-1, sheet)
         return rows
+
+    def _depths(self, made: set[int]) -> list[int]:
+        """For each line, how many arrays that were made stand one behind the other up to it."""
+        depth: list[int] = []
+        for k, line in enumerate(self.lines):
+            depth.append(max((depth[arg] for arg in line.args), default=0) + (k in made))
+        return depth
+
+    @staticmethod
+    def _read_in(sheet: Sheet, made: Sequence[Sheet]) -> int:
+        """The row of numbers of which the record does not say who reads them: that of an array of their shape, for a
+        mask the first, since it is added to scores, and for classes the last, since they choose what counts."""
+        alike = [k for k, each in enumerate(made) if each.shape[-len(sheet.shape) :] == sheet.shape]
+        return len(made) - 1 if not alike else alike[0] if sheet.kind == "b" else alike[-1]
 
     def _read(self, line: int, owner: Mapping[int, Sheet]) -> set[int]:
         """The elements of arrays that a line is made of, without those behind them."""

@@ -50,11 +50,15 @@ class Pages(Tape):
 
     def _append(self, node: Node) -> Tracer:
         if len(self.nodes) >= MOST_NODES:
-            raise Refused(
-                say("this calculation has more than {n} lines: too many to write down", n=MOST_NODES),
-                fix=say("explain it on a smaller input; the rule is the same"),
-            )
+            raise too_long()
         return super()._append(node)
+
+
+def too_long() -> Refused:
+    return Refused(
+        say("this calculation has more than {n} lines: too many to write down", n=MOST_NODES),
+        fix=say("explain it on a smaller input; the rule is the same"),
+    )
 
 
 class Calculation:
@@ -92,6 +96,16 @@ class Calculation:
                 if not self.op.output(name).whole:
                     recorded[name, at] = result if isinstance(result, Tracer) else tape.constant(result)
         return recorded
+
+    def refuse_length(self, count: int) -> None:
+        """Raises Refused where so many output elements are more lines than anybody may read. It is told from what the
+        second one adds to the first, at once; what is near the limit is told by `Pages`."""
+        tape = Pages()
+        self.record(tape, self.cells[:1])
+        first = len(tape.nodes)
+        self.record(tape, self.cells[1:2])
+        if sum(not node.is_leaf for node in tape.nodes[first:]) * (count - 1) > MOST_NODES:
+            raise too_long()
 
     @property
     def main_output(self) -> str:

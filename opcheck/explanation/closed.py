@@ -4,6 +4,7 @@ The text itself is read and evaluated in exact numbers, at every element, and co
 definition gave: what a person reads is what was proved. A place outside an array, or between its elements, is 0.
 """
 
+import operator
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,11 +20,16 @@ from opcheck.render.names import LETTER
 from opcheck.tracing import EXACT
 from opcheck.tracing.arithmetic import as_fraction, exactly
 
-TOKEN = re.compile(rf"\s*(?:(?P<name>{LETTER}(?:{LETTER}|[\u0300-\u036f])*′*)|(?P<number>[0-9]+)|(?P<sign>\S))")
-CALLS = {"exp": "exp", "log": "log", "ln": "log", "σ": "sigmoid", "tanh": "tanh", "√": "sqrt"}
-COMPARED: dict[str, Callable[[Any, Any], bool]] = {"=": lambda a, b: a == b, ">": lambda a, b: a > b}
+TOKEN = re.compile(
+    rf"\s*(?:(?P<name>{LETTER}(?:{LETTER}|[\u0300-\u036f])*′*)|(?P<number>[0-9]+(?:\.[0-9]+)?)|(?P<sign>\S))"
+)
+CALLS = {"exp": "exp", "log": "log", "ln": "log", "σ": "sigmoid", "tanh": "tanh", "erf": "erf", "√": "sqrt"}
+ROUNDED = {"⌊": ("floor", "⌋"), "⌈": ("ceil", "⌉")}
+COMPARED: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq, ">": operator.gt, "<": operator.lt, "≤": operator.le,
+}  # fmt: skip
 MOST_PROVED = 2_000  # elements of a gradient; nobody waits for the proof of more
-NEAR = 1e-30  # of two numbers that are known to 50 digits
+MOST_TERMS = 50_000  # in all of their sums
 
 Tree = tuple[Any, ...]
 
@@ -43,24 +49,31 @@ def proved(
         if letters is None or array is None:
             continue
         wanted = _numbers(array.shape, gradient(op.input(closed.input).symbol))
-        if all(_are_near(a, b) for a, b in _both(calculation, closed, letters, g, wanted, output)):
+        rows = list(_readings(calculation, closed, letters, g, wanted, output))
+        if sum(reading.terms() * row.size for reading, row in rows) <= MOST_TERMS and all(
+            _are_near(reading.element(at), row[at], closed.near)
+            for reading, row in rows
+            for at in np.ndindex(*row.shape)
+        ):
             found[closed.input] = closed
     return found
 
 
-def _both(
+def _readings(
     calculation: Calculation, closed: Closed, letters: Mapping[str, Any], g: Array, wanted: Array,
     output: Callable[[str], Any],
-) -> Iterator[tuple[Any, Any]]:  # fmt: skip
-    """What the text says of each element, and what it should be."""
+) -> Iterator[tuple["Reading", Array]]:  # fmt: skip
+    """For each row, what the text says of its elements, and what they should be."""
     op, p = calculation.op, calculation.p
     arrays = {
         op.input(name).symbol: closed.rows(p, name, _numbers(array.shape, reader(array)))
         for name, array in calculation.case.arrays.items()
     }
-    for name, shape in calculation.shapes.items():
-        arrays[op.output(name).symbol] = closed.rows(p, name, _numbers(shape, output(name)))
     main = calculation.main_output
+    for name, shape in calculation.shapes.items():
+        if shape != calculation.shapes[main] or op.output(name).whole:
+            continue  # what the sweep does not read
+        arrays[op.output(name).symbol] = closed.rows(p, name, _numbers(shape, output(name)))
     arrays[barred(op.output(main).symbol)] = closed.rows(p, main, _numbers(g.shape, reader(g)))
     by_row = closed.rows(p, closed.input, wanted)
     text = Text.read(closed.formula)
@@ -69,9 +82,7 @@ def _both(
         here = {
             _plain(symbol): np.asarray(each[k if len(each) > 1 else 0], dtype=object) for symbol, each in arrays.items()
         }
-        reading = Reading(text, {**here, text.name: row}, letters)
-        for at in np.ndindex(*row.shape):
-            yield reading.element(at), row[at]
+        yield Reading(text, {**here, text.name: row}, letters), row
 
 
 def _numbers(shape: Sequence[int], read: Callable[[Any], Any]) -> Array:
@@ -82,11 +93,11 @@ def _numbers(shape: Sequence[int], read: Callable[[Any], Any]) -> Array:
     return found
 
 
-def _are_near(a: Any, b: Any) -> bool:
+def _are_near(a: Any, b: Any, near: float) -> bool:
     if isinstance(a, Fraction) and isinstance(b, Fraction) and a == b:
         return True
     size = abs(float(a)) + abs(float(b))
-    return size < float("inf") and abs(float(EXACT.functions["sub"](a, b))) <= NEAR * (1 + size)
+    return size < float("inf") and abs(float(EXACT.functions["sub"](a, b))) <= near * (1 + size)
 
 
 def _plain(name: str) -> str:
@@ -180,7 +191,11 @@ class Parser:
             left, sign = self.sum(), self.take()
             tree = ("holds", sign, left, self.sum())
             self.take("]")
-        elif token in CALLS:
+        elif token in ROUNDED:
+            name, end = ROUNDED[token]
+            tree = ("call", name, self.sum())
+            self.take(end)
+        elif token in CALLS and self.next == "(":  # σ alone is a name
             self.take("(")
             tree = ("call", CALLS[token], self.sum())
             self.take(")")
@@ -201,8 +216,9 @@ class Reading:
         self.kept: dict[tuple[str, tuple[int, ...]], Any] = {}
         self.sizes: dict[str, int] = {}
         self._measure(("name", text.name, tuple(("name", each, ()) for each in text.indices)))
-        for tree in (text.tree, *(tree for _, tree in text.known.values())):
-            self._measure(tree)
+        for _ in range(2):  # an index may stand beside what is explained further on
+            for tree in (text.tree, *(tree for _, tree in text.known.values())):
+                self._measure(tree)
 
     def _measure(self, tree: Any) -> None:
         """How far each index goes: as far as the arrays do in which it stands alone."""
@@ -212,8 +228,21 @@ class Reading:
             for size, index in zip(self.arrays[tree[1]].shape, tree[2], strict=True):
                 if index[0] == "name" and not index[2]:
                     self.sizes[index[1]] = size
+        if tree and tree[0] == "name" and tree[1] in self.text.known:
+            for parameter, index in zip(self.text.known[tree[1]][0], tree[2], strict=True):
+                if index[0] == "name" and not index[2] and parameter in self.sizes:
+                    self.sizes.setdefault(index[1], self.sizes[parameter])
         for part in tree:
             self._measure(part)
+
+    def terms(self, tree: Any = None) -> int:
+        """How many terms stand in the sums of one element."""
+        tree = self.text.tree if tree is None else tree
+        if not isinstance(tree, tuple):
+            return 0
+        if tree[:1] == ("over",):
+            return self.sizes[tree[1]] * max(1, self.terms(tree[2]))
+        return sum(self.terms(part) for part in tree)
 
     def element(self, at: Sequence[int]) -> Any:
         return self.value(self.text.tree, dict(zip(self.text.indices, at, strict=True)))

@@ -121,7 +121,7 @@ def explain(
 
     def still() -> Step:
         blocks = written(all)
-        return Step("", (*head, *blocks, *tail, *(_no_fractions(blocks) if exact else ())))
+        return Step("", (*head, *worked.sizes(calculation), *blocks, *tail, *(_no_fractions(blocks) if exact else ())))
 
     if grad:
         from opcheck.explanation.gradient import differentiable, upstream_gradient
@@ -134,7 +134,7 @@ def explain(
         first = cell if grad else place
         shown = _page(calculation, given_upstream, first, grad, written)
         noted = _no_fractions(shown) if exact else ()
-        return Step("", (*head, *shown, *tail, *noted, *_errors(calculation, dtype)))
+        return Step("", (*head, *shown, *_sizes(calculation), *tail, *noted, *_errors(calculation, dtype)))
 
     # what is small is never refused, so that it may be written down when somebody reads it
     return Explanation(still if calculation.is_small else still(), fractions=exact, asked=asked)
@@ -151,14 +151,24 @@ def _page(
 
     asked = board(calculation, upstream, first, grad, written)
     still = asked[0].still if isinstance(asked[0], Board) else ()
-    rules = [block for part in still if isinstance(part, Step) for block in part.blocks if _is_rule(block)]
     seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
-    return [*rules, *seen, *asked, *plots(calculation)]
+    return [*_rules(still), *seen, *asked, *plots(calculation)]
 
 
-def _is_rule(block: Block) -> bool:
-    """Whether it is a gradient in closed form."""
-    return isinstance(block, Prose) and block.kind == "definition"
+def _rules(still: Iterable[Block]) -> list[Block]:
+    """The gradients in closed form, each under its name."""
+    found: list[Block] = []
+    for part in (each for each in still if isinstance(each, Step)):
+        said = tuple(block for block in part.blocks if isinstance(block, Prose))
+        if said and said[0].kind == "definition":
+            found.append(Step(part.title, said))
+    return found
+
+
+def _sizes(calculation: Calculation) -> list[Block]:
+    """On a page the board comes first, and what decides its size after it."""
+    found = worked.sizes(calculation)
+    return [Step(say("the size of the output"), tuple(found))] if found else []
 
 
 def _errors(calculation: Calculation, dtype: str | None) -> list[Block]:

@@ -1,5 +1,6 @@
 """The worked calculation of the gradient of each input: one reverse sweep over tracers, read like the forward one."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -10,13 +11,16 @@ from opcheck.explanation.calculation import MOST_NODES, Calculation, Pages, Plac
 from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
-from opcheck.operators.spec import Array, Refused, Shape, widened
+from opcheck.operators.fills import upstream as filled
+from opcheck.operators.spec import Array, Output, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
 from opcheck.tracing import TRACED, Node, Tracer, exact, reverse
 from opcheck.tracing.arithmetic import as_fraction
 from opcheck.tracing.primitives import PRIMITIVES
 
 ZERO = Number(Fraction(0))
+RESIDUE = 1e-3  # of what arrives: a gradient whose terms cancel has no more
+CHOICE = re.compile(r"\[[^\[\]]* [=<>≤] ")  # [c = t[n]] in a formula
 
 
 def gradient_steps(
@@ -30,13 +34,24 @@ def gradient_steps(
     shown = {name: _shown(calculation.case.arrays[name].shape, cell, everything) for name in names}
     sweep = Sweep(calculation, g, shown)
     unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything, symbolic)
-    symbol = op.output(calculation.main_output).symbol
-    blocks: list[Block] = [Prose(_default_meaning(symbol, shape) if upstream is None else meaning(symbol), "note")]
+    output = op.output(calculation.main_output)
+    told = _default_meaning(output, shape) if upstream is None else meaning(output.symbol)
+    blocks: list[Block] = [Prose(told, "note")]
     written = closed_forms(calculation, g, sweep)
     for name in names:
         part = _gradient_of(calculation, name, g, sweep, unfolded, cell, everything)
         blocks.append(part._replace(blocks=(*written.get(name, ()), *part.blocks)))
+    if upstream is None and sweep.complete and 0 < _largest(calculation, names, sweep) < RESIDUE * float(abs(g).max()):
+        left = say("almost nothing is left of 1, 2, 3, ... here: another upstream gradient shows more (--upstream)")
+        blocks.insert(1, Prose(left, "note"))
     return blocks
+
+
+def _largest(calculation: Calculation, names: Sequence[str], sweep: "Sweep") -> float:
+    """The largest number of all gradients."""
+    arrays, op = calculation.case.arrays, calculation.op
+    places = ((op.input(name).symbol, at) for name in names for at in np.ndindex(*arrays[name].shape))
+    return max((abs(float(sweep.gradient(*place))) for place in places), default=0.0)
 
 
 def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str, tuple[Prose, ...]]:
@@ -51,15 +66,20 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
-    note = Prose(say("(closed form; proved equal to the calculation below for these numbers)"), "note")
+    told = say("(closed form; proved equal to the calculation below for these numbers)")
+    choosing = say("(closed form, where [...] is 1 if it holds and 0 otherwise; proved equal to the calculation below "
+                   "for these numbers)")  # fmt: skip
     found = proved(calculation, g, gradient, output)
-    return {name: (Prose(closed.formula, "definition"), note) for name, closed in found.items()}
+    return {
+        name: (Prose(closed.formula, "definition"), Prose(choosing if CHOICE.search(closed.formula) else told, "note"))
+        for name, closed in found.items()
+    }
 
 
 def upstream_gradient(calculation: Calculation, upstream: Array | None) -> Array:
-    """The upstream gradient in the shape of the output: the one that was given, else 1, 2, 3, ...; raises Refused."""
+    """The upstream gradient in the shape of the output: the one that was given, else the default; raises Refused."""
     shape = calculation.shapes[calculation.main_output]
-    g = np.arange(1.0, np.prod(shape, dtype=int) + 1).reshape(shape) if upstream is None else upstream
+    g = filled(calculation.op.output(calculation.main_output), shape) if upstream is None else upstream
     if g.shape != shape:
         hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
         if g.shape != shape[hidden:]:
@@ -85,11 +105,14 @@ def meaning(symbol: str) -> str:
     return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=barred(symbol), y=symbol)
 
 
-def _default_meaning(symbol: str, shape: Shape) -> str:
+def _default_meaning(output: Output, shape: Shape) -> str:
     """What it is where none was given."""
-    bar = barred(symbol)
+    symbol, bar = output.symbol, barred(output.symbol)
     if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
+    if output.upstream == "squares":
+        return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, −4, 9, −16, ...; of 1, 2, 3, ... a "
+                   "normalisation leaves almost nothing (--upstream)", bar=bar, y=symbol)  # fmt: skip
     return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two positions look alike "
                "(--upstream)", bar=bar, y=symbol)  # fmt: skip
 

@@ -21,7 +21,7 @@ ZERO = Number(Fraction(0))
 
 
 def heading(calculation: Calculation) -> list[Block]:
-    """What is computed: shapes, parameters, the definition, the size of the output."""
+    """What is computed: shapes, parameters, the definition."""
     op, p, case = calculation.op, calculation.p, calculation.case
     shapes = {name: array.shape for name, array in case.arrays.items()}
 
@@ -43,16 +43,19 @@ def heading(calculation: Calculation) -> list[Block]:
     parts = [part.replace(" ", NO_BREAK) for part in parts]
     return [
         Prose(f"{op.title or op.name}   {' · '.join(parts)}  →{NO_BREAK * 2}{outs}", "title"),
-        Prose(op.formula, "definition"),
-        *(Prose(f"({note})", "note") for note in (*symbols(calculation), *op.notes(p, shapes))),
-        *sizes(calculation),
+        Prose(op.formula_of(p, shapes), "definition"),
+        *(
+            Prose(f"({note})", "note")
+            for note in (*symbols(calculation), *op.notes(p, shapes), *op.remarks(p, **case.arrays))
+        ),
     ]
 
 
 def symbols(calculation: Calculation) -> tuple[str, ...]:
     """The parameter that a letter stands for, where its name does not show it: ε = label_smoothing."""
     op, p = calculation.op, calculation.p
-    letters = set(re.findall(r"\w+", op.formula))
+    shapes = {name: array.shape for name, array in calculation.case.arrays.items()}
+    letters = set(re.findall(r"\w+", op.formula_of(p, shapes)))
     told = []
     for param in op.params:
         stands = param.symbol.split(", ")
@@ -103,6 +106,8 @@ def forward_steps(
     small = calculation.is_small
     few = cells if len(cells) <= FEW else cells[:2]  # saying that one is left out would take as much room
     shown = [cell] if cell is not None else cells if everything else few
+    if not small:
+        calculation.refuse_length(len(shown))
     tape = Pages()
     outputs = calculation.record(tape, cells if small else shown)
     others = [] if cell is not None else beside(calculation, everything)

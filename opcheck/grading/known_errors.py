@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from opcheck.language import say
+from opcheck.sandbox import Failure
 
 
 class Known(NamedTuple):
@@ -68,6 +69,15 @@ MEANINGS = (
 def is_unfinished(type: str, message: str) -> bool:
     """Whether a template was left as it is: raise NotImplementedError, or what many write for it."""
     return type == "NotImplementedError" or (type == UNFINISHED.type and bool(UNFINISHED.message.search(message)))
+
+
+def place_of(error: Failure) -> str:
+    """Where it was raised, to be put behind what was; "" if that is not known."""
+    if not error.line:
+        return ""
+    if error.cell:
+        return say(" (line {line} of code cell {cell})", line=error.line, cell=error.cell)
+    return say(" (line {line} of {file})", line=error.line, file=error.file)
 
 
 def meaning(type: str, message: str) -> str:

@@ -11,7 +11,8 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Maybe, Real
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.operators.shared.notes import shifted
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Op, Output, Param, Params, Refused, Shape
 from opcheck.programs import kinks
 
 
@@ -27,12 +28,28 @@ def _masked(change: Callable[[Array], Array] = np.asarray, past: int = 0, last: 
     return forward
 
 
+def _plain(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """c, of one head without a mask."""
+    return (
+        {"c": p.scale} if len(shapes) == 3 and not p.is_causal and all(len(x) == 2 for x in shapes.values()) else None
+    )
+
+
+SHARES = "P[l,s] = exp(z[l,s])/Σ_t exp(z[l,t]), z[l,s] = c·Σ_j q[l,j]·k[s,j]"
+INNER = f"D[l,s] = P[l,s]·(G[l,s] − Σ_t P[l,t]·G[l,t]), G[l,s] = Σ_d ȳ[l,d]·v[s,d], {SHARES}"
+
+
 class Attention(Program):
     name = "scaled_dot_product_attention"
     taught = {"is_causal": (True, False)}  # a mask may leave nothing of a row, of which courses think differently
     aliases = ("attention", "sdpa")
     summary = "each query takes a mean of the values, weighted by how well their keys match it"
     formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"
+    closed = (
+        Closed("query", f"q̄[l,j] = c·Σ_s D[l,s]·k[s,j]   with {INNER}", _plain),
+        Closed("key", f"k̄[s,j] = c·Σ_l D[l,s]·q[l,j]   with {INNER}", _plain),
+        Closed("value", f"v̄[s,d] = Σ_l P[l,s]·ȳ[l,d]   with {SHARES}", _plain),
+    )
     source = "Vaswani and others, Attention Is All You Need, arXiv:1706.03762, equation 1; torch.nn.functional"
     example = "scaled_dot_product_attention([[1, 0]], [[1, 0], [0, 1]], [[1], [0]], scale=1)", "array([[0.73105858]])"
     arguments = (
@@ -48,6 +65,23 @@ class Attention(Program):
     )  # fmt: skip
     outputs = (Output("output", "y", "* L Ev"),)
     widest = {"apart": True}  # many scale query and key before their product
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.is_causal or "attn_mask" in shapes else self.formula.replace(" + mask[l,s]", "")
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        causal = say("is_causal: the mask is 0 where s ≤ l, and −∞ beyond: a query sees no later key")
+        return (*((causal,) if p.is_causal else ()), shifted())
+
+    def remarks(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> tuple[str, ...]:
+        if attn_mask is None:
+            return ()
+        truth = attn_mask.dtype.kind == "b"
+        told = say("the mask is of True and False: True, here 1, takes part and adds 0; False, here 0, adds −∞")
+        closed = ~attn_mask.any(axis=-1) if truth else np.all(attn_mask == -np.inf, axis=-1)
+        unseen = say("a query that sees no key has no largest score, and its sum is 0: 0 and 1 take their places, so "
+                     "that its output is 0, as in torch, and not 0/0")  # fmt: skip
+        return (*((told,) if truth else ()), *((unseen,) if closed.any() and attn_mask.shape[-1] else ()))
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
         return p.replace(scale=1 / math.sqrt(max((*shapes["query"], 1)[-2], 1))) if p.scale is None else p

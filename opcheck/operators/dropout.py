@@ -10,10 +10,26 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Real
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import (
+    Array,
+    Case,
+    Closed,
+    Input,
+    Mistake,
+    Output,
+    Param,
+    Params,
+    Refused,
+    Shape,
+    each_alone,
+)
 
 IMPROBABLE = math.log(1e-10)  # two sides, some rows and two calls together stay below 1e-9
 CHANCE = np.random.default_rng()
+
+
+def _dropping(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {"p": p.p} if p.training and p.p < 1 else None
 
 
 class Dropout(Program):
@@ -30,6 +46,7 @@ class Dropout(Program):
     aliases = ("nn.Dropout", "Dropout")
     summary = "in training each number is dropped at random, and those that stay are scaled up"
     formula = "y[i] = x[i]·m[i]/(1 − p)"
+    closed = (Closed("input", "x̄ = m·ȳ/(1 − p)", _dropping, each_alone),)
     source = "Srivastava et al., Dropout, JMLR 15 (2014), section 10 (inverted); torch.nn.functional.dropout"
     example = "dropout([1.0, 2.0, 3.0], 0.5, mask=[1, 0, 1])", "array([2., 0., 6.])"
     arguments = (
@@ -52,6 +69,9 @@ class Dropout(Program):
         if mask is not None and not np.isin(mask, (0, 1)).all():
             raise Refused(say("mask must hold 0 and 1"), got=str(mask[~np.isin(mask, (0, 1))].flat[0]))
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.training else "y[i] = x[i]"
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.training:
             return (say("evaluation: nothing is dropped, and nothing is scaled"),)
@@ -66,16 +86,24 @@ class Dropout(Program):
         return np.asarray(rng.random(shapes["input"]) >= p.p, dtype=np.float64)
 
     def observed(self, p: Params, given: Array, made: Array) -> Array:
-        """Dropped is what became 0, or NaN where it was none; a number that is 0 itself counts as one that stayed."""
+        """Dropped is what became 0, or NaN where it was none; a number that is 0 itself counts as one that stayed. In
+        evaluation nothing should be, which tells code that drops all the same."""
         dropped = ((made == 0) & (given != 0)) | (np.isnan(made) & ~np.isnan(given))
-        return np.asarray(~dropped if p.training else np.ones(made.shape), dtype=np.float64)
+        return np.asarray(~dropped, dtype=np.float64)
 
     def improbable(self, p: Params, draws: Sequence[Array]) -> str:
         if not p.training:
             return ""
         share = float(np.mean(draws)) if draws else 1 - p.p
+        some = 0 < share < 1  # of all or none nothing else is to be said
+        if some and (pattern := self._pattern(p, draws)):
+            return pattern
         if sum(each.size for each in draws) * -_divergence(share, 1 - p.p) < IMPROBABLE:
             return say("{share} of the numbers were dropped instead of {p}", share=f"{1 - share:.1%}", p=f"{p.p:.1%}")
+        return "" if some else self._pattern(p, draws)
+
+    def _pattern(self, p: Params, draws: Sequence[Array]) -> str:
+        """What two draws have in common that should be drawn anew."""
         alike = math.log(p.p**2 + (1 - p.p) ** 2)  # that two numbers share their fate
         first, other = draws
         if first.size * alike < IMPROBABLE and (first == other).all():

@@ -1,11 +1,12 @@
-"""What fills an input that was not given (`Input.default`): in a worked calculation, and in a problem for a pen."""
+"""What fills an input that was not given (`Input.default`), in a worked calculation and in a problem for a pen; and the
+upstream gradient that was not given (`Output.upstream`)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from opcheck.operators.spec import Array
+from opcheck.operators.spec import Array, Output, Shape
 
 
 class Fill(NamedTuple):
@@ -28,6 +29,7 @@ def _as_drawn(distinct: Array, signs: Array) -> Array:
 
 FILLS = {
     "ramp": Fill(lambda ramp: ramp, _as_drawn),
+    "squares": Fill(lambda ramp: ramp**2 * (-1) ** (ramp - 1), _as_drawn),  # no three at equal distances are on a line
     "negative": Fill(lambda ramp: -ramp, lambda distinct, signs: -distinct),
     "binary": Fill(lambda ramp: ramp % 2, lambda distinct, signs: np.arange(len(distinct)) % 2.0),
     "unit": Fill(lambda ramp: ramp / (len(ramp) + 1), lambda distinct, signs: distinct / (max(9, len(distinct)) + 1)),
@@ -37,3 +39,8 @@ FILLS = {
     "ones": Fill(np.ones_like, _as_drawn),
 }
 PLAIN = ("ramp", "zeros", "ones")  # what is above zero in the first problems
+
+
+def upstream(output: Output, shape: Shape) -> Array:
+    """The upstream gradient of a worked calculation, where nobody gave one: in it no two places look alike."""
+    return FILLS[output.upstream].worked(np.arange(1.0, np.prod(shape, dtype=int) + 1)).reshape(shape)

@@ -1,5 +1,7 @@
 """gelu: x times the share of a normal distribution below x."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,16 @@ import numpy as np
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Choice
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Case, Input, Mistake, Output, Param, Params
+from opcheck.operators.spec import Case, Closed, Input, Mistake, Output, Param, Params, Shape, each_alone
 from opcheck.programs.elementwise import erf, sigmoid
+
+
+def _exact(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {"π": math.pi} if p.approximate == "none" else None
+
+
+def _by_tanh(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {"π": math.pi} if p.approximate == "tanh" else None
 
 
 class Gelu(Program):
@@ -16,6 +26,12 @@ class Gelu(Program):
     aliases = ("nn.GELU", "GELU")
     summary = "the input times the fraction of a normal distribution below it"
     formula = "y = x·P   with P = (1 + erf(x/√2))/2"
+    closed = (
+        Closed("input", "x̄ = (P + x·φ)·ȳ   with P = (1 + erf(x/√(2)))/2, φ = exp(−x²/2)/√(2·π)",
+               _exact, each_alone, near=1e-15),
+        Closed("input", "x̄ = (P + x·(1 − tanh(u)²)/2·√(2/π)·(1 + 3·0.044715·x²))·ȳ   with P = (1 + tanh(u))/2, "
+               "u = √(2/π)·(x + 0.044715·x·x²)", _by_tanh, each_alone, near=1e-15),
+    )  # fmt: skip
     source = "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415, section 2; torch.nn.functional.gelu"
     example = "gelu([-1, 0, 1])", "array([-0.15865525,  0.        ,  0.84134475])"
     arguments = (
@@ -23,6 +39,10 @@ class Gelu(Program):
         Param("approximate", "none", Choice(("none", "tanh")), "tanh: a formula without erf", keyword_only=True),
     )
     outputs = (Output("output", "y", "*"),)
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        tanh = "y = x·P   with P = (1 + tanh(u))/2, u = √(2/π)·(x + 0.044715·x³)"
+        return tanh if p.approximate == "tanh" else self.formula
 
     def program(self, p: Params, *, input: Any) -> Any:
         if p.approximate == "none":

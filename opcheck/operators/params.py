@@ -168,10 +168,12 @@ class Flag(Kind):
         return bool(value)
 
     def parse(self, name: str, text: str) -> Any:
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if text.lower() not in words:
-            raise self.refuse(name, text)
-        return words[text.lower()]
+        word = text.lower()
+        if word in ("true", "yes", "on", "1"):
+            return True
+        if word in ("false", "no", "off", "0"):
+            return False
+        raise self.refuse(name, text)
 
 
 class Choice(Kind):

@@ -10,6 +10,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Maybe, Whole
 from opcheck.operators.shared.elementwise import log_of_sum
+from opcheck.operators.shared.notes import shifted
 from opcheck.operators.shared.roundoff import LogSoftmaxRounding, SoftmaxRounding
 from opcheck.operators.spec import (
     NEGLIGIBLE,
@@ -79,7 +80,7 @@ class AlongDim(Op):
         return {"output": x}
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        return (say("subtracting the maximum m changes nothing, since e^−m cancels; without it exp overflows"),)
+        return (shifted(),)
 
     # --- definition -------------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class Output(NamedTuple):
     letters: str
     differentiable: bool = True
     updates: bool = False  # the new value of the input of that name, which torch writes in place and does not return
+    upstream: str = "ramp"  # a word of fills.py: the upstream gradient of a worked calculation, where none was given
 
     @property
     def whole(self) -> bool:
@@ -113,12 +114,14 @@ class Closed(NamedTuple):
     letters(p, shapes): what letters stand for that are no arrays and no indices; None where a call has no such formula.
     rows(p, name, array): the array (of an input or an output) as the formula sees it, in rows that it holds for each
     by itself: (rows, ...), or (1, ...) for what all rows share.
+    near: how near the two must come; a program that rounds a constant such as √2 has no more digits than that.
     """
 
     input: str
     formula: str
     letters: Callable[[Any, Mapping[str, Shape]], Mapping[str, Any] | None] = _no_letters
     rows: Callable[[Any, str, Array], Array] = _as_it_is
+    near: float = 1e-30
 
 
 def each_alone(p: Any, name: str, array: Array) -> Array:
@@ -254,8 +257,16 @@ class Op(ABC):
         """What such a module is called with, for the tensors that are not its own."""
         return tuple(tensors)
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        """The formula of one call, where parameters, or inputs that are not there, make it another one."""
+        return self.formula
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         """Sentences that belong at the head of a worked calculation."""
+        return ()
+
+    def remarks(self, p: Params, **arrays: Array) -> tuple[str, ...]:
+        """The same, about what the numbers are."""
         return ()
 
     def sizes(self, p: Params, shapes: Mapping[str, Shape], number: Callable[[str, int], Any]) -> dict[str, Any]:

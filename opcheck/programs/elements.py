@@ -11,7 +11,7 @@ import numpy as np
 
 from opcheck.programs.arrays import ArrayNode
 from opcheck.programs.rule import Shape
-from opcheck.tracing import PRIMITIVES, RATIONAL, Tape, named
+from opcheck.tracing import PRIMITIVES, RATIONAL, Blank, named
 
 Leaf = Callable[[Shape], Any]  # one element of an input
 
@@ -86,6 +86,7 @@ class Elements:
             return []
         waiting: dict[int, dict[Shape, None]] = {id: {at: None}}
         order = []
+        some = Blank().constant(1.0)
         for k in range(id, -1, -1):
             places = waiting.pop(k, None)
             if places is None:
@@ -95,16 +96,15 @@ class Elements:
             if node.rule is None or not _is_real(node):
                 continue
             shapes = [_shape(self.nodes[arg]) for arg in node.args]
-            scratch = Tape()
 
-            def note(argument: int, place: Shape, node: ArrayNode = node, scratch: Tape = scratch) -> Any:
+            def note(argument: int, place: Shape, node: ArrayNode = node) -> Any:
                 other = node.args[argument]
                 if not _is_real(self.nodes[other]):
                     self.found[other, place] = self.nodes[other].value[place].item()
                     return self.found[other, place]
                 if (other, place) not in self.found:
                     waiting.setdefault(other, {})[place] = None
-                return scratch.input("", 1.0, place)
+                return some
 
             reading = self._reading(k, note)
             for place in places:

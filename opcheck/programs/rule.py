@@ -125,6 +125,8 @@ def count(shape: Shape, axis: Any) -> int:
 
 def broadcast_place(at: Shape, shape: Shape) -> Shape:
     """The element of an argument of that shape that broadcasting reads for `at`."""
+    if len(shape) == len(at) and 1 not in shape:
+        return at
     return tuple(k if n > 1 else 0 for k, n in zip(at[len(at) - len(shape) :], shape, strict=True))
 
 

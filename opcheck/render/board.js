@@ -275,8 +275,10 @@ function board(root) {
   function how(user, through) {
     const line = behind(user);
     if (inNames.terms(line).length > 1 && inNames.terms(line).some(([, term]) => term === through) && !inNames.isAtom(lines[through])) {
-      return formula(named(user), maths.operator(":"), inNames.inside(through), maths.operator("="), inNumbers.inside(through),
-        maths.operator(relation(through)), maths.number(lines[through].text));
+      const value = maths.number(lines[through].text);
+      const numbers = formula(inNumbers.inside(through)).textContent === formula(value).textContent
+        ? [] : [maths.operator("="), inNumbers.inside(through)];
+      return formula(named(user), maths.operator(":"), inNames.inside(through), ...numbers, maths.operator(relation(through)), value);
     }
     const whole = read(line.id, true).length <= 4 ? inNames.operation(line)[0] : maths.number("…");
     return formula(named(user), maths.operator("="), whole, maths.operator(relation(user)), maths.number(lines[user].text));

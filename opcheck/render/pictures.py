@@ -19,7 +19,8 @@ def draw(picture: Picture) -> str:
         top, bottom, left, right = picture.part
         frame = f'<rect class="part" x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"/>'
     return (
-        f'<svg class="picture" viewBox="0 0 {wide} {tall}" width="{wide}" height="{tall}" aria-hidden="true">'
+        f'<svg class="picture" style="--wide: {wide}" viewBox="0 0 {wide} {tall}" width="{wide}" height="{tall}" '
+        'aria-hidden="true">'
         f'<image width="{wide}" height="{tall}" href="data:image/png;base64,{data}"/>{frame}</svg>'
     )
 

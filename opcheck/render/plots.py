@@ -21,7 +21,7 @@ def draw(plot: Plot) -> str:
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDE} {TALL}" width="{WIDE}" height="{TALL}" role="img" font-size="12">',
         f"<title>{html.escape(plot.title)}</title>",
-        *_axes(across, up, x, y),
+        *_axes(across, up, x, y, bool(_bars(plot))),
     ]
     named = [curve for curve in plot.curves if curve.name]
     for curve in plot.curves:
@@ -71,14 +71,15 @@ def _written(number: float) -> str:
     return f"{number:.6g}".replace("-", "−")
 
 
-def _axes(across: tuple[float, float], up: tuple[float, float], x: Scale, y: Scale) -> Iterator[str]:
+def _axes(across: tuple[float, float], up: tuple[float, float], x: Scale, y: Scale, bars: bool) -> Iterator[str]:
     for tick in _ticks(up):
         kind = "axis" if tick == 0 else "rule"
         yield f'<path class="{kind}" d="M{LEFT},{y(tick):.1f} H{WIDE - RIGHT}"/>'
         yield f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{_written(tick)}</text>'
     for tick in _ticks(across):
-        kind = "axis" if tick == 0 else "rule"
-        yield f'<path class="{kind}" d="M{x(tick):.1f},{TOP} V{TALL - BOTTOM}"/>'
+        if not bars:  # the places of bars are no numbers on an axis
+            kind = "axis" if tick == 0 else "rule"
+            yield f'<path class="{kind}" d="M{x(tick):.1f},{TOP} V{TALL - BOTTOM}"/>'
         at = f'x="{x(tick):.1f}" y="{TALL - BOTTOM + 16}"'
         yield f'<text class="tick" {at} text-anchor="middle">{_written(tick)}</text>'
 

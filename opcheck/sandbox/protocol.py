@@ -144,7 +144,8 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong, as the code or the kernel told it. `file` and `line` are "" and 0 where not known."""
+    """What went wrong, as the code or the kernel told it. `file` and `line` are "" and 0 where not known; the line of a
+    notebook is that of its code cell `cell`, which is counted from 1 (0: it is no notebook)."""
 
     type: str
     message: str
@@ -152,6 +153,7 @@ class Failure:
     line: int = 0
     step: int = 0  # the step of a run at which it happened
     way: tuple[str, ...] = ()  # where nothing is: the place, the type of the last value on the way, and what that lacks
+    cell: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,7 @@ def _decoded(reply: Mapping[object, Value], wanted: Collection[str], module: str
         _number(error.get("line")),
         _number(reply.get("step", 0)),
         tuple(one_line(_typed(each, str), NAME) for each in _several(reply.get("way", []))),
+        _number(error.get("cell", 0)),
     )
     return replace(told, failure=failure)
 

@@ -29,6 +29,7 @@ class Options(NamedTuple):
     everything: bool = False
     room: int = 0  # columns for the graph as text; 0: do not draw it
     moves: bool = False  # the sweeps as a motion
+    closed: Sequence[Block] = ()  # the gradients in closed form
 
 
 class Sections(ABC):
@@ -79,7 +80,7 @@ def page(trace: Traced, options: Options) -> Page:
     blocks = sections.heading()
     blocks += moving(trace.boxes(), sweeps, trace.fractions) if options.moves else sweeps
     blocks += sections.arrays(options) if options.everything or options.moves else []
-    blocks += untracked(trace) if options.mode == "forward" else sections.gradients()
+    blocks += untracked(trace) if options.mode == "forward" else [*sections.gradients(), *options.closed]
     blocks += drawn(trace, options.room)
     blocks += sections.matrices(options)
     blocks += sections.hints(sweeps)

@@ -6,6 +6,7 @@ from opcheck.tracing.primitives import EXACT, FLOATS, PRIMITIVES, RATIONAL, Arit
 from opcheck.tracing.readings import exact, is_rational, symbolic, values
 from opcheck.tracing.recorder import (
     TRACED,
+    Blank,
     Tape,
     TracedControlFlowError,
     Tracer,
@@ -37,7 +38,8 @@ from opcheck.tracing.recorder import (
 from opcheck.tracing.rounding import SMALLEST, UNIT_ROUNDOFF, bound, reading_error
 
 __all__ = [
-    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Dual",
+    "EXACT", "FLOATS", "PRIMITIVES", "RATIONAL", "SMALLEST", "TRACED", "UNIT_ROUNDOFF", "Arithmetic", "Blank",
+    "Dual",
     "Graph", "Node", "Primitive", "Tape", "TracedControlFlowError", "Tracer", "View", "bound", "ceil",
     "contributions", "cos", "cosh", "detach", "divide", "erf", "exact", "exp", "expm1", "floor", "forward",
     "forward_over_reverse", "is_rational", "log", "log1p", "maximum", "minimum", "named", "reading_error",

@@ -61,6 +61,13 @@ class Graph:
                 nodes.append(node._replace(args=tuple(place[i] for i in node.args)))
         return Graph(tuple(nodes), [place[output] for output in self.outputs])
 
+    def dependent(self, leaf: int) -> list[bool]:
+        """Which nodes depend on a leaf, itself included."""
+        found: list[bool] = []
+        for id, node in enumerate(self.nodes):
+            found.append(id == leaf or any(found[i] for i in node[1]))
+        return found
+
     def leaves(self) -> list[int]:
         """The ids of the input leaves, in the order in which they were first read."""
         return [k for k, node in enumerate(self.nodes) if node.op == "input"]

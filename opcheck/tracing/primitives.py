@@ -50,8 +50,8 @@ class Arithmetic:
         def __getattr__(self, name: str) -> Callable[..., Any]: ...
 
 
-def _rounded(out: Any, *args: Any) -> float:
-    return float(abs(out))
+def _rounded(out: Any, *args: Any) -> Any:
+    return abs(out)
 
 
 def _not_rounded(out: Any, *args: Any) -> float:

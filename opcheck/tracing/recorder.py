@@ -80,6 +80,25 @@ class Tape:
         return Tracer(self, len(self.nodes) - 1)
 
 
+class Blank(Tape):
+    """A tape that keeps nothing, for asking which places a number is made of: all that it records is one number."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes.append(Node("input", (), value=1.0))
+
+    def constant(self, value: Any, label: str = "") -> "Tracer":
+        return Tracer(self, 0)
+
+    def record(self, op: str, args: Iterable[Any]) -> "Tracer":
+        return Tracer(self, 0)
+
+    def _append(self, node: Node) -> "Tracer":
+        return Tracer(self, 0)
+
+
 class Tracer:
     """A number on a tape. Arithmetic records; comparison with < records a 0 or 1 for `select`."""
 

@@ -30,7 +30,7 @@ def bound(graph: Graph, output: int, dtype: str, values: Sequence[float] | None 
     adjoints = reverse(graph, {output: 1.0}, values)
     first_order = underflow = 0.0
     operations = 0
-    flat = _flat_sums(graph, values)
+    flat = flat_sums(graph, values)
     for id, (node, value, adjoint) in enumerate(zip(graph.nodes, values, adjoints, strict=True)):
         if not adjoint or not node.args:  # 0: its error, even an infinite one, does not reach the output
             continue
@@ -47,9 +47,9 @@ def bound(graph: Graph, output: int, dtype: str, values: Sequence[float] | None 
     return u * first_order / (1 - min(operations * u, 0.5)) + underflow
 
 
-def _flat_sums(graph: Graph, values: Sequence[Any]) -> dict[int, tuple[int, float]]:
+def flat_sums(graph: Graph, values: Sequence[Any]) -> dict[int, tuple[int, Any]]:
     """For each sum, how many terms it has and the sum of their absolute values, where a sum of sums is one sum."""
-    flat: dict[int, tuple[int, float]] = {}
+    flat: dict[int, tuple[int, Any]] = {}
     for id, node in enumerate(graph.nodes):
         if node.op == "sum":
             parts = [flat.get(i) or (1, abs(values[i])) for i in node.args]

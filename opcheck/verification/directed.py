@@ -8,11 +8,13 @@ inputs in which the operator's sampler puts any real number.
 rising and falling rows, one maximum, one NaN, a half of nothing but -inf. One row that rises over 8,192 places shows
 every block size at once whose result is not carried over to the next; other sizes differ from run to run.
 
+*Around*: each size one above and one below a tile, for arrays of each number of dimensions.
+
 Their addresses are -count(op) to -1: the same number of them for every seed and every number of random cases.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -22,8 +24,8 @@ from opcheck.operators.choosers import Values
 from opcheck.operators.spec import Array, Case, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.draws import VALUES
-from opcheck.verification.patterns import FIRST_INPUT, OTHER_INPUTS, STRUCTURES, Pattern
-from opcheck.verification.streams import NotingChooser, in_format, scope_place, with_directions
+from opcheck.verification.patterns import FIRST_INPUT, INF, NAN, OTHER_INPUTS, STRUCTURES, Pattern
+from opcheck.verification.streams import NotingChooser, in_format, scope_place, simplest, with_directions
 from opcheck.verification.streams import trial as random_trial
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.widening import Sized, is_legal, of_ones, resized, sees_its_input
@@ -45,17 +47,27 @@ ALONG = (
     ("rising", 4096), ("whole numbers", 4096), ("falling", 0), ("whole numbers", 0), ("maximum", 4096),
     ("first half -inf", 1024), ("special", 0),
 )  # fmt: skip
+AROUND = (17, 33, 65, 129, 15, 31, 63, 127)  # a tile and one more, one less
+MOST_AROUND = 16  # cases of them
+MOST_AROUND_NUMBERS = 20_000  # of one
+RANKED_DRAWS = 128  # draws that show where the sampler makes which ranks
+RANKS = 4  # numbers of dimensions, of all inputs together, that get cases of their own
+RANKED = (("over zeros", INF), ("over zeros", NAN), ("last", NAN), ("first", -INF))  # patterns that each of them gets
 FAMILIES = {
     "maximum": ("maximum first", "maximum in the middle", "maximum last"),
     "special": ("nan in the middle", "nan last", "inf first", "-inf last", "last half -inf"),
 }
 
 
+Ranks = tuple[tuple[str, int], ...]  # how many dimensions each input has that is always there
+
+
 class Planted(NamedTuple):
-    """A pattern of numbers in one of the inputs."""
+    """A pattern of numbers in one of the inputs, of arrays of these ranks where some are given."""
 
     input: str
     pattern: Pattern
+    ranks: Ranks = ()
 
 
 class Wide(NamedTuple):
@@ -65,6 +77,13 @@ class Wide(NamedTuple):
     structure: str
     block: int
     rest: int  # which of 2B - 1, 2B, 2B + 1, 2B + k it is; one further in the next run
+
+
+class Around(NamedTuple):
+    """Some sizes, each beside a block."""
+
+    ranks: Ranks
+    sizes: tuple[tuple[str, int], ...]
 
 
 class Unseen(NamedTuple):
@@ -77,10 +96,11 @@ class Probe(NamedTuple):
     inputs: tuple[str, ...]
     letters: int
     unseen: bool
+    ranks: tuple[Ranks, ...]
 
 
 @cache
-def plans(op: Op) -> tuple[Planted | Wide | Unseen, ...]:
+def plans(op: Op) -> tuple[Planted | Wide | Around | Unseen, ...]:
     """The directed cases of an operator."""
     probe = probed(op)
     planted = [
@@ -88,11 +108,18 @@ def plans(op: Op) -> tuple[Planted | Wide | Unseen, ...]:
         for k, name in enumerate(probe.inputs[:INPUTS])
         for pattern in (OTHER_INPUTS if k else FIRST_INPUT)
     ]
+    planted += [
+        Planted(name, Pattern(place, (number,)), ranks)
+        for ranks in probe.ranks if len(probe.ranks) > 1
+        for name in probe.inputs[:INPUTS]
+        for place, number in RANKED
+        if dict(ranks).get(name)
+    ]  # fmt: skip
     planted.sort(key=lambda plan: plan.pattern.policy == "special")  # what is wrong at plain numbers is told first
     letters = min(probe.letters, LETTERS)
     wide = [Wide(k, *along, rest) for rest, along in enumerate(ALONG) for k in range(letters)]
     many = [Wide(0, "whole numbers", MANY, 2)] if letters else []
-    return (*planted, *wide, *many, *[Unseen()] * (2 if probe.unseen else 0))
+    return (*planted, *wide, *around(op, probe.ranks), *many, *[Unseen()] * (2 if probe.unseen else 0))
 
 
 def count(op: Op) -> int:
@@ -110,7 +137,27 @@ def probed(op: Op) -> Probe:
         letters = max(letters, len(Sized(op, case).letters()))
         unseen |= is_unseen(op, slim(op, case, 0, np.random.default_rng(k), seen=False))
         found |= {name: None for name, array in case.arrays.items() if array.size and (np.abs(array) == MARK).all()}
-    return Probe(tuple(each.name for each in op.inputs if each.name in found), letters, unseen)
+    inputs = tuple(each.name for each in op.inputs if each.name in found)
+    plain = ranks_of(op, op.sample(NotingChooser(Marked(np.random.default_rng(0)), simplest)))
+    often = sorted(places_of(op), key=lambda ranks: (ranks != plain, -len(places_of(op)[ranks])))
+    return Probe(inputs, letters, unseen, tuple(ranks for ranks in often if any(n for _, n in ranks))[:RANKS])
+
+
+@cache
+def places_of(op: Op) -> dict[Ranks, list[int]]:
+    """Where in the small scope an operator's sampler makes arrays of which ranks."""
+    found: dict[Ranks, list[int]] = {}
+    for k in range(RANKED_DRAWS):
+        case = op.sample(NotingChooser(Marked(np.random.default_rng(0)), scope_place(op, k)))
+        if _is_full(case):
+            found.setdefault(ranks_of(op, case), []).append(k)
+    return found
+
+
+def ranks_of(op: Op, case: Case) -> Ranks:
+    """How many dimensions the inputs of real numbers have that every case has."""
+    always = [each.name for each in op.inputs if not each.optional and not each.whole]
+    return tuple((name, case.arrays[name].ndim) for name in always if name in case.arrays)
 
 
 class Marked(Values):
@@ -143,6 +190,8 @@ def directed(op: Op, dtype: str, seed: int, index: int) -> Iterator[Trial]:
             case, policy, block = *planted(op, plan, f, place, rng), 0
         elif isinstance(plan, Unseen):
             case, policy, block = unseen(op, f, place, rng), "real", 0
+        elif isinstance(plan, Around):
+            case, policy, block = beside(op, plan, f, place, rng), "exact", 0
         else:
             case, policy, block = widened(op, plan, f, place, rng, seed)
         case = in_format(case, f, keep_infinities=policy == "special")
@@ -159,13 +208,15 @@ def size_of(case: Case) -> int:
 
 def drawn(
     op: Op, policy: str, f: Format, place: int, rng: np.random.Generator, fits: Callable[[Case], bool],
-    key: Callable[[Case], int] = size_of,
+    key: Callable[[Case], int] = size_of, ranks: Ranks = (),
 ) -> Case:  # fmt: skip
-    """One of the smaller of some cases of the sampler that fit; the largest of them if none does."""
-    cases = []
-    for k in range(DRAWS):
+    """One of the smaller of some cases of the sampler that fit; the largest of them if none does. Where `ranks` are
+    given, all of them have these."""
+    cases, places = [], places_of(op).get(ranks, [])
+    for k in range(place, place + DRAWS):
+        where = places[k % len(places)] if places else k
         with np.errstate(all="ignore"):
-            cases.append(op.sample(NotingChooser(VALUES[policy](rng, f), scope_place(op, place + k))))
+            cases.append(op.sample(NotingChooser(VALUES[policy](rng, f), scope_place(op, where))))
     fitting = [case for case in cases if fits(case)]
     least = min(map(key, fitting), default=0)
     small = [case for case in fitting if key(case) <= least] if key is not size_of else sorted(fitting, key=key)
@@ -183,11 +234,61 @@ def planted(op: Op, plan: Planted, f: Format, place: int, rng: np.random.Generat
         return array is not None and array.size > 1 and min(array.shape, default=0) > 1
 
     drawn_as = "real" if plan.pattern.policy == "special" else plan.pattern.policy
-    case = drawn(op, drawn_as, f, place, rng, has_room)
+    case = drawn(op, drawn_as, f, place, rng, has_room, ranks=plan.ranks)
     if plan.input not in case.arrays or not case.arrays[plan.input].size:
         return case, drawn_as
     changed = case._replace(arrays=plan.pattern.put(dict(case.arrays), plan.input, f))
     return (changed, plan.pattern.policy) if is_legal(op, changed) else (case, drawn_as)
+
+
+# --- around blocks ----------------------------------------------------------------------------------------------------
+
+
+def around(op: Op, ranks: tuple[Ranks, ...]) -> list[Around]:
+    """Cases in which each size of an operator is each of AROUND once, for arrays of each number of dimensions; several
+    sizes in one case, as far as it stays small."""
+    found: list[Around] = []
+    for each in ranks:
+        rng = np.random.default_rng(0)
+        case = slim(op, drawn(op, "exact", format_of("float32"), 0, rng, _is_full, ranks=each), 0, rng)
+        letters = Sized(op, case).letters()
+        left = {(letter, n) for letter in letters for n in AROUND}
+        for turn in range(MOST_AROUND):
+            order = [*letters[turn % len(letters) :], *letters[: turn % len(letters)]] if letters else []
+            wanted = [(letter, next((n for n in (*AROUND[k:], *AROUND) if (letter, n) in left), 0))
+                      for k, letter in enumerate(order, turn % len(AROUND))]  # fmt: skip
+            _, taken = enlarged(op, case, [(letter, n) for letter, n in wanted if n], rng)
+            left -= set(taken)
+            found += [Around(each, tuple(taken))] if taken else []
+    return found
+
+
+def _is_full(case: Case) -> bool:
+    return all(array.size for array in case.arrays.values())
+
+
+def enlarged(
+    op: Op, case: Case, sizes: Iterable[tuple[str, int]], rng: np.random.Generator
+) -> tuple[Case, list[tuple[str, int]]]:
+    """The case with each of these sizes that leaves it legal and small, and those that did."""
+    taken = []
+    for letter, n in sizes:
+        sized = Sized(op, case)
+        shapes = sized.grown(letter, n) if letter in sized.sizes else sized.shapes
+        if shapes == sized.shapes or not sized.is_moderate(shapes, MOST_AROUND_NUMBERS):
+            continue
+        larger = resized(op, case, shapes, rng)
+        if larger is not case:
+            case = larger
+            taken.append((letter, n))
+    return case, taken
+
+
+def beside(op: Op, plan: Around, f: Format, place: int, rng: np.random.Generator) -> Case:
+    """A case of these ranks with those sizes."""
+    case = slim(op, drawn(op, "exact", f, place, rng, _is_full, ranks=plan.ranks), place, rng)
+    case, taken = enlarged(op, case, plan.sizes, rng)
+    return in_sight(op, case, taken[0][0]) if taken else case
 
 
 # --- wide -------------------------------------------------------------------------------------------------------------
@@ -205,7 +306,7 @@ def widened(op: Op, plan: Wide, f: Format, place: int, rng: np.random.Generator,
         return len(Sized(op, case).letters())
 
     def has_letter(case: Case) -> bool:
-        return all(a.size for a in case.arrays.values()) and how_many_letters(case) > plan.letter
+        return _is_full(case) and how_many_letters(case) > plan.letter
 
     case = slim(op, drawn(op, drawn_as, f, place, rng, has_letter, how_many_letters), turn, rng)
     letters = Sized(op, case).letters()
@@ -244,7 +345,7 @@ def is_unseen(op: Op, case: Case) -> bool:
 def unseen(op: Op, f: Format, place: int, rng: np.random.Generator) -> Case:
     """A smallest case with a window that lies in the padding entirely; one without where that is not met."""
     for k in range(PROBES):
-        case = drawn(op, "real", f, place + k, rng, lambda case: all(a.size for a in case.arrays.values()))
+        case = drawn(op, "real", f, place + k, rng, _is_full)
         for turn in range(2):
             smaller = slim(op, case, turn, rng, seen=False)
             if is_unseen(op, smaller):

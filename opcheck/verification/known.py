@@ -19,7 +19,7 @@ import numpy as np
 
 from opcheck import specs
 from opcheck.backends.base import Backend
-from opcheck.operators.spec import Refused
+from opcheck.operators.spec import Array, Refused
 from opcheck.verification.casefile import Trial, from_json
 from opcheck.verification.verdict import Status, Verdict
 
@@ -52,11 +52,15 @@ class Deviation:
 
     def covers(self, verdict: Verdict, backend: str, version: str) -> bool:
         """Whether a failure is this deviation, unchanged: where its condition says, and with its answer."""
+        names = self.names(verdict, backend, version)
+        return names is not None and self.answers(verdict, names)
+
+    def names(self, verdict: Verdict, backend: str, version: str) -> dict[str, Any] | None:
+        """What its condition speaks of, if a failure is of the kind and the place that it describes."""
         kind = verdict.status is Status.CRASHED, verdict.status is Status.NOT_RUN
         if verdict.trial is None or verdict.claim not in self.claims or kind != (self.fatal, self.missing):
-            return False
-        names = self.where(verdict.trial, verdict.claim, backend, version)
-        return names is not None and self.answers(verdict, names)
+            return None
+        return self.where(verdict.trial, verdict.claim, backend, version)
 
     def where(self, trial: Trial, claim: str, backend: str, version: str) -> dict[str, Any] | None:
         """What its condition speaks of, if a trial is one of those that it describes."""
@@ -78,13 +82,19 @@ class Deviation:
         rows = verdict.details.get("wrong", [(verdict.got, verdict.expected, verdict.bound)])
         if not self.answer:
             return False
+        rows = np.asarray(rows, dtype=np.float64)
+        return bool(self.answered(rows[:1], names).all() and self.answered(rows, names).all())
+
+    def answered(self, rows: Array, names: Mapping[str, Any]) -> Array:
+        """Which of these wrong elements (got, expected, bound) are as the entry says."""
+        got, expected, bound = rows.T
         if takes_arrays(self.answer):  # thousands of wrong elements are asked about at once
-            got, expected, bound = np.asarray(rows, dtype=np.float64).T
             with np.errstate(all="ignore"):
-                return bool(np.all(evaluate(self.answer, {**names, "got": got, "expected": expected, "bound": bound})))
-        return all(
-            evaluate(self.answer, {**names, "got": got, "expected": expected, "bound": bound})
-            for got, expected, bound in rows
+                found = evaluate(self.answer, {**names, "got": got, "expected": expected, "bound": bound})
+            return np.broadcast_to(np.asarray(found, bool), got.shape)
+        return np.array(
+            [evaluate(self.answer, {**names, "got": a, "expected": b, "bound": c}) for a, b, c in rows.tolist()],
+            dtype=bool,
         )
 
     def trial(self) -> Trial:
@@ -150,7 +160,22 @@ def recognised(verdict: Verdict, backend: str, version: str) -> Verdict:
     for deviation in every():
         if deviation.covers(verdict, backend, version):
             return replace(verdict, status=Status.KNOWN, details={"known": deviation.name})
-    return verdict
+    together = _together(verdict, backend, version)
+    return verdict if not together else replace(verdict, status=Status.KNOWN, details={"known": together})
+
+
+def _together(verdict: Verdict, backend: str, version: str) -> str:
+    """The first of several entries that say of each wrong element what it is: one number is NaN and another -inf."""
+    if verdict.got is None or "wrong" not in verdict.details:
+        return ""
+    possible = [(each, each.names(verdict, backend, version)) for each in every() if each.answer]
+    possible = [(each, names) for each, names in possible if names is not None]
+    rows = np.asarray(verdict.details["wrong"], dtype=np.float64)
+    if len(possible) < 2:
+        return ""
+    said = [each.answered(rows, names) for each, names in possible if names is not None]
+    first = next((each.name for (each, _), found in zip(possible, said, strict=True) if found.any()), "")
+    return first if np.any(said, axis=0).all() else ""
 
 
 def fatal(trial: Trial, backend: Backend) -> str | None:

@@ -13,6 +13,8 @@ from opcheck.verification.verdict import Status, Verdict
 
 SCHEMA = "opcheck.report/1"
 KEPT = 8  # failing trials of one claim and cause that are kept: enough for a diagnosis
+HIDDEN = 4  # times as many cases hide a claim as it is judged in: then that is said
+OF_GRADIENTS = ("adjoint", "second", "frozen")  # claims that an implementation without gradients does not make
 MOST_CAUSES = 4  # of one claim whose failures are kept
 
 Key = tuple[str, str, str]  # operator, dtype, claim
@@ -90,6 +92,8 @@ class Report:
     lower_precision: list[Verdict] = field(default_factory=list)  # the first of each row and name; rows count them
     not_run: dict[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype): why
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # (operator, why): cases
+    asked: Counter[Key] = field(default_factory=Counter)  # cases in which a claim was judged,
+    hidden: Counter[Key] = field(default_factory=Counter)  # and those in which what it stands on was wrong
     trials: int = 0  # random ones, or those of an enumeration
     directed: int = 0  # those that come before the random ones
     flushes: bool = False  # whether the implementation makes its process treat subnormal numbers as zero
@@ -141,6 +145,15 @@ class Report:
             key=lambda each: (each.claim == "refuses", each.got is None, not each.resembles),
             default=None,
         )
+
+    @property
+    def hardly_judged(self) -> list[Key]:
+        """Claims of which next to nothing is known: in most cases what they stand on was wrong."""
+        found = {(op, dtype) for (op, dtype, claim), row in self.rows.items() if row.cases and claim[:3] == "vjp"}
+        return [
+            key for key, cases in self.hidden.items()
+            if cases >= HIDDEN * self.asked[key] and (key[2] not in OF_GRADIENTS or key[:2] in found)
+        ]  # fmt: skip
 
     def row(self, op: str, dtype: str, claim: str) -> Row:
         return self.rows.setdefault((op, dtype, claim), Row())
@@ -218,6 +231,7 @@ class Report:
             self._keep_lower(verdict)
         self.not_run.update(other.not_run)
         self.left_out += other.left_out
+        self.asked, self.hidden = self.asked + other.asked, self.hidden + other.hidden
         self.trials += other.trials
         self.directed, self.blocks = self.directed + other.directed, self.blocks | other.blocks
         self.seconds += other.seconds
@@ -261,6 +275,10 @@ class Report:
             "lower_precision": [verdict_to_json(each) for each in self.lower_precision],
             "not_run": [{"op": op, "dtype": dtype, "why": why} for (op, dtype), why in self.not_run.items()],
             "left_out": [{"op": op, "why": why, "cases": n} for (op, why), n in self.left_out.items()],
+            "hidden": [
+                {"op": key[0], "dtype": key[1], "claim": key[2], "cases": self.hidden[key], "judged": self.asked[key]}
+                for key in self.hardly_judged
+            ],
         }
 
     def __str__(self) -> str:

@@ -150,15 +150,17 @@ def _check_claims(
 ) -> None:  # fmt: skip
     """The claims one by one; `failed` gets the cause of each that fails, `agreed` those that hold."""
     op, made, backend, watcher = check.op, check.trial, check.backend, check.watcher
-    stop = False
+    stop = failing = False
     for claim in chosen:
         if index is not None and claim.every > 1 and index % claim.every:
             continue
-        if stop and claim.needs_right_values:
+        if claim.needs_right_values and (failing if claim.carries else stop):
+            report.hidden.update([(op.name, made.dtype, claim.name)] if claim.concerns(op) else [])
             continue
         watcher.asks(claim.name, made.layout)
-        began = time.perf_counter()
+        began, judged = time.perf_counter(), False
         for finding in findings(claim, check):
+            judged = judged or not finding.left_out
             now = time.perf_counter()
             wrong = finding.verdict is not None
             if finding.verdict is not None:
@@ -178,7 +180,9 @@ def _check_claims(
             elif finding.verdict is None and not finding.left_out and finding.elements:
                 agreed.add(finding.claim)
             began = now
-            stop = stop or wrong or (claim.name == "answers" and bool(finding.left_out))
+            failing = failing or wrong
+            stop = stop or (wrong and claim.carries) or (claim.name == "answers" and bool(finding.left_out))
+        report.asked[op.name, made.dtype, claim.name] += judged
         if stop and claim.name in ("answers", "shape"):
             return
 

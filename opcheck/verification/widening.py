@@ -88,6 +88,11 @@ class Sized:
             for each in op.inputs
             if each.name in self.shapes
         }
+        for each in op.inputs:  # probabilities in place of class numbers have the shape of the first input
+            if each.whole and each.name in self.rows and case.arrays[each.name].dtype.kind == "f":
+                first = op.inputs[0].name
+                alike = self.shapes[each.name] == self.shapes[first]
+                self.rows[each.name] = self.rows[first] if alike else self.rows[each.name]
         sizes = {word: n for name, row in self.rows.items() for word, n in zip(row, self.shapes[name], strict=True)}
         self.sizes = {word: n for word, n in sizes.items() if word.isidentifier()}
         self.worked = {word: Size(word) for word in sizes if not word.isalnum() and "/" not in word}  # 4*H
@@ -97,15 +102,15 @@ class Sized:
         self.parts = {word: sizes.get(word.partition("/")[0], 0) // n for word, n in sizes.items() if "/" in word and n}
         self.groups = max(self.parts.values(), default=1) or 1
 
-    def is_moderate(self, shapes: dict[str, Shape]) -> bool:
-        """Whether a case of these shapes takes no long time."""
+    def is_moderate(self, shapes: dict[str, Shape], most: int = MOST_OUTPUTS) -> bool:
+        """Whether a case of these shapes takes no long time, and has no more than `most` outputs."""
         if self._are_many(shapes):
             return False
         outputs = self._outputs(shapes) or {}
         many = sum(math.prod(shape) for shape in outputs.values())
         products = many * math.prod(shapes.get("weight", ())[1:])  # of a layer: a kernel for each output
-        moderate = products < MOST_PRODUCTS and self._together(shapes) < MOST_OUTPUTS
-        return moderate and many < (MOST_OUTPUTS if self.op.rounding else MOST_TRACED)
+        moderate = products < MOST_PRODUCTS and self._together(shapes) < most
+        return moderate and many < (most if self.op.rounding else MOST_TRACED)
 
     def _are_many(self, shapes: dict[str, Shape]) -> bool:
         return sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS

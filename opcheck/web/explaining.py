@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-
 from opcheck.errors import Refused
 from opcheck.explanation.document import Explanation, explain, prepare
+from opcheck.operators.fills import upstream as filled
 from opcheck.operators.spec import Array, Shape
 from opcheck.web import forms
 from opcheck.web.code import code
@@ -50,9 +49,9 @@ def upstream_of(exercise: Exercise, shape: Shape) -> Array | None:
     given = exercise.view.get("upstream")
     if given is None and not exercise.view.get("grad"):
         return None
-    wanted = shape if given is None or isinstance(given, tuple) else given.shape
-    filled = np.arange(1.0, np.prod(wanted, dtype=int) + 1).reshape(wanted)
-    return (filled if given is None or isinstance(given, tuple) else given * 1.0).reshape(shape)
+    return (
+        filled(exercise.op.outputs[0], shape) if given is None or isinstance(given, tuple) else given * 1.0
+    ).reshape(shape)
 
 
 def explained(exercise: Exercise) -> Explanation:
@@ -60,7 +59,7 @@ def explained(exercise: Exercise) -> Explanation:
     view = dict(exercise.view)
     upstream = view.pop("upstream", None)
     if isinstance(upstream, tuple):
-        upstream = np.arange(1.0, np.prod(upstream, dtype=int) + 1).reshape(upstream)
+        upstream = filled(exercise.op.outputs[0], upstream)
     view["grad"] = bool(view.get("grad")) or upstream is not None
     return explain(exercise.op, given=exercise.given, shapes=exercise.shapes, upstream=upstream, **view)
 

@@ -46,7 +46,7 @@ def _answering(room: Workroom, what: str) -> Callable[[Request], Any]:
         query = request.query_params
         saved = query.get("save") == "1"
         pairs = [(name, text) for name, text in query.multi_items() if name != "save"]
-        found = await room.ask(what, request.path_params.get("name", ""), pairs)
+        found = await room.ask(what, request.path_params.get("name", ""), pairs, request.is_disconnected)
         if found.status == 400 and request.headers.get("prefer") == LENIENT:
             found = found._replace(status=200)
         return _response(found, request.path_params.get("name", what.partition("-")[0]) if saved else "")
@@ -60,7 +60,8 @@ def _judging(room: Workroom, what: str) -> Callable[[Request], Any]:
             body = (await request.body()).decode()
         except (ClientDisconnect, UnicodeDecodeError):
             return _response(sentence(400, say("An answer must be text.")))
-        return _response(await room.ask(f"{what}-answer", request.path_params["name"], [("body", body)]))
+        pairs = [("body", body)]
+        return _response(await room.ask(f"{what}-answer", request.path_params["name"], pairs, request.is_disconnected))
 
     return endpoint
 

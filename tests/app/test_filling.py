@@ -7,6 +7,7 @@ from opcheck.app.filling import operator_trace
 from opcheck.errors import Refused
 from opcheck.explanation.document import prepare
 from opcheck.operators import catalog
+from opcheck.operators.fills import upstream
 from opcheck.operators.spec import results_of
 
 
@@ -18,7 +19,7 @@ def test_every_operator_is_traced_by_its_name_and_its_gradients_are_those_of_the
     outputs = {
         name: y for name, y in results_of(op, op.forward(p, **case.arrays)).items() if op.output(name).differentiable
     }
-    ramps = {name: np.arange(1.0, np.size(y) + 1).reshape(np.shape(y)) for name, y in outputs.items()}
+    ramps = {name: upstream(op.output(name), np.shape(y)) for name, y in outputs.items()}
     assert np.isclose(trace.value, sum(np.sum(y * ramps[name]) for name, y in outputs.items()))
     cotangent = (
         ramps if len(ramps) > 1 or sum(out.differentiable for out in op.outputs) > 1 else next(iter(ramps.values()))

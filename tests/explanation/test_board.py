@@ -95,12 +95,21 @@ def test_padding_is_drawn_where_it_is_read():
 
 
 def test_arrays_stand_beside_the_operator_that_reads_them():
-    def titles(name):
-        return [[panel.title for panel in row] for row in board(name).rows]
+    def titles(name, **given):
+        return [[panel.title for panel in row] for row in board(name, **given).rows]
 
     assert titles("softmax") == [["x", "e"], ["S"], ["y"]]
     assert titles("layer_norm") == [["x", "μ"], ["d"], ["v"], ["s"], ["y"]]
-    assert titles("nll_loss") == [["x", "ℓ"], ["t", "L"]]  # classes, which no number is computed from
+    assert titles("nll_loss") == [["x", "t", "ℓ"], ["L"]]  # classes, which no number is computed from
+    closed = [[True, True, False], [False, False, False]]  # the second row has no sum
+    assert titles("attention", attn_mask=closed) == [["q", "k", "mask", "s"], ["e"], ["S"], ["w"], ["v", "y"]]
+
+
+def test_what_several_gradients_are_made_of_is_none_of_them():
+    of = board("avg_pool2d", shapes={"input": (3, 3)}, kernel_size=2, stride=1)
+    (x,) = panels(of, "x")
+    at = {place.gradient for row in x.rows for place in row}
+    assert not at & {arg for line in of.lines for arg in line.args}
 
 
 def test_what_is_asked_first():
@@ -108,6 +117,8 @@ def test_what_is_asked_first():
     assert of.lines[of.focus].symbol[:2] == ("y", (1, 0))
     of = board("conv2d", shapes=CONV, grad=True)
     assert of.lines[of.focus].symbol == ("x", (0, 0), True, False)
+    of = board("max_pool2d", shapes={"input": (4, 4)}, grad=True)  # the first gradient that is not 0
+    assert of.lines[of.focus].symbol == ("x", (1, 1), True, False)
     of = board("conv2d", shapes=CONV, grad=True, cell=(2, 1))
     assert of.lines[of.focus].symbol == ("x", (2, 1), True, False)
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from opcheck.explanation.calculation import Places
+from opcheck.errors import Refused
+from opcheck.explanation.calculation import Pages, Places
+from opcheck.explanation.document import explain
 
 
 def test_places_of_a_large_output_are_not_made():
@@ -19,3 +21,11 @@ def test_places_are_those_of_numpy_in_its_order(shape):
     assert (list(places), places[:], bool(places)) == (expected, expected, bool(expected))
     assert [places.index(at) for at in expected] == list(range(len(expected)))
     assert list(reversed(places)) == expected[::-1]
+
+
+def test_a_calculation_that_nobody_could_read_is_refused_before_it_is_recorded(monkeypatch):
+    recorded = []
+    monkeypatch.setattr(Pages, "_append", lambda self, node: recorded.append(node) or super(Pages, self)._append(node))
+    with pytest.raises(Refused, match="more than 1000000 lines"):
+        explain("matmul", np.ones((110, 100)), np.ones((100, 110)), all=True)
+    assert len(recorded) < 5000

@@ -5,6 +5,7 @@ import pytest
 
 from opcheck import Refused, explain
 from opcheck.explanation.document import prepare
+from opcheck.explanation.gradient import differentiable, upstream_gradient
 from opcheck.explanation.unfold import barred
 from opcheck.operators import catalog
 from opcheck.steps import Grids, Step
@@ -174,3 +175,26 @@ def test_a_mask_is_shown_as_what_it_lets_through():
 )
 def test_the_shape_of_a_row_follows_from_what_is_given(op, given, shape):
     assert prepare(catalog.get(op), given).p.normalized_shape == shape
+
+
+def test_the_gradients_of_a_first_example_are_more_than_a_residue_of_eps():
+    for op in catalog.own():
+        calculation = prepare(op, {})
+        first = differentiable(calculation)[0]
+        upstream = upstream_gradient(calculation, None)
+        if sum(output.differentiable for output in op.outputs) > 1:
+            upstream = {calculation.main_output: upstream}
+        found = op.vjp(calculation.p, upstream, **calculation.case.arrays)[first]
+        assert abs(found).max() > 1e-2, op.name
+
+
+def test_a_gradient_of_which_nothing_is_left_says_so():
+    x = np.array([[1.0, 2.0, 3.0]])
+
+    def centred(x: "N D"):  # noqa: F722
+        c = x - x.mean()
+        return c / np.sqrt((c * c).mean() + 1e-5)
+
+    assert "almost nothing is left of 1, 2, 3, ..." in str(explain(centred, x, grad=True))
+    assert "almost nothing" not in str(explain(centred, x, grad=True, upstream=[[1.0, 5.0, 2.0]]))
+    assert "almost nothing" not in str(explain("softmax", grad=True))

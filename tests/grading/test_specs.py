@@ -115,6 +115,11 @@ def test_a_spec_is_recognised_in_the_way_a_course_writes_it(tmp_path, names):
         assert any(name in note and f"called as {convention} does" in note for note in result.notes)
 
 
+def test_gradients_that_add_up_are_right_to_their_last_digit(tmp_path):
+    code = FOLDER / "courses" / "programs.py"
+    assert grade(code, course(tmp_path, ["RNNCell"], "cmu"), seed=16).score == 9
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [("gamma * xh + beta", "gamma * xh"), ("x.T.dot(da)", "x.T.dot(dnext_h)"), ("dz.sum(0)", "dz[0]")],

@@ -22,12 +22,12 @@ def test_cells_in_order_and_text_left_out():
         {"cell_type": "code", "source": ["x = 1\n", "y = 2"]},
         {"cell_type": "code", "source": "z = x"},
     ]
-    assert module(json.dumps({"cells": given})) == Module("x = 1\ny = 2\n\nz = x\n", 0, ())
+    assert module(json.dumps({"cells": given})) == Module("x = 1\ny = 2\n\nz = x\n", 0, (), ((1, 0), (2, 3)))
 
 
 def test_format_3_is_read():
     given = [{"cell_type": "code", "input": ["x = 1"]}]
-    assert module(json.dumps({"worksheets": [{"cells": given}]})) == Module("x = 1\n", 0, ())
+    assert module(json.dumps({"worksheets": [{"cells": given}]})) == Module("x = 1\n", 0, (), ((1, 0),))
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,16 @@ def test_format_3_is_read():
     ],
 )
 def test_magics_go_and_the_rest_stays_on_its_lines(cell, becomes, lines):
-    assert module(notebook(cell)) == Module(becomes + "\n", lines, ())
+    assert module(notebook(cell)) == Module(becomes + "\n", lines, (), ((1, 0),))
 
 
 @pytest.mark.parametrize("cell", ["x = (7\n  % 4)", 's = """\n%d items\n!"""\n', "ok = [1\n!= 2]"])
 def test_python_that_looks_like_a_magic_stays(cell):
-    assert module(notebook(cell)) == Module(cell.rstrip("\n") + "\n", 0, ())
+    assert module(notebook(cell)) == Module(cell.rstrip("\n") + "\n", 0, (), ((1, 0),))
 
 
 def test_cells_of_another_language_and_broken_cells_are_left_out_with_a_note():
-    text, _, skipped = module(notebook("%%bash\nrm -rf .", "x = (", "y = 1", "\0"))
+    text, _, skipped, _ = module(notebook("%%bash\nrm -rf .", "x = (", "y = 1", "\0"))
     assert text == "y = 1\n"
     assert skipped[:2] == (Skipped(1, "magic", "bash"), Skipped(2, "error", "'(' was never closed", 1))
     assert skipped[2] == Skipped(4, "error", "source code string cannot contain null bytes")
@@ -71,7 +71,7 @@ def test_thousands_of_commands_are_read_a_few_times(monkeypatch):
     assert module(notebook("x = 1\n" + "%a\n" * 4000 + "y = 2")).commands == 4000
     assert len(parsed) == 2
     parsed.clear()
-    text, _, skipped = module(notebook("%a\n0\n" * 2000, "y = 2"))
+    text, _, skipped, _ = module(notebook("%a\n0\n" * 2000, "y = 2"))
     assert text == "y = 2\n" and skipped == (Skipped(1, "commands"),)
     assert len(parsed) <= cells.MOST_COMMANDS + 2
 
@@ -85,7 +85,7 @@ def test_a_long_line_is_looked_at_a_few_times(line):
 
 
 def test_reasons_are_short_and_few():
-    _, _, skipped = module(notebook(*["%%" + "b" * 10_000] * 1000))
+    _, _, skipped, _ = module(notebook(*["%%" + "b" * 10_000] * 1000))
     assert len(skipped) == cells.MOST_SKIPPED and all(len(each.text) <= cells.TEXT_LIMIT for each in skipped)
 
 

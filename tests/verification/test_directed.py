@@ -70,6 +70,20 @@ def test_a_block_of_a_single_place_is_missed():
     assert not run_shard(op, shard, load(without_its_last_block(4096), "numpy"), wanted=["exact"]).agrees
 
 
+def test_each_size_of_matrices_is_beside_each_block():
+    """A tile of 16 rows with a 17th was met by chance only."""
+    op, ranks = catalog.get("matmul"), (("input", 2), ("other", 2))
+    cases = [directed.trial(op, "float32", 5, k) for k, plan in enumerate(plans(op), -count(op)) if plan[0] == ranks]
+    shapes = [(*made.case.arrays["input"].shape, made.case.arrays["other"].shape[-1]) for made in cases]
+    assert cases and all({*directed.AROUND} <= {shape[k] for shape in shapes} for k in range(3))
+
+
+def test_probabilities_get_wide_with_their_classes():
+    op = catalog.get("cross_entropy")
+    made = [trial for trial in trials(op, 1, (Wide, directed.Around)) if trial.case.arrays["target"].dtype.kind == "f"]
+    assert max(trial.case.arrays["target"].shape[1] for trial in made if trial.case.arrays["target"].ndim == 2) > 100
+
+
 def test_a_special_number_stands_only_where_any_number_may():
     """Not among probabilities, variances and class weights."""
     assert directed.probed(catalog.get("binary_cross_entropy")).inputs == ()
@@ -144,6 +158,21 @@ def sixteen_bits(x):
     return y
 
 
+def seventeenth_row_lost(input, other):
+    y = opcheck.reference.matmul(input, other).astype(np.float32)
+    if y.ndim == 2:
+        y[16:17] *= len(y) != 17
+    return y
+
+
+def zeros_skipped(input, other):
+    """Of two matrices only."""
+    y = opcheck.reference.matmul(input, other)
+    if input.ndim == other.ndim == 2:
+        y = sum((np.where(a[:, None] == 0, 0, a[:, None] * b) for a, b in zip(input.T, other, strict=True)), 0 * y)
+    return y.astype(np.float32)
+
+
 WRONG = {
     **{f"online softmax {n}": ("softmax", online_softmax(n, rescaled=False), "rounding") for n in (64, 256, 1024)},
     **{f"masked softmax {n}": ("softmax", online_softmax(n, safe=False), "special") for n in (128, 1024)},
@@ -151,6 +180,8 @@ WRONG = {
     "nan": ("relu", nan_becomes_zero, "special"),
     "clamp": ("mse_loss", clamped, "special"),
     "logit 0": ("binary_cross_entropy_with_logits", FlatAtZero(), "vjp"),
+    "17 rows": ("matmul", seventeenth_row_lost, "exact"),
+    "0·∞ of matrices": ("matmul", zeros_skipped, "special"),
     "65,536 rows": ("relu", sixteen_bits, "exact"),
 }
 

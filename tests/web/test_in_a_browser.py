@@ -78,3 +78,12 @@ def test_it_fits_every_width(browser, served, width):
     for path in ("", "explain/conv2d?input=6x6&padding=1", "trace", "practice/conv2d?seed=2&number=1", "learn/10"):
         browser.open(f"{served.address}{path}", width)
         assert browser.do(FITS), (path, browser.do("document.documentElement.scrollWidth"))
+
+
+def test_a_link_that_is_wrong_says_so_and_shows_what_its_form_shows(browser, served):
+    browser.open(f"{served.address}explain/linear?dtype=float9")  # no word of its list, so that the field is empty
+    browser.until(f"{SETTLED} && {PAGE}.includes('linear') && !document.querySelector('.instead')")
+    browser.open(f"{served.address}explain/linear?cell=x")
+    told = "A cell is a place of the output such as 0,1. Got 'x'."
+    assert browser.do("document.querySelector('.instead').textContent") == told
+    browser.messages.clear()  # that the answer to a wrong link is 400

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import socket
 from urllib.parse import quote, urlsplit
 
@@ -42,8 +43,16 @@ def test_programs_are_those_of_the_command_line(served):
     assert get(served, f"/form/{quote('programs.py:halved', safe='')}")[0] == 404
 
 
-def test_what_takes_too_long_is_ended_and_the_next_one_is_answered(served):
-    status, text, _ = get(served, "/form/slow?x=9")
+def test_nobody_waits_for_what_others_compute_and_what_takes_too_long_is_ended(served):
+    place = urlsplit(served.address)
+    costly = [http.client.HTTPConnection(place.hostname, place.port, timeout=60) for _ in range(3)]
+    for k, connection in enumerate(costly):
+        connection.request("GET", f"/page/slow?x={6 + k}")
+    assert get(served, "/")[0] == get(served, "/explain/conv2d")[0] == get(served, "/form/conv2d?stride=3")[0] == 200
+    assert not select.select([connection.sock for connection in costly], (), (), 0)[0]  # none of them has an answer yet
+    for connection in costly:
+        connection.close()
+    status, text, _ = get(served, "/form/slow?x=9")  # who has hung up is not waited for: there is room for others
     assert (status, json.loads(text)["sentence"]) == (413, "This takes longer than 4 s: try smaller arrays.")
     assert get(served, "/form/conv2d")[0] == 200
 

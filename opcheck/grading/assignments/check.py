@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
-from opcheck.grading.assignments.assignment import Assignment, Question, entry_of
+from opcheck.grading.assignments.assignment import FEEDBACK, Assignment, Question, entry_of
 from opcheck.grading.classes.processes import pool
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.judge import ask
@@ -18,6 +18,7 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Mistake
 from opcheck.sandbox import Call, Definition, Isolation, Limits, Module, Status, Worker
 
+BRIEF = "part"  # the level of feedback that names mistakes, and looks for no smallest case
 SEEDS = 250  # that a process takes at a time
 
 _ENGINE = "opcheck.grading.solutions.engine.choose"
@@ -50,17 +51,19 @@ class Caught:
         return self.mistake is not None and any(self.mistake.name in check.mistakes[:2] for check in self.checks)
 
 
-def check(assignment: Assignment, seed: int = 0, only: Container[str] | None = None) -> Iterator[Caught]:
+def check(
+    assignment: Assignment, seed: int = 0, only: Container[str] | None = None, feedback: str = BRIEF
+) -> Iterator[Caught]:
     """Each question with the correct solution and with every mistake; raises Refused where there are no solutions.
 
-    only: the names of the mistakes (default all).
+    only: the names of the mistakes (default all); feedback: the level of what is written about them.
     """
-    assignment = replace(assignment, feedback="worked calculation")
     for question in map(solvable, assignment.questions):
         mistakes = [each for each in question.op.mistakes if only is None or each.name in only]
         with _solution(question) as loaded:
-            for mistake in (None, *mistakes):
-                yield one(question, assignment, loaded, mistake, seed)
+            yield one(question, replace(assignment, feedback=FEEDBACK[-1]), loaded, None, seed)
+            for mistake in mistakes:
+                yield one(question, replace(assignment, feedback=feedback), loaded, mistake, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _repeated(assignment: Assignment, place: int, seeds: range) -> Repeated:
 def one(question: Question, assignment: Assignment, loaded: Loaded, mistake: Mistake | None, seed: int) -> Caught:
     """One question with one mistake."""
     loaded.worker.run([Call(_ENGINE, (question.op.name, mistake.name if mistake else ""))], {})
-    alone = replace(question, depends_on=())
+    alone = replace(question, depends_on=(), feedback="")
     desk = Desk(loaded.worker, 60.0, None)
     return Caught(question.name, mistake, tuple(ask(alone, assignment, loaded, desk, seed, {}, Readings())))
 

@@ -137,6 +137,11 @@ class Scope:
         sizes = case.arrays["weight"].shape[2:]
         return allowed(sizes[0] if len(set(sizes)) == 1 else sizes)
 
+    def can_say(self, name: str, value: Any) -> bool:
+        """Whether the convention has words for a value, asked or not."""
+        allowed = self.allows.get(name)
+        return allowed is None or allowed(value)
+
     def narrowed(self, case: Case) -> Case:
         """The case without optional arrays and parameters that are not within the ranges."""
         optional = {each.name for each in self.op.inputs if each.optional}

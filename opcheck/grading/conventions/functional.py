@@ -63,6 +63,9 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
         each.name == "normalized_shape" and _is_unsaid(op, one, each.name) for each in op.params for one in found[:1]
     ):
         allowed["normalized_shape"] = last_dimension
+    if "training" in {each.name for each in lacking} and "running_mean" in allowed:
+        lacking = [each for each in lacking if each.name != "training"]
+        allowed["training"] = only(True)  # without statistics that are kept there are those of the batch alone
     return allowed | {
         each.name: default_only(_LAST[op.name] if each.name == "dim" and op.name in _LAST else each.default)
         for each in lacking
@@ -71,11 +74,13 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
 
 def _room(op: Op, found: Definition, place: int) -> bool:
     """Whether a function has a parameter for this array, at its place or by its name."""
-    if not found.parameters or has(found, op.inputs[place].name):
+    name = op.inputs[place].name
+    if not found.parameters or has(found, name, *_ALSO.get(name, ())):
         return True
     if any(each.kind == "VAR_POSITIONAL" for each in found.parameters):
         return True
-    taken = {name for each in op.params for name in (each.name, *_ALSO.get(each.name, ()))}
+    others = [*(each.name for each in op.params), *(each.name for each in op.inputs if each.name != name)]
+    taken = {known for each in others for known in (each, *_ALSO.get(each, ()))}
     return len(found.parameters) > place and found.parameters[place].name not in taken
 
 
@@ -83,7 +88,7 @@ def _demands(found: Definition, name: str, place: int) -> bool:
     """Whether a function cannot be called without this array."""
     known = {each.name: each for each in found.parameters}
     last = found.parameters[place] if len(found.parameters) > place else None
-    parameter = known.get(name, last)
+    parameter = next((known[each] for each in (name, *_ALSO.get(name, ())) if each in known), last)
     return parameter is not None and not parameter.has_default and not parameter.kind.startswith("VAR_")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from opcheck.grading.conventions import programs
+from opcheck.grading.conventions import classes, programs
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -24,7 +24,6 @@ from opcheck.grading.conventions.base import (
     Reading,
     Request,
     has,
-    is_layer,
     method,
     only,
     whole,
@@ -35,7 +34,6 @@ from opcheck.operators.spec import Array, Op
 from opcheck.sandbox import Call, Definition, Place, Set
 
 _RATE = 2.0**20  # so large that rounding the updated weight does not hide the gradient in it
-_LEARNING_RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
 _ARRAYS = ("w", "weight", "weights", "filters", "kernel")  # the first parameter of a constructor that takes arrays
 _OWN = {"weight": ("W", "weights", "weight", "w", "kernel", "kernels", "filters"),
         "bias": ("b", "biases", "bias", "B")}  # fmt: skip
@@ -49,9 +47,11 @@ def call(r: Request) -> Plan:
     """A new object and its forward pass. It gets copies of its parameters: it may change them in backward."""
     if r.op.title and not r.op.elsewhere:
         return programs.layer(r)
+    if r.op.name not in _WINDOWED:
+        return classes.call(r)
     r = _precise(r)
-    given = [r.array("input", _input(r)), *([r.array("target")] if "target" in r.case.arrays else [])]
-    steps = [*_made(r), Call("layer.forward", given, keep="out")]
+    forward = classes.first_method(r.found, classes.FORWARD) or "forward"
+    steps = [*_made(r), Call(f"layer.{forward}", [r.array("input", _input(r))], keep="out")]
     return Plan(steps, {"output": Reading(("out", "layer.output", "layer.out"), _input(r))})
 
 
@@ -76,8 +76,10 @@ def _made(r: Request) -> list[Call | Set]:
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.layer_gradients(r, cotangent)
+    if r.op.name not in _WINDOWED:
+        return classes.gradients(r, cotangent)
     r = _precise(r)
-    args: list[Any] = [] if r.op.name in _LOSSES else [r.sent(cotangent["output"], _input(r))]
+    args: list[Any] = [r.sent(cotangent["output"], _input(r))]
     back = Reading(("back", "back[0]", "layer.dinputs", "layer.dx"), _input(r))
     if "weight" not in r.case.arrays:
         args += [_RATE] if _learns(r) else []
@@ -137,7 +139,7 @@ def _options(r: Request) -> tuple[list[int], dict[str, Any]]:
         if own := has(r.found, *(_STRIDE if name == "stride" else _PADDING)):
             options[own] = value
     if _learns_by_itself(r.found):
-        options[has(r.found, *_LEARNING_RATES)] = _RATE
+        options[has(r.found, *classes.LEARNING_RATES)] = _RATE
     return [], options
 
 
@@ -150,6 +152,10 @@ def _in_order(found: Definition) -> bool:
 
 def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     """What a constructor has no parameter for keeps its default; windows are square where it has one size."""
+    if op.title and not op.elsewhere:
+        return {}
+    if op.name not in _WINDOWED:
+        return classes.takes(op, found)
     (layer,) = found[:1]
     allowed: dict[str, Allowed] = {}
     if not layer.parameters or _in_order(layer):
@@ -174,12 +180,12 @@ def _precise(r: Request) -> Request:
 def _learns(r: Request) -> bool:
     """Whether backward takes a learning rate."""
     backward = method(r.found, "backward")
-    return backward is not None and any(each.name in _LEARNING_RATES for each in backward.parameters)
+    return backward is not None and any(each.name in classes.LEARNING_RATES for each in backward.parameters)
 
 
 def _learns_by_itself(found: Definition | None) -> bool:
     """Whether a layer is given a learning rate when it is made, and keeps no gradient."""
-    if found is None or not any(each.name in _LEARNING_RATES for each in found.parameters):
+    if found is None or not any(each.name in classes.LEARNING_RATES for each in found.parameters):
         return False
     return not any(each in found.attributes for each in _GRADIENTS["weight"])
 
@@ -199,10 +205,9 @@ def _input(r: Request) -> Layout:
     return TRANSPOSED if r.convention == "layer_columns" else SAME
 
 
-_LOSSES = ("cross_entropy",)
+# Whose weights have a layout, or whose window has a size: the others are classes as any.
+_WINDOWED = ("linear", "conv2d", "max_pool2d")
 _SIZES = {"stride": whole, "padding": whole, "dilation": only(1), "groups": only(1), "bias": only(True)}
-_LOSS = {"reduction": only("mean"), "weight": only(False), "label_smoothing": only(0.0), "ignore_index": only(-100),
-         "probabilities": only(False)}  # fmt: skip
 _AFFINE = ("Affine", "Linear", "Dense", "FullyConnected", "Layer_Dense", "DenseLayer", "LinearLayer", "FCLayer", "FC",
            "AffineLayer", "FullyConnectedLayer")  # fmt: skip
 CONVENTION = Convention(
@@ -210,26 +215,20 @@ CONVENTION = Convention(
     "objects with forward and backward that hold W, b, dW and db; weights of affine layers are (In, Out)",
     {
         "linear": Entry(_AFFINE, allows={"bias": only(True)}),
-        "relu": Entry(("Relu", "ReLU", "Activation_ReLU", "ReLULayer")),
-        "sigmoid": Entry(("Sigmoid", "Activation_Sigmoid", "SigmoidLayer")),
-        "tanh": Entry(("Tanh", "TanhLayer", "Activation_Tanh")),
-        "softmax": Entry(("Softmax", "Activation_Softmax", "SoftmaxLayer"), allows={"dim": only(1, -1)}),
         "conv2d": Entry(("Convolution", "Conv2d", "Conv2D", "Conv", "ConvLayer", "Conv2DLayer"), allows=_SIZES),
         "max_pool2d": Entry(
             ("Pooling", "MaxPooling", "MaxPool2d", "MaxPool", "MaxPool2D", "MaxPooling2D", "MaxPoolLayer"),
             allows={"stride": whole, "padding": whole, "dilation": only(1), "ceil_mode": only(False),
                     "return_indices": only(False)},
         ),
-        "cross_entropy": Entry(
-            ("SoftmaxWithLoss", "SoftmaxCrossEntropy", "CrossEntropyLoss"), allows=_LOSS, upstream=False
-        ),
+        **classes.ENTRIES,
     },
     call,
     gradients,
     names=programs.class_names,
     sentences=IN_OUT,
     takes=takes,
-    fits=is_layer,
+    fits=classes.fits,
 )  # fmt: skip
 OUT_IN = replace(
     CONVENTION,

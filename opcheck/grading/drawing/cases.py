@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opcheck.grading.assignments.scope import Scope
+from opcheck.grading.assignments.scope import Scope, is_optimiser
 from opcheck.grading.drawing import telling
 from opcheck.grading.drawing.conditions import separate
 from opcheck.grading.drawing.families import Drawing, family
@@ -61,7 +61,9 @@ def draw(
     for index, (aim, kind) in enumerate([*((aim, "exact") for aim in aims), *((aim, "real") for aim in aims[:3])]):
         rng = np.random.default_rng([*seed, index])
         case = make(Drawing(scope, rng, kind, dtype, index), aim)
-        trials.append(_trial(scope.op, case, dtype, kind, rng))
+        trials.append(_trial(scope, case, dtype, kind, rng))
+    if _divides_by_deviation(scope.op):
+        trials.append(_constant(scope, trials[0], dtype, np.random.default_rng([*seed, 8000])))
     if special:
         for index in range(SPECIAL):
             rng = np.random.default_rng([*seed, 1000 + index])
@@ -75,6 +77,18 @@ def draw(
         _digits(scope, dtype, seed) if accuracy else (),
         _separate(scope, dtype, seed, upstream) if separately else (),
     )  # fmt: skip
+
+
+def _divides_by_deviation(op: Op) -> bool:
+    """Whether it divides by how much its input varies: a normalisation."""
+    return any(each.name == "eps" for each in op.params) and not is_optimiser(op)
+
+
+def _constant(scope: Scope, trial: Trial, dtype: str, rng: np.random.Generator) -> Trial:
+    """An input that does not vary: only an eps keeps this from a division by 0."""
+    first, *others = trial.case.arrays
+    arrays = {first: np.zeros(trial.case.arrays[first].shape), **{name: trial.case.arrays[name] for name in others}}
+    return _trial(scope, trial.case._replace(arrays=arrays), dtype, "exact", rng)
 
 
 def draw_beyond(
@@ -91,7 +105,7 @@ def draw_beyond(
         rng = np.random.default_rng([*seed, 7000 + k])
         case = telling.drawn(opened, number, mistakes, ExactValues(rng, 9))
         if case is not None:
-            found.append(_trial(scope.op, case, dtype, "exact", rng))
+            found.append(_trial(scope, case, dtype, "exact", rng))
     return tuple(found if upstream else map(_of_itself, found))
 
 
@@ -99,7 +113,7 @@ def _separate(scope: Scope, dtype: str, seed: Sequence[int], upstream: bool) -> 
     """A trial for each condition; of an optimiser, whose conditions belong together, there are none."""
     found = []
     for k, (name, case) in enumerate(separate(scope, lambda k: np.random.default_rng([*seed, 5000 + k]), dtype)):
-        trial = _trial(scope.op, case, dtype, "exact", np.random.default_rng([*seed, 6000 + k]))
+        trial = _trial(scope, case, dtype, "exact", np.random.default_rng([*seed, 6000 + k]))
         found.append((name, trial if upstream else _of_itself(trial)))
     return tuple(found)
 
@@ -122,7 +136,7 @@ def _digits(scope: Scope, dtype: str, seed: Sequence[int]) -> tuple[Trial, ...]:
         if index and scope.op.input(name).default == "unit":  # a probability stays one
             continue
         arrays = {**case.arrays, name: change(case.arrays[name])}
-        found.append(_trial(scope.op, case._replace(arrays=arrays), dtype, "real", rng))
+        found.append(_trial(scope, case._replace(arrays=arrays), dtype, "real", rng))
     return tuple(found)
 
 
@@ -134,17 +148,18 @@ def large(scope: Scope, dtype: str, seed: Sequence[int]) -> Trial:
     """A case of the size of a small training step, for the time that it takes."""
     rng = np.random.default_rng([*seed, 2000])
     aims, make = family(scope.op)
-    trial = _trial(scope.op, make(Drawing(scope, rng, "exact", dtype), aims[0]), dtype, "exact", rng)
+    trial = _trial(scope, make(Drawing(scope, rng, "exact", dtype), aims[0]), dtype, "exact", rng)
     for size in LARGE:
         case = enlarged(scope.op, trial.case, size, rng)
         if max(array.size for array in case.arrays.values()) <= MOST:
             break
-    return _trial(scope.op, case, dtype, "exact", rng)
+    return _trial(scope, case, dtype, "exact", rng)
 
 
-def _trial(op: Op, case: Case, dtype: str, policy: str, rng: np.random.Generator) -> Trial:
+def _trial(scope: Scope, case: Case, dtype: str, policy: str, rng: np.random.Generator) -> Trial:
     """The case in the numbers of its format, with directions for the gradients."""
-    if op.draws:  # what is drawn by chance is given, so that there is one answer
+    op = scope.op
+    if op.draws and scope.can_say(op.draws, True):  # what is drawn by chance is given, so that there is one answer
         case = op.completed(case, int(rng.integers(2**32)))
     case = streams.in_format(case, format_of(dtype), keep_infinities=policy == "special")
     return streams.with_directions(op, Trial(case, dtype, policy), rng)
@@ -167,7 +182,7 @@ def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> 
     else:
         x.flat[rng.integers(x.size, size=2)] = (np.nan, np.inf, -np.inf)[index]
         policy = "special"
-    return _trial(scope.op, Case(case.op, {**case.arrays, name: x}, case.params), dtype, policy, rng)
+    return _trial(scope, Case(case.op, {**case.arrays, name: x}, case.params), dtype, policy, rng)
 
 
 def _whole(scope: Scope, dtype: str, seed: Sequence[int]) -> Trial:

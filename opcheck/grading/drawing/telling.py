@@ -5,7 +5,7 @@ found once; the numbers in them are drawn afresh for each submission.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -15,11 +15,10 @@ from opcheck.errors import Refused
 from opcheck.grading.assignments.scope import Scope
 from opcheck.operators.choosers import ExactValues, RandomChooser, Values
 from opcheck.operators.spec import Array, Case, Mistake, Op, widened
-from opcheck.verification import streams
-from opcheck.verification.casefile import Trial
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.truth.forms import written_outputs
 
+RANKS = range(1, 7)  # numbers of dimensions that samples have
 LOOK = 500  # samples that are looked at
 SEVERAL = 2  # cases for each mistake
 DRAWS = 20  # of the numbers of a case, until they show the mistakes that it is for
@@ -37,6 +36,8 @@ Sample = tuple[int, Case]
 Telling = tuple[tuple[int, tuple[Mistake, ...]], ...]  # samples by number, and the mistakes that each is for
 Opened = tuple[Scope, int, tuple[Mistake, ...]]  # the same with the scope of the sample
 _known: dict[Any, bool] = {}  # whether a mistake shows on a sample
+_answers: dict[Any, "Answers"] = {}  # the right answers to samples
+MOST_KEPT = 2 * LOOK  # of these
 
 
 class Asked:
@@ -44,11 +45,16 @@ class Asked:
 
     def __init__(self, scope: Scope, kinds: frozenset[Kind] = frozenset(), fewer: bool = False) -> None:
         self.scope, self.kinds, self.fewer = scope, kinds, fewer
-        others = [(name, scope.ranges.get(name)) for name in ("batch", "ties")]
+
+    @cached_property
+    def _key(self) -> Any:
+        scope = self.scope
+        others: list[Any] = [(name, scope.ranges.get(name)) for name in ("batch", "ties")]
         kernels = [scope.can_say_kernel(each) for each in _samples(scope.op)]
+        others += [scope.within("dims", dims) for dims in RANKS]
         opened = scope.opened(*scope.free())  # what code can take beyond what is asked differs from student to student
         allowed = [each.within(name, value) for each in (scope, opened) for name, value in _values(scope.op)]
-        self._key = scope.op, scope.taught, scope.beyond, kinds, fewer, *others, *kernels, *allowed
+        return (scope.op, scope.taught, scope.beyond, self.kinds, self.fewer, *others, *kernels, *allowed)
 
     def __hash__(self) -> int:
         return hash(self._key)
@@ -98,8 +104,10 @@ def beyond(usual: Asked, names: tuple[str, ...]) -> tuple[Opened, ...]:
     inside = [*usual.samples()]
     hidden = [each for each in scope.op.mistakes if not any(_shows(scope, *sample, each) for sample in inside)]
     for opened in (*((name,) for name in names), names) if inside else ():
+        if not hidden:
+            break
         more = Asked(scope.opened(*opened), usual.kinds, fewer=True)
-        legal = [each for each in more.samples() if not usual.holds(each[1])] if hidden else []
+        legal = [each for each in more.samples() if not usual.holds(each[1])]
         legal.sort(key=lambda each: sum(isinstance(value, tuple) for value in each[1].params.values()))  # plain first
         telling = _telling(more.scope, legal, hidden)
         found += [(more.scope, *each) for each in telling]
@@ -180,28 +188,60 @@ def _counts(scope: Scope, made: Case) -> bool:
 
 
 def _shows(scope: Scope, number: int, made: Case, mistake: Mistake) -> bool:
-    key = scope.op.name, number, tuple(made.arrays), repr(sorted(made.params.items())), mistake.name
-    if key not in _known:
-        _known[key] = shows(scope.op, made, mistake)
+    sample = scope.op.name, number, tuple(made.arrays), repr(sorted(made.params.items()))
+    if (key := (*sample, mistake.name)) not in _known:
+        if sample not in _answers:
+            if len(_answers) > MOST_KEPT:
+                _answers.clear()
+            _answers[sample] = Answers(scope.op, made)
+        _known[key] = _answers[sample].show(mistake)
     return _known[key]
 
 
 def shows(op: Op, made: Case, mistake: Mistake) -> bool:
     """Whether a mistake gives clearly other numbers on a case."""
-    made = op.completed(made, 0) if op.draws else made
-    trial = streams.with_directions(op, Trial(made, "float64", "exact"), np.random.default_rng(0))
-    (p, shapes), arrays = op.checked(trial.case), widened(trial.case.arrays)
-    if not all(np.isfinite(y).all() for form in op.forms for y in written_outputs(op, p, form, arrays).values()):
-        return False  # where a form has no number, none is asked of it
-    with np.errstate(all="ignore"):
-        if mistake.forward is not None:
-            expected = op.by_name(op.forward(p, **arrays), shapes)
-            if _are_apart(op.by_name(mistake.forward(op, p, **arrays), shapes), expected):
-                return True
-        if mistake.vjp is None:
+    return Answers(op, made).show(mistake)
+
+
+class Answers:
+    """The right answers to a case, for all the mistakes that are compared with them."""
+
+    def __init__(self, op: Op, made: Case) -> None:
+        self.op = op
+        case = op.completed(made, 0)
+        self.p, self.shapes = op.checked(case)
+        self.arrays = widened(case.arrays)
+
+    def show(self, mistake: Mistake) -> bool:
+        """Whether a mistake gives clearly other numbers. Where a form has no number, none is asked of it."""
+        if not self._all_forms_have_numbers:
             return False
-        cotangent = one_or_dict(op, trial.cotangent)
-        return _are_apart(mistake.vjp(op, p, cotangent, **arrays), op.vjp(p, cotangent, **arrays))
+        op, p = self.op, self.p
+        with np.errstate(all="ignore"):
+            made = {} if mistake.forward is None else op.by_name(mistake.forward(op, p, **self.arrays), self.shapes)
+            if made and _are_apart(made, self._expected):
+                return True
+            made = {} if mistake.vjp is None else mistake.vjp(op, p, self._cotangent, **self.arrays)
+            return bool(made) and _are_apart(made, self._gradients)
+
+    @cached_property
+    def _all_forms_have_numbers(self) -> bool:
+        written = (written_outputs(self.op, self.p, form, self.arrays) for form in self.op.forms)
+        return all(np.isfinite(y).all() for outputs in written for y in outputs.values())
+
+    @cached_property
+    def _expected(self) -> Mapping[str, Array]:
+        return self.op.by_name(self.op.forward(self.p, **self.arrays), self.shapes)
+
+    @cached_property
+    def _cotangent(self) -> Any:
+        rng = np.random.default_rng(0)
+        smooth = [each.name for each in self.op.outputs if each.differentiable and each.name in self.shapes]
+        return one_or_dict(self.op, {name: ExactValues(rng, 9).array(*self.shapes[name]) for name in smooth})
+
+    @cached_property
+    def _gradients(self) -> Mapping[str, Array]:
+        return self.op.vjp(self.p, self._cotangent, **self.arrays)
 
 
 def _are_apart(got: Mapping[str, Array], expected: Mapping[str, Array]) -> bool:

@@ -30,6 +30,8 @@ COLUMNS = (
     "score",
     "max_score",
 )
+# What keeps a question from being graded: of what crashes on some inputs, the others count.
+FAILED = (Outcome.DOES_NOT_LOAD, Outcome.CRASHED_ALWAYS, Outcome.TOO_SLOW, Outcome.NOT_ATTEMPTED, Outcome.SKIPPED)
 FURTHER = ("status", "late_days", "adjustment")
 
 
@@ -78,7 +80,11 @@ def _row(result: Result, who: tuple[str, ...], assignment: "Assignment", parts: 
     penalty = _sum(result.checks, Outcome.LATE)
     score, points = wording.number(result.score), wording.number(result.points)
     known = [*map(clean.cell, (assignment.title, _due(assignment), result.handed_in, *who))]
-    further = [say("graded"), wording.number(result.late_days), wording.number(_sum(result.checks, Outcome.ADJUSTED))]
+    further = [
+        clean.cell(_status(result)),
+        wording.number(result.late_days),
+        wording.number(_sum(result.checks, Outcome.ADJUSTED)),
+    ]
     graded = by_question(result)
     marks = []
     for question, part in parts:
@@ -86,6 +92,22 @@ def _row(result: Result, who: tuple[str, ...], assignment: "Assignment", parts: 
         marks.append(wording.number(score_of(checks)) if checks else "")
     return [*known, wording.number(total((result.score, -penalty))), wording.number(-penalty or 0), score, points,
             *further, *marks]  # fmt: skip
+
+
+def _status(result: Result) -> str:
+    """That it was graded, or what kept all of it, or these questions, from being graded."""
+    checks = [each for each in result.checks if each.outcome not in EXTRA]
+    failed: dict[Outcome, dict[str, None]] = {}
+    for each in checks:
+        if each.outcome in FAILED:
+            failed.setdefault(each.outcome, {})[each.question] = None
+    if not failed:
+        return say("graded") if checks else say("nothing to grade")
+    if len({each.outcome for each in checks}) == 1:
+        return say(checks[0].outcome.value)
+    told = [say("{questions} {outcome}", questions=", ".join(questions), outcome=say(outcome.value))
+            for outcome, questions in failed.items()]  # fmt: skip
+    return say("graded; {told}", told="; ".join(told))
 
 
 def _sum(checks: Iterable[Check], outcome: Outcome) -> float:

@@ -11,8 +11,9 @@ from opcheck.errors import CouldNotRun
 from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import Question
 from opcheck.grading.handouts.example import MODULE, Example, names
+from opcheck.grading.submissions.locate import Found
 from opcheck.operators import catalog
-from opcheck.sandbox import Call, Place
+from opcheck.sandbox import Call, Definition, Parameter, Place
 from opcheck.verification.casefile import Trial
 
 _MODULE_CLASS = "torch.nn.Module"
@@ -72,6 +73,24 @@ def _known(question: Question) -> Any:
         return importlib.import_module(f"opcheck.grading.solutions.{name}")
     except CouldNotRun:  # without torch
         return None
+
+
+def known_class(question: Question) -> Found | None:
+    """The class that a right solution has, which tells what a constructor takes; None where it has functions."""
+    name = question.entry.forward[0]
+    kind = getattr(_known(question), name, None) if question.arrays == "numpy" else None
+    if not inspect.isclass(kind):
+        return None
+    methods = inspect.getmembers(kind, inspect.isfunction)
+    written = [each for base in kind.__mro__ for each in vars(base).values() if inspect.isfunction(each)]
+    kept = tuple(dict.fromkeys(name for each in written for name in each.__code__.co_names))
+    of_class = tuple(Definition(each, "method", True, _described(method)) for each, method in methods)
+    return Found(f"{MODULE}.{name}", "", Definition(name, "class", True, _described(kind), of_class, MODULE, kept))
+
+
+def _described(function: Any) -> tuple[Parameter, ...]:
+    known = inspect.signature(function).parameters.values()
+    return tuple(Parameter(each.name, each.kind.name, each.default is not each.empty) for each in known)
 
 
 def _of(module: Any, name: str, example: Example) -> Stub:

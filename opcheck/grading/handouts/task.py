@@ -10,8 +10,9 @@ from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import Assignment, Question, entry_of
 from opcheck.grading.drawing.cases import draw
 from opcheck.grading.handouts.example import Example, example
-from opcheck.grading.handouts.stubs import Stub, stubs
-from opcheck.operators.spec import Array
+from opcheck.grading.handouts.stubs import Stub, known_class, stubs
+from opcheck.grading.submissions.locate import Found
+from opcheck.operators.spec import Array, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.inline import Unasked
@@ -56,8 +57,9 @@ def task(question: Question) -> Task:
     drawn = draw(question.scope, question.dtype, [PUBLIC, zlib.crc32(question.name.encode())], special=False,
                  upstream=entry.upstream, separately=question.partial == "cases")  # fmt: skip
     shown = max(drawn.trials, key=lambda trial: (len(trial.case.arrays) + len(trial.case.params), -_size(trial)))
-    made = example(question, shown)
-    cases = [] if question.hidden else [_public(question, trial) for trial in _chosen(drawn.trials)]
+    found = known_class(question)
+    made = example(question, shown, found)
+    cases = [] if question.hidden else [_public(question, trial, found) for trial in _chosen(question.op, drawn.trials)]
     return Task(question, stubs(question, made, drawn.trials), made, cases)
 
 
@@ -73,11 +75,11 @@ def _size(trial: Trial) -> int:
     return sum(array.size for array in trial.case.arrays.values())
 
 
-def _chosen(trials: Sequence[Trial]) -> list[Trial]:
+def _chosen(op: Op, trials: Sequence[Trial]) -> list[Trial]:
     """The smallest case, then the smallest that give what no earlier one gives."""
     found: list[Trial] = []
     seen: set[object] = set()
-    for trial in sorted(trials, key=_size):
+    for trial in sorted([each for each in trials if _has_one_answer(op, each)], key=_size):
         given = {*trial.case.arrays, *((name, str(value)) for name, value in trial.case.params.items())}
         if not found or given - seen:
             found.append(trial)
@@ -85,8 +87,13 @@ def _chosen(trials: Sequence[Trial]) -> list[Trial]:
     return found[:CASES]
 
 
-def _public(question: Question, trial: Trial) -> Public:
-    made = example(question, trial)
+def _has_one_answer(op: Op, trial: Trial) -> bool:
+    """Whether nothing is left to chance."""
+    return not op.draws or op.draws in trial.case.arrays or op.is_identity(op.checked(trial.case)[0])
+
+
+def _public(question: Question, trial: Trial, found: Found | None) -> Public:
+    made = example(question, trial, found)
     check = Check(question.op, trial, Unasked())
     return Public(
         trial,

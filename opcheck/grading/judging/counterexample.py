@@ -48,6 +48,7 @@ def smallest(student: Student, finding: Finding, others: Sequence[Mistake] = ())
     lost = student.made(verdict.trial.case, verdict.trial.cotangent).lost
     if (
         lost
+        or student.draws(verdict.trial.case)
         or verdict.claim in ("pure", "efficiency", "repeat", "type", "whole")
         or finding.wrongs[0].outcome is not ended
     ):

@@ -80,7 +80,7 @@ def _named(
     mistakes = [_sized(each, student, verdicts[0], backend) for each in op.mistakes]
     names = resemblances(op, verdicts, backend, mistakes)
     wrong = {id(each.trial) for each in (*verdicts, *(Verdict(Status.MALFORMED, "", trial) for trial in crashed))}
-    right = [trial for trial in trials if id(trial) not in wrong]
+    right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
     found = [each for each in mistakes if each.name in names]
     found = [each for each in found if all(_harmless(op, each, trial, gradient, only) for trial in right)]
     refuted = [each for each in found if any(_answers(op, each, trial, gradient) for trial in crashed)]
@@ -130,7 +130,7 @@ def _two_at_once(
     candidates = [each for each in op.mistakes if (each.vjp if gradient else each.forward) is not None]
     first, *others = sorted(verdicts, key=_size)
     wrong = {id(each.trial) for each in verdicts}
-    right = [trial for trial in trials if id(trial) not in wrong]
+    right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
     pairs = {(a, b): _joined(op, a, b, gradient) for a in candidates for b in candidates if a is not b}
     for some in ([first], others):  # few are left by the first case, the smallest
         names = set(resemblances(op, some, student, [*pairs.values()], relations=False)) if some and pairs else None

@@ -19,6 +19,13 @@ from opcheck.verification.truth.forms import gradient_widths, output_widths
 from opcheck.verification.verdict import Verdict
 
 ROOM = 16  # roundings of the largest number on the way
+TINY = 1e-5  # an eps up to which no digit that counts depends on it
+OTHER_EPS = Form(
+    "eps_of_its_own",
+    "it adds another eps than 1e-5, which shows where numbers hardly vary",
+    "the variance is far above eps",
+    lambda op, p, **arrays: op.program(p.replace(eps=TINY / 1e4), **arrays),
+)
 
 
 class Graded(Check):
@@ -31,12 +38,14 @@ class Graded(Check):
     def compare(
         self, claim: str, kind: str, got: Mapping[str, Array], free: Mapping[str, Array] | None = None
     ) -> Finding:
-        if not self.op.forms or not self.allows_forms or kind == "tangent" or free is not None:
+        hidden = getattr(self.backend, "hides_eps", False) and self.p.eps <= TINY
+        known = (*self.op.forms, *([OTHER_EPS] if hidden else []))
+        if not known or not self.allows_forms or kind == "tangent" or free is not None:
             return super().compare(claim, kind, got, free)
         if self._within(got, kind, []):
             return Finding(claim)
-        widths = {form: self._widths(form, kind) for form in self.op.forms}
-        self.forms = tuple(form for form in self.op.forms if self._within(got, kind, [widths[form]]))
+        widths = {form: self._widths(form, kind) for form in known}
+        self.forms = tuple(form for form in known if self._within(got, kind, [widths[form]]))
         if self.forms or self._within(got, kind, list(widths.values())):
             return Finding(claim)
         return super().compare(claim, kind, got, free)  # which asks the definition, and takes its time

@@ -12,20 +12,20 @@ from opcheck.grading.drawing.cases import Drawn, draw, draw_beyond
 from opcheck.grading.judging import feedback
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import Finding, examine
-from opcheck.grading.judging.settling import Readings, settled
+from opcheck.grading.judging.ranks import within_its_ranks
+from opcheck.grading.judging.settling import NAMED, Readings, settled
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Check, Outcome, Result, total
 from opcheck.grading.submissions.loading import Loaded, load
-from opcheck.grading.submissions.locate import Missing
+from opcheck.grading.submissions.locate import Found, Missing, Unfit
 from opcheck.grading.submissions.submission import Submission
 from opcheck.language import say
 from opcheck.sandbox import choose
 
 # The rules by which code earns points. Whoever changes them so that the same code may get other points by the same seed
 # counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart;
-# 3: what code takes beside what is asked, and chance).
-RULES = 3
-NAMED = 12  # definitions that a note names
+# 3: what code takes beside what is asked, and chance; 4: classes of any layer, only the dimensions that code is for).
+RULES = 4
 PLACES = 2  # of a share of the points, as a teacher would give it
 
 
@@ -46,6 +46,8 @@ def grade_source(source: Submission, assignment: Assignment, seed: int | None = 
             checks[question.name] = ask(question, assignment, loaded, desk, seed, checks, readings)
     told = shown(checks.values(), assignment) if loaded.readable else unreadable(loaded.problem, assignment)
     notes = readings.told() if told else (_nothing(loaded),)
+    if assignment.only_found:
+        notes = (*notes, *readings.left_out(loaded.definitions))
     return Result(source.student, str(source.path), told, seed, time.monotonic() - began, (*loaded.notes, *notes))
 
 
@@ -88,16 +90,20 @@ def ask(
     try:
         question, found = settled(question, assignment, loaded, desk, seeds, readings)
     except Missing as missing:
+        if isinstance(missing, Unfit):
+            readings.unfit.setdefault(missing.name, []).append(question.name)
         if assignment.only_found and len(assignment.questions) > 1:
             return []
         if loaded.problem:
             return _all(question, Outcome.DOES_NOT_LOAD, loaded.problem)
         return _all(question, Outcome.NOT_ATTEMPTED, str(missing))
     assignment = assignment.for_question(question)
-    student = Student(desk, question, found)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
-    drawn = draw(question.scope, question.dtype, seeds, *asked(question))
-    student.prefetch(drawn.trials, needs_gradients, own_type=drawn.accuracy)
+    student, drawn = _answers(question, found, desk, seeds)
+    narrower = within_its_ranks(student, drawn.trials, readings, assignment.only_found)
+    if narrower is not question:
+        question = narrower
+        student, drawn = _answers(question, found, desk, seeds)
     more = draw_beyond(question.scope, student.takes, question.dtype, seeds, question.entry.upstream)
     drawn = replace(drawn, beyond=student.answered(more, needs_gradients))
     checks: list[Check] = []
@@ -106,6 +112,14 @@ def ask(
         told = any(each.message == check.message for each in checks)  # an earlier part has shown its case
         checks.append(replace(check, detail=None) if told else check)
     return checks
+
+
+def _answers(question: Question, found: Found, desk: Desk, seeds: Sequence[int]) -> tuple[Student, Drawn]:
+    """The cases of a question, and the student who has answered them."""
+    student = Student(desk, question, found)
+    drawn = draw(question.scope, question.dtype, seeds, *asked(question))
+    student.prefetch(drawn.trials, any(part.startswith("vjp") for part in question.points), own_type=drawn.accuracy)
+    return student, drawn
 
 
 def _examined(

@@ -18,7 +18,7 @@ from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array, Op
 from opcheck.verification.casefile import Trial
-from opcheck.verification.claims import correctness
+from opcheck.verification.claims import correctness, repetition
 from opcheck.verification.verdict import Status, Verdict, told_apart
 
 
@@ -192,6 +192,11 @@ def _missing(drawn: Drawn, message: str) -> Finding:
     return Finding(Outcome.NOT_ATTEMPTED, (wrong,), len(drawn.ordinary))
 
 
+def is_right(student: Student, trial: Trial) -> bool:
+    """Whether the forward pass is right on a trial."""
+    return not any(True for _ in _forward(student, trial))
+
+
 def _forward(student: Student, trial: Trial, judged: type[Graded] = Graded) -> Iterator[Wrong]:
     made = student.made(trial.case)
     if failed := _first_failure(made.outputs):
@@ -204,6 +209,10 @@ def _forward(student: Student, trial: Trial, judged: type[Graded] = Graded) -> I
             if finding.verdict is not None:
                 yield Wrong(Outcome.WRONG, finding.verdict)
         student.wrote("forward", check.forms)
+    if student.draws(trial.case):
+        for finding in repetition.rate(check):
+            if finding.verdict is not None:
+                yield Wrong(Outcome.WRONG, finding.verdict)
     if made.changed:
         message = say("it changes its input, which the caller still needs")
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "pure", trial, message=message))
@@ -251,7 +260,10 @@ def _repeated(student: Student) -> Iterator[Wrong]:
         got = made.gradients.get(name)
         if not isinstance(got, np.ndarray) or check.compare(f"vjp:{name}", "gradient", {name: got}).verdict is None:
             continue
-        adds_up = np.array_equal(got, 3 * expected)  # the first upstream gradient was twice that of the second
+        # the first upstream gradient was twice that of the second
+        adds_up = (
+            got.shape == expected.shape and check.compare(f"vjp:{name}", "gradient", {name: got / 3}).verdict is None
+        )
         if adds_up:
             message = say(
                 "a second call of backward adds to the gradient of {name} from the first: reset it", name=name

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck.backends.base import Malformed
-from opcheck.grading.known_errors import is_unfinished, meaning
+from opcheck.grading.known_errors import is_unfinished, meaning, place_of
 from opcheck.grading.results import Outcome
 from opcheck.language import say
 from opcheck.operators.spec import Array
@@ -41,7 +41,7 @@ def failure(reply: Reply, what: str, returns: Mapping[str, Returns], limit: floa
     the seconds that there were."""
     error = reply.failure
     assert error is not None
-    where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
+    where = place_of(error)
     if reply.status is Status.RAISED and is_unfinished(error.type, error.message):
         return Failed(Outcome.NOT_ATTEMPTED, say("it raises NotImplementedError{where}", where=where))
     if reply.status is Status.TIMED_OUT:

@@ -1,6 +1,6 @@
 """Settles how a submission's code is called: where it is, by which convention, and what of the cases it can take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from opcheck.errors import CouldNotRun, Refused
@@ -11,12 +11,14 @@ from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import examine
 from opcheck.grading.judging.student import Student
 from opcheck.grading.submissions.loading import Loaded
-from opcheck.grading.submissions.locate import Found, Missing, locate
+from opcheck.grading.submissions.locate import Found, Missing, Unfit, locate
 from opcheck.grading.submissions.recognition import Candidate, candidates
 from opcheck.language import say
+from opcheck.sandbox import Definition
 
 TRIED = 6  # conventions of one question
 SECONDS = 3.0  # for each of them
+NAMED = 12  # definitions that a note names
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Readings:
     found: dict[str, list[str]] = field(default_factory=dict)  # by convention
     notes: list[str] = field(default_factory=list)
     forward_only: dict[str, str] = field(default_factory=dict)  # question: the backward pass that it lacks
+    used: set[tuple[str, ...]] = field(default_factory=set)  # modules, and the functions and classes that were graded
+    unfit: dict[str, list[str]] = field(default_factory=dict)  # what has an operator's name: those operators
 
     def told(self) -> tuple[str, ...]:
         found = [say("{names}: called as {convention} does", names=", ".join(names), convention=convention)
@@ -36,6 +40,20 @@ class Readings:
                              names=names, missing=missing))  # fmt: skip
         return (*found, *self.notes)
 
+    def left_out(self, definitions: Sequence[Definition]) -> Iterator[str]:
+        """What a submission defines and was not looked at, and why."""
+        for name, ops in self.unfit.items():
+            yield say("{name} was not graded: it is not called as any {op} is that is known; lesson 17 tells "
+                      "how to describe yours", name=name, op=ops[0])  # fmt: skip
+        others = [each.name for each in definitions if self._is_left(each)]
+        if others and self.found:
+            names = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+            yield say("not looked at, as no operator is called so: {names}", names=names)
+
+    def _is_left(self, each: Definition) -> bool:
+        helper = each.name.startswith(("_", "test")) or each.name == "main" or each.kind == "value"
+        return each.own and not helper and (each.module, each.name) not in self.used and each.name not in self.unfit
+
 
 def settled(
     question: Question, assignment: Assignment, loaded: Loaded, desk: Desk, seeds: Sequence[int], readings: Readings
@@ -45,14 +63,15 @@ def settled(
     if question.convention.name == conventions.ANY:
         several = candidates(question.op, definitions, loaded.torch)
         if not several:
-            locate(definitions, question.entry, assignment.names)
-            raise Missing(say("nothing defined here looks like {op}", op=question.name))
+            name = locate(definitions, question.entry, assignment.names).definition.name
+            raise Unfit(say("nothing defined here looks like {op}", op=question.name), name)
         question, found = _chosen(question, several, desk, seeds)
         name = found.forward.partition(".")[2]
         shown = name if name == question.name else f"{question.name} ({name})"
         readings.found.setdefault(question.convention.name, []).append(shown)
     else:
         found = locate(definitions, question.entry, assignment.names)
+    readings.used |= {tuple(place.split(".")[:2]) for place in (found.forward, found.backward)}
     question, left_out = _narrowed(question, found, assignment.only_found)
     readings.notes += left_out
     if assignment.only_found and (missing := _missing_backward(question, found)):
@@ -80,7 +99,8 @@ def _chosen(
         if not any(score):
             break
     if best is None:
-        raise Missing(say("the code accepts none of the cases that are asked"))
+        name = several[0].found.definition.name
+        raise Unfit(say("the code accepts none of the cases that are asked"), name)
     return best[1], best[2]
 
 
@@ -98,10 +118,12 @@ def _score(question: Question, found: Found, desk: Desk, seeds: Sequence[int]) -
 def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Question, tuple[str, ...]]:
     """The question without the cases that the code has no parameter for, and a note on what that is.
 
-    An array that the code cannot take, a bias, is asked all the same, unless it is `only_found` that is.
+    An array that the code cannot take, a bias, is asked all the same, unless it is `only_found` that is; never one that
+    is drawn by chance.
     """
     takes = question.convention.takes(question.op, found.definitions)
-    arrays = [each.name for each in question.op.inputs if each.optional and not only_found]
+    op = question.op
+    arrays = [each.name for each in op.inputs if each.optional and not only_found and each.name != op.draws]
     takes = {name: allowed for name, allowed in takes.items() if name not in arrays or allowed(True)}
     if not takes:
         return question, ()
@@ -110,7 +132,13 @@ def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Quest
     except Refused as error:
         name = found.definition.name
         raise Missing(say("{name} cannot take what is asked: {rule}", name=name, rule=error.rule)) from None
-    lacking = [name for name, values in question.scope.ranges.items() if len(scope.ranges[name]) < len(values)]
+    optional = {each.name for each in question.op.inputs if each.optional}
+    lacking = [
+        name
+        for name, values in question.scope.ranges.items()
+        if len(scope.ranges[name]) < len(values)
+        and not (name in optional and True in scope.ranges[name])  # what must be given is not lacking
+    ]
     if not lacking:
         return replace(question, scope=scope), ()
     note = say("{question}: cases that need parameters {name} lacks were left out ({lacking})", question=question.name,

@@ -53,6 +53,12 @@ class Student(Backend):
             lacks |= {each.name for each in question.op.inputs if not has(code, each.name)}
         return tuple(name for name in question.scope.free() if name not in lacks)
 
+    @cached_property
+    def hides_eps(self) -> bool:
+        """Whether an eps stands in the code as a number, so that nobody can say which one is meant."""
+        lacking = self.question.convention.takes(self.question.op, self.found.definitions)
+        return "eps" in lacking and not lacking["eps"](0.5)
+
     def lacks(self, op: Op, case: Case) -> str:
         """Not empty for a case that the assignment does not ask: shrinking stays within what was taught."""
         scope = self.question.scope.opened(*self.takes)
@@ -88,10 +94,20 @@ class Student(Backend):
             self.prefetch(trials, gradients, min(BEYOND, self.desk.seconds))
         return tuple(trial for trial in trials if _is_answer(self.made(trial.case, trial.cotangent).outputs))
 
+    def draws(self, case: Case) -> bool:
+        """Whether the code draws by chance what the case does not give; it is read off what comes out."""
+        return bool(self.question.op.draws) and self.question.op.draws not in case.arrays
+
+    def answers(self, case: Case) -> bool:
+        """Whether the forward pass gives an array of the right shape."""
+        made = self.made(case)
+        failed = any(isinstance(each, Failed) for each in made.outputs.values())
+        return not failed and all(name.startswith("vjp:") for name in made.misshaped)
+
     def differentiates(self, trial: Trial) -> bool:
         """Whether there are gradients of a trial."""
-        made = self.made(trial.case, trial.cotangent)
-        return not any(isinstance(each, Failed) for each in made.gradients.values())
+        found = self.made(trial.case, trial.cotangent).gradients
+        return bool(found) and not any(isinstance(each, Failed) for each in found.values())
 
     def wavers(self, trials: Sequence[Trial]) -> bool:
         """Whether the code gives several answers to one of these trials: there is chance in it, or something that it

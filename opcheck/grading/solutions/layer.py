@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from opcheck.grading.solutions.engine import forward, vjp
 from opcheck.operators.spec import Array
 
@@ -75,11 +77,153 @@ class Pooling(Plain):
         self.options = {"kernel_size": (pool_h, pool_w), "stride": stride, "padding": pad}
 
 
-class SoftmaxWithLoss:
+class GELU(Plain):
+    op = "gelu"
+
+
+class SiLU(Plain):
+    op = "silu"
+
+
+class LogSoftmax(Plain):
+    op = "log_softmax"
+    options = {"dim": 1}
+
+
+class Dropout(Plain):
+    op = "dropout"
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p, self.training = p, True
+
+    def forward(self, x: Array) -> Array:
+        self.options = {"p": self.p, "training": self.training}
+        if self.training:
+            self.options["mask"] = np.where(np.random.default_rng().random(x.shape) < self.p, 0.0, 1.0)
+        return super().forward(x)
+
+
+class Normalisation(Plain):
+    """With one factor and one number for each feature or channel."""
+
+    def __init__(self, size: int, eps: float = 1e-5) -> None:
+        self.gamma, self.beta, self.eps = np.ones(size), np.zeros(size), eps
+
+    def own(self) -> dict[str, Any]:
+        return {"weight": self.gamma, "bias": self.beta, "eps": self.eps}
+
+    def forward(self, x: Array) -> Array:
+        self.options = self.own()
+        return super().forward(x)
+
+    def backward(self, dout: Array) -> Array:
+        d = vjp(self.op, dout, self.x, **self.options)
+        self.dgamma, self.dbeta = d["weight"], d.get("bias")
+        return d["input"]
+
+
+class LayerNorm(Normalisation):
+    op = "layer_norm"
+
+    def own(self) -> dict[str, Any]:
+        return {"normalized_shape": self.gamma.shape, **super().own()}
+
+
+class RMSNorm(Normalisation):
+    op = "rms_norm"
+
+    def own(self) -> dict[str, Any]:
+        return {"normalized_shape": self.gamma.shape, "weight": self.gamma, "eps": self.eps}
+
+
+class GroupNorm(Normalisation):
+    op = "group_norm"
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5) -> None:
+        super().__init__(num_channels, eps)
+        self.num_groups = num_groups
+
+    def own(self) -> dict[str, Any]:
+        return {"num_groups": self.num_groups, **super().own()}
+
+
+class BatchNorm(Normalisation):
+    op = "batch_norm"
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_features, eps)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.momentum, self.training = momentum, True
+
+    def own(self) -> dict[str, Any]:
+        kept = {"running_mean": self.running_mean, "running_var": self.running_var}
+        return {**super().own(), **kept, "training": self.training, "momentum": self.momentum}
+
+    def forward(self, x: Array) -> Array:
+        self.x, self.options = x, self.own()
+        found = forward(self.op, x, **self.options)
+        out, *new = found if isinstance(found, tuple) else (found,)
+        if new:
+            self.running_mean, self.running_var = new
+        return np.asarray(out)
+
+
+class Embedding:
+    def __init__(self, vocab_size: int, dim: int) -> None:
+        self.W = np.zeros((vocab_size, dim))
+
+    def forward(self, idx: Array) -> Array:
+        self.idx = idx
+        out: Array = forward("embedding", idx, self.W)
+        return out
+
+    def backward(self, dout: Array) -> None:
+        self.dW = vjp("embedding", dout, self.idx, self.W)["weight"]
+
+
+class ScaledDotProductAttention:
+    def __init__(self, is_causal: bool = False) -> None:
+        self.options = {"is_causal": is_causal}
+
+    def forward(self, q: Array, k: Array, v: Array) -> Array:
+        self.arrays = q, k, v
+        out: Array = forward("scaled_dot_product_attention", q, k, v, **self.options)
+        return out
+
+    def backward(self, dout: Array) -> tuple[Array, Array, Array]:
+        d = vjp("scaled_dot_product_attention", dout, *self.arrays, **self.options)
+        return d["query"], d["key"], d["value"]
+
+
+class Loss:
+    """The mean over all rows."""
+
+    op = ""
+
     def forward(self, x: Array, t: Array) -> Array:
         self.x, self.t = x, t
-        loss: Array = forward("cross_entropy", x, t)
+        loss: Array = forward(self.op, x, t)
         return loss
 
     def backward(self, dout: float = 1) -> Array:
-        return vjp("cross_entropy", self.x.dtype.type(dout), self.x, self.t)["input"]
+        return vjp(self.op, self.x.dtype.type(dout), self.x, self.t)["input"]
+
+
+class SoftmaxWithLoss(Loss):
+    op = "cross_entropy"
+
+
+class MSELoss(Loss):
+    op = "mse_loss"
+
+
+class NLLLoss(Loss):
+    op = "nll_loss"
+
+
+class BCELoss(Loss):
+    op = "binary_cross_entropy"
+
+
+class BCEWithLogitsLoss(Loss):
+    op = "binary_cross_entropy_with_logits"

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from opcheck.grading.assignments.assignment import Assignment
-from opcheck.grading.known_errors import meaning
+from opcheck.grading.known_errors import meaning, place_of
 from opcheck.grading.submissions import notebook
 from opcheck.grading.submissions.locate import Missing
 from opcheck.grading.submissions.roster import is_pinned
@@ -130,7 +130,7 @@ def problem_of(outcome: Outcome) -> str:
     assert error is not None
     if error.type == notebook.NO_NOTEBOOK:
         return notebook.problem_of(error)
-    where = say(" (line {line} of {file})", line=error.line, file=error.file) if error.line else ""
+    where = place_of(error)
     if outcome.status is Status.TIMED_OUT:
         return say('loading the file does not finish: put training loops under if __name__ == "__main__"')
     if outcome.status is Status.EXITED:

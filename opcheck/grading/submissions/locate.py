@@ -33,6 +33,14 @@ class Missing(Exception):
     """The submission has no such name; the text says what it has."""
 
 
+class Unfit(Missing):
+    """It has the name, and what is called so cannot be called as any convention does; the text says why."""
+
+    def __init__(self, reason: str, name: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+
 def locate(definitions: Sequence[Definition], entry: Entry, others: Container[str] = ()) -> Found:
     """The first of the entry's names that is there, exactly or but for case and underscores; raises Missing.
 

@@ -38,6 +38,9 @@ REDUCTION_MISTAKES = (
     ),
 )
 
+MEAN = "L = (1/n)·Σ_i "  # how the formula of a loss begins
+FACTORS = {"weight": "w[i]·", "pos_weight": "p[i]·"}  # stand in it only where they are given
+
 
 def _summed(p: Params) -> Params:
     return p.replace(reduction="sum") if p.reduction == "mean" else p
@@ -53,6 +56,12 @@ class Loss(Op):
     """A loss: `reduction` of one loss for each element (for classes: for each row)."""
 
     outputs = (Output("output", "L", "one number; with reduction='none' one for each loss"),)
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        each = self.formula.removeprefix(MEAN)
+        for name, factor in FACTORS.items():
+            each = each if name in shapes else each.replace(factor, "")
+        return {"sum": f"L = Σ_i {each}", "none": f"L[i] = {each}"}.get(p.reduction, MEAN + each)
 
     # --- what a loss writes -----------------------------------------------------------------------------------
 

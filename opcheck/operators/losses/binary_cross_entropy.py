@@ -44,9 +44,9 @@ class BinaryCrossEntropy(BinaryLoss):
     name = "binary_cross_entropy"
     aliases = ("bce", "BCELoss", "nn.BCELoss")
     second_derivative = False  # torch adds 1e-12 to the divisor there, where the gradient holds it at 1e-12
-    summary = "mean of −log of the probability given to the right answer, yes or no"
+    summary = "mean of −ln of the probability given to the right answer, yes or no"
     rounding = BinaryCrossEntropyRounding()
-    formula = "L = (1/n)·Σ_i −w[i]·( t[i]·log x[i] + (1 − t[i])·log(1 − x[i]) )"
+    formula = "L = (1/n)·Σ_i −w[i]·( t[i]·ln(x[i]) + (1 − t[i])·ln(1 − x[i]) )"
     closed = (Closed("input", "x̄[i] = (x[i] − t[i])/(x[i]·(1 − x[i]))/n·L̄", plain_mean, all_in_one),)
     example = "binary_cross_entropy([0.5, 0.25], [1, 0])", "array(0.49041463)"
     source = "Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90; torch.nn.functional"

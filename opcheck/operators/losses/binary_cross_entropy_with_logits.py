@@ -40,7 +40,7 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
     aliases = ("bce_with_logits", "BCEWithLogitsLoss", "nn.BCEWithLogitsLoss", "sigmoid_cross_entropy")
     summary = "binary cross-entropy of sigmoid(input), without its overflow"
     rounding = LogitsRounding()
-    formula = "L = (1/n)·Σ_i −w[i]·( p[i]·t[i]·log σ(x[i]) + (1 − t[i])·log(1 − σ(x[i])) )"
+    formula = "L = (1/n)·Σ_i −w[i]·( p[i]·t[i]·ln(σ(x[i])) + (1 − t[i])·ln(1 − σ(x[i])) )"
     closed = (Closed("input", "x̄[i] = (σ(x[i]) − t[i])/n·L̄", plain_mean, all_in_one),)
     example = "binary_cross_entropy_with_logits([0, 2], [1, 0])", "array(1.4100376)"
     source = (
@@ -59,9 +59,7 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         return (
-            say(
-                "log σ(x) = min(x, 0) − log(1 + exp(−|x|)), where exp cannot overflow, and log(1 − σ(x)) = log σ(x) − x"
-            ),
+            say("ln σ(x) = min(x, 0) − ln(1 + exp(−|x|)), where exp cannot overflow, and ln(1 − σ(x)) = ln σ(x) − x"),
         )
 
     # --- definition -------------------------------------------------------------------------------------------

@@ -35,6 +35,18 @@ def mean_of_rows(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | 
 class ClassLoss(Loss):
     """A loss for each row, whose target is the number of a class."""
 
+    formula_of_probabilities = ""  # the loss of one row, where the target is a probability for each class
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        row, _, mean = self.formula.partition(",   L = ")
+        if self.takes_probabilities(shapes["input"], shapes["target"]):
+            row, mean = self.formula_of_probabilities, "(1/N)·Σ_n ℓ[n]"
+        if "weight" not in shapes:
+            row, mean = row.replace("w[t[n]]·", "").replace("w[c]·", ""), "(1/N)·Σ_n ℓ[n]"
+        if p.reduction == "none":
+            return row.replace("ℓ[n]", "L[n]")
+        return f"{row},   L = {'Σ_n ℓ[n]' if p.reduction == 'sum' else mean}"
+
     def loss_shape(self, p: Params, shapes: Mapping[str, Shape]) -> Shape:
         x, t, w = shapes["input"], shapes["target"], shapes.get("weight")
         if not x:
@@ -76,8 +88,12 @@ class ClassLoss(Loss):
                 )
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
-        x = shapes.get("input")
-        return (2, 3) if x is None else rows_of(x)
+        if name != "input":
+            return rows_of(shapes.get("input", (2, 3)))
+        target, count = shapes.get("target", (2,)), *shapes.get("weight", (3,))[:1]
+        if len(target) > 1 and self.takes_probabilities(target, target):
+            return target
+        return (*target[:1], count, *target[1:])
 
     # --- definition -------------------------------------------------------------------------------------------
 

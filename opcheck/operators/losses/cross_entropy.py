@@ -1,6 +1,6 @@
 """cross_entropy: how improbable the right classes are, for the probabilities that softmax makes of logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from opcheck.operators.losses.classes import (
 )
 from opcheck.operators.params import Real
 from opcheck.operators.shared.elementwise import log_of_sum
+from opcheck.operators.shared.notes import shifted
 from opcheck.operators.shared.roundoff import ClassRounding
 from opcheck.operators.spec import Array, Case, Closed, Input, Param, Params, Refused, RefusedType, Shape
 from opcheck.programs.rule import constant
@@ -33,15 +34,25 @@ from opcheck.programs.sums import log_sum_exp
 from opcheck.tracing import detach, exp, log, maximum, named, total
 
 
+def _of_probabilities(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """N, where the loss is the mean over N rows with a probability for each class, without weights or smoothing."""
+    x = shapes["input"]
+    plain = p.reduction == "mean" and len(x) == 2 and shapes["target"] == x and not p.label_smoothing
+    return {"N": x[0]} if plain and len(shapes) == 2 else None
+
+
 class CrossEntropy(ClassLoss):
     name = "cross_entropy"
     aliases = ("CrossEntropyLoss", "nn.CrossEntropyLoss", "softmax_cross_entropy")
     summary = "mean of the negated log-probabilities that softmax gives to the right classes"
     rounding = ClassRounding(logits=True)
-    formula = "ℓ[n] = −w[t[n]]·log( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
+    formula = "ℓ[n] = −w[t[n]]·ln( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
     closed = (
         Closed("input", "x̄[n,c] = (p[n,c] − [c = t[n]])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", mean_of_rows),
-    )
+        Closed("input", "x̄[n,c] = (p[n,c]·(Σ_k t[n,k]) − t[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])",
+               _of_probabilities),
+        Closed("target", "t̄[n,c] = −ln(p[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", _of_probabilities),
+    )  # fmt: skip
     example = "cross_entropy([[1, 2, 3]], [2])", "array(0.40760596)"
     source = (
         "Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing: Szegedy et al., "
@@ -61,6 +72,8 @@ class CrossEntropy(ClassLoss):
               symbol="ε"),
     )  # fmt: skip
 
+    formula_of_probabilities = "ℓ[n] = −Σ_c w[c]·t[n,c]·ln( exp(x[n,c]) / Σ_k exp(x[n,k]) )"
+
     def takes_probabilities(self, input: Shape, target: Shape) -> bool:
         return input == target
 
@@ -79,14 +92,10 @@ class CrossEntropy(ClassLoss):
             )
 
     def notes(self, p: Params, shapes: Any) -> tuple[str, ...]:
-        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the sum of the same term "
-                        "over all C classes")  # fmt: skip
+        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the same sum of −ln over all "
+                        "C classes")  # fmt: skip
         smoothed = (smoothing,) if p.label_smoothing else ()
-        return (
-            say("the maximum m of each row is subtracted first, so that exp cannot overflow; the result is the same, "
-                "since numerator and denominator are both divided by exp(m)"),
-            *smoothed,
-        )  # fmt: skip
+        return (shifted(), *smoothed)
 
     # --- definition -------------------------------------------------------------------------------------------
 

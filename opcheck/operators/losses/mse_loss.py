@@ -8,6 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.losses.base import (
+    MEAN,
     REDUCE,
     REDUCTION,
     REDUCTION_MISTAKES,
@@ -57,6 +58,13 @@ class MSELoss(Loss):
         if w is not None and w != x:
             raise Refused(say("weight must have the shape of input, {x}", x=x), got=say("weight {w}", w=w))
         return shape
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        found = super().formula_of(p, shapes)
+        if "weight" not in shapes:
+            return found
+        weighted = found.replace("(x[i]", "w[i]·(x[i]")
+        return f"L = Σ_i {weighted.removeprefix(MEAN)} / Σ_i w[i]" if p.reduction == "mean" else weighted
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         x, t = shapes["input"], shapes["target"]

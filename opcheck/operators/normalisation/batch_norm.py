@@ -1,5 +1,6 @@
 """batch_norm: every channel is brought to mean 0 and variance 1 over the batch, or by statistics that are kept."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,11 +22,25 @@ from opcheck.operators.normalisation.base import (
 )
 from opcheck.operators.params import Flag, Real
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
 from opcheck.programs.kinks import detach
 from opcheck.tracing import named, sqrt
 
 LOWEST = -1e300
+
+
+def _by_channel(p: Params, name: str, array: Array) -> Array:
+    """All numbers of a channel in a column; one number for each channel as a row."""
+    return array[None] if array.ndim == 1 else np.moveaxis(array, 1, -1).reshape(1, -1, array.shape[1])
+
+
+def _training(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    x = shapes["input"]
+    return {"n": math.prod(x) // max(1, x[1]), "ε": p.eps, "w": 1} if p.training else None
+
+
+def _evaluation(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return None if p.training else {"ε": p.eps, "w": 1}
 
 
 class BatchNorm(Program):
@@ -46,6 +61,22 @@ class BatchNorm(Program):
         "y[i,c] = w[c]·(x[i,c] − μ[c])/σ[c] + b[c]   with μ[c] = (1/n)·Σ_i x[i,c], "
         "σ[c] = √((1/n)·Σ_i (x[i,c] − μ[c])² + ε)"
     )
+    closed = (
+        Closed(
+            "input",
+            "x̄[i,c] = w[c]/σ[c]·(ȳ[i,c] − (Σ_k ȳ[k,c])/n − h[i,c]·(Σ_k ȳ[k,c]·h[k,c])/n)   with h[i,c] = "
+            "(x[i,c] − μ[c])/σ[c], σ[c] = √((Σ_k (x[k,c] − μ[c])²)/n + ε), μ[c] = (Σ_k x[k,c])/n",
+            _training, _by_channel,
+        ),
+        Closed(
+            "weight",
+            "w̄[c] = Σ_i ȳ[i,c]·(x[i,c] − μ[c])/σ[c]   with σ[c] = √((Σ_k (x[k,c] − μ[c])²)/n + ε), "
+            "μ[c] = (Σ_k x[k,c])/n",
+            _training, _by_channel,
+        ),
+        Closed("input", "x̄[i,c] = w[c]·ȳ[i,c]/√(v[c] + ε)", _evaluation, _by_channel),
+        Closed("bias", "b̄[c] = Σ_i ȳ[i,c]", rows=_by_channel),
+    )  # fmt: skip
     source = (
         "Ioffe and Szegedy, Batch Normalization, arXiv:1502.03167, algorithms 1 and 2; torch.nn.functional.batch_norm"
     )
@@ -66,7 +97,7 @@ class BatchNorm(Program):
         base.EPS,
     )  # fmt: skip
     outputs = (
-        Output("output", "y", "N C *"),
+        Output("output", "y", "N C *", upstream="squares"),
         Output("running_mean", "m′", "C", differentiable=False, updates=True),
         Output("running_var", "v′", "C", differentiable=False, updates=True),
     )
@@ -94,9 +125,12 @@ class BatchNorm(Program):
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         return (3, 2)
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        return self.formula if p.training else "y[i,c] = w[c]·(x[i,c] − m[c])/σ[c] + b[c]   with σ[c] = √(v[c] + ε)"
+
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         if not p.training:
-            return (say("evaluation: μ and the variance are the running ones, m and v"),)
+            return (say("evaluation: mean and variance are the running ones, m and v"),)
         moved = (say("m′ = (1 − momentum)·m + momentum·μ; v′ takes the variance divided by n − 1"),)
         return (
             say("training: i runs over the batch and all positions; μ and σ are those of the batch"),

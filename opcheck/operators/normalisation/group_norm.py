@@ -1,5 +1,6 @@
 """group_norm: the channels of each image, a group at a time, are brought to mean 0 and variance 1."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,21 @@ from opcheck.operators.normalisation.base import (
 )
 from opcheck.operators.params import REQUIRED, Whole
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
+
+
+def _by_group(p: Params, name: str, array: Array) -> Array:
+    return array.reshape(array.shape[0] * p.num_groups, -1)
+
+
+def _by_channel(p: Params, name: str, array: Array) -> Array:
+    return array[None] if array.ndim == 1 else array.reshape(1, *array.shape[:2], -1)
+
+
+def _unweighted(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """n numbers a group, and ε, where no channel has a weight."""
+    x = shapes["input"]
+    return None if len(shapes) > 1 else {"n": math.prod(x[1:]) // p.num_groups, "ε": p.eps}
 
 
 class GroupNorm(Program):
@@ -35,6 +50,15 @@ class GroupNorm(Program):
     aliases = ("nn.GroupNorm", "GroupNorm")
     summary = "each group of channels of each image gets mean 0 and variance 1"
     formula = "y[i] = w[i]·(x[i] − μ)/σ + b[i]   with μ = (1/n)·Σ_i x[i], σ = √((1/n)·Σ_i (x[i] − μ)² + ε)"
+    closed = (
+        Closed(
+            "input",
+            "x̄[i] = (ȳ[i] − (Σ_k ȳ[k])/n − h[i]·(Σ_k ȳ[k]·h[k])/n)/σ   with h[i] = (x[i] − μ)/σ, "
+            "σ = √((Σ_k (x[k] − μ)²)/n + ε), μ = (Σ_k x[k])/n",
+            _unweighted, _by_group,
+        ),
+        Closed("bias", "b̄[c] = Σ_n Σ_i ȳ[n,c,i]", rows=_by_channel),
+    )  # fmt: skip
     source = "Wu and He, Group Normalization, arXiv:1803.08494, equations 1 to 4; torch.nn.functional.group_norm"
     example = "group_norm([[1, 3, 10, 30]], 2, eps=0)", "array([[-1.,  1., -1.,  1.]])"
     arguments = (
@@ -44,7 +68,7 @@ class GroupNorm(Program):
         base.bias("C", "one number for each channel, added at the end"),
         base.EPS,
     )
-    outputs = (Output("output", "y", "N C *"),)
+    outputs = (Output("output", "y", "N C *", upstream="squares"),)
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         x = shapes["input"]

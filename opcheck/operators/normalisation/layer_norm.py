@@ -72,7 +72,7 @@ class LayerNorm(Program):
         Input("bias", "b", "*", "of shape normalized_shape; added to each number", optional=True),
         Param("eps", 1e-5, Real(), "added to the variance, inside the root", symbol="ε"),
     )
-    outputs = (Output("output", "y", "*"),)
+    outputs = (Output("output", "y", "*", upstream="squares"),)
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         last = p.normalized_shape

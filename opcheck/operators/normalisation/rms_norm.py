@@ -47,7 +47,7 @@ class RMSNorm(Program):
         base.weight("D", "one factor for each position in a row"),
         Param("eps", None, Maybe(Real()), "added to the mean of the squares; None: finfo(dtype).eps", symbol="ε"),
     )
-    outputs = (Output("output", "y", "* D"),)
+    outputs = (Output("output", "y", "* D", upstream="squares"),)
 
     def typed(self, p: Params, dtype: str) -> Params:
         return p if p.eps is not None else p.replace(eps=2.0**-52 if dtype == "float64" else 2.0**-23)

@@ -20,6 +20,7 @@ from opcheck.operators.optimisers.base import (
     sloped,
     sloped_vjp,
     state,
+    used,
 )
 from opcheck.operators.params import Param, Params, Reals, Whole
 from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Shape
@@ -35,7 +36,10 @@ class Adam(Optimiser):
     decoupled = False  # whether weight decay shrinks the parameters themselves instead of joining the gradient
     aliases = ("Adam", "optim.Adam")
     summary = "one step of Adam: a mean of gradients over the root of a mean of their squares, both corrected"
-    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = θ − lr·m̂/(√(v̂) + ε)"
+    formula = (
+        "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = θ − lr·m̂/(√(v̂) + ε)   "
+        "with m̂ = m′/(1 − β1ᵗ), v̂ = v′/(1 − β2ᵗ)"
+    )
     example = (
         "adam([1, 2], [0.5, -0.5], lr=0.1)",
         "(array([0.9, 2.1]), array([ 0.05, -0.05]), array([0.00025, 0.00025]))",
@@ -61,6 +65,12 @@ class Adam(Optimiser):
         Output("exp_avg_sq", "v′", "*"),
         Output("max_exp_avg_sq", "u′", "*"),
     )
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        g, made = used(self._coupled(p))
+        found = made + self.formula.replace("·g", f"·{g}")
+        found = found if p.weight_decay else found.replace("(1 − lr·λ)·", "")
+        return found.replace(",   θ′", ",   u′ = max(u, v′),   θ′").replace("= v′/", "= u′/") if p.amsgrad else found
 
     def kept(self, p: Params) -> tuple[str, ...]:
         names = tuple(output.name for output in self.outputs)
@@ -204,7 +214,7 @@ class AdamW(Adam):
     decoupled = True
     aliases = ("AdamW", "optim.AdamW")
     summary = "one step of Adam whose weight decay shrinks the parameters instead of joining the gradient"
-    formula = "m′ = β1·m + (1 − β1)·g,   v′ = β2·v + (1 − β2)·g²,   θ′ = (1 − lr·λ)·θ − lr·m̂/(√(v̂) + ε)"
+    formula = Adam.formula.replace("θ −", "(1 − lr·λ)·θ −")
     example = (
         "adamw([1, 2], [0.5, -0.5], lr=0.1)",
         "(array([0.899, 2.098]), array([ 0.05, -0.05]), array([0.00025, 0.00025]))",

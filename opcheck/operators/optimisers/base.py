@@ -99,6 +99,13 @@ class Optimiser(Op):
         """The state that torch's optimiser starts this step with; takes out of `options` what torch keeps as state."""
 
 
+def used(p: Params) -> tuple[str, str]:
+    """What the formula calls the gradient after maximize and weight_decay, and where that is not g, how it is made."""
+    if not (p.maximize or p.weight_decay):
+        return "g", ""
+    return "g′", f"g′ = {'−' if p.maximize else ''}g{' + λ·θ' if p.weight_decay else ''},   "
+
+
 def decayed(p: Params, at: Shape, param: Any, gradient: Any, named: Callable[..., Any]) -> Any:
     """The definition's gradient after maximize and weight_decay: g, or its own line."""
     g = -gradient[at] if p.maximize else gradient[at]

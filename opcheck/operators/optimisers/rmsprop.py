@@ -20,6 +20,7 @@ from opcheck.operators.optimisers.base import (
     sloped,
     sloped_vjp,
     state,
+    used,
 )
 from opcheck.operators.params import Params
 from opcheck.operators.spec import Array, Case, Mistake, Output, Shape
@@ -73,6 +74,13 @@ class RMSprop(Optimiser):
         Output("momentum_buffer", "v′", "*"),
         Output("grad_avg", "a′", "*"),
     )
+
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        g, made = used(p)
+        mean = f"a′ = α·a + (1 − α)·{g},   " if p.centered else ""
+        step = f"{g}/(√({'s′ − a′²' if p.centered else 's′'}) + ε)"
+        moved = f"v′ = μ·v + {step},   θ′ = θ − lr·v′" if p.momentum else f"θ′ = θ − lr·{step}"
+        return f"{made}s′ = α·s + (1 − α)·{g}²,   {mean}{moved}"
 
     def kept(self, p: Params) -> tuple[str, ...]:
         momentum = ("momentum_buffer",) if p.momentum else ()

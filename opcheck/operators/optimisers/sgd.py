@@ -20,6 +20,7 @@ from opcheck.operators.optimisers.base import (
     sloped,
     sloped_vjp,
     state,
+    used,
 )
 from opcheck.operators.params import Params
 from opcheck.operators.spec import Array, Case, Mistake, Output, Refused, Shape
@@ -48,6 +49,19 @@ class SGD(Optimiser):
     )
     outputs = (Output("param", "θ′", "*"), Output("momentum_buffer", "v′", "*"))
 
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        g, made = used(p)
+        if not p.momentum:
+            return f"{made}θ′ = θ − lr·{g}"
+        new = f"(1 − τ)·{g}" if p.dampening else g
+        velocity = f"μ·v + {new}" if "momentum_buffer" in shapes else g
+        return f"{made}v′ = {velocity},   θ′ = θ − lr·{f'({g} + μ·v′)' if p.nesterov else 'v′'}"
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        if not p.momentum or "momentum_buffer" in shapes:
+            return ()
+        return (say("the first step: without a momentum_buffer the velocity is the gradient"),)
+
     def kept(self, p: Params) -> tuple[str, ...]:
         return ("param", "momentum_buffer") if p.momentum else ("param",)
 
@@ -63,10 +77,11 @@ class SGD(Optimiser):
 
     def element(self, p: Params, at: Shape, *, param: Any, gradient: Any, momentum_buffer: Any = None) -> Any:
         constant = param.tape.constant
-        lr, mu = constant(p.lr, "lr"), constant(p.momentum, "μ")
+        lr = constant(p.lr, "lr")
         g = decayed(p, at, param, gradient, named)
         if not p.momentum:
             return {"param": param[at] - lr * g}
+        mu = constant(p.momentum, "μ")
         if momentum_buffer is None:
             v = g  # the first step
         elif p.dampening:

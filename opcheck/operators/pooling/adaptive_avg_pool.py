@@ -9,7 +9,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import REQUIRED, Sizes
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
 from opcheck.tracing import total
 
 Bins = Callable[[int, int], list[range]]  # (size of the input, how many) -> the places of each bin
@@ -19,6 +19,15 @@ def _bins(size: int, count: int) -> list[range]:
     """Bin i of n reaches from floor(i·size/n) to below ceil((i+1)·size/n): where n does not divide the size, neighbours
     overlap, and where n is larger, a place lies in several bins."""
     return [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def _sizes(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any]:
+    """Height and width before and after."""
+    return dict(zip(("H", "W", "H′", "W′"), (*shapes["input"][-2:], *p.output_size), strict=True))
+
+
+def _as_batch(p: Params, name: str, array: Array) -> Array:
+    return array.reshape((1,) * (5 - array.ndim) + array.shape)
 
 
 class AdaptiveAvgPool2d(Program):
@@ -31,6 +40,14 @@ class AdaptiveAvgPool2d(Program):
     aliases = ("nn.AdaptiveAvgPool2d", "AdaptiveAvgPool2d", "global_average_pooling")
     summary = "the mean of each bin, with as many bins as the output has elements"
     formula = "y[n,c,i,j] = Σ_u Σ_v x[n,c,u,v] / divisor"
+    closed = (
+        Closed(
+            "input",
+            "x̄[n,c,q,r] = Σ_i Σ_j [a[i] ≤ q]·[q < b[i]]·[d[j] ≤ r]·[r < e[j]]·ȳ[n,c,i,j]/((b[i] − a[i])·(e[j] − d[j]))"
+            "   with a[i] = ⌊i·H/H′⌋, b[i] = ⌈(i + 1)·H/H′⌉, d[j] = ⌊j·W/W′⌋, e[j] = ⌈(j + 1)·W/W′⌉",
+            _sizes, _as_batch,
+        ),
+    )  # fmt: skip
     source = "He et al., Spatial Pyramid Pooling, arXiv:1406.4729, section 3.1; torch.nn.functional.adaptive_avg_pool2d"
     example = "adaptive_avg_pool2d([[[1, 2, 3], [4, 5, 6]]], (1, 2))", "array([[[3., 4.]]])"
     arguments = (

@@ -12,6 +12,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Maybe, Whole
 from opcheck.operators.pooling import base as pooling
+from opcheck.operators.pooling.closed import closed, whole_windows
 from opcheck.operators.shared.roundoff import WindowMean
 from opcheck.operators.shared.windows import along_axes, gathered
 from opcheck.operators.spec import Array, Case, Mistake, Param, Params, Refused, Shape
@@ -38,6 +39,7 @@ class AvgPool(pooling.Pool):
             *((override,) if dims > 1 else ()),
         )
         cls.outputs = pooling.outputs(dims)
+        cls.closed = closed(dims, "/k^", whole_windows)
         cls.mistakes = MISTAKES if dims == 1 else (*MISTAKES, *MISTAKES_2D)
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:

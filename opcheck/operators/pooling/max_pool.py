@@ -12,6 +12,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag
 from opcheck.operators.pooling import base as pooling
+from opcheck.operators.pooling.closed import closed, undilated
 from opcheck.operators.shared.elementwise import kept
 from opcheck.operators.shared.roundoff import Selection
 from opcheck.operators.shared.windows import along_axes, gathered
@@ -42,6 +43,7 @@ class MaxPool(pooling.Pool):
             dilation=True,
         )
         cls.outputs = pooling.outputs(dims, "indices")
+        cls.closed = closed(dims, "·[x̂ = ŷ]", undilated)  # where no two numbers of a window are its maximum
         cls.mistakes = (
             MISTAKES if dims == 1 else (*MISTAKES, pooling.KERNEL_HEIGHT_FOR_WIDTH, pooling.HEIGHT_AND_WIDTH_SWAPPED)
         )

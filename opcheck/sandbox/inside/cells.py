@@ -32,11 +32,20 @@ class Skipped(NamedTuple):
 
 
 class Module(NamedTuple):
-    """The Python source of the cells, how many lines of commands became `pass`, and the cells that were left out."""
+    """The Python source of the cells, how many lines of commands became `pass`, and the cells that were left out.
+
+    `starts` has the number of each cell that is in it, and the line before its first one.
+    """
 
     text: str
     commands: int
     skipped: tuple[Skipped, ...]
+    starts: tuple[tuple[int, int], ...] = ()
+
+    def place(self, line: int) -> tuple[int, int]:
+        """The cell in which a line of the text is, and its line there."""
+        number, start = next(((n, start) for n, start in reversed(self.starts) if start < line), (0, 0))
+        return number, line - start
 
 
 def module(text: str) -> Module:
@@ -46,11 +55,12 @@ def module(text: str) -> Module:
     for it would not stop the other cells either.
 
     >>> module('{"cells": [{"cell_type": "code", "source": "%pylab\\\\ny = 1"}]}')
-    Module(text='pass\\ny = 1\\n', commands=1, skipped=())
+    Module(text='pass\\ny = 1\\n', commands=1, skipped=(), starts=((1, 0),))
     """
     cells: list[str] = []
     skipped: list[Skipped] = []
-    commands = 0
+    commands = length = 0
+    starts = []
     for number, source in enumerate(_code_cells(text), start=1):
         body, lines, problem = _python(source, number)
         commands += lines
@@ -58,7 +68,9 @@ def module(text: str) -> Module:
             skipped += [problem] if len(skipped) < MOST_SKIPPED else []
         elif body:
             cells.append(body)
-    return Module("\n\n".join(cells) + "\n", commands, tuple(skipped))
+            starts.append((number, length))
+            length += body.count("\n") + 2
+    return Module("\n\n".join(cells) + "\n", commands, tuple(skipped), tuple(starts))
 
 
 def _code_cells(text: str) -> Iterator[str]:

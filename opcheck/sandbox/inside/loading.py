@@ -81,16 +81,22 @@ def definitions(module: types.ModuleType) -> list[wire.Value]:
 
 def _members(kind: type) -> dict[str, object]:
     """What a class has of its own, or from a class that is no library's."""
-    bases = [base for base in kind.__mro__[1:] if base.__module__.partition(".")[0] not in _LIBRARIES]
-    return {key: member for base in (*reversed(bases), kind) for key, member in vars(base).items()}
+    return {key: member for each in reversed(_family(kind)) for key, member in vars(each).items()}
+
+
+def _family(kind: type) -> list[type]:
+    """A class and those that it is made from, as far as they are no library's."""
+    return [kind, *(base for base in kind.__mro__[1:] if base.__module__.partition(".")[0] not in _LIBRARIES)]
 
 
 def _attributes(kind: type) -> list[wire.Value]:
-    """The names that the methods of a class use, what they keep in `self` among them."""
+    """The names that the methods of a class use, what they keep in `self` among them, and keys of dicts: ['W']."""
     names: dict[wire.Value, None] = {}
-    for member in _members(kind).values():
+    for member in (member for each in _family(kind) for member in vars(each).values()):
         code = getattr(getattr(member, "__func__", member), "__code__", None)
         names |= dict.fromkeys(getattr(code, "co_names", ()))
+        words = [each for each in getattr(code, "co_consts", ()) if isinstance(each, str) and each.isidentifier()]
+        names |= dict.fromkeys(f"[{word!r}]" for word in words)
     return [*names][:NAMES_LIMIT]
 
 

@@ -111,6 +111,7 @@ class Session:
     def __init__(self) -> None:
         self._kept: dict[str, Any] = {}
         self._root = ""
+        self._notebooks: dict[str, cells.Module] = {}  # by the file that each is
 
     def load(self, request: dict[str, Any]) -> dict[str, wire.Value]:
         """The module and what it defines; `others` tells the same of the other files of a folder."""
@@ -169,6 +170,7 @@ class Session:
         if not request.get("notebook") and not (sent is None and file.endswith(NOTEBOOK)):
             return source if sent is None else source.decode("utf-8")
         found = cells.module(source.decode("utf-8-sig", "replace"))
+        self._notebooks[file] = found
         told["commands"], told["skipped"] = found.commands, [[*each] for each in found.skipped]
         return found.text
 
@@ -220,18 +222,21 @@ class Session:
             with suppress(BaseException):
                 text = str.__str__(error.msg if isinstance(error, SyntaxError) else str(error))
         file, line = self._where(error)
-        return {"status": status, "error": _report(type(error).__name__, text, file, line)}
+        notebook = self._notebooks.get(file)
+        cell, line = notebook.place(line) if notebook is not None else (0, line)
+        told = _report(type(error).__name__, text, self._relative(file), line)
+        return {"status": status, "error": {**told, "cell": cell}}
 
     def _where(self, error: BaseException) -> tuple[str, int]:
         """The last line of the submission's own files on the way to the error."""
         if isinstance(error, SyntaxError) and error.filename:
-            return self._relative(str(error.filename)), int(error.lineno or 0)
+            return str(error.filename), int(error.lineno or 0)
         found = ("", 0)
         traceback = error.__traceback__
         while traceback is not None:
             file = traceback.tb_frame.f_code.co_filename
             if self._root and file.startswith(self._root):
-                found = (self._relative(file), traceback.tb_lineno)
+                found = (file, traceback.tb_lineno)
             traceback = traceback.tb_next
         return found
 

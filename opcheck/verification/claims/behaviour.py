@@ -68,7 +68,7 @@ def _of_a_sum(check: Check) -> Check:
     """The check with equal numbers in each cotangent, stored as one number in memory: that is the gradient of a sum, on
     which most kernel tests call backward()."""
     equal = {name: np.full(g.shape, g.flat[0] if g.size else 1.0) for name, g in check.trial.cotangent.items()}
-    return Check(check.op, check.trial.replace(cotangent=equal), check.backend, check.watcher)
+    return check.beside(check.trial.replace(cotangent=equal))
 
 
 def frozen(check: Check) -> Iterator[Finding]:
@@ -120,7 +120,7 @@ def batch(check: Check) -> Iterator[Finding]:
         one = {name: array[k : k + 1] if name in batched else array for name, array in arrays.items()}
         try:
             trial = check.trial.replace(case=Case(check.op.name, one, check.trial.case.params))
-            alone = Check(check.op, trial, check.backend)
+            alone = check.beside(trial)
         except Refused:  # a batch of one may be too small
             return
         yield alone.compare("batch", "output", alone.got)
@@ -129,7 +129,7 @@ def batch(check: Check) -> Iterator[Finding]:
 def refuses(check: Check) -> Iterator[Finding]:
     """Arguments that do not fit together raise; nothing is computed from them."""
     for bad in longer(check.trial.case) if check.op.refuses else ():
-        yield from refusal(check.op, check.trial.replace(case=bad), check.backend)
+        yield from refusal(check.op, check.trial.replace(case=bad, cotangent={}, tangents={}), check.backend)
 
 
 def longer(case: Case) -> Iterator[Case]:

@@ -95,7 +95,7 @@ def _of_other_numbers(check: Check, factor: float) -> Check | None:
     arrays = {n: a if a.dtype.kind != "f" else a.ravel()[::-1].reshape(a.shape) * factor
               for n, a in check.trial.case.arrays.items()}  # fmt: skip
     try:
-        return Check(check.op, check.trial.replace(case=check.trial.case._replace(arrays=arrays)), check.backend)
+        return check.beside(check.trial.replace(case=check.trial.case._replace(arrays=arrays)))
     except Refused:
         return None
 

@@ -102,8 +102,10 @@ def rate(check: Check) -> Iterator[Finding]:
 
 def state(check: Check) -> Iterator[Finding]:
     """State that a call keeps does no harm: to a call of the same shapes with another parameter, to other numbers in
-    the same memory, to a second backward pass, to the backward pass of another call, to a call in another mode. If a
-    number is wrong even without the earlier call, the failure is an ordinary one and its case is shrunk.
+    the same memory, to a second backward pass, to the backward pass of another call, to a call in another mode, to one
+    that is given out=.
+
+    If a number is wrong even without the earlier call, the failure is an ordinary one and its case is shrunk.
     """
     if check.trial.policy == "special":
         return
@@ -111,6 +113,7 @@ def state(check: Check) -> Iterator[Finding]:
     yield from _new_contents(check)
     yield from _after_a_refusal(check)
     yield from _in_modes(check)
+    yield from _into_out(check)
     if check.trial.tangents:
         yield from _backward_again(check)
         yield from _two_calls(check)
@@ -136,18 +139,21 @@ def _told(finding: Finding, check: Check, when: str) -> Finding:
 
 def _new_contents(check: Check) -> Iterator[Finding]:
     """Other numbers in the same memory: a result cached by address must not be used for them."""
-    other = Check(check.op, check.trial.replace(case=_reversed(check)), check.backend)
+    other = check.beside(check.trial.replace(case=_reversed(check)))
     session = check.open(gradients=False)
     session.outputs()
     try:
         again = session.renewed(other.trial.case.arrays)
     except (NoCounterpart, NotImplementedError):
         return
-    finding = other.compare("state", "output", again)
-    by_itself = _neighbour(other) if finding.verdict is not None else finding
+    if other.seems_right("output", again):
+        yield Finding("state", elements=sum(each.size for each in again.values()))
+        return
+    by_itself = _neighbour(other)
     if by_itself.verdict is not None:  # wrong without the call before, too
         yield by_itself
     else:
+        finding = other.compare("state", "output", again)
         yield _told(finding, check, say("after its inputs were changed in place"))
 
 
@@ -175,9 +181,29 @@ def _in_modes(check: Check) -> Iterator[Finding]:
         yield _told(check.compare("state", "output", got), check, words)
 
 
+def _into_out(check: Check) -> Iterator[Finding]:
+    """The same numbers in `out`, where a function has that argument: in an array of its own, and in one of its inputs,
+    where numpy and torch give the same numbers or raise."""
+    (name, shape), *more = check.shapes.items()
+    if more or check.backend.compiles or check.op.output(name).whole:
+        return
+    alike = [each for each, a in check.trial.case.arrays.items() if a.shape == shape and a.dtype.kind == "f" and a.size]
+    for each in ("", *alike):
+        try:
+            got = check.open(gradients=False).into(each)
+        except (NoCounterpart, NotImplementedError):
+            return
+        except Exception:
+            if each:  # it says that it does not
+                continue
+            raise
+        when = say("where out is its input {name}", name=each) if each else say("in what it was given as out")
+        yield _told(check.compare("state", "output", got), check, when)
+
+
 def _two_calls(check: Check) -> Iterator[Finding]:
     """Two calls, and then their backward passes, in both orders: what the later call saved is not the earlier one's."""
-    other = Check(check.op, check.trial.replace(case=_reversed(check)), check.backend)
+    other = check.beside(check.trial.replace(case=_reversed(check)))
     first, second = check.open(gradients=True), other.open(gradients=True)
     first.outputs(), second.outputs()
     try:
@@ -207,27 +233,30 @@ def _other_parameters(check: Check) -> Iterator[Finding]:
     for name, case in neighbours(check.op, check.trial.case):
         if check.backend.lacks(check.op, case):
             continue
-        finding = _neighbour(Check(check.op, check.trial.replace(case=case), check.backend))
+        finding = _neighbour(check.beside(check.trial.replace(case=case)))
         if finding.verdict is not None:
             after = say("after a call of the same shapes with a different {name}", name=name)
             message = f"{finding.verdict.message} {after}".strip()
-            finding.verdict = replace(finding.verdict, claim=finding.claim, message=message)
+            finding.verdict = replace(finding.verdict, message=message)
         yield finding
 
 
 def _neighbour(check: Check) -> Finding:
     """Findings about another call: its exceptions and results are its own, and so is the claim that fails."""
+    values = "exact" if check.trial.policy == "exact" else "rounding"
     try:
-        finding = check.compare("state", "output", check.open(gradients=False).outputs())
+        finding = check.compare("state" if check.op.draws else values, "output", check.open(gradients=False).outputs())
     except (NoCounterpart, NotImplementedError) as error:
         return Finding("state", left_out=str(error))
     except Exception as error:
         if is_ours(error):
             raise
         return Finding("answers", verdict=malformed("answers", check.trial, error))
-    if finding.verdict is not None:
-        values = "exact" if check.trial.policy == "exact" else "rounding"
+    if finding.verdict is None:
+        finding.claim = "state"
+    else:
         finding.claim = values if finding.verdict.expected is not None else "shape"
+        finding.verdict = replace(finding.verdict, claim=finding.claim)
     return finding
 
 

@@ -7,9 +7,16 @@ import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.language import say
+from opcheck.operators.shared.roundoff import Rounding
+from opcheck.operators.spec import Op
 from opcheck.verification.check import Check, Finding, differs
 from opcheck.verification.streams import in_format
 from opcheck.verification.verdict import Status, Verdict
+
+
+def concerns(op: Op) -> bool:
+    """Whether the operator has a stable form beside the textbook's."""
+    return op.rounding is not None and type(op.rounding).stable is not Rounding.stable and not op.draws
 
 
 def stable(check: Check) -> Iterator[Finding]:

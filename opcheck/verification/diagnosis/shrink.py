@@ -13,11 +13,12 @@ from opcheck.operators.spec import Array, Case, Op, Refused
 from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
+from opcheck.verification.claims.behaviour import refusal
 from opcheck.verification.diagnosis.precision import explanation
 from opcheck.verification.known import recognised
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report, key_of
-from opcheck.verification.run import findings
+from opcheck.verification.run import answered, findings
 from opcheck.verification.streams import noted_trial, with_directions
 from opcheck.verification.verdict import Status, Verdict, kind_of_wrong
 from opcheck.verification.widening import letters_of
@@ -54,7 +55,8 @@ def explain_failures(report: Report, backend: Backend, spec: Callable[[str], Op]
 def minimal(op: Op, verdict: Verdict, backend: Backend, seconds: float = TIME) -> Verdict:
     """The verdict of the smallest trial found that fails the same claim."""
     assert verdict.trial is not None
-    return Search(op, verdict, SameFailure(op, verdict, backend), seconds).run()
+    same = SameRefusal if verdict.claim == "refuses" else SameFailure
+    return Search(op, verdict, same(op, verdict, backend), seconds).run()
 
 
 class Search:
@@ -68,6 +70,10 @@ class Search:
 
     def run(self) -> Verdict:
         """The verdict of the smallest trial found."""
+        if self.best.claim == "refuses":  # no decision of the sampler makes a call that is none
+            for simpler in (_shorter, _without_params, _simpler_numbers):
+                self.steps(simpler)
+            return self.best
         self.fewer_decisions()
         for simpler in (self._one_row, _smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
             self.steps(simpler)
@@ -169,7 +175,25 @@ class SameFailure:
         return replace(found, message=f"{found.message} {why.sentence()}".strip(), details=details)
 
     def _is_known(self, verdict: Verdict) -> bool:
-        return recognised(verdict, self.backend.name, self.version).status is Status.KNOWN
+        """Of a failure that keeps few of its wrong elements all of them were asked about before: it is not."""
+        few = verdict.wrong > len(verdict.details.get("wrong", ())) > 0
+        return not few and recognised(verdict, self.backend.name, self.version).status is Status.KNOWN
+
+
+class SameRefusal:
+    """Whether an implementation computes something from arguments that do not fit for the same reason."""
+
+    def __init__(self, op: Op, verdict: Verdict, backend: Backend) -> None:
+        self.op, self.cause, self.backend, self.version = op, verdict.cause, backend, backend.version()
+
+    def __call__(self, trial: Trial) -> Verdict | None:
+        if self.backend.lacks(self.op, trial.case):
+            return None
+        for finding in answered("refuses", trial, self.backend, lambda: refusal(self.op, trial, self.backend)):
+            found = finding.verdict
+            if found is not None and found.cause == self.cause:
+                return found if recognised(found, self.backend.name, self.version) is found else None
+        return None
 
 
 def _kind(verdict: Verdict) -> str:
@@ -220,6 +244,25 @@ def _cut(op: Op, trial: Trial, parts: Mapping[str, slice]) -> Iterator[Trial]:
         yield with_directions(op, made, np.random.default_rng(0))
     except Refused:
         return
+
+
+def _shorter(op: Op, trial: Trial) -> Iterator[Trial]:
+    """Every array shorter by as much along one letter: what does not fit still does not."""
+    arrays = trial.case.arrays
+    letters = {each.name: _letters(each.letters, arrays[each.name].ndim) for each in op.inputs if each.name in arrays}
+    for letter in sorted({letter for row in letters.values() for letter in row}):
+        sizes = {
+            name: [n for each, n in zip(row, arrays[name].shape, strict=True) if each == letter]
+            for name, row in letters.items()
+        }
+        least = min(n for each in sizes.values() for n in each)
+        for smaller in (n for n in (*SIZES, least // 2) if 0 < n < least):
+            cut = {
+                name: np.asarray(array[tuple(slice(n - least + smaller if each == letter else n)
+                                             for each, n in zip(letters[name], array.shape, strict=True))])
+                for name, array in arrays.items()
+            }  # fmt: skip
+            yield trial.replace(case=trial.case._replace(arrays=cut))
 
 
 def _without_params(op: Op, trial: Trial) -> Iterator[Trial]:

@@ -1,10 +1,11 @@
 """The exact value of one element, for a verdict: by the reading that can afford it, with what may be left of an error.
 
-The definition is traced through scalars while that is short. Above, the program's arrays are computed again in higher
-precision (`opcheck.programs.wide`). What is too large for both is the float64 reference with its own proven bound.
+The definition is traced through scalars while that is short. Above, the program is, sweeps included, through what the
+element is made of; and where that is long as well, its arrays are computed in higher precision
+(`opcheck.programs.wide`). What is too large for both is the float64 reference with its own proven bound.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,12 @@ from opcheck.language import say
 from opcheck.operators.program import Recording
 from opcheck.operators.spec import Array, Op
 from opcheck.programs import wide
+from opcheck.programs.arrays import ArrayNode
+from opcheck.programs.elements import Elements
 from opcheck.tracing import Node, Tape, Tracer
+from opcheck.tracing import exact as exactly
 from opcheck.verification.casefile import Trial
-from opcheck.verification.truth.definition import Definition, as_float
+from opcheck.verification.truth.definition import DIGITS, Definition, as_float
 
 MOST_LINES = 200_000  # of a definition that is traced for one element
 MOST_SWEPT = 60_000  # of one that is swept back for one gradient as well: about a second
@@ -54,7 +58,7 @@ def exact(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Ex
     try:
         return Exact(by_definition(op, trial, kind, name, at), 0.0, say("the definition, exactly"))
     except TooLong:
-        return in_higher_precision(op, trial, kind, name, at)
+        return by_program(op, trial, kind, name, at)
 
 
 def by_definition(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> float:
@@ -68,8 +72,11 @@ def by_definition(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...
     return as_float(definition.gradient(name, at, trial.cotangent))
 
 
-def in_higher_precision(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Exact | None:
-    """By the operator's program over arrays of numbers with more digits; None where that is too much, too."""
+def by_program(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Exact | None:
+    """By the operator's program, whose sweeps are recorded too: of a gradient, just what the element is made of.
+
+    Where that is too long, over arrays of numbers with more digits; None where that is too much as well.
+    """
     p, _ = op.checked(trial.case)
     with np.errstate(all="ignore"):
         try:
@@ -78,11 +85,31 @@ def in_higher_precision(op: Op, trial: Trial, kind: str, name: str, at: tuple[in
             return None
         result = _traced(made, kind, trial.cotangent, trial.tangents)[name]
         if result is None:
-            return Exact(0.0, 0.0, say("arrays of {n} bits", n=wide.BITS))
-        if sum(np.size(node.value) for node in made.tape.nodes) > MOST_NUMBERS:
-            return None
-        found, error = wide.value(made.tape.nodes, [result.id])[result.id]
+            return Exact(0.0, 0.0, say("the program, exactly"))
+        try:
+            return Exact(as_float(_element(made.tape.nodes, result.id, at)), 0.0, say("the program, exactly"))
+        except TooLong:
+            return in_higher_precision(made.tape.nodes, result.id, at)
+
+
+def in_higher_precision(nodes: Sequence[ArrayNode], id: int, at: tuple[int, ...]) -> Exact | None:
+    """One element of a node, over arrays of numbers with more digits; None where these are too many."""
+    if sum(np.size(node.value) for node in nodes) > MOST_NUMBERS:
+        return None
+    found, error = wide.value(nodes, [id])[id]
     return Exact(as_float(found[at]), float(error[at]), say("arrays of {n} bits", n=wide.BITS))
+
+
+def _element(nodes: Sequence[ArrayNode], id: int, at: tuple[int, ...]) -> Any:
+    """The exact value of one element of a node."""
+    tape = Short()
+
+    def leaf(array: Array) -> Callable[[tuple[int, ...]], Tracer]:
+        return lambda place: tape.constant(array[place].item())
+
+    leaves = {k: leaf(node.value) for k, node in enumerate(nodes) if node.rule is None and node.value.dtype.kind == "f"}
+    found = Elements(nodes, leaves, {}, tape.constant, lambda place: tape.padding("", 0.0, place)).read(id, at)
+    return exactly(tape.graph(found).pruned(), most=DIGITS)[-1] if isinstance(found, Tracer) else found
 
 
 def _traced(

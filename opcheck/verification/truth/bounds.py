@@ -1,11 +1,9 @@
 """How far each number may be from the exact one: the operator's own bound, or its graph's.
 
 An operator's `rounding` (`opcheck.operators.shared.roundoff`) is vectorised and fast. Where it says nothing, the
-definition is traced and each node's local error weighed by its adjoint (opcheck.tracing.bound): slower, and always
-there.
+definition is traced and each node's local error weighed by its adjoint (`graphs`): slower, and always there.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +11,10 @@ import numpy as np
 
 from opcheck.operators.shared.roundoff import Bound, Rounding
 from opcheck.operators.spec import Array, Op, Params, Shape
-from opcheck.tracing import FLOATS, TRACED, Graph, Node, Tracer, bound, forward, reverse, values
+from opcheck.tracing import TRACED, Tracer, forward, reverse, values
 from opcheck.verification.truth.definition import Definition, places
 from opcheck.verification.truth.formats import Format
+from opcheck.verification.truth.graphs import graph_bounds
 
 _NONE = Rounding()
 
@@ -115,90 +114,8 @@ class Bounds:
         graph = definition.graph()
         found = {}
         for name, row in nodes.items():
-            each = [0.0 if node is None else graph_bound(graph, node, f) for node in row]
-            found[name] = Bound(np.array(each, dtype=np.float64).reshape(shapes[name]))
+            found[name] = Bound(graph_bounds(graph, row, f).reshape(shapes[name]))
         return found
-
-
-def graph_bound(graph: Graph, node: Any, f: Format) -> float:
-    """The bound of one node computed in `f`: sums in f's accumulator are no worse than in its storage format.
-
-    Infinite where an intermediate result is beyond the format's largest number, and where a root, a logarithm or a
-    division has an argument that rounding may bring near 0: first order says nothing there, and anything may come out.
-    """
-    if not isinstance(node, Tracer):
-        return 0.0
-    part = _folded(_below(graph, node.id))
-    numbers = values(part)
-    if any(f.largest < abs(number) < math.inf for number in numbers):
-        return float("inf")
-    if not math.isfinite(numbers[part.outputs[0]]):
-        return 0.0
-    growth = _growth(part, numbers, f)
-    error = growth * (bound(part, part.outputs[0], f.compute or f.name, numbers) + _constants(part, numbers, f))
-    return error if error == error else float("inf")
-
-
-SINGULAR_AT_ZERO = {"sqrt": 0, "log": 0, "div": 1}  # operation: which argument
-
-
-def _growth(graph: Graph, numbers: list[float], f: Format) -> float:
-    """By how much slopes like 1/x and 1/x² can exceed those at the computed x: what first order leaves out.
-
-    An argument with the relative error δ may be x·(1 − δ); infinite where rounding may bring it to 0.
-    """
-    growth = 1.0
-    for node in graph.nodes:
-        place = SINGULAR_AT_ZERO.get(node.op)
-        if place is None:
-            continue
-        argument = node.args[place]
-        if graph.nodes[argument].args and numbers[argument] != 0 and math.isfinite(numbers[argument]):
-            relative = bound(graph, argument, f.compute or f.name, numbers) / abs(numbers[argument])
-            if not relative < 1:
-                return math.inf
-            growth /= (1 - relative) ** 2
-    return growth
-
-
-def _constants(graph: Graph, numbers: list[float], f: Format) -> float:
-    """The cost of rounding constants such as a learning rate of 0.1: sum of abs(adjoint) * u * abs(constant)."""
-    rounds = [
-        id
-        for id, node in enumerate(graph.nodes)
-        if node.op == "constant" and float(f.round(numbers[id])) != numbers[id]
-    ]
-    if not rounds:
-        return 0.0
-    adjoints = reverse(graph, {graph.outputs[0]: 1.0}, numbers)
-    cost: float = sum(abs(adjoints[id] or 0.0) * f.u * abs(numbers[id]) for id in rounds)
-    return cost
-
-
-def _below(graph: Graph, output: int) -> Graph:
-    """What one node is made of; the work is proportional to that, and not to the whole tape."""
-    needed, waiting = {output}, [output]
-    while waiting:
-        for arg in graph.nodes[waiting.pop()].args:
-            if arg not in needed:
-                needed.add(arg)
-                waiting.append(arg)
-    order = sorted(needed)
-    place = {id: k for k, id in enumerate(order)}
-    nodes = [graph.nodes[id]._replace(args=tuple(place[arg] for arg in graph.nodes[id].args)) for id in order]
-    return Graph(tuple(nodes), [place[output]])
-
-
-def _folded(graph: Graph) -> Graph:
-    """The graph with whole-number arithmetic of constants done: an exponent 2 - 1 is 1 and rounds nothing."""
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        if node.args and node.op in ("sum", "sub", "mul", "neg"):
-            numbers = [nodes[i].value for i in node.args if nodes[i].op == "constant"]
-            if len(numbers) == len(node.args) and all(float(x).is_integer() for x in numbers):
-                node = Node("constant", value=FLOATS.functions[node.op](*map(float, numbers)))
-        nodes.append(node)
-    return Graph(tuple(nodes), graph.outputs)
 
 
 def one_or_dict(op: Op, cotangent: Mapping[str, Array]) -> Any:

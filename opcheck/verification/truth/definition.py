@@ -75,8 +75,21 @@ class Definition:
         """One element of an input's gradient, exactly."""
         leaf = self.views[name][at].id
         seeds = self._seeds(cotangent, EXACT, exactly)
-        numbers = exact(self.graph(), most=DIGITS)
-        found = reverse(self.graph(), seeds, numbers, EXACT, numbers)[leaf]
+        graph = self.graph()
+        depends = graph.dependent(leaf)
+        outputs = [id for id in seeds if depends[id]]
+        if not outputs:
+            return 0
+        graph = Graph(graph.nodes, [*outputs, leaf]).pruned()
+        *ends, leaf = graph.outputs
+        numbers = exact(graph, most=DIGITS)
+        depends = graph.dependent(leaf)
+        path = Graph(
+            [n if depends[k] else n._replace(op="constant", args=()) for k, n in enumerate(graph.nodes)], [leaf]
+        )
+        found = reverse(path, dict(zip(ends, (seeds[id] for id in outputs), strict=True)), numbers, EXACT, numbers)[
+            leaf
+        ]
         return 0 if found is None else found
 
     def tangent(self, name: str, at: Element, tangents: Mapping[str, Array]) -> Any:

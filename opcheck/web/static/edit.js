@@ -32,6 +32,7 @@ function bench(form) {
   const find = (name) => document.querySelector(name);
   const fields = () => form.querySelectorAll("[name]");
   let asked = 0; // the last question; answers to earlier ones come too late
+  let going = new AbortController(); // of the last question: what nobody waits for need not be computed
   let touched = ""; // the field that was changed last: what is impossible is said there
 
   function query() {
@@ -77,7 +78,7 @@ function bench(form) {
     now.src = `${form.dataset.page}?${address}${step || "#step=1"}`;
     now.addEventListener("load", () => {
       if (number !== asked) return now.remove();
-      for (const each of see.querySelectorAll("iframe")) if (each !== now) each.remove();
+      for (const each of see.querySelectorAll("iframe, .instead")) if (each !== now) each.remove();
       now.classList.remove("coming");
       try {
         now.contentWindow.scrollTo(0, place);
@@ -100,9 +101,12 @@ function bench(form) {
     const number = (asked += 1);
     const address = query();
     see.setAttribute("aria-busy", "true");
+    going.abort();
+    going = new AbortController();
     let answer;
     try {
-      const response = await fetch(`${form.dataset.form}?${address}`, {headers: {Prefer: "handling=lenient"}});
+      const options = {headers: {Prefer: "handling=lenient"}, signal: going.signal};
+      const response = await fetch(`${form.dataset.form}?${address}`, options);
       answer = await response.json();
     } catch {
       answer = {sentence: see.dataset.gone};
@@ -120,7 +124,8 @@ function bench(form) {
     numbers(answer.fields);
     variables(answer.variables);
     code(answer.code);
-    if (keep !== null) show(address, number);
+    // what the address asked was impossible, and what stands in the fields is not: the page is still to come
+    if (keep !== null || !see.querySelector("iframe").src) show(address, number);
     else see.setAttribute("aria-busy", "false");
   }
 

@@ -13,7 +13,7 @@ from opcheck.grading.classes import anonymous
 from opcheck.grading.classes.comparison import compare, render
 from opcheck.grading.classes.roll import Finish, Roll, absent
 from opcheck.grading.formats import clean
-from opcheck.grading.results import Adjustment
+from opcheck.grading.results import Adjustment, Check, Outcome
 from tests.grading import examples
 from tests.grading.classes.test_people import CANVAS, MOODLE, SPREADSHEET, written
 
@@ -129,3 +129,20 @@ def test_a_comparison_says_what_changed():
 def test_a_student_whom_a_roster_renamed_is_the_same(tmp_path):
     found = compare([examples.result("s2")], roll(tmp_path, SPREADSHEET, "s2"))
     assert (found.same, found.added, found.gone) == (1, [], [])
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ((Outcome.RIGHT, Outcome.WRONG, Outcome.CRASHED), "graded"),
+        ((Outcome.CRASHED_ALWAYS, Outcome.CRASHED_ALWAYS), "crashed"),
+        ((Outcome.DOES_NOT_LOAD,), "does not load"),
+        ((Outcome.RIGHT, Outcome.TOO_SLOW, Outcome.NOT_ATTEMPTED),
+         "graded; q1 too slow or endless; q2 not attempted"),
+        ((), "nothing to grade"),
+    ],
+)  # fmt: skip
+def test_the_status_says_what_happened(outcomes, status):
+    checks = tuple(Check(f"q{k}", "forward", outcome, 1, 0) for k, outcome in enumerate(outcomes))
+    head, row = table("csv", [replace(examples.result(), checks=checks)])
+    assert dict(zip(head, row, strict=True))["status"] == status

@@ -68,3 +68,9 @@ def test_what_is_no_notebook_does_not_load(text, said):
 
 def test_a_notebook_larger_than_a_message_is_read():
     assert graded(notebook(solution("functional"), "#" + "x" * (1 << 21))).score > 0
+
+
+def test_a_line_is_that_of_its_cell():
+    result = graded(notebook("import numpy as np", "%ls\n\ndef relu(x):\n    y = x\n    return y.nothing", "1 / 0"))
+    assert "(line 5 of code cell 2)" in result.checks[0].message
+    assert "division by zero (line 1 of code cell 3)" in result.checks[0].message

@@ -13,7 +13,9 @@ from opcheck.grading.classes.classroom import grade_class
 from tests.grading.students import FOLDER
 
 COURSES = {
-    "nnfs.py": ("layer", 27),
+    "nnfs.py": ("layer", 45),
+    "classes.py": ("layer", 108),
+    "dlfs.py": ("layer", 27),
     "columns.py": ("layer_columns, layer", 27),
     "accum.py": ("layer, layer_out_in, cmu", 27),
     "np_funcs.py": ("functional", 20),
@@ -122,3 +124,21 @@ def test_what_one_student_takes_is_not_asked_of_the_next(tmp_path):
     first.write_text(code.replace(plain, plain.replace("padding=0", 'padding=0, dilation=1, padding_mode="zeros"')))
     careless, plain = graded(first), graded(FOLDER / "functional.py")
     assert careless.score < careless.points and plain.score == plain.points
+
+
+LEFT = """
+import numpy as np
+def relu(x): return np.maximum(x, 0)
+def my_helper(x): return x
+def layer_norm(a, b, c, d, e, f, g): return a
+class Linear:
+    def run(self, x): return x
+"""
+
+
+def test_what_was_not_looked_at_is_said(tmp_path):
+    (tmp_path / "hw.py").write_text(LEFT)
+    notes = graded(tmp_path / "hw.py").notes
+    assert "not looked at, as no operator is called so: my_helper" in notes
+    assert [note.partition(":")[0] for note in notes if "was not graded" in note] == [
+        "layer_norm was not graded", "Linear was not graded"]  # fmt: skip

@@ -1,8 +1,11 @@
 """Claims about memory layouts and about inputs that need no gradient: kernels that are wrong there are found."""
 
+import re
+
 import pytest
 
 from opcheck import verify
+from opcheck.app.omissions import omissions
 from opcheck.backends import load
 from opcheck.operators import catalog
 from opcheck.verification.casefile import from_json, to_json
@@ -93,6 +96,28 @@ def test_a_saved_case_keeps_what_was_frozen_and_how_memory_lay(backward):
     report = Report()
     check_again(catalog.get("linear"), from_json(to_json(trial)), load(candidate), report)
     assert "vjp:weight" in {each.claim for each in report.failures}
+
+
+def rows_and_frozen(ctx, g, x, w):
+    """Two faults: of another memory, and where the input needs no gradient."""
+    of_x, of_w = of_rows_only(ctx, g, x, w)
+    return of_x, of_w if ctx.needs_input_grad[0] else of_w * 2
+
+
+def test_one_fault_does_not_hide_another():
+    assert {"layout", "frozen"} <= failed(product(rows_and_frozen))
+
+
+def test_what_a_fault_hides_is_said_to_be_unjudged():
+    """Of gradients that are wrong everywhere no other memory is asked."""
+    report = verify("linear", product(lambda ctx, g, x, w: tuple(2 * each + 1 for each in right(ctx, g, x, w))),
+                    cases=CASES, seed=4, claims=["vjp", "frozen", "rate"])  # fmt: skip
+    (line,) = (line for line in omissions(report) if "judged" in line)
+    words = r"hardly judged, as what comes first is wrong: frozen \(\d of \d+ cases\) \(linear float32\)"
+    assert re.fullmatch(words, line)
+    (row,) = report.to_json()["hidden"]
+    assert row["claim"] == "frozen" and row["judged"] < row["cases"]
+    assert omissions(verify("relu", "torch", cases=CASES, claims=["frozen"])) == []
 
 
 def test_what_is_frozen():

@@ -222,5 +222,49 @@ def test_what_is_wrong_by_itself_is_not_blamed_on_another_call():
     case = catalog.get("softmax").case(np.array([[0.0, 1.0, 2.0, 3.0, -200.0]]), dim=1)
     check = Check(catalog.get("softmax"), Trial(case, "float32", "real"), backends.load(tail_lost, arrays="numpy"))
     found = [each for each in state(check) if each.verdict is not None]
-    assert found and {each.claim for each in found} == {"rounding"}
+    assert found and {each.claim for each in found} == {each.verdict.claim for each in found} == {"rounding"}
     assert all("after its inputs" not in each.verdict.message for each in found)
+
+
+# --- out= -------------------------------------------------------------------------------------------------------------
+
+
+def softmax_into(ignored=False, twice=False):
+    """With an argument `out`, as functions of numpy have it."""
+
+    def softmax(input, dim=-1, out=None):
+        y = np.empty_like(input) if out is None or ignored else out
+        m = input.max(dim, keepdims=True, initial=-np.inf)
+        np.exp(input - m, out=y)
+        return np.divide(y, (np.exp(input - m) if twice else y).sum(dim, keepdims=True), out=y)
+
+    return softmax
+
+
+def said_of_out(op, candidate):
+    arrays = "numpy" if op == "softmax" else "torch"
+    return {each.message for each in verify(op, candidate, arrays, cases=1, claims=["state"]).failures}
+
+
+def test_what_is_given_as_out_is_written_and_may_be_the_input():
+    assert said_of_out("softmax", softmax_into()) == set()
+    assert said_of_out("softmax", softmax_into(ignored=True)) == {
+        "in what it was given as out", "where out is its input input"
+    }  # fmt: skip
+    assert said_of_out("softmax", softmax_into(twice=True)) == {"where out is its input input"}
+
+
+def test_tensors_as_out():
+    def relu(input, *, out=None, lost=False):
+        return torch.clamp(input, min=0, out=None if lost else out)
+
+    def behind(input, *, out=None):
+        if out is not None and out.numel():
+            out.as_strided((out.numel() + 1,), (1,), out.storage_offset())[-1] = 0
+        return relu(input, out=out)
+
+    assert said_of_out("relu", relu) == set()
+    lost = said_of_out("relu", lambda input, *, out=None: relu(input, out=out, lost=True))
+    assert "in what it was given as out" in lost
+    (message,) = said_of_out("relu", behind)
+    assert message.endswith("it writes behind the memory of its output")

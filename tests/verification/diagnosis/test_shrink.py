@@ -11,6 +11,7 @@ from opcheck.verification import known
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import chosen, correctness
+from opcheck.verification.claims.behaviour import refusal
 from opcheck.verification.diagnosis.shrink import SameFailure, minimal
 from opcheck.verification.report import Report
 from opcheck.verification.run import WRONG_KEPT, check_trial
@@ -80,6 +81,16 @@ def test_of_a_wide_case_the_row_that_fails_is_left():
     assert found.shape[0] == 1 and found.size <= 65
 
 
+def test_arguments_that_must_be_refused_get_small():
+    """A wide case came with 2,047 rows before, in a file of a megabyte."""
+    op, bad = catalog.get("linear"), {"input": np.ones((40, 300)) / 3, "weight": np.ones((7, 300)), "bias": np.ones(8)}
+    backend = NumpyFunction(lambda input, weight, bias=None: np.zeros((*input.shape[:-1], len(weight))))
+    (finding,) = refusal(op, Trial(Case("linear", bad, {})), backend)
+    small = minimal(op, finding.verdict, backend)
+    shapes = {name: array.shape for name, array in small.trial.case.arrays.items()}
+    assert shapes == {"input": (1, 1), "weight": (1, 1), "bias": (2,)} and small.claim == "refuses"
+
+
 # --- a deviation that is known ----------------------------------------------------------------------------------------
 
 
@@ -129,4 +140,6 @@ def test_every_wrong_element_must_be_known_and_few_of_them_are_kept(backend):
     nan = [np.nan] * (2 * WRONG_KEPT)
     assert checked(*nan).known and not checked(*nan).failures
     (failure,) = checked(*nan, np.inf).failures
+    fails = SameFailure(catalog.get("relu"), failure, backend)
+    assert fails(trial(np.nan)) is None and fails(trial(np.nan, np.inf)) is not None
     assert failure.wrong == len(nan) + 1 and len(failure.details["wrong"]) == WRONG_KEPT

@@ -5,15 +5,20 @@ import math
 import numpy as np
 import pytest
 
+from opcheck import specs
+from opcheck.backends import load
 from opcheck.operators import catalog
-from opcheck.operators.spec import Case
+from opcheck.operators.spec import Case, widened
 from opcheck.tracing import Tape, total
+from opcheck.verification import streams
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims import correctness
 from opcheck.verification.mutation.mutants import Reference, backend
-from opcheck.verification.truth.bounds import graph_bound
-from opcheck.verification.truth.formats import FORMATS
+from opcheck.verification.truth import graphs
+from opcheck.verification.truth.bounds import Bounds
+from opcheck.verification.truth.formats import FORMATS, format_of
+from opcheck.verification.truth.graphs import graph_bound
 
 F32 = FORMATS["float32"]
 
@@ -77,3 +82,45 @@ def test_a_square_that_underflows_is_weighted_afterwards():
     check = Check(catalog.get("mse_loss"), Trial(case, "float16", "special"), backend(mse_loss))
     (found,) = correctness.numbers(check)
     assert found.verdict is None and 0 < found.ratio < 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("op", [op for op in catalog.every() if op.rounding is None], ids=lambda op: op.name)
+def test_elements_that_are_made_alike_have_the_bounds_that_each_has_alone(op, dtype, monkeypatch):
+    for index in range(6):
+        made = streams.trial(op, dtype, 3, index)
+        p, shapes = op.checked(made.case)
+        arrays, found = widened(made.case.arrays), []
+        for few in (1, math.inf):
+            monkeypatch.setattr(graphs, "FEW", few)
+            bounds, f = Bounds(op, p, shapes, arrays, made.case), format_of(dtype)
+            kinds = bounds.outputs(f), bounds.gradients(f, made.cotangent), bounds.tangents(f, made.tangents)
+            found.append({(k, name): each.error for k, kind in enumerate(kinds) for name, each in kind.items()})
+        for key, together in found[0].items():
+            np.testing.assert_allclose(together, found[1][key], rtol=1e-12, err_msg=str(key))
+
+
+def judged(function, x, policy):
+    """What is found of a function whose rows are divided by their norm after their mean was subtracted."""
+    op = specs.get(centred)
+    check = Check(op, Trial(Case(op.name, {"x": np.array(x)}, {}), policy=policy), load(function, "numpy"))
+    with np.errstate(all="ignore"):
+        return check.compare("rounding", "output", check.got)
+
+
+def centred(x: "N D"):
+    d = x - x.mean(axis=1, keepdims=True)
+    return d / np.sqrt((d * d).sum(axis=1, keepdims=True))
+
+
+def kept_at_zero(x):
+    d = x - x.mean(axis=1, keepdims=True)
+    return (d / np.sqrt(np.maximum((d * d).sum(axis=1, keepdims=True), 1e-30))).astype(x.dtype)
+
+
+def test_where_rounding_decides_whether_there_is_a_number_any_answer_will_do():
+    """The mean of three equal numbers may not be quite one of them: a right layer norm with eps=0 was accused."""
+    equal = judged(kept_at_zero, [[float(np.float32(964.1643))] * 3, [1.0, 2.0, 4.0]], "real")
+    assert equal.verdict is None and equal.free == 3
+    assert judged(kept_at_zero, [[2.0, 2.0, 2.0], [1.0, 2.0, 4.0]], "exact").verdict is not None
+    assert judged(kept_at_zero, [[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]], "real").verdict is not None
