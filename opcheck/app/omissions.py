@@ -56,7 +56,7 @@ def hidden(report: Report) -> list[str]:
         words = say("{claim} ({n} of {cases} cases)", claim=key[2], n=report.asked[key], cases=cases)
         found.setdefault(key[:2], []).append(words)
     return [
-        say("hardly judged, as what comes first is wrong: {claims} ({op} {dtype})", op=op, dtype=dtype,
+        say("hardly judged, because earlier claims failed: {claims} ({op} {dtype})", op=op, dtype=dtype,
             claims=listed(claims))
         for (op, dtype), claims in found.items()
     ]  # fmt: skip

@@ -84,6 +84,6 @@ def test_a_link_that_is_wrong_says_so_and_shows_what_its_form_shows(browser, ser
     browser.open(f"{served.address}explain/linear?dtype=float9")  # no word of its list, so that the field is empty
     browser.until(f"{SETTLED} && {PAGE}.includes('linear') && !document.querySelector('.instead')")
     browser.open(f"{served.address}explain/linear?cell=x")
-    told = "A cell is a place of the output such as 0,1. Got 'x'."
+    told = "A cell is a position in the output, such as 0,1. Got 'x'."
     assert browser.do("document.querySelector('.instead').textContent") == told
     browser.messages.clear()  # that the answer to a wrong link is 400

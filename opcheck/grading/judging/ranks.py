@@ -54,7 +54,8 @@ def within_its_ranks(student: Student, trials: Sequence[Trial], readings: Readin
     narrower = _of_rank(question, *own) if 0 < len(own) < len(known) else None
     if narrower is None:
         return question
-    note = say("{question}: {name} is for inputs of {dims} dimensions, so no others were asked", question=question.name,
+    note = say("{question}: {name} is written for inputs of {dims} dimensions, so only these were "
+               "asked", question=question.name,
                name=student.found.definition.name, dims=", ".join(map(str, own)))  # fmt: skip
     readings.notes.append(note)
     return narrower

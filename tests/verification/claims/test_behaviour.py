@@ -113,7 +113,7 @@ def test_what_a_fault_hides_is_said_to_be_unjudged():
     report = verify("linear", product(lambda ctx, g, x, w: tuple(2 * each + 1 for each in right(ctx, g, x, w))),
                     cases=CASES, seed=4, claims=["vjp", "frozen", "rate"])  # fmt: skip
     (line,) = (line for line in omissions(report) if "judged" in line)
-    words = r"hardly judged, as what comes first is wrong: frozen \(\d of \d+ cases\) \(linear float32\)"
+    words = r"hardly judged, because earlier claims failed: frozen \(\d of \d+ cases\) \(linear float32\)"
     assert re.fullmatch(words, line)
     (row,) = report.to_json()["hidden"]
     assert row["claim"] == "frozen" and row["judged"] < row["cases"]
