@@ -45,7 +45,7 @@ def test_two_readings_that_differ():
 def test_an_operator_that_is_not_complete(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("from opcheck.operators.program import Program\n\nclass Half(Program):\n    name = 'half'\n")
-    with pytest.raises(Refused, match=r"the operator Half is not complete\. Got an operator without summary, formula.*program"):
+    with pytest.raises(Refused, match=r"Half is not complete\. Got an operator without summary, formula.*program"):
         specs.get(f"{path}:Half")
 
 
