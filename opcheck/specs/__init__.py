@@ -115,7 +115,7 @@ def _built(kind: type[Op]) -> Op:
     if missing:
         raise Refused(
             say("the operator {name} is not complete", name=kind.__name__),
-            got=say("without {names}", names=", ".join(missing)),
+            got=say("an operator without {names}", names=", ".join(missing)),
             fix=say("CONTRIBUTING.md shows a complete one"),
         )
     return kind()

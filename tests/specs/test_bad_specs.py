@@ -40,14 +40,14 @@ def test_two_readings_that_differ():
         return {"x": np.where(x > 0, 1, np.exp(np.minimum(x, 0))).astype(x.dtype) * cotangent}
 
     right.vjp = vjp
-    with pytest.raises(Refused, match=r"overflowing gives different values over.*look for 0\*inf.*np\.where\(x > 0"):
+    with pytest.raises(Refused, match=r"overflowing gives different values.*look for 0\*inf.*np\.where\(x > 0"):
         opcheck.verify(overflowing, right, arrays="numpy", cases=60)
 
 
 def test_an_operator_that_is_not_complete(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("from opcheck.operators.program import Program\n\nclass Half(Program):\n    name = 'half'\n")
-    with pytest.raises(Refused, match=r"the operator Half is not complete\. Got without summary, formula.*program"):
+    with pytest.raises(Refused, match=r"Half is not complete\. Got an operator without summary, formula.*program"):
         specs.get(f"{path}:Half")
 
 

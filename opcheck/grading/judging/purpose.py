@@ -58,7 +58,7 @@ def within_its_ranks(student: Student, trials: Sequence[Trial], readings: Readin
     narrower = _of_rank(question, *own) if 0 < len(own) < len(known) else None
     if narrower is None:
         return question
-    note = say("{code} is for inputs of {dims} dimensions, so no others were asked", code=_named(student),
+    note = say("{code} is written for inputs of {dims} dimensions, so only these were asked", code=_named(student),
                dims=", ".join(map(str, own)))  # fmt: skip
     readings.notes.append(note)
     return narrower

@@ -43,12 +43,12 @@ class Readings:
     def left_out(self, definitions: Sequence[Definition]) -> Iterator[str]:
         """What a submission defines and was not looked at, and why."""
         for name, ops in self.unfit.items():
-            yield say("{name} was not graded: no {op} that is known is called like it; lesson 17 tells how to describe "
+            yield say("{name} was not graded: no known way to call {op} fits it; lesson 17 shows how to describe "
                       "yours", name=name, op=ops[0])  # fmt: skip
         others = [each.name for each in definitions if self._is_left(each)]
         if others and self.found:
             names = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
-            yield say("not looked at, as no operator is called so: {names}", names=names)
+            yield say("not graded, because no operator has these names: {names}", names=names)
 
     def _is_left(self, each: Definition) -> bool:
         helper = each.name.startswith(("_", "test")) or each.name == "main" or each.kind == "value"

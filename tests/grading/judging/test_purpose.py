@@ -71,8 +71,8 @@ def test_what_code_is_for_is_what_it_is_asked(op, code):
 
 def test_the_dimensions_are_said():
     (note,) = [each for each in graded(IMAGES, asked("group_norm")).notes if "dimensions" in each]
-    assert note == "group_norm (GroupNorm) is for inputs of 4 dimensions, so no others were asked"
-    assert "right, but it adds another eps" in graded(IMAGES, asked("group_norm")).checks[0].message
+    assert note == "group_norm (GroupNorm) is written for inputs of 4 dimensions, so only these were asked"
+    assert "right, but it uses an eps other than" in graded(IMAGES, asked("group_norm")).checks[0].message
 
 
 def test_a_formula_is_right_unless_an_assignment_names_the_other():
@@ -97,7 +97,7 @@ def test_without_any_eps_an_input_that_does_not_vary_divides_by_zero():
         ("< self.keep) / self.keep", "< 0.9) / self.keep", "of the numbers were dropped instead of"),
         ("(*x.shape) < self.keep)", "(x.shape[0], *[1] * (x.ndim - 1)) < self.keep)", "has the same mask"),
         ("np.random.rand", "np.random.default_rng(0).random", "two calls dropped the same numbers"),
-        (") / self.keep if", ") if", "it was left unscaled"),
+        (") / self.keep if", ") if", "they were left unscaled"),
     ],
 )
 def test_chance_is_judged(right, wrong, told):
