@@ -56,7 +56,7 @@ def hidden(report: Report) -> list[str]:
         words = say("{claim} (judged in {n} of {cases} cases)", claim=key[2], n=report.asked[key], cases=cases)
         found.setdefault(key[:2], []).append(words)
     return [
-        say("hidden in most cases by what fails before: {claims} ({op} {dtype})", op=op, dtype=dtype,
+        say("hidden in most cases by earlier failures: {claims} ({op} {dtype})", op=op, dtype=dtype,
             claims=listed(claims))
         for (op, dtype), claims in found.items()
     ]  # fmt: skip

@@ -197,7 +197,7 @@ def into_out(check: Check) -> Iterator[Finding]:
             if each:  # it says that it does not
                 continue
             raise
-        when = say("where out is its input {name}", name=each) if each else say("in what it was given as out")
+        when = say("where out is its input {name}", name=each) if each else say("in the array given as out")
         yield _told(check.compare("state", "output", got), check, when)
 
 

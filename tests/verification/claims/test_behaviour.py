@@ -117,7 +117,7 @@ def test_what_a_fault_hides_is_said_to_be_unjudged():
     twice = product(lambda ctx, g, x, w: tuple(2 * each + 1 for each in right(ctx, g, x, w)))
     report = judged(twice, "vjp", "frozen", "rate")
     (line,) = (line for line in omissions(report) if "hidden" in line)
-    assert line == "hidden in most cases by what fails before: frozen (judged in 3 of 8 cases) (linear float32)"
+    assert line == "hidden in most cases by earlier failures: frozen (judged in 3 of 8 cases) (linear float32)"
     (row,) = report.to_json()["hidden"]
     assert row["claim"] == "frozen" and row["judged"] < row["cases"]
     assert not judged(torch.nn.functional.linear, "frozen").hardly_judged

@@ -276,7 +276,7 @@ def said_of_out(op, candidate):
 def test_what_is_given_as_out_is_written_and_may_be_the_input():
     assert said_of_out("softmax", softmax_into()) == set()
     assert said_of_out("softmax", softmax_into(ignored=True)) == {
-        "in what it was given as out", "where out is its input input"
+        "in the array given as out", "where out is its input input"
     }  # fmt: skip
     assert said_of_out("softmax", softmax_into(twice=True)) == {"where out is its input input"}
 
@@ -292,6 +292,6 @@ def test_tensors_as_out():
 
     assert said_of_out("relu", relu) == set()
     lost = said_of_out("relu", lambda input, *, out=None: relu(input, out=out, lost=True))
-    assert "in what it was given as out" in lost
+    assert "in the array given as out" in lost
     (message,) = said_of_out("relu", behind)
     assert message.endswith("it writes behind the memory of its output")
