@@ -100,7 +100,8 @@ class Derived(Rounding):
     What was recorded for the last case is kept: its outputs, gradients and tangents are asked for in several formats.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **widest: Any) -> None:
+        self._widest = widest  # arguments of the program, besides those of the operator
         self._kept: dict[str, tuple[list[Any], Recording, dict[str, Any]]] = {}
 
     def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
@@ -130,7 +131,7 @@ class Derived(Rounding):
         known = self._kept.get(kind)
         if known and len(known[0]) == len(asked) and all(a is b for a, b in zip(known[0], asked, strict=True)):
             return known[1:]
-        made = Recording(op, p, arrays, expanded=True, **op.widest)
+        made = Recording(op, p, arrays, expanded=True, **{**op.widest, **self._widest})
         found = results(made)
         self._kept[kind] = (asked, made, found)
         return made, found
@@ -143,6 +144,33 @@ class Derived(Rounding):
             name: Bound(np.zeros(shapes[name])) if y is None else bound_of(f, found[y.id], y.shape)
             for name, y in results.items()
         }
+
+
+class EitherWay(Rounding):
+    """The bound of an operator that is computed in two ways, of which neither rounds more on every case."""
+
+    def __init__(self, **other: Any) -> None:
+        self.ways = Derived(), Derived(**other)
+
+    def forward(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> dict[str, Bound]:
+        one, other = self.ways
+        return _wider(one.forward(op, p, f, **arrays), other.forward(op, p, f, **arrays))
+
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Bound]:
+        one, other = self.ways
+        return _wider(one.vjp(op, p, f, cotangent, **arrays), other.vjp(op, p, f, cotangent, **arrays))
+
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
+        one, other = self.ways
+        return _wider(one.jvp(op, p, f, tangents, **arrays), other.jvp(op, p, f, tangents, **arrays))
+
+
+def _wider(one: Mapping[str, Bound], other: Mapping[str, Bound]) -> dict[str, Bound]:
+    def of(a: Bound, b: Bound) -> Bound:
+        exact = None if a.exact is None or b.exact is None else a.exact & b.exact
+        return a._replace(error=np.maximum(a.error, b.error), exact=exact)
+
+    return {name: of(bound, other[name]) for name, bound in one.items()}
 
 
 @contextmanager

@@ -103,3 +103,14 @@ def test_several_outputs_come_by_name():
     p = adam.parameters({})
     found = results_of(adam, adam.program(p, param=np.ones(2), gradient=np.ones(2)))
     assert list(found) == ["param", "exp_avg", "exp_avg_sq"]
+
+
+def test_the_gradient_of_a_factor_is_bounded_in_both_ways_of_taking_off_the_mean():
+    """Σ ȳ·(x − μ)/σ, far from μ = 130 where Σ ȳ is nearly 0: torch was accused of 1.12 bounds."""
+    op = catalog.get("batch_norm")
+    case = op.case(np.array([[0.7], [-0.7]]), np.array([130.0]), np.ones(1), np.ones(1))
+    p, _ = op.checked(case)
+    g, f = np.array([[0.640625], [-0.625]]), FORMATS["float32"]
+    found = op.rounding.vjp(op, p, f, g, **case.arrays)["weight"].error
+    each = np.abs(g * (case.arrays["input"] - 130.0)).sum() * f.u
+    assert found[0] > 2 * each  # the difference and its product, rounded

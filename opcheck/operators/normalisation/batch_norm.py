@@ -21,7 +21,7 @@ from opcheck.operators.normalisation.base import (
     weighted,
 )
 from opcheck.operators.params import Flag, Real
-from opcheck.operators.program import Program
+from opcheck.operators.program import EitherWay, Program
 from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
 from opcheck.programs.kinks import detach
 from opcheck.tracing import named, sqrt
@@ -84,6 +84,8 @@ class BatchNorm(Program):
         "batch_norm([[1, 10]], [1, 8], [0, 3], eps=1)",
         "array([[0., 1.]])",
     )
+    # Σ ȳ·(x − μ) loses digits where x is far from μ, and Σ ȳ·x − μ·Σ ȳ where Σ ȳ is not small
+    rounding = EitherWay(apart=True)
     arguments = (
         Input("input", "x", "N C *", "rows of C numbers, or images with any number of dimensions"),
         Input("running_mean", "m", "C", "the running mean of each channel", optional=True, differentiable=False,
@@ -160,14 +162,17 @@ class BatchNorm(Program):
     def program(
         self, p: Params, *, input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
         bias: Any = None, form: Statistics = RIGHT, kept: int = 1, axes: tuple[int, ...] | None = None,
+        apart: bool = False,
     ) -> Any:  # fmt: skip
-        """kept: what the variance that is kept is divided by n minus; axes: of a mistake, those of other statistics."""
+        """kept: what the variance that is kept is divided by n minus; axes: of a mistake, those of other statistics;
+        apart: the mean is subtracted first, in a step of its own."""
         along = (1, -1, *[1] * (input.ndim - 2))
         w, b = (each if each is None else each.reshape(along[1:]) for each in (weight, bias))
         if not p.training:
             mean, variance = detach(running_mean).reshape(along[1:]), detach(running_var).reshape(along[1:])
             variance = np.where(np.less(variance, LOWEST), np.nan, variance)  # as a power, that of −∞ would be 0
-            return {"output": weighted(input, mean, scale(variance, p.eps, form), w, b)}
+            x, m = (input - mean, 0 * mean) if apart else (input, mean)
+            return {"output": weighted(x, m, scale(variance, p.eps, form), w, b)}
         every = tuple(k for k in range(input.ndim) if k != 1)
         mean, variance = moments(input, every if axes is None else axes, form)
         results = {"output": weighted(input, mean * form.centred, scale(variance, p.eps, form), w, b)}
