@@ -43,6 +43,8 @@ def proved(
     """
     op, found = calculation.op, dict[str, Closed]()
     shapes = {name: array.shape for name, array in calculation.case.arrays.items()}
+    if not calculation.cells:
+        return {}
     for closed in op.closed:
         array = calculation.case.arrays.get(closed.input)
         letters = closed.letters(calculation.p, shapes) if array is not None and 0 < array.size <= MOST_PROVED else None

@@ -152,7 +152,7 @@ def _page(
     asked = board(calculation, upstream, first, grad, written)
     still = asked[0].still if isinstance(asked[0], Board) else ()
     seen = [each for block in asked if isinstance(block, Board) for each in pictures(calculation, block)]
-    return [*_rules(still), *seen, *asked, *plots(calculation)]
+    return [*seen, *asked, *_rules(still), *plots(calculation)]
 
 
 def _rules(still: Iterable[Block]) -> list[Block]:

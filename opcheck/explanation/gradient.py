@@ -66,9 +66,9 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
-    told = say("(closed form; proved equal to the calculation below for these numbers)")
-    choosing = say("(closed form, where [...] is 1 if it holds and 0 otherwise; proved equal to the calculation below "
-                   "for these numbers)")  # fmt: skip
+    told = say("(closed form; proved equal to the calculation for these numbers)")
+    choosing = say("(closed form, where [...] is 1 if it holds and 0 otherwise; proved equal to the calculation for "
+                   "these numbers)")  # fmt: skip
     found = proved(calculation, g, gradient, output)
     return {
         name: (Prose(closed.formula, "definition"), Prose(choosing if CHOICE.search(closed.formula) else told, "note"))

@@ -1,4 +1,4 @@
-"""What is too large to stand in numbers, as pictures: the images of a call and what becomes of them."""
+"""Images as pictures, beside their numbers: those of a call and what becomes of them."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ SLICES = 4  # of one array
 
 
 def pictures(calculation: Calculation, board: Board) -> list[Block]:
-    """The images of which the board shows a part; none where it shows everything."""
-    op, shown = calculation.op, {panel.title for row in board.rows for panel in row}
+    """The images, with the part that the board shows; none where there is no image among the inputs."""
+    op = calculation.op
     arrays = {op.input(name).symbol: array for name, array in calculation.case.arrays.items()}
-    if not any("of" in title.split() for title in shown) or not any(map(_is_image, arrays.values())):
+    if not any(map(_is_image, arrays.values())):
         return []
     for name, array in op.run(calculation.case).items():
         arrays[op.output(name).symbol] = array
@@ -43,4 +43,5 @@ def _slices(calculation: Calculation, board: Board, symbol: str, array: Array) -
         if inside:
             down, across = zip(*inside, strict=True)
             part = min(down), max(down) + 1, min(across), max(across) + 1
+        part = () if part == (0, array.shape[-2], 0, array.shape[-1]) else part
         yield Picture(title, tuple(map(tuple, slices[k].astype(float).tolist())), part)

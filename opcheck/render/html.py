@@ -101,7 +101,11 @@ class _Writer:
         return Markup(f"<math{TALL if tall else ''}><mrow>{inside}</mrow></math>")  # escaped where it was written
 
     def definition(self, text: str) -> str:
-        return self.math(definition(text), tall=True)
+        """A definition that may break between its clauses: no browser breaks a formula."""
+        from markupsafe import Markup
+
+        whole = Markup('<span class="clause">{}</span>')
+        return Markup(" ").join(whole.format(self.math(definition(clause), tall=True)) for clause in clauses(text))
 
     def sentence(self, text: str) -> str:
         """A sentence in which flags are code, which does not break. Parentheses that only name flags are dropped: they
@@ -276,6 +280,25 @@ class _Writer:
     def _is_short(self, formula: Formula) -> bool:
         notation = self.layout.notation
         return sum(len(notation.write(each)) + 3 for each in (formula.left, *formula.rights)) <= SHORT
+
+
+def clauses(text: str) -> list[str]:
+    """The parts of a definition: y = a + b,   c = d   with a = ..., b = ...
+
+    >>> clauses("y[i,j] = a[i]·f(b, c)   with a[i] = 1, b = 2")
+    ['y[i,j] = a[i]·f(b, c)', 'with a[i] = 1,', 'b = 2']
+    """
+    found, depth = [""], 0
+    for sign in text.replace("   with ", ",   with "):
+        depth += (sign in "([{") - (sign in ")]}")
+        found[-1] += sign
+        if sign == "," and not depth:
+            found.append("")
+    parts = [each.strip() for each in found]
+    return [
+        part.removesuffix(",") if after.startswith("with ") else part
+        for part, after in zip(parts, [*parts[1:], ""], strict=True)
+    ]
 
 
 def _on_one_line(rows: list[list[tuple[str, str, int]]]) -> list[tuple[str, str, int]]:

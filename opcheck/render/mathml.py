@@ -49,8 +49,7 @@ class MathML(Notation):
         marks = (*name.accents, *(["bar"] if symbol.adjoint else ["dot"] if symbol.tangent else []))
         below = [f"<mi>{escape(name.below)}</mi>"] if name.below else []
         below += [f"<mn>{','.join(map(str, symbol.at))}</mn>"] if symbol.at else []
-        primes = f"<mo>{PRIME * name.primes}</mo>" if name.primes else ""
-        return _scripts(_letters(name.base, marks), "<mo>,</mo>".join(below), primes)
+        return _scripts(_primed(_letters(name.base, marks), name.primes), "<mo>,</mo>".join(below))
 
     def elided(self, elided: Elided) -> str:
         shown = "<mo>⋯</mo>" if elided.value is None else self.write(elided.value)
@@ -107,7 +106,14 @@ def _piece(piece: Piece) -> str:
             base = _fence(piece.text, tall=False)
         case _:
             base = f"<mo>{escape('∑' if piece.text == 'Σ' else piece.text)}</mo>"
-    return _scripts(base, _pieces(piece.below), _pieces(piece.above), under=piece.text in LIMITS)
+    above = [each for each in piece.above if each.text != PRIME]
+    base = _primed(base, len(piece.above) - len(above))
+    return _scripts(base, _pieces(piece.below), _pieces(above), under=piece.text in LIMITS)
+
+
+def _primed(base: str, primes: int) -> str:
+    """With primes beside it, not above: the sign is a raised one, and raised once more it is a speck in most fonts."""
+    return f'<mrow>{base}<mo lspace="0" rspace="0">{PRIME * primes}</mo></mrow>' if primes else base
 
 
 def _letters(base: str, accents: Sequence[str]) -> str:

@@ -25,7 +25,9 @@ def is_rounded(value: Fraction | float, style: Style, inexact: bool = False) -> 
         return False
     if inexact:
         return True
-    exact = Fraction(value)
+    exact = value if isinstance(value, Fraction) else Fraction(value)
+    if _is_plain(exact):
+        return False
     if style.fractions:
         return not _short(exact)
     size = abs(exact)
@@ -55,10 +57,17 @@ def digits(value: Fraction | float, style: Style = DEFAULT_STYLE, inexact: bool 
             return _signed(value < 0, "inf" if style.ascii else "∞", style)
         if value == 0 and not inexact:
             return _signed(math.copysign(1, value) < 0, "0", style)
-    exact = Fraction(value)
+    exact = value if isinstance(value, Fraction) else Fraction(value)
+    if _is_plain(exact) and not inexact:  # most numbers of most pages, and no arithmetic with fractions
+        return _signed(exact.numerator < 0, str(abs(exact.numerator)), style)
     if style.fractions and _short(exact) and not inexact:
         return _signed(exact < 0, str(abs(exact)), style)
     return _signed(exact < 0, _decimal(abs(exact), style, inexact), style)
+
+
+def _is_plain(value: Fraction) -> bool:
+    """Whether it is a whole number that is written with all of its digits."""
+    return value.denominator == 1 and -LARGEST_PLAIN < value.numerator < LARGEST_PLAIN
 
 
 def _short(value: Fraction) -> bool:

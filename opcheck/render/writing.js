@@ -53,10 +53,12 @@ class Formulas {
     if (line.name.below) below.push(element("mi", line.name.below));
     if (line.name.below && line.at) below.push(element("mo", ","));
     if (line.at) below.push(element("mn", line.at));
-    const primes = line.name.primes ? element("mo", "′".repeat(line.name.primes)) : undefined;
-    if (below.length && primes) return [element("msubsup", base, element("mrow", below), primes)];
-    if (below.length) return [element("msub", base, element("mrow", below))];
-    return [primes ? element("msup", base, primes) : base];
+    if (line.name.primes) { // beside the letter: the sign is a raised one already
+      const primes = element("mo", "′".repeat(line.name.primes));
+      for (const side of ["lspace", "rspace"]) primes.setAttribute(side, "0");
+      base = element("mrow", base, primes);
+    }
+    return [below.length ? element("msub", base, element("mrow", below)) : base];
   }
 
   operator(sign, form = "infix") {

@@ -4,6 +4,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,6 +92,9 @@ def run_shard(
             if possible is None:
                 continue
             check_trial(op, possible, backend, report, chosen, index, known, watcher)
+            if op.name not in report.library and backend.name not in backends.KNOWN:
+                with suppress(Exception):  # what it raises was judged
+                    report.library[op.name] = set(backend.library(op, possible.case, possible.dtype))
             if hopeless(report, op.name, shard.dtype):
                 break
     except KeyboardInterrupt:

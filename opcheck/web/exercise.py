@@ -59,7 +59,7 @@ def read(op: Op, query: Mapping[str, str]) -> Exercise:
         argument = known[name]
         if isinstance(argument, Param):
             given[argument.name] = _in(name, _parameter, argument, text)
-        elif isinstance(value := _in(name, array, name, text), tuple):
+        elif isinstance(value := _in(name, array, name, text, view.get("seed") or 0), tuple):
             shapes[argument.name] = value
         else:
             given[argument.name] = value
@@ -78,9 +78,16 @@ def _parameter(param: Param, text: str) -> Any:
     return param.kind.check(param.name, param.kind.parse(param.name, text))
 
 
-def array(name: str, text: str) -> Array | Shape:
-    """A shape (4x4) or numbers ([[1,2],[3,4]]); never a file. Raises Refused."""
+def array(name: str, text: str, seed: int = 0) -> Array | Shape:
+    """What the command line takes (4x4, [[1,2],[3,4]], ones:4x4, blur), but never a file. Raises Refused."""
     text = text.strip()
+    filling, colon, size = text.partition(":")
+    if colon and arrays.SHAPE.fullmatch(size):
+        sizes = arrays.shape(name, size)
+        _limited(name, math.prod(sizes))
+        filled = arrays.fill(filling, sizes, seed, name)
+        if filled is not None:
+            return filled
     if arrays.SHAPE.fullmatch(text):
         shape = arrays.shape(name, text)
         _limited(name, math.prod(shape))

@@ -11,6 +11,7 @@ from opcheck.explanation.calculation import Calculation
 from opcheck.language import say
 from opcheck.operators.params import REQUIRED, Absent, Choice, Flag, Kind, Maybe
 from opcheck.operators.spec import Array, Input, Op, Param
+from opcheck.pictures import KERNELS
 from opcheck.web.exercise import TYPES, Exercise, key
 from opcheck.web.named import PROGRAMS, called, every
 
@@ -32,6 +33,8 @@ class Field(NamedTuple):
     words: tuple[str, ...] = ()  # of a choice
     default: str = ""
     optional: bool = False
+    presets: tuple[str, ...] = ()  # names of arrays that one tries there
+    picture: bool = False  # whether a picture may stand there
 
 
 @cache
@@ -46,7 +49,9 @@ def fields(op: Op) -> tuple[Field, ...]:
 
 def _of_input(each: Input) -> Field:
     told = say("{letters}: {help}.", letters=each.letters, help=each.help)
-    return Field(key(each), each.name, "array", told, symbol=each.symbol, optional=each.optional)
+    last = each.letters.split()[-2:]
+    return Field(key(each), each.name, "array", told, symbol=each.symbol, optional=each.optional,
+                 presets=tuple(KERNELS) if last == ["Kh", "Kw"] else (), picture=last == ["H", "W"])  # fmt: skip
 
 
 def _of_param(each: Param) -> Field:

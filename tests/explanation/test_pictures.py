@@ -1,4 +1,4 @@
-"""Pictures: what is too large to stand in numbers is seen whole, with the part in numbers framed."""
+"""Pictures: an image is seen whole, with the part that stands in numbers framed."""
 
 import zlib
 
@@ -27,8 +27,10 @@ def test_a_large_image_is_seen_before_and_after():
     assert "picture" not in render(step, "text")
 
 
-def test_what_stands_in_numbers_needs_no_picture():
-    assert shown(np.ones((20, 20)), np.ones((2, 2)))[1] == ()
+def test_an_image_whose_numbers_all_stand_there_is_seen_without_a_frame():
+    x, y = shown(np.ones((20, 20)), np.ones((2, 2)))[1]
+    assert (len(x.rows), x.part, len(y.rows), y.part) == (20, (), 19, ())
+    assert shown(np.ones((15, 20)), np.ones((2, 2)))[1] == ()  # too few numbers to be an image
 
 
 def test_the_picture_of_an_array_has_a_shade_for_each_number():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from opcheck.render.pictures import png
 from tests.render.browser import asked, needs_browser
 
 pytestmark = [needs_browser, pytest.mark.slow]
@@ -87,3 +88,22 @@ def test_a_link_that_is_wrong_says_so_and_shows_what_its_form_shows(browser, ser
     told = "A cell is a position in the output, such as 0,1. Got 'x'."
     assert browser.do("document.querySelector('.instead').textContent") == told
     browser.messages.clear()  # that the answer to a wrong link is 400
+
+
+def test_kernels_and_a_picture_of_ones_own(browser, served, tmp_path):
+    browser.open(f"{served.address}explain/conv2d")
+    browser.until("document.querySelectorAll('[data-field=weight] .numbers input').length === 4")
+    browser.do("(() => { const e = document.querySelector('[data-field=weight] select.tries'); e.value = 'sobel-x'; "
+               "e.dispatchEvent(new Event('change', {bubbles: true})); })()")  # fmt: skip
+    browser.until("document.querySelectorAll('[data-field=weight] .numbers input').length === 9")
+    assert browser.do("location.search") == "?weight=sobel-x"
+
+    (tmp_path / "edge.png").write_bytes(png(((0.0, 0.0, 255.0),) * 3))
+    (tmp_path / "none.png").write_text("no picture")
+    field = browser.call("Runtime.evaluate", expression="document.querySelector('[data-field=input] input[type=file]')")
+    browser.call("DOM.setFileInputFiles", files=[str(tmp_path / "edge.png")], objectId=field["result"]["objectId"])
+    browser.until(
+        f"location.search.includes('[[0,0,255],[0,0,255],[0,0,255]]') && {SETTLED} && {PAGE}.includes('1020')"
+    )
+    browser.call("DOM.setFileInputFiles", files=[str(tmp_path / "none.png")], objectId=field["result"]["objectId"])
+    assert browser.until("document.querySelector('#said-input').textContent") == "This file is not a picture."

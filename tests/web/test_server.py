@@ -96,3 +96,11 @@ def test_a_program_that_is_none_is_refused(capsys):
 
     assert run(["serve", "nothing.py:f"]) == 2
     assert "there is no file nothing.py" in capsys.readouterr().err
+
+
+def test_an_answer_is_sent_at_once():
+    """Without TCP_NODELAY the body waits for the receipt of the head, which comes 40 ms later."""
+    from opcheck.web.server import LOOPBACK, listen
+
+    with listen(LOOPBACK, 0) as at:
+        assert at.proto == socket.IPPROTO_TCP  # of which asyncio makes sockets that do not wait

@@ -8,12 +8,17 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Input, Mistake, Output, Params, Refused, Shape
+from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Params, Refused, Shape
 from opcheck.programs.elementwise import sigmoid
 from opcheck.tracing import named, tanh, total
 from opcheck.tracing import sigmoid as squashed
 
 GATES = "ifgo"  # the order of the rows of both weights: input, forget, candidate, output
+
+
+def _hidden(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """H hidden numbers, and biases of 0 where there are none."""
+    return {"H": shapes["h_0"][1], "b": 0, "d": 0}
 
 
 class LSTMCell(Program):
@@ -26,7 +31,15 @@ class LSTMCell(Program):
     aliases = ("nn.LSTMCell", "LSTMCell", "lstm")
     torch_path = "torch.lstm_cell"
     summary = "one step of a long short-term memory"
-    formula = "c′ = σ(f)·c + σ(i)·tanh(g),   h′ = σ(o)·tanh(c′)   with (i, f, g, o) = W x + b + V h + d"
+    formula = "c′ = f·c + i·g,   h′ = o·tanh(c′)   with (i, f, o) = σ(W x + b + V h + d), g = tanh(W x + b + V h + d)"
+    closed = (
+        Closed(
+            "c_0",
+            "c̄[n,r] = f[n,r]·o[n,r]·(1 − tanh(c′[n,r])²)·h̄′[n,r]   with f[n,r] = σ(z[n,r + H]), "
+            "o[n,r] = σ(z[n,r + 3·H]), z[n,k] = Σ_j W[k,j]·x[n,j] + b[k] + Σ_a V[k,a]·h[n,a] + d[k]",
+            _hidden,
+        ),
+    )  # fmt: skip
     source = (
         "Hochreiter and Schmidhuber, Long Short-Term Memory (1997); Gers et al., Learning to Forget (2000); torch.nn"
     )

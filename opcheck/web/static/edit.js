@@ -241,6 +241,43 @@ function bench(form) {
     event.preventDefault();
   }
 
+  // --- what one tries: a kernel by its name, a picture from this machine, which stays here: its numbers are the input ----
+  const SIDE = 28; // pixels; more numbers than an address should hold
+  async function pictured(field) {
+    const home = field.closest("[data-field]");
+    touched = home.dataset.field;
+    let image;
+    try {
+      image = await createImageBitmap(field.files[0]);
+    } catch {
+      return tell(form.dataset.none, touched);
+    } finally {
+      field.value = "";
+    }
+    const share = Math.min(1, SIDE / Math.max(image.width, image.height));
+    const [wide, tall] = [image.width, image.height].map((size) => Math.max(1, Math.round(size * share)));
+    const canvas = Object.assign(document.createElement("canvas"), {width: wide, height: tall});
+    const context = canvas.getContext("2d");
+    context.fillStyle = "#fff"; // behind what is transparent
+    context.fillRect(0, 0, wide, tall);
+    context.drawImage(image, 0, 0, wide, tall);
+    const {data} = context.getImageData(0, 0, wide, tall);
+    const grey = (at) => Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
+    const rows = Array.from({length: tall}, (_, i) => Array.from({length: wide}, (_, j) => grey(4 * (i * wide + j))));
+    home.querySelector(".text").value = JSON.stringify(rows);
+    ask(true);
+  }
+  form.addEventListener("change", (event) => {
+    const field = event.target;
+    if (field.matches("input[type=file]")) return pictured(field);
+    if (!field.matches("select.tries") || !field.value) return;
+    const home = field.closest("[data-field]");
+    touched = home.dataset.field;
+    home.querySelector(".text").value = field.value;
+    field.value = "";
+    ask(true);
+  });
+
   let timer = 0;
   const soon = () => {
     clearTimeout(timer);
@@ -249,7 +286,7 @@ function bench(form) {
 
   form.addEventListener("input", (event) => {
     const home = event.target.closest("[data-field]");
-    if (!home) return;
+    if (!home || event.target.closest(".tries")) return;
     touched = home.dataset.field;
     if (event.target.closest(".numbers")) home.querySelector(".text").value = gathered(home);
     soon();
