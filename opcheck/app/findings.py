@@ -224,7 +224,7 @@ def notes(report: Report) -> list[str]:
             )
         )
     lines += [
-        say("{op}: of torch's own operators the call runs {names}", op=specs.title(op), names=", ".join(sorted(names)))
+        say("{op}: the call runs torch's own operators {names}", op=specs.title(op), names=", ".join(sorted(names)))
         for op, names in report.library.items() if names
     ]  # fmt: skip
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))

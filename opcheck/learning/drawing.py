@@ -42,8 +42,8 @@ def drawn(op: Op, level: int, rng: np.random.Generator, sizes_only: bool = False
             if found is not None:
                 return found
     raise Refused(
-        say("{op} has no call that is small enough to be worked out by hand", op=op.title or op.name),
-        fix=say("in its cases, let sizes be as small as 1 and 2 at times"),
+        say("{op} has no call small enough to work out by hand", op=op.title or op.name),
+        fix=say("let some of its cases have sizes as small as 1 and 2"),
     )
 
 

@@ -178,7 +178,7 @@ def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Par
         kind = _kind(annotation, default)
         if kind is None and isinstance(default, str):
             raise Refused(
-                say("{each} of {name} does not say which words it may be", each=each.name, name=title),
+                say("{each} of {name} does not say which words are allowed", each=each.name, name=title),
                 got=f'{each.name}="{default}"',
                 fix=say('write from typing import Literal and {each}: Literal["{word}", "..."] = "{word}"',
                         each=each.name, word=default),

@@ -120,5 +120,5 @@ def test_the_library_that_does_the_work_is_named():
 
     library, (line,) = reports(wrapped)
     assert library["linear"] <= {"aten.addmm", "aten.mm", "aten.linear", "aten.mv"}
-    assert line.startswith("linear: of torch's own operators the call runs aten.")
+    assert line.startswith("linear: the call runs torch's own operators aten.")
     assert reports(by_hand) == ({"linear": set()}, [])

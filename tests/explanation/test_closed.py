@@ -87,3 +87,8 @@ def test_a_case_without_such_a_formula_has_none():
     assert "p[n,c]" not in str(opcheck.explain("cross_entropy", x, targets, reduction="sum", grad=True))
     assert "p[n,c]" not in str(opcheck.explain("cross_entropy", x, targets, ignore_index=1, grad=True))
     assert isinstance(catalog.get("linear").closed[0], Closed)
+
+
+def test_an_empty_batch_has_gradients_of_zero():
+    arrays = {"weight": np.ones(2), "bias": np.ones(2)}
+    assert "b̄[1] = 0" in str(opcheck.explain("group_norm", np.ones((0, 2, 2)), 1, **arrays, grad=True))

@@ -40,7 +40,7 @@ def test_two_readings_that_differ():
         return {"x": np.where(x > 0, 1, np.exp(np.minimum(x, 0))).astype(x.dtype) * cotangent}
 
     right.vjp = vjp
-    with pytest.raises(Refused, match=r"overflowing gives different values.*look for 0\*inf.*np\.where\(x > 0"):
+    with pytest.raises(Refused, match=r"overflowing gives different values over.*look for 0\*inf.*np\.where\(x > 0"):
         opcheck.verify(overflowing, right, arrays="numpy", cases=60)
 
 
@@ -169,12 +169,12 @@ def test_a_word_as_a_default_is_asked_for_its_choices():
 
     pooled.__annotations__ = {"x": "N D"}
     with pytest.raises(
-        Refused, match=r'mode of pooled does not say which words it may be.*Literal\["mean", "\.\.\."\] ='
+        Refused, match=r'mode of pooled does not say which words are allowed.*Literal\["mean", "\.\.\."\] ='
     ):
         specs.get(pooled)
 
 
 def test_an_operator_without_small_calls_cannot_be_practised():
     op = catalog.get("relu")
-    with pytest.raises(Refused, match=r"relu has no call that is small enough to be worked out by hand"):
+    with pytest.raises(Refused, match=r"relu has no call small enough to work out by hand"):
         drawing.drawn(op, 0, np.random.default_rng(0))

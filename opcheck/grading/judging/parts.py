@@ -216,8 +216,8 @@ def _same_answers(student: Student, trial: Trial) -> tuple[Trial, ...]:
 
 
 def _remembering(wrong: Wrong, trials: int, calls: tuple[Trial, ...]) -> Finding:
-    message = say("called again with other numbers of the same shapes, it returns its first result: compute it from "
-                  "the arguments alone, and keep nothing from call to call")  # fmt: skip
+    message = say("called again with different numbers of the same shapes, it returns its first result: compute it "
+                  "only from the arguments, and keep nothing between calls")  # fmt: skip
     verdict = Verdict(Status.MALFORMED, "repeat", wrong.verdict.trial, message=message)
     return Finding(Outcome.WRONG, (Wrong(Outcome.WRONG, verdict),), trials, wavers=True, calls=calls)
 

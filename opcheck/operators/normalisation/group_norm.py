@@ -25,11 +25,11 @@ from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, 
 
 
 def _by_group(p: Params, name: str, array: Array) -> Array:
-    return array.reshape(array.shape[0] * p.num_groups, -1)
+    return array.reshape(array.shape[0] * p.num_groups, math.prod(array.shape[1:]) // p.num_groups)
 
 
 def _by_channel(p: Params, name: str, array: Array) -> Array:
-    return array[None] if array.ndim == 1 else array.reshape(1, *array.shape[:2], -1)
+    return array[None] if array.ndim == 1 else array.reshape(1, *array.shape[:2], math.prod(array.shape[2:]))
 
 
 def _unweighted(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
