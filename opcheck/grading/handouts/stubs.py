@@ -78,7 +78,7 @@ def _known(question: Question) -> Any:
 def known_class(question: Question) -> Found | None:
     """The class that a right solution has, which tells what a constructor takes; None where it has functions."""
     name = question.entry.forward[0]
-    kind = getattr(_known(question), name, None) if question.arrays == "numpy" else None
+    kind = getattr(_known(question), name, None)
     if not inspect.isclass(kind):
         return None
     methods = inspect.getmembers(kind, inspect.isfunction)
@@ -107,7 +107,8 @@ def _of(module: Any, name: str, example: Example) -> Stub:
     torch = any(f"{each.__module__}.{each.__name__}".startswith("torch.nn") for each in found.__mro__)
     if torch:
         methods = ["forward"]
-        found = next(each for each in found.__mro__ if each.__module__.startswith("torch.nn"))
+        theirs = [each for each in found.__mro__ if each.__module__.startswith("torch.nn")]
+        found = theirs[0] if theirs[0].__name__ != "Module" else found
     written = tuple(Stub(each, _method(found, each, example)) for each in methods)
     return Stub(name, _parameters(found.__init__, skip=1), written, _MODULE_CLASS if torch else "", True)
 

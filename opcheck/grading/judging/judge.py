@@ -99,7 +99,8 @@ def ask(
     assignment = assignment.for_question(question)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     student, drawn = _answers(question, found, desk, seeds)
-    for narrow in purpose.EVERY if assignment.only_found else purpose.ALWAYS:
+    lost = any(student.made(each.case).lost for each in drawn.trials)  # each further call would cost its time again
+    for narrow in () if lost else purpose.EVERY if assignment.only_found else purpose.ALWAYS:
         if (narrower := narrow(student, drawn.trials, readings, assignment.only_found)) is not question:
             question = narrower
             student, drawn = _answers(question, found, desk, seeds)

@@ -94,7 +94,7 @@ def test_without_any_eps_an_input_that_does_not_vary_divides_by_zero():
 @pytest.mark.parametrize(
     ("right", "wrong", "told"),
     [
-        ("< self.keep) / self.keep", "< 0.9) / self.keep", "of the numbers were dropped instead of"),
+        ("< self.keep) / self.keep", "< 0.9) / self.keep", "dropped instead of"),
         ("(*x.shape) < self.keep)", "(x.shape[0], *[1] * (x.ndim - 1)) < self.keep)", "has the same mask"),
         ("np.random.rand", "np.random.default_rng(0).random", "two calls dropped the same numbers"),
         (") / self.keep if", ") if", "they were left unscaled"),
