@@ -1,5 +1,6 @@
 """Users' code: the objects at FILE.py:NAME or module:NAME. A file is run once for each version of it."""
 
+import dis
 import importlib
 import importlib.util
 import sys
@@ -63,14 +64,22 @@ def _execute(name: str, path: Path) -> None:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt) and not _raised_by_itself(error):
             raise
         line = line_of(error)
         message = error.msg if isinstance(error, SyntaxError) else told(error)
-        got = f"{type(error).__name__}: {message}" + (f" ({line})" if line else "")
+        got = ": ".join(filter(None, (type(error).__name__, message))) + (f" ({line})" if line else "")
         raise Refused(say("{path} cannot be run", path=path), got=got) from None
     finally:
         sys.path.remove(str(path.resolve().parent))
+
+
+def _raised_by_itself(error: BaseException) -> bool:
+    """Whether a `raise` of the code is where it comes from, and no Ctrl-C, which may come at any other place."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 def _import(name: str) -> Any:

@@ -70,4 +70,4 @@ def _told(found: list[tuple[str, list[Block]]]) -> list[Block]:
     if not found:
         return []
     blocks = [each for line, formulas in found for each in (Prose(line, "note"), *formulas)]
-    return [Step(say("gradients in closed form, each proved equal in these numbers"), tuple(blocks))]
+    return [Step(say("gradients in closed form, each proved equal for these numbers"), tuple(blocks))]

@@ -13,13 +13,13 @@ from opcheck.app.output import output_options, show
 from opcheck.language import say
 from opcheck.steps import Block, Prose, Step, Table
 
-# package, what it gives, the extra that installs it
+# package, what it adds, the extra that installs it
 EXTRAS = (
     ("torch", "verification of torch; gradients checked against autograd", "torch"),
     ("onnx", "verification of ONNX's reference implementation", "onnx"),
-    ("onnxruntime", "verify onnxruntime", "onnxruntime"),
-    ("jax", "verify jax", "jax"),
-    ("tinygrad", "verify tinygrad", "tinygrad"),
+    ("onnxruntime", "verification of onnxruntime", "onnxruntime"),
+    ("jax", "verification of jax", "jax"),
+    ("tinygrad", "verification of tinygrad", "tinygrad"),
     ("hypothesis", "opcheck.testing: strategies and ready property tests", "testing"),
     ("distributed", "runs spread over several machines", "dask"),
     ("PIL", "worked calculations on a picture", "image"),

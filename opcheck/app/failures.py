@@ -139,6 +139,9 @@ def facts(verdict: Verdict, calculated: bool) -> list[str]:
     words += [f"{name}={value!r}" for name, value in trial.case.params.items()]
     words += [] if trial.layout == "contiguous" else [f"layout={trial.layout}"]
     words += [say("{names} needs no gradient", names=", ".join(trial.frozen))] if trial.frozen else []
+    if trial.before is not None:
+        others = (written(name, array, False) for name, array in trial.before.arrays.items())
+        words += [say("after a call of {arrays}", arrays=" ".join(others))]
     if verdict.of_gradient:
         words += [written(say("cotangent"), array, True) for array in trial.cotangent.values()]
     if verdict.claim == "jvp":

@@ -72,7 +72,7 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
             return results[0][1]
         notes.append(
             say("The output of {op} is not a single number, so the trace ends with a loss: the sum of its elements "
-                "times {like}, which are the upstream gradient of opcheck explain {op} --grad.", op=op.name, like=like)
+                "times {like}, the upstream gradient of opcheck explain {op} --grad.", op=op.name, like=like)
         )  # fmt: skip
         terms = [np.sum(y * upstream(output, np.shape(y))) for output, y in results]
         return sum(terms[1:], start=terms[0])

@@ -223,6 +223,10 @@ def notes(report: Report) -> list[str]:
                 "opcheck itself computes without that"
             )
         )
+    lines += [
+        say("{op}: of torch's own operators the call runs {names}", op=specs.title(op), names=", ".join(sorted(names)))
+        for op, names in report.library.items() if names
+    ]  # fmt: skip
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
         lines.append(say("stopped early, after enough failures to explain: {names}", names=", ".join(ended)))

@@ -53,10 +53,10 @@ def hidden(report: Report) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for key in report.hardly_judged:
         cases = report.hidden[key] + report.asked[key]
-        words = say("{claim} ({n} of {cases} cases)", claim=key[2], n=report.asked[key], cases=cases)
+        words = say("{claim} (judged in {n} of {cases} cases)", claim=key[2], n=report.asked[key], cases=cases)
         found.setdefault(key[:2], []).append(words)
     return [
-        say("hardly judged, as what comes first is wrong: {claims} ({op} {dtype})", op=op, dtype=dtype,
+        say("hidden in most cases by earlier failures: {claims} ({op} {dtype})", op=op, dtype=dtype,
             claims=listed(claims))
         for (op, dtype), claims in found.items()
     ]  # fmt: skip

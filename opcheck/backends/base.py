@@ -122,6 +122,10 @@ class Backend(ABC):
         """What a thread must do before it calls the implementation, so that it computes as this thread does."""
         return lambda: None
 
+    def library(self, op: Op, case: Case, dtype: str) -> frozenset[str]:
+        """The operators of a library that do the work of a call, where it has candidates of other people."""
+        return frozenset()
+
     def kin(self, op: Op, case: Case, dtype: str) -> str:
         """The backend whose own operation does the work of this call; its known deviations then apply."""
         return ""

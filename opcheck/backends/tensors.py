@@ -62,14 +62,25 @@ class TensorBackend(Backend):
         count = self.torch.get_num_threads()  # torch keeps this per thread
         return lambda: self.torch.set_num_threads(count)
 
+    def library(self, op: Op, case: Case, dtype: str) -> frozenset[str]:
+        """The operations of torch that run in a call and in that of torch's own function of that name; of a spec from
+        outside all of them."""
+        if self.compiles:  # what is called under a mode is never compiled again
+            return frozenset()
+        seen = operations(self.torch, self.open(op, case, dtype, gradients=False).outputs)
+        return frozenset(seen & self._wanted(op, case) if op.elsewhere else seen)
+
+    def _wanted(self, op: Op, case: Case) -> set[str]:
+        """The operations of torch's own function."""
+        given = {name: self.torch.from_numpy(np.array(array)) for name, array in case.arrays.items()}
+        return operations(self.torch, lambda: op.torch(self.torch, case.params, **given))
+
     def kin(self, op: Op, case: Case, dtype: str) -> str:
         """torch, if the call runs each operation that torch's own function of that name runs."""
-        if not op.elsewhere or self.compiles:  # what is called under a mode is never compiled again
+        if not op.elsewhere or self.compiles:
             return ""
-        given = {name: self.torch.from_numpy(np.array(array)) for name, array in case.arrays.items()}
-        wanted = operations(self.torch, lambda: op.torch(self.torch, case.params, **given))
-        session = self.open(op, case, dtype, gradients=False)
-        return "torch" if wanted and wanted <= operations(self.torch, session.outputs) else ""
+        wanted = self._wanted(op, case)
+        return "torch" if wanted and wanted <= self.library(op, case, dtype) else ""
 
     def is_lost(self) -> bool:
         return devices.is_lost(self.torch, self.device)

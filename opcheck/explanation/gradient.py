@@ -42,7 +42,7 @@ def gradient_steps(
         part = _gradient_of(calculation, name, g, sweep, unfolded, cell, everything)
         blocks.append(part._replace(blocks=(*written.get(name, ()), *part.blocks)))
     if upstream is None and sweep.complete and 0 < _largest(calculation, names, sweep) < RESIDUE * float(abs(g).max()):
-        left = say("almost nothing is left of 1, 2, 3, ... here: another upstream gradient shows more (--upstream)")
+        left = say("the upstream gradient 1, 2, 3, ... almost cancels here: another one shows more (--upstream)")
         blocks.insert(1, Prose(left, "note"))
     return blocks
 
@@ -111,8 +111,8 @@ def _default_meaning(output: Output, shape: Shape) -> str:
     if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
     if output.upstream == "squares":
-        return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, −4, 9, −16, ...; of 1, 2, 3, ... a "
-                   "normalisation leaves almost nothing (--upstream)", bar=bar, y=symbol)  # fmt: skip
+        return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, −4, 9, −16, ..., because a normalisation "
+                   "cancels almost all of 1, 2, 3, ... (--upstream)", bar=bar, y=symbol)  # fmt: skip
     return say("{bar} is the upstream gradient ∂loss/∂{y}: here 1, 2, 3, ... so that no two positions look alike "
                "(--upstream)", bar=bar, y=symbol)  # fmt: skip
 

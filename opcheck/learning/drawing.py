@@ -14,6 +14,7 @@ import numpy as np
 from opcheck.errors import Refused
 from opcheck.explanation.calculation import Calculation, Pages, lifted
 from opcheck.explanation.document import prepare
+from opcheck.language import say
 from opcheck.operators.choosers import ExactValues, RandomChooser, ScopeChooser
 from opcheck.operators.fills import FILLS, PLAIN
 from opcheck.operators.spec import Array, Input, Op, Param, Params, Shape, widened
@@ -40,7 +41,10 @@ def drawn(op: Op, level: int, rng: np.random.Generator, sizes_only: bool = False
                 continue
             if found is not None:
                 return found
-    raise AssertionError(f"no call of {op.name} is small enough to be practised")
+    raise Refused(
+        say("{op} has no call that is small enough to be worked out by hand", op=op.title or op.name),
+        fix=say("in its cases, let sizes be as small as 1 and 2 at times"),
+    )
 
 
 @cache

@@ -70,16 +70,16 @@ class Attention(Program):
         return self.formula if p.is_causal or "attn_mask" in shapes else self.formula.replace(" + mask[l,s]", "")
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        causal = say("is_causal: the mask is 0 where s ≤ l, and −∞ beyond: a query sees no later key")
+        causal = say("is_causal: the mask is 0 where s ≤ l and −∞ elsewhere, so a query sees no later key")
         return (*((causal,) if p.is_causal else ()), shifted())
 
     def remarks(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> tuple[str, ...]:
         if attn_mask is None:
             return ()
         truth = attn_mask.dtype.kind == "b"
-        told = say("the mask is of True and False: True, here 1, takes part and adds 0; False, here 0, adds −∞")
+        told = say("the mask holds True and False: True, here 1, takes part and adds 0; False, here 0, adds −∞")
         closed = ~attn_mask.any(axis=-1) if truth else np.all(attn_mask == -np.inf, axis=-1)
-        unseen = say("a query that sees no key has no largest score, and its sum is 0: 0 and 1 take their places, so "
+        unseen = say("a query that sees no key has no largest score, and its sum is 0: 0 and 1 are used instead, so "
                      "that its output is 0, as in torch, and not 0/0")  # fmt: skip
         return (*((told,) if truth else ()), *((unseen,) if closed.any() and attn_mask.shape[-1] else ()))
 

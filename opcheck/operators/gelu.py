@@ -23,6 +23,7 @@ def _by_tanh(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None
 
 class Gelu(Program):
     name = "gelu"
+    formulas = ("approximate",)
     aliases = ("nn.GELU", "GELU")
     summary = "the input times the fraction of a normal distribution below it"
     formula = "y = x·P   with P = (1 + erf(x/√2))/2"

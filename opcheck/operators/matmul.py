@@ -8,7 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Params, Refused, Shape
+from opcheck.operators.spec import MULTILINEAR, Array, Case, Closed, Input, Mistake, Output, Params, Refused, Shape
 
 
 def _are_matrices(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
@@ -35,6 +35,7 @@ class Matmul(Program):
         Input("other", "b", "* K M", "a matrix, a batch of them, or a column of K numbers"),
     )
     outputs = (Output("output", "y", "* N M"),)
+    degree = MULTILINEAR
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         a, b = shapes["input"], shapes["other"]

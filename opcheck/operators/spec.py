@@ -163,6 +163,7 @@ class Op(ABC):
     closed: tuple[Closed, ...] = ()  # gradients as a textbook writes them
     elsewhere = True  # whether torch and other libraries have a counterpart
     refuses = True  # whether implementations must refuse what this one does
+    formulas: tuple[str, ...] = ()  # parameters that choose between formulas of one name: without them either is right
     taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing
     draws = ""  # the input that an implementation draws by chance where it is not given: a mask
     torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
@@ -473,7 +474,7 @@ class Op(ABC):
         except TypeError as error:
             raise RefusedType(
                 say("{op} is called as {op}{signature}", op=self.name, signature=self.signature),
-                got=str(error),
+                got=str(error).removeprefix("got "),
                 fix=say("pass these arguments, by these names"),
             ) from None
 

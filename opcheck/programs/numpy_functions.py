@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.errors import RefusedType
 from opcheck.language import say
 from opcheck.programs import composed
 from opcheck.programs.arrays import ArrayTape, TracedArray
@@ -20,16 +21,16 @@ def apply(tape: ArrayTape, ufunc: Any, method: str, args: Sequence[Any], options
             return tape.record(RULES[NAMES[ufunc]], args)
         first, *others = args
         return composed.UFUNCS[ufunc.__name__](tape.lifted(first), *others)
-    raise TypeError(unknown(f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")))
+    raise unknown(f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else ""))
 
 
 def call(function: Any, args: Sequence[Any], options: Any) -> Any:
     """Another function of numpy; raises TypeError for one that has no rule."""
     if function not in FUNCTIONS:
-        raise TypeError(unknown(f"np.{function.__name__}"))
+        raise unknown(f"np.{function.__name__}")
     given = {name: value for name, value in options.items() if not (name == "out" and value is None)}
     if given.get("out") is not None:
-        raise TypeError(say("out= is not recorded: use what the function returns"))
+        raise RefusedType(say("out= is not recorded: use what the function returns"))
     return FUNCTIONS[function](*args, **given)
 
 
@@ -81,9 +82,10 @@ METHODS: dict[str, Callable[..., Any]] = {function.__name__: FUNCTIONS[function]
 METHODS["flatten"] = FUNCTIONS[np.ravel]
 
 
-def unknown(name: str) -> str:
+def unknown(name: str) -> RefusedType:
+    """The error for a function without a rule."""
     known = sorted({f"np.{function.__name__}" for function in (*FUNCTIONS, *NAMES)})
-    return say(
+    return RefusedType(say(
         "{name} is not recorded; there are {known}, @ and slicing, and the operators of opcheck.reference",
         name=name, known=", ".join(known),
-    )  # fmt: skip
+    ))  # fmt: skip

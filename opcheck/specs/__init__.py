@@ -17,6 +17,7 @@ from opcheck.operators.spec import Op
 
 Spec = str | Op | Callable[..., Any]
 
+_FILES: dict[str, Any] = {}  # the modules of those that are FILE.py:NAME
 _LOADED: dict[str, Op] = {}  # specs from outside by name: a case says its operator by name
 
 
@@ -27,7 +28,7 @@ def get(spec: Spec) -> Op:
     'softmax'
     """
     if isinstance(spec, str):
-        if spec in _LOADED:
+        if spec in _LOADED and not _is_edited(spec):
             return _LOADED[spec]
         if spec.endswith(".py"):
             raise which(spec)
@@ -37,8 +38,22 @@ def get(spec: Spec) -> Op:
 
             function = reference(path)
             return _kept(made(function, f"{path}:{function.__name__}"))
-        return _kept(made(loading.find(spec), spec)) if loading.is_place(spec) else catalog.get(spec)
+        if not loading.is_place(spec):
+            return catalog.get(spec)
+        _FILES[spec] = _file(spec)
+        return _kept(made(loading.find(spec), spec))
     return _kept(made(spec))
+
+
+def _file(spec: str) -> Any:
+    """The file of FILE.py:NAME as it is now; None where there is no file."""
+    path = Path(spec.rpartition(":")[0])
+    return loading.load_file(path) if path.suffix == ".py" and path.is_file() else None
+
+
+def _is_edited(spec: str) -> bool:
+    """Whether the file of a spec says something else than when it was loaded: who edits it means the new one."""
+    return _FILES.get(spec) is not None and _file(spec) not in (None, _FILES[spec])
 
 
 def which(path: str) -> Refused:
@@ -100,7 +115,7 @@ def _built(kind: type[Op]) -> Op:
     if missing:
         raise Refused(
             say("the operator {name} is not complete", name=kind.__name__),
-            got=say("without {names}", names=", ".join(missing)),
+            got=say("an operator without {names}", names=", ".join(missing)),
             fix=say("CONTRIBUTING.md shows a complete one"),
         )
     return kind()

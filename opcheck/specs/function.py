@@ -176,6 +176,13 @@ def _arguments(function: Callable[..., Any], title: str) -> Iterator[Input | Par
             continue
         default = REQUIRED if each.default is empty else each.default
         kind = _kind(annotation, default)
+        if kind is None and isinstance(default, str):
+            raise Refused(
+                say("{each} of {name} does not say which words it may be", each=each.name, name=title),
+                got=f'{each.name}="{default}"',
+                fix=say('write from typing import Literal and {each}: Literal["{word}", "..."] = "{word}"',
+                        each=each.name, word=default),
+            )  # fmt: skip
         if kind is None:
             raise Refused(
                 say("{each} of {name} says neither a shape nor a default", each=each.name, name=title),

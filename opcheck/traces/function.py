@@ -47,7 +47,7 @@ def trace(
         from opcheck.traces.tensor.trace import trace_arrays
 
         if exact:
-            raise Refused(say("exact numbers are for functions of numbers, and this one takes arrays"))
+            raise Refused(say("exact numbers need a function of numbers, and this one takes arrays"))
         return trace_arrays(function, inputs, fixed, name, wrt)
     tape = KnownTape()
     leaves = {each: tape.input(each, number(each, x)) for each, x in inputs.items()}

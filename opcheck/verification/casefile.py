@@ -36,6 +36,7 @@ class Trial:
     frozen: tuple[str, ...] = ()  # inputs that need no gradient
     fixed: tuple[str, ...] = ()  # parameters that the implementation may have no choice of
     block: int = 0  # one of its sizes is near twice this number
+    before: Case | None = None  # another call, which comes first
     alone: bool = False  # it may crash the process: it runs in one that can be replaced
 
     def __post_init__(self) -> None:
@@ -66,8 +67,8 @@ def to_json(trial: Trial, **more: Any) -> dict[str, Any]:
         "address": list(trial.address),
         "frozen": list(trial.frozen),
         **({"fixed": list(trial.fixed)} if trial.fixed else {}),
-        "params": {name: _plain(value) for name, value in trial.case.params.items()},
-        "arrays": _arrays(trial.case.arrays),
+        **({"before": _case(trial.before)} if trial.before else {}),
+        **_case(trial.case),
         "cotangent": _arrays(trial.cotangent),
         "tangents": _arrays(trial.tangents),
         **more,
@@ -85,7 +86,7 @@ def from_json(data: Any) -> Trial:
         )
     try:
         return Trial(
-            Case(_word(data, "op"), _read(data["arrays"]), {k: _tuples(v) for k, v in data["params"].items()}),
+            _read_case(_word(data, "op"), data),
             dtype=_word(data, "dtype", allowed=DTYPES),
             policy=_word(data, "policy", "real"),
             layout=_word(data, "layout", "contiguous", allowed=LAYOUTS),
@@ -94,6 +95,7 @@ def from_json(data: Any) -> Trial:
             address=_address(data.get("address", [])),
             frozen=tuple(data.get("frozen", ())),
             fixed=tuple(data.get("fixed", ())),
+            before=_read_case(_word(data, "op"), data["before"]) if "before" in data else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise _damaged(f"{type(error).__name__}: {told(error)}") from None
@@ -133,6 +135,8 @@ def check(op: Op, trial: Trial, data: Mapping[str, Any], fatal: bool = False) ->
         if name not in inputs or (not inputs[name].whole and array.dtype.kind != "f"):
             raise _damaged(say("{name} is not an input of {op}", name=name, op=op.name))
     outputs: Mapping[str, Shape] = {}
+    if trial.before is not None:
+        op.checked(trial.before)
     if data.get("claim") != "refuses":  # nothing else is asked of such a call
         try:
             outputs = op.checked(trial.case)[1]
@@ -187,6 +191,14 @@ def number_to_json(x: float) -> str:
     ('0x1.999999999999ap-4', True)
     """
     return float(x).hex()
+
+
+def _case(case: Case) -> dict[str, Any]:
+    return {"params": {name: _plain(value) for name, value in case.params.items()}, "arrays": _arrays(case.arrays)}
+
+
+def _read_case(op: str, data: Mapping[str, Any]) -> Case:
+    return Case(op, _read(data["arrays"]), {name: _tuples(value) for name, value in data["params"].items()})
 
 
 def _arrays(arrays: Mapping[str, Array]) -> dict[str, Any]:

@@ -347,7 +347,8 @@ class Check:
                 got=say("{claim}: {name}{at} is {reference} and {exact}", claim=claim, name=name, at=list(at),
                         reference=reference, exact=exact),
                 fix=say("look for 0*inf or inf-inf in the branch that np.where discards: choose inside the function "
-                        "that overflows, as in np.where(x > 0, x, np.exp(np.minimum(x, 0)))"),
+                        "that overflows, as in np.where(x > 0, x, np.exp(np.minimum(x, 0))); and write "
+                        "1/(1 + np.exp(-x)) as opcheck.reference.sigmoid(x)"),
             )  # fmt: skip
         return FalseAlarm(
             say(

@@ -52,7 +52,8 @@ MOST_AROUND = 16  # cases of them
 MOST_AROUND_NUMBERS = 20_000  # of one
 RANKED_DRAWS = 128  # draws that show where the sampler makes which ranks
 RANKS = 4  # numbers of dimensions, of all inputs together, that get cases of their own
-RANKED = (("over zeros", INF), ("over zeros", NAN), ("last", NAN), ("first", -INF))  # patterns that each of them gets
+RANKS_AROUND = 2  # of them that get sizes around blocks
+RANKED = (("last", NAN), ("over zeros", INF), ("over zeros", NAN))  # patterns that each gets; without others, the first
 FAMILIES = {
     "maximum": ("maximum first", "maximum in the middle", "maximum last"),
     "special": ("nan in the middle", "nan last", "inf first", "-inf last", "last half -inf"),
@@ -112,7 +113,7 @@ def plans(op: Op) -> tuple[Planted | Wide | Around | Unseen, ...]:
         Planted(name, Pattern(place, (number,)), ranks)
         for ranks in probe.ranks if len(probe.ranks) > 1
         for name in probe.inputs[:INPUTS]
-        for place, number in RANKED
+        for place, number in RANKED[: len(RANKED) if len(probe.inputs) > 1 else 1]
         if dict(ranks).get(name)
     ]  # fmt: skip
     planted.sort(key=lambda plan: plan.pattern.policy == "special")  # what is wrong at plain numbers is told first
@@ -139,7 +140,10 @@ def probed(op: Op) -> Probe:
         found |= {name: None for name, array in case.arrays.items() if array.size and (np.abs(array) == MARK).all()}
     inputs = tuple(each.name for each in op.inputs if each.name in found)
     plain = ranks_of(op, op.sample(NotingChooser(Marked(np.random.default_rng(0)), simplest)))
-    often = sorted(places_of(op), key=lambda ranks: (ranks != plain, -len(places_of(op)[ranks])))
+    often = sorted(  # the plainest first, and what most kernels are written for: matrices
+        places_of(op),
+        key=lambda ranks: (ranks != plain, any(n != 2 for _, n in ranks), -len(places_of(op)[ranks])),
+    )
     return Probe(inputs, letters, unseen, tuple(ranks for ranks in often if any(n for _, n in ranks))[:RANKS])
 
 
@@ -246,14 +250,16 @@ def planted(op: Op, plan: Planted, f: Format, place: int, rng: np.random.Generat
 
 def around(op: Op, ranks: tuple[Ranks, ...]) -> list[Around]:
     """Cases in which each size of an operator is each of AROUND once, for arrays of each number of dimensions; several
-    sizes in one case, as far as it stays small."""
+    sizes in one case, as far as it stays small. Of a spec from outside, as many as there are sizes: its random cases
+    go beyond blocks as well."""
     found: list[Around] = []
-    for each in ranks:
+    most = MOST_AROUND if op.elsewhere else len(AROUND)
+    for each in ranks[: RANKS_AROUND if op.elsewhere else 1]:
         rng = np.random.default_rng(0)
         case = slim(op, drawn(op, "exact", format_of("float32"), 0, rng, _is_full, ranks=each), 0, rng)
         letters = Sized(op, case).letters()
         left = {(letter, n) for letter in letters for n in AROUND}
-        for turn in range(MOST_AROUND):
+        for turn in range(most):
             order = [*letters[turn % len(letters) :], *letters[: turn % len(letters)]] if letters else []
             wanted = [(letter, next((n for n in (*AROUND[k:], *AROUND) if (letter, n) in left), 0))
                       for k, letter in enumerate(order, turn % len(AROUND))]  # fmt: skip

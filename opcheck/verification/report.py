@@ -13,7 +13,6 @@ from opcheck.verification.verdict import Status, Verdict
 
 SCHEMA = "opcheck.report/1"
 KEPT = 8  # failing trials of one claim and cause that are kept: enough for a diagnosis
-HIDDEN = 4  # times as many cases hide a claim as it is judged in: then that is said
 OF_GRADIENTS = ("adjoint", "second", "frozen")  # claims that an implementation without gradients does not make
 MOST_CAUSES = 4  # of one claim whose failures are kept
 
@@ -98,6 +97,7 @@ class Report:
     directed: int = 0  # those that come before the random ones
     flushes: bool = False  # whether the implementation makes its process treat subnormal numbers as zero
     allowed: set[str] = field(default_factory=set)  # lower precisions that are accepted
+    library: dict[str, set[str]] = field(default_factory=dict)  # operator: those of torch that do the work of a call
     blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
     interrupted: bool = False
@@ -148,11 +148,11 @@ class Report:
 
     @property
     def hardly_judged(self) -> list[Key]:
-        """Claims of which next to nothing is known: in most cases what they stand on was wrong."""
+        """Claims of which little is known: in most cases what they stand on was wrong."""
         found = {(op, dtype) for (op, dtype, claim), row in self.rows.items() if row.cases and claim[:3] == "vjp"}
         return [
             key for key, cases in self.hidden.items()
-            if cases >= HIDDEN * self.asked[key] and (key[2] not in OF_GRADIENTS or key[:2] in found)
+            if cases > self.asked[key] and (key[2] not in OF_GRADIENTS or key[:2] in found)
         ]  # fmt: skip
 
     def row(self, op: str, dtype: str, claim: str) -> Row:
@@ -220,6 +220,8 @@ class Report:
         self.settings = {**other.settings, **self.settings}
         self.allowed |= other.allowed
         self.flushes |= other.flushes
+        for op, names in other.library.items():
+            self.library.setdefault(op, set()).update(names)
         for key, row in other.rows.items():
             self.rows.setdefault(key, Row()).merge(row)
         self.failures += other.failures
@@ -247,6 +249,7 @@ class Report:
             "settings": self.settings,
             "allowed": sorted(self.allowed),
             "flushes_subnormal_numbers": self.flushes,
+            "library": {op: sorted(names) for op, names in self.library.items() if names},
             "seed": self.seed,
             "trials": self.trials,
             "directed": self.directed,

@@ -4,6 +4,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +53,13 @@ class DeviceLost(Exception):
     """The implementation took the device down with it: every later call of this process would fail."""
 
 
+def _note_library(op: Op, made: Trial, backend: Backend, report: Report) -> None:
+    """Which operators of a library a candidate calls, by the first trial."""
+    if op.name not in report.library and backend.name not in backends.KNOWN:
+        with suppress(Exception):  # what it raises was judged
+            report.library[op.name] = set(backend.library(op, made.case, made.dtype))
+
+
 Found = list[tuple[Shard, Report]]  # tasks that were done, and what they found
 
 
@@ -91,6 +99,7 @@ def run_shard(
             if possible is None:
                 continue
             check_trial(op, possible, backend, report, chosen, index, known, watcher)
+            _note_library(op, possible, backend, report)
             if hopeless(report, op.name, shard.dtype):
                 break
     except KeyboardInterrupt:

@@ -39,7 +39,7 @@ class Process:
         other.close()
         if not self.connection.poll(START):
             self.stop()
-            raise RuntimeError("the process that answers did not begin")
+            raise RuntimeError("the process that computes answers did not start")
         self.connection.recv()
 
     def ask(self, asked: Asked, seconds: float, allowance: float, dropped: Event) -> Reply | None:

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from opcheck import verify
+from opcheck.app import findings
+from opcheck.backends import load
 from opcheck.backends.base import arguments, lacking
 from opcheck.operators import catalog
+from opcheck.verification.run import Shard, run_shard
 
 torch = pytest.importorskip("torch")
 
@@ -98,3 +101,24 @@ def test_a_builtin_takes_the_parameters_that_torch_has(op, place):
         function = getattr(function, part)
     report = verify(op, function, cases=30, seed=None)
     assert report.agrees and report.checked, f"{report} (seed {report.seed})"
+
+
+def test_the_library_that_does_the_work_is_named():
+    """Where a kernel may not call what it replaces, its report says whether it does."""
+
+    def wrapped(input, weight, bias=None):
+        return torch.nn.functional.linear(input, weight, bias)
+
+    def by_hand(input, weight, bias=None):
+        y = (input[..., None, :] * weight).sum(-1)
+        return y if bias is None else y + bias
+
+    def reports(candidate):
+        op = catalog.get("linear")
+        report = run_shard(op, Shard("linear", "float32", 1, 0, 3), load(candidate, "torch"), wanted=["exact"])
+        return report.library, [line for line in findings.notes(report) if "torch's own" in line]
+
+    library, (line,) = reports(wrapped)
+    assert library["linear"] <= {"aten.addmm", "aten.mm", "aten.linear", "aten.mv"}
+    assert line.startswith("linear: of torch's own operators the call runs aten.")
+    assert reports(by_hand) == ({"linear": set()}, [])

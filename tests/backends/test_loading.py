@@ -31,3 +31,15 @@ def test_a_file_that_does_not_load_is_refused_with_its_error(tmp_path):
     path.write_text("import no_such_module\n")
     with pytest.raises(Refused, match=r"broken\.py cannot be run\. Got ModuleNotFoundError: No module named"):
         loading.find(f"{path}:f")
+
+
+def test_an_interruption_of_its_own_is_an_error_and_ctrl_c_none(tmp_path):
+    """It was a traceback of opcheck's internals."""
+    path = tmp_path / "own.py"
+    path.write_text("def g():\n    raise KeyboardInterrupt\n\ng()\n")
+    with pytest.raises(Refused, match=r"own\.py cannot be run\. Got KeyboardInterrupt \(own\.py line 2"):
+        loading.find(f"{path}:f")
+    path = tmp_path / "pressed.py"
+    path.write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nfor k in range(1000): pass\n")
+    with pytest.raises(KeyboardInterrupt):
+        loading.find(f"{path}:f")

@@ -34,24 +34,27 @@ POLITE = 10.0  # seconds that a run has to end when it is asked to
 
 @dataclass
 class Process:
-    """A run that goes on: its work, the process and the file that takes what it prints."""
+    """A run in progress: its work, the process, the file for its output and the folder for its temporary files."""
 
     work: Work
     seed: int
     asked: int
     process: subprocess.Popen[bytes]
     printed: Any
+    temporary: "tempfile.TemporaryDirectory[str]"
     began: float
 
     @classmethod
     def start(cls, work: Work, cases: int, folder: Path) -> "Process":
         seed = secrets.randbelow(2**31)
         printed = tempfile.TemporaryFile()  # noqa: SIM115  # it is read when the process has ended
+        temporary = tempfile.TemporaryDirectory(prefix="opcheck-nightly-", ignore_cleanup_errors=True)
         process = subprocess.Popen(
-            works.command(work, cases, seed, folder), cwd=works.ROOT, env=os.environ | works.environment(work, cases),
+            works.command(work, cases, seed, folder), cwd=works.ROOT,
+            env=os.environ | works.environment(work, cases) | {"TMPDIR": temporary.name},
             stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        return cls(work, seed, cases, process, printed, time.monotonic())
+        return cls(work, seed, cases, process, printed, temporary, time.monotonic())
 
     def end(self, how: signal.Signals) -> None:
         """Ask the run and all that it started to end."""
@@ -119,6 +122,7 @@ class Night:
             if each.process.poll() is None:
                 continue
             self.running.remove(each)
+            each.temporary.cleanup()
             how = shlex.join(str(word) for word in each.process.args)
             run = works.outcome(each.work, each.seed, each.asked, each.process.returncode, seconds, each.text(), how)
             if run.unavailable:
@@ -137,6 +141,7 @@ class Night:
                 each.process.wait(POLITE)
             each.end(signal.SIGKILL)
             each.process.wait()
+            each.temporary.cleanup()
 
 
 class Part(click.ParamType):

@@ -13,7 +13,8 @@ PROGRAMS = {
     "missing": (Work("fuzz", "missing", 100, 5), "print('no such folder'); raise SystemExit(4)"),
     "wrong": (Work("verify torch", "wrong", 50, 5), f"print('{REPORT}'); raise SystemExit(1)"),
     "endless": (Work("properties", "endless", 50, 5),
-                "import pathlib, time; pathlib.Path('FOLDER', 'began').touch(); time.sleep(3600)"),
+                "import pathlib, tempfile, time; tempfile.mkdtemp(); pathlib.Path('FOLDER', 'began').touch(); "
+                "time.sleep(3600)"),
 }  # fmt: skip
 
 works.every = lambda: [work for work, _ in PROGRAMS.values()]

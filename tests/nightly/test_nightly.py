@@ -18,10 +18,16 @@ from tests.nightly.schedule import Run, Work
 ROOT = Path(__file__).parents[2]
 
 
+def beside(folder):
+    """Where a night that keeps its results in this folder has its temporary files."""
+    return folder.with_name(f"{folder.name}-temporary")
+
+
 def night(folder, *words):
+    (temporary := beside(folder)).mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-m", "tests.nightly.stand_ins", "--results", str(folder), *words], cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"TMPDIR": str(temporary)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -82,7 +88,7 @@ def test_the_figures_are_those_of_all_parts(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_its_figures_and_leaves_no_process_behind(tmp_path, number):
+def test_a_signal_ends_it_with_its_figures_and_leaves_no_process_and_no_file_behind(tmp_path, number):
     process = night(tmp_path, "--hours", "1", "--jobs", "2", "--only", "l")  # slow, endless
     end = time.monotonic() + 60
     while not ((tmp_path / "began").exists() and (tmp_path / "part-1-of-1.jsonl").exists()):
@@ -94,6 +100,7 @@ def test_a_signal_ends_it_with_its_figures_and_leaves_no_process_behind(tmp_path
     assert "stopped: these are the figures so far, and --resume goes on" in out and "mutation" in out
     assert all(run.work == "mutation slow" for run in kept(tmp_path))
     assert not alive(str(tmp_path))
+    assert not list(beside(tmp_path).iterdir())
 
 
 def alive(word):

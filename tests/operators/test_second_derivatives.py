@@ -170,7 +170,7 @@ class Unprogrammed(Softmax):
 def test_a_definition_that_is_too_long_is_refused_with_its_sizes():
     op, x = Unprogrammed(), np.ones((300, 1000))
     case = op.case(x, dim=1)
-    told = r"second derivative of softmax is read off its definition.*input 300×1000: more than 200,000 lines.*batch"
+    told = r"second derivative of softmax comes from its definition.*input 300×1000: more than 200,000 lines.*batch"
     with pytest.raises(opcheck.Refused, match=told):
         vjp_tangent(op, op.checked(case)[0], case, {"output": x}, {"input": x})
 

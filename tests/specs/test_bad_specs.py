@@ -6,6 +6,8 @@ import pytest
 import opcheck
 from opcheck import specs
 from opcheck.errors import Refused
+from opcheck.learning import drawing
+from opcheck.operators import catalog
 from tests.specs import programs
 
 
@@ -38,14 +40,14 @@ def test_two_readings_that_differ():
         return {"x": np.where(x > 0, 1, np.exp(np.minimum(x, 0))).astype(x.dtype) * cotangent}
 
     right.vjp = vjp
-    with pytest.raises(Refused, match=r"overflowing has two values.*look for 0\*inf.*np\.where\(x > 0"):
+    with pytest.raises(Refused, match=r"overflowing gives different values.*look for 0\*inf.*np\.where\(x > 0"):
         opcheck.verify(overflowing, right, arrays="numpy", cases=60)
 
 
 def test_an_operator_that_is_not_complete(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("from opcheck.operators.program import Program\n\nclass Half(Program):\n    name = 'half'\n")
-    with pytest.raises(Refused, match=r"the operator Half is not complete\. Got without summary, formula.*program"):
+    with pytest.raises(Refused, match=r"Half is not complete\. Got an operator without summary, formula.*program"):
         specs.get(f"{path}:Half")
 
 
@@ -150,3 +152,29 @@ def test_an_operator_of_another_package(tmp_path, monkeypatch):
         monkeypatch.undo()
         for cache in caches:
             cache.cache_clear()
+
+
+def test_a_function_of_numpy_without_a_rule_is_bad_input_and_no_bug():
+    def middle(x):
+        return np.median(x, axis=1)
+
+    middle.__annotations__ = {"x": "N D"}
+    with pytest.raises(Refused, match=r"np\.median is not recorded; there are np\.abs"):
+        opcheck.verify(middle, lambda x: np.median(x, axis=1), arrays="numpy", cases=5)
+
+
+def test_a_word_as_a_default_is_asked_for_its_choices():
+    def pooled(x, mode="mean"):
+        return x.mean(axis=1)
+
+    pooled.__annotations__ = {"x": "N D"}
+    with pytest.raises(
+        Refused, match=r'mode of pooled does not say which words it may be.*Literal\["mean", "\.\.\."\] ='
+    ):
+        specs.get(pooled)
+
+
+def test_an_operator_without_small_calls_cannot_be_practised():
+    op = catalog.get("relu")
+    with pytest.raises(Refused, match=r"relu has no call that is small enough to be worked out by hand"):
+        drawing.drawn(op, 0, np.random.default_rng(0))

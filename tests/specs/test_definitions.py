@@ -51,7 +51,7 @@ def test_a_definition_in_json_is_a_spec(definition, tmp_path):
     ("change", "message"),
     [
         ({"axes": None}, r"lacks axes"),
-        ({"inputs": {"A": {"shape": ["M"], "dtype": "int32"}}}, r"A has whole numbers, and a definition does not say"),
+        ({"inputs": {"A": {"shape": ["M"], "dtype": "int32"}}}, r"A holds whole numbers, and a definition does not"),
     ],
 )
 def test_a_definition_that_is_none_is_told(tmp_path, change, message):

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 import opcheck
-from opcheck import specs
+from opcheck import backends, specs
 from opcheck.errors import Refused
 from opcheck.operators.choosers import ExactValues, RandomChooser
 from opcheck.specs.function import Function
+from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Check
+from opcheck.verification.claims import correctness
 from tests.specs import programs
 
 
@@ -150,3 +153,33 @@ def test_two_functions_of_one_name_are_each_verified_as_themselves():
     assert specs.get(three) is not first
     assert opcheck.verify(two, lambda x: x * 2, arrays="numpy", cases=4, claims=("exact",)).agrees
     assert not opcheck.verify(three, lambda x: x * 2, arrays="numpy", cases=4, claims=("exact",)).agrees
+
+
+def test_an_edited_spec_is_the_new_one(tmp_path):
+    """Also within one process, as in a notebook: a wrong kernel passed by the old one."""
+    path, x = tmp_path / "edited.py", np.array([1.0, 2.0], np.float32)
+    path.write_text('def double(x: "N"):\n    return 2 * x\n')
+    assert opcheck.check(2 * x, f"{path}:double", x) == ""
+    path.write_text('def double(x: "N"):\n    y = 3 * x\n    return y\n')
+    assert "should be 6" in opcheck.check(2 * x, f"{path}:double", x)
+    path.unlink()
+    assert opcheck.check(3 * x, f"{path}:double", x) == ""
+
+
+def masked(scores, v):
+    p = np.exp(np.where(np.tri(*scores.shape, dtype=bool), scores, -np.inf))
+    return p / p.sum(axis=1, keepdims=True) @ v
+
+
+masked.__annotations__ = {"scores": "N K", "v": "K D"}
+
+
+def test_who_skips_what_is_masked_is_right_though_an_infinity_stands_there():
+    def skipping(scores, v):
+        rows = [np.exp(row[: k + 1]) for k, row in enumerate(scores)]
+        return np.stack([(e / e.sum()) @ v[: len(e)] for e in rows]).astype(v.dtype)
+
+    scores, v = np.zeros((2, 2)), np.array([[1.0, 2.0], [np.inf, 3.0]])
+    op = specs.get(masked)
+    check = Check(op, Trial(op.case(scores, v), "float32", "special"), backends.load(skipping, arrays="numpy"))
+    assert not [each for each in correctness.numbers(check) if each.verdict]

@@ -97,7 +97,7 @@ def test_what_is_too_large_for_text_says_what_to_do():
             x = x * x
         return x
 
-    with pytest.raises(opcheck.Refused, match=r"too large to be readable as text: 61 nodes.*--graph svg -o graph.svg"):
+    with pytest.raises(opcheck.Refused, match=r"too large to read as text: 61 nodes.*--graph svg -o graph.svg"):
         opcheck.trace(large, at={"x": 1.0}).draw("text")
 
 

@@ -108,7 +108,7 @@ def test_values_by_name(program):
         opcheck.trace(program("branch"), at={"x": 1, "z": 2})
     with pytest.raises(opcheck.Refused, match=r"an expression \(text\) or a function"):
         opcheck.trace(3)
-    with pytest.raises(opcheck.Refused, match="exact numbers are for functions of numbers"):
+    with pytest.raises(opcheck.Refused, match="exact numbers need a function of numbers"):
         opcheck.trace(lambda x: x.sum(), at={"x": np.ones(2)}, exact=True)
 
 

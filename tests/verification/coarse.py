@@ -26,6 +26,20 @@ def linear(product: Product, bias_missing: bool = False) -> Any:
     return candidate
 
 
+def matmul(product: Product) -> Any:
+    """Of two matrices, or of vectors with them."""
+
+    def candidate(input, other):
+        refuse_what_torch_refuses("matmul", input, other)
+        if max(input.ndim, other.ndim) > 2:
+            raise NotImplementedError("batches")
+        a, b = wide(np.atleast_2d(input), other if other.ndim == 2 else other[:, None])
+        y = product(a, b).reshape((*input.shape[:-1], *other.shape[1:]))
+        return stored(y, input)
+
+    return candidate
+
+
 def conv2d(product: Product, flipped: bool = False) -> Any:
     """Batched or not; stride and padding are numbers or pairs; one group."""
 

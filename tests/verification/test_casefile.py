@@ -42,6 +42,14 @@ def test_round_trip_is_bit_exact(x, t, g, params):
     assert (again.dtype, again.policy, again.layout) == ("bfloat16", "special", "strided")
 
 
+def test_the_call_before_is_saved_with_it():
+    before = Case("relu", {"input": np.array([[np.nan, 0.1]])}, {})
+    trial = Trial(Case("relu", {"input": np.zeros(2)}, {}), before=before)
+    again = casefile.from_json(json.loads(json.dumps(casefile.to_json(trial)))).before
+    assert again is not None and np.array_equal(again.arrays["input"], before.arrays["input"], equal_nan=True)
+    assert casefile.from_json(casefile.to_json(trial.replace(before=None))).before is None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -96,6 +96,11 @@ class Scope:
         ranges = {**self.ranges, **{name: values for name, values in usual.items() if name not in self.taught}}
         return replace(Scope.of(self.op, ranges, both), taught=self.taught)
 
+    def fixed(self, name: str, value: Any) -> "Scope":
+        """The same with one value of a parameter."""
+        ranges = {**self.ranges, name: (value,)}
+        return replace(self, ranges=ranges, allows={**self.allows, name: lambda other: bool(other == value)})
+
     def free(self) -> list[str]:
         """What code may take of itself: parameters and optional arrays; of an optimiser nothing, it is asked all."""
         if is_optimiser(self.op):

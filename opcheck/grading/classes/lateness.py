@@ -2,8 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from opcheck.errors import Refused
 from opcheck.grading.assignments.late import Late
@@ -27,6 +29,21 @@ def days_late(late: Late, person: Person) -> float:
     if late.due is not None and (text := person.cell(HANDED_IN)) not in ("", "-"):
         return late.days(_apart(moment(text, person), late.due))
     return 0.0
+
+
+def by_metadata(result: Result, late: Late, told: Mapping[str, Any]) -> Result:
+    """The result with what lateness costs by Gradescope's submission_metadata.json: when it was handed in, and when it
+    was due, for the one of a group who had the longest. Where that says nothing, the assignment's own date holds."""
+    own = [told.get("assignment"), *(each.get("assignment") for each in told.get("users", []))]
+    dates = [str(each["due_date"]) for each in own[1:] if each and each.get("due_date")]
+    dates = dates or [str(each["due_date"]) for each in own[:1] if each and each.get("due_date")]
+    due = max(map(datetime.fromisoformat, dates), default=late.due)
+    handed_in = str(told.get("created_at") or "")
+    if due is None or not handed_in:
+        return result
+    days = late.days(_apart(datetime.fromisoformat(handed_in), due))
+    result = replace(result, handed_in=handed_in)
+    return with_penalty(result, late, days) if days else result
 
 
 def _number(text: str, person: Person) -> float:

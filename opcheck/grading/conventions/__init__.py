@@ -23,10 +23,22 @@ from opcheck.grading.conventions.base import (
 from opcheck.language import say
 
 # The order in which code is recognised: where the same name may belong to several, the first that gives right results.
-NAMES = ("functional", "cs231n", "cmu", "cmu2022", "coursera", "layer", "layer_out_in", "layer_columns", "module")
+NAMES = (
+    "functional",
+    "functional_in_out",
+    "cs231n",
+    "cmu",
+    "cmu2022",
+    "coursera",
+    "layer",
+    "layer_out_in",
+    "layer_columns",
+    "module",
+)
 COURSES = ("eecs498", "cs336", "needle", "minitorch", "d2l")  # the same, of which few operators are known
 ANY = "any"  # each submission is called by the convention that it follows
 _VARIANTS = {
+    "functional_in_out": ("functional", "IN_OUT"),
     "cmu2022": ("cmu", "CMU2022"),
     "layer_out_in": ("layer", "OUT_IN"),
     "layer_columns": ("layer", "COLUMNS"),

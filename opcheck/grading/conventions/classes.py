@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import (
     Allowed,
     Cotangent,
@@ -34,8 +35,9 @@ from opcheck.sandbox import Call, Definition, Parameter, Place, Set
 
 # What people call the arrays that belong to a layer, by torch's name.
 OWN = {
-    "weight": ("gamma", "weight", "weights", "W", "w", "scale", "g", "BW", "embedding", "embeddings", "E", "table"),
-    "bias": ("beta", "bias", "biases", "shift", "b", "B", "Bb"),
+    "weight": ("gamma", "weight", "weights", "W", "w", "scale", "g", "BW", "a_2", "embedding", "embeddings", "E",
+               "table"),
+    "bias": ("beta", "bias", "biases", "shift", "b", "B", "Bb", "b_2"),
     "running_mean": ("running_mean", "moving_mean", "running_mu", "run_mean", "mean_running", "running_M"),
     "running_var": ("running_var", "moving_var", "running_variance", "moving_variance", "run_var", "var_running",
                     "running_V"),
@@ -83,6 +85,25 @@ def call(r: Request) -> Plan:
     for name in kept:
         steps.append(Call("numpy.squeeze", (Place(f"layer.{attribute(found, name)}"),), keep=f"new_{name}"))
     return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", _running(r, name)) for name in kept})
+
+
+def module(r: Request) -> Plan:
+    """The same of a torch.nn.Module, whose arrays are its parameters and buffers."""
+    steps, places = tensors.made(r)
+    args, keywords = _constructor(r)
+    steps.append(Call(r.forward, args, keywords, keep="layer"))
+    steps += [Call("layer.double")] if r.number == "float64" else []
+    own = {name: attribute(r.found, name) for name in _own(r.op) if name in r.case.arrays}
+    steps += [Call(f"layer.{place}.data.copy_", (Place(name),)) for name, place in own.items() if place]
+    steps += [] if r.p.get("training", True) else [Call("layer.eval")]
+    given = [places[name] for name in r.case.arrays if name not in own and name != r.op.draws]
+    return Plan([*steps, Call("layer", given, keep="out")], _outputs(r))
+
+
+def module_gradients(r: Request, cotangent: Cotangent) -> Plan:
+    own = {name: attribute(r.found, name) for name in _own(r.op)}
+    leaves = {name: Place(f"layer.{own[name]}" if own.get(name) else name) for name in tensors.smooth(r)}
+    return tensors.differentiated(r, cotangent, leaves)
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
@@ -216,7 +237,8 @@ def _takes_parameter(op: Op, layer: Definition, name: str) -> bool:
 def _has_mode(layer: Definition) -> bool:
     forward = method(layer, first_method(layer, FORWARD))
     names = [each.name for each in (*layer.parameters, *(forward.parameters if forward else ()))]
-    return bool({*names} & {*MODES, *TESTING, "mode"}) or _switches(layer) or "training" in layer.attributes
+    has_own = _switches(layer) or "training" in layer.attributes
+    return bool({*names} & {*MODES, *TESTING, "mode"}) or has_own
 
 
 def _switches(layer: Definition) -> bool:

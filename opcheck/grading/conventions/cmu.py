@@ -116,6 +116,12 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     return {"padding": only(0)} if is_convolution and not all(map(_pads, found)) else {}
 
 
+def fits(op: Op, found: Definition, beside: Sequence[Definition] = ()) -> bool:
+    """A class with a forward pass; of an optimiser, one for a model of layers."""
+    is_optimiser = any(each.name == "lr" for each in op.params)
+    return is_layer(op, found) and (not is_optimiser or not found.attributes or "layers" in found.attributes)
+
+
 def _holder(r: Request) -> str:
     """The object that has W and b."""
     if r.op.name == "linear" or _is_stride1(r):
@@ -200,7 +206,7 @@ CONVENTION = Convention(
     repeats=True,
     sentences=sentences.CMU,
     takes=takes,
-    fits=is_layer,
+    fits=fits,
 )
 _UNTIL_2022 = {
     **{op: entry for op, entry in _ENTRIES.items() if op != "softmax"},

@@ -6,9 +6,11 @@
 The arrays come by position, parameters by torch's names and only where they are not the default. The backward function
 gets the same arguments after the upstream gradient and returns the gradients in the order of the arrays. With
 `arrays = "torch"` in the assignment the function gets tensors, and autograd gives the gradients.
+`functional_in_out` is the same with weights of affine layers as (In, Out): x @ w + b.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from opcheck.backends.base import arguments
@@ -27,6 +29,8 @@ from opcheck.grading.conventions.base import (
     last_dimension,
     only,
 )
+from opcheck.grading.conventions.layouts import SAME, TRANSPOSED, Layout
+from opcheck.grading.conventions.sentences import IN_OUT as IN_OUT_SENTENCES
 from opcheck.operators import catalog
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Op
@@ -125,9 +129,11 @@ def _called(
     op: Op, found: Definition | None, tensors: Mapping[str, Any], params: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments by the names that the function has for them; what it must get and has no name for, by position."""
-    positional, keywords = arguments(op, tensors, params)
+    demanded = {} if found is None else _defaults(op, found, params)
+    positional, keywords = arguments(op, tensors, {**demanded, **params})
     if found is None or not found.parameters:
         return positional, keywords
+    keywords = {**demanded, **keywords}
     named: dict[str, Any] = {}
     for name, value in keywords.items():
         if known := _name(found, name):
@@ -135,6 +141,16 @@ def _called(
         elif name in tensors or not _is_unsaid(op, found, name):
             positional.append(value)
     return positional, named
+
+
+def _defaults(op: Op, found: Definition, params: Mapping[str, Any]) -> dict[str, Any]:
+    """torch's defaults of what a function demands: of conv2d(x, w, b, stride, padding) that are 1 and 0."""
+    last = {each.name for each in found.parameters if not each.has_default and not each.kind.startswith("VAR_")}
+    asked = [each for each in op.params if each.default is not REQUIRED and each.name not in params]
+    known = {each.name: each.default for each in asked if _name(found, each.name) in last}
+    if "stride" in known and known["stride"] is None:  # of a pool: that of its window
+        known["stride"] = params["kernel_size"]
+    return known
 
 
 def call(r: Request) -> Plan:
@@ -148,7 +164,7 @@ def call(r: Request) -> Plan:
         return Plan([*steps, Call(r.forward, positional, keywords, keep="out")], readings)
     written = [name for name in updated if name in r.case.arrays]  # in place, and not returned
     given: list[Call | Set] = [Set(name, r.array(name)) for name in written]
-    places = {name: Place(name) if name in written else r.array(name) for name in r.case.arrays}
+    places = {name: Place(name) if name in written else r.array(name, _layout(r, name)) for name in r.case.arrays}
     positional, keywords = _called(r.op, r.found, places, r.case.params)
     readings |= {name: Reading(name) for name in written}
     return Plan([*given, Call(r.forward, positional, keywords, keep="out")], readings)
@@ -157,16 +173,27 @@ def call(r: Request) -> Plan:
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
     if r.arrays == "torch":
         return tensors.differentiated(r, cotangent, {name: Place(name) for name in tensors.smooth(r)})
-    positional, keywords = _called(r.op, r.gradient, {name: r.array(name) for name in r.case.arrays}, r.case.params)
+    arrays = {name: r.array(name, _layout(r, name)) for name in r.case.arrays}
+    positional, keywords = _called(r.op, r.gradient, arrays, r.case.params)
     given = [r.sent(each) for each in cotangent.values()]
     upstream = given[0] if len(given) == 1 else tuple(given)
     names = tensors.smooth(r)
-    readings = {name: Reading(f"gradients[{k}]" if len(names) > 1 else "gradients") for k, name in enumerate(names)}
+    readings = {name: Reading(f"gradients[{k}]" if len(names) > 1 else "gradients", _layout(r, name))
+                for k, name in enumerate(names)}  # fmt: skip
     return Plan([Call(r.backward, [upstream, *positional], keywords, keep="gradients")], readings)
 
 
+def _layout(r: Request, name: str) -> Layout:
+    return TRANSPOSED if r.convention == "functional_in_out" and name == "weight" else SAME
+
+
+# What else students call the functions.
+_CALLED = {"scaled_dot_product_attention": ("attention", "sdpa"), "silu": ("swish",), "mse_loss": ("mse",)}
+
+
 def _entry(name: str) -> Entry:
-    return Entry((name,), (f"{name}_backward", f"{name}_grad", f"{name}_vjp"))
+    names = (name, *_CALLED.get(name, ()))
+    return Entry(names, tuple(f"{each}_{word}" for word in ("backward", "grad", "vjp") for each in names))
 
 
 CONVENTION = Convention(
@@ -180,4 +207,12 @@ CONVENTION = Convention(
     takes=takes,
     says_all=True,
     fits=fits,
+)
+IN_OUT = replace(
+    CONVENTION,
+    name="functional_in_out",
+    summary="as functional, with weights of affine layers as (In, Out)",
+    entries={"linear": Entry(("linear", "affine", "dense"), ("linear_backward", "affine_backward", "linear_grad"))},
+    names=None,
+    sentences=IN_OUT_SENTENCES,
 )

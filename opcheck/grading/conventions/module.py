@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opcheck.backends.base import given
-from opcheck.grading.conventions import programs, tensors
+from opcheck.grading.conventions import classes, programs, tensors
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -34,6 +34,8 @@ from opcheck.sandbox import Call, Definition, Place
 def call(r: Request) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.module(r)
+    if r.op.name in _OTHERS and not _is_function(r):
+        return classes.module(r)
     steps, places = tensors.made(r)
     if _is_function(r):
         return Plan(
@@ -51,6 +53,8 @@ def call(r: Request) -> Plan:
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.module_gradients(r, cotangent)
+    if r.op.name in _OTHERS and not _is_function(r):
+        return classes.module_gradients(r, cotangent)
     own = () if _is_function(r) else _parameters(r)
     leaves = {name: Place(f"layer.{name}" if name in own else name) for name in tensors.smooth(r)}
     return tensors.differentiated(r, cotangent, leaves)
@@ -94,6 +98,8 @@ def _options(r: Request) -> dict[str, Any]:
 def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     """What the constructor of a module, or the forward of a function, has parameters for."""
     (layer,) = found
+    if op.name in _OTHERS:
+        return classes.takes(op, found)
     forward = method(layer, "forward")
     is_function = method(layer, "setup_context") is not None
     is_function = is_function or bool(forward and [each.name for each in forward.parameters[:1]] == ["ctx"])
@@ -123,6 +129,8 @@ _CLASSES = {
     "mse_loss": ("MSELoss",), "cross_entropy": ("CrossEntropyLoss",), "nll_loss": ("NLLLoss",),
     "binary_cross_entropy": ("BCELoss",), "binary_cross_entropy_with_logits": ("BCEWithLogitsLoss",),
 }  # fmt: skip
+# Whose arrays and parameters are found by what they are called, as of any class.
+_OTHERS = ("gelu", "silu", "dropout", "layer_norm", "rms_norm", "group_norm", "embedding")
 _WEIGHTLESS = {
     name: dict.fromkeys(("weight", "pos_weight"), only(False))
     for name in _CLASSES
@@ -135,7 +143,7 @@ CONVENTION = Convention(
         name: Entry((*names, f"My{names[0]}", f"{names[0]}Function"),
                     allows={**_WEIGHTLESS.get(name, {}), "return_indices": only(False)})
         for name, names in _CLASSES.items() if catalog.get(name)
-    },
+    } | {name: classes.ENTRIES[name] for name in _OTHERS},
     call,
     gradients,
     names=programs.class_names,

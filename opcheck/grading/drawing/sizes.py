@@ -22,10 +22,11 @@ def cut(op: Op, case: Case, letter: str, size: int) -> Case | None:
     return _resized(op, case, letter, lambda array, axis: array.take(range(min(size, array.shape[axis])), axis))
 
 
-def enlarged(op: Op, case: Case, size: int, rng: np.random.Generator) -> Case:
-    """The case with each size of its first array grown to `size` where that is legal, filled from its own numbers."""
+def enlarged(op: Op, case: Case, size: int, rng: np.random.Generator, letters: slice = slice(None)) -> Case:
+    """The case with each size of its first array (or some) grown to `size` where that is legal, filled from its own
+    numbers."""
     main = next(iter(_words(op, case).values()))
-    for letter in main:
+    for letter in main[letters]:
         grown = _resized(op, case, letter, lambda array, axis: _grown(array, axis, size, rng))
         case = grown or case
     return case

@@ -53,7 +53,7 @@ def _task(task: Task) -> Iterator[str]:
         yield from (f"{summary[0].upper()}{summary[1:]}.", "")
     yield from ("```python", *(line for stub in task.stubs for line in stub.lines), "```", "")
     yield from (f"| {' | '.join(row)} |" for row in [headers(), ("---",) * 4, *arrays(task)])
-    yield from ("", say("So it is called:"), "", "```python", *calls(task), "```", "")
+    yield from ("", say("It is called like this:"), "", "```python", *calls(task), "```", "")
     yield results(task)
     if asked := ranges(question):
         yield from ("", say("Values that are asked: {ranges}.", ranges="; ".join(asked)))

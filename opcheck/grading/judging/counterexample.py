@@ -153,6 +153,21 @@ def shown(student: Student, found: Smallest) -> list[Block]:
     return blocks if _are_whole(drawn, arrays) else [*blocks, *rebuild.shown(student, trial)]
 
 
+def one_after_the_other(student: Student, calls: Sequence[Trial]) -> list[Block]:
+    """Calls that fail in this order only: what each was given, and what came of the last one."""
+    op, blocks = student.question.op, list[Block]()
+    for number, trial in enumerate(calls, start=1):
+        blocks.append(Prose(say("Call {number}: {call}", number=number, call=_call(trial))))
+        blocks += _row({op.input(name).symbol: array for name, array in trial.case.arrays.items()}, ())
+    if calls:
+        made = student.made(calls[-1].case).outputs
+        name = next(iter(made))
+        got, right = made[name], _right(op, calls[-1], name, gradient=False)
+        if right is not None and not isinstance(got, Failed):
+            blocks += _row({say("expected"): right, say("yours"): got}, ())
+    return blocks
+
+
 def _are_whole(drawn: Sequence[Block], arrays: Mapping[str, Array]) -> bool:
     """Whether every number of the arrays is drawn: of one with many slices not all are."""
     cells = sum(len(row) for block in drawn if isinstance(block, Grids) for grid in block.grids for row in grid.rows)

@@ -82,7 +82,7 @@ def _named(
     wrong = {id(each.trial) for each in (*verdicts, *(Verdict(Status.MALFORMED, "", trial) for trial in crashed))}
     right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
     found = [each for each in mistakes if each.name in names]
-    found = [each for each in found if all(_harmless(op, each, trial, gradient, only) for trial in right)]
+    found = [each for each in found if all(_harmless(student, each, trial, gradient, only) for trial in right)]
     refuted = [each for each in found if any(_answers(op, each, trial, gradient) for trial in crashed)]
     if len({id(each.trial) for each in verdicts}) < 2:
         found = [each for each in found if each not in refuted]
@@ -136,7 +136,7 @@ def _two_at_once(
         names = set(resemblances(op, some, student, [*pairs.values()], relations=False)) if some and pairs else None
         pairs = {both: made for both, made in pairs.items() if names is None or made.name in names}
     for both, made in pairs.items():
-        if all(_harmless(op, made, trial, gradient, "") for trial in right):
+        if all(_harmless(student, made, trial, gradient, "") for trial in right):
             return both
     return ()
 
@@ -185,9 +185,10 @@ class _OnlySession(Session):
         return {self._name: self._session.vjp(cotangent)[self._name]}
 
 
-def _harmless(op: Op, mistake: Mistake, trial: Trial, gradient: bool, only: str) -> bool:
-    """Whether the mistake makes no difference, beyond the bound, on a trial that came out right."""
-    check, kind = Graded(op, trial, _NOTHING), "gradient" if gradient else "output"
+def _harmless(student: Student, mistake: Mistake, trial: Trial, gradient: bool, only: str) -> bool:
+    """Whether the mistake makes no difference, beyond twice the bound, on a trial that came out right."""
+    backend = student if student.draws(trial.case) else _NOTHING  # what was drawn is read off what came
+    check, kind = Graded(student.question.op, trial, backend), "gradient" if gradient else "output"
     with np.errstate(all="ignore"):
         try:
             predicted, expected = _predicted(check, mistake, gradient), check.expected_of(kind)
@@ -202,7 +203,8 @@ def _harmless(op: Op, mistake: Mistake, trial: Trial, gradient: bool, only: str)
             return True
         if any(each.shape != expected[name].shape for name, each in arrays.items()):
             return False
-        return check.compare("rounding", kind, arrays).verdict is None
+        halfway = {name: (each + expected[name]) / 2 for name, each in arrays.items()}
+        return check.compare("rounding", kind, halfway).verdict is None
 
 
 def _without_ones(array: Array, shape: Shape) -> Array:

@@ -37,7 +37,11 @@ class Text:
 def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignment: Assignment) -> Text:
     """The feedback on one part. Inputs and numbers appear from the level "counterexample" on, and no sooner."""
     if finding.wavers:
-        return Text(finding.wrongs[0].verdict.message if assignment.shows("part") else "")
+        message = finding.wrongs[0].verdict.message if assignment.shows("part") else ""
+        blocks = (
+            counterexample.one_after_the_other(student, finding.calls) if assignment.shows("counterexample") else []
+        )
+        return Text(message, Step("", tuple(blocks)) if blocks else None)
     verdicts = [each.verdict for each in finding.wrongs]
     trials = trials_of(part.partition(":")[0], student, drawn)
     values = part.startswith("vjp") or part in ("forward", "special values", "stability", "accuracy")
@@ -51,7 +55,7 @@ def write(student: Student, part: str, finding: Finding, drawn: Drawn, assignmen
         return Text(finding.wrongs[0].verdict.message, None, names)
     smallest = counterexample.smallest(student, finding, _others(student, found))
     text = Text(_sentence(student, smallest.verdict), None, names)
-    blocks: list[Block] = [*counterexample.shown(student, smallest)]
+    blocks = [*counterexample.shown(student, smallest)]
     if assignment.shows("diagnosis"):
         text, above, below = _explained(text, student, part, finding, found, smallest.verdict, trials, drawn.beyond)
         blocks = [*above, *blocks, *below]

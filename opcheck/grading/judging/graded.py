@@ -22,7 +22,7 @@ ROOM = 16  # roundings of the largest number on the way
 TINY = 1e-5  # an eps up to which no digit that counts depends on it
 OTHER_EPS = Form(
     "eps_of_its_own",
-    "it adds another eps than 1e-5, which shows where numbers hardly vary",
+    "it uses an eps other than 1e-5, which matters where numbers hardly vary",
     "the variance is far above eps",
     lambda op, p, **arrays: op.program(p.replace(eps=TINY / 1e4), **arrays),
 )

@@ -9,10 +9,9 @@ from dataclasses import replace
 
 from opcheck.grading.assignments.assignment import Assignment, Question
 from opcheck.grading.drawing.cases import Drawn, draw, draw_beyond
-from opcheck.grading.judging import feedback
+from opcheck.grading.judging import feedback, purpose
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import Finding, examine
-from opcheck.grading.judging.ranks import within_its_ranks
 from opcheck.grading.judging.settling import NAMED, Readings, settled
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Check, Outcome, Result, total
@@ -100,10 +99,10 @@ def ask(
     assignment = assignment.for_question(question)
     needs_gradients = any(part.startswith("vjp") for part in question.points)
     student, drawn = _answers(question, found, desk, seeds)
-    narrower = within_its_ranks(student, drawn.trials, readings, assignment.only_found)
-    if narrower is not question:
-        question = narrower
-        student, drawn = _answers(question, found, desk, seeds)
+    for narrow in purpose.EVERY if assignment.only_found else purpose.ALWAYS:
+        if (narrower := narrow(student, drawn.trials, readings, assignment.only_found)) is not question:
+            question = narrower
+            student, drawn = _answers(question, found, desk, seeds)
     more = draw_beyond(question.scope, student.takes, question.dtype, seeds, question.entry.upstream)
     drawn = replace(drawn, beyond=student.answered(more, needs_gradients))
     checks: list[Check] = []

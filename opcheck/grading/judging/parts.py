@@ -9,6 +9,7 @@ import numpy as np
 from opcheck.backends.base import Outputs
 from opcheck.grading.drawing.cases import Drawn, large
 from opcheck.grading.drawing.conditions import PLAIN, conditions
+from opcheck.grading.drawing.sizes import enlarged
 from opcheck.grading.judging.calls import Made
 from opcheck.grading.judging.graded import Accurate, Graded, Strict
 from opcheck.grading.judging.own_forward import is_consistent
@@ -20,6 +21,8 @@ from opcheck.operators.spec import Array, Op
 from opcheck.verification.casefile import Trial
 from opcheck.verification.claims import correctness, repetition
 from opcheck.verification.verdict import Status, Verdict, told_apart
+
+UNUSED = 7  # a size that no other case has
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class Finding:
     kinds: tuple[Kind, ...] = ()  # where there is credit for a part of the cases
     share: float = 0.0  # of the points
     strict: bool = False  # whether forms of a right formula may be wrong in this part
-    wavers: bool = False  # code that gives several answers to the same question
+    wavers: bool = False  # code that gives several answers to the same question, or one to several
+    calls: tuple[Trial, ...] = ()  # that show this one after the other, where it takes several
     of_own_forward: bool = False  # right gradients of a forward pass that is wrong itself
     adds_up: bool = False  # gradients that a second backward pass adds to those of the first, as torch does
 
@@ -72,6 +76,8 @@ def examine(part: str, student: Student, drawn: Drawn, seeds: Sequence[int]) -> 
         wrongs += those[:1] if kind != "vjp" else those
     if any(each.verdict.status is Status.DIFFERS for each in wrongs) and student.wavers(_trials(wrongs)):
         return _wavering(wrongs[0], len(trials))
+    if any(each.verdict.status is Status.DIFFERS for each in wrongs) and (calls := _remembered(student, wrongs)):
+        return _remembering(wrongs[0], len(trials), calls)
     repeats = kind == "repeat" or (kind == "vjp" and not wrongs)
     repeated = [each for each in (_repeated(student) if repeats else ()) if not name or each.verdict.name in ("", name)]
     if kind == "repeat":
@@ -184,6 +190,36 @@ def _wavering(wrong: Wrong, trials: int) -> Finding:
                   "arguments, not on chance or earlier calls")  # fmt: skip
     verdict = Verdict(Status.MALFORMED, "repeat", wrong.verdict.trial, message=message)
     return Finding(Outcome.WRONG, (Wrong(Outcome.WRONG, verdict),), trials, wavers=True)
+
+
+def _remembered(student: Student, wrongs: Sequence[Wrong]) -> tuple[Trial, ...]:
+    """Two calls of new shapes, of which the second gives what the first one did, though its numbers are others."""
+    if student.remembered is None:
+        first = min(_trials(wrongs), key=lambda each: sum(array.size for array in each.case.arrays.values()))
+        student.remembered = _same_answers(student, first)
+    return student.remembered
+
+
+def _same_answers(student: Student, trial: Trial) -> tuple[Trial, ...]:
+    op, name = student.question.op, next(iter(trial.case.arrays))
+    case = enlarged(op, trial.case, UNUSED, np.random.default_rng(0), slice(-1, None))
+    x = case.arrays[name]
+    if x.dtype.kind != "f" or not x.ndim:
+        return ()
+    other = case._replace(arrays={**case.arrays, name: np.flip(x) / 2})
+    calls = tuple(Trial(each, trial.dtype, trial.policy) for each in (case, other))
+    student.prefetch(calls, gradients=False)
+    one, two = (student.made(each.case).outputs for each in calls)
+    if any(isinstance(each, Failed) for each in (*one.values(), *two.values())) or not _same(one, two):
+        return ()
+    return calls if is_right(student, calls[0]) and not is_right(student, calls[1]) else ()
+
+
+def _remembering(wrong: Wrong, trials: int, calls: tuple[Trial, ...]) -> Finding:
+    message = say("called again with other numbers of the same shapes, it returns its first result: compute it from "
+                  "the arguments alone, and keep nothing from call to call")  # fmt: skip
+    verdict = Verdict(Status.MALFORMED, "repeat", wrong.verdict.trial, message=message)
+    return Finding(Outcome.WRONG, (Wrong(Outcome.WRONG, verdict),), trials, wavers=True, calls=calls)
 
 
 def _missing(drawn: Drawn, message: str) -> Finding:

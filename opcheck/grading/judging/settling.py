@@ -43,12 +43,12 @@ class Readings:
     def left_out(self, definitions: Sequence[Definition]) -> Iterator[str]:
         """What a submission defines and was not looked at, and why."""
         for name, ops in self.unfit.items():
-            yield say("{name} was not graded: it is not called as any {op} is that is known; lesson 17 tells "
-                      "how to describe yours", name=name, op=ops[0])  # fmt: skip
+            yield say("{name} was not graded: no known way to call {op} fits it; lesson 17 shows how to describe "
+                      "yours", name=name, op=ops[0])  # fmt: skip
         others = [each.name for each in definitions if self._is_left(each)]
         if others and self.found:
             names = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
-            yield say("not looked at, as no operator is called so: {names}", names=names)
+            yield say("not graded, because no operator has these names: {names}", names=names)
 
     def _is_left(self, each: Definition) -> bool:
         helper = each.name.startswith(("_", "test")) or each.name == "main" or each.kind == "value"
@@ -86,8 +86,8 @@ def _chosen(
 ) -> tuple[Question, Found]:
     """The reading by which most trials are right; of equals the likeliest."""
     best: tuple[tuple[int, int], Question, Found] | None = None
-    for each in several[:TRIED]:
-        read = replace(question, convention=each.convention, entry=each.entry, arrays=each.arrays)
+    for place, each in enumerate(several[:TRIED], start=1):
+        read = _read(question, each)
         try:
             read = replace(read, scope=read.scope.narrower(each.entry.allows, each.entry.usual))
             narrowed, _ = _narrowed(read, each.found, only_found=True)
@@ -96,7 +96,7 @@ def _chosen(
             continue
         if best is None or score > best[0]:
             best = score, read, each.found
-        if not any(score):
+        if not any(score) or (not score[0] and all(_lacks_backward(question, other) for other in several[place:TRIED])):
             break
     if best is None:
         name = several[0].found.definition.name
@@ -104,14 +104,24 @@ def _chosen(
     return best[1], best[2]
 
 
+def _read(question: Question, candidate: Candidate) -> Question:
+    return replace(question, convention=candidate.convention, entry=candidate.entry, arrays=candidate.arrays)
+
+
+def _lacks_backward(question: Question, candidate: Candidate) -> bool:
+    return bool(_missing_backward(_read(question, candidate), candidate.found))
+
+
 def _score(question: Question, found: Found, desk: Desk, seeds: Sequence[int]) -> tuple[int, int]:
-    """Minus the number of wrong trials, forward and backward."""
+    """Minus the number of wrong trials, forward and backward; all of them where a backward pass that is asked lacks."""
     student = Student(desk, question, found)
     drawn = draw(question.scope, question.dtype, seeds, special=False, upstream=question.entry.upstream)
     gradients = found.can_differentiate and any(part.startswith("vjp") for part in question.points)
     student.prefetch(drawn.ordinary, gradients, min(SECONDS, desk.seconds))
     parts = ["forward", *(["vjp"] if gradients else [])]
     wrong = [len({id(each.verdict.trial) for each in examine(part, student, drawn, seeds).wrongs}) for part in parts]
+    if _missing_backward(question, found):
+        return -wrong[0], -len(drawn.ordinary)
     return -wrong[0], -(wrong[1] if len(wrong) > 1 else 0)
 
 
@@ -154,7 +164,7 @@ def _missing_backward(question: Question, found: Found) -> str:
     if not missing or not any(part.startswith("vjp") for part in question.points):
         return ""
     name = question.entry.backward[0] if question.entry.backward else f"{found.definition.name}.backward"
-    if question.convention.name != "functional":
+    if not question.convention.name.startswith("functional"):
         return name
     arrays = [each.name for each in question.op.inputs if each.differentiable]
     arguments = ", ".join(["dy", *arrays, *(["..."] if question.op.params else [])])

@@ -38,6 +38,7 @@ class Student(Backend):
         self._again: tuple[Trial, Job] | None = None
         self._places: dict[tuple[str, ...], str] = {}
         self._wavers: bool | None = None
+        self.remembered: tuple[Trial, ...] | None = None  # calls that show what it keeps from one to the next
         self.forms: dict[str, tuple[Form, ...]] = {}  # by part: what explains why numbers were as far off as they were
 
     @cached_property

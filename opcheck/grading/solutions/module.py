@@ -57,3 +57,78 @@ for _op, _name in {
     "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
 }.items():  # fmt: skip
     globals()[_name] = _class(_op, _name)
+
+
+class _Plain(_nn.Module):  # type: ignore[misc]
+    """A module whose arguments are its attributes."""
+
+    op = ""
+
+    def own(self) -> dict[str, Any]:
+        return {}
+
+    def forward(self, x: Any) -> Any:
+        return function(self.op)(x, **self.own())
+
+
+class GELU(_Plain):
+    op = "gelu"
+
+
+class SiLU(_Plain):
+    op = "silu"
+
+
+class Dropout(_Plain):
+    op = "dropout"
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def own(self) -> dict[str, Any]:
+        return {"p": self.p, "training": self.training}
+
+
+class Embedding(_Plain):
+    op = "embedding"
+
+    def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.weight = _nn.Parameter(_torch.zeros(num_embeddings, embedding_dim))
+
+    def own(self) -> dict[str, Any]:
+        return {"weight": self.weight}
+
+
+class RMSNorm(_Plain):
+    op = "rms_norm"
+
+    def __init__(self, size: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight, self.eps = _nn.Parameter(_torch.ones(size)), eps
+
+    def own(self) -> dict[str, Any]:
+        return {"normalized_shape": tuple(self.weight.shape), "weight": self.weight, "eps": self.eps}
+
+
+class LayerNorm(RMSNorm):
+    op = "layer_norm"
+
+    def __init__(self, size: int, eps: float = 1e-5) -> None:
+        super().__init__(size, eps)
+        self.bias = _nn.Parameter(_torch.zeros(size))
+
+    def own(self) -> dict[str, Any]:
+        return {**super().own(), "bias": self.bias}
+
+
+class GroupNorm(LayerNorm):
+    op = "group_norm"
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5) -> None:
+        super().__init__(num_channels, eps)
+        self.num_groups = num_groups
+
+    def own(self) -> dict[str, Any]:
+        return {"num_groups": self.num_groups, "weight": self.weight, "bias": self.bias, "eps": self.eps}

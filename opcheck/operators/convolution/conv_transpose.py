@@ -12,7 +12,19 @@ from opcheck.operators.convolution.closed import batched, letters
 from opcheck.operators.convolution.mistakes.variants import gradients_on, on
 from opcheck.operators.params import Whole
 from opcheck.operators.program import Program
-from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
+from opcheck.operators.spec import (
+    MULTILINEAR,
+    Array,
+    Case,
+    Closed,
+    Input,
+    Mistake,
+    Output,
+    Param,
+    Params,
+    Refused,
+    Shape,
+)  # fmt: skip
 from opcheck.programs.movement import put
 from opcheck.tracing import total
 
@@ -51,6 +63,7 @@ class ConvTranspose2d(Program):
         Param("dilation", 1, Whole(1, 2), "the distance between neighbouring kernel entries"),
     )
     outputs = (Output("output", "y", "N Cout Hout Wout"),)
+    degree = MULTILINEAR
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         x, w, b = shapes["input"], shapes["weight"], shapes.get("bias")

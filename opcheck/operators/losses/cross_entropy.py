@@ -92,8 +92,8 @@ class CrossEntropy(ClassLoss):
             )
 
     def notes(self, p: Params, shapes: Any) -> tuple[str, ...]:
-        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the same sum of −ln over all "
-                        "C classes")  # fmt: skip
+        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the sum of −ln over all C "
+                        "classes")  # fmt: skip
         smoothed = (smoothing,) if p.label_smoothing else ()
         return (shifted(), *smoothed)
 

@@ -113,7 +113,7 @@ def state(check: Check) -> Iterator[Finding]:
     yield from _new_contents(check)
     yield from _after_a_refusal(check)
     yield from _in_modes(check)
-    yield from _into_out(check)
+    yield from into_out(check)
     if check.trial.tangents:
         yield from _backward_again(check)
         yield from _two_calls(check)
@@ -181,7 +181,7 @@ def _in_modes(check: Check) -> Iterator[Finding]:
         yield _told(check.compare("state", "output", got), check, words)
 
 
-def _into_out(check: Check) -> Iterator[Finding]:
+def into_out(check: Check) -> Iterator[Finding]:
     """The same numbers in `out`, where a function has that argument: in an array of its own, and in one of its inputs,
     where numpy and torch give the same numbers or raise."""
     (name, shape), *more = check.shapes.items()
@@ -197,7 +197,7 @@ def _into_out(check: Check) -> Iterator[Finding]:
             if each:  # it says that it does not
                 continue
             raise
-        when = say("where out is its input {name}", name=each) if each else say("in what it was given as out")
+        when = say("where out is its input {name}", name=each) if each else say("in the array given as out")
         yield _told(check.compare("state", "output", got), check, when)
 
 
@@ -306,16 +306,25 @@ def _backward_again(check: Check) -> Iterator[Finding]:
 
 
 def _call_another_shape(check: Check) -> None:
-    """A call that may leave something behind: a cache, a buffer of another size."""
-    if len(check.trial.address) == 4:
-        _, dtype, seed, index = check.trial.address
-        other = trial_at(check.op, dtype, seed, index + 1)
-        if not check.backend.lacks(check.op, other.case):
-            try:
-                check.backend.open(check.op, other.case, dtype, gradients=False).outputs()
-            except BaseException as error:  # if it fails, it fails in its own trial
-                if asked_to_stop(error):
-                    raise
+    """A call that may leave something behind: a cache, a buffer of another size. If the process dies of it, or of the
+    next one, both are saved."""
+    other = check.trial.before or _next_case(check)
+    if other is None or check.backend.lacks(check.op, other):
+        return
+    check.watcher.runs(check.trial.replace(before=other))
+    try:
+        check.backend.open(check.op, other, check.trial.dtype, gradients=False).outputs()
+    except BaseException as error:  # if it fails, it fails in its own trial
+        if asked_to_stop(error):
+            raise
+
+
+def _next_case(check: Check) -> Case | None:
+    """The case of the next address."""
+    if len(check.trial.address) != 4:
+        return None
+    _, dtype, seed, index = check.trial.address
+    return trial_at(check.op, dtype, seed, index + 1).case
 
 
 def same_answer(a: dict[str, Array], b: dict[str, Array]) -> bool:

@@ -44,6 +44,14 @@ SUMMED = tuple(
     Model(f"{name} accumulation", f"{name}-accumulation", sums=digits)
     for name, digits in (("float32", 24), ("float16", 11), ("bfloat16", 8))
 )
+
+
+def loosened(model: Model) -> Model:
+    """With room for products and inputs, which are rounded too."""
+    return Model(model.name, model.word, sums=model.sums - 2)
+
+
+COARSEST = loosened(SUMMED[-1])  # what is further off needs no ladder of questions
 BLOCKED = "reduced-precision reductions (partial sums in {format})"
 
 Way = tuple[str, str]  # how a person calls a lower precision, and what --allow calls it
@@ -136,13 +144,12 @@ def _explanation(check: Check, kind: str, names: list[str]) -> Explanation | Non
             if not order[0].factors and _transforms(check):
                 ways = [(TRANSFORM_NAME, TRANSFORMS), *ways]
             return explained(check, ways, found[order[0]], statistic)
-        special = check.trial.policy == "special"
-        coarse = None if special or check.f.digits < 24 else summed(check, kind, names[0])
+        asks = check.trial.policy != "special" and check.f.digits >= 24
+        coarse = summed(check, kind, names[0]) if asks and _within(check, kind, names, COARSEST, statistic) else None
         if coarse is not None:
             model, name = coarse
-            residual = left(check, kind, names, model)
-            if residual <= 1 and statistic <= _largest_statistic(check, kind, model):
-                return explained(check, [(name, model.word)], residual, statistic)
+            if _within(check, kind, names, model, statistic):
+                return explained(check, [(name, model.word)], left(check, kind, names, model), statistic)
     if _transforms(check):
         residual = _left_of_a_transform(check, kind, names)
         if residual <= 1 and probes.small_integers(check, kind, _transform_error(kind)):
@@ -150,10 +157,17 @@ def _explanation(check: Check, kind: str, names: list[str]) -> Explanation | Non
     return None
 
 
+def _within(check: Check, kind: str, names: list[str], model: Model, statistic: float) -> bool:
+    """Whether errors are as small as sums in so few digits make them."""
+    return left(check, kind, names, model) <= 1 and statistic <= _largest_statistic(check, kind, model)
+
+
 def _flushed(check: Check, kind: str) -> Explanation | None:
     """Whether subnormal numbers were taken for zero, of whatever operator."""
     names = [name for name in check.got_of(kind) if name in check.expected_of(kind)]
     residual = left_of_flushing(check, kind, names)
+    if residual <= 1 and not probes.right_without_tiny(check, kind):
+        return None
     return explained(check, [(FLUSHED.name, FLUSHED.word)], residual) if residual <= 1 else None
 
 
@@ -189,7 +203,7 @@ def summed(check: Check, kind: str, name: str) -> tuple[Model, str] | None:
         return None
     for model in SUMMED:
         if found.sums == model.sums and model.sums < max(24, check.f.digits):
-            loose = Model(model.name, model.word, sums=model.sums - 2)  # products and inputs are rounded too
+            loose = loosened(model)
             if not found.blocked:
                 return loose, model.name
             stored = model.name.split()[0]

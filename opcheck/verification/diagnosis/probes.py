@@ -4,6 +4,7 @@ They hold for sums of products (linear, convolutions) and are asked on the very 
 parameters, its memory layout, and the outputs, gradients or tangents that were wrong.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +16,20 @@ from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Refused
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
+from opcheck.verification.claims import correctness
 from opcheck.verification.truth.bounds import one_or_dict
 
 DRAWS = 4  # of small whole numbers: each product is nonzero in some of them
+TINY = 2.0**-20  # numbers below it are replaced by ordinary ones
+LEAST = 1e-3  # the smallest share of the places that have a number
 WHOLE = 2.0**8  # sums of them that every format holds (bfloat16 has 8 digits)
 TRIES = 8  # random places of a short sum
 SPIKE = 2.0**20  # added to one pixel: what it touches changes in float32, whatever the rounding
 WIDE = 16  # pixels a side, so that a spike is far from most
 STRUCK = (2, 5)  # places in a row that share a tile with others
+
+
+Place = tuple[str, str]  # a field of a trial, and a name in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ def small_integers(check: Check, kind: str, error: Callable[[Check, str], Array 
     """
     if ("whole", kind) not in check.kept:
         rng = np.random.default_rng(1)
-        check.kept["whole", kind] = [_with_integers(check, kind, rng) for _ in range(DRAWS)]
+        check.kept["whole", kind] = [_with_integers(check, kind, rng, turn) for turn in range(DRAWS)]
     for whole in check.kept["whole", kind]:
         expected = whole.expected_of(kind)
         for name, each in _answered(whole, kind).items():
@@ -58,30 +65,75 @@ def small_integers(check: Check, kind: str, error: Callable[[Check, str], Array 
     return True
 
 
-def _with_integers(check: Check, kind: str, rng: np.random.Generator) -> Check:
-    """The same call on whole numbers whose products add up to at most 2**8: fewer of them where there are many."""
-    share = 1.0
-    while True:
+def _with_integers(check: Check, kind: str, rng: np.random.Generator, turn: int) -> Check:
+    """The same call on whole numbers whose products add up to at most 2**8: fewer of them where there are many.
 
-        def draw(array: Array, share: float = share) -> Array:
-            numbers = rng.integers(1, 3, size=array.shape, endpoint=True) * rng.choice([-1.0, 1.0], size=array.shape)
-            return np.asarray(numbers * (rng.random(array.shape) < share))
+    One factor after the other has few, and these also where the failing call has its smallest numbers: a term that is
+    left out there is too small to show in the answer. The others have numbers everywhere, or few of them as well where
+    that does not suffice.
+    """
+    few = _factors(check, kind)[turn % len(_factors(check, kind))]
+    for chosen in ((few,), _factors(check, kind)):
+        share = 1.0
+        while share > LEAST:
 
-        made = _with_numbers(check, draw)
-        if share < 1e-3 or max((float(each.max(initial=0.0)) for each in _sizes(made, kind)), default=0.0) <= WHOLE:
-            return made
-        share /= 2
+            def draw(place: Place, array: Array, chosen: Any = chosen, share: float = share) -> Array:
+                return _whole(array, share if place in chosen else 1.0, rng)
+
+            made = _with_numbers(check, draw)
+            if max((float(each.max(initial=0.0)) for each in _sizes(made, kind)), default=0.0) <= WHOLE:
+                return made
+            share /= 2
+    return made
 
 
-def _with_numbers(check: Check, draw: Callable[[Array], Array]) -> Check:
+def right_without_tiny(check: Check, kind: str) -> bool:
+    """Whether the call is right where ordinary numbers stand in place of the tiny ones: else these are not what it is
+    wrong about, but where they stand."""
+    rng = np.random.default_rng(4)
+
+    def larger(place: Place, array: Array) -> Array:
+        numbers = check.f.round(rng.uniform(1, 2, size=array.shape) * rng.choice([-1.0, 1.0], size=array.shape))
+        return np.where((array != 0) & (np.abs(array) < TINY), numbers, array)
+
+    try:
+        made = _with_numbers(check, larger)
+    except Refused:  # a variance below 0
+        return True
+    if made.trial.policy == "exact":  # of whole numbers no longer
+        made = other(made, made.trial.replace(policy="real"))
+    free = correctness.undecided(made) if made.trial.policy == "special" and kind == "output" else None
+    return made.compare(kind, kind, _answered(made, kind), free).verdict is None
+
+
+def _factors(check: Check, kind: str) -> tuple[Place, ...]:
+    """What is multiplied in a result of that kind: a field of the trial and a name in it."""
+    more = {"gradient": "cotangent", "tangent": "tangents"}.get(kind, "")
+    names = [("arrays", name) for name, a in check.trial.case.arrays.items() if a.dtype.kind == "f" and name != "bias"]
+    return (*names, *((more, name) for name in (getattr(check.trial, more) if more else ())))
+
+
+def _whole(array: Array, share: float, rng: np.random.Generator) -> Array:
+    """Whole numbers at that share of the places: half of them where the smallest numbers are."""
+    numbers = rng.integers(1, 3, size=array.shape, endpoint=True) * rng.choice([-1.0, 1.0], size=array.shape)
+    if share == 1.0:
+        return np.asarray(numbers)
+    kept = np.asarray(rng.random(array.shape) < share / 2)
+    size = np.where(array == 0, np.inf, np.abs(array))  # what is 0 stands nowhere
+    kept.flat[np.argsort(size, axis=None, kind="stable")[: math.ceil(array.size * share / 2)]] = True
+    return np.asarray(numbers * kept)
+
+
+def _with_numbers(check: Check, draw: Callable[[Place, Array], Array]) -> Check:
+    """The same call on numbers that are drawn for each of its arrays, by its field and name."""
     trial = check.trial
-    arrays = {name: draw(a) if a.dtype.kind == "f" else a for name, a in trial.case.arrays.items()}
+    arrays = {name: draw(("arrays", name), a) if a.dtype.kind == "f" else a for name, a in trial.case.arrays.items()}
     return other(
         check,
         trial.replace(
             case=Case(trial.case.op, arrays, trial.case.params),
-            cotangent={name: draw(a) for name, a in trial.cotangent.items()},
-            tangents={name: draw(a) for name, a in trial.tangents.items()},
+            cotangent={name: draw(("cotangent", name), a) for name, a in trial.cotangent.items()},
+            tangents={name: draw(("tangents", name), a) for name, a in trial.tangents.items()},
         ),
     )
 

@@ -79,7 +79,7 @@ class Coarse(Format):
         return max(2 * self.lost, FORMATS[self.compute or self.name].smallest)
 
 
-FLUSHED = Model("subnormal numbers taken for zero", FLUSH, flushed=True)
+FLUSHED = Model("subnormal numbers treated as zero", FLUSH, flushed=True)
 REPLAYED = (
     Model("TF32 (11 binary digits, rounded)", "tf32", 11, sums=TENSOR_CORE),
     Model("TF32 (11 binary digits, truncated)", "tf32", 11, truncated=True, sums=TENSOR_CORE),

@@ -120,7 +120,8 @@ class Definition:
     def undecided(self, largest: float, tiny: float = 0.0) -> dict[str, Array]:
         """Which output elements depend on the way they are computed: on finite numbers that became larger than
         `largest`, on padding times a number that is not finite, which one may compute (NaN) or leave out, or on a
-        number below `tiny`, which may be flushed to 0, times an infinity."""
+        number below `tiny`, which may be flushed to 0, times an infinity; or on exp(−∞) = 0 times one, where a kernel
+        skips what is masked."""
         nodes = {
             name: [self.node(name, at) for at in places(shape)]
             for name, shape in self.shapes.items()
@@ -140,19 +141,21 @@ class Definition:
     def _undecided(self, graph: Graph, largest: float, tiny: float) -> list[bool]:
         recorded = graph.nodes
 
-        def leaf(node: Node) -> tuple[float, bool]:
-            return float(node.value), False
+        def leaf(node: Node) -> tuple[float, bool, bool]:
+            return float(node.value), False, node.op == "constant" and node.value == 0  # exp(−∞) of a mask, folded
 
-        def apply(node: Node, args: list[tuple[float, bool]]) -> tuple[float, bool]:
-            numbers = [number for number, _ in args]
+        def apply(node: Node, args: list[tuple[float, bool, bool]]) -> tuple[float, bool, bool]:
+            numbers = [number for number, *_ in args]
             value = float(FLOATS.functions[node.op](*numbers))
             finite = all(abs(number) <= largest for number in numbers)
             here = not abs(value) <= largest and finite
             here |= not finite and node.op == "mul" and any(recorded[id].op == "padding" for id in node.args)
             here |= not finite and node.op == "mul" and any(0 < abs(number) < tiny for number in numbers)
-            return value, here or any(way for _, way in args)
+            here |= not finite and node.op == "mul" and any(none for *_, none in args)
+            none = value == 0 and (node.op == "exp" or (node.op in ("mul", "div") and args[0][2]))
+            return value, here or any(way for _, way, _ in args), none
 
-        return [way for _, way in graph.fold(leaf, apply)]
+        return [way for _, way, _ in graph.fold(leaf, apply)]
 
     def gradients(self, cotangent: Mapping[str, Array]) -> dict[str, Array]:
         """Every gradient in floats."""

@@ -76,8 +76,8 @@ REFUSED = {
     'convention = "cs231n"': (
         'convention = "cs229"',
         "line 2, convention: there is no convention 'cs229'. They are "
-        "functional, cs231n, cmu, cmu2022, coursera, layer, layer_out_in, layer_columns, module, eecs498, cs336, "
-        "needle, minitorch, d2l, any, or a .py file beside the assignment",
+        "functional, functional_in_out, cs231n, cmu, cmu2022, coursera, layer, layer_out_in, layer_columns, module, "
+        "eecs498, cs336, needle, minitorch, d2l, any, or a .py file beside the assignment",
     ),
     "seconds = 5": ("seconds = 0", "line 8, limits.seconds: must be a number above 0. Got 0"),
     "processes = 1": ("processes = 4", "line 12, limits.processes: a submission gets one process. Got 4"),

@@ -9,7 +9,7 @@ from opcheck.errors import Refused
 from opcheck.grading.assignments.assignment import parse
 from opcheck.grading.assignments.late import Late
 from opcheck.grading.classes import people
-from opcheck.grading.classes.lateness import days_late, moment
+from opcheck.grading.classes.lateness import by_metadata, days_late, moment
 from opcheck.grading.classes.roll import Finish, Roll, absent
 from opcheck.grading.formats import gradescope
 from opcheck.grading.results import WHOLE, Adjustment, Outcome
@@ -150,3 +150,25 @@ def test_results_know_their_people(tmp_path):
     found = Finish(roster)(replace(examples.result("Zoë Müller (901)")))
     assert found.people[0].row["Identifier"] == "Participant 901" and found.handed_in.startswith("Wednesday")
     assert [each.label for each in absent(roster, ["Zoë Müller (901)"])] == ["Tim Absent (s3)"]
+
+
+DATES = {"due_date": "2026-11-30T23:59:00.000000-08:00", "late_due_date": None}
+EXTENDED = {"due_date": "2026-12-02T23:59:00.000000-08:00"}
+
+
+@pytest.mark.parametrize(
+    ("told", "days"),
+    [
+        ({"created_at": "2026-11-30T12:00:00.1-08:00", "assignment": DATES}, 0),
+        ({"created_at": "2026-12-02T00:10:00.1-08:00", "assignment": DATES}, 2),
+        ({"created_at": "2026-12-02T07:58:00+00:00", "assignment": DATES}, 1),
+        ({"created_at": "2026-12-02T00:10:00-08:00", "assignment": DATES, "users": [{}, {"assignment": EXTENDED}]}, 0),
+        ({"created_at": "2026-12-11T00:00:00-08:00"}, 1),
+        ({"assignment": DATES}, 0),
+        ({}, 0),
+    ],
+)
+def test_gradescope_says_how_late_it_was(told, days):
+    found = by_metadata(examples.result(), Late(10.0, due=datetime(2026, 12, 10, 23, 59)), told)
+    assert found.late_days == days
+    assert (found.score, found.handed_in) == (4.5 - days, told.get("created_at", ""))

@@ -35,8 +35,8 @@ RIGHT = {
 UNASKED = {"binary_cross_entropy": {"gradient_not_clipped"}}
 # Caught, but named by torch: autograd refuses a gradient of another shape, with the two shapes, before opcheck sees it.
 REFUSED_BY_TORCH = {"weight_gradient_transposed", "padding_kept_in_input_gradient", "input_gradient_cropped_to_nothing"}
-# Caught, and told in words about chance, which name no mistake.
-OF_CHANCE = {"whole_rows_dropped", "same_mask_each_time"}
+# Caught, and told in words about chance, which name no mistake; or, where the code has no parameter for it, right.
+TOLD_OTHERWISE = {"whole_rows_dropped", "same_mask_each_time", "the_other_formula"}
 
 # Of the running statistics the course's function is not asked, and its images come as rows: many mistakes make no
 # difference there. Its right solution is in test_conventions.
@@ -85,7 +85,7 @@ def grades_every_mistake(text: str, only: set[str] | None = None, feedback: str 
         name = each.mistake.name
         if not each.caught:
             missed.append(each.mistake)
-        elif not (kind == "module" and name in REFUSED_BY_TORCH) and name not in OF_CHANCE:
+        elif not (kind == "module" and name in REFUSED_BY_TORCH) and name not in TOLD_OTHERWISE:
             assert each.named, (name, [(c.part, c.message, c.mistakes) for c in each.checks if c.score != c.points])
     excused = RIGHT.get((kind, question.op.name), set()) | UNASKED.get(question.op.name, set())
     samples = SAMPLES if only is None else SAMPLES // 4

@@ -21,7 +21,7 @@ QUICK = {"seconds = 10": "seconds = 1"}
         ("import torch; return torch.relu(x)", Outcome.CRASHED_ALWAYS, "this assignment does not allow torch"),
         ("return x + np.ones((7, 7, 7, 7, 7))", Outcome.CRASHED_ALWAYS, "two arrays do not fit together"),
         ("return x[99]", Outcome.CRASHED_ALWAYS, "index 99 is out of range for an axis of size "),
-        ("return x + None", Outcome.CRASHED_ALWAYS, "one side of + is None: an argument that may be left out"),
+        ("return x + None", Outcome.CRASHED_ALWAYS, "one side of + is None: an optional argument"),
         ("return [x for _ in iter(int, 1)]", Outcome.TOO_SLOW, "does not finish within 1 s"),
     ],
 )

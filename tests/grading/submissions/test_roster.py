@@ -382,7 +382,7 @@ def test_paths_that_hold_no_submission_are_refused(tmp_path):
         students(tmp_path / "hw.pdf")
     with pytest.raises(Refused, match=r"ada.py is given twice"):
         students(tmp_path / "ada.py", tmp_path / "ada.py")
-    with pytest.raises(Refused, match=r"bad.zip cannot be unpacked: bad.zip is not a zip that can be read"):
+    with pytest.raises(Refused, match=r"bad.zip cannot be unpacked: bad.zip is not a readable zip file"):
         students(tmp_path / "bad.zip")
 
 

@@ -10,8 +10,10 @@ from opcheck.operators import catalog
 from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
-from opcheck.verification.claims.repetition import neighbours, state
+from opcheck.verification.claims.repetition import into_out, neighbours, repeat, state
+from opcheck.verification.run import answered
 from opcheck.verification.streams import trial
+from opcheck.verification.watcher import Watcher
 
 torch = pytest.importorskip("torch")
 CASES = 45
@@ -226,6 +228,28 @@ def test_what_is_wrong_by_itself_is_not_blamed_on_another_call():
     assert all("after its inputs" not in each.verdict.message for each in found)
 
 
+class Noting(Watcher):
+    """Keeps what would be saved if the process died."""
+
+    def runs(self, trial):
+        self.saved = trial
+
+
+def test_a_crash_after_a_call_of_another_shape_is_saved_with_both_calls():
+    op, made, sizes = catalog.get("relu"), trial(catalog.get("relu"), "float32", 3, 1), []
+
+    def relu(input):
+        sizes.append(input.size)
+        return np.maximum(input, 0)
+
+    watcher = Noting()
+    list(repeat(Check(op, made, backends.load(relu, "numpy"), watcher)))
+    assert watcher.saved.case is made.case and watcher.saved.before.arrays["input"].size == sizes[1]
+    sizes.clear()
+    list(repeat(Check(op, watcher.saved.replace(address=()), backends.load(relu, "numpy"))))
+    assert watcher.saved.before.arrays["input"].size == sizes[1]
+
+
 # --- out= -------------------------------------------------------------------------------------------------------------
 
 
@@ -242,14 +266,17 @@ def softmax_into(ignored=False, twice=False):
 
 
 def said_of_out(op, candidate):
-    arrays = "numpy" if op == "softmax" else "torch"
-    return {each.message for each in verify(op, candidate, arrays, cases=1, claims=["state"]).failures}
+    """What is found of one call; what it raises, too."""
+    made = trial(catalog.get(op), "float32", 3, 1)
+    backend = backends.load(candidate, "numpy" if op == "softmax" else "torch")
+    found = answered("state", made, backend, lambda: list(into_out(Check(catalog.get(op), made, backend))))
+    return {each.verdict.message for each in found if each.verdict is not None}
 
 
 def test_what_is_given_as_out_is_written_and_may_be_the_input():
     assert said_of_out("softmax", softmax_into()) == set()
     assert said_of_out("softmax", softmax_into(ignored=True)) == {
-        "in what it was given as out", "where out is its input input"
+        "in the array given as out", "where out is its input input"
     }  # fmt: skip
     assert said_of_out("softmax", softmax_into(twice=True)) == {"where out is its input input"}
 
@@ -265,6 +292,6 @@ def test_tensors_as_out():
 
     assert said_of_out("relu", relu) == set()
     lost = said_of_out("relu", lambda input, *, out=None: relu(input, out=out, lost=True))
-    assert "in what it was given as out" in lost
+    assert "in the array given as out" in lost
     (message,) = said_of_out("relu", behind)
     assert message.endswith("it writes behind the memory of its output")

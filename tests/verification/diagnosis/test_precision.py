@@ -23,7 +23,7 @@ from tests.verification import coarse
 
 TF32 = "TF32 (11 binary digits, rounded)"
 CASES = 64
-ENOUGH = {"linear": 160, "conv2d": 300}  # cases: convolutions that a transform fits are few
+ENOUGH = {"linear": 160, "matmul": 40, "conv2d": 300}  # cases: convolutions that a transform fits are few
 REDUCED = "reduced-precision reductions (partial sums in bfloat16)"
 
 
@@ -52,6 +52,7 @@ USUAL = {
     "bfloat16 factors": ("linear", coarse.linear(coarse.with_factors(8)), "bfloat16 inputs", "bfloat16-inputs"),
     "float16 factors": ("linear", coarse.linear(coarse.with_half_factors), "float16 inputs", "float16-inputs"),
     "TF32 tensor core": ("linear", coarse.linear(coarse.tensor_core(11)), TF32, "tf32"),
+    "TF32 matrices": ("matmul", coarse.matmul(coarse.with_factors(11)), TF32, "tf32"),
     "TF32 convolution": ("conv2d", coarse.conv2d(coarse.with_factors(11)), TF32, "tf32"),
     "F(4x4, 3x3)": ("conv2d", coarse.winograd(4), TRANSFORM_NAME, "transforms"),
     "FFT": ("conv2d", coarse.by_fft, TRANSFORM_NAME, "transforms"),

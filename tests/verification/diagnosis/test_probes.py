@@ -99,3 +99,24 @@ def test_an_answer_of_another_shape_tells_no_precision():
     with pytest.raises(Malformed, match="output has a different shape"):
         probes.is_local(check)
     assert explanation(check, verdict) is None
+
+
+@pytest.mark.parametrize("k", [65, 1025, 4097])
+def test_tiny_numbers_that_are_left_out_are_no_lower_precision(k):
+    """A tail that holds subnormal numbers only: TF32, and numbers taken for zero, explained that it was dropped."""
+
+    def without_the_tail(input, weight, bias=None):
+        n = input.shape[-1] // 32 * 32
+        return (input[..., :n] @ weight[..., :n].T).astype(input.dtype)
+
+    def flushing(input, weight, bias=None):
+        return (np.where(np.abs(input) < 2.0**-126, 0, input) @ weight.T).astype(input.dtype)
+
+    rng = np.random.default_rng(k)
+    x = np.zeros((2, k))
+    x[:, k // 32 * 32 :] = 2.0**-130 * rng.integers(1, 9, size=(2, k % 32))
+    arrays = {"input": x, "weight": np.abs(rng.normal(size=(3, k))).astype(np.float32).astype(float)}
+    for candidate, is_bug in ((without_the_tail, True), (flushing, False)):
+        check = Check(catalog.get("linear"), Trial(Case("linear", arrays, {})), NumpyFunction(candidate))
+        verdict = next(correctness.numbers(check)).verdict
+        assert verdict is not None and (explanation(check, verdict) is None) == is_bug

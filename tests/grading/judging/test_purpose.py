@@ -1,4 +1,4 @@
-"""Code is asked inputs of the dimensions that it is for; an eps may be its own; what is drawn by chance is read off."""
+"""Code is asked what it is for; an eps may be its own; what is drawn by chance is read off."""
 
 import pytest
 
@@ -40,11 +40,30 @@ class Dropout:
 """
 
 
+SQUARE = """
+import numpy as np
+def max_pool2d(x, k, stride):
+    n, c, h, w = x.shape
+    y = np.zeros((n, c, (h - k) // stride + 1, (w - k) // stride + 1))
+    for i, j in np.ndindex(y.shape[2:]):
+        y[:, :, i, j] = x[:, :, i * stride:i * stride + k, j * stride:j * stride + k].max((2, 3))
+    return y
+"""
+TANH = """
+import numpy as np
+def gelu(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+"""
+
+
 def asked(op):
     return scaffold.single(op)
 
 
-@pytest.mark.parametrize(("op", "code"), [("group_norm", IMAGES), ("batch_norm", ROWS), ("dropout", DROPOUT)])
+@pytest.mark.parametrize(
+    ("op", "code"),
+    [("group_norm", IMAGES), ("batch_norm", ROWS), ("dropout", DROPOUT), ("max_pool2d", SQUARE), ("gelu", TANH)],
+)
 def test_what_code_is_for_is_what_it_is_asked(op, code):
     for seed in (101, None):
         assert complaints(code, asked(op), seed) == []
@@ -52,8 +71,15 @@ def test_what_code_is_for_is_what_it_is_asked(op, code):
 
 def test_the_dimensions_are_said():
     (note,) = [each for each in graded(IMAGES, asked("group_norm")).notes if "dimensions" in each]
-    assert note == "group_norm: GroupNorm is for inputs of 4 dimensions, so no others were asked"
-    assert "right, but it adds another eps" in graded(IMAGES, asked("group_norm")).checks[0].message
+    assert note == "group_norm (GroupNorm) is written for inputs of 4 dimensions, so only these were asked"
+    assert "right, but it uses an eps other than" in graded(IMAGES, asked("group_norm")).checks[0].message
+
+
+def test_a_formula_is_right_unless_an_assignment_names_the_other():
+    named = 'convention = "functional"\n[[question]]\noperator = "gelu"\npoints = { forward = 4 }\n'
+    assert complaints(TANH, parse(named), 1) == []
+    assert complaints(TANH, parse(named + '[question.parameters]\napproximate = ["none"]\n'), 1) != []
+    assert complaints(TANH.replace("0.044715", "0.04"), parse(named), 1) != []
 
 
 def test_rows_alone_are_not_enough_where_images_are_asked():
@@ -71,7 +97,7 @@ def test_without_any_eps_an_input_that_does_not_vary_divides_by_zero():
         ("< self.keep) / self.keep", "< 0.9) / self.keep", "of the numbers were dropped instead of"),
         ("(*x.shape) < self.keep)", "(x.shape[0], *[1] * (x.ndim - 1)) < self.keep)", "has the same mask"),
         ("np.random.rand", "np.random.default_rng(0).random", "two calls dropped the same numbers"),
-        (") / self.keep if", ") if", "it was left unscaled"),
+        (") / self.keep if", ") if", "they were left unscaled"),
     ],
 )
 def test_chance_is_judged(right, wrong, told):
