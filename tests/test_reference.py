@@ -37,7 +37,7 @@ def test_arguments_are_bound_as_python_binds_them(op: Op, data: Any) -> None:
     except TypeError as error:
         with pytest.raises(Refused) as refused:
             op.bind(*args, **kwargs)
-        assert refused.value.got == str(error)
+        assert refused.value.got == str(error).removeprefix("got ")
         return
     case = op.bind(*args, **kwargs)
     assert {**op.call(case)} == expected

@@ -102,7 +102,7 @@ def online_softmax(block, rescaled=True, safe=True):
 
     def softmax(x, dim=None):
         if not x.size or not x.ndim:
-            return opcheck.reference.softmax(x, dim=dim).astype(x.dtype)
+            return np.exp(x - x)
         y = rows(x, dim)
         m = np.full((*y.shape[:-1], 1), -np.inf, x.dtype)
         total = np.zeros_like(m)

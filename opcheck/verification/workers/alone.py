@@ -5,11 +5,14 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from types import TracebackType
 
+import numpy as np
+
 from opcheck.errors import CouldNotRun
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Finding
 from opcheck.verification.diagnosis.shrink import Search
 from opcheck.verification.report import Report, key_of
+from opcheck.verification.streams import with_directions
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.workers.process import Worker, context
 from opcheck.verification.workers.worker import Again, Target
@@ -92,4 +95,8 @@ def smaller(verdict: Verdict, process: Alone, seconds: float = TIME) -> Verdict:
         same = (each for each in found if each.status is verdict.status and each.message == verdict.message)
         return next((replace(each, claim=verdict.claim) for each in same), None)
 
-    return Search(process.target.spec(verdict.trial.case.op), verdict, dies, seconds).run()
+    op, trial = process.target.spec(verdict.trial.case.op), verdict.trial
+    if trial.before is not None:  # the other call may be what it dies of
+        other = trial.replace(case=trial.before, before=None, address=())
+        verdict = dies(with_directions(op, other, np.random.default_rng(0))) or verdict
+    return Search(op, verdict, dies, seconds).run()

@@ -294,4 +294,4 @@ def test_tensors_as_out():
     lost = said_of_out("relu", lambda input, *, out=None: relu(input, out=out, lost=True))
     assert "in the array given as out" in lost
     (message,) = said_of_out("relu", behind)
-    assert message.endswith("it writes behind the memory of its output")
+    assert message.endswith("it writes past the end of its output's memory")
