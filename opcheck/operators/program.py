@@ -146,10 +146,11 @@ class Derived(Rounding):
         }
 
 
-class EitherWay(Rounding):
+class EitherWay(Derived):
     """The bound of an operator that is computed in two ways, of which neither rounds more on every case."""
 
     def __init__(self, **other: Any) -> None:
+        super().__init__()
         self.ways = Derived(), Derived(**other)
 
     def forward(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> dict[str, Bound]:
