@@ -109,7 +109,7 @@ def ask(
     checks: list[Check] = []
     for part in question.points:
         check = _examined(part, student, drawn, seeds, loaded, assignment)
-        told = any(each.message == check.message for each in checks)  # an earlier part has shown its case
+        told = any(each.message == check.message and each.detail for each in checks)  # a case that is shown already
         checks.append(replace(check, detail=None) if told else check)
     return checks
 
