@@ -85,7 +85,7 @@ def test_the_short_ways_are_the_definitions(op, data, seed):
         assert np.array_equal(each, short.get(name, np.zeros(each.shape)))
 
 
-@pytest.mark.share(12)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("op", [op for op in catalog.every() if op not in SHORT], ids=lambda op: op.name)
 @given(data=st.data(), seed=seeds())
 def test_the_second_derivative_of_every_other_operator_is_within_its_rounding_bound(op, data, seed):

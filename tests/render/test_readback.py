@@ -146,7 +146,7 @@ def printed(
     return Printed(op, case, result.step, upstream, style)
 
 
-@pytest.mark.share(17)
+@pytest.mark.share(12)
 @pytest.mark.parametrize("name", OPERATORS)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -268,7 +268,7 @@ def test_a_size_formula_binds_its_letters_to_its_numbers():
 # --- the same numbers in the other formats ------------------------------------------------------------------------
 
 
-@pytest.mark.share(12)
+@pytest.mark.share(9)
 @pytest.mark.parametrize("name", OPERATORS)
 @given(seed=st.integers(0, 2**32 - 1), grad=st.booleans())
 def test_latex_prints_the_numbers_that_text_prints(name, seed, grad):

@@ -20,7 +20,7 @@ FEW_NODES = (
 )
 
 
-@pytest.mark.share(14)
+@pytest.mark.share(10)
 @pytest.mark.parametrize("alternative", FORMS)
 def test_every_form_agrees(alternative):
     for dtype in ("float32", "float64", *(("float16",) if alternative.op == "linear" else ())):
@@ -34,7 +34,7 @@ def test_every_form_agrees(alternative):
         assert set(row.left_out) <= {"not implemented: weight", "not implemented: the dimension that torch chooses"}
 
 
-@pytest.mark.share(8)
+@pytest.mark.share(6)
 @pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 def test_the_definition_in_every_order_of_summation_agrees(op):
     """Outputs, gradients and tangents, each operation rounded to float32."""

@@ -19,7 +19,7 @@ NAMES = (*NETWORKS, *(op.name for op in catalog.every()))
 COUNT = 6  # of each; python -m tests.learning.worksheets.hunt draws ten thousand
 
 
-@pytest.mark.share(14)
+@pytest.mark.share(10)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_blank_is_right_and_no_exercise_is_harder_than_its_level(name):
     sheet = drawn(find(name) or catalog.get(name), COUNT, seed=1)
@@ -58,7 +58,7 @@ def test_the_sheet_has_no_answer_and_the_key_has_them_all(name, format):
         assert len(re.findall(r'<span class="l">', key)) == boxes
 
 
-@pytest.mark.share(10)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("name", NAMES)
 def test_latex_has_no_sign_that_latex_lacks(name):
     sheet = drawn(find(name) or catalog.get(name), 6, seed=3)

@@ -44,7 +44,7 @@ def trial(op, seed):
     return made.replace(cotangent=tiny(made.cotangent), tangents=tiny(made.tangents))
 
 
-@pytest.mark.share(12)
+@pytest.mark.share(8)
 @pytest.mark.parametrize("name", [op.name for op in catalog.every() if op.name not in OPTIMISERS])
 def test_torch_is_within_the_bounds_of_subnormal_numbers(name):
     pytest.importorskip("torch")
