@@ -191,7 +191,7 @@ def _agrees(check: Check, got: Mapping[str, Array]) -> bool:
 
 def _undecided(check: Check) -> dict[str, Array]:
     definition = Definition(check.op, check.case)
-    by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny)
+    by_definition, by_the_way = definition.outputs(), definition.undecided(check.f.largest, check.f.tiny, check.f.u)
     return {name: _free(check, expected, by_definition.get(name, expected), by_the_way.get(name, False))
             for name, expected in check.expected.items()}  # fmt: skip
 
@@ -225,7 +225,7 @@ def _of_a_sample(check: Check, definition: Definition, name: str, got: Array) ->
     for k in np.unique(np.linspace(0, len(places) - 1, SAMPLED).astype(int)) if len(places) else ():
         at = tuple(int(i) for i in places[k])
         try:
-            value, by_the_way = definition.read(name, at, check.f.largest, check.f.tiny)
+            value, by_the_way = definition.read(name, at, check.f.largest, check.f.tiny, check.f.u)
         except TooLong:
             break
         free[at] = _free(check, expected[at], np.asarray(value), by_the_way)

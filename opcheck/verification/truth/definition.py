@@ -31,6 +31,7 @@ from opcheck.tracing import (
 from opcheck.tracing.arithmetic import exactly
 
 Element = tuple[int, ...]
+CANCELLED = 64  # units of the terms within which a difference may be 0 as computed, its terms being rounded too
 DIGITS = 200  # of an exact value: what more than these cancel in is 0 beside any bound
 
 
@@ -117,28 +118,28 @@ class Definition:
             for name, row in nodes.items()
         }
 
-    def undecided(self, largest: float, tiny: float = 0.0) -> dict[str, Array]:
+    def undecided(self, largest: float, tiny: float = 0.0, u: float = 0.0) -> dict[str, Array]:
         """Which output elements depend on the way they are computed: on finite numbers that became larger than
         `largest`, on padding times a number that is not finite, which one may compute (NaN) or leave out, or on a
         number below `tiny`, which may be flushed to 0, times an infinity; or on exp(−∞) = 0 times one, where a kernel
-        skips what is masked."""
+        skips what is masked, or on a difference that rounding, by `u`, may make 0 times one."""
         nodes = {
             name: [self.node(name, at) for at in places(shape)]
             for name, shape in self.shapes.items()
             if not self.op.output(name).whole
         }
-        found = self._undecided(self.graph(), largest, tiny)
+        found = self._undecided(self.graph(), largest, tiny, u)
         return {
             name: np.array([found[node.id] for node in row], dtype=bool).reshape(self.shapes[name])
             for name, row in nodes.items()
         }
 
-    def read(self, name: str, at: Element, largest: float, tiny: float) -> tuple[float, bool]:
+    def read(self, name: str, at: Element, largest: float, tiny: float, u: float = 0.0) -> tuple[float, bool]:
         """One output element in floats, and whether it depends on the way it is computed."""
         graph = Graph(self.tape.nodes, [self.node(name, at).id]).pruned()
-        return float(values(graph)[-1]), self._undecided(graph, largest, tiny)[-1]
+        return float(values(graph)[-1]), self._undecided(graph, largest, tiny, u)[-1]
 
-    def _undecided(self, graph: Graph, largest: float, tiny: float) -> list[bool]:
+    def _undecided(self, graph: Graph, largest: float, tiny: float, u: float) -> list[bool]:
         recorded = graph.nodes
 
         def leaf(node: Node) -> tuple[float, bool, bool]:
@@ -152,7 +153,10 @@ class Definition:
             here |= not finite and node.op == "mul" and any(recorded[id].op == "padding" for id in node.args)
             here |= not finite and node.op == "mul" and any(0 < abs(number) < tiny for number in numbers)
             here |= not finite and node.op == "mul" and any(none for *_, none in args)
-            none = value == 0 and (node.op == "exp" or (node.op in ("mul", "div") and args[0][2]))
+            none = value == 0 and node.op == "exp"
+            terms = sum(map(abs, numbers)) if node.op in ("sum", "sub") and finite else 0.0
+            none |= terms > 0 and abs(value) <= CANCELLED * u * terms
+            none |= node.op in ("mul", "div") and finite and args[0][2]
             return value, here or any(way for _, way, _ in args), none
 
         return [way for _, way, _ in graph.fold(leaf, apply)]

@@ -39,3 +39,12 @@ def test_padding_times_a_number_that_is_not_finite_is_undecided_in_a_program_too
     for number in (np.nan, np.inf):
         case = Case(op.name, {"x": np.array([1.0, 2.0]), "w": np.array([number, 1.0, 2.0])}, {})
         assert Definition(op, case).undecided(1e38)["output"].tolist() == [True, False]
+
+
+def test_a_difference_that_rounding_may_make_0_is_undecided_beside_an_infinity():
+    """A right layer norm was accused: its weight is −∞, and x − mean rounds to 0 in float32."""
+    op = catalog.get("layer_norm")
+    x = np.array([[3.0, 3.0 + 2.0**-22, 3.0], [1.0, 2.0, 4.0]])
+    definition = Definition(op, op.case(x, (3,), np.array([-np.inf] * 3)))
+    found = definition.undecided(2.0**128, 2.0**-126, 2.0**-24)["output"]
+    assert found.tolist() == [[True, True, True], [False, False, False]]
