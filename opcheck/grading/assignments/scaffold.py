@@ -28,10 +28,16 @@ def single(op: str, convention: str = "any") -> Assignment:
 
 def everything(convention: str = "any") -> Assignment:
     """The assignment that asks for whatever a submission defines: `opcheck grade hw.py`."""
-    names = conventions.get(convention).entries
+    chosen = conventions.get(convention)
     lines = [f'title = "{say("what was found")}"', f'convention = "{convention}"', "only_found = true"]
-    lines.append(f"allowed = [{_allowed(conventions.get(convention))}]")
-    return parse("\n".join([*lines, *(f'[[question]]\noperator = "{name}"' for name in names)]), "assignment")
+    lines.append(f"allowed = [{_allowed(chosen)}]")
+    for op in chosen.entries:
+        for title in dict.fromkeys(each.title for each in chosen.several(op)):
+            entry = next(each for each in chosen.several(op) if each.title == title)
+            lines += ["[[question]]", f'operator = "{op}"']
+            if entry.title:
+                lines += [f'name = "{op} {entry.title}"', f'entry = "{entry.forward[0]}"']
+    return parse("\n".join(lines), "assignment")
 
 
 def scaffold(ops: Sequence[str], convention: str = "functional", folder: Path = Path()) -> str:
@@ -101,7 +107,7 @@ def _asked(name: str, op: Op, folder: Path) -> str:
 def _scaffolded(name: str, convention: Convention, folder: Path) -> list[str]:
     op = specs.get(name)
     entry = entry_of(convention, op)
-    scope = Scope.of(op, {}, entry.allows, entry.usual)
+    scope = Scope.of(op, {}, entry.allows, entry.usual, entry.prepared)
     lines = ["", "[[question]]", _asked(name, op, folder), f'entry = "{entry.forward[0]}"']
     if entry.backward:
         lines.append(f'backward = "{entry.backward[0]}"')

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading.assignments.assignment import Question
+from opcheck.grading.assignments.scope import is_optimiser
 from opcheck.grading.conventions.base import only, whole
 from opcheck.grading.drawing.cases import draw
 from opcheck.grading.drawing.telling import RANKS
@@ -41,7 +42,7 @@ def within_its_ranks(student: Student, trials: Sequence[Trial], readings: Readin
     where `only_found` code is asked, for those of which it is right on few, if there are others that it has right.
     """
     question = student.question
-    if "*" not in question.op.inputs[0].letters or "dims" in question.scope.ranges:
+    if "*" not in question.op.inputs[0].letters or "dims" in question.scope.ranges or is_optimiser(question.op):
         return question
     by_rank = {rank: of for rank in RANKS if (of := [each for each in trials if _rank(each) == rank])}
     known = {rank: _known(student, of) for rank, of in by_rank.items()}
