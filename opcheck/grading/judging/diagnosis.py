@@ -9,7 +9,7 @@ import numpy as np
 
 from opcheck.backends.base import Backend, Malformed, Outputs, Session
 from opcheck.grading.judging.factors import Pair, in_words
-from opcheck.grading.judging.graded import Graded
+from opcheck.grading.judging.graded import EPS, Graded
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.language import say
@@ -20,8 +20,6 @@ from opcheck.verification.check import Check
 from opcheck.verification.diagnosis.diagnose import RELATIONS, resemblances
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
-
-EPS = (1e-5, 1e-8, 1e-7, 1e-6, 1e-12, 1e-10)  # that people write, the likeliest first
 
 
 class Relation(NamedTuple):
@@ -226,7 +224,8 @@ class _OnlySession(Session):
 
 def _harmless(student: Student, mistake: Mistake, trial: Trial, gradient: bool, only: str) -> bool:
     """Whether the mistake makes no difference, beyond twice the bound, on a trial that came out right."""
-    backend = student if student.draws(trial.case) else _NOTHING  # what was drawn is read off what came
+    # what was drawn is read off what came, and an eps that the code hides may be any
+    backend = student if student.draws(trial.case) or student.hides_eps else _NOTHING
     check, kind = Graded(student.question.op, trial, backend), "gradient" if gradient else "output"
     with np.errstate(all="ignore"):
         try:
@@ -242,6 +241,8 @@ def _harmless(student: Student, mistake: Mistake, trial: Trial, gradient: bool, 
             return True
         if any(each.shape != expected[name].shape for name, each in arrays.items()):
             return False
+        if student.hides_eps and check.compare("rounding", kind, arrays).verdict is None:
+            return True
         halfway = {name: (each + expected[name]) / 2 for name, each in arrays.items()}
         return check.compare("rounding", kind, halfway).verdict is None
 

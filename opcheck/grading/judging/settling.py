@@ -152,6 +152,7 @@ def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Quest
         name
         for name, values in question.scope.ranges.items()
         if len(scope.ranges[name]) < len(values)
+        and name != "eps"  # which is a number in the code
         and not (name in optional and True in scope.ranges[name])  # what must be given is not lacking
     ]
     if not lacking:
