@@ -135,6 +135,26 @@ class GroupNorm(LayerNorm):
         return {"num_groups": self.num_groups, "weight": self.weight, "bias": self.bias, "eps": self.eps}
 
 
+class BatchNorm(LayerNorm):
+    op = "batch_norm"
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_features, eps)
+        self.momentum = momentum
+        self.register_buffer("running_mean", _torch.zeros(num_features))
+        self.register_buffer("running_var", _torch.ones(num_features))
+
+    def own(self) -> dict[str, Any]:
+        statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
+        arrays = {**statistics, "weight": self.weight, "bias": self.bias}
+        return {**arrays, "training": self.training, "momentum": self.momentum, "eps": self.eps}
+
+    def forward(self, x: Any) -> Any:
+        kept = (self.running_mean.detach().numpy(), self.running_var.detach().numpy())  # written in place
+        own = {name: each for name, each in self.own().items() if not name.startswith("running")}
+        return function(self.op)(x, *map(_torch.from_numpy, kept), **own)
+
+
 def _optimiser(kind: type[optimisers.Optimiser]) -> type:
     """The optimiser for a list of torch's parameters."""
 
