@@ -133,15 +133,12 @@ class _Kind:
 
     def filled(self, r: Request, param: Array, gradient: Array) -> list[Call | Set]:
         """The steps that put these numbers there."""
-        if self.container == "tensor":
-            set_param: Call | Set = Call("item.data.copy_", (Place("param"),))
-        else:
-            set_param = Set(self.param, Place("param"))
-        make = "torch.tensor" if self.container == "tensor" else "numpy.array"
+        if self.container != "tensor":
+            return [Set(self.param, r.sent(param)), Set(self.slope, r.sent(gradient))]
         return [
-            Call(make, (r.sent(param),), keep="param"),
-            set_param,
-            Call(make, (r.sent(gradient),), keep="slope"),
+            Call("torch.tensor", (r.sent(param),), keep="value"),
+            Call("item.data.copy_", (Place("value"),)),
+            Call("torch.tensor", (r.sent(gradient),), keep="slope"),
             Set(self.slope, Place("slope")),
         ]
 
