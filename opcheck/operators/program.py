@@ -244,7 +244,7 @@ class Program(Op):
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """With the sizes that the given arrays have, and small ones for the rest."""
-        if not letters_in(self.letters.values()):
+        if not any(letters.sizes for letters in self.letters.values()):  # any shape will do
             return super().default_shape(name, params, shapes)
         sizes = Sizes.match({each: self.letters[each] for each in shapes}, shapes)
         for k, letter in enumerate(letters_in(self.letters.values())):

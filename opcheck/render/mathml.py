@@ -9,7 +9,7 @@ from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
 
 ACCENTS = {"bar": "‾", "hat": "^", "dot": "˙", "tilde": "~"}
-FUNCTIONS = {"log": "ln"}
+FUNCTIONS = {"log": "ln", "sigmoid": "σ"}
 FENCES = {"floor": "⌊⌋", "ceil": "⌈⌉", "abs": "||"}
 LIMITS = frozenset({"Σ", "∑", "∏", "max", "min", "lim"})  # what stands below these is below, not beside
 

@@ -18,7 +18,7 @@ from opcheck.operators.losses.classes import (
     by_row,
     class_of,
     classes,
-    mean_of_rows,
+    closed,
     of_right_classes,
     place,
     rows_of,
@@ -48,7 +48,7 @@ class CrossEntropy(ClassLoss):
     rounding = ClassRounding(logits=True)
     formula = "ℓ[n] = −w[t[n]]·ln( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
     closed = (
-        Closed("input", "x̄[n,c] = (p[n,c] − [c = t[n]])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", mean_of_rows),
+        *closed("(p[n,c] − [c = t[n]])", "   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])"),
         Closed("input", "x̄[n,c] = (p[n,c]·(Σ_k t[n,k]) − t[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])",
                _of_probabilities),
         Closed("target", "t̄[n,c] = −ln(p[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", _of_probabilities),
