@@ -75,7 +75,7 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
 def _about(calculation: Calculation, closed: Closed) -> Iterator[str]:
     """What is said below a closed form: the sizes in it, and that it was proved."""
     op, arrays = calculation.op, calculation.case.arrays
-    known = {each.symbol for each in (*op.inputs, *op.params)}
+    known = {*(each.symbol for each in op.inputs), *(each.symbol for each in op.params)}
     letters = closed.letters(calculation.p, {name: array.shape for name, array in arrays.items()}) or {}
     sizes = [f"{name} = {size}" for name, size in letters.items() if isinstance(size, int) and name not in known]
     if sizes:

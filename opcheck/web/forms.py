@@ -129,7 +129,6 @@ def starts() -> tuple[tuple[str, str, str], ...]:
     )
 
 
-@cache
 def listed() -> tuple[tuple[str, str, str], ...]:
     """Every program and operator: its name, what it computes, and the other words by which it is found."""
     return tuple((called(op), op.summary, " ".join(op.aliases)) for op in every())

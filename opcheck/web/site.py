@@ -1,5 +1,6 @@
 """The addresses of `opcheck serve`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -26,7 +27,9 @@ def site(room: Workroom) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        beginning = asyncio.create_task(room.begin())
         yield
+        beginning.cancel()
         room.close()
 
     routes = [

@@ -1,5 +1,6 @@
 """A real server: what it answers over HTTP, and what it does with clients that mean no good."""
 
+import asyncio
 import http.client
 import json
 import select
@@ -104,3 +105,16 @@ def test_an_answer_is_sent_at_once():
 
     with listen(LOOPBACK, 0) as at:
         assert at.proto == socket.IPPROTO_TCP  # of which asyncio makes sockets that do not wait
+
+
+def test_the_processes_begin_before_anybody_asks():
+    from opcheck.web.workroom import Workroom
+
+    room = Workroom()
+    try:
+        asyncio.run(room.begin())
+        lines = (room.written, room.quick, room.slow)
+        assert all(each.process.is_alive() for line in lines for each in line.processes)
+        assert [line.free.qsize() for line in lines] == [1, 2, 2]
+    finally:
+        room.close()
