@@ -18,7 +18,7 @@ from opcheck.web.reply import HTML, Reply, sentence
 
 TIME = 10.0  # seconds for one answer
 QUICK = 0.4  # seconds of processor time after which an answer is none of the quick ones
-WRITTEN = ("home", "explain", "trace", "learn", "practice")  # pages without a calculation
+WRITTEN = ("home", "missing", "explain", "trace", "learn", "practice")  # pages without a calculation
 RUN = ("learn-answer",)  # runs what somebody wrote, which takes its time
 MOST_WAITING, MOST_SLOW = 64, 8  # requests in a queue; more are told to come again
 NICE = 10

@@ -32,6 +32,16 @@ def test_it_answers_with_a_page_and_sets_no_cookie(served):
     assert get(served, "/nothing")[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("/explain/conv3d", "There is no operator &#39;conv3d&#39;."), ("/far", "There is no such page.")],
+)
+def test_where_nothing_is_a_person_finds_every_operator_and_a_script_a_sentence(served, path, told):
+    status, page, _ = get(served, path, {"accept": "text/html,*/*"})
+    assert status == 404 and told in page and 'href="/explain/conv2d"' in page
+    assert json.loads(get(served, "/far", {"accept": "*/*"})[1])["sentence"] == "There is no such page."
+
+
 def test_a_saved_page_comes_as_a_file(served):
     headers = get(served, "/page/conv2d?input=4x4&save=1")[2]
     assert headers["content-disposition"] == 'attachment; filename="conv2d.html"'
