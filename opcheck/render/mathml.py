@@ -49,7 +49,7 @@ class MathML(Notation):
         marks = (*name.accents, *(["bar"] if symbol.adjoint else ["dot"] if symbol.tangent else []))
         below = [f"<mi>{escape(name.below)}</mi>"] if name.below else []
         below += [f"<mn>{','.join(map(str, symbol.at))}</mn>"] if symbol.at else []
-        return _scripts(_primed(_letters(name.base, marks), name.primes), "<mo>,</mo>".join(below))
+        return _scripts(_primed(_letters(name.base, marks), name.primes), "<mo>;</mo>".join(below))
 
     def elided(self, elided: Elided) -> str:
         shown = "<mo>⋯</mo>" if elided.value is None else self.write(elided.value)
