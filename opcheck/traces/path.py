@@ -85,7 +85,7 @@ class KnownTape(Tape):
         """What Python asks of a number: its truth, a comparison, or a whole number to count with."""
         if question in ("float", "complex"):
             raise TracedControlFlowError(
-                say("{question}() takes a number out of the trace, as functions do that are not Python's own, math's or "
+                say("{question}() takes a number out of the trace, like functions that are not Python's own, math's or "
                     "numpy's: leave it out, a traced number computes as it is", question=question)
             )  # fmt: skip
         a, *rest = (self.numbers[each.id] if isinstance(each, Tracer) else each for each in (x, *others))
