@@ -89,7 +89,10 @@ def test_a_case_without_such_a_formula_has_none():
     assert "p[n,c]" in str(opcheck.explain("cross_entropy", x, targets, grad=True))
     total = str(opcheck.explain("cross_entropy", x, targets, reduction="sum", grad=True))
     assert "x̄[n,c] = (p[n,c] − [c = t[n]])·L̄ " in total
-    assert "p[n,c]" not in str(opcheck.explain("cross_entropy", x, targets, label_smoothing=0.5, grad=True))
+    smoothed = str(opcheck.explain("cross_entropy", x, targets, label_smoothing=0.5, grad=True))
+    assert smoothed.count("q[n,c] = (1 − ε)·[c = t[n]] + ε/C") == 2  # of the loss and of its gradient
+    weighted = {"weight": np.ones(2), "label_smoothing": 0.5}
+    assert "x̄[n,c] =" not in str(opcheck.explain("cross_entropy", x, targets, **weighted, grad=True))
     assert "p[n,c]" not in str(opcheck.explain("cross_entropy", x, targets, ignore_index=1, grad=True))
     assert isinstance(catalog.get("linear").closed[0], Closed)
 
