@@ -30,13 +30,17 @@ class TooLong(Exception):
     """The definition takes more lines than one element is worth."""
 
 
+class Vanished(Exception):
+    """No number came of a difference that has more digits in common than an exact reading keeps: ln(1 − σ(5000))."""
+
+
 class Short(Tape):
     """A tape of at most so many lines, MOST_LINES if nothing is said."""
 
     __slots__ = ("most",)
 
     def __init__(self, most: int | None = None) -> None:
-        super().__init__()
+        super().__init__(literal=False)
         self.most = MOST_LINES if most is None else most
 
     def _append(self, node: Node) -> Tracer:
@@ -58,18 +62,27 @@ def exact(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Ex
     try:
         return Exact(by_definition(op, trial, kind, name, at), 0.0, say("the definition, exactly"))
     except TooLong:
-        return by_program(op, trial, kind, name, at)
+        found = by_program(op, trial, kind, name, at)
+    given = (trial.case.arrays, trial.cotangent, trial.tangents)
+    finite = all(np.isfinite(array).all() for arrays in given for array in arrays.values())
+    if found is not None and finite and not op.elsewhere and not np.isfinite(found.value):
+        raise Vanished  # such a reading keeps so many digits and no more
+    return found
 
 
 def by_definition(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> float:
     definition = Definition(op, trial.case, Short())
     if kind == "output":
-        return as_float(definition.output(name, at))
-    if kind == "tangent":
-        return as_float(definition.tangent(name, at, trial.tangents))
-    if definition.size() > MOST_SWEPT:
+        found = as_float(definition.output(name, at))
+    elif kind == "tangent":
+        found = as_float(definition.tangent(name, at, trial.tangents))
+    elif definition.size() > MOST_SWEPT:
         raise TooLong
-    return as_float(definition.gradient(name, at, trial.cotangent))
+    else:
+        found = as_float(definition.gradient(name, at, trial.cotangent))
+    if definition.vanished and not np.isfinite(found):
+        raise Vanished
+    return found
 
 
 def by_program(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Exact | None:
