@@ -19,8 +19,9 @@ class Fill(NamedTuple):
 
 def _signed(ramp: Array) -> Array:
     """Without 0, the smaller half negative."""
-    half = len(ramp) // 2
-    return np.where(ramp <= half, ramp - 1 - half, ramp - half)
+    found: Array = ramp - len(ramp) // 2
+    found[found <= 0] -= 1
+    return found
 
 
 def _as_drawn(distinct: Array, signs: Array) -> Array:
