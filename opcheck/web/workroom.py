@@ -17,10 +17,10 @@ from opcheck.web.process import LOOKED, Asked, Process
 from opcheck.web.reply import HTML, Reply, sentence
 
 TIME = 10.0  # seconds for one answer
-QUICK = 0.4  # seconds of processor time after which an answer is none of the quick ones
+QUICK = 0.25  # seconds of processor time after which an answer is none of the quick ones
 WRITTEN = ("home", "missing", "explain", "trace", "learn", "practice")  # pages without a calculation
 RUN = ("learn-answer",)  # runs what somebody wrote, which takes its time
-MOST_WAITING, MOST_SLOW = 64, 8  # requests in a queue; more are told to come again
+MOST_WAITING, MOST_SLOW = 64, 16  # requests in a queue; more are told to come again
 NICE = 10
 MOST_KEPT, LARGEST_KEPT = 128, 2**20  # answers that are kept, and the bytes of one
 Gone = Callable[[], Awaitable[bool]]  # whether who asked has hung up
