@@ -89,7 +89,7 @@ def reported():
         "verify": report_page.html(report, "kernels.py:relu", "", {}),
         "class": students["index.html"],
         "student": students["students/ada.html"],
-        "sheet": printed(drawn(catalog.get("lstm_cell"), 6, seed=5), "html")  # of long formulas,
+        "sheet": printed(drawn(catalog.get("lstm_cell"), 6, seed=5), "html"),  # of long formulas,
     }
 
 
