@@ -20,7 +20,8 @@ LARGE = (47, 64, 97, 127, 128, 129, 201, 256, 1025, 1501)
 MOST_OUTPUTS, MOST_TRACED = 100_000, 300  # of a wide case; the second where bounds are traced one by one
 MOST_PRODUCTS = 10_000_000
 MOST_WORK = 3_000_000  # numbers that a program makes on the way to its outputs: a tenth of a second for all readings
-SMALLER = (32, 64, 128)  # sizes of which a larger one's work is foretold
+FEW = 512  # numbers of a case of which the square is no long work
+SMALLER = (8, 16, 32)  # sizes of which a larger one's work is foretold
 
 
 def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[int] = WIDE) -> Case:
@@ -115,8 +116,8 @@ class Sized:
         return moderate and many < (most if self.op.rounding else MOST_TRACED)
 
     def _are_many(self, shapes: dict[str, Shape]) -> bool:
-        many = sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS
-        return many or self.work(shapes) >= MOST_WORK
+        many = sum(math.prod(shape) for shape in shapes.values())
+        return many >= 2 * MOST_OUTPUTS or (many > FEW and self.work(shapes) >= MOST_WORK)
 
     def work(self, shapes: Mapping[str, Shape]) -> float:
         """How many numbers a program makes for these shapes; foretold by the same with smaller ones where one size is
@@ -125,7 +126,7 @@ class Sized:
             return 0
         sizes = {word: n for name, shape in shapes.items() for word, n in zip(self.rows[name], shape, strict=True)}
         letter = max(self.sizes, key=lambda each: sizes.get(each, 0) / max(1, self.sizes[each]), default="")
-        if sizes.get(letter, 0) <= SMALLER[-1] + 1:
+        if sizes.get(letter, 0) <= max(SMALLER[-1] + 1, self.sizes.get(letter, 0)):
             return self._work(shapes)
         first, second, third = (self._work(self.grown(letter, n)) for n in SMALLER)
         power = math.log2(max(third - second, 1) / max(second - first, 1)) if third > second else 0.0

@@ -116,4 +116,4 @@ def test_no_case_of_a_spec_makes_more_numbers_than_takes_long():
              if isinstance(plan, Wide) and plan.letter == 3]  # fmt: skip
     work = [op.work(op.parameters({}), {name: a.shape for name, a in case.arrays.items()}) for case in cases]
     assert 10**6 < max(work) < MOST_WORK * 1.4
-    assert {257, 513} & {case.arrays["q"].shape[2] for case in cases}
+    assert max(case.arrays["q"].shape[2] for case in cases) > 500
