@@ -124,7 +124,8 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
             console.print("\n".join(lines) + "\n", markup=False, soft_wrap=True)
     if len(operators) > OPENED:
         console.print(say("{n} more operators fail: --json and --html show them all", n=len(operators) - OPENED))
-    for line in notes(report):
+    result = say("{result}: {facts}", result=outcome(report), facts=", ".join(facts(report)))
+    for line in (*notes(report), result):
         console.print(line, markup=False)
 
 
@@ -191,17 +192,29 @@ def lower_precisions(report: Report) -> list[str]:
     return [*lines, say("--strict-precision makes lower precision fail")] if lines else []
 
 
-def directed_cases(report: Report) -> str:
-    """How many directed cases came before the random ones, and the block sizes around which their sizes are chosen."""
-    count = counted(report.directed, "{n} directed case", "{n} directed cases")
-    if not report.blocks:
-        return say("before the random cases: {count}", count=count)
-    blocks = ", ".join(map(str, sorted(report.blocks)))
-    return say("before the random cases: {count}, for block sizes {blocks}", count=count, blocks=blocks)
+def outcome(report: Report) -> str:
+    """What came out, in a few words."""
+    failed = sum(row.failed for row in report.rows.values())
+    if failed:
+        return counted(failed, "{n} check differs", "{n} checks differ")
+    if not report.checked:
+        return say("interrupted before anything was checked") if report.interrupted else say("nothing was checked")
+    if report.interrupted:
+        return say("interrupted; everything checked so far agrees")
+    return say("time ran out; everything checked so far agrees") if report.late else say("all agree")
+
+
+def facts(report: Report) -> list[str]:
+    """Over how many cases, how long it took, and what repeats it."""
+    cases = report.cases
+    if not report.agrees:
+        cases = say("a check is one claim on one case; {n} of {cases} fail", n=report.failing, cases=cases)
+    more = [report.version] if report.version else []
+    return [cases, say("{n} s", n=f"{report.seconds:.1f}"), say("seed {seed}", seed=report.seed), *more]
 
 
 def notes(report: Report) -> list[str]:
-    """What was left out, which forms and known deviations were met, and the seed."""
+    """What was left out, which forms and known deviations were met."""
     lines = omissions(report)
     lines += [*tiers(report), *lower_precisions(report)]
     if report.allowed:
@@ -230,19 +243,12 @@ def notes(report: Report) -> list[str]:
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
         lines.append(say("stopped early, after enough failures to explain: {names}", names=", ".join(ended)))
-    if report.directed:
-        lines.append(directed_cases(report))
-    version = f", {report.version}" if report.version else ""
-    failed = sum(row.failed for row in report.rows.values())
-    result = counted(failed, "{n} check differs", "{n} checks differ") if failed else say("all agree")
-    if not failed and not report.checked:
-        result = say("nothing was checked")
-    elif report.interrupted and not failed:
-        result = say("interrupted; everything checked so far agrees")
-    lines.append(say("{result}: {cases}, {elements} numbers, {seconds} s, seed {seed}{version}",
-                     result=result, cases=number_of_cases(report.trials),
-                     elements=sum(row.elements for row in report.rows.values()),
-                     seconds=f"{report.seconds:.1f}", seed=report.seed, version=version))  # fmt: skip
-    if report.interrupted and failed:
+    if report.blocks:
+        blocks = ", ".join(map(str, sorted(report.blocks)))
+        lines.append(say("wide cases have sizes around twice a block of {blocks}", blocks=blocks))
+    if report.late and not report.agrees:
+        names = ", ".join(f"{specs.title(op)} {dtype}" for op, dtype in sorted(report.late))
+        lines.append(say("time ran out before the first random case: {names}", names=names))
+    if report.interrupted and not report.agrees:
         lines.append(say("interrupted: these are the findings so far"))
     return lines
