@@ -1,6 +1,9 @@
 """A verification report for people: the table, the failures opened, saved cases, JUnit and a page."""
 
+import hashlib
 import json
+import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,6 +18,7 @@ from opcheck.app.omissions import omissions
 from opcheck.app.output import page_width, wants_color
 from opcheck.errors import Refused
 from opcheck.language import counted, say
+from opcheck.loading import is_place
 from opcheck.verification.casefile import number_to_json, to_json
 from opcheck.verification.report import Report, Row, key_of, number_of_cases, says_what_is_allowed
 from opcheck.verification.run import hopeless
@@ -65,24 +69,24 @@ class Progress:
             click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def save(report: Report, folder: Path) -> dict[int, Path]:
+def save(report: Report, folder: Path, implementation: str) -> dict[int, Path]:
     """Saves each failing case; returns the path by the failure's place in the report, and reports what cannot be
-    saved."""
+    saved. The cases of another implementation, or of another spec, have other names."""
     saved: dict[int, Path] = {}
     try:
-        _save(report, folder, saved)
+        _save(report, folder, implementation, saved)
     except Refused as error:  # the report is worth more than its files
         click.echo(say("opcheck: failing cases are not saved: {reason}", reason=error), err=True)
     return saved
 
 
-def _save(report: Report, folder: Path, saved: dict[int, Path]) -> None:
+def _save(report: Report, folder: Path, implementation: str, saved: dict[int, Path]) -> None:
     for k, verdict in enumerate(report.failures):
         if verdict.trial is None or not first_of_cause(report, k):
             continue
         files.make_folder(folder)
         op, dtype = verdict.trial.case.op, verdict.trial.dtype
-        name = f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}"
+        name = f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}-{whose(implementation, op)}"
         before = sum(key_of(report.failures[each]) == key_of(verdict) for each in saved)  # of another cause
         path = folder / (f"{name}-{before + 1}.json" if before else f"{name}.json")
         numbers = {n: None if x is None else number_to_json(x) for n, x in
@@ -91,6 +95,16 @@ def _save(report: Report, folder: Path, saved: dict[int, Path]) -> None:
                 "of": verdict.details.get("of", "")}  # fmt: skip
         files.write(path, json.dumps(to_json(verdict.trial, **more, **numbers), indent=1) + "\n")
         saved[k] = path
+
+
+def whose(implementation: str, op: str) -> str:
+    """A word for file names that says what was checked: its name, and a hash of where it and its spec are."""
+    name = re.sub(r"[^\w.]+", "-", implementation.rpartition(":")[2])[:20].strip("-")
+    if not any(map(is_place, (implementation, op))):
+        return name
+    where = "\n".join(os.path.realpath(each) if is_place(each) else each for each in (implementation, op))
+    digest = hashlib.sha256(where.encode()).hexdigest()[:6]
+    return digest if name == specs.title(op) else f"{name}-{digest}"
 
 
 def first_of_cause(report: Report, k: int) -> bool:

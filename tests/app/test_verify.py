@@ -183,12 +183,22 @@ def test_time_that_runs_out_before_a_random_case_is_told_and_is_no_agreement(run
 
 def test_what_differs_is_counted_in_cases(run):
     done = run("verify", "relu", "--impl", "kernels.py:wrong", "--cases", "5", "--seed", "1", "--in-process")
-    found = re.search(
-        r"(\d+) checks differ: a check is one claim on one case; (\d+) of (\d+) cases \((\d+) directed, \d+ of them wide; "
-        r"(\d+) random\) fail", " ".join(done.stdout.split()),
-    )  # fmt: skip
+    line = r"(\d+) checks differ: a check is one claim on one case; (\d+) of (\d+) cases"
+    kinds = r" \((\d+) directed, \d+ of them wide; (\d+) random\) fail"
+    found = re.search(line + kinds, " ".join(done.stdout.split()))
     checks, failing, cases, directed, random = map(int, found.groups())
     assert failing <= cases == directed + random and failing <= checks
+
+
+def test_cases_of_another_candidate_are_kept(run, tmp_path):
+    """A name that does not say whose they are was overwritten by the next run of another kernel."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "kernels.py").write_text(KERNELS)
+    for impl in ("kernels.py:wrong", "kernels.py:steep", "other/kernels.py:wrong", "kernels.py:wrong"):
+        run("verify", "relu", "--impl", impl, "--cases", "3", "--seed", "1", "--in-process", "--claims", "exact,vjp")
+    names = sorted(each.name for each in (tmp_path / "opcheck-cases").iterdir())
+    whose = {re.match(r"relu-float32-.*-((?:wrong|steep)-[0-9a-f]{6})(?:-\d)?\.json", name)[1] for name in names}
+    assert len(whose) == 3, names
 
 
 def test_the_same_seed_finds_the_same(run):
