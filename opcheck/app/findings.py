@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -227,6 +228,24 @@ def facts(report: Report) -> list[str]:
     return [cases, say("{n} s", n=f"{report.seconds:.1f}"), say("seed {seed}", seed=report.seed), *more]
 
 
+def overflows(report: Report) -> list[str]:
+    """Of specs that give no number where their exact value is one: how much of them was not judged."""
+    lost, total = Counter[str](), Counter[str]()
+    for (op, _, _), row in report.rows.items():
+        lost[op] += row.lost
+        total[op] += row.elements
+    return [
+        say(
+            "{op} overflows in float64 for some inputs: {percent} % of the numbers were not judged. Write it without "
+            "overflow: subtract the maximum before np.exp, write np.logaddexp(0, x) for log(1 + exp(x)) and "
+            "opcheck.reference.sigmoid(x) for exp(x)/(1 + exp(x)), and bound x inside the function that np.where "
+            "discards",
+            op=specs.title(op), percent=f"{100 * lost[op] / total[op]:.2g}",
+        )
+        for op in lost if lost[op]
+    ]  # fmt: skip
+
+
 def notes(report: Report) -> list[str]:
     """What was left out, which forms and known deviations were met."""
     lines = omissions(report)
@@ -238,6 +257,7 @@ def notes(report: Report) -> list[str]:
             checks=counted(count, "{n} check", "{n} checks"))
         for (op, dtype, _), row in report.rows.items() for form, count in row.forms.items()
     ]  # fmt: skip
+    lines += overflows(report)
     for identifier, count in sorted(report.known_counts().items()):
         lines.append(say("known deviation {name}: {cases} (k)", name=identifier, cases=number_of_cases(count)))
     if len(report.settings) > 1:  # on CUDA; on the CPU it is the number of threads only

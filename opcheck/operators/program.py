@@ -33,13 +33,13 @@ class Recording:
     """A program recorded on the arrays of one call; `variant`: arguments of its own, such as a mistaken form.
 
     `written`: another program for the same operator, called `written(op, p, **arrays)`. `named`: intermediate arrays
-    are called as the program calls them, which takes twice the time."""
+    are called as the program calls them, which takes twice the time. `literal`: for people to read (`ArrayTape`)."""
 
     def __init__(
         self, op: Op, p: Params, arrays: Mapping[str, Array], expanded: bool = False, named: bool = False,
-        written: Callable[..., Any] | None = None, **variant: Any,
+        written: Callable[..., Any] | None = None, literal: bool = False, **variant: Any,
     ) -> None:  # fmt: skip
-        self.op, self.tape = op, ArrayTape(expanded)
+        self.op, self.tape = op, ArrayTape(expanded, literal=literal)
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }
@@ -295,11 +295,11 @@ class Program(Op):
 
     def _elements(self, p: Params, views: Mapping[str, Any]) -> tuple[Elements, dict[str, int]]:
         arrays = {name: view.array if hasattr(view, "once") else view for name, view in views.items()}
-        made = Recording(self, p, arrays, named=True)
+        tape = next((view.tape for view in views.values() if hasattr(view, "tape")), None)
+        made = Recording(self, p, arrays, named=True, literal=tape is None or tape.literal)
         leaves: dict[int, Callable[[Shape], Any]] = {
             x.id: views[name].__getitem__ for name, x in made.inputs.items() if isinstance(x, TracedArray)
         }
-        tape = next((view.tape for view in views.values() if hasattr(view, "tape")), None)
         kinds = () if tape is None else (tape.constant, lambda at: tape.padding("", 0.0, at))
         found = Elements(made.tape.nodes, leaves, self._labels(made), *kinds)
         return found, {name: y.id for name, y in made.outputs.items()}

@@ -33,13 +33,17 @@ class ArrayNode(NamedTuple):
 
 class ArrayTape:
     """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
-    lines of its own program."""
+    lines of its own program. `literal`: every line is as it was written, for people to read; else what is known by
+    another name, as 1/(1 + exp(−x)) is, may be recorded by it."""
 
-    __slots__ = ("decided", "expanded", "names", "nodes")
+    __slots__ = ("decided", "expanded", "literal", "names", "nodes")
 
-    def __init__(self, expanded: bool = False, decided: Callable[[bool | int], None] | None = None) -> None:
+    def __init__(
+        self, expanded: bool = False, decided: Callable[[bool | int], None] | None = None, literal: bool = True
+    ) -> None:
         self.nodes: list[ArrayNode] = []
         self.expanded = expanded
+        self.literal = literal
         self.decided = decided  # is told what a program decides by; None: it must hold for every value
         self.names: dict[int, str] = {}  # of nodes that a person has a name for
 

@@ -31,9 +31,11 @@ def values(graph: Graph) -> list[float]:
     return read(graph, FLOATS, lambda node: float(node.value))
 
 
-def exact(graph: Graph, decimal: bool = False, most: int = MOST_DIGITS) -> list[Any]:
+def exact(
+    graph: Graph, decimal: bool = False, most: int = MOST_DIGITS, vanished: set[str] | None = None
+) -> list[Any]:  # fmt: skip
     """Every node as a Fraction, or to EXACT_DIGITS digits (mpmath) where a function is not rational, and to more where
-    so many cancel in a sum; what is left of a sum in none of `most` digits is 0.
+    so many cancel in a sum; what is left of a sum in none of `most` digits is 0, and `vanished` is told.
 
     NaN and infinities are floats, with IEEE 754's rules. With `decimal`, a leaf stands for the decimal that it prints
     as (0.1 is 1/10), which is what a person with a pen computes with.
@@ -50,9 +52,13 @@ def exact(graph: Graph, decimal: bool = False, most: int = MOST_DIGITS) -> list[
     while len(graph.nodes) <= MOST_NODES and (left := _cancelled(graph, numbers, digits)):
         if digits >= most:
             nothing |= {id(graph.nodes[k]) for k in left}  # and what follows from them is worked out again
+            if vanished is not None:
+                vanished |= {graph.nodes[k].op for k in left}
         digits = min(4 * digits, most)
         with working(digits):
             numbers = graph.fold(leaf, apply)
+    if vanished is not None and len(graph.nodes) > MOST_NODES and not all(map(is_exact, numbers)):
+        vanished |= {graph.nodes[k].op for k in _cancelled(graph, numbers, digits)}
     return numbers
 
 

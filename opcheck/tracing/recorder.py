@@ -23,12 +23,15 @@ class TracedControlFlowError(TypeError):
 
 
 class Tape:
-    """The list that tracers write on. Nothing is shared between two tapes."""
+    """The list that tracers write on. Nothing is shared between two tapes.
 
-    __slots__ = ("_constants", "nodes")
+    `literal`: whether a program is recorded as it is written; see `opcheck.programs.arrays.ArrayTape`."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_constants", "literal", "nodes")
+
+    def __init__(self, literal: bool = True) -> None:
         self.nodes: list[Node] = []
+        self.literal = literal
         self._constants: dict[Any, int] = {}
 
     def input(self, label: str, value: Any, at: tuple[int, ...] = ()) -> "Tracer":

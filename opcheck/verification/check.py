@@ -4,6 +4,7 @@ The fast reference (float64) finds suspects cheaply. A suspect becomes DIFFERS o
 confirms it; an alarm that the definition does not confirm is a defect of opcheck and is raised as one.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from opcheck.language import say
 from opcheck.operators.shared.roundoff import Bound
 from opcheck.operators.spec import Array, Case, Op, widened
 from opcheck.verification.casefile import Trial
-from opcheck.verification.truth.adjudication import Exact, exact
+from opcheck.verification.truth.adjudication import Exact, Vanished, exact
 from opcheck.verification.truth.bounds import Bounds, one_or_dict
 from opcheck.verification.truth.formats import Format, format_of
 from opcheck.verification.verdict import Status, Verdict, kind_of_wrong
@@ -34,6 +35,11 @@ class TwoReadings(Refused, FalseAlarm):
     """The same for a user's spec, which may itself be at fault."""
 
 
+class Overflowed(Exception):
+    """A user's spec gives no number where its exact value is one: it overflows on the way there. Or where its limit is
+    one: in exp(x)/(1 + exp(x)) an infinite x is ∞/∞."""
+
+
 class Undecided(Exception):
     """No reading is precise enough to say whether an element is within its bound."""
 
@@ -45,6 +51,7 @@ class Finding:
     claim: str
     elements: int = 0
     free: int = 0  # elements for which any answer is allowed (overflow, conventions that differ)
+    lost: int = 0  # of these: where a user's spec overflows on the way to a number
     ratio: float = 0.0
     tier: str = ""
     verdict: Verdict | None = None
@@ -52,6 +59,8 @@ class Finding:
     left_out: str = ""  # why the claim was not checked on this trial
 
 
+OVERFLOW = "overflow of the spec"
+NEARLY = 2.0**40  # in the place of an infinity, for a limit
 MOST_SHARES = 400  # how many elements' errors a verdict keeps, for a map
 
 
@@ -228,30 +237,47 @@ class Check:
             finding.elements += expected[name].size
         if not finding.elements:
             return finding
+        free = {**self._singular(kind, names), **(free or {})}
+        wrong, tolerance = self._beyond(finding, kind, got, names, free)
+        while wrong:
+            try:
+                finding.verdict = self._adjudicate(claim, kind, got, expected, wrong, tolerance)
+            except Undecided as reason:
+                finding.left_out = str(reason)
+            except Overflowed:
+                lost = {name: ~np.isfinite(expected[name]) for name in wrong}
+                self.kept["lost", kind] = {**self.kept.get(("lost", kind), {}), **lost}
+                wrong, tolerance = self._beyond(finding, kind, got, names, free)
+                continue
+            break
+        return finding
+
+    def _beyond(
+        self, finding: Finding, kind: str, got: Mapping[str, Array], names: list[str], free: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Where `got` is beyond the bound of every tier, and that bound; what was seen goes into the finding."""
+        expected, lost = self.expected_of(kind), self.kept.get(("lost", kind), {})
         wrong: dict[str, Array] = {}
         tolerance: dict[str, Array] = {}
-        free = {**self._singular(kind, names), **(free or {})}
         for f in self.f.tiers():
             tolerance = self.tolerance(kind, f, names)
-            finding.ratio, finding.free, finding.tier = 0.0, 0, f.tier
+            finding.ratio, finding.free, finding.lost, finding.tier = 0.0, 0, 0, f.tier
             wrong = {}
             for name in names:
                 mask, ratio, freed = differs(got[name], expected[name], tolerance[name], self.f)
                 if kind != "output":  # a derivative at a singular place: ∞ or NaN, as the way there has it
                     mask &= ~(np.isnan(expected[name]) & np.isinf(got[name]))
-                if name in free:
-                    mask &= ~free[name]
-                    freed += int(free[name].sum())
+                for each in (free, lost):
+                    if name in each:
+                        mask &= ~each[name]
+                        freed += int(each[name].sum())
                 finding.ratio, finding.free = max(finding.ratio, ratio), finding.free + freed
+                finding.lost += int(lost[name].sum()) if name in lost else 0
                 if mask.any():
                     wrong[name] = mask
             if not wrong:
-                return finding
-        try:
-            finding.verdict = self._adjudicate(claim, kind, got, expected, wrong, tolerance)
-        except Undecided as reason:
-            finding.left_out = str(reason)
-        return finding
+                break
+        return wrong, tolerance
 
     def seems_right(self, kind: str, got: Mapping[str, Array]) -> bool:
         """Whether all is within the bound of the fast reference: a quick answer, on which nobody is accused."""
@@ -305,6 +331,11 @@ class Check:
         at = tuple(int(i) for i in np.argwhere(mask)[0])
         number, near = float(got[name][at]), float(expected[name][at])
         cause = f"{Status.DIFFERS.value} {kind_of_wrong(number, near)}"
+        known = not self.op.elsewhere and self.trial.policy != "special" and np.isfinite(number)
+        if (known and not np.isfinite(near) and self.enough(claim, OVERFLOW)) or self._is_the_limit(
+            kind, name, at, number
+        ):
+            raise Overflowed
         again = self.enough(claim, cause)  # the exact value of an element may cost more than everything else
         exact = Exact(near, 0.0, say("the reference")) if again else self.exact(kind, name, at)
         verdict = self.confirmed(
@@ -339,16 +370,17 @@ class Check:
 
     def _alarm(
         self, claim: str, name: str, at: tuple[int, ...], exact: float, number: float, bound: float, reference: float
-    ) -> FalseAlarm:
+    ) -> Exception:
         """What the two readings of one element say where they differ; a spec from outside may do that itself."""
+        if not self.op.elsewhere and not np.isfinite(reference) and np.isfinite(exact):
+            return Overflowed()
         if not self.op.elsewhere:
             return TwoReadings(
                 say("{op} gives different values over arrays and element by element", op=self.op.title),
                 got=say("{claim}: {name}{at} is {reference} and {exact}", claim=claim, name=name, at=list(at),
                         reference=reference, exact=exact),
-                fix=say("look for 0*inf or inf-inf in the branch that np.where discards: choose inside the function "
-                        "that overflows, as in np.where(x > 0, x, np.exp(np.minimum(x, 0))); and write "
-                        "1/(1 + np.exp(-x)) as opcheck.reference.sigmoid(x)"),
+                fix=say("element() and program(), or forward() and vjp(), must be of the same function: see which of "
+                        "the two numbers is right here, and mend the other"),
             )  # fmt: skip
         return FalseAlarm(
             say(
@@ -363,12 +395,42 @@ class Check:
         """The exact value of one element, by the reading that can afford it; positions are the reference's."""
         if kind == "output" and self.op.output(name).whole:
             return Exact(float(self.expected[name][at]), 0.0, say("the reference"))
-        found = exact(self.op, self.trial.replace(case=self.case), kind, name, at)
+        try:
+            found = exact(self.op, self.trial.replace(case=self.case), kind, name, at)
+        except Vanished:
+            if self.op.elsewhere:
+                raise Undecided(say("more digits cancel than an exact reading keeps")) from None
+            raise Overflowed from None
         if found is None:
             error = self.bounds_of(kind, format_of("float64"))[name].error
             room = float(np.broadcast_to(error, self.expected_of(kind)[name].shape)[at])
             found = Exact(float(self.expected_of(kind)[name][at]), room, say("float64, with its own bound"))
+            if not self.op.elsewhere and not np.isfinite(found.value):
+                raise Overflowed  # or no number at all: this reading cannot say which
         return found
+
+    def _is_the_limit(self, kind: str, name: str, at: tuple[int, ...], number: float) -> bool:
+        """Whether a user's spec gives NaN for infinite inputs, and `number` is what it tends to."""
+        arrays = [*self.arrays.values(), *self.trial.cotangent.values(), *self.trial.tangents.values()]
+        infinite = any(np.isinf(each).any() for each in arrays)
+        if self.op.elsewhere or not infinite or np.isnan(number) or not np.isnan(self.expected_of(kind)[name][at]):
+            return False
+
+        def near(numbers: Mapping[str, Array]) -> dict[str, Array]:
+            return {each: np.where(np.isinf(x), np.sign(x) * NEARLY, x) if x.dtype.kind == "f" else x
+                    for each, x in numbers.items()}  # fmt: skip
+
+        case = self.case._replace(arrays=near(self.arrays))
+        trial = self.trial.replace(case=case, cotangent=near(self.trial.cotangent), tangents=near(self.trial.tangents))
+        try:
+            found = exact(self.op, trial, kind, name, at)
+        except Vanished:
+            return True  # it cannot be told
+        if found is None or np.isnan(found.value):
+            return False
+        if np.isinf(number):
+            return abs(found.value) > math.sqrt(NEARLY) and np.sign(number) == np.sign(found.value)
+        return bool(abs(number - found.value) <= max(1.0, abs(found.value)) / 2**20)
 
 
 def _nudged(check: Check) -> Check:

@@ -8,7 +8,7 @@ from typing import Any
 from opcheck.language import counted, say
 from opcheck.verification import causes
 from opcheck.verification.casefile import Trial, number_to_json, to_json
-from opcheck.verification.check import Finding
+from opcheck.verification.check import OVERFLOW, Finding
 from opcheck.verification.verdict import Status, Verdict
 
 SCHEMA = "opcheck.report/1"
@@ -26,6 +26,8 @@ class Row:
     cases: int = 0
     elements: int = 0
     free: int = 0
+    lost: int = 0  # of these: where the spec overflows,
+    overflows: int = 0  # and in how many cases it does
     failed: int = 0
     causes: Counter[str] = field(default_factory=Counter)  # of the failures
     known: int = 0
@@ -44,6 +46,7 @@ class Row:
         self.cases += 1
         self.elements += finding.elements
         self.free += finding.free
+        self.lost, self.overflows = self.lost + finding.lost, self.overflows + (finding.lost > 0)
         if finding.verdict is None:
             self.ratio = max(self.ratio, finding.ratio)
             self.tier = max(self.tier, finding.tier)
@@ -61,6 +64,7 @@ class Row:
         self.cases += other.cases
         self.elements += other.elements
         self.free += other.free
+        self.lost, self.overflows = self.lost + other.lost, self.overflows + other.overflows
         self.failed += other.failed
         self.causes += other.causes
         self.known += other.known
@@ -202,7 +206,7 @@ class Report:
         """Whether this cause of this claim's failures was seen often enough to be explained; where much has failed,
         once is."""
         row = self.rows.get((op, dtype, claim))
-        seen = 0 if row is None else row.causes[cause]
+        seen = 0 if row is None else row.overflows if cause == OVERFLOW else row.causes[cause]
         failed = sum(each.failed for (name, kind, _), each in self.rows.items() if (name, kind) == (op, dtype))
         return seen >= (KEPT if failed < 2 * KEPT else 1)
 
@@ -353,6 +357,7 @@ def row_to_json(row: Row) -> dict[str, Any]:
         "cases": row.cases,
         "elements": row.elements,
         "free": row.free,
+        "lost": row.lost,
         "failed": row.failed,
         "known": row.known,
         "lower_precision": dict(fewest(row.precisions)),

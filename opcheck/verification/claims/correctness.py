@@ -7,7 +7,7 @@ import numpy as np
 from opcheck.backends.base import NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Array
-from opcheck.verification.check import Check, Finding, differs
+from opcheck.verification.check import Check, Finding, Overflowed, differs
 from opcheck.verification.truth.adjudication import Exact, Short, TooLong
 from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.truth.rearrangement import magnitudes, may_overflow
@@ -150,14 +150,19 @@ def second(check: Check) -> Iterator[Finding]:
         wrong &= ~lost
         finding.elements, finding.free = finding.elements + expected.size, finding.free + free + int(lost.sum())
         finding.ratio = max(finding.ratio, ratio)
-        if wrong.any() and finding.verdict is None:
+        while wrong.any() and finding.verdict is None:
             at = tuple(int(i) for i in np.argwhere(wrong)[0])
             value = as_float(definition.exactly(row[int(np.ravel_multi_index(at, shape)) if at else 0]))
             exact = Exact(value, 0.0, say("the definition, exactly"))
-            finding.verdict = check.confirmed(
-                "second", name, at, exact, float(got[name][at]), float(bound[at]), int(wrong.sum()), expected.size,
-                float(expected[at]),
-            )  # fmt: skip
+            try:
+                finding.verdict = check.confirmed(
+                    "second", name, at, exact, float(got[name][at]), float(bound[at]), int(wrong.sum()), expected.size,
+                    float(expected[at]),
+                )  # fmt: skip
+            except Overflowed:
+                lost = wrong & ~np.isfinite(expected)
+                finding.free, finding.lost = finding.free + int(lost.sum()), finding.lost + int(lost.sum())
+                wrong &= ~lost
     yield finding
 
 

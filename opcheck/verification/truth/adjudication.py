@@ -22,12 +22,19 @@ from opcheck.verification.casefile import Trial
 from opcheck.verification.truth.definition import DIGITS, Definition, as_float
 
 MOST_LINES = 200_000  # of a definition that is traced for one element
-MOST_SWEPT = 60_000  # of one that is swept back for one gradient as well: about a second
+SOON_SWEPT = (
+    2_000  # of one that is swept back for one gradient as well, in some 30 ms: the program is sooner read above
+)
+MOST_SWEPT = 60_000  # and of one that has no program: about a second
 MOST_NUMBERS = 400_000  # that are computed in higher precision: a few seconds
 
 
 class TooLong(Exception):
     """The definition takes more lines than one element is worth."""
+
+
+class Vanished(Exception):
+    """No number came of a difference that has more digits in common than an exact reading keeps: ln(1 − σ(5000))."""
 
 
 class Short(Tape):
@@ -36,7 +43,7 @@ class Short(Tape):
     __slots__ = ("most",)
 
     def __init__(self, most: int | None = None) -> None:
-        super().__init__()
+        super().__init__(literal=False)
         self.most = MOST_LINES if most is None else most
 
     def _append(self, node: Node) -> Tracer:
@@ -55,21 +62,38 @@ class Exact(NamedTuple):
 
 def exact(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Exact | None:
     """One element of an "output", "gradient" or "tangent"; None where it is too large for exact numbers."""
-    try:
-        return Exact(by_definition(op, trial, kind, name, at), 0.0, say("the definition, exactly"))
-    except TooLong:
-        return by_program(op, trial, kind, name, at)
+    found = by_definition(op, trial, kind, name, at, SOON_SWEPT)
+    if found is not None:
+        return found
+    found = by_program(op, trial, kind, name, at)
+    if found is None:
+        return by_definition(op, trial, kind, name, at) if kind == "gradient" else None
+    given = (trial.case.arrays, trial.cotangent, trial.tangents)
+    finite = all(np.isfinite(array).all() for arrays in given for array in arrays.values())
+    if finite and not op.elsewhere and not np.isfinite(found.value):
+        raise Vanished  # such a reading keeps so many digits and no more
+    return found
 
 
-def by_definition(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> float:
+def by_definition(
+    op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...], most_swept: int = MOST_SWEPT
+) -> Exact | None:
+    """By the definition, traced through scalars; None where it is too long for that."""
     definition = Definition(op, trial.case, Short())
-    if kind == "output":
-        return as_float(definition.output(name, at))
-    if kind == "tangent":
-        return as_float(definition.tangent(name, at, trial.tangents))
-    if definition.size() > MOST_SWEPT:
-        raise TooLong
-    return as_float(definition.gradient(name, at, trial.cotangent))
+    try:
+        if kind == "output":
+            found = as_float(definition.output(name, at))
+        elif kind == "tangent":
+            found = as_float(definition.tangent(name, at, trial.tangents))
+        elif definition.size() > most_swept:
+            return None
+        else:
+            found = as_float(definition.gradient(name, at, trial.cotangent))
+    except TooLong:
+        return None
+    if definition.vanished and not np.isfinite(found):
+        raise Vanished
+    return Exact(found, 0.0, say("the definition, exactly"))
 
 
 def by_program(op: Op, trial: Trial, kind: str, name: str, at: tuple[int, ...]) -> Exact | None:

@@ -41,11 +41,12 @@ class Definition:
     def __init__(self, op: Op, case: Case, tape: Tape | None = None) -> None:
         self.op, self.case = op, case
         self.p, self.shapes = op.checked(case)
-        self.tape = Tape() if tape is None else tape
+        self.tape = Tape(literal=False) if tape is None else tape
         self.views: dict[str, Any] = {
             name: View(self.tape, name, array) if array.dtype.kind == "f" else array
             for name, array in widened(case.arrays).items()
         }
+        self.vanished: set[str] = set()  # sums of which nothing was left when they were read exactly
         self._nodes: dict[Element, dict[str, Any]] = {}
 
     def node(self, name: str, at: Element) -> Tracer:
@@ -70,7 +71,8 @@ class Definition:
     def output(self, name: str, at: Element) -> Any:
         """One output element, exactly."""
         node = self.node(name, at)
-        return exact(Graph(self.tape.nodes, [node.id]).pruned(), most=DIGITS)[-1] if self.tape.nodes else 0
+        graph = Graph(self.tape.nodes, [node.id]).pruned()
+        return exact(graph, most=DIGITS, vanished=self.vanished)[-1] if self.tape.nodes else 0
 
     def gradient(self, name: str, at: Element, cotangent: Mapping[str, Array]) -> Any:
         """One element of an input's gradient, exactly."""
@@ -83,7 +85,7 @@ class Definition:
             return 0
         graph = Graph(graph.nodes, [*outputs, leaf]).pruned()
         *ends, leaf = graph.outputs
-        numbers = exact(graph, most=DIGITS)
+        numbers = exact(graph, most=DIGITS, vanished=self.vanished)
         depends = graph.dependent(leaf)
         path = Graph(
             [n if depends[k] else n._replace(op="constant", args=()) for k, n in enumerate(graph.nodes)], [leaf]
@@ -96,7 +98,7 @@ class Definition:
     def tangent(self, name: str, at: Element, tangents: Mapping[str, Array]) -> Any:
         """One element of the output's tangent, exactly."""
         node = self.node(name, at)
-        numbers = exact(self.graph(), most=DIGITS)
+        numbers = exact(self.graph(), most=DIGITS, vanished=self.vanished)
         seeds = {
             k: exactly(float(tangents[leaf.label][leaf.at]))
             for k, leaf in enumerate(self.tape.nodes)
@@ -200,7 +202,7 @@ class Definition:
 
     def exactly(self, node: Tracer) -> Any:
         """The value of a node, in fractions or to 50 digits."""
-        return exact(Graph(self.tape.nodes, [node.id]).pruned(), most=DIGITS)[-1]
+        return exact(Graph(self.tape.nodes, [node.id]).pruned(), most=DIGITS, vanished=self.vanished)[-1]
 
     def _seeds(self, cotangent: Mapping[str, Array], k: Arithmetic, number: Any) -> dict[int, Any]:
         seeds: dict[int, Any] = {}
