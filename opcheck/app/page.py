@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from opcheck.app import failures
-from opcheck.app.findings import COLUMNS, notes
+from opcheck.app.findings import COLUMNS, facts, notes, outcome
 from opcheck.app.omissions import listed
 from opcheck.language import say
 from opcheck.verification.report import Report, Row, key_of, sentence
@@ -36,15 +36,13 @@ def html(report: Report, implementation: str, how: str, saved: dict[int, Path]) 
 
     loader = PackageLoader("opcheck.app", "")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    *remarks, last = notes(report)
-    result, _, facts = last.partition(": ")
     return environment.get_template("report.html.jinja").render(
         say=say,
         style=_style(),
         title=say("{ops}: {implementation}", ops=_named(report), implementation=implementation),
-        result=result,
-        good=report.agrees and report.checked and not report.interrupted,
-        facts=facts.split(", ") + [f"{name}: {value}" for name, value in report.settings.items()],
+        result=outcome(report),
+        good=report.agrees and report.checked and not report.interrupted and not report.late,
+        facts=facts(report) + [f"{name}: {value}" for name, value in report.settings.items()],
         failures=[_failure(report, group, how, saved) for groups in failures.by_cause(report) for group in groups],
         headings=[say("operator"), say("cases"), *(say(name) for name, _ in COLUMNS), say("seconds")],
         tables=_tables(report),
@@ -52,7 +50,7 @@ def html(report: Report, implementation: str, how: str, saved: dict[int, Path]) 
         claim_headings=[say(name) for name in ("operator", "dtype", "claim", "cases", "numbers", "differ",
                                                "worst error / bound", "seconds")],
         claims=[_claim(key, row) for key, row in report.rows.items()],
-        notes=remarks,
+        notes=notes(report),
     )  # fmt: skip
 
 
