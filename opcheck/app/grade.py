@@ -47,7 +47,8 @@ class Grouped(click.Command):
 @click.command(cls=Grouped)
 @click.argument("paths", nargs=-1, metavar="PATH...", shell_complete=completion.files)
 @click.option("--assignment", type=click.Path(path_type=Path), metavar="FILE", help="The assignment, a TOML file.")
-@click.option("--op", metavar="OP", shell_complete=completion.operators, help="Grade just this operator instead.")
+@click.option("--op", metavar="OP", shell_complete=completion.operators,
+              help="Grade just this operator, or your own FILE.py:NAME, instead.")  # fmt: skip
 @click.option("--convention", metavar="NAME",
               help="Calling convention: functional, cs231n, ... [default: as found; --init: functional]")  # fmt: skip
 @click.option("--init", is_flag=True, help="Print a draft assignment for the operators PATH...")
@@ -100,6 +101,7 @@ def command(**options: Any) -> int:
          opcheck grade --init linear conv2d max_pool2d > hw.toml
          opcheck grade submissions/ --assignment hw.toml --jobs 2
          opcheck grade my_conv.py --op conv2d
+         opcheck grade submissions/ --op reference.py:attention
     """
     if options["check"] is not None:
         if options["seeds"]:
@@ -125,7 +127,8 @@ def init(options: dict[str, Any]) -> int:
 
     if options["output"] is not None:
         files.check_file(options["output"])
-    parts = [scaffold(options["paths"], options["convention"] or "functional")] if options["paths"] else []
+    folder = options["output"].parent if options["output"] is not None else Path()
+    parts = [scaffold(options["paths"], options["convention"] or "functional", folder)] if options["paths"] else []
     if options["explained"]:
         from opcheck.grading.assignments import reference
 

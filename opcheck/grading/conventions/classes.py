@@ -394,6 +394,7 @@ def _upstream(r: Request, cotangent: Cotangent, back: str) -> list[Any]:
 _MEAN = {"reduction": only("mean"), "weight": only(False)}
 _CLASSES = {**_MEAN, "label_smoothing": only(0.0), "ignore_index": only(-100), "probabilities": only(False)}
 _LAST: dict[str, Allowed] = {"normalized_shape": last_dimension}
+_EPS = {"eps": (TINY, 0.25)}  # torch's, and one that shows where it is added
 ENTRIES = {
     "relu": Entry(("Relu", "ReLU", "Activation_ReLU", "ReLULayer")),
     "sigmoid": Entry(("Sigmoid", "Activation_Sigmoid", "SigmoidLayer")),
@@ -403,12 +404,13 @@ ENTRIES = {
     "softmax": Entry(("Softmax", "Activation_Softmax", "SoftmaxLayer"), allows={"dim": only(1, -1)}),
     "log_softmax": Entry(("LogSoftmax", "LogSoftmaxLayer"), allows={"dim": only(1, -1)}),
     "dropout": Entry(("Dropout", "Layer_Dropout", "DropoutLayer"), allows={"mask": only(False)}),
-    "layer_norm": Entry(("LayerNorm", "LayerNormalization", "LayerNorm1d", "LayerNormLayer"), allows=_LAST),
+    "layer_norm": Entry(("LayerNorm", "LayerNormalization", "LayerNorm1d", "LayerNormLayer"), allows=_LAST,
+                        usual=_EPS),
     "rms_norm": Entry(("RMSNorm", "RMSNormLayer", "RmsNorm"), allows={**_LAST, "eps": lambda value: value is not None},
-                      usual={"eps": (TINY, 0.25)}),
+                      usual=_EPS),
     "batch_norm": Entry(("BatchNorm", "BatchNormalization", "BatchNorm1d", "BatchNorm2d", "BatchNormLayer"),
-                        allows={"momentum": only(0.5)}, usual={"momentum": (0.5,)}),
-    "group_norm": Entry(("GroupNorm", "GroupNormalization", "GroupNormLayer")),
+                        allows={"momentum": only(0.5)}, usual={"momentum": (0.5,), **_EPS}),
+    "group_norm": Entry(("GroupNorm", "GroupNormalization", "GroupNormLayer"), usual=_EPS),
     "embedding": Entry(("Embedding", "EmbeddingLayer", "TokenEmbedding"), allows={"padding_idx": only(None)}),
     "scaled_dot_product_attention": Entry(
         ("ScaledDotProductAttention", "Attention", "DotProductAttention", "SelfAttention", "AttentionHead"),

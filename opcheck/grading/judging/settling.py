@@ -42,7 +42,10 @@ class Readings:
 
     def left_out(self, definitions: Sequence[Definition]) -> Iterator[str]:
         """What a submission defines and was not looked at, and why."""
+        graded = {name for _, *names in self.used for name in names}
         for name, ops in self.unfit.items():
+            if name in graded:
+                continue
             yield say("{name} was not graded: no known way to call {op} fits it; lesson 17 shows how to describe "
                       "yours", name=name, op=ops[0])  # fmt: skip
         others = [each.name for each in definitions if self._is_left(each)]
@@ -61,7 +64,8 @@ def settled(
     """The question as this submission is asked it, and what was found; raises Missing."""
     definitions = loaded.within(question.file)
     if question.convention.name == conventions.ANY:
-        several = candidates(question.op, definitions, loaded.torch)
+        titles = {each.entry.title for each in assignment.questions if each.op is question.op}
+        several = candidates(question.op, definitions, loaded.torch, titles - {question.entry.title})
         if not several:
             name = locate(definitions, question.entry, assignment.names).definition.name
             raise Unfit(say("nothing defined here looks like {op}", op=question.name), name)
@@ -89,7 +93,8 @@ def _chosen(
     for place, each in enumerate(several[:TRIED], start=1):
         read = _read(question, each)
         try:
-            read = replace(read, scope=read.scope.narrower(each.entry.allows, each.entry.usual))
+            scope = read.scope.narrower(each.entry.allows, each.entry.usual, each.entry.prepared)
+            read = replace(read, scope=scope)
             narrowed, _ = _narrowed(read, each.found, only_found=True)
             score = _score(narrowed, each.found, desk, seeds) if len(several) > 1 else (0, 0)
         except (Refused, CouldNotRun, Missing):
@@ -147,6 +152,7 @@ def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Quest
         name
         for name, values in question.scope.ranges.items()
         if len(scope.ranges[name]) < len(values)
+        and name != "eps"  # which is a number in the code
         and not (name in optional and True in scope.ranges[name])  # what must be given is not lacking
     ]
     if not lacking:

@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 
 from opcheck.grading.solutions.engine import forward, vjp
+from opcheck.grading.solutions.optimisers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
 from opcheck.operators.spec import Array
+
+__all__ = ["SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop"]  # beside what is defined here
 
 
 class Affine:
