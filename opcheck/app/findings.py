@@ -1,6 +1,9 @@
 """A verification report for people: the table, the failures opened, saved cases, JUnit and a page."""
 
+import hashlib
 import json
+import os
+import re
 import sys
 import time
 from collections import Counter
@@ -16,6 +19,7 @@ from opcheck.app.omissions import omissions
 from opcheck.app.output import page_width, wants_color
 from opcheck.errors import Refused
 from opcheck.language import counted, say
+from opcheck.loading import is_place
 from opcheck.verification.casefile import number_to_json, to_json
 from opcheck.verification.report import Report, Row, key_of, number_of_cases, says_what_is_allowed
 from opcheck.verification.run import hopeless
@@ -66,24 +70,24 @@ class Progress:
             click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def save(report: Report, folder: Path) -> dict[int, Path]:
+def save(report: Report, folder: Path, implementation: str) -> dict[int, Path]:
     """Saves each failing case; returns the path by the failure's place in the report, and reports what cannot be
-    saved."""
+    saved. The cases of another implementation, or of another spec, have other names."""
     saved: dict[int, Path] = {}
     try:
-        _save(report, folder, saved)
+        _save(report, folder, implementation, saved)
     except Refused as error:  # the report is worth more than its files
         click.echo(say("opcheck: failing cases are not saved: {reason}", reason=error), err=True)
     return saved
 
 
-def _save(report: Report, folder: Path, saved: dict[int, Path]) -> None:
+def _save(report: Report, folder: Path, implementation: str, saved: dict[int, Path]) -> None:
     for k, verdict in enumerate(report.failures):
         if verdict.trial is None or not first_of_cause(report, k):
             continue
         files.make_folder(folder)
         op, dtype = verdict.trial.case.op, verdict.trial.dtype
-        name = f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}"
+        name = f"{specs.title(op)}-{dtype}-{verdict.claim.replace(':', '-')}-{whose(implementation, op)}"
         before = sum(key_of(report.failures[each]) == key_of(verdict) for each in saved)  # of another cause
         path = folder / (f"{name}-{before + 1}.json" if before else f"{name}.json")
         numbers = {n: None if x is None else number_to_json(x) for n, x in
@@ -92,6 +96,16 @@ def _save(report: Report, folder: Path, saved: dict[int, Path]) -> None:
                 "of": verdict.details.get("of", "")}  # fmt: skip
         files.write(path, json.dumps(to_json(verdict.trial, **more, **numbers), indent=1) + "\n")
         saved[k] = path
+
+
+def whose(implementation: str, op: str) -> str:
+    """A word for file names that says what was checked: its name, and a hash of where it and its spec are."""
+    name = re.sub(r"[^\w.]+", "-", implementation.rpartition(":")[2])[:20].strip("-")
+    if not any(map(is_place, (implementation, op))):
+        return name
+    where = "\n".join(os.path.realpath(each) if is_place(each) else each for each in (implementation, op))
+    digest = hashlib.sha256(where.encode()).hexdigest()[:6]
+    return digest if name == specs.title(op) else f"{name}-{digest}"
 
 
 def first_of_cause(report: Report, k: int) -> bool:
@@ -114,7 +128,7 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
     console.print(table(report))
     operators, width = by_cause(report), console.width
     for groups in operators[:OPENED]:
-        for place, (places, shared) in enumerate(groups):
+        for place, (places, shared, _) in enumerate(groups):
             first, *others = places
             verdict, path = report.failures[first], saved.get(first)
             lines = [
@@ -125,7 +139,8 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
             console.print("\n".join(lines) + "\n", markup=False, soft_wrap=True)
     if len(operators) > OPENED:
         console.print(say("{n} more operators fail: --json and --html show them all", n=len(operators) - OPENED))
-    for line in notes(report):
+    result = say("{result}: {facts}", result=outcome(report), facts=", ".join(facts(report)))
+    for line in (*notes(report), result):
         console.print(line, markup=False)
 
 
@@ -192,13 +207,25 @@ def lower_precisions(report: Report) -> list[str]:
     return [*lines, say("--strict-precision makes lower precision fail")] if lines else []
 
 
-def directed_cases(report: Report) -> str:
-    """How many directed cases came before the random ones, and the block sizes around which their sizes are chosen."""
-    count = counted(report.directed, "{n} directed case", "{n} directed cases")
-    if not report.blocks:
-        return say("before the random cases: {count}", count=count)
-    blocks = ", ".join(map(str, sorted(report.blocks)))
-    return say("before the random cases: {count}, for block sizes {blocks}", count=count, blocks=blocks)
+def outcome(report: Report) -> str:
+    """What came out, in a few words."""
+    failed = sum(row.failed for row in report.rows.values())
+    if failed:
+        return counted(failed, "{n} check differs", "{n} checks differ")
+    if not report.checked:
+        return say("interrupted before anything was checked") if report.interrupted else say("nothing was checked")
+    if report.interrupted:
+        return say("interrupted; everything checked so far agrees")
+    return say("time ran out; everything checked so far agrees") if report.late else say("all agree")
+
+
+def facts(report: Report) -> list[str]:
+    """Over how many cases, how long it took, and what repeats it."""
+    cases = report.cases
+    if not report.agrees:
+        cases = say("a check is one claim on one case; {n} of {cases} fail", n=report.failing, cases=cases)
+    more = [report.version] if report.version else []
+    return [cases, say("{n} s", n=f"{report.seconds:.1f}"), say("seed {seed}", seed=report.seed), *more]
 
 
 def overflows(report: Report) -> list[str]:
@@ -220,7 +247,7 @@ def overflows(report: Report) -> list[str]:
 
 
 def notes(report: Report) -> list[str]:
-    """What was left out, which forms and known deviations were met, and the seed."""
+    """What was left out, which forms and known deviations were met."""
     lines = omissions(report)
     lines += [*tiers(report), *lower_precisions(report)]
     if report.allowed:
@@ -250,19 +277,12 @@ def notes(report: Report) -> list[str]:
     ended = dict.fromkeys(f"{op} {dtype}" for op, dtype, _ in report.rows if hopeless(report, op, dtype))
     if ended:
         lines.append(say("stopped early, after enough failures to explain: {names}", names=", ".join(ended)))
-    if report.directed:
-        lines.append(directed_cases(report))
-    version = f", {report.version}" if report.version else ""
-    failed = sum(row.failed for row in report.rows.values())
-    result = counted(failed, "{n} check differs", "{n} checks differ") if failed else say("all agree")
-    if not failed and not report.checked:
-        result = say("nothing was checked")
-    elif report.interrupted and not failed:
-        result = say("interrupted; everything checked so far agrees")
-    lines.append(say("{result}: {cases}, {elements} numbers, {seconds} s, seed {seed}{version}",
-                     result=result, cases=number_of_cases(report.trials),
-                     elements=sum(row.elements for row in report.rows.values()),
-                     seconds=f"{report.seconds:.1f}", seed=report.seed, version=version))  # fmt: skip
-    if report.interrupted and failed:
+    if report.blocks:
+        blocks = ", ".join(map(str, sorted(report.blocks)))
+        lines.append(say("wide cases have sizes around twice a block of {blocks}", blocks=blocks))
+    if report.late and not report.agrees:
+        names = ", ".join(f"{specs.title(op)} {dtype}" for op, dtype in sorted(report.late))
+        lines.append(say("time ran out before the first random case: {names}", names=names))
+    if report.interrupted and not report.agrees:
         lines.append(say("interrupted: these are the findings so far"))
     return lines

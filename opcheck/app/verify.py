@@ -152,7 +152,7 @@ def run(options: dict[str, Any]) -> int:
             progress=progress,
         )
     nothing = "" if report.interrupted else runner.nothing_checked(report)
-    saved = findings.save(report, options["save"] or Path("opcheck-cases"))
+    saved = findings.save(report, options["save"] or Path("opcheck-cases"), options["impl"])
     how = failures.command(
         options["impl"], options["arrays"], options["device"], options["allow"] or "", options["stable"]
     )

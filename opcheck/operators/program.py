@@ -24,6 +24,7 @@ from opcheck.programs.names import with_names
 from opcheck.programs.running import Format, Running
 from opcheck.programs.sweeps import forward as pushed
 from opcheck.programs.sweeps import reverse as pulled
+from opcheck.programs.work import work_of
 
 MOST_KEPT = 512  # shapes of calls that are remembered
 
@@ -244,7 +245,7 @@ class Program(Op):
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """With the sizes that the given arrays have, and small ones for the rest."""
-        if not letters_in(self.letters.values()):
+        if not any(letters.sizes for letters in self.letters.values()):  # any shape will do
             return super().default_shape(name, params, shapes)
         sizes = Sizes.match({each: self.letters[each] for each in shapes}, shapes)
         for k, letter in enumerate(letters_in(self.letters.values())):
@@ -263,12 +264,27 @@ class Program(Op):
         return dict(known[key])
 
     def _shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-        ones = {
+        with np.errstate(all="ignore"):
+            return {name: np.shape(y) for name, y in results_of(self, self.program(p, **self._ones(shapes))).items()}
+
+    def _ones(self, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+        return {
             name: np.broadcast_to(np.int64(0) if self.input(name).whole else 1.0, shape)  # one number, however large
             for name, shape in shapes.items()
         }
-        with np.errstate(all="ignore"):
-            return {name: np.shape(y) for name, y in results_of(self, self.program(p, **ones)).items()}
+
+    def work(self, p: Params, shapes: Mapping[str, Shape]) -> int:
+        """How many numbers a call of these shapes makes on its way to its outputs; 0 where it is no call."""
+        key = (repr(p), *sorted(shapes.items()))
+        known: dict[Any, int] = self.__dict__.setdefault("_work", {})
+        if key not in known:
+            if len(known) > MOST_KEPT:
+                known.clear()
+            try:
+                known[key] = work_of(Recording(self, p, self._ones(shapes), expanded=True).tape.nodes)
+            except Exception:  # whatever a program raises for shapes that it does not take
+                known[key] = 0
+        return known[key]
 
     def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
         first = next(view for view in views.values() if hasattr(view, "once"))

@@ -56,7 +56,7 @@ class Signs(Notation):
     """Mathematical signs: x[0,1]·w[0,0] + 2²."""
 
     equal, about, over = "=", "≈", "/"
-    calls = {"log": "ln", "sqrt": "√"}
+    calls = {"log": "ln", "sigmoid": "σ", "sqrt": "√"}
 
     def relation(self, right: Expression) -> str:
         """= before what is exact, ≈ before what shows rounded numbers."""
@@ -106,7 +106,7 @@ class AsciiSigns(Signs):
     """The same in ASCII: x[0,1]*w[0,0] + 2^2."""
 
     minus, times, about = "-", "*", "~="
-    calls = {"log": "ln"}
+    calls = {"log": "ln", "sigmoid": "sigma"}
     raised = "^"
 
     def __init__(self, style: Style = DEFAULT_STYLE) -> None:

@@ -98,7 +98,11 @@ class Report:
     asked: Counter[Key] = field(default_factory=Counter)  # cases in which a claim was judged,
     hidden: Counter[Key] = field(default_factory=Counter)  # and those in which what it stands on was wrong
     trials: int = 0  # random ones, or those of an enumeration
-    directed: int = 0  # those that come before the random ones
+    directed: int = 0  # those that come before the random ones,
+    wide: int = 0  # and how many of these have a size beyond a block
+    failing: int = 0  # cases of either kind in which something fails
+    random: Counter[tuple[str, str]] = field(default_factory=Counter)  # trials by operator and dtype
+    late: set[tuple[str, str]] = field(default_factory=set)  # where time ran out before the first of them
     flushes: bool = False  # whether the implementation makes its process treat subnormal numbers as zero
     allowed: set[str] = field(default_factory=set)  # lower precisions that are accepted
     library: dict[str, set[str]] = field(default_factory=dict)  # operator: those of torch that do the work of a call
@@ -159,12 +163,23 @@ class Report:
             if cases > self.asked[key] and (key[2] not in OF_GRADIENTS or key[:2] in found)
         ]  # fmt: skip
 
+    @property
+    def cases(self) -> str:
+        """How many cases ran, and of which kinds, in words."""
+        every = number_of_cases(self.trials + self.directed)
+        if not self.directed:
+            return every
+        return say("{cases} ({directed} directed, {wide} of them wide; {random} random)", cases=every,
+                   directed=self.directed, wide=self.wide, random=self.trials)  # fmt: skip
+
     def row(self, op: str, dtype: str, claim: str) -> Row:
         return self.rows.setdefault((op, dtype, claim), Row())
 
     def count(self, index: int, made: Trial) -> None:
         """One more trial runs."""
         self.trials, self.directed = self.trials + (index >= 0), self.directed + (index < 0)
+        self.random[made.case.op, made.dtype] += index >= 0
+        self.wide += made.block > 0
         self.blocks |= {made.block} - {0}
 
     def add(self, op: str, dtype: str, finding: Finding, seconds: float = 0.0) -> None:
@@ -240,6 +255,8 @@ class Report:
         self.asked, self.hidden = self.asked + other.asked, self.hidden + other.hidden
         self.trials += other.trials
         self.directed, self.blocks = self.directed + other.directed, self.blocks | other.blocks
+        self.wide, self.failing = self.wide + other.wide, self.failing + other.failing
+        self.random, self.late = self.random + other.random, self.late | other.late
         self.seconds += other.seconds
         self.interrupted |= other.interrupted
 
@@ -257,6 +274,9 @@ class Report:
             "seed": self.seed,
             "trials": self.trials,
             "directed": self.directed,
+            "wide": self.wide,
+            "failing_cases": self.failing,
+            "late": [{"op": op, "dtype": dtype} for op, dtype in sorted(self.late)],
             "blocks": sorted(self.blocks),
             "seconds": self.seconds,
             "interrupted": self.interrupted,

@@ -14,6 +14,7 @@ from opcheck.backends import environment
 from opcheck.backends.base import Backend, NoCounterpart
 from opcheck.language import say
 from opcheck.operators.spec import Op
+from opcheck.specs import title
 from opcheck.verification import causes, claims, directed, inside
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, FalseAlarm, Finding
@@ -29,6 +30,7 @@ from opcheck.verification.watcher import NOBODY, Watcher
 
 DEFAULT_CASES = 300
 WRONG_KEPT = 64  # wrong elements that stay with a verdict, once a known deviation had to explain every one of them
+SHARE = 0.25  # of the time of a run that is limited by it: for making failures small and naming them
 SLOW = 2  # hangs or exhausted memories that end the run of an operator
 
 Progress = Callable[[str, str, int], None]  # operator, dtype, index of the trial that is about to run
@@ -88,12 +90,13 @@ def run_shard(
     chosen = claims.chosen(wanted)
     try:
         for index, made in trials(op, shard, exhaustive):
-            if seconds is not None and time.perf_counter() - start > seconds:
+            if seconds is not None and time.perf_counter() - start > seconds * (1 - SHARE * bool(report.failures)):
                 break
             if not watcher.about_to(index):
                 report.interrupted = True
                 break
             progress(op.name, shard.dtype, index)
+            watcher.found(report)
             report.count(index, made)
             possible = askable(op, made, backend, report, watcher)
             if possible is None:
@@ -150,6 +153,7 @@ def check_trial(
     try:
         _check_claims(check, report, chosen, index, known, failed, agreed)
     finally:
+        report.failing += bool(failed)
         report.remember(op.name, made.dtype, causes.Seen(causes.facts(op, made), failed, frozenset(agreed)))
 
 
@@ -307,7 +311,10 @@ def hopeless(report: Report, op: str, dtype: str) -> bool:
 
 
 def nothing_checked(report: Report) -> str:
-    """Why nothing was checked, for the person who asked; empty if something was."""
+    """Why nothing was checked, or none of the random cases, for the person who asked; empty if something was."""
+    if report.late:
+        names = ", ".join(f"{title(op)} {dtype}" for op, dtype in sorted(report.late))
+        return say("time ran out before the first random case of {names}: give more --seconds, or --cases", names=names)
     if report.checked:
         return ""
     reasons = {*report.not_run.values(), *(why for _, why in report.left_out)}

@@ -1,6 +1,11 @@
 """Who watches a run: it is told what is about to happen, so that it knows what a process died of."""
 
+from typing import TYPE_CHECKING
+
 from opcheck.verification.casefile import Trial
+
+if TYPE_CHECKING:
+    from opcheck.verification.report import Report
 
 
 class Watcher:
@@ -17,6 +22,9 @@ class Watcher:
 
     def asks(self, claim: str, layout: str) -> None:
         """The implementation is asked about a claim, with its inputs in such memory."""
+
+    def found(self, report: "Report") -> None:
+        """What was found in all trials before this one."""
 
 
 NOBODY = Watcher()

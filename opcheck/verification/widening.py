@@ -4,7 +4,7 @@ A kernel that is right for small sizes may be wrong in its last, incomplete bloc
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ WIDE_PARAMETERS = (3, 4, 5, 7)
 LARGE = (47, 64, 97, 127, 128, 129, 201, 256, 1025, 1501)
 MOST_OUTPUTS, MOST_TRACED = 100_000, 300  # of a wide case; the second where bounds are traced one by one
 MOST_PRODUCTS = 10_000_000
+MOST_WORK = 3_000_000  # numbers that a program makes on the way to its outputs: a tenth of a second for all readings
+FEW = 512  # numbers of a case of which the square is no long work
+SMALLER = (8, 16, 32)  # sizes of which a larger one's work is foretold
 
 
 def widened_sizes(op: Op, case: Case, rng: np.random.Generator, sizes: Sequence[int] = WIDE) -> Case:
@@ -113,7 +116,31 @@ class Sized:
         return moderate and many < (most if self.op.rounding else MOST_TRACED)
 
     def _are_many(self, shapes: dict[str, Shape]) -> bool:
-        return sum(math.prod(shape) for shape in shapes.values()) >= 2 * MOST_OUTPUTS
+        many = sum(math.prod(shape) for shape in shapes.values())
+        return many >= 2 * MOST_OUTPUTS or (many > FEW and self.work(shapes) >= MOST_WORK)
+
+    def work(self, shapes: Mapping[str, Shape]) -> float:
+        """How many numbers a program makes for these shapes; foretold by the same with smaller ones where one size is
+        large, since a program may make the square of what it is given."""
+        if type(self.op).shape is not Program.shape:  # an operator of the catalogue, whose cases are known to be quick
+            return 0
+        sizes = {word: n for name, shape in shapes.items() for word, n in zip(self.rows[name], shape, strict=True)}
+        letter = max(self.sizes, key=lambda each: sizes.get(each, 0) / max(1, self.sizes[each]), default="")
+        if sizes.get(letter, 0) <= max(SMALLER[-1] + 1, self.sizes.get(letter, 0)):
+            return self._work(shapes)
+        first, second, third = (self._work(self.grown(letter, n)) for n in SMALLER)
+        power = math.log2(max(third - second, 1) / max(second - first, 1)) if third > second else 0.0
+        power = min(4.0, max(1.0, power))
+        share = (third - second) / float(SMALLER[2] ** power - SMALLER[1] ** power)
+        return third + share * float(float(sizes[letter]) ** power - SMALLER[2] ** power)
+
+    def _work(self, shapes: Mapping[str, Shape]) -> int:
+        op = self.op
+        assert isinstance(op, Program)
+        try:
+            return op.work(op.settle(op.parameters(self.case.params), shapes), shapes)
+        except Refused:
+            return 0
 
     def _together(self, shapes: dict[str, Shape]) -> int:
         """The size to which inputs of any shape are broadcast."""

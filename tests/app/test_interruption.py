@@ -1,6 +1,7 @@
 """SIGTERM ends a command as Ctrl-C does: what was found is printed, nothing is left behind, and the code says how."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ def slow(x):
     calls.append(x)
     if len(calls) == 100:  # the first case is through
         pathlib.Path(__file__).with_name("ran").touch()
-    time.sleep(0.01)
+    time.sleep(0.01 if len(calls) < 100 else 60)  # longer than anybody waits for it
     return np.maximum(x, 0)
 """
 
@@ -79,7 +80,8 @@ def test_a_signal_ends_verify_as_ctrl_c_does(tmp_path, number, group, jobs):
         number, tmp_path, "verify", "relu", "--impl", "kernel.py:slow", "--cases", "99", *how, group=group
     )
     assert code == 128 + number, printed
-    assert "interrupted; everything checked so far agrees" in printed
+    found = re.search(r"interrupted; everything checked so far agrees: (\d+) cases? \(", printed)
+    assert found and int(found[1]) >= 1, printed
     assert "Traceback" not in printed
 
 

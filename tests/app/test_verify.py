@@ -1,6 +1,7 @@
 """`opcheck verify` and `opcheck replay` as a user runs them: exit codes, messages, files."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def run(tmp_path):
 def test_a_right_kernel_is_exit_0(run):
     done = run("verify", "relu", "--impl", "kernels.py:relu", "--cases", "30", "--seed", "7")
     assert done.returncode == 0, done.stderr
-    assert "all agree: 30 cases" in done.stdout and "seed 7" in done.stdout
+    assert "all agree: 130 cases (100 directed, 29 of them wide; 30 random)" in done.stdout and "seed 7" in done.stdout
     assert "a numpy function without .vjp (relu)" in done.stdout
 
 
@@ -168,6 +169,36 @@ def test_a_run_in_which_nothing_is_checked_does_not_say_that_all_agree(run, tmp_
     (tmp_path / "nothing.py").write_text("def conv2d(*, other=None):\n    return other\n")
     done = run("verify", "conv2d", "--impl", "nothing.py:conv2d", "--cases", "5")
     assert done.returncode == 3 and "all agree" not in done.stdout and "nothing was checked" in done.stdout
+
+
+def test_time_that_runs_out_before_a_random_case_is_told_and_is_no_agreement(run, tmp_path):
+    (tmp_path / "slow.py").write_text("import time\n\ndef relu(x):\n    time.sleep(0.1)\n    return x.clip(0)\n")
+    done = run("verify", "relu", "--impl", "slow.py:relu", "--seconds", "0.2", "--in-process")
+    assert done.returncode == 3 and "all agree" not in done.stdout
+    assert "time ran out; everything checked so far agrees: 1 case (1 directed, 0 of them wide; 0 random)" in " ".join(
+        done.stdout.split()
+    )
+    assert "time ran out before the first random case of relu float32" in done.stderr
+
+
+def test_what_differs_is_counted_in_cases(run):
+    done = run("verify", "relu", "--impl", "kernels.py:wrong", "--cases", "5", "--seed", "1", "--in-process")
+    line = r"(\d+) checks differ: a check is one claim on one case; (\d+) of (\d+) cases"
+    kinds = r" \((\d+) directed, \d+ of them wide; (\d+) random\) fail"
+    found = re.search(line + kinds, " ".join(done.stdout.split()))
+    checks, failing, cases, directed, random = map(int, found.groups())
+    assert failing <= cases == directed + random and failing <= checks
+
+
+def test_cases_of_another_candidate_are_kept(run, tmp_path):
+    """A name that does not say whose they are was overwritten by the next run of another kernel."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "kernels.py").write_text(KERNELS)
+    for impl in ("kernels.py:wrong", "kernels.py:steep", "other/kernels.py:wrong", "kernels.py:wrong"):
+        run("verify", "relu", "--impl", impl, "--cases", "3", "--seed", "1", "--in-process", "--claims", "exact,vjp")
+    names = sorted(each.name for each in (tmp_path / "opcheck-cases").iterdir())
+    whose = {re.match(r"relu-float32-.*-((?:wrong|steep)-[0-9a-f]{6})(?:-\d)?\.json", name)[1] for name in names}
+    assert len(whose) == 3, names
 
 
 def test_the_same_seed_finds_the_same(run):

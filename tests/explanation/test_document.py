@@ -154,6 +154,17 @@ def test_arrays_of_one_shape_hold_different_numbers():
     ]
 
 
+def test_arrays_of_a_program_whose_sizes_are_all_numbers_are_filled_in():
+    def program(x: "2 3", w: "3"):  # noqa: F722
+        return x @ w
+
+    assert str(explain(program)).startswith("program   x 2×3 · w 3  →  y 2")
+
+
+def test_numbers_between_0_and_1_have_few_decimals():
+    assert "[0.7]  [0.8]" in str(explain("lstm_cell")).replace("[0.7][0.8]", "[0.7]  [0.8]")
+
+
 def test_a_row_of_several_dimensions_is_told_from_one_size():
     assert "normalized_shape 2×2" in lines("layer_norm", np.ones((2, 2)), (2, 2))[0]
 

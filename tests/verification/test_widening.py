@@ -8,8 +8,10 @@ import pytest
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case
 from opcheck.specs.function import Function
+from opcheck.verification.directed import Wide, count, plans
+from opcheck.verification.directed import trial as directed
 from opcheck.verification.streams import POLICIES, trial
-from opcheck.verification.widening import MOST_OUTPUTS, WIDE, Sized, resized
+from opcheck.verification.widening import MOST_OUTPUTS, MOST_WORK, WIDE, Sized, resized
 from tests.specs.fused import specs
 
 
@@ -88,3 +90,30 @@ def test_shapes_are_looked_for_without_arrays_of_their_size():
     finally:
         tracemalloc.stop()
     assert peak < 200e6
+
+
+def causal(q: "B H S D", k: "B H S D"):  # noqa: F722
+    scores = np.where(np.triu(np.ones((q.shape[2],) * 2, bool), 1), -1e9, np.einsum("bhsd,bhtd->bhst", q, k))
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    return np.einsum("bhst,bhtd->bhsd", e / e.sum(-1, keepdims=True), k)
+
+
+@pytest.mark.parametrize("letter", "BHSD")
+def test_the_work_of_a_large_call_is_foretold_from_smaller_ones(letter):
+    op = Function(causal)
+    case = Case(op.name, {"q": np.ones((2, 1, 3, 2)), "k": np.ones((2, 1, 3, 2))}, {})
+    sized = Sized(op, case)
+    shapes = sized.grown(letter, 400)
+    assert 0.7 < sized.work(shapes) / op.work(op.parameters({}), shapes) < 1.4
+    made = op.work(op.parameters({}), {"q": (1, 1, 8, 2), "k": (1, 1, 8, 2)})
+    assert made >= 8 * 8 * 5 and op.work(op.parameters({}), {"q": (1, 1, 8, 2), "k": (1, 1, 8, 3)}) == 0
+
+
+def test_no_case_of_a_spec_makes_more_numbers_than_takes_long():
+    """It makes the square of what it is given: a row of 8,192 kept a right kernel of it busy for minutes."""
+    op = Function(causal)
+    cases = [directed(op, "float32", 1, index - count(op)).case for index, plan in enumerate(plans(op))
+             if isinstance(plan, Wide) and plan.letter == 3]  # fmt: skip
+    work = [op.work(op.parameters({}), {name: a.shape for name, a in case.arrays.items()}) for case in cases]
+    assert 10**6 < max(work) < MOST_WORK * 1.4
+    assert max(case.arrays["q"].shape[2] for case in cases) > 500

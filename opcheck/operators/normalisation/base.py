@@ -37,6 +37,12 @@ def row_by_row(p: Params, name: str, array: Array) -> Array:
     return array.reshape(-1, math.prod(p.normalized_shape))
 
 
+def all_rows(p: Params, name: str, array: Array) -> Array:
+    """The rows at once, below each other; a weight or a bias is one row for all of them."""
+    size = math.prod(p.normalized_shape)
+    return array.reshape(1, size) if name in ("weight", "bias") else array.reshape(1, -1, size)
+
+
 class Statistics(NamedTuple):
     """How the statistics are computed; the defaults are right, and the others are what people write instead."""
 

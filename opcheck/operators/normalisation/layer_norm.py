@@ -7,7 +7,15 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
-from opcheck.operators.normalisation.base import SWAPPED, UNWEIGHTED, row_by_row, row_letters, row_of, without
+from opcheck.operators.normalisation.base import (
+    SWAPPED,
+    UNWEIGHTED,
+    all_rows,
+    row_by_row,
+    row_letters,
+    row_of,
+    without,
+)
 from opcheck.operators.params import REQUIRED, Real, Sizes
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Closed, Form, Input, Mistake, Op, Output, Param, Params, Refused, Shape
@@ -62,6 +70,13 @@ class LayerNorm(Program):
             "s = √((Σ_k (x[k] − μ)²)/n + ε), μ = (Σ_k x[k])/n",
             row_letters, row_by_row,
         ),
+        Closed(
+            "weight",
+            "w̄[i] = Σ_r ȳ[r,i]·(x[r,i] − μ[r])/s[r]   with s[r] = √((Σ_k (x[r,k] − μ[r])²)/n + ε), "
+            "μ[r] = (Σ_k x[r,k])/n",
+            row_letters, all_rows,
+        ),
+        Closed("bias", "b̄[i] = Σ_r ȳ[r,i]", rows=all_rows),
     )  # fmt: skip
     source = "Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450, equation 4; torch.nn.functional.layer_norm"
     example = "layer_norm([1, 2, 3], (3,), eps=0)", "array([-1.22474487,  0.        ,  1.22474487])"

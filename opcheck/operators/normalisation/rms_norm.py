@@ -8,7 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.normalisation import base
-from opcheck.operators.normalisation.base import RIGHT, Statistics, row_by_row, row_letters, row_of, scale
+from opcheck.operators.normalisation.base import RIGHT, Statistics, all_rows, row_by_row, row_letters, row_of, scale
 from opcheck.operators.params import REQUIRED, Maybe, Real, Sizes
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
@@ -32,6 +32,9 @@ class RMSNorm(Program):
             "input",
             "x̄[i] = (g[i] − h[i]·(Σ_k g[k]·h[k])/n)/r   with g[i] = w[i]·ȳ[i], h[i] = x[i]/r, r = √((Σ_k x[k]²)/n + ε)",
             row_letters, row_by_row,
+        ),
+        Closed(
+            "weight", "w̄[i] = Σ_m ȳ[m,i]·x[m,i]/r[m]   with r[m] = √((Σ_k x[m,k]²)/n + ε)", row_letters, all_rows
         ),
     )  # fmt: skip
     source = (

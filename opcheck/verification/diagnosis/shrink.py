@@ -18,7 +18,7 @@ from opcheck.verification.diagnosis.precision import explanation
 from opcheck.verification.known import recognised
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report, key_of
-from opcheck.verification.run import answered, findings
+from opcheck.verification.run import SHARE, answered, findings
 from opcheck.verification.streams import noted_trial, with_directions
 from opcheck.verification.verdict import Status, Verdict, kind_of_wrong
 from opcheck.verification.widening import letters_of
@@ -30,12 +30,15 @@ TIME = 20.0  # seconds, for implementations that are slow
 ALL_OF_THEM = 30.0  # seconds for every failure of a report; those that come later stay as they are
 
 
-def explain_failures(report: Report, backend: Backend, spec: Callable[[str], Op] = specs.get) -> None:
+def explain_failures(
+    report: Report, backend: Backend, spec: Callable[[str], Op] = specs.get, seconds: float | None = None
+) -> None:
     """Minimise the first failure of each claim and cause of each operator and say what the failures resemble. `spec`:
-    finds an operator by its name."""
+    finds an operator by its name; `seconds`: those of the whole run, if it is limited by time."""
     from opcheck.verification.diagnosis.diagnose import resemblances
 
-    seen, end = set(), time.monotonic() + ALL_OF_THEM
+    most = ALL_OF_THEM if seconds is None else min(ALL_OF_THEM, max(1.0, SHARE * seconds))
+    seen, end = set(), time.monotonic() + most
     for k, verdict in enumerate(list(report.failures)):
         if verdict.trial is None or verdict.status not in (Status.DIFFERS, Status.MALFORMED):
             continue

@@ -151,3 +151,6 @@ class Crew:
                     self.found.append((worker.task, answer))
                 if answer is not None or not worker.process.is_alive():
                     worker.task = None
+        for worker in self.workers:  # a call takes longer than we wait: what came before it
+            part = worker.found() if worker.task is not None and worker.index != EXPLAINING else None
+            self.found += [(worker.task, part)] if isinstance(part, Report) else []

@@ -21,7 +21,7 @@ from opcheck.verification.casefile import Trial
 from opcheck.verification.known import recognised
 from opcheck.verification.raised import is_exhaustion
 from opcheck.verification.verdict import Status, Verdict
-from opcheck.verification.workers.worker import EXPLAINING, STARTING, Marks, Target, work
+from opcheck.verification.workers.worker import EXPLAINING, STARTING, Marks, Target, found_in, work
 
 START = 60.0  # seconds, at least, that a worker has until its first case: it imports torch and the candidate
 MOST_PRINTED = 2**26  # bytes that one call may print
@@ -95,6 +95,7 @@ class Worker:
         return self.marks.backend.decode(errors="replace"), self.marks.version.decode(errors="replace")
 
     def give(self, task: Any) -> None:
+        found_in(Path(self.running.name)).unlink(missing_ok=True)
         self.task, self.marks.index, self.marks.since = task, STARTING, time.time()
         self.connection.send(task)
 
@@ -137,6 +138,13 @@ class Worker:
         verdict = Verdict(status, claim or "answers", made, message=how, details={"printed": words} if words else {})
         return recognised(verdict, *self.loaded) if known else verdict
 
+    def found(self) -> Any:
+        """What it had found a moment ago, if it left that; None if it found nothing yet."""
+        try:
+            return pickle.loads(found_in(Path(self.running.name)).read_bytes())
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return None
+
     def last_words(self) -> str:
         """The end of what it printed: of a crash, where it was."""
         self.printed.seek(max(0, self._size_of_printed() - 8192))
@@ -164,6 +172,8 @@ class Worker:
         self.connection.close()
         self.printed.close()
         self.running.close()
+        for each in (found_in(Path(self.running.name)), Path(self.running.name).with_suffix(".new")):
+            each.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -47,6 +47,8 @@ def run(
     except KeyboardInterrupt:
         report.interrupted = True
     assemble(report, found, shards)
+    if options.get("seconds") is not None and not report.interrupted:
+        report.late = {(each.op, each.dtype) for each in shards if is_late(report, each)}
     if jobs and not report.interrupted:
         with suppress(KeyboardInterrupt):
             minimise_crashes(report, target, patience)
@@ -63,7 +65,7 @@ def here(tasks: list[Shard], target: Target, options: Mapping[str, Any], found: 
         found.append((task, part))
         if part.interrupted:
             return
-        explain_failures(part, backend, target.spec)
+        explain_failures(part, backend, target.spec, options.get("seconds"))
         before.merge(part)
 
 
@@ -94,8 +96,15 @@ def run_task(target: Target, shard: Shard, options: Mapping[str, Any]) -> Report
     """One shard, wherever it runs: an Executor's worker, a machine of a cluster."""
     backend = target.load()
     report = run_shard(target.spec(shard.op), shard, backend, **options)
-    explain_failures(report, backend, target.spec)
+    explain_failures(report, backend, target.spec, options.get("seconds"))
     return report
+
+
+def is_late(report: Report, shard: Shard) -> bool:
+    """Whether time ran out before a random case, although they would have been of use."""
+    key = (shard.op, shard.dtype)
+    ran = not report.random[key] and key not in report.not_run
+    return ran and not hopeless(report, *key) and shard.last > 0
 
 
 def assemble(report: Report, found: Found, shards: list[Shard]) -> None:

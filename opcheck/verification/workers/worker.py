@@ -27,6 +27,7 @@ from opcheck.verification.watcher import Watcher
 STARTING = -(2**62)  # in place of a trial's index: none runs yet
 EXPLAINING = STARTING + 1  # in place of a trial's index: the worker makes what it found minimal
 EXPLAINING_TIME = 120.0  # seconds more that it has for that
+KEPT_EVERY = 1.0  # seconds after which it leaves what it has found, for the case that it does not come back
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Reporting(Watcher):
 
     def __init__(self, marks: Any, output: int, running: str) -> None:
         self.marks, self.output, self.running = marks, output, Path(running)
+        self.kept = 0.0
 
     def about_to(self, index: int) -> bool:
         os.ftruncate(self.output, 0)
@@ -91,11 +93,23 @@ class Reporting(Watcher):
     def runs(self, trial: Trial) -> None:
         self.running.write_bytes(pickle.dumps(trial))
 
+    def found(self, report: Report) -> None:
+        if report.rows and time.monotonic() > self.kept + KEPT_EVERY:
+            place = found_in(self.running)
+            place.with_suffix(".new").write_bytes(pickle.dumps(report))
+            place.with_suffix(".new").replace(place)
+            self.kept = time.monotonic()
+
     def asks(self, claim: str, layout: str) -> None:
         self.marks.claim, self.marks.layout = claim.encode(), layout.encode()
 
     def loaded(self, backend: Backend) -> None:
         self.marks.backend, self.marks.version = backend.name.encode()[:63], backend.version().encode()[:255]
+
+
+def found_in(running: Path) -> Path:
+    """Where a worker leaves what it has found."""
+    return running.with_suffix(".found")
 
 
 def work(
@@ -128,10 +142,11 @@ def work(
             if isinstance(task, Again):
                 connection.send(again(task, target.spec(task.trial.case.op), backend, watcher))
                 continue
+            watcher.kept = 0.0
             report = run_shard(target.spec(task.op), task, backend, watcher=watcher, **options)
             connection.send(report)
             marks.since = time.time() + EXPLAINING_TIME
-            explain_failures(report, backend, target.spec)
+            explain_failures(report, backend, target.spec, options.get("seconds"))
             connection.send(report.failures)
         except (Refused, CouldNotRun) as error:
             connection.send(error)

@@ -187,7 +187,7 @@ def test_mistakes_lose_marks_and_are_named(convention, op, entry, nightly):
 
 @pytest.mark.slow
 @pytest.mark.nightly
-@pytest.mark.share(34)
+@pytest.mark.share(20)
 @pytest.mark.torch
 @pytest.mark.parametrize(("convention", "op", "entry"), [each for each in ALL if each not in FAST])
 def test_mistakes_lose_marks_and_are_named_everywhere(convention, op, entry, nightly):

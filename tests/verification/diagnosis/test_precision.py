@@ -126,7 +126,8 @@ def test_who_keeps_sums_in_the_storage_type_is_told_so(dtype):
     assert f"lower precision: linear {dtype}: {dtype} accumulation, " in said
     data = next(each for each in report.to_json()["rows"] if each["claim"] == "rounding")
     assert data["tier"] == "T3" and set(data["lower_precision"]) == {f"{dtype} accumulation"}
-    assert not checked("linear", coarse.linear(coarse.with_sums(dtype)), dtype=dtype, strict_precision=True).agrees
+    strict = judged("linear", coarse.linear(coarse.with_sums(dtype)), CASES, "none", dtype=dtype)
+    assert not strict.agrees
 
 
 def test_reductions_of_two_parts_are_named_in_bfloat16():
@@ -274,8 +275,8 @@ def test_every_report_says_it():
 
 
 def test_shards_merge_what_is_named():
-    whole = checked("linear", coarse.linear(coarse.with_factors(11)), seed=3, cases=60, allow="tf32")
-    other = checked("linear", coarse.linear(coarse.with_factors(11)), seed=4, cases=60, allow="tf32")
+    whole = checked("linear", coarse.linear(coarse.with_factors(11)), seed=3, cases=10, allow="tf32")
+    other = checked("linear", coarse.linear(coarse.with_factors(11)), seed=4, cases=10, allow="tf32")
     counts = (
         whole.precision_counts()["linear", "float32"].total() + other.precision_counts()["linear", "float32"].total()
     )
