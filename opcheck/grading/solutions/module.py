@@ -150,9 +150,12 @@ class BatchNorm(LayerNorm):
         return {**arrays, "training": self.training, "momentum": self.momentum, "eps": self.eps}
 
     def forward(self, x: Any) -> Any:
-        kept = (self.running_mean.detach().numpy(), self.running_var.detach().numpy())  # written in place
         own = {name: each for name, each in self.own().items() if not name.startswith("running")}
-        return function(self.op)(x, *map(_torch.from_numpy, kept), **own)
+        found = function(self.op)(x, self.running_mean.clone(), self.running_var.clone(), **own)
+        y, *kept = found if isinstance(found, tuple) else (found,)
+        for old, new in zip((self.running_mean, self.running_var), kept, strict=False):
+            old.copy_(new.detach())
+        return y
 
 
 def _optimiser(kind: type[optimisers.Optimiser]) -> type:
