@@ -133,7 +133,7 @@ def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tupl
     """The kinds of cases by name: each condition alone, and the others; of an optimiser, what its cases are about."""
     more = {id(trial) for trial in drawn.beyond}
     beyond = [each for each in trials if id(each) in more]
-    last = [(say("values it takes beyond these"), beyond)] if beyond else []
+    last = [(say("what is not asked, but accepted"), beyond)] if beyond else []
     if drawn.separate:
         alone = {id(trial) for _, trial in drawn.separate}
         others = [each for each in trials if id(each) not in alone | more]
@@ -250,7 +250,7 @@ def _forward(student: Student, trial: Trial, judged: type[Graded] = Graded) -> I
             if finding.verdict is not None:
                 yield Wrong(Outcome.WRONG, finding.verdict)
     if made.changed:
-        message = say("it changes its input, which the caller still needs")
+        message = say("it changes its input, which the caller still needs: work on a copy")
         yield Wrong(Outcome.WRONG, Verdict(Status.DIFFERS, "pure", trial, message=message))
 
 
