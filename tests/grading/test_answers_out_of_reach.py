@@ -55,6 +55,7 @@ def score(course, path, asked=None, **options):
         return {result.student: result.score for result in found.results}
 
 
+@pytest.mark.share(4)  # the next test goes all ways at once
 @pytest.mark.parametrize("way", STOLEN)
 def test_nothing_of_the_teachers_is_reached(under, course, way):
     """In one run of a class: a file beside reference.py, and a folder of a student who guesses where that is."""

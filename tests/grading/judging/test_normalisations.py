@@ -39,7 +39,7 @@ def test_normalisations_of_students_are_right_whatever_eps_they_have(tmp_path):
     assert result.score == result.points == 10, result.checks
 
 
-@pytest.mark.share(5)
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_in_a_normalisation_is_told_by_its_name(name, tmp_path):
     right, wrong, mistake = WRONG[name]

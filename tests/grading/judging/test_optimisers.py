@@ -30,7 +30,7 @@ WRONG = {  # the code, what is written in its place, and the mistake
 }  # fmt: skip
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_optimiser_is_told_by_the_name_of_its_mistake(name, tmp_path):
     code, right, wrong, mistake = WRONG[name]
