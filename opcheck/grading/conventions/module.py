@@ -139,7 +139,7 @@ _CLASSES = {
     "binary_cross_entropy": ("BCELoss",), "binary_cross_entropy_with_logits": ("BCEWithLogitsLoss",),
 }  # fmt: skip
 # Whose arrays and parameters are found by what they are called, as of any class.
-_OTHERS = ("gelu", "silu", "dropout", "layer_norm", "rms_norm", "group_norm", "embedding")
+_OTHERS = ("gelu", "silu", "dropout", "layer_norm", "rms_norm", "group_norm", "batch_norm", "embedding")
 _WEIGHTLESS = {
     name: dict.fromkeys(("weight", "pos_weight"), only(False))
     for name in _CLASSES

@@ -40,6 +40,7 @@ _OWN = (("weights", "dweights"), ("W", "dW"), ("W", "dLdW"), ("weight", "dweight
         ("weights", "weights_grad"), ("w", "dw"), ("W", "grad_W"), ("weight", "grad_weight"))  # fmt: skip
 _BIASES = (("biases", "dbiases"), ("b", "db"), ("b", "dLdb"), ("bias", "dbias"), ("biases", "grad_biases"),
            ("biases", "biases_grad"), ("b", "grad_b"), ("bias", "grad_bias"))  # fmt: skip
+_DICTS = ("params", "grads")  # of a layer that keeps them so
 TINY = 1e-5  # an eps that changes nothing but the last digits
 NO_EPS = 1e-8  # one of which nobody can tell where it stands
 SLOW = 0.01  # a rate whose square float32 does not see beside the parameters
@@ -100,6 +101,8 @@ class _Kind:
         self.slope = {"layer": f"layer.{own[1]}", "object": "item.grad"}.get(container, f"grads{item}")
         if container == "tensor":
             self.param, self.slope = "item", "item.grad"
+        if container == "layer" and own == _DICTS:
+            self.param, self.slope = (f"layer.{each}['W1']" for each in own)
         self.places = (*(("out", "out[0]") if container == "array" else (f"out{item}",) if item else ()), self.param)
 
     def made(self, r: Request, zeros: Array) -> list[Call | Set]:
@@ -119,7 +122,9 @@ class _Kind:
                     Set("grads", [Place("item.grad")]),
                 ]
             case "layer":
-                parts = dict.fromkeys((*self.own, *self.bias), zero)
+                parts: dict[str, Value] = dict.fromkeys((*self.own, *self.bias), zero)
+                if self.own == _DICTS:
+                    parts = {each: {"W1": zero} for each in self.own}
                 return [
                     Call("types.SimpleNamespace", kwargs=parts, keep="layer"),
                     Set("layers", [Place("layer")]),
@@ -133,15 +138,12 @@ class _Kind:
 
     def filled(self, r: Request, param: Array, gradient: Array) -> list[Call | Set]:
         """The steps that put these numbers there."""
-        if self.container == "tensor":
-            set_param: Call | Set = Call("item.data.copy_", (Place("param"),))
-        else:
-            set_param = Set(self.param, Place("param"))
-        make = "torch.tensor" if self.container == "tensor" else "numpy.array"
+        if self.container != "tensor":
+            return [Set(self.param, r.sent(param)), Set(self.slope, r.sent(gradient))]
         return [
-            Call(make, (r.sent(param),), keep="param"),
-            set_param,
-            Call(make, (r.sent(gradient),), keep="slope"),
+            Call("torch.tensor", (r.sent(param),), keep="value"),
+            Call("item.data.copy_", (Place("value"),)),
+            Call("torch.tensor", (r.sent(gradient),), keep="slope"),
             Set(self.slope, Place("slope")),
         ]
 
@@ -151,7 +153,7 @@ def _kind(found: Definition, arrays: str = "numpy") -> _Kind:
     used = {*found.attributes}
     asked = [each.name for each in (*found.parameters, *_parameters(found, _step(found)))]
     if any(each in (*_MODELS, *_LAYERS) for each in asked):
-        return _Kind("layer", _pair(used, _OWN), _pair(used, _BIASES))
+        return _Kind("layer", _pair(used, _OWN) or _DICTS, _pair(used, _BIASES) or _BIASES[0])
     if arrays == "torch":
         return _Kind("tensor")
     if not any(map(_is_slope, asked)) and "grad" in used:
@@ -163,8 +165,8 @@ def _kind(found: Definition, arrays: str = "numpy") -> _Kind:
     return _Kind("dict" if any(each in ("params", "parameters") for each in asked) else "array")
 
 
-def _pair(used: set[str], pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    return next((each for each in pairs if used >= {*each}), pairs[0])
+def _pair(used: set[str], pairs: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    return next((each for each in pairs if used >= {*each}), None)
 
 
 def _step(found: Definition) -> str:
@@ -269,6 +271,9 @@ def fits(op: Op, found: Definition) -> bool:
     ]
     known = (*_PARAMS, *_MODELS, *_LAYERS, *_COUNTS, *_KEYS, *RATES)
     asked = [each.name for each in (*demanded, *_demanded(found, _step(found)))]
+    used = {*found.attributes}
+    if any(each in (*_MODELS, *_LAYERS) for each in asked) and not (_pair(used, _OWN) or used >= {*_DICTS}):
+        return False
     return "lr" in has and all(name in known or _is_slope(name) for name in asked) and bool(asked)
 
 

@@ -135,6 +135,29 @@ class GroupNorm(LayerNorm):
         return {"num_groups": self.num_groups, "weight": self.weight, "bias": self.bias, "eps": self.eps}
 
 
+class BatchNorm(LayerNorm):
+    op = "batch_norm"
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_features, eps)
+        self.momentum = momentum
+        self.register_buffer("running_mean", _torch.zeros(num_features))
+        self.register_buffer("running_var", _torch.ones(num_features))
+
+    def own(self) -> dict[str, Any]:
+        statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
+        arrays = {**statistics, "weight": self.weight, "bias": self.bias}
+        return {**arrays, "training": self.training, "momentum": self.momentum, "eps": self.eps}
+
+    def forward(self, x: Any) -> Any:
+        own = {name: each for name, each in self.own().items() if not name.startswith("running")}
+        found = function(self.op)(x, self.running_mean.clone(), self.running_var.clone(), **own)
+        y, *kept = found if isinstance(found, tuple) else (found,)
+        for old, new in zip((self.running_mean, self.running_var), kept, strict=False):
+            old.copy_(new.detach())
+        return y
+
+
 def _optimiser(kind: type[optimisers.Optimiser]) -> type:
     """The optimiser for a list of torch's parameters."""
 

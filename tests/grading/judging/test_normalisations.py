@@ -5,10 +5,12 @@ import pytest
 from tests.grading.students import FOLDER
 from tests.grading.submissions.test_recognition import graded
 
-CODE = (FOLDER / "courses" / "norms.py").read_text()
+FUNCTIONS = (FOLDER / "courses" / "norms.py").read_text()
+CODE = FUNCTIONS + "\n\n" + (FOLDER / "courses" / "classes.py").read_text()
 LAYER, BATCH = "np.sqrt(var + self.eps)", "np.sqrt(var + 1e-5)"
 STATISTICS = "mu = x.mean(-1, keepdims=True)\n        var = x.var(-1, keepdims=True)"
 RMS, GROUP = "np.sqrt((x * x).mean(-1, keepdims=True) + eps)", "np.sqrt(v + self.eps)"
+WEIGHTED = "self.gamma * self.xhat + self.beta"
 WRONG = {  # what is written in the place of what, and the mistake
     "std + eps": (LAYER, "(np.sqrt(var) + self.eps)", "eps_outside_of_the_root"),
     "eps squared": (LAYER, "np.sqrt(var + self.eps**2)", "eps_squared"),
@@ -16,8 +18,8 @@ WRONG = {  # what is written in the place of what, and the mistake
     "mean of the batch": (STATISTICS, STATISTICS.replace("mean(-1", "mean(0"), "mean_over_the_batch"),
     "batch": (STATISTICS, STATISTICS.replace("-1", "0"), "over_the_batch"),
     "everything": (STATISTICS, STATISTICS.replace("-1, keepdims=True", ""), "over_everything"),
-    "swapped": ("self.gamma * self.xhat + self.beta", "self.beta * self.xhat + self.gamma", "weight_and_bias_swapped"),
-    "unused": ("self.gamma * self.xhat + self.beta", "self.xhat", "weight_and_bias_missing"),
+    "swapped": (WEIGHTED, "self.beta * self.xhat + self.gamma", "weight_and_bias_swapped"),
+    "unused": (WEIGHTED, "self.xhat", "weight_and_bias_missing"),
     "rms + eps": (RMS, "(np.sqrt((x * x).mean(-1, keepdims=True)) + eps)", "eps_outside_of_the_root"),
     "rms of the batch": (RMS, RMS.replace("-1", "0"), "over_the_batch"),
     "rms of variance": (RMS, "np.sqrt(x.var(-1, keepdims=True) + eps)", "variance_for_mean_of_squares"),
@@ -32,16 +34,16 @@ WRONG = {  # what is written in the place of what, and the mistake
 
 
 def test_normalisations_of_students_are_right_whatever_eps_they_have(tmp_path):
-    (tmp_path / "hw.py").write_text(CODE.replace("1e-5) + beta", "1e-8) + beta"))
+    (tmp_path / "hw.py").write_text(FUNCTIONS.replace("1e-5) + beta", "1e-8) + beta"))
     result = graded(tmp_path / "hw.py")
-    assert result.score == result.points == 20, result.checks
+    assert result.score == result.points == 10, result.checks
 
 
 @pytest.mark.share(5)
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_in_a_normalisation_is_told_by_its_name(name, tmp_path):
     right, wrong, mistake = WRONG[name]
-    (own,) = [part for part in CODE.split("\n\n\n") if right in part]  # one of the normalisations alone
+    own = next(part for part in CODE.split("\n\n\n") if right in part)  # one of the normalisations alone
     (tmp_path / "hw.py").write_text(f"import numpy as np\n\n{own.replace(right, wrong)}\n")
-    (lost,) = [check for check in graded(tmp_path / "hw.py").checks if check.score < check.points]
+    lost, *_ = [check for check in graded(tmp_path / "hw.py").checks if check.score < check.points]
     assert lost.part == "forward" and mistake in lost.mistakes[:2], lost

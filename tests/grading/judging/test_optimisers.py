@@ -3,6 +3,7 @@ by name, whether the mistake shows in the first step or in what is kept for the 
 
 import pytest
 
+from tests.grading.judging.test_rebuild import lines
 from tests.grading.students import FOLDER
 from tests.grading.submissions.test_recognition import graded
 
@@ -37,6 +38,19 @@ def test_a_wrong_optimiser_is_told_by_the_name_of_its_mistake(name, tmp_path):
     (tmp_path / "hw.py").write_text(code.replace(right, wrong))
     lost = [check for check in graded(tmp_path / "hw.py").checks if check.score < check.points]
     assert len(lost) == 1 and mistake in lost[0].mistakes[:2], lost
+
+
+def test_a_case_that_fails_in_the_second_step_shows_the_first_too(tmp_path):
+    code = DLFS.replace(MOMENTUM, "-self.lr * grads[key]")
+    (tmp_path / "hw.py").write_text(code)
+    (lost,) = [check for check in graded(tmp_path / "hw.py").checks if check.score < check.points]
+    space: dict = {}
+    exec(code, space)
+    shown = lines(lost)
+    assert sum(line.startswith("out = optimizer.update(") for line in shown) == 2
+    exec("\n".join(shown), space)
+    steps = [line for line in shown if line.startswith("params['W1'] = ")]
+    assert steps[-1] == "params['W1'] = param" and steps[0] != steps[-1], shown
 
 
 def test_an_optimiser_that_nobody_can_call_is_said_by_name(tmp_path):

@@ -27,6 +27,8 @@ COURSES = {
     "../cs231n.py": ("cs231n", 65),
     "cs231n_later.py": ("cs231n, functional", 41),
     "../coursera.py": ("coursera", 45),
+    "cmu_later.py": ("cmu, layer", 36),
+    "coursera_later.py": ("coursera, functional", 34),
     "../cmu2022.py": ("cmu2022", 36),
     "../cmu.py": ("cmu", 78),
     "../layer.py": ("layer", 27),
