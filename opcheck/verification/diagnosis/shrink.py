@@ -25,6 +25,7 @@ from opcheck.verification.widening import letters_of
 
 FEW_NUMBERS = 9  # of an array whose numbers are made plain one by one
 ATTEMPTS = 300  # trials that one minimisation may run
+CLEAR = 64.0  # bounds: an error beyond it is as clear as any other
 SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried: small ones, and the first beyond a block of 8, 16 or 32
 TIME = 20.0  # seconds, for implementations that are slow
 ALL_OF_THEM = 30.0  # seconds for every failure of a report; those that come later stay as they are
@@ -47,12 +48,19 @@ def explain_failures(
             continue
         seen.add(key)
         same = [each for each in report.failures if each.trial and (*key_of(each), each.cause) == key]
-        smaller = minimal(spec(key[0]), verdict, backend, min(TIME, end - time.monotonic()))
+        clearest = max(same, key=_clearness)
+        smaller = minimal(spec(key[0]), clearest, backend, min(TIME, end - time.monotonic()))
         names = resemblances(spec(key[0]), [smaller, *same], backend)
         # a lower precision that explains each of them comes first
         precisions = [each.details.get("precision", ()) for each in (smaller, *same)]
         common = [name for name in precisions[0] if all(name in each for each in precisions)]
         report.failures[k] = replace(smaller, resembles=tuple(dict.fromkeys([*common, *names])))
+
+
+def _clearness(verdict: Verdict) -> tuple[float, int]:
+    """The largest error first, of those beyond CLEAR bounds the smallest case."""
+    assert verdict.trial is not None
+    return min(verdict.error_in_bounds, CLEAR), -_size(verdict.trial)
 
 
 def minimal(op: Op, verdict: Verdict, backend: Backend, seconds: float = TIME) -> Verdict:
