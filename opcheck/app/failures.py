@@ -156,7 +156,8 @@ def facts(verdict: Verdict, calculated: bool) -> list[str]:
     if verdict.claim == "jvp":
         words += [written(say("tangent of {name}", name=name), array, True) for name, array in trial.tangents.items()]
     looks = ", ".join(spoken(trial.case.op, name) for name in verdict.resembles)
-    return ["  ".join(words), *([say("looks like: {names}", names=looks)] if looks else [])]
+    cut = [say("a smaller case may fail too: the search for one was cut short")] if verdict.details.get("cut") else []
+    return ["  ".join(words), *cut, *([say("looks like: {names}", names=looks)] if looks else [])]
 
 
 def written(name: str, array: Array, with_numbers: bool) -> str:

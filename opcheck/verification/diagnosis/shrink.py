@@ -78,18 +78,29 @@ class Search:
     ) -> None:
         self.op, self.best, self.fails = op, verdict, fails
         self.left, self.end = ATTEMPTS, time.monotonic() + seconds
+        self.is_cut = False  # whether time or attempts ended before what can be tried
 
     def run(self) -> Verdict:
         """The verdict of the smallest trial found."""
         if self.best.claim == "refuses":  # no decision of the sampler makes a call that is none
             for simpler in (_shorter, _without_params, _simpler_numbers):
                 self.steps(simpler)
-            return self.best
-        self.fewer_decisions()
+            return self.told(self.is_cut)
+        if self.op.elsewhere:
+            self.fewer_decisions()
+        else:  # a spec from outside may take long: sizes first, and then each attempt is quick
+            self.steps(self._one_row)
+            self.steps(_smaller_sizes)
+            self.fewer_decisions()
         for simpler in (self._one_row, _smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
             self.steps(simpler)
+        is_cut = self.is_cut  # plainer numbers make no case smaller
         self.steps(_single_numbers)
-        return self.best
+        return self.told(is_cut)
+
+    def told(self, is_cut: bool) -> Verdict:
+        """The best so far, which says so where there may be a smaller one."""
+        return replace(self.best, details={**self.best.details, "cut": True}) if is_cut else self.best
 
     @property
     def trial(self) -> Trial:
@@ -99,6 +110,7 @@ class Search:
     def attempt(self, trial: Trial) -> bool:
         """Whether `trial` fails too; then it is the best so far."""
         if self.left <= 0 or time.monotonic() > self.end:
+            self.is_cut = True
             return False
         self.left -= 1
         try:
