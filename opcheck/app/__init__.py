@@ -196,10 +196,23 @@ def show_help(error: click.ClickException) -> int:
 def usage_message(error: click.ClickException) -> str:
     """click's message, and where the command's options are listed."""
     command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "opcheck"
+    fix = ""
     if isinstance(error, click.NoSuchOption):
         error = click.NoSuchOption(error.option_name, possibilities=near(error), ctx=error.ctx)
+        fix = fixed_instead(error) if not error.possibilities else ""
     message = shortened(error.format_message().rstrip("."))
+    message = f"{message}\n{fix}" if fix else message
     return say("{message}\nTry: {command} --help", message=message, command=command)
+
+
+def fixed_instead(error: click.NoSuchOption) -> str:
+    """What `verify` has in place of an option that sets a parameter, as in `explain`."""
+    if error.ctx is None or error.ctx.info_name != "verify":
+        return ""
+    name = error.option_name.lstrip("-").replace("-", "_")
+    name = "NAME" if name == "set" else name
+    return say("verify tries every value of a parameter; --fix {name}=VALUE keeps it at the only one that the "
+               "implementation supports", name=name)  # fmt: skip
 
 
 def near(error: click.NoSuchOption) -> list[str]:

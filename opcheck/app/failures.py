@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # the most telling claim comes first; the others usually follow from it (but where one call raises, others may return
 # wrong numbers)
 TELLING = ("shape", "dtype", "exact", "rounding", "special", "vjp", "jvp", "answers")
+SLIGHT = 8.0  # bounds: an error below may look like rounding
 FEW = 8  # how many numbers of an array are printed
 LONGEST = 25  # lines of a calculation that is shown
 
@@ -54,7 +55,7 @@ def _groups(places: dict[tuple[str, str], list[int]], causes: Sequence[Cause], r
         groups += [Group(shown, cause.sentence(), sorted(chain(*own)))] if own else []
     # no case was remembered (a process died of it): a separate group
     groups += [Group(every[:1], "", every) for every in left.values()]
-    return sorted(groups, key=lambda group: _telling(report.failures[group.places[0]].claim))
+    return sorted(groups, key=lambda group: _convincing(report.failures[group.places[0]]))
 
 
 def _one_of_each(places: list[int], report: Report) -> list[int]:
@@ -62,12 +63,16 @@ def _one_of_each(places: list[int], report: Report) -> list[int]:
     first: dict[str, int] = {}
     for k in places:
         first.setdefault(report.failures[k].claim, k)
-    return sorted(first.values(), key=lambda k: _telling(report.failures[k].claim))
+    return sorted(first.values(), key=lambda k: _convincing(report.failures[k]))
 
 
-def _telling(claim: str) -> int:
-    kind = claim.partition(":")[0]
-    return TELLING.index(kind) if kind in TELLING else len(TELLING)
+def _convincing(verdict: Verdict) -> tuple[bool, int, int]:
+    """The order in which failures convince: an error of a few bounds does least, then the most telling claim comes
+    first (outputs before gradients), then the smallest case."""
+    kind = verdict.claim.partition(":")[0]
+    telling = TELLING.index(kind) if kind in TELLING else len(TELLING)
+    size = sum(array.size for array in verdict.trial.case.arrays.values()) if verdict.trial else 0
+    return verdict.error_in_bounds < SLIGHT, telling, size
 
 
 def command(
@@ -114,9 +119,11 @@ def for_the_shell(line: str, width: int, indent: str) -> list[str]:
 
 
 def brief(verdict: Verdict, path: Path | None, width: int = 80, shared: str = "") -> str:
-    """Another cause in a few lines: what is wrong, what its failing cases share, where one of them is saved."""
+    """Another cause in a few lines: what is wrong, what its failing cases share, the case, where it is saved."""
     lines = headline(verdict, width)
     lines += _wrapped(shared, width, "  ") if shared else []
+    for line in facts(verdict, calculated=False) if verdict.trial is not None else ():
+        lines += _wrapped(line, width, "  ")
     lines += [f"  [{path}]"] if path else []
     return "\n".join(lines)
 
@@ -128,8 +135,10 @@ def headline(verdict: Verdict, width: int = 80) -> list[str]:
 
 
 def also(verdict: Verdict, path: Path | None, width: int = 80) -> list[str]:
-    """One more claim that fails, in a line or two."""
+    """One more claim that fails, in a line or two; special numbers are told, since they are what matters there."""
     what = say("also {claim}: {what}", claim=verdict.claim, what=sentence(verdict))
+    if verdict.claim == "special" and verdict.trial is not None:
+        what = say("{what}, for {case}", what=what, case=facts(verdict, calculated=False)[0])
     return _wrapped(f"{what}  [{path}]" if path else what, width, "  ")
 
 
@@ -150,7 +159,8 @@ def facts(verdict: Verdict, calculated: bool) -> list[str]:
     if verdict.claim == "jvp":
         words += [written(say("tangent of {name}", name=name), array, True) for name, array in trial.tangents.items()]
     looks = ", ".join(spoken(trial.case.op, name) for name in verdict.resembles)
-    return ["  ".join(words), *([say("looks like: {names}", names=looks)] if looks else [])]
+    cut = [say("a smaller case may fail too: the search for one was cut short")] if verdict.details.get("cut") else []
+    return ["  ".join(words), *cut, *([say("looks like: {names}", names=looks)] if looks else [])]
 
 
 def written(name: str, array: Array, with_numbers: bool) -> str:

@@ -72,7 +72,7 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
     )
     name = output(calculation).name(at)
     return [
-        Table((say("{y} in {dtype}", y=name, dtype=dtype), ""), rows),
+        Table((say("{y} in {dtype}", y=name, dtype=dtype), say("value")), rows),
         Prose(
             say("u = {u} is the unit roundoff of {dtype}: one operation is off by at most u times its result.",
                 u=f"2^−{-int(np.log2(UNIT_ROUNDOFF[dtype]))}", dtype=dtype), "note"),

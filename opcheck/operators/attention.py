@@ -10,10 +10,26 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.params import Flag, Maybe, Real
-from opcheck.operators.program import Program
+from opcheck.operators.program import Derived, Program
 from opcheck.operators.shared.notes import shifted
-from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Op, Output, Param, Params, Refused, Shape
+from opcheck.operators.shared.roundoff.base import Bound
+from opcheck.operators.spec import (
+    Array,
+    Case,
+    Closed,
+    Input,
+    Mistake,
+    Op,
+    Output,
+    Param,
+    Params,
+    Refused,
+    Shape,
+    results_of,
+)
 from opcheck.programs import kinks
+from opcheck.programs.rule import fitted
+from opcheck.programs.running import Format
 
 
 def _masked(change: Callable[[Array], Array] = np.asarray, past: int = 0, last: bool = False) -> Any:
@@ -55,6 +71,27 @@ def _closed(seen: str, mask: str, letters: Any) -> tuple[Closed, ...]:
     )
 
 
+class AttentionRounding(Derived):
+    """Also for what saves memory: the sum Σ_t P[l,t]·G[l,t] of a gradient is taken as Σ_d ȳ[l,d]·y[l,d], of the output
+    as it was stored (Dao and others, FlashAttention, arXiv:2205.14135, appendix B.2)."""
+
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
+        found = super().vjp(op, p, f, cotangent, **arrays)
+        q, k, g = arrays["query"], arrays["key"], np.abs(results_of(op, cotangent)["output"])
+        with np.errstate(all="ignore"):
+            y = op.forward(p, **arrays)
+            error = f.stored(y, self.forward(op, p, f, **arrays)["output"].error)
+            inner = abs(p.scale) * (g * error).sum(axis=-1, keepdims=True)
+            more = {"query": fitted(inner * op.forward(p, **{**arrays, "value": np.abs(k)}), q.shape)}
+            seed = inner * np.broadcast_to(np.abs(q), (*inner.shape[:-1], q.shape[-1]))
+            more["key"] = op.vjp(p, seed, **{**arrays, "value": np.abs(k)})["value"]
+        for name, each in more.items():
+            bound = found[name]
+            exact = None if bound.exact is None else bound.exact & (each == 0)
+            found[name] = bound._replace(error=bound.error + each, exact=exact)
+        return found
+
+
 class Attention(Program):
     name = "scaled_dot_product_attention"
     taught = {"is_causal": (True, False)}  # a mask may leave nothing of a row, of which courses think differently
@@ -80,6 +117,7 @@ class Attention(Program):
         Param("enable_gqa", False, Flag(), "heads of query share those of key and value", True, quiet=True),
     )  # fmt: skip
     outputs = (Output("output", "y", "* L Ev"),)
+    rounding = AttentionRounding()
     widest = {"apart": True}  # many scale query and key before their product
 
     def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:

@@ -24,6 +24,7 @@ ASCII_NAMES |= {sign: f"^{n}" for n, sign in enumerate(RAISED)} | {"ᵗ": "^t"}
 # what a screen reader says for the signs in a sentence
 WORDS = (
     (" · ", ", "), ("·", " times "), (" → ", " gives "), (" = ", " equals "), (" ≈ ", " is about "), ("×", " by "),
+    ("\u00a0≈\u00a0", " is about "),
     (" ≤ ", " is at most "), (" ≥ ", " is at least "), (" < ", " is less than "), (" > ", " is greater than "),
     (" − ", " minus "), (" + ", " plus "), ("−", "minus "), ("∂", "d"), ("…", "..."), ("Σ_", "sum over "),
     ("²", " squared"),

@@ -5,7 +5,7 @@ Where a loop compares with a tolerance, one line takes its place:
     trouble = opcheck.check(kernel(x, w), "linear", x, w)   # "" if every element is within its bound
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,10 +52,12 @@ def bounds(spec: specs.Spec, *inputs: Any, dtype: str = "float32", **params: Any
 
 
 @environment.judging()
-def check(output: Any, spec: specs.Spec, *inputs: Any, **params: Any) -> str:
+def check(output: Any, spec: specs.Spec, *inputs: Any, dtype: str | None = None, **params: Any) -> str:
     """ "" if every element of `output` is within its bound, else one message that says where it is not.
 
-    output: what the call returned (a tuple of several outputs); its dtype says in what it was computed.
+    output: what the call returned (a tuple of several outputs). dtype: the type that the call declares: it is judged by
+    that, and an output of a lower precision is told. Without it the call is judged in the lower one of the types of its
+    output and its inputs: float32 numbers in a float64 array are float32 numbers.
 
     >>> import numpy as np
     >>> x = np.array([1.0, 2.0], np.float32)
@@ -65,13 +67,15 @@ def check(output: Any, spec: specs.Spec, *inputs: Any, **params: Any) -> str:
     output[0] is 0.333333 but should be 0.268941, 279,000 bounds away; 2 of 2 elements are wrong
     """
     outputs = output if isinstance(output, (tuple, list)) else (output,)
-    dtype = next((kind for kind in map(dtype_of, outputs) if kind in _REAL), "float32")
-    op, _, made = _call(spec, inputs, params, dtype)
+    own = _lowest(outputs)
+    op, _, made = _call(spec, inputs, params, dtype or _lowest([own, *inputs, *params.values()]) or "float32")
     names = [each.name for each in op.outputs if each.name in made.shapes]
     if len(outputs) != len(names):
         return say(
             "{op} returns {names}; got {n} results", op=op.title or op.name, names=", ".join(names), n=len(outputs)
         )
+    if dtype is not None and own in _REAL[_REAL.index(dtype) + 1 :]:
+        return say("the output is {got}; it should be {want}", got=own, want=dtype)
     got = {name: np.asarray(as_numpy(each), dtype=np.float64) for name, each in zip(names, outputs, strict=True)}
     return next(filter(None, (_trouble(made, name, got[name]) for name in names)), "")
 
@@ -93,7 +97,13 @@ def dtype_of(value: Any) -> str:
     return str(getattr(value, "dtype", "")).rpartition(".")[2]
 
 
-_REAL = ("float64", "float32", "float16", "bfloat16")
+def _lowest(values: Iterable[Any]) -> str:
+    """The type of the lowest precision among arrays, tensors and names of types; empty if none is of real numbers."""
+    kinds = {kind for each in values for kind in (each if isinstance(each, str) else dtype_of(each),) if kind in _REAL}
+    return max(kinds, key=_REAL.index, default="")
+
+
+_REAL = ("float64", "float32", "float16", "bfloat16")  # the most precise first
 
 
 class Unasked(Backend):

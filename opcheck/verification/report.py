@@ -14,6 +14,7 @@ from opcheck.verification.verdict import Status, Verdict
 SCHEMA = "opcheck.report/1"
 KEPT = 8  # failing trials of one claim and cause that are kept: enough for a diagnosis
 OF_GRADIENTS = ("adjoint", "second", "frozen")  # claims that an implementation without gradients does not make
+LOST = (Status.TIMED_OUT, Status.CRASHED, Status.MEMORY, Status.NOT_RUN)  # of which the shapes say most
 MOST_CAUSES = 4  # of one claim whose failures are kept
 
 Key = tuple[str, str, str]  # operator, dtype, claim
@@ -391,6 +392,10 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
 
 def sentence(verdict: Verdict) -> str:
     """What a verdict says in one line."""
+    if verdict.status in LOST and verdict.trial is not None:
+        arrays = verdict.trial.case.arrays
+        shapes = ", ".join(f"{name} {'×'.join(map(str, array.shape)) or '()'}" for name, array in arrays.items())
+        return say("{message} ({shapes})", message=verdict.message, shapes=shapes)
     if verdict.expected is None or not verdict.name:
         return verdict.message
     what = say("the gradient of {name}", name=verdict.name) if verdict.of_gradient else verdict.name

@@ -232,3 +232,10 @@ def test_a_submission_whose_path_is_too_long():
 def test_an_option_that_is_none_suggests_only_what_is_like_it(arguments, meant):
     said = run(*arguments).err
     assert (f"Did you mean {meant}?" in said.replace("'", "")) if meant else "Did you mean" not in said
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [("--set", "NAME"), ("--dim", "dim"), ("--label-smoothing", "label_smoothing")]
+)
+def test_a_parameter_that_verify_does_not_set_is_fixed_instead(option, name):
+    assert f"--fix {name}=VALUE keeps it at the only one" in refused("verify", "softmax", option, "1")

@@ -4,7 +4,6 @@ import secrets
 
 import numpy as np
 import pytest
-from tests.verification.refusal import refusal
 
 import opcheck
 from opcheck import verify
@@ -14,6 +13,7 @@ from opcheck.verification import directed
 from opcheck.verification.directed import MANY, Planted, Unseen, Wide, count, plans
 from opcheck.verification.patterns import FIRST_INPUT, PLACES, STRUCTURES
 from opcheck.verification.run import Shard, run_shard
+from tests.verification.refusal import refusal
 
 OPERATORS = pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
 CASES = pytest.mark.parametrize("cases", [1, 3])

@@ -54,3 +54,30 @@ def test_tensors_are_taken_as_they_are():
     low = torch.nn.functional.linear(x.bfloat16(), w.bfloat16())
     assert opcheck.check(low, "linear", x.bfloat16(), w.bfloat16()) == ""
     assert "elements are wrong" in opcheck.check(low.float(), "linear", x, w)
+
+
+X, W = (np.random.default_rng(k).normal(size=(3, 50)).astype(np.float32) for k in (1, 2))
+RIGHT = X @ W.T
+HALVED = X.astype(np.float16) @ W.astype(np.float16).T
+
+
+@pytest.mark.parametrize(
+    ("output", "inputs", "dtype", "message"),
+    [
+        (RIGHT.astype(np.float64), (X, W), None, ""),  # numpy widens easily: these are numbers of float32
+        (RIGHT.astype(np.float64), (X, W), "float64", "elements are wrong"),
+        (HALVED.astype(np.float32), (X, W), None, "elements are wrong"),
+        (HALVED.astype(np.float32), (X.astype(np.float16), W.astype(np.float16)), None, ""),
+        (RIGHT.astype(np.float16), (X, W), None, ""),
+        (RIGHT.astype(np.float16), (X, W), "float32", "the output is float16; it should be float32"),
+        (RIGHT, (X.astype(np.float64), W.astype(np.float64)), None, ""),
+    ],
+)
+def test_a_call_is_judged_in_the_type_that_it_declares(output, inputs, dtype, message):
+    told = opcheck.check(output, "linear", *inputs, dtype=dtype)
+    assert message in told and bool(message) == bool(told)
+
+
+def test_a_type_that_is_none_is_refused():
+    with pytest.raises(opcheck.Refused, match="int8"):
+        opcheck.check(RIGHT, "linear", X, W, dtype="int8")

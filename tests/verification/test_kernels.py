@@ -4,7 +4,6 @@ import secrets
 
 import numpy as np
 import pytest
-from tests.verification.refusal import refusal
 
 from opcheck.backends import load
 from opcheck.operators import catalog
@@ -12,6 +11,7 @@ from opcheck.verification.directed import count
 from opcheck.verification.report import sentence
 from opcheck.verification.run import Shard, run_shard
 from tests.verification.kernels import RIGHT, WRONG
+from tests.verification.refusal import refusal
 
 CASES = 100  # the default of the fixtures
 SEEDS = 20  # at night

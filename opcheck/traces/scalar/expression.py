@@ -35,6 +35,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], float]] = {  # name -> (recorder,
     "max": (TRACED.max, ANY),
     "min": (TRACED.min, ANY),
 }  # fmt: skip
+WRITTEN = {"σ": "sigmoid"}  # as formulas have it; alone it may be a variable
 LEAST = {"pow": 2, "max": 2, "min": 2}
 CONSTANTS = {"pi": ("π", math.pi), "π": ("π", math.pi), "e": ("e", math.e)}
 SIGNS = {"−": "-", "·": "*", "×": "*", "^": "**"}  # what people paste from a lecture
@@ -174,6 +175,7 @@ class _Checker:
 
     def call(self, node: ast.Call) -> list[ast.expr]:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
+        name = WRITTEN.get(name, name)
         if name not in FUNCTIONS:
             near = _near(name)
             fix = say("Did you mean {near}?", near=near) if near else say("there are {known}", known=_list(FUNCTIONS))
@@ -239,7 +241,7 @@ class _Recorder:
             case ast.BinOp(_, operator, _):
                 return BINARY[type(operator)](*args)
             case ast.Call(ast.Name(id)):
-                return FUNCTIONS[id][0](*args)
+                return FUNCTIONS[WRITTEN.get(id, id)][0](*args)
         raise AssertionError(ast.dump(node))
 
 

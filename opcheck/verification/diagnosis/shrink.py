@@ -25,6 +25,7 @@ from opcheck.verification.widening import letters_of
 
 FEW_NUMBERS = 9  # of an array whose numbers are made plain one by one
 ATTEMPTS = 300  # trials that one minimisation may run
+CLEAR = 64.0  # bounds: an error beyond it is as clear as any other
 SIZES = (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33)  # that are tried: small ones, and the first beyond a block of 8, 16 or 32
 TIME = 20.0  # seconds, for implementations that are slow
 ALL_OF_THEM = 30.0  # seconds for every failure of a report; those that come later stay as they are
@@ -47,12 +48,19 @@ def explain_failures(
             continue
         seen.add(key)
         same = [each for each in report.failures if each.trial and (*key_of(each), each.cause) == key]
-        smaller = minimal(spec(key[0]), verdict, backend, min(TIME, end - time.monotonic()))
+        clearest = max(same, key=_clearness)
+        smaller = minimal(spec(key[0]), clearest, backend, min(TIME, end - time.monotonic()))
         names = resemblances(spec(key[0]), [smaller, *same], backend)
         # a lower precision that explains each of them comes first
         precisions = [each.details.get("precision", ()) for each in (smaller, *same)]
         common = [name for name in precisions[0] if all(name in each for each in precisions)]
         report.failures[k] = replace(smaller, resembles=tuple(dict.fromkeys([*common, *names])))
+
+
+def _clearness(verdict: Verdict) -> tuple[float, int]:
+    """The largest error first, of those beyond CLEAR bounds the smallest case."""
+    assert verdict.trial is not None
+    return min(verdict.error_in_bounds, CLEAR), -_size(verdict.trial)
 
 
 def minimal(op: Op, verdict: Verdict, backend: Backend, seconds: float = TIME) -> Verdict:
@@ -70,18 +78,29 @@ class Search:
     ) -> None:
         self.op, self.best, self.fails = op, verdict, fails
         self.left, self.end = ATTEMPTS, time.monotonic() + seconds
+        self.is_cut = False  # whether time or attempts ended before what can be tried
 
     def run(self) -> Verdict:
         """The verdict of the smallest trial found."""
         if self.best.claim == "refuses":  # no decision of the sampler makes a call that is none
             for simpler in (_shorter, _without_params, _simpler_numbers):
                 self.steps(simpler)
-            return self.best
-        self.fewer_decisions()
+            return self.told(self.is_cut)
+        if self.op.elsewhere:
+            self.fewer_decisions()
+        else:  # a spec from outside may take long: sizes first, and then each attempt is quick
+            self.steps(self._one_row)
+            self.steps(_smaller_sizes)
+            self.fewer_decisions()
         for simpler in (self._one_row, _smaller_sizes, _without_params, _simpler_numbers, _smaller_sizes):
             self.steps(simpler)
+        is_cut = self.is_cut  # plainer numbers make no case smaller
         self.steps(_single_numbers)
-        return self.best
+        return self.told(is_cut)
+
+    def told(self, is_cut: bool) -> Verdict:
+        """The best so far, which says so where there may be a smaller one."""
+        return replace(self.best, details={**self.best.details, "cut": True}) if is_cut else self.best
 
     @property
     def trial(self) -> Trial:
@@ -91,6 +110,7 @@ class Search:
     def attempt(self, trial: Trial) -> bool:
         """Whether `trial` fails too; then it is the best so far."""
         if self.left <= 0 or time.monotonic() > self.end:
+            self.is_cut = True
             return False
         self.left -= 1
         try:

@@ -9,12 +9,11 @@ import numpy as np
 
 from opcheck.errors import CouldNotRun
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Finding
 from opcheck.verification.diagnosis.shrink import Search
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.streams import with_directions
 from opcheck.verification.verdict import Status, Verdict
-from opcheck.verification.workers.process import Worker, context
+from opcheck.verification.workers.process import Worker, context, found_of
 from opcheck.verification.workers.worker import Again, Target
 
 TIME = 30.0  # seconds in which the crashes of a run are made smaller: each smaller one costs a new process
@@ -64,7 +63,7 @@ class Alone:
         verdict = worker.verdict(trial, status, how, known)
         self._stop()
         report = Report(*worker.loaded, trials=1)
-        report.add(trial.case.op, trial.dtype, Finding(verdict.claim, verdict=verdict))
+        report.add(trial.case.op, trial.dtype, found_of(verdict))
         return report
 
     def _stop(self) -> None:

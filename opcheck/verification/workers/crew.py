@@ -11,11 +11,10 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
-from opcheck.verification.check import Finding
 from opcheck.verification.report import Report
 from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
 from opcheck.verification.verdict import Status
-from opcheck.verification.workers.process import Worker, context, unbroken
+from opcheck.verification.workers.process import Worker, context, found_of, unbroken
 from opcheck.verification.workers.worker import EXPLAINING, STARTING, Target
 
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
@@ -117,8 +116,9 @@ class Crew:
             alone = replace(task, first=index, last=index + 1)
             _, made = next(trials(self.target.spec(task.op), alone, bool(self.options.get("exhaustive"))))
             verdict = worker.verdict(made, status, how, bool(self.options.get("known", True)), self.begun)
-            part = Report(trials=1)
-            part.add(task.op, task.dtype, Finding(verdict.claim, verdict=verdict))
+            part = Report(failing=int(verdict.status.failed))
+            part.count(index, made)
+            part.add(task.op, task.dtype, found_of(verdict))
             self.found.append((alone, part))
             self.waiting += [replace(task, first=index + 1), replace(task, last=index)]
         finally:

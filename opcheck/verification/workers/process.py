@@ -18,13 +18,17 @@ import opcheck
 from opcheck.errors import CouldNotRun
 from opcheck.language import say
 from opcheck.verification.casefile import Trial
+from opcheck.verification.check import Finding
 from opcheck.verification.known import recognised
 from opcheck.verification.raised import is_exhaustion
+from opcheck.verification.report import sentence
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.workers.worker import EXPLAINING, STARTING, Marks, Target, found_in, work
 
 START = 60.0  # seconds, at least, that a worker has until its first case: it imports torch and the candidate
 MOST_PRINTED = 2**26  # bytes that one call may print
+ASKED = 2.0  # seconds that it has to say where it is
+THEIRS = str(Path(opcheck.__file__).parent / "backends")  # the implementation is called from there, and nothing else is
 LAST_WORDS = 12  # lines of them that a report shows
 # lines of a fatal error that tell nothing about the implementation
 NOT_THEIRS = (
@@ -119,8 +123,23 @@ class Worker:
             return Status.CRASHED, say("it printed more than {n} MB", n=MOST_PRINTED // 10**6)
         patience = max(patience, START) if self.index == STARTING else patience
         if time.time() - self.marks.since > patience:
+            where = self.where_it_is()
+            if self.index not in (STARTING, EXPLAINING) and where and THEIRS not in where:
+                return Status.NOT_RUN, say("opcheck itself takes more than {n} s for this case", n=f"{patience:g}")
             return Status.TIMED_OUT, say("no answer after {n} s", n=f"{patience:g}")
         return None
+
+    def where_it_is(self) -> str:
+        """Which lines it is at, in all of its threads, as it prints them itself; empty if it does not answer."""
+        if not hasattr(signal, "SIGUSR1") or self.process.pid is None:
+            return ""
+        before, end = self._size_of_printed(), time.monotonic() + ASKED
+        os.kill(self.process.pid, signal.SIGUSR1)
+        while self._size_of_printed() == before and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.05)  # for the rest of it
+        self.printed.seek(before)
+        return self.printed.read().decode(errors="replace")
 
     def verdict(self, made: Trial, status: Status, how: str, known: bool, begun: bool = False) -> Verdict:
         """The verdict on the trial that it died of; the claim and the memory are those that it was asked about.
@@ -174,6 +193,13 @@ class Worker:
         self.running.close()
         for each in (found_in(Path(self.running.name)), Path(self.running.name).with_suffix(".new")):
             each.unlink(missing_ok=True)
+
+
+def found_of(verdict: Verdict) -> Finding:
+    """The finding of a verdict; a case that takes opcheck too long says nothing about the implementation."""
+    if verdict.status is Status.NOT_RUN:
+        return Finding(verdict.claim, left_out=sentence(verdict))
+    return Finding(verdict.claim, verdict=verdict)
 
 
 @contextmanager

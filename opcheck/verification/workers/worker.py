@@ -129,6 +129,8 @@ def work(
     os.dup2(output, 1)
     os.dup2(output, 2)
     faulthandler.enable()  # of a crash, tell where it was
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, file=output)  # and when the parent asks
     watcher, backend = Reporting(marks, output, running), None
     while True:
         try:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.verification.refusal import refusal
 
 import opcheck
 from opcheck import loading
 from opcheck.backends import load
 from opcheck.specs import get
 from tests.specs.fused import forms, specs
+from tests.verification.refusal import refusal
 
 NAMES = [name for name, each in vars(specs).items() if inspect.isfunction(each) and each.__module__ == specs.__name__]
 WRONG = Path(__file__).parent / "wrong"

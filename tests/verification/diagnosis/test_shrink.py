@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from opcheck import verify
+from opcheck.app.failures import facts
 from opcheck.backends.function import NumpyFunction
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case
@@ -143,3 +144,16 @@ def test_every_wrong_element_must_be_known_and_few_of_them_are_kept(backend):
     fails = SameFailure(catalog.get("relu"), failure, backend)
     assert fails(trial(np.nan)) is None and fails(trial(np.nan, np.inf)) is not None
     assert failure.wrong == len(nan) + 1 and len(failure.details["wrong"]) == WRONG_KEPT
+
+
+def test_a_search_that_is_cut_short_says_so():
+    backend = NumpyFunction(np.abs)
+    report = Report()
+    made = Trial(Case("relu", {"input": np.array([[1.0, -2.0], [3.0, -4.0]])}, {}), policy="exact")
+    check_trial(catalog.get("relu"), made, backend, report, chosen(["exact"]))
+    (verdict,) = report.failures
+    cut, whole = (minimal(catalog.get("relu"), verdict, backend, seconds) for seconds in (-1.0, 60.0))
+    assert cut.details["cut"] and cut.trial == verdict.trial
+    assert "cut" not in whole.details and whole.trial.case.arrays["input"].size == 1
+    assert any("was cut short" in line for line in facts(cut, False))
+    assert not any("was cut short" in line for line in facts(whole, False))
