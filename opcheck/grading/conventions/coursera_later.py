@@ -91,7 +91,7 @@ def _averaging(op: Op, case: Case) -> Case:
     return case._replace(params={**case.params, "dampening": case.params.get("momentum", 0.0)})
 
 
-_STATE = {"sgd": {"momentum_buffer": "v"}, "adam": {"exp_avg": "v", "exp_avg_sq": "s"}}
+_STATE = {"sgd": {"momentum_buffer": "velocity"}, "adam": {"exp_avg": "velocity", "exp_avg_sq": "squares"}}
 _PLAIN: dict[str, Allowed] = {"weight_decay": lambda value: not value, "maximize": only(False)}
 ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "lstm_cell": Entry(("lstm_cell_forward",), ("lstm_cell_backward",), {"b_ih": only(True), "b_hh": only(False)},

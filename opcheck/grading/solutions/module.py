@@ -171,8 +171,9 @@ def _optimiser(kind: type[optimisers.Optimiser]) -> type:
             for each, value in zip(self.params, values.values(), strict=True):
                 each.data = _torch.from_numpy(value)
 
-    first = inspect.Parameter("params", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    Stepping.__signature__ = inspect.Signature([first, *inspect.signature(kind).parameters.values()])  # type: ignore[attr-defined]
+    own = [*inspect.signature(kind.__init__).parameters.values()]
+    params = inspect.Parameter("params", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    Stepping.__init__.__signature__ = inspect.Signature([own[0], params, *own[1:]])  # type: ignore[attr-defined]
     Stepping.__name__ = Stepping.__qualname__ = kind.__name__
     return Stepping
 
