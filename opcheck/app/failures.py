@@ -3,6 +3,7 @@
 import shlex
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,26 +33,28 @@ class Group(NamedTuple):
 
     places: list[int]
     shared: str  # what its failing cases share and the agreeing ones lack
+    every: list[int]  # of all of its cases
 
 
 def by_cause(report: Report) -> list[list[Group]]:
     """The failures that are shown, by operator and dtype and then by cause; the most telling come first."""
-    found: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
+    found: dict[tuple[str, str], dict[tuple[str, str], list[int]]] = {}
     for k, verdict in enumerate(report.failures):
         op, dtype, claim = key_of(verdict)
-        found.setdefault((op, dtype), {}).setdefault((claim, verdict.cause), k)
+        found.setdefault((op, dtype), {}).setdefault((claim, verdict.cause), []).append(k)
     causes = report.causes()
     return [_groups(places, causes.get(key, []), report) for key, places in found.items()]
 
 
-def _groups(places: dict[tuple[str, str], int], causes: Sequence[Cause], report: Report) -> list[Group]:
+def _groups(places: dict[tuple[str, str], list[int]], causes: Sequence[Cause], report: Report) -> list[Group]:
     left = dict(places)
     groups = []
     for cause in causes:
-        own = _one_of_each([left.pop(member) for member in cause.members if member in left], report)
-        groups += [Group(own, cause.sentence())] if own else []
+        own = [left.pop(member) for member in cause.members if member in left]
+        shown = _one_of_each([first for first, *_ in own], report)
+        groups += [Group(shown, cause.sentence(), sorted(chain(*own)))] if own else []
     # no case was remembered (a process died of it): a separate group
-    groups += [Group([k], "") for k in left.values()]
+    groups += [Group(every[:1], "", every) for every in left.values()]
     return sorted(groups, key=lambda group: _convincing(report.failures[group.places[0]]))
 
 

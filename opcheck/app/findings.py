@@ -128,7 +128,7 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
     console.print(table(report))
     operators, width = by_cause(report), console.width
     for groups in operators[:OPENED]:
-        for place, (places, shared) in enumerate(groups):
+        for place, (places, shared, _) in enumerate(groups):
             first, *others = places
             verdict, path = report.failures[first], saved.get(first)
             lines = [

@@ -11,7 +11,7 @@ import click
 from opcheck import files
 from opcheck.app import completion
 from opcheck.app.interruption import interruption
-from opcheck.app.output import File, page_width, write
+from opcheck.app.output import File, Named, page_width, write
 from opcheck.language import say, use
 from opcheck.operators.spec import Refused
 
@@ -45,14 +45,15 @@ class Grouped(click.Command):
 
 
 @click.command(cls=Grouped)
-@click.argument("paths", nargs=-1, metavar="PATH...", shell_complete=completion.files)
-@click.option("--assignment", type=click.Path(path_type=Path), metavar="FILE", help="The assignment, a TOML file.")
-@click.option("--op", metavar="OP", shell_complete=completion.operators, help="Grade just this operator instead.")
+@click.argument("paths", nargs=-1, type=Named(), metavar="PATH...", shell_complete=completion.files)
+@click.option("--assignment", type=Named(path_type=Path), metavar="FILE", help="The assignment, a TOML file.")
+@click.option("--op", metavar="OP", shell_complete=completion.operators,
+              help="Grade just this operator, or your own FILE.py:NAME, instead.")  # fmt: skip
 @click.option("--convention", metavar="NAME",
               help="Calling convention: functional, cs231n, ... [default: as found; --init: functional]")  # fmt: skip
 @click.option("--init", is_flag=True, help="Print a draft assignment for the operators PATH...")
 @click.option("--explain", "explained", is_flag=True, help="With --init: list every key of an assignment too.")
-@click.option("--check", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--check", type=Named(path_type=Path), metavar="FILE",
               help="Check an assignment: which mistakes would it miss?")  # fmt: skip
 @click.option(
     "--seeds", type=click.IntRange(1), help="With --check: grade only the correct solution, with this many seeds."
@@ -60,23 +61,23 @@ class Grouped(click.Command):
 @click.option(
     "--bundle", type=click.Choice(BUNDLES), help="Build an autograder from the assignment PATH (with -o ZIP)."
 )
-@click.option("--handout", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--handout", type=Named(path_type=Path), metavar="FILE",
               help="Write the handout for students: starter file, signatures, self-test (-o FOLDER).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Submissions (or processes for --seeds) to run at once.")  # fmt: skip
 @click.option("--journal", type=File(files.check_regular), metavar="FILE",
               help="Save each result here as it arrives; a second run grades only the rest.")  # fmt: skip
-@click.option("--roster", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--roster", type=Named(path_type=Path), metavar="FILE",
               help="The class list: a CSV of names, numbers and emails, as Moodle or Canvas export it.")  # fmt: skip
 @click.option("--adjust", nargs=4, multiple=True, metavar="STUDENT QUESTION POINTS REASON",
               help="Add or deduct points by hand (0 undoes it), kept in the journal; QUESTION may be all.")  # fmt: skip
-@click.option("--compare", type=click.Path(path_type=Path), metavar="OLD.json",
+@click.option("--compare", type=Named(path_type=Path), metavar="OLD.json",
               help="Print what changed since these results.")  # fmt: skip
 @click.option("--anonymise", type=File(files.check_file), metavar="KEY.csv",
               help="Replace names by numbers; KEY.csv records who is who.")  # fmt: skip
 @click.option("--executor", metavar="dask://HOST:PORT", help="Spread the class over a dask cluster.")
 @click.option("--student", default="", metavar="NAME", help="Everything at PATH belongs to this one student.")
-@click.option("--within", type=click.Path(path_type=Path), metavar="FOLDER",
+@click.option("--within", type=Named(path_type=Path), metavar="FOLDER",
               help="Grade one file, which may import the other files in this folder.")  # fmt: skip
 @click.option(
     "--format",
@@ -100,6 +101,7 @@ def command(**options: Any) -> int:
          opcheck grade --init linear conv2d max_pool2d > hw.toml
          opcheck grade submissions/ --assignment hw.toml --jobs 2
          opcheck grade my_conv.py --op conv2d
+         opcheck grade submissions/ --op reference.py:attention
     """
     if options["check"] is not None:
         if options["seeds"]:
@@ -125,7 +127,8 @@ def init(options: dict[str, Any]) -> int:
 
     if options["output"] is not None:
         files.check_file(options["output"])
-    parts = [scaffold(options["paths"], options["convention"] or "functional")] if options["paths"] else []
+    folder = options["output"].parent if options["output"] is not None else Path()
+    parts = [scaffold(options["paths"], options["convention"] or "functional", folder)] if options["paths"] else []
     if options["explained"]:
         from opcheck.grading.assignments import reference
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from opcheck import files
-from opcheck.errors import CouldNotRun
+from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
 from opcheck.render import FORMATS, render
 from opcheck.steps import Step
@@ -17,7 +17,17 @@ from opcheck.steps import Step
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class File(click.Path):
+class Named(click.Path):
+    """A file or folder that has a name: a variable of the shell that is empty does not mean this folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "" and param is not None:
+            option = param.opts[0] if isinstance(param, click.Option) else param.human_readable_name.rstrip(".")
+            raise Refused(say("{option} is empty", option=option), fix=say("name a file or a folder; . is this folder"))
+        return super().convert(value, param, ctx)
+
+
+class File(Named):
     """A file that the command writes: whether that works is checked before the work, not after it.
 
     `check`: the function of opcheck.files that finds out.
@@ -28,7 +38,7 @@ class File(click.Path):
         self.check = check
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        path = Path(value)
+        path: Path = super().convert(value, param, ctx)
         self.check(path)
         return path
 

@@ -1,5 +1,6 @@
 """A verification report as one page: needs no network, reads on a phone, in the dark and on paper."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +15,10 @@ from opcheck.verification.verdict import Verdict
 
 if TYPE_CHECKING:
     from opcheck.explanation import Explanation
+    from opcheck.render import heat
 
 
-WIDEST = 36  # elements of a case on the map of errors
+WIDEST, MOST_ROWS = 36, 16  # elements of a case on the map of errors, and cases
 
 
 class Cell(NamedTuple):
@@ -71,7 +73,8 @@ def _failure(report: Report, cause: failures.Group, how: str, saved: dict[int, P
     group = cause.places
     first = report.failures[group[0]]
     op, dtype, claim = key_of(first)
-    worked = failures.worked(first)
+    worst = _worst(first)
+    worked = failures.worked(replace(first, at=worst))
     calculated = bool(failures.calculation(worked))  # the page shows what would be short enough for the terminal
     case, *looks = failures.facts(first, calculated) if first.trial else [""]
     return {
@@ -83,7 +86,8 @@ def _failure(report: Report, cause: failures.Group, how: str, saved: dict[int, P
         "shared": cause.shared,
         "case": case,
         "looks": " ".join(looks),
-        "heat": _heat([report.failures[k] for k in group]),
+        "heat": _heat([report.failures[k] for k in dict.fromkeys((*group, *cause.every))]),
+        "opened": _place(first, worst) if first.details.get("shares") is not None else "",
         "worked": _fragment(worked) if worked and calculated else "",
         "printed": first.details.get("printed", ""),
         "also": [f"{report.failures[k].claim}: {sentence(report.failures[k])}" for k in group[1:]],
@@ -97,19 +101,36 @@ def _heat(verdicts: list[Verdict]) -> Any:
 
     from opcheck.render import heat
 
-    if verdicts[0].details.get("shares") is None:
+    rows = [_row(verdict) for verdict in verdicts if verdict.details.get("shares") is not None][:MOST_ROWS]
+    if sum(len(row.shares) for row in rows) < 2:
         return ""
-    rows = []
-    for verdict in verdicts:
-        shares = verdict.details.get("shares")
-        if shares is not None:
-            places = [f"{verdict.name}[{','.join(map(str, at))}]" for at in np.ndindex(*shares.shape)]
-            rows.append(heat.Row(verdict.claim, shares.reshape(-1).tolist()[:WIDEST], places[:WIDEST]))
-    first = verdicts[0].details["shares"]
-    at = int(np.ravel_multi_index(verdicts[0].at, first.shape)) if first.ndim else 0
-    if sum(len(row.shares) for row in rows) < 2 or at >= WIDEST:
-        return ""
-    return Markup(heat.draw(rows, (0, at)))
+    opened = verdicts[0].details.get("shares") is not None
+    at = rows[0].places.index(_place(verdicts[0], _worst(verdicts[0]))) if opened else None
+    return Markup(heat.draw(rows, at))
+
+
+def _row(verdict: Verdict) -> "heat.Row":
+    """A case on the map: as many of its elements as there is room for, with the worst among them."""
+    from opcheck.render import heat
+
+    shares = verdict.details["shares"]
+    places = list(np.ndindex(*shares.shape))
+    begin = max(0, places.index(_worst(verdict)) - WIDEST + 1)
+    shown = slice(begin, begin + WIDEST)
+    return heat.Row(verdict.claim, shares.reshape(-1).tolist()[shown], [_place(verdict, at) for at in places[shown]])
+
+
+def _worst(verdict: Verdict) -> tuple[int, ...]:
+    """The element that is furthest beyond its bound; the first wrong one where none is further than that."""
+    shares = verdict.details.get("shares")
+    if shares is None or not shares.max() > shares[verdict.at]:
+        return verdict.at
+    return tuple(map(int, np.unravel_index(shares.argmax(), shares.shape)))
+
+
+def _place(verdict: Verdict, at: tuple[int, ...]) -> str:
+    """An element by its name: output[0, 1]."""
+    return f"{verdict.name}{list(at) if at else ''}"
 
 
 def _fragment(explanation: "Explanation") -> Any:

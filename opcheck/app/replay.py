@@ -8,6 +8,7 @@ import click
 
 from opcheck import backends, specs
 from opcheck.app import completion, findings
+from opcheck.app.output import Named
 from opcheck.backends.allowance import allowance
 from opcheck.language import say
 from opcheck.operators.spec import Refused
@@ -24,7 +25,7 @@ from opcheck.verification.workers.worker import Target
 
 
 @click.command()
-@click.argument("case", type=click.Path(path_type=Path), required=False)
+@click.argument("case", type=Named(path_type=Path), required=False)
 @click.option("--known", metavar="NAME", help="The stored case of a known deviation (KNOWN.md) instead of a file.")
 @click.option(
     "--impl",

@@ -128,7 +128,7 @@ def explain(
 
         differentiable(calculation)
         upstream_gradient(calculation, given_upstream)
-    tail = _observed(calculation, place, dtype, got, printed_digits)
+    tail = _observed(calculation, cell if grad else place, dtype, got, printed_digits, grad, given_upstream)
 
     def asked() -> Step:
         first = cell if grad else place
@@ -205,19 +205,26 @@ def _is_inexact(block: Block) -> bool:
 
 
 def _observed(
-    calculation: Calculation, place: Shape | None, dtype: str | None, got: Any, printed_digits: int | None
-) -> list[Block]:
+    calculation: Calculation, place: Shape | None, dtype: str | None, got: Any, printed_digits: int | None,
+    grad: bool, upstream: Array | None,
+) -> list[Block]:  # fmt: skip
     """What follows the calculation: what a type makes of the element, and what explains an observed number."""
     if dtype is None and got is None:
         return []
-    from opcheck.explanation.observed import dtype_lines, got_lines
+    from opcheck.explanation.observed import dtype_lines, got_lines, gradients, output
 
-    focus = place if place is not None else (calculation.cells[0] if calculation.cells else None)
+    first = calculation.cells[0] if calculation.cells else None
+    focus = place if place is not None and not grad else first
     tail: list[Block] = []
     if focus is not None and dtype is not None:
         tail += dtype_lines(calculation, focus, dtype)
     if got is not None:
-        tail += got_lines(calculation, place, as_array(got, "got") * 1.0, dtype or "float32", printed_digits)
+        watched = [output(calculation)]
+        if grad:
+            from opcheck.explanation.gradient import upstream_gradient
+
+            watched = gradients(calculation, upstream_gradient(calculation, upstream))
+        tail += got_lines(calculation, watched, place, as_array(got, "got") * 1.0, dtype or "float32", printed_digits)
     return tail
 
 

@@ -1,7 +1,7 @@
 """The worked calculation of the gradient of each input: one reverse sweep over tracers, read like the forward one."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +12,7 @@ from opcheck.explanation.grids import draw
 from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
 from opcheck.operators.fills import upstream as filled
-from opcheck.operators.spec import Array, Output, Refused, Shape, widened
+from opcheck.operators.spec import Array, Closed, Output, Refused, Shape, widened
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
 from opcheck.tracing import TRACED, Node, Tracer, exact, reverse
 from opcheck.tracing.arithmetic import as_fraction
@@ -66,14 +66,25 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
-    told = say("(closed form; proved equal to the calculation for these numbers)")
-    choosing = say("(closed form, where [...] is 1 if it holds and 0 otherwise; proved equal to the calculation for "
-                   "these numbers)")  # fmt: skip
-    found = proved(calculation, g, gradient, output)
     return {
-        name: (Prose(closed.formula, "definition"), Prose(choosing if CHOICE.search(closed.formula) else told, "note"))
-        for name, closed in found.items()
+        name: (Prose(closed.formula, "definition"), *(Prose(told, "note") for told in _about(calculation, closed)))
+        for name, closed in proved(calculation, g, gradient, output).items()
     }
+
+
+def _about(calculation: Calculation, closed: Closed) -> Iterator[str]:
+    """What is said below a closed form: the sizes in it, and that it was proved."""
+    op, arrays = calculation.op, calculation.case.arrays
+    known = {*(each.symbol for each in op.inputs), *(each.symbol for each in op.params)}
+    letters = closed.letters(calculation.p, {name: array.shape for name, array in arrays.items()}) or {}
+    sizes = [f"{name} = {size}" for name, size in letters.items() if isinstance(size, int) and name not in known]
+    if sizes:
+        yield say("({sizes})", sizes=", ".join(sizes))
+    if CHOICE.search(closed.formula):
+        yield say("(closed form, where [...] is 1 if it holds and 0 otherwise; proved equal to the calculation for "
+                  "these numbers)")  # fmt: skip
+    else:
+        yield say("(closed form; proved equal to the calculation for these numbers)")
 
 
 def upstream_gradient(calculation: Calculation, upstream: Array | None) -> Array:

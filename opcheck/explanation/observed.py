@@ -1,6 +1,6 @@
 """What explains a number that somebody observed: rounding, printed digits, a known mistake, or none of these."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.explanation.calculation import Calculation, Pages
+from opcheck.explanation.unfold import barred
 from opcheck.language import say
 from opcheck.operators.spec import Array, Mistake, Refused, Shape, widened
 from opcheck.steps import Block, Expression, Number, Prose, Table
@@ -69,72 +70,157 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
         (say("rounding of the inputs allows"), _number(focus.storing(dtype))),
         (say("computing in any order allows"), _number(focus.computing(dtype))),
     )
-    name = _name(calculation, at)
+    name = output(calculation).name(at)
     return [
-        Table((say("{y} in {dtype}", y=name, dtype=dtype), ""), rows),
+        Table((say("{y} in {dtype}", y=name, dtype=dtype), say("value")), rows),
         Prose(
             say("u = {u} is the unit roundoff of {dtype}: one operation is off by at most u times its result.",
-                u=f"2^{int(np.log2(UNIT_ROUNDOFF[dtype]))}", dtype=dtype), "note"),
+                u=f"2^−{-int(np.log2(UNIT_ROUNDOFF[dtype]))}", dtype=dtype), "note"),
     ]  # fmt: skip
 
 
-def got_lines(calculation: Calculation, cell: Shape | None, got: Array, dtype: str, digits: int | None) -> list[Block]:
+@dataclass(frozen=True)
+class Watched:
+    """What somebody may have observed: the main output, or the gradient of an input.
+
+    by(mistake): its numbers as the mistake makes them, or as they are; None where the mistake is one of something else.
+    """
+
+    symbol: str
+    shape: Shape
+    hidden: int
+    element: Callable[[Shape], Element]
+    by: Callable[[Mistake | None], Array | None]
+
+    def name(self, at: Shape) -> str:
+        shown = at[self.hidden :]
+        return self.symbol + (f"[{','.join(map(str, shown))}]" if shown else "")
+
+    def numbers(self, mistake: Mistake | None) -> Array | None:
+        """As by, but None too where this case cannot be computed so, or gets another shape."""
+        try:
+            with np.errstate(all="ignore"):
+                found = self.by(mistake)
+        except (ValueError, IndexError, ArithmeticError):
+            return None
+        return found if found is not None and found.shape == self.shape else None
+
+
+def output(calculation: Calculation) -> Watched:
+    """The main output."""
+    op, name = calculation.op, calculation.main_output
+    arrays = widened(calculation.case.arrays)
+
+    def by(mistake: Mistake | None) -> Array | None:
+        forward = op.forward if mistake is None else mistake.forward and partial(mistake.forward, op)
+        found = forward and op.by_name(forward(calculation.p, **arrays), calculation.shapes)[name]
+        return None if found is None else np.asarray(found)
+
+    symbol = op.output(name).symbol
+    hidden = calculation.hidden.get(symbol, 0)
+    return Watched(symbol, calculation.shapes[name], hidden, partial(element, calculation), by)
+
+
+def gradients(calculation: Calculation, g: Array) -> list[Watched]:
+    """The gradient of each input."""
+    from opcheck.explanation.gradient import Sweep, differentiable
+
+    op, arrays, sweep = calculation.op, widened(calculation.case.arrays), Sweep(calculation, g, {})
+    several = sum(op.output(name).differentiable for name in calculation.shapes) > 1
+
+    def watched(name: str) -> Watched:
+        symbol, shape = op.input(name).symbol, calculation.case.arrays[name].shape
+
+        def by(mistake: Mistake | None) -> Array | None:
+            vjp = op.vjp if mistake is None else mistake.vjp and partial(mistake.vjp, op)
+            found = vjp and vjp(calculation.p, {calculation.main_output: g} if several else g, **arrays).get(name)
+            return None if found is None else np.asarray(found)
+
+        def element(at: Shape) -> Element:
+            found = sweep if sweep.complete else Sweep(calculation, g, {name: [at]})
+            tracer = found.adjoints.get((symbol, at))
+            tape, tracer = (found.tape, tracer) if tracer is not None else ((zero := Pages()), zero.constant(0))
+            return Element(at, as_fraction(found.gradient(symbol, at)), tape.graph(tracer), tracer.id)
+
+        return Watched(barred(symbol), shape, calculation.hidden.get(symbol, 0), element, by)
+
+    return [watched(name) for name in differentiable(calculation)]
+
+
+def got_lines(
+    calculation: Calculation, every: Sequence[Watched], cell: Shape | None, got: Array, dtype: str, digits: int | None
+) -> list[Block]:
     """What explains each observed number; the sentence at the end holds for all of them."""
-    shape = calculation.shapes[calculation.main_output]
-    places = _places(calculation, cell, got, shape, dtype)
+    watched, places = _found(calculation, every, cell, got)
     observed = [as_fraction(exactly(each, decimal=True)) for each in got.reshape(-1).tolist()]
-    elements = [element(calculation, at) for at in places]
+    elements = [watched.element(at) for at in places]
     exact_arrays = _whole_arrays(calculation)
     headers = [say("element"), say("expected"), say("got"), say("difference"), say("{dtype} allows", dtype=dtype)]
     if digits is not None:
         headers.append(say("{n} printed decimals allow", n=digits))
     rows: list[tuple[str | Expression, ...]] = []
     for each, number in zip(elements, observed, strict=True):
-        row: list[str | Expression] = [_name(calculation, each.at), _number(each.exact), _number(number)]
+        row: list[str | Expression] = [watched.name(each.at), _number(each.exact), _number(number)]
         row += [_number(difference(number, each.exact)), _number(each.rounding(dtype))]
         rows.append(tuple([*row, _number(each.printing(digits, exact_arrays))] if digits is not None else row))
-    sentence = _explanation(calculation, elements, observed, dtype, digits, exact_arrays)
+    sentence = _explanation(calculation, watched, elements, observed, dtype, digits, exact_arrays)
     return [Table(tuple(headers), tuple(rows)), Prose(sentence, "verdict")]
 
 
-def _places(calculation: Calculation, cell: Shape | None, got: Array, shape: Shape, dtype: str) -> list[Shape]:
-    """The elements that were observed. One number without a cell is that of the first element that it fits."""
+def _found(
+    calculation: Calculation, every: Sequence[Watched], cell: Shape | None, got: Array
+) -> tuple[Watched, list[Shape]]:
+    """What was observed, and its elements. One number without a cell is that of the first element that it fits."""
+    if got.ndim == 0 and cell is not None:
+        inside = [each for each in every if len(each.shape) - each.hidden <= len(cell) <= len(each.shape)]
+        full = [(each, (0,) * (len(each.shape) - len(cell)) + tuple(cell)) for each in inside]
+        full = [(each, at) for each, at in full if all(i < n for i, n in zip(at, each.shape, strict=True))]
+        near = (pair for pair in full if _is_near(pair[0].numbers(None), float(got), pair[1]))
+        watched, at = next(near, (full or [(every[0], tuple(cell))])[0])
+        return watched, [at]
     if got.ndim == 0:
-        return [cell if cell is not None else _fitting(calculation, got, shape, dtype)]
-    hidden = calculation.hidden.get(calculation.op.output(calculation.main_output).symbol, 0)
-    if got.shape not in (shape, shape[hidden:]):
+        watched, at = _fitting(calculation, every, float(got))
+        return watched, [at]
+    fits = [each for each in every if got.shape in (each.shape, each.shape[each.hidden :])]
+    if not fits:
+        shapes = say(" or ").join(str(shape) for shape in dict.fromkeys(each.shape[each.hidden :] for each in every))
         raise Refused(
-            say("the observed array must have the shape of the output, {shape}", shape=shape[hidden:]),
+            say("the observed array must have the shape of {name}, {shape}",
+                name=say("the output") if len(every) == 1 else say("a gradient"), shape=shapes),
             got=f"{got.shape}",
-        )
-    return list(np.ndindex(*shape))
+        )  # fmt: skip
+    watched = min(fits, key=lambda each: _distance(each.numbers(None), got.reshape(each.shape)))
+    return watched, list(np.ndindex(*watched.shape))
 
 
-def _fitting(calculation: Calculation, got: Array, shape: Shape, dtype: str) -> Shape:
+def _distance(right: Array | None, got: Array) -> float:
+    far = float("inf") if right is None else float(np.abs(right - got).max(initial=0.0))
+    return far if far == far else float("inf")
+
+
+def _fitting(calculation: Calculation, every: Sequence[Watched], number: float) -> tuple[Watched, Shape]:
     """The first element that has this number, or gets it by a known mistake or by the other sign; else the first."""
-    op, arrays = calculation.op, widened(calculation.case.arrays)
-    number = float(got)
+    wanted = [(None, number), *((mistake, number) for mistake in calculation.op.mistakes), (None, -number)]
+    for mistake, value in wanted:
+        for each in every:
+            numbers = each.numbers(mistake)
+            if numbers is not None and (near := _are_near(numbers, value)).any():
+                return each, tuple(map(int, np.argwhere(near)[0]))
+    return every[0], (0,) * len(every[0].shape)
+
+
+def _are_near(numbers: Array, number: float) -> Array:
     room = 0.5 * 10.0 ** -_decimals(Fraction(repr(number)) if np.isfinite(number) else number)
-    variants: list[Callable[..., Any]] = [op.forward]
-    variants += [partial(mistake.forward, op) for mistake in op.mistakes if mistake.forward is not None]
-    variants += [lambda p, **given: op.forward(p, **given)]
-    for k, forward in enumerate(variants):
-        try:
-            with np.errstate(all="ignore"):
-                output = np.asarray(
-                    op.by_name(forward(calculation.p, **arrays), calculation.shapes)[calculation.main_output]
-                )
-        except (ValueError, IndexError, ArithmeticError):
-            continue  # this variant cannot compute this case at all
-        signed = -output if k == len(variants) - 1 else output
-        near = np.abs(signed - number) <= room + 1e-6 * np.abs(signed)
-        if output.shape == shape and near.any():
-            return tuple(map(int, np.argwhere(near)[0]))
-    return (0,) * len(shape)
+    return np.asarray(np.abs(numbers - number) <= room + 1e-6 * np.abs(numbers))
+
+
+def _is_near(numbers: Array | None, number: float, at: Shape) -> bool:
+    return numbers is not None and bool(_are_near(numbers, number)[at])
 
 
 def _explanation(
     calculation: Calculation,
+    watched: Watched,
     elements: list[Element],
     observed: list[Any],
     dtype: str,
@@ -156,7 +242,7 @@ def _explanation(
             "{dtype} allows far less.", n=digits, kept=kept, dtype=dtype,
         )  # fmt: skip
     for mistake in calculation.op.mistakes:
-        if _predicts(mistake, calculation, elements, observed, dtype):
+        if _predicts(watched.numbers(mistake), elements, observed, dtype):
             return say("A known mistake, {name}: {sentence}", name=mistake.name, sentence=mistake.sentence)
     if all(abs(g + e.exact) <= e.rounding(dtype) for g, e in zip(observed, elements, strict=True)):
         return say("The sign is wrong: a minus is missing, or there is one too many.")
@@ -168,18 +254,9 @@ def _explanation(
     )  # fmt: skip
 
 
-def _predicts(
-    mistake: Mistake, calculation: Calculation, elements: list[Element], observed: list[Any], dtype: str
-) -> bool:
-    """Whether the mistake gives every observed number, to the digits that it was written with."""
-    if mistake.forward is None:
-        return False
-    try:
-        wrong = mistake.forward(calculation.op, calculation.p, **widened(calculation.case.arrays))
-    except (ValueError, IndexError, ArithmeticError):
-        return False  # this variant cannot compute this case at all
-    output = np.asarray(calculation.op.by_name(wrong, calculation.shapes)[calculation.main_output])
-    if output.shape != calculation.shapes[calculation.main_output]:
+def _predicts(output: Array | None, elements: list[Element], observed: list[Any], dtype: str) -> bool:
+    """Whether these numbers are the observed ones, to the digits that they were written with."""
+    if output is None:
         return False
     for each, number in zip(elements, observed, strict=True):
         predicted = output[each.at].item()
@@ -213,12 +290,6 @@ def difference(a: Any, b: Any) -> Any:
         same = a == b or (a != a and b != b)
         return Fraction(0) if same else float(a) - float(b)
     return a - b
-
-
-def _name(calculation: Calculation, at: Shape) -> str:
-    symbol = calculation.op.output(calculation.main_output).symbol
-    shown = at[calculation.hidden.get(symbol, 0) :]
-    return symbol + (f"[{','.join(map(str, shown))}]" if shown else "")
 
 
 def _number(value: Any) -> Number:

@@ -18,6 +18,7 @@ from opcheck.tracing.arithmetic import as_fraction
 
 NO_BREAK = "\u00a0"
 ZERO = Number(Fraction(0))
+LONGEST = 12  # signs of a parameter that is written in full
 
 
 def heading(calculation: Calculation) -> list[Block]:
@@ -67,7 +68,9 @@ def symbols(calculation: Calculation) -> tuple[str, ...]:
 
 def _written(value: Any, whole: bool = False) -> str:
     """A parameter as a person writes it: 2 for (2, 2), unless so many sizes are not one for each dimension (`whole`);
-    2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes."""
+    2×3 for (2, 3), "0.9, 0.999" for numbers that are no sizes, ≈ 0.7071 for one that nobody writes in full."""
+    if isinstance(value, float) and len(str(value)) > LONGEST:
+        return f"≈ {value:.4g}"
     if not isinstance(value, tuple):
         return str(value)
     if len(set(value)) == 1 and not whole:

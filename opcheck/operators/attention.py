@@ -44,15 +44,31 @@ def _masked(change: Callable[[Array], Array] = np.asarray, past: int = 0, last: 
     return forward
 
 
-def _plain(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
-    """c, of one head without a mask."""
+def _heads(causal: bool, *more: str) -> Any:
+    """c, of one head, or of several whose arrays have the same leading dimensions."""
+
+    def letters(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+        given = set(shapes) == {"query", "key", "value", *more} and p.is_causal == causal
+        return {"c": p.scale} if given and len({shape[:-2] for shape in shapes.values()}) == 1 else None
+
+    return letters
+
+
+def _by_head(p: Params, name: str, array: Array) -> Array:
+    return array.reshape(-1, *array.shape[-2:])
+
+
+def _closed(seen: str, mask: str, letters: Any) -> tuple[Closed, ...]:
+    """Gradients for one kind of mask: what a key must be to be seen, and what is added to its score."""
+    of = seen.replace("s", "t")
+    shares = f"P[l,s] = {seen}exp(z[l,s])/Σ_t {of}exp(z[l,t]), z[l,s] = c·Σ_j q[l,j]·k[s,j]{mask}"
+    inner = f"D[l,s] = P[l,s]·(G[l,s] − Σ_t P[l,t]·G[l,t]), G[l,s] = Σ_d ȳ[l,d]·v[s,d], {shares}"
     return (
-        {"c": p.scale} if len(shapes) == 3 and not p.is_causal and all(len(x) == 2 for x in shapes.values()) else None
+        Closed("query", f"q̄[l,j] = c·Σ_s D[l,s]·k[s,j]   with {inner}", letters, _by_head),
+        Closed("key", f"k̄[s,j] = c·Σ_l D[l,s]·q[l,j]   with {inner}", letters, _by_head),
+        Closed("value", f"v̄[s,d] = Σ_l P[l,s]·ȳ[l,d]   with {shares}", letters, _by_head),
+        *([Closed("attn_mask", f"mask̄[l,s] = D[l,s]   with {inner}", letters, _by_head)] if mask else ()),
     )
-
-
-SHARES = "P[l,s] = exp(z[l,s])/Σ_t exp(z[l,t]), z[l,s] = c·Σ_j q[l,j]·k[s,j]"
-INNER = f"D[l,s] = P[l,s]·(G[l,s] − Σ_t P[l,t]·G[l,t]), G[l,s] = Σ_d ȳ[l,d]·v[s,d], {SHARES}"
 
 
 class AttentionRounding(Derived):
@@ -83,15 +99,15 @@ class Attention(Program):
     summary = "each query takes a mean of the values, weighted by how well their keys match it"
     formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"
     closed = (
-        Closed("query", f"q̄[l,j] = c·Σ_s D[l,s]·k[s,j]   with {INNER}", _plain),
-        Closed("key", f"k̄[s,j] = c·Σ_l D[l,s]·q[l,j]   with {INNER}", _plain),
-        Closed("value", f"v̄[s,d] = Σ_l P[l,s]·ȳ[l,d]   with {SHARES}", _plain),
+        *_closed("", "", _heads(causal=False)),
+        *_closed("[s ≤ l]·", "", _heads(causal=True)),
+        *_closed("", " + mask[l,s]", _heads(False, "attn_mask")),
     )
     source = "Vaswani and others, Attention Is All You Need, arXiv:1706.03762, equation 1; torch.nn.functional"
     example = "scaled_dot_product_attention([[1, 0]], [[1, 0], [0, 1]], [[1], [0]], scale=1)", "array([[0.73105858]])"
     arguments = (
-        Input("query", "q", "* L E", "what is looked for: L rows"),
-        Input("key", "k", "* S E", "what the queries are compared with: S rows"),
+        Input("query", "q", "* L E", "what is looked for: L rows", default="half"),
+        Input("key", "k", "* S E", "what the queries are compared with: S rows", default="half"),
         Input("value", "v", "* S Ev", "what is averaged: one row for each key"),
         Input("attn_mask", "mask", "* L S", "bool, where True takes part, or numbers added to the scores",
               optional=True, whole=True),

@@ -156,6 +156,9 @@ class Dropout(Program):
                 lambda op, p, **a: op.program(p.replace(training=True), **a)),
         Mistake("scaled_in_evaluation", "In evaluation nothing is scaled: training did that already.",
                 lambda op, p, **a: op.program(p, **a) * (1.0 if p.training else 1 - p.p)),
+        Mistake("scaled_in_evaluation_instead", "This scales in evaluation, as the first paper did; here training "
+                                                "divides by 1 − p, and evaluation changes nothing.",
+                lambda op, p, **a: op.program(p, **a, scale=lambda p: 1.0) * (1.0 if p.training else 1 - p.p)),
         Mistake("whole_rows_dropped", "Each number is dropped independently; whole rows were dropped.",
                 lambda op, p, input, mask=None: op.program(p, input=input, mask=_rows(op, p, input, mask))),
         Mistake("same_mask_each_time", "Each call draws a new mask; the seed was set inside.",

@@ -19,8 +19,14 @@ class Fill(NamedTuple):
 
 def _signed(ramp: Array) -> Array:
     """Without 0, the smaller half negative."""
-    half = len(ramp) // 2
-    return np.where(ramp <= half, ramp - 1 - half, ramp - half)
+    found: Array = ramp - len(ramp) // 2
+    found[found <= 0] -= 1
+    return found
+
+
+def _parts(count: float) -> float:
+    """How many parts of 1 give so many numbers below it whose decimals end."""
+    return next(n * 10.0**k for k in range(20) for n in ((2, 4, 5) if k == 0 else (1, 2, 5)) if n * 10**k > count)
 
 
 def _as_drawn(distinct: Array, signs: Array) -> Array:
@@ -32,7 +38,9 @@ FILLS = {
     "squares": Fill(lambda ramp: ramp**2 * (-1) ** (ramp - 1), _as_drawn),  # no three at equal distances are on a line
     "negative": Fill(lambda ramp: -ramp, lambda distinct, signs: -distinct),
     "binary": Fill(lambda ramp: ramp % 2, lambda distinct, signs: np.arange(len(distinct)) % 2.0),
-    "unit": Fill(lambda ramp: ramp / (len(ramp) + 1), lambda distinct, signs: distinct / (max(9, len(distinct)) + 1)),
+    "unit": Fill(
+        lambda ramp: ramp / _parts(len(ramp)), lambda distinct, signs: distinct / _parts(distinct.max(initial=1))
+    ),
     "signed": Fill(_signed, lambda distinct, signs: np.where(np.arange(len(signs)) == 0, -1, signs) * distinct),
     "half": Fill(lambda ramp: ramp / 2, lambda distinct, signs: distinct * signs / 2),
     "zeros": Fill(np.zeros_like, _as_drawn),

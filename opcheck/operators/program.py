@@ -245,7 +245,7 @@ class Program(Op):
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
         """With the sizes that the given arrays have, and small ones for the rest."""
-        if not letters_in(self.letters.values()):
+        if not any(letters.sizes for letters in self.letters.values()):  # any shape will do
             return super().default_shape(name, params, shapes)
         sizes = Sizes.match({each: self.letters[each] for each in shapes}, shapes)
         for k, letter in enumerate(letters_in(self.letters.values())):
@@ -318,6 +318,8 @@ class Program(Op):
     def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
         with np.errstate(all="ignore"):
             found = results_of(self, self.program(p, **arrays))
+            if not self.elsewhere and not all(np.isfinite(y).all() for y in found.values()):  # as gradients are read
+                found = {name: y.value for name, y in Recording(self, p, arrays).outputs.items()}
         whole = {each.name for each in self.outputs if each.whole}
         found = {name: np.asarray(y) if name in whole else np.asarray(y, dtype=np.float64) for name, y in found.items()}
         return found if len(self.outputs) > 1 else next(iter(found.values()))

@@ -129,6 +129,11 @@ def each_alone(p: Any, name: str, array: Array) -> Array:
     return array.reshape(-1)
 
 
+def in_a_row(p: Any, name: str, array: Array) -> Array:
+    """One row of all numbers, of the output too."""
+    return array.reshape(1, -1)
+
+
 def all_in_one(p: Any, name: str, array: Array) -> Array:
     """One row of all numbers of an input; the output is one number, as that of a loss is."""
     return array[None] if name == "output" else array.reshape(1, -1)

@@ -99,7 +99,8 @@ def _together(f: Format, function: Any, a: Running, b: Running, rounds: float) -
 
 
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
-    ea, eb = a.error(f), b.error(f)
+    unit = product_unit(a.unit, b.unit)
+    ea, eb = a.error_beside(f, b, unit, out), b.error_beside(f, a, unit, out)
     inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
         inherited = times(np.abs(b.value) + eb, ea) + inherited
@@ -110,14 +111,16 @@ def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     if not (np.all(a.value) and np.all(b.value)):
         zero = ((a.value == 0) & (np.asarray(ea) == 0)) | ((b.value == 0) & (np.asarray(eb) == 0))
         local = np.where(zero, 0.0, local)  # what is exactly zero rounds nothing
-    result = rounded(f, out, inherited, local, product_unit(a.unit, b.unit), size)
+    result = rounded(f, out, inherited, local, unit, size)
     least = 0.0 if a is b else _together(f, np.multiply, a, b, 2 * f.u)
     return multiplied(f, result._replace(least=least), a.as_factors() + b.as_factors())
 
 
 def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     """Also where it is computed as a product with the reciprocal."""
-    ea, eb = a.error(f), b.error(f)
+    eb = b.error(f)
+    unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
+    ea = a.error_beside(f, b, unit, out)
     if is_nothing(eb):
         away = np.abs(b.value)
         inherited = 0.0 if is_nothing(ea) else ea / away
@@ -131,7 +134,6 @@ def _div(f: Format, out: Any, a: Running, b: Running) -> Running:
     size = plus(np.abs(out), inherited)
     if a.absolute is not None:
         size = np.fmax(a.terms / np.abs(away), size)  # a sum may be divided term by term
-    unit = a.unit / float(np.max(np.abs(b.value))) if is_nothing(eb) and _powers_of_two(b.value) else 0.0
     result = rounded(f, out, inherited, 2 * f.u * size + f.eta * REST, unit, size)
     return multiplied(f, result, a.as_factors() + b.as_factors(divides=True))
 

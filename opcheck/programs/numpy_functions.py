@@ -7,55 +7,24 @@ import numpy as np
 
 from opcheck.errors import RefusedType
 from opcheck.language import say
-from opcheck.programs import composed
+from opcheck.programs import composed, idioms
 from opcheck.programs.arrays import ArrayTape, TracedArray
-from opcheck.programs.elementwise import sigmoid
 from opcheck.programs.rules import RULES
 
+IDIOMS: dict[Any, Callable[..., Any]] = {np.divide: idioms.quotient, np.power: idioms.power, np.log: idioms.logarithm}
 NAMES = {rule.forward: name for name, rule in RULES.items() if isinstance(rule.forward, np.ufunc)}
 
 
 def apply(tape: ArrayTape, ufunc: Any, method: str, args: Sequence[Any], options: Any) -> Any:
     """A ufunc of arrays, some of them traced; raises TypeError for one that has no rule."""
     if method == "__call__" and not options and (ufunc in NAMES or ufunc.__name__ in composed.UFUNCS):
-        if ufunc is np.divide and not tape.literal:
-            return quotient(tape, *args)
-        if ufunc is np.power and not tape.literal and _is(args[1], -1):
-            return quotient(tape, 1.0, args[0])
+        if not tape.literal and ufunc in IDIOMS:
+            return IDIOMS[ufunc](tape, *args)
         if ufunc in NAMES:
             return tape.record(RULES[NAMES[ufunc]], args)
         first, *others = args
         return composed.UFUNCS[ufunc.__name__](tape.lifted(first), *others)
     raise unknown(f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else ""))
-
-
-def quotient(tape: ArrayTape, a: Any, b: Any) -> Any:
-    """a/b; a/(1 + exp(y)) is a·sigmoid(−y), whose gradient does not overflow with the exponential."""
-    y = _exponent(tape, b)
-    if y is None:
-        return tape.record(RULES["div"], (a, b))
-    found = sigmoid(-TracedArray(tape, y))
-    return found if _is(a, 1) else a * found
-
-
-def _is(x: Any, number: int) -> bool:
-    """Whether an argument is this number, written in the program."""
-    return not isinstance(x, TracedArray) and np.ndim(x) == 0 and bool(x == number)
-
-
-def _exponent(tape: ArrayTape, b: Any) -> int | None:
-    """The node y of an array 1 + exp(y)."""
-    if not isinstance(b, TracedArray):
-        return None
-    node = tape.nodes[b.id]
-    if node.rule is not RULES["sum"]:
-        return None
-    for one, other in (node.args, node.args[::-1]):
-        first, second = tape.nodes[one], tape.nodes[other]
-        given = first.rule is None and not first.label
-        if given and _is(first.value, 1) and second.rule is RULES["exp"]:
-            return second.args[0]
-    return None
 
 
 def call(function: Any, args: Sequence[Any], options: Any) -> Any:

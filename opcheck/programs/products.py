@@ -161,7 +161,7 @@ def _einsum_running(f: Format, out: Any, *args: Running, spec: str) -> Running:
             moved = [*before[:k], np.broadcast_to(error, before[k].shape), *sums[k + 1 :]]
             base = base + contracted(parts, result, moved)
             sums[k] = sums[k] + error
-    return summed(f, out, base, contracted(parts, result, sums), n + len(args) - 1, unit)
+    return summed(f, out, base, contracted(parts, result, sums), n + len(args) - 1, unit)._replace(products=True)
 
 
 def _sizes(parts: Sequence[str], shapes: Sequence[Shape]) -> Mapping[str, int]:

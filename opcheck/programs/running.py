@@ -71,6 +71,7 @@ class _Parts(NamedTuple):
     factors: tuple[Factor, ...] = ()
     least: Any = None
     peak: tuple[int, ...] = ()
+    products: bool = False
 
 
 class Running(_Parts):
@@ -83,6 +84,7 @@ class Running(_Parts):
     given: whether these are numbers of the inputs, not computed. factors: of what this is a product, if it is one.
     least: what each element is at least as it is computed, where that says more than its error: a square, a sum of
     exponentials. peak: axes along which the largest element is exactly 0 and comes out so, or the exponential of such.
+    products: whether the terms are products of two arrays.
     """
 
     def as_factors(self, divides: bool = False) -> tuple[Factor, ...]:
@@ -126,6 +128,17 @@ class Running(_Parts):
         rate = f.relative(self.stored, self.summands - 1) if stored else f.gamma(self.summands - 1)
         local = rate * self._partial(rate, stored)
         return plus(local if exact is False else np.where(exact, 0.0, local), self.base)
+
+    def error_beside(self, f: Format, other: "Running", unit: float, product: Array) -> Any:
+        """The same where this is multiplied or divided by `other`, which makes a multiple of `unit`. A sum of whole
+        numbers rounds nothing, but it may be multiplied out, (a + b)/3 as a/3 + b/3, and then does; and products of
+        matrices that are divided by 8 may be those of their factors by √8."""
+        split = self.products and other.given and other.value.ndim == 0 and abs(other.value) != 1
+        if self.absolute is None or not (split or 0 < self.unit < np.inf):
+            return self.error(f)
+        if not split and unit >= f.eta and np.max(np.abs(product), initial=0.0) <= unit * f.exact_up_to:
+            return self.error(f)
+        return self._replace(unit=0.0, summands=self.summands + (2 if split else 0)).error(f)
 
     def _partial(self, rate: Any, stored: bool) -> Any:
         """The size of what is rounded, on average over the additions.

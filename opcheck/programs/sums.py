@@ -128,7 +128,7 @@ def product_running(f: Format, out: Any, a: Running, b: Running, product: Callab
     count: Any = n + 1
     if not (np.all(sizes[0]) and np.all(sizes[1])):  # what is exactly zero rounds nothing
         count = product(*((each > 0).astype(np.float64) for each in sizes)) + 1
-    return summed(f, out, base, product(*sizes), count, unit)
+    return summed(f, out, base, product(*sizes), count, unit)._replace(products=True)
 
 
 def _matmul_running(f: Format, out: Any, a: Running, b: Running) -> Running:

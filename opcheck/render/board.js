@@ -277,11 +277,17 @@ function board(root) {
     if (inNames.terms(line).length > 1 && inNames.terms(line).some(([, term]) => term === through) && !inNames.isAtom(lines[through])) {
       const value = maths.number(lines[through].text);
       const numbers = formula(inNumbers.inside(through)).textContent === formula(value).textContent
-        ? [] : [maths.operator("="), inNumbers.inside(through)];
-      return formula(named(user), maths.operator(":"), inNames.inside(through), ...numbers, maths.operator(relation(through)), value);
+        ? [] : [formula(maths.operator("="), inNumbers.inside(through))];
+      return sides(formula(named(user), maths.operator(":"), inNames.inside(through)), ...numbers,
+        formula(maths.operator(relation(through)), value));
     }
     const whole = read(line.id, true).length <= 4 ? inNames.operation(line)[0] : maths.number("…");
-    return formula(named(user), maths.operator("="), whole, maths.operator(relation(user)), maths.number(lines[user].text));
+    return sides(formula(named(user), maths.operator("="), whole), formula(maths.operator(relation(user)), maths.number(lines[user].text)));
+  }
+
+  // Sides of an equation, between which a line may break: no browser breaks a formula.
+  function sides(...formulas) {
+    return formulas.flatMap((each, k) => (k ? [document.createElement("wbr"), each] : [each]));
   }
 
   function chosen(id) {
@@ -292,7 +298,7 @@ function board(root) {
   function used(goes, coloured) {
     const list = made("ul", "uses");
     goes.slice(0, MANY).forEach(([user, through], k) => {
-      const item = made("li", "", how(user, through));
+      const item = made("li", "", ...how(user, through));
       if (coloured) item.style.setProperty("--c", `var(--t${k % COLOURS})`);
       list.append(item);
     });

@@ -122,13 +122,22 @@ class Formulas(NamedTuple):
         return [(sign, first), *(("", line) for line in more)]
 
     def aligned(self, rights: Sequence[Expression]) -> list[list[int]]:
-        """For each right side, how many terms stand in each of its rows if its terms line up with others; else []."""
+        """For each right side, how many terms stand in each of its rows, if its terms line up with others or need more
+        than one row; else []."""
         spreads = [self.spread(right) for right in rights]
         count = _lined_up(spreads)
         whole = [each.is_sum and each.length == count and not each.before + each.after for each in spreads]
         together = [each for each, is_whole in zip(spreads, whole, strict=True) if is_whole]
         rows = self._rows(together, self.room) if count > 2 and len(together) > 1 else []
-        return [rows if is_whole else [] for is_whole in whole]
+        return [
+            rows if rows and is_whole else self._wide(right, spread)
+            for right, spread, is_whole in zip(rights, spreads, whole, strict=True)
+        ]
+
+    def _wide(self, right: Expression, spread: Spread) -> list[int]:
+        """The rows of a sum that is alone and wider than the page; else []."""
+        is_sum = spread.is_sum and spread.length > 1 and not spread.before + spread.after
+        return self._rows([spread], self.room) if is_sum and width(self.notation.write(right)) > self.room else []
 
     def broken(self, terms: Sequence[Term], is_sum: bool) -> list[int]:
         """How many of these terms stand in each row, so that every row fits."""

@@ -18,8 +18,8 @@ class Row(NamedTuple):
     places: Sequence[str]
 
 
-def draw(rows: Sequence[Row], worst: tuple[int, int]) -> str:
-    """The cases from top to bottom; `worst`: the row and column to look at first."""
+def draw(rows: Sequence[Row], worst: int | None) -> str:
+    """The cases from top to bottom; `worst`: the element of the first one that is framed."""
     left = int(max(len(row.name) for row in rows) * LETTER) + 10
     wide, tall = left + max(len(row.shares) for row in rows) * SIDE, len(rows) * SIDE
     parts = [
@@ -30,9 +30,8 @@ def draw(rows: Sequence[Row], worst: tuple[int, int]) -> str:
         parts.append(f'<text x="0" y="{i * SIDE + 16}">{html.escape(row.name)}</text>')
         for j, (share, place) in enumerate(zip(row.shares, row.places, strict=True)):
             parts.append(_square(left + j * SIDE, i * SIDE, share, place))
-    i, j = worst
-    parts.append(f'<rect class="worst" {_box(left + j * SIDE, i * SIDE)}/></svg>')
-    return "".join(parts)
+    parts += [] if worst is None else [f'<rect class="worst" {_box(left + worst * SIDE, 0)}/>']
+    return "".join([*parts, "</svg>"])
 
 
 def _square(x: int, y: int, share: float, place: str) -> str:

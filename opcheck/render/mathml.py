@@ -9,7 +9,7 @@ from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
 
 ACCENTS = {"bar": "‾", "hat": "^", "dot": "˙", "tilde": "~"}
-FUNCTIONS = {"log": "ln"}
+FUNCTIONS = {"log": "ln", "sigmoid": "σ"}
 FENCES = {"floor": "⌊⌋", "ceil": "⌈⌉", "abs": "||"}
 LIMITS = frozenset({"Σ", "∑", "∏", "max", "min", "lim"})  # what stands below these is below, not beside
 
@@ -49,7 +49,7 @@ class MathML(Notation):
         marks = (*name.accents, *(["bar"] if symbol.adjoint else ["dot"] if symbol.tangent else []))
         below = [f"<mi>{escape(name.below)}</mi>"] if name.below else []
         below += [f"<mn>{','.join(map(str, symbol.at))}</mn>"] if symbol.at else []
-        return _scripts(_primed(_letters(name.base, marks), name.primes), "<mo>,</mo>".join(below))
+        return _scripts(_primed(_letters(name.base, marks), name.primes), "<mo>;</mo>".join(below))
 
     def elided(self, elided: Elided) -> str:
         shown = "<mo>⋯</mo>" if elided.value is None else self.write(elided.value)

@@ -95,7 +95,8 @@ def _parse(tokens: list[tuple[str, str]]) -> list[Piece]:
         kind, text = tokens.pop(0)
         last = result[-1] if result else None
         if text == "[" and last and last.kind == "name":
-            result[-1] = last._replace(below=(*last.below, *_parse(_until_closed(tokens))))
+            between = (Piece("sign", ";"),) if last.below else ()  # v₁[0,0] has 1;0,0 below it
+            result[-1] = last._replace(below=(*last.below, *between, *_parse(_until_closed(tokens))))
         elif last and last.kind == "name" and (text in SUBSCRIPTS or kind == "number"):  # β₁ or β1
             result[-1] = last._replace(below=(*last.below, Piece("number", SUBSCRIPTS.get(text, text))))
         elif text in ("_", "^") and tokens and last:

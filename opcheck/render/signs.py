@@ -24,6 +24,7 @@ ASCII_NAMES |= {sign: f"^{n}" for n, sign in enumerate(RAISED)} | {"ᵗ": "^t"}
 # what a screen reader says for the signs in a sentence
 WORDS = (
     (" · ", ", "), ("·", " times "), (" → ", " gives "), (" = ", " equals "), (" ≈ ", " is about "), ("×", " by "),
+    ("\u00a0≈\u00a0", " is about "),
     (" ≤ ", " is at most "), (" ≥ ", " is at least "), (" < ", " is less than "), (" > ", " is greater than "),
     (" − ", " minus "), (" + ", " plus "), ("−", "minus "), ("∂", "d"), ("…", "..."), ("Σ_", "sum over "),
     ("²", " squared"),
@@ -56,7 +57,7 @@ class Signs(Notation):
     """Mathematical signs: x[0,1]·w[0,0] + 2²."""
 
     equal, about, over = "=", "≈", "/"
-    calls = {"log": "ln", "sqrt": "√"}
+    calls = {"log": "ln", "sigmoid": "σ", "sqrt": "√"}
 
     def relation(self, right: Expression) -> str:
         """= before what is exact, ≈ before what shows rounded numbers."""
@@ -106,7 +107,7 @@ class AsciiSigns(Signs):
     """The same in ASCII: x[0,1]*w[0,0] + 2^2."""
 
     minus, times, about = "-", "*", "~="
-    calls = {"log": "ln"}
+    calls = {"log": "ln", "sigmoid": "sigma"}
     raised = "^"
 
     def __init__(self, style: Style = DEFAULT_STYLE) -> None:

@@ -32,7 +32,7 @@ ESCAPES = {
     '"': r"\textquotedbl{}",
 }  # fmt: skip
 FUNCTIONS = {"log": r"\ln", "exp": r"\exp", "max": r"\max", "min": r"\min", "tanh": r"\tanh", "sin": r"\sin",
-             "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh"}  # fmt: skip
+             "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh", "sigmoid": r"\sigma"}  # fmt: skip
 NAME = re.compile(
     rf"([^\W\d_])(?=[{''.join((*ACCENTS, *SUBSCRIPTS))}])([{''.join(ACCENTS)}]*)([{''.join(SUBSCRIPTS)}]*)"
 )

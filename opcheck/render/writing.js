@@ -51,7 +51,7 @@ class Formulas {
     }
     const below = [];
     if (line.name.below) below.push(element("mi", line.name.below));
-    if (line.name.below && line.at) below.push(element("mo", ","));
+    if (line.name.below && line.at) below.push(element("mo", ";"));
     if (line.at) below.push(element("mn", line.at));
     if (line.name.primes) { // beside the letter: the sign is a raised one already
       const primes = element("mo", "′".repeat(line.name.primes));

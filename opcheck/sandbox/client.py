@@ -29,6 +29,7 @@ from opcheck.sandbox.protocol import (
     decoded,
     printable,
 )
+from opcheck.sandbox.waiting import LONGEST, waited, waits
 from opcheck.sandbox.watcher import WATCHER, end
 
 START_SECONDS = 60.0  # for python and numpy to start, on a busy machine
@@ -186,16 +187,17 @@ class Worker:
     ) -> Outcome:
         """One request and its outcome; a worker from which no valid reply came is ended."""
         self._printed.clear()
-        started = time.monotonic()
         allowed = seconds
         if self._limits.total_seconds is not None and request["do"] != "hello":
             allowed = min(allowed, max(self._limits.total_seconds - self._spent, 0.0))
         # A fresh nonce with each request: no reply can be written before its request has been read.
         self._nonce = secrets.token_hex(16)
         self._pending = memoryview(wire.encode(request | {"nonce": self._nonce, "limit": most}, 1 << 62))
+        assert self._launched is not None
+        clock = _Clock(self._launched.process.pid, allowed)
         alive = False
         try:
-            reply = wire.receive(lambda size: self._read(size, started + allowed), most)
+            reply = wire.receive(lambda size: self._read(size, clock), most)
             if not isinstance(reply, dict) or reply.pop("nonce", None) != self._nonce:
                 raise wire.WireError("a reply that is not the answer to this request")
             outcome = self._told(decoded(reply, wanted))
@@ -209,7 +211,7 @@ class Worker:
         except BaseException:  # Ctrl-C: the answer that would still come must not be taken for the next one
             self.close()
             raise
-        spent = time.monotonic() - started
+        spent = clock.spent()
         self._spent += spent
         self._drain()
         if not alive:
@@ -226,14 +228,14 @@ class Worker:
             outcome = replace(outcome, failure=replace(failure, message=f"{found[1]} is not available here"))
         return replace(outcome, others=tuple(map(self._told, outcome.others)))
 
-    def _read(self, size: int, deadline: float) -> bytearray:
+    def _read(self, size: int, clock: "_Clock") -> bytearray:
         while len(self._received) < size:
-            self._pump(deadline)
+            self._pump(clock)
         data = self._received[:size]
         del self._received[:size]
         return data
 
-    def _pump(self, deadline: float) -> None:
+    def _pump(self, clock: "_Clock") -> None:
         """Move what can be moved: the request out, the reply and the printed text in."""
         launched = self._launched
         assert launched is not None
@@ -243,10 +245,9 @@ class Worker:
             poll.register(launched.output, select.POLLIN)
         if self._pending:
             poll.register(launched.requests, select.POLLOUT)
-        left = deadline - time.monotonic()
-        ready = poll.poll(left * 1000) if left > 0 else []
-        if not ready:
-            raise Expired
+        while not (ready := poll.poll(clock.left() * 1000)):
+            if clock.is_over():
+                raise Expired
         descriptors = [descriptor for descriptor, _ in ready]
         if launched.output in descriptors:
             self._take_output()
@@ -297,6 +298,29 @@ class Worker:
             name = signal.Signals(number).name
             return _ended(Status.CRASHED, say("the process was ended by {signal}", signal=name), name)
         return _ended(Status.EXITED, say("the process ended itself with exit code {code}", code=code))
+
+
+class _Clock:
+    """The time of one request: that of the worker, without what it waits for a processor that others use."""
+
+    def __init__(self, pid: int, allowed: float) -> None:
+        self.pid, self.allowed, self.before = pid, allowed, waits(pid)
+        self.started = time.monotonic()
+        self.waited = 0.0
+
+    def left(self) -> float:
+        """The seconds until it may be over."""
+        return max(self.started + self.allowed + self.waited - time.monotonic(), 0.0)
+
+    def is_over(self) -> bool:
+        """Whether the time is over, once it is asked how long the worker has waited."""
+        self.waited = min(max(self.waited, waited(self.pid, self.before)), (LONGEST - 1) * self.allowed)
+        return self.left() <= 0
+
+    def spent(self) -> float:
+        """The seconds so far, without those that were waited."""
+        self.is_over()
+        return time.monotonic() - self.started - self.waited
 
 
 def _ended(status: Status, message: str, kind: str = "") -> Outcome:

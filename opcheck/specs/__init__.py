@@ -17,7 +17,7 @@ from opcheck.operators.spec import Op
 
 Spec = str | Op | Callable[..., Any]
 
-_FILES: dict[str, Any] = {}  # the modules of those that are FILE.py:NAME
+_VERSIONS: dict[str, Any] = {}  # of the files of those that are FILE.py:NAME or a definition, FILE.json
 _LOADED: dict[str, Op] = {}  # specs from outside by name: a case says its operator by name
 
 
@@ -37,23 +37,25 @@ def get(spec: Spec) -> Op:
             from opcheck.definitions import reference
 
             function = reference(path)
-            return _kept(made(function, f"{path}:{function.__name__}"))
+            name = f"{path}:{function.__name__}"
+            _VERSIONS[name] = _version(name)
+            return _kept(made(function, name))
         if not loading.is_place(spec):
             return catalog.get(spec)
-        _FILES[spec] = _file(spec)
+        _VERSIONS[spec] = _version(spec)
         return _kept(made(loading.find(spec), spec))
     return _kept(made(spec))
 
 
-def _file(spec: str) -> Any:
-    """The file of FILE.py:NAME as it is now; None where there is no file."""
+def _version(spec: str) -> Any:
+    """When the file of FILE.py:NAME was written, and how long it is; None where there is no file."""
     path = Path(spec.rpartition(":")[0])
-    return loading.load_file(path) if path.suffix == ".py" and path.is_file() else None
+    return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
 
 
 def _is_edited(spec: str) -> bool:
     """Whether the file of a spec says something else than when it was loaded: who edits it means the new one."""
-    return _FILES.get(spec) is not None and _file(spec) not in (None, _FILES[spec])
+    return _VERSIONS.get(spec) is not None and _version(spec) not in (None, _VERSIONS[spec])
 
 
 def which(path: str) -> Refused:

@@ -13,7 +13,7 @@ from typing import Any
 
 from opcheck.language import say
 from opcheck.loading import HOME
-from opcheck.tracing import TRACED, Graph, Node, Tape, Tracer
+from opcheck.tracing import TRACED, Graph, Node, Tape, TracedControlFlowError, Tracer
 from opcheck.tracing.primitives import FLOATS
 
 PACKAGES = ("numpy",)  # whose code asks on behalf of the program
@@ -84,7 +84,10 @@ class KnownTape(Tape):
     def asked(self, question: str, x: Tracer, *others: Any) -> Any:
         """What Python asks of a number: its truth, a comparison, or a whole number to count with."""
         if question in ("float", "complex"):
-            return super().asked(question, x, *others)
+            raise TracedControlFlowError(
+                say("{question}() takes a number out of the trace, like functions that are not Python's own, math's or "
+                    "numpy's: leave it out, a traced number computes as it is", question=question)
+            )  # fmt: skip
         a, *rest = (self.numbers[each.id] if isinstance(each, Tracer) else each for each in (x, *others))
         answer: bool | int = ANSWERS[question](a, *rest)
         self.decisions(answer)
@@ -113,6 +116,10 @@ def _log(x: Any, base: Any = math.e) -> Any:
     return TRACED.log(x) if base == math.e else TRACED.log(x) / TRACED.log(base)
 
 
+def _cube_root(x: Any) -> Any:
+    return x ** (1.0 / 3.0) if x > 0 else -((-x) ** (1.0 / 3.0)) if x < 0 else x
+
+
 RECORDING: dict[str, Callable[..., Any]] = {
     **{name: TRACED.functions[name] for name in ("exp", "expm1", "erf", "log1p", "sqrt", "sin", "cos", "tan", "sinh",
                                                  "cosh", "tanh", "floor", "ceil")},
@@ -125,11 +132,29 @@ RECORDING: dict[str, Callable[..., Any]] = {
     "hypot": lambda *xs: TRACED.sqrt(sum(x * x for x in xs)),
     "prod": lambda xs, start=1: math.prod(xs, start=start),
     "fsum": sum,
+    "cbrt": _cube_root,
+    "degrees": lambda x: x * (180.0 / math.pi),
+    "radians": lambda x: x * (math.pi / 180.0),
+    "dist": lambda p, q: TRACED.sqrt(sum((a - b) * (a - b) for a, b in zip(p, q, strict=True))),
+    "trunc": lambda x: TRACED.floor(x) if x >= 0 else TRACED.ceil(x),
+    "copysign": lambda x, y: abs(x) if y >= 0 else -abs(x),
+    "isnan": lambda x: x != x,
+    "isinf": lambda x: abs(x) == math.inf,
+    "isfinite": lambda x: abs(x) < math.inf,
 }  # fmt: skip
 
 
+def _refusing(name: str) -> Callable[..., Any]:
+    def function(*args: Any) -> Any:
+        raise TracedControlFlowError(
+            say("a trace has no rule for math.{name}; it has {names}", name=name, names=", ".join(sorted(RECORDING)))
+        )
+
+    return function
+
+
 def _either(name: str) -> Callable[..., Any]:
-    plain, recording = getattr(math, name), RECORDING[name]
+    plain, recording = getattr(math, name), RECORDING.get(name) or _refusing(name)
 
     def function(*args: Any, **options: Any) -> Any:
         return (recording if _has_traced(args) else plain)(*args, **options)
@@ -147,7 +172,7 @@ class _Math(ModuleType):
         return getattr(math, name)
 
 
-FUNCTIONS = {getattr(math, name): _either(name) for name in RECORDING if hasattr(math, name)}  # exp2 is new in 3.11
+FUNCTIONS = {value: _either(name) for name, value in vars(math).items() if callable(value) and name[0] != "_"}
 MATH = _Math("math")
 MATH.__dict__.update({function.__name__: function for function in FUNCTIONS.values()})
 

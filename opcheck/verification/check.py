@@ -350,7 +350,10 @@ class Check:
             reference=float(expected[name][at]),
         )  # fmt: skip
         rows = [np.stack([got[n][m], expected[n][m], tolerance[n][m]], axis=-1) for n, m in wrong.items()]
-        shares = shares_of(got[name], expected[name], tolerance[name]) if expected[name].size <= MOST_SHARES else None
+        shares = None
+        if expected[name].size <= MOST_SHARES:
+            shares = shares_of(got[name], expected[name], tolerance[name])
+            shares = np.where(mask & (shares <= 1), np.inf, shares)  # an infinity of the wrong sign has no bound
         details = {"wrong": np.concatenate(rows), "of": kind, "exact_by": exact.reading, "shares": shares}
         return replace(verdict, details=details)
 

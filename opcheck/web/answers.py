@@ -6,8 +6,11 @@ from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
 from opcheck.operators.catalog import UnknownOperator
 from opcheck.web import explaining, lessons, practising, tracing  # noqa: F401  they register what they answer
-from opcheck.web.forms import template
-from opcheck.web.reply import ANSWERS, HTML, Query, Reply, impossible, sentence
+from opcheck.web.forms import lost, template
+from opcheck.web.reply import ANSWERS, HTML, Query, Reply, answers, impossible, sentence
+
+INSIDE = ("page", "traced-page")  # pages that stand in another one
+OPENED = ("explain", "trace", "practice", "learn")  # pages that a person opens
 
 
 def answer(what: str, name: str, query: Query) -> Reply:
@@ -26,9 +29,17 @@ def answer(what: str, name: str, query: Query) -> Reply:
         return sentence(400, say("This is nested too deeply."))
 
 
+@answers("missing")
+def missing(name: str, query: Query) -> Reply:
+    """An address that nothing answers."""
+    return told("explain", sentence(404, say("There is no such page.")))
+
+
 def told(what: str, reply: Reply) -> Reply:
     """A sentence as a page, where a person opened the address and no script asks."""
-    if what not in ("page", "traced-page", "explain", "trace", "practice", "learn"):
+    if what not in (*INSIDE, *OPENED):
         return reply
     sentence = json.loads(reply.text)["sentence"]
+    if what in OPENED:
+        return Reply(reply.status, HTML, lost(sentence))
     return Reply(reply.status, HTML, template("impossible.html.jinja").render(sentence=sentence))

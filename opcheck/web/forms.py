@@ -114,6 +114,11 @@ def home() -> str:
     return template("home.html.jinja").render(operators=listed(), starts=starts(), here="explain")
 
 
+def lost(told: str) -> str:
+    """Where nothing is: why, and every operator."""
+    return template("lost.html.jinja").render(operators=listed(), told=told, here="")
+
+
 def starts() -> tuple[tuple[str, str, str], ...]:
     """Where to begin: address, name, what there is to see."""
     own = tuple((f"/explain/{name}", name, say("your own program")) for name in PROGRAMS)
@@ -129,7 +134,6 @@ def starts() -> tuple[tuple[str, str, str], ...]:
     )
 
 
-@cache
 def listed() -> tuple[tuple[str, str, str], ...]:
     """Every program and operator: its name, what it computes, and the other words by which it is found."""
     return tuple((called(op), op.summary, " ".join(op.aliases)) for op in every())

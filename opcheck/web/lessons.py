@@ -70,6 +70,7 @@ def markdown(text: str) -> Any:
     from markupsafe import Markup
 
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    html = re.sub("<(pre|table)>", r'<\1 tabindex="0">', html)  # they scroll where there is little room
     return Markup(LINK.sub(lambda match: f"/learn/{int(match[1])}", html))
 
 

@@ -16,10 +16,7 @@ from opcheck.web.reply import Reply, sentence
 START = 60.0  # seconds until a process is ready: it imports numpy, and the programs that were named
 MEMORY = 2**30  # bytes that a process may take beyond what it has when it begins
 LOOKED = 0.25  # seconds after which it is looked whether anybody still waits for an answer
-PRELOADED = [
-    "opcheck.web.answers", "opcheck.explanation.board", "opcheck.explanation.pictures", "opcheck.explanation.plots",
-    "opcheck.render.html", "opcheck.render.plots", "opcheck.render.svg", "markupsafe",
-]  # fmt: skip
+PRELOADED = ["opcheck.web.warm", "opcheck.explanation.pictures"]
 Asked = tuple[str, str, dict[str, str]]  # the first word of an address, its name and its query
 
 

@@ -1,5 +1,6 @@
 """The addresses of `opcheck serve`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -26,7 +27,9 @@ def site(room: Workroom) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        beginning = asyncio.create_task(room.begin())
         yield
+        beginning.cancel()
         room.close()
 
     routes = [
@@ -37,7 +40,13 @@ def site(room: Workroom) -> Starlette:
         *(Route(f"/traced/{what}", _answering(room, f"traced-{what}")) for what in ("form", "page")),
         *(Route(f"/{what}/{{name}}/answer", _judging(room, what), methods=["POST"]) for what in ("practice", "learn")),
     ]
-    handlers: Any = {404: _missing, 405: _missing}
+
+    async def missing(request: Request, error: Exception) -> Response:
+        if "text/html" in request.headers.get("accept", "") and request.method == "GET":
+            return _response(await room.ask("missing", "", ()))
+        return _response(sentence(getattr(error, "status_code", 404), say("There is no such page.")))
+
+    handlers: Any = {404: missing, 405: missing}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 
 
@@ -79,7 +88,3 @@ async def _static(request: Request) -> Response:
         return _response(Reply(404, PLAIN, say("There is no such page.")))
     text = files("opcheck.web").joinpath("static", name).read_text(encoding="utf-8")
     return Response(text, headers={"content-type": STATIC[name]})
-
-
-async def _missing(request: Request, error: Exception) -> Response:
-    return _response(sentence(getattr(error, "status_code", 404), say("There is no such page.")))

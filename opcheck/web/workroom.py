@@ -8,6 +8,7 @@ again in the third, which stands back for the others and takes few. Who hangs up
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from threading import Event
 from typing import Any
 
@@ -16,10 +17,10 @@ from opcheck.web.process import LOOKED, Asked, Process
 from opcheck.web.reply import HTML, Reply, sentence
 
 TIME = 10.0  # seconds for one answer
-QUICK = 0.4  # seconds of processor time after which an answer is none of the quick ones
-WRITTEN = ("home", "explain", "trace", "learn", "practice")  # pages without a calculation
+QUICK = 0.25  # seconds of processor time after which an answer is none of the quick ones
+WRITTEN = ("home", "missing", "explain", "trace", "learn", "practice")  # pages without a calculation
 RUN = ("learn-answer",)  # runs what somebody wrote, which takes its time
-MOST_WAITING, MOST_SLOW = 64, 8  # requests in a queue; more are told to come again
+MOST_WAITING, MOST_SLOW = 64, 16  # requests in a queue; more are told to come again
 NICE = 10
 MOST_KEPT, LARGEST_KEPT = 128, 2**20  # answers that are kept, and the bytes of one
 Gone = Callable[[], Awaitable[bool]]  # whether who asked has hung up
@@ -65,6 +66,11 @@ class Workroom:
         while len(self.kept) > MOST_KEPT:
             self.kept.popitem(last=False)
 
+    async def begin(self) -> None:
+        """Starts all processes before anybody asks, those of the first page first."""
+        for line in (self.written, self.quick, self.slow):
+            await line.begin()
+
     def close(self) -> None:
         for line in (self.written, self.quick, self.slow):
             line.close()
@@ -79,6 +85,15 @@ class Line:
         for each in processes:
             self.free.put_nowait(each)
         self.waiting = 0
+
+    async def begin(self) -> None:
+        """Starts the processes; who asks meanwhile waits for one that is ready."""
+        await asyncio.gather(*(self._begun(self.free.get_nowait()) for _ in range(self.free.qsize())))
+
+    async def _begun(self, process: Process) -> None:
+        with suppress(RuntimeError, EOFError, OSError):  # then it is started once more when it is asked
+            await asyncio.to_thread(process.start)
+        self.free.put_nowait(process)
 
     async def ask(self, asked: Asked, gone: Gone) -> Reply | None:
         """The answer; None where it takes more than the allowance, or nobody waits for it any more."""

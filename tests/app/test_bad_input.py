@@ -23,6 +23,20 @@ def refused(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("grade", ""), "PATH is empty"),
+        (("replay", ""), "CASE is empty"),
+        (("grade", "x.py", "--assignment", ""), "--assignment is empty"),
+        (("explain", "relu", "--input", "3", "-o", ""), "-o is empty"),
+    ],
+)
+def test_an_empty_name_is_not_this_folder(words, told):
+    """`opcheck grade "$WORK"`, where nothing says what WORK is, graded all that was there."""
+    assert refused(*words) == f"opcheck: {told}\n  name a file or a folder; . is this folder\n"
+
+
+@pytest.mark.parametrize(
     ("array", "told"),
     [
         (DEEP, "can have at most 32 dimensions"),

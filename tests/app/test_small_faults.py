@@ -50,7 +50,7 @@ def test_fractions_say_what_is_none(capsys):
 
 def test_the_formula_of_label_smoothing_has_its_epsilon(capsys):
     words = ("explain", "cross_entropy", "--input", "1x3")
-    assert "(1 − ε) times this" in told(capsys, *words, "--label-smoothing", "0.1")[1]
+    assert "with q[n,c] = (1 − ε)·[c = t[n]] + ε/C" in told(capsys, *words, "--label-smoothing", "0.1")[1]
     assert "(1 − ε)" not in told(capsys, *words)[1]
 
 

@@ -45,8 +45,11 @@ def test_what_is_printed_is_the_gradient_in_every_case_that_it_is_printed_for(op
 
 
 def is_covered(op, calculation):
-    """Not a probability of 0 or 1, where a logarithm is infinite and held; not a row that is ignored; no two maxima."""
+    """Not a probability of 0 or 1, where a logarithm is infinite and held; not a row that is ignored; no two maxima;
+    numbers as a mask."""
     arrays = calculation.case.arrays
+    if "attn_mask" in arrays:
+        return arrays["attn_mask"].dtype.kind == "f"
     if op.name.startswith("max_pool"):
         return len(set(arrays["input"].flat)) == arrays["input"].size
     if op.name == "binary_cross_entropy":
@@ -84,7 +87,12 @@ def test_a_case_without_such_a_formula_has_none():
     targets = np.array([0, 1])
     x = np.array([[1.0, 2.0], [3.0, 5.0]])
     assert "p[n,c]" in str(opcheck.explain("cross_entropy", x, targets, grad=True))
-    assert "p[n,c]" not in str(opcheck.explain("cross_entropy", x, targets, reduction="sum", grad=True))
+    total = str(opcheck.explain("cross_entropy", x, targets, reduction="sum", grad=True))
+    assert "x̄[n,c] = (p[n,c] − [c = t[n]])·L̄ " in total
+    smoothed = str(opcheck.explain("cross_entropy", x, targets, label_smoothing=0.5, grad=True))
+    assert smoothed.count("q[n,c] = (1 − ε)·[c = t[n]] + ε/C") == 2  # of the loss and of its gradient
+    weighted = {"weight": np.ones(2), "label_smoothing": 0.5}
+    assert "x̄[n,c] =" not in str(opcheck.explain("cross_entropy", x, targets, **weighted, grad=True))
     assert "p[n,c]" not in str(opcheck.explain("cross_entropy", x, targets, ignore_index=1, grad=True))
     assert isinstance(catalog.get("linear").closed[0], Closed)
 

@@ -154,6 +154,25 @@ def test_arrays_of_one_shape_hold_different_numbers():
     ]
 
 
+def test_arrays_of_a_program_whose_sizes_are_all_numbers_are_filled_in():
+    def program(x: "2 3", w: "3"):  # noqa: F722
+        return x @ w
+
+    assert str(explain(program)).startswith("program   x 2×3 · w 3  →  y 2")
+
+
+def test_numbers_between_0_and_1_have_few_decimals():
+    assert "[0.7]  [0.8]" in str(explain("lstm_cell")).replace("[0.7][0.8]", "[0.7]  [0.8]")
+
+
+def test_a_parameter_of_many_digits_is_rounded_in_the_title():
+    assert "scale ≈ 0.7071" in lines("scaled_dot_product_attention")[0].replace("\u00a0", " ")
+    assert "scale is about 0.7071" in " ".join(
+        explain("scaled_dot_product_attention").render("text", plain=True).split()
+    )
+    assert "eps 1e-05" in lines("layer_norm")[0].replace("\u00a0", " ")
+
+
 def test_a_row_of_several_dimensions_is_told_from_one_size():
     assert "normalized_shape 2×2" in lines("layer_norm", np.ones((2, 2)), (2, 2))[0]
 

@@ -10,6 +10,7 @@ import pytest
 from opcheck.app import run
 from opcheck.errors import Refused
 from opcheck.grading.assignments.assignment import read
+from opcheck.grading.assignments.scaffold import single
 from opcheck.grading.classes.classroom import grade_class
 from opcheck.sandbox import Isolation, capabilities
 from opcheck.sandbox.probe import capability
@@ -49,8 +50,8 @@ def course(tmp_path):
     return tmp_path
 
 
-def score(course, path, **options):
-    with grade_class([path], read(course / "hw.toml"), seed=1, progress=False, **options) as found:
+def score(course, path, asked=None, **options):
+    with grade_class([path], asked or read(course / "hw.toml"), seed=1, progress=False, **options) as found:
         return {result.student: result.score for result in found.results}
 
 
@@ -67,6 +68,21 @@ def test_nothing_of_the_teachers_is_reached(under, course, way):
     assert score(course, course) == {"ann": 0}, "reference.py is no student"
     assert score(course, course, student="Ann") == {"Ann": 0}, "the folder is seen without it"
     assert score(course, course / "ann.py", within=course) == {"ann": 0}
+
+
+def test_a_spec_that_is_named_on_the_command_line_is_kept_as_safe(under, course, monkeypatch):
+    (course / "ann.py").write_text(by_all_ways(course))
+    monkeypatch.chdir(course)
+    asked = single("reference.py:gate")
+    assert score(course, course / "ann.py", single(f"{course}/reference.py:gate")) == {"ann": 0}
+    assert score(course, course, asked) == {"ann": 0}, "reference.py is no student"
+    with pytest.raises(Refused, match=r"reference\.py belongs to the assignment"):
+        score(course, course / "reference.py", asked)
+
+
+def by_all_ways(folder):
+    ways = (f"try:\n    exec({way!r})\nexcept BaseException: pass" for way in STOLEN.values())
+    return f"FOLDER = {str(folder)!r}\n" + "\n".join(ways)
 
 
 @pytest.mark.parametrize("way", STOLEN)
@@ -115,11 +131,8 @@ def test_a_bundle_has_the_reference_beside_the_autograder(course):
         archive.extractall(course / "autograder" / "source")
     source = course / "autograder" / "source"
     assert (source / "reference.py").read_text() == REFERENCE
-    code = f"FOLDER = {str(source)!r}\n" + "\n".join(
-        f"try:\n    exec({way!r})\nexcept BaseException: pass" for way in STOLEN.values()
-    )
     (course / "autograder" / "submission").mkdir()
-    (course / "autograder" / "submission" / "gate.py").write_text(code)
+    (course / "autograder" / "submission" / "gate.py").write_text(by_all_ways(source))
     with grade_class([course / "autograder" / "submission"], read(source / "assignment.toml"), student="Ann",
                      progress=False) as found:  # fmt: skip
         assert [result.score for result in found.results] == [0], json.dumps([str(each) for each in found.results])

@@ -3,6 +3,7 @@
 import pytest
 
 from opcheck import grade
+from opcheck.app import run
 from opcheck.errors import Refused
 from opcheck.grading.assignments import assignment as assignments
 from opcheck.grading.assignments import check as checks
@@ -69,6 +70,26 @@ def test_a_spec_of_ones_own_has_ranges(assignment):
     assignment.write_text(assignment.read_text() + "[question.parameters]\nscale = [1.0, 0.5]\n")
     (right,) = checks.check(assignments.read(assignment))
     assert right.score == right.points
+
+
+def test_a_spec_is_named_on_the_command_line(assignment, tmp_path, capsys):
+    (tmp_path / "hw").mkdir()
+    (tmp_path / "hw" / "gate.py").write_text(SUBMITTED.replace("(1 - np", "(2 - np"))
+    assert run(["grade", str(tmp_path / "hw"), "--op", f"{tmp_path}/reference.py:gate"]) == 1
+    out = capsys.readouterr().out
+    assert "gate: 5 of 9 points" in out and "gate, gradients  0 of 4  wrong" in out
+    for given, message in [("reference.py", f"  {tmp_path}/reference.py:gate"), ("none.py:gate", "there is no file"),
+                           ("reference.py:gates", "it has gate")]:  # fmt: skip
+        assert run(["grade", str(tmp_path / "hw"), "--op", f"{tmp_path}/{given}"]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_draft_names_a_spec_from_where_it_lies(assignment, tmp_path):
+    (tmp_path / "drafts").mkdir()
+    draft = tmp_path / "drafts" / "hw.toml"
+    assert run(["grade", "--init", f"{tmp_path}/reference.py:gate", "linear", "-o", str(draft)]) == 0
+    assert 'title = "gate, linear"' in draft.read_text() and 'spec = "../reference.py:gate"' in draft.read_text()
+    assert [question.name for question in assignments.read(draft).questions] == ["gate", "linear"]
 
 
 COURSE = """

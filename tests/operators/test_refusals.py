@@ -39,9 +39,11 @@ UNDOCUMENTED = {
     "batch_norm": lambda case: (
         any(len(_shapes(case).get(n, ())) > 1 for n in ("weight", "bias")) or 0 in _shapes(case)["input"]
     ),
-    # of four dimensions one kernel does not look whether each key has its value, and others broadcast more than it
+    # of four dimensions one kernel does not look whether each key has its value, and others broadcast more than it;
+    # with enable_gqa the heads of query are divided by those of key, and by 0 that ends the process
     "scaled_dot_product_attention": lambda case: (
-        len({len(_shapes(case)[name]) for name in ("query", "key", "value")}) > 1
+        (case.params["enable_gqa"] and 0 in _shapes(case)["key"])
+        or len({len(_shapes(case)[name]) for name in ("query", "key", "value")}) > 1
         or _shapes(case)["key"][-2:-1] != _shapes(case)["value"][-2:-1]
     ),
     # torch has no mask

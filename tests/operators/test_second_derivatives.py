@@ -48,7 +48,8 @@ def is_exact(trace, *directions):
 def test_the_hessian_is_symmetric_on_whole_numbers(program, x, y, dx, dy):
     trace = traced(program, EXACT, x, y)
     v, u = {"x": dx, "y": dy}, {"x": y, "y": dx}
-    if is_exact(trace, u, v):
+    declared = any(node.rule and node.rule.name == "with_slope" for node in trace.nodes)  # that of no function
+    if not declared and is_exact(trace, u, v):
         assert inner(u, trace.hessian_vector_product(v)) == inner(v, trace.hessian_vector_product(u))
 
 

@@ -13,7 +13,7 @@ from opcheck.tracing import Tape
 from tests.operators.support import cases
 
 FUNCTIONS = {"erf", "exp", "log", "ln", "max", "tanh", "σ", "e", "π"}
-SIZES = {"n": "(1/n)·Σ_i", "N": "(1/N)·Σ_n", "divisor": "/ divisor"}  # of a mean, as it stands in the formula
+SIZES = {"n": "(1/n)·Σ_i", "N": "(1/N)·Σ_n", "divisor": "/ divisor", "C": "ε/C"}  # as they stand in the formula
 WORD = r"[A-Za-zΑ-ωℓ][\u0302\w]*′?"
 
 

@@ -129,3 +129,15 @@ def test_a_single_number_is_led_up_to_by_all_that_it_is_made_of(tmp_path):
     first, second, last = told("1; press('Home'); press('End')", tmp_path, shown=shown)
     assert first["count"] == last["count"] == "step 4 of 4: L"
     assert second["count"] == "step 1 of 4: ℓ0"
+
+
+def test_where_a_number_goes_breaks_before_a_sign_and_is_not_cut(tmp_path):
+    def program(hidden_state: "2 3"):  # noqa: F722
+        next_hidden_state = hidden_state * hidden_state[::-1] * 1.123456 + hidden_state * 0.123456
+        return next_hidden_state.sum()
+
+    shown = explain(program, grad=True).render("html")
+    question = f"""(() => {{ {HELP} cell(0, 0).click(); const found = [...document.querySelectorAll(".uses li")];
+      return found.map((at) => [at.clientWidth > 0, at.scrollWidth - at.clientWidth]); }})()"""
+    found = asked(shown, question, tmp_path, width=700)
+    assert found and all(seen and cut <= 0 for seen, cut in found)

@@ -234,6 +234,7 @@ def test_latex_compiles(tmp_path):
         ),
         ("m = β₁·g² + β2ᵗ", r"m = \beta_{1}\cdot g^{2} + \beta_{2}^{t}"),
         ("e^−x, w[t[n]]", r"e^{-x}, w_{t_{n}}"),
+        ("v̄₁[0,0] = h_1[2]", r"\bar{v}_{1;0,0} = h_{1;2}"),  # and not those of v₁₀
         ("y = max_{u,v} x with p = 0.5", r"y = \max_{u,v} x \text{ with } p = 0.5"),
     ],
 )

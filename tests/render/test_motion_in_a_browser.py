@@ -18,7 +18,7 @@ def test_it_plays_by_itself_unless_motion_is_unwelcome(tmp_path):
     playing = asked(page, STATE, tmp_path, budget=3000)
     assert (playing["count"].partition(":")[0], playing["play"], playing["live"]) == ("step 3 of 9", "pause", "off")
     assert asked(page, STATE, tmp_path, budget=20000)["play"] == "play"  # it ended
-    calm = asked(page, STATE, tmp_path, "", "--force-prefers-reduced-motion", budget=20000)
+    calm = asked(page, STATE, tmp_path, budget=20000, calm=True)
     assert (calm["count"].partition(":")[0], calm["play"]) == ("step 1 of 9", "play")
 
 

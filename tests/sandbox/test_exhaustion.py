@@ -168,3 +168,14 @@ def group_members(group: int) -> list[str]:
         if int(its_group) == group and state != "Z":
             found.append(stat.parent.name)
     return found
+
+
+def test_the_limit_is_for_the_workers_own_time(submit, monkeypatch):
+    """On a busy machine it waits for a processor, and nobody is to blame for that."""
+    worker = submit("import time\ndef f():\n    time.sleep(0.6)\n    return 1.0\n", seconds=0.3, total_seconds=0.5)
+    assert worker.load().status is Status.OK
+    monkeypatch.setattr("opcheck.sandbox.client.waited", lambda pid, before: 0.5)
+    outcome = call(worker, "f")
+    assert outcome.status is Status.OK and outcome.seconds < 0.5
+    monkeypatch.setattr("opcheck.sandbox.client.waited", lambda pid, before: 60.0)
+    assert call(submit("def f():\n    while True: pass\n", seconds=0.1), "f").status is Status.TIMED_OUT, "not for ever"

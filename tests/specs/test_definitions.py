@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from opcheck import specs, verify
 from opcheck.errors import Refused
+from opcheck.operators.spec import Case
 
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
@@ -17,6 +19,16 @@ DEFINITION = {
     "outputs": {"C": {"shape": ["M", "N"], "dtype": "float16"}},
     "reference": "import torch\n\ndef run(A, B):\n    return torch.matmul(A, B.T)\n",
 }
+
+
+def test_an_edited_definition_is_the_new_one(tmp_path):
+    path = tmp_path / "problem.json"
+    for factor in (1, 2):
+        code = DEFINITION["reference"].replace("A, B.T)", f"{factor} * A, B.T)")
+        path.write_text(json.dumps({**DEFINITION, "reference": code}))
+        op = specs.get(f"{path}:gemm_n8")
+        arrays = {"A": np.ones((1, 1)), "B": np.ones((8, 1))}
+        assert op.run(Case(op.name, arrays, {}))["output"][0, 0] == factor
 
 
 def solution(path, content, **spec):

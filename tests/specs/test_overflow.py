@@ -37,11 +37,15 @@ def cross_entropy(x):
     return -np.log(1 - 1 / (1 + np.exp(-x)))
 
 
+def log_sum_exp(x):
+    return np.log(np.exp(x).sum(axis=1))
+
+
 def elu(x):
     return np.where(x > 0, x, np.exp(x) - 1)
 
 
-for each in (silu, sigmoid, reciprocal, softmax, tanh, cross_entropy, elu):
+for each in (silu, sigmoid, reciprocal, softmax, log_sum_exp, tanh, cross_entropy, elu):
     each.__annotations__ = {"x": "N C"}
 
 
@@ -51,12 +55,17 @@ def stable(torch):
         sigmoid: torch.sigmoid,
         reciprocal: torch.sigmoid,
         softmax: lambda x: torch.softmax(x, 1),
+        log_sum_exp: lambda x: torch.logsumexp(x, 1),
         tanh: torch.tanh,
         cross_entropy: torch.nn.functional.softplus,
         elu: torch.nn.functional.elu,
     }
 
 
+UNSHIFTED = {
+    softmax: lambda torch: lambda x: torch.exp(x) / torch.exp(x).sum(1, keepdim=True),
+    log_sum_exp: lambda torch: lambda x: torch.exp(x).sum(1).log(),
+}
 ROWS = {
     "real": [[-2000.0, -95.0, -3.0, 0.5, 2.0, 96.0, 1500.0, 1500.0]],
     "special": [[-np.inf, 1.0], [np.inf, 2.0], [3.0, 4.0]],
@@ -79,12 +88,12 @@ def found(torch, spec, candidate, policy, claim=numbers):
 
 
 @pytest.mark.parametrize("policy", ROWS)
-@pytest.mark.parametrize("spec", [silu, sigmoid, reciprocal, softmax, tanh, cross_entropy, elu])
+@pytest.mark.parametrize("spec", [silu, sigmoid, reciprocal, softmax, log_sum_exp, tanh, cross_entropy, elu])
 def test_who_computes_without_overflow_is_right(torch, spec, policy):
     assert not [each.verdict for each in found(torch, spec, stable(torch)[spec], policy) if each.verdict]
 
 
-@pytest.mark.parametrize("spec", [silu, sigmoid, reciprocal])
+@pytest.mark.parametrize("spec", [silu, sigmoid, reciprocal, softmax, log_sum_exp])
 def test_gradients_where_the_exponential_overflows(torch, spec):
     assert not [each.verdict for each in found(torch, spec, stable(torch)[spec], "real", vjp) if each.verdict]
 
@@ -95,11 +104,51 @@ def test_a_quotient_that_is_a_sigmoid_is_judged_everywhere(torch, spec):
     assert (each.verdict.at, each.lost) == ((0, 0), 0)
 
 
-@pytest.mark.parametrize("spec", [softmax, tanh])
-def test_what_does_not_overflow_is_judged(torch, spec, monkeypatch):
+def test_what_does_not_overflow_is_judged(torch, monkeypatch):
     monkeypatch.setitem(ROWS, "real", [[1500.0, 1.0], [-3.0, 0.5]])
-    (each,) = found(torch, spec, lambda x: stable(torch)[spec](x) * 1.001, "real")
+    (each,) = found(torch, tanh, lambda x: torch.tanh(x) * 1.001, "real")
     assert each.verdict.at != (0, 0)
+
+
+@pytest.mark.parametrize("spec", [softmax, log_sum_exp])
+def test_an_unshifted_exponential_is_refused_though_it_is_written_like_the_spec(torch, spec):
+    (each,) = found(torch, spec, UNSHIFTED[spec](torch), "real")
+    assert not np.isfinite(each.verdict.got) and np.isfinite(each.verdict.expected)
+
+
+def test_a_row_that_sees_nothing_is_as_the_kernel_has_it(torch, monkeypatch):
+    monkeypatch.setitem(ROWS, "special", [[-np.inf, -np.inf], [-np.inf, 2.0]])
+    for kernel in (lambda x: torch.softmax(x, 1), lambda x: torch.softmax(x, 1).nan_to_num(0.0)):
+        (each,) = found(torch, softmax, kernel, "special")
+        assert each.verdict is None
+
+
+def attention(q, k, v):
+    s = q @ k.T / np.sqrt(q.shape[1])
+    w = np.exp(s) / np.exp(s).sum(axis=1)[:, None]
+    return w @ v
+
+
+attention.__annotations__ = {"q": "L E", "k": "S E", "v": "S D"}
+
+
+def test_factors_may_be_scaled_before_they_are_multiplied(torch):
+    """As torch does with the root of the scale: products that were whole numbers are none any more."""
+    op, draw = specs.get(attention), np.random.default_rng(0)
+    arrays = {
+        "q": draw.integers(-90, 90, (1, 64)),
+        "k": draw.integers(-90, 90, (3, 64)),
+        "v": draw.integers(1, 4, (3, 1)),
+    }
+    case = Case(op.name, {name: array.astype(float) for name, array in arrays.items()}, {})
+    root = 8**-0.5
+
+    def scaled_first(q, k, v):
+        return torch.softmax((q * root) @ (k * root).T, 1) @ v
+
+    trial = Trial(case, "float32", "exact", cotangent={"output": np.ones((1, 1))})
+    check = Check(op, trial, backends.function_backend(scaled_first, "torch", "cpu"))
+    assert not [each.verdict for each in vjp(check) if each.verdict]
 
 
 def test_an_infinity_that_the_formula_does_not_tend_to_is_wrong(torch):
@@ -108,12 +157,10 @@ def test_an_infinity_that_the_formula_does_not_tend_to_is_wrong(torch):
 
 
 def test_the_report_says_how_much_was_not_judged(torch):
-    report = opcheck.verify(
-        softmax, lambda x: torch.softmax(x, 1), arrays="torch", cases=20, seed=1, claims=["rounding"]
-    )
+    report = opcheck.verify(tanh, torch.tanh, arrays="torch", cases=20, seed=1, claims=["rounding"])
     assert report.agrees
     (line,) = overflows(report)
-    assert "softmax overflows in float64 for some inputs" in line and "% of the numbers were not judged" in line
+    assert "tanh overflows in float64 for some inputs" in line and "% of the numbers were not judged" in line
 
 
 def test_a_worked_calculation_is_as_it_was_written():

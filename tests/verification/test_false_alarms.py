@@ -45,9 +45,9 @@ def test_the_definition_in_every_order_of_summation_agrees(op):
 
 
 def test_the_hunt_counts_its_cases_and_finds_nothing():
-    result = CliRunner().invoke(alarms.main, ["linear", "--cases", "10", "--dtype", "float32"])
+    result = CliRunner().invoke(alarms.main, ["linear", "--only", "torch,forms", "--cases", "12", "--dtype", "float32"])
     assert result.exit_code == 0, result.output
-    assert "0 alarms in 40 cases" in result.output  # 10 each of torch, its scope, orders and forms
+    assert "0 alarms in 36 cases" in result.output  # 12 each of torch, its scope and forms
 
 
 def test_the_hunt_names_an_implementation_that_is_wrong(monkeypatch):
@@ -70,7 +70,7 @@ def test_ctrl_c_prints_what_was_found(monkeypatch):
         return run(job, jobs)
 
     monkeypatch.setattr(alarms, "run", interrupted)
-    result = CliRunner().invoke(alarms.main, ["relu", "--cases", "10", "--only", "torch,orders"])
+    result = CliRunner().invoke(alarms.main, ["relu", "--cases", "12", "--only", "torch,orders"])
     assert "interrupted: these are the findings so far" in result.output
     assert "0 alarms in 10 cases" in result.output
 

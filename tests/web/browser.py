@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,36 @@ class Browser:
         os.close(theirs_in)
         os.close(theirs_out)
         self.number, self.pending, self.session = 0, b"", ""
+        self.expired = 0  # budgets of virtual time
         self.messages: list[str] = []  # of the console
         self.requests: list[str] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._attach()
+
+    def _attach(self) -> str:
+        self.session = ""
+        target: str = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        return target
+
+    @contextmanager
+    def tab(self) -> "Iterator[Browser]":
+        """Another tab for a while."""
+        before, target = self.session, self._attach()
+        try:
+            yield self
+        finally:
+            self.session = ""
+            self.call("Target.closeTarget", targetId=target)
+            self.session = before
+
+    def pass_time(self, milliseconds: int) -> None:
+        """Lets virtual time pass, in which timers run."""
+        awaited = self.expired + 1
+        self.call("Emulation.setVirtualTimePolicy", policy="advance", budget=milliseconds)
+        while self.expired < awaited:
+            self._next()
 
     def call(self, method: str, **params: Any) -> Any:
         self.number += 1
@@ -65,14 +91,19 @@ class Browser:
         match found.get("method"):
             case "Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Log.entryAdded":
                 self.messages.append(json.dumps(found["params"])[:500])
+            case "Emulation.virtualTimeBudgetExpired":
+                self.expired += 1
             case "Network.requestWillBeSent":
                 self.requests.append(found["params"]["request"]["url"])
         return found
 
     def open(self, address: str, width: int = 1280, height: int = 900) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.resize(width, height)
         self.call("Page.navigate", url=address)
         self.until("document.readyState === 'complete'")
+
+    def resize(self, width: int, height: int = 900) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def do(self, expression: str) -> Any:
         found = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.browser import Browser
+from tests.render.browser import window
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -62,8 +62,6 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
+def browser():
     """One browser for all tests that need one."""
-    window = Browser(tmp_path_factory.mktemp("browser"))
-    yield window
-    window.close()
+    return window()

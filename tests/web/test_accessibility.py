@@ -1,22 +1,31 @@
 """Pages for everybody: names and headings for a screen reader, contrast in light and dark, forced colours, print, zoom.
 
-`npm pack axe-core` and OPCHECK_AXE=package/axe.min.js let axe look as well; what it found is held here without it.
+axe looks as well: that of the package axe-core-python, or of `npm pack axe-core` and OPCHECK_AXE=package/axe.min.js.
 """
 
 import json
 import os
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import opcheck
+from opcheck.app import page as report_page
+from opcheck.learning.worksheets import drawn
+from opcheck.learning.worksheets.paper import printed
+from opcheck.operators import catalog
 from opcheck.render import render
+from tests.grading import examples
+from tests.grading.formats.support import rendered
 from tests.render.browser import needs_browser
 
 pytestmark = [needs_browser, pytest.mark.slow]
-SERVED = ("/", "/explain/conv2d?input=4x4&grad=1", "/trace", "/practice/conv2d?seed=2&number=1", "/learn", "/learn/10")
-SAVED = ("conv2d", "softmax", "trace", "program")
+SERVED = ("/", "/explain/conv2d?input=4x4&grad=1", "/trace", "/practice/conv2d?seed=2&number=1", "/learn", "/learn/10",
+          "/practice")  # fmt: skip
+SAVED = ("conv2d", "softmax", "trace", "program", "verify", "class", "student", "sheet")
 CONTRAST = """(() => {
   const brush = Object.assign(document.createElement("canvas"), {width: 1, height: 1})
     .getContext("2d", {willReadFrequently: true});
@@ -54,40 +63,61 @@ NAMED = ("button", "link", "textbox", "combobox", "slider", "checkbox", "Iframe"
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """Pages in files, by name."""
-    import numpy as np
+    folder = tmp_path_factory.mktemp("pages")
+    for name, page in {**explained(), **reported()}.items():
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return {name: (folder / f"{name}.html").as_uri() for name in SAVED}
 
+
+def explained():
     def halved(hidden_state: "N D"):  # noqa: F722
         shifted = hidden_state - 1.0
         return np.tanh(shifted) * 0.5
 
-    folder = tmp_path_factory.mktemp("pages")
-    pages = {
+    return {
         "conv2d": opcheck.explain("conv2d", shapes={"input": (4, 4)}, grad=True).render("html"),
         "softmax": opcheck.explain("softmax", [1.0, 2.0, 3.0], dim=0).render("html"),
         "trace": render(opcheck.trace("ln(x1)+x1*x2-sin(x2)", at={"x1": 2, "x2": 5}).page(moves=True).step, "html"),
         "program": opcheck.explain(halved, shapes={"hidden_state": (2, 3)}, grad=True).render("html"),
     }
-    for name, page in pages.items():
-        (folder / f"{name}.html").write_text(page, encoding="utf-8")
-    return {name: (folder / f"{name}.html").as_uri() for name in pages}
 
 
-@pytest.fixture(params=[*SAVED, *SERVED])
-def page(request, browser, saved, served):
-    """Opens a page with a width and with features of a medium; everything is as usual afterwards."""
+def reported():
+    report = opcheck.verify("relu", lambda input: -np.maximum(input, 0), cases=5, seed=1, claims=("exact", "special"))
+    students = rendered("html", examples.result("ada"), examples.result("bob"), examples.result("eve", wrong=0))
+    return {
+        "verify": report_page.html(report, "kernels.py:relu", "", {}),
+        "class": students["index.html"],
+        "student": students["students/ada.html"],
+        "sheet": printed(drawn(catalog.get("lstm_cell"), 6, seed=5), "html"),  # of long formulas,
+    }
+
+
+@pytest.fixture(scope="module", params=[*SAVED, *SERVED])
+def page_of(request, browser, saved, served):
+    """A page of each kind, opened once: nothing of it may reach the console whatever is done with it."""
     name = request.param
-    address = saved[name] if name in saved else served.address + name[1:]
+    browser.messages.clear()
+    yield saved[name] if name in saved else served.address + name[1:]
+    assert browser.messages == []
+
+
+@pytest.fixture
+def page(browser, page_of):
+    """The page with a width and with features of a medium; everything is as usual afterwards."""
 
     def opened(width=1280, media="", **features):
         asked = [{"name": key.replace("_", "-"), "value": value} for key, value in features.items()]
         browser.call("Emulation.setEmulatedMedia", media=media, features=asked)
-        browser.open(address, width)
+        if browser.do("location.href").partition("#")[0] == page_of:
+            browser.resize(width)
+        else:
+            browser.open(page_of, width)
+        browser.do("document.getAnimations().forEach((each) => each.finish())")  # colours fade from one to another
         return browser
 
-    browser.messages.clear()
     yield opened
     browser.call("Emulation.setEmulatedMedia", media="", features=[])
-    assert browser.messages == []
 
 
 def test_everything_that_answers_has_a_name_and_the_page_an_order(page):
@@ -115,6 +145,10 @@ def test_forced_colours_leave_what_is_asked_marked(page):
     marked = browser.do("""[...document.querySelectorAll("td.asked, td.part")].every((at) =>
       getComputedStyle(at).outlineStyle !== "none" && parseFloat(getComputedStyle(at).outlineWidth) >= 2)""")
     assert marked
+    paper = browser.do("getComputedStyle(document.body).backgroundColor")
+    bars = browser.do("""[...document.querySelectorAll(".histogram a.bar, .question .meter > *")].map((at) =>
+      getComputedStyle(at).backgroundColor)""")
+    assert paper not in bars
 
 
 @pytest.mark.parametrize("width", [320, 640])  # a phone, and 1280 at 200 %
@@ -124,7 +158,7 @@ def test_it_fits_a_narrow_page_and_a_zoomed_one(page, width):
 
 
 def test_on_paper_nothing_is_cut_and_the_calculation_is_there(page):
-    browser = page(794, "print")  # A4 of 96 dots an inch
+    browser = page(665, "print")  # what the margins leave of A4, at 96 dots an inch
     assert browser.do(FITS)
     assert browser.do("""[...document.querySelectorAll("body *")].every((at) => !at.checkVisibility() ||
       !["auto", "scroll"].includes(getComputedStyle(at).overflowX) || at.scrollWidth <= at.clientWidth + 1)""")
@@ -153,9 +187,17 @@ def test_these_tests_see_what_is_wrong(browser, saved):
     assert browser.do(SCROLLS)
 
 
-@pytest.mark.skipif("OPCHECK_AXE" not in os.environ, reason="the tests above hold what axe looks for")
-def test_axe_finds_nothing(page):
-    browser = page()
-    browser.do(Path(os.environ["OPCHECK_AXE"]).read_text(encoding="utf-8") + ";0")
+@pytest.fixture(scope="module")
+def axe():
+    """axe's own code."""
+    if "OPCHECK_AXE" in os.environ:
+        return Path(os.environ["OPCHECK_AXE"]).read_text(encoding="utf-8")
+    pytest.importorskip("axe_core_python")
+    return resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+def test_axe_finds_nothing(page, axe):
+    browser = page(320)  # where most scrolls
+    browser.do(axe + ";0")
     found = browser.do("axe.run().then((r) => JSON.stringify(r.violations.map((v) => [v.impact, v.id])))")
     assert json.loads(found) == []

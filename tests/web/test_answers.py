@@ -181,3 +181,8 @@ def test_an_array_may_be_a_filling_as_on_the_command_line_and_never_a_file():
     assert drawn["1"] != drawn["2"]
     for wrong in ("random:9999x9999", "0..3:4x4", "@/etc/passwd:2x2", "@/etc/passwd"):
         assert said("form", "relu", input=wrong)[0] == 400
+
+
+def test_an_expression_is_not_drawn_once_more_in_a_sentence():
+    status, found = said("traced-form", "", of="sinn(x)")
+    assert (status, found["sentence"]) == (400, "There is no function sinn. Did you mean sin or sinh?")

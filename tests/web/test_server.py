@@ -1,5 +1,6 @@
 """A real server: what it answers over HTTP, and what it does with clients that mean no good."""
 
+import asyncio
 import http.client
 import json
 import select
@@ -29,6 +30,16 @@ def test_it_answers_with_a_page_and_sets_no_cookie(served):
     assert get(served, "/static/edit.js")[0] == 200
     assert get(served, "/static/..%2Fserver.py")[0] == 404
     assert get(served, "/nothing")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("/explain/conv3d", "There is no operator &#39;conv3d&#39;."), ("/far", "There is no such page.")],
+)
+def test_where_nothing_is_a_person_finds_every_operator_and_a_script_a_sentence(served, path, told):
+    status, page, _ = get(served, path, {"accept": "text/html,*/*"})
+    assert status == 404 and told in page and 'href="/explain/conv2d"' in page
+    assert json.loads(get(served, "/far", {"accept": "*/*"})[1])["sentence"] == "There is no such page."
 
 
 def test_a_saved_page_comes_as_a_file(served):
@@ -104,3 +115,16 @@ def test_an_answer_is_sent_at_once():
 
     with listen(LOOPBACK, 0) as at:
         assert at.proto == socket.IPPROTO_TCP  # of which asyncio makes sockets that do not wait
+
+
+def test_the_processes_begin_before_anybody_asks():
+    from opcheck.web.workroom import Workroom
+
+    room = Workroom()
+    try:
+        asyncio.run(room.begin())
+        lines = (room.written, room.quick, room.slow)
+        assert all(each.process.is_alive() for line in lines for each in line.processes)
+        assert [line.free.qsize() for line in lines] == [1, 2, 2]
+    finally:
+        room.close()

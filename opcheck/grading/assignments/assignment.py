@@ -267,7 +267,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     points = _points(reader.table("points"), op, entry)
     ranges = _ranges(reader.table("parameters"), op)
     try:
-        scope = Scope.of(op, ranges, entry.allows, entry.usual)
+        scope = Scope.of(op, ranges, entry.allows, entry.usual, entry.prepared)
         draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
     except (Refused, CouldNotRun) as error:
         raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None

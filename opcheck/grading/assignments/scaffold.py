@@ -1,34 +1,49 @@
 """Assignments to begin with: `opcheck grade --init` prints one, and `--op` asks for one operator without a file."""
 
+import json
+import os
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from opcheck import specs
 from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import FEEDBACK, PARTS, Assignment, entry_of, parse, usual_points
 from opcheck.grading.assignments.scope import Scope
 from opcheck.grading.conventions import Convention
 from opcheck.language import say
-from opcheck.operators import catalog
 from opcheck.operators.spec import Op
 
 
 def single(op: str, convention: str = "any") -> Assignment:
-    """The assignment that asks for one operator and nothing else: `opcheck grade --op conv2d`. Of code without a
-    backward pass it asks the forward pass."""
-    return parse(f"only_found = true\n{scaffold([op], convention)}", "assignment")
+    """The assignment that asks for one operator, or one spec of the teacher's own, and nothing else: `opcheck grade
+    --op conv2d`. Of code without a backward pass it asks the forward pass."""
+    if _is_own(op):
+        specs.get(op)  # what is wrong with it is said of the option, and not of a line that nobody wrote
+    folder = Path(op.rpartition(":")[0]).parent if _is_own(op) else Path()
+    asked = scaffold([op], convention, folder)
+    return parse(f"only_found = true\n{asked}", "assignment", folder)
 
 
 def everything(convention: str = "any") -> Assignment:
     """The assignment that asks for whatever a submission defines: `opcheck grade hw.py`."""
-    names = conventions.get(convention).entries
+    chosen = conventions.get(convention)
     lines = [f'title = "{say("what was found")}"', f'convention = "{convention}"', "only_found = true"]
-    lines.append(f"allowed = [{_allowed(conventions.get(convention))}]")
-    return parse("\n".join([*lines, *(f'[[question]]\noperator = "{name}"' for name in names)]), "assignment")
+    lines.append(f"allowed = [{_allowed(chosen)}]")
+    for op in chosen.entries:
+        for title in dict.fromkeys(each.title for each in chosen.several(op)):
+            entry = next(each for each in chosen.several(op) if each.title == title)
+            lines += ["[[question]]", f'operator = "{op}"']
+            if entry.title:
+                lines += [f'name = "{op} {entry.title}"', f'entry = "{entry.forward[0]}"']
+    return parse("\n".join(lines), "assignment")
 
 
-def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
-    """A TOML file that asks for these operators, to be edited by a teacher; raises Refused for unknown names."""
+def scaffold(ops: Sequence[str], convention: str = "functional", folder: Path = Path()) -> str:
+    """A TOML file that asks for these operators, to be edited by a teacher; raises Refused for unknown names.
+
+    It is for `folder`, from which it names the files of specs."""
     chosen = conventions.get(convention)
     lines = [
         f'title = "{_title(ops)}"',
@@ -58,7 +73,7 @@ def scaffold(ops: Sequence[str], convention: str = "functional") -> str:
     lines += ["# a correct formula with fewer digits or a smaller range than possible loses"]
     lines += ["# only points of accuracy or stability"]
     for name in ops:
-        lines += _scaffolded(catalog.get(name), chosen)
+        lines += _scaffolded(name, chosen, folder)
     return "\n".join(lines) + "\n"
 
 
@@ -71,14 +86,29 @@ def _comment(text: str) -> list[str]:
 
 
 def _title(ops: Sequence[str]) -> str:
-    names = [catalog.get(name).name for name in ops]
+    names = [op.title or op.name for op in map(specs.get, ops)]
     return ", ".join(names) if len(names) <= 4 else say("{first} and {n} more", first=names[0], n=len(names) - 1)
 
 
-def _scaffolded(op: Op, convention: Convention) -> list[str]:
+def _is_own(op: str) -> bool:
+    """Whether this is a spec of the teacher's own, FILE.py:NAME."""
+    return op.partition(":")[0].endswith(".py")
+
+
+def _asked(name: str, op: Op, folder: Path) -> str:
+    """The line that says what a question asks for."""
+    if not _is_own(name):
+        return f'operator = "{op.name}"'
+    where, _, title = name.rpartition(":")
+    place = Path(os.path.relpath(where, folder))
+    return f"spec = {json.dumps(f'{place.as_posix()}:{title}', ensure_ascii=False)}"
+
+
+def _scaffolded(name: str, convention: Convention, folder: Path) -> list[str]:
+    op = specs.get(name)
     entry = entry_of(convention, op)
-    scope = Scope.of(op, {}, entry.allows, entry.usual)
-    lines = ["", "[[question]]", f'operator = "{op.name}"', f'entry = "{entry.forward[0]}"']
+    scope = Scope.of(op, {}, entry.allows, entry.usual, entry.prepared)
+    lines = ["", "[[question]]", _asked(name, op, folder), f'entry = "{entry.forward[0]}"']
     if entry.backward:
         lines.append(f'backward = "{entry.backward[0]}"')
     points = usual_points(op)

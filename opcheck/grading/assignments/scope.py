@@ -1,9 +1,11 @@
 """What a question may ask: of each parameter the values that the course has taught and the convention can say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from opcheck.errors import Refused
 from opcheck.grading.conventions.base import Allowed
@@ -14,6 +16,7 @@ from opcheck.operators.spec import Case, Op
 BATCH = (1, 2, 3, 4)
 BOTH = (True, False)
 DIMS = (1, 2, 3, 4)
+ROUNDED = 1e-6  # more than what a state loses when it is made one of float32
 
 # What is asked where an assignment says nothing; whatever is not named keeps torch's default.
 _CONVOLUTION = {
@@ -60,6 +63,7 @@ class Scope:
     allows: Mapping[str, Allowed] = field(default_factory=dict)
     taught: frozenset[str] = frozenset()  # whose range an assignment gives
     beyond: frozenset[str] = frozenset()  # what may have more than its range
+    prepared: Callable[[Op, Case], Case] | None = None  # makes a case one that the code can be brought to
 
     @classmethod
     def of(
@@ -68,6 +72,7 @@ class Scope:
         taught: Mapping[str, Sequence[Any]],
         allows: Mapping[str, Allowed],
         usual: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+        prepared: Callable[[Op, Case], Case] | None = None,
     ) -> "Scope":
         """The defaults, or a convention's `usual` ones, with the ranges that an assignment gives in their place; raises
         Refused if nothing is left."""
@@ -86,15 +91,18 @@ class Scope:
                 raise Refused(
                     say("the convention cannot express any of the values of {name}", name=name), got=str(given)
                 )
-        return cls(op, ranges, allows, frozenset(taught))
+        return cls(op, ranges, allows, frozenset(taught), prepared=prepared)
 
     def narrower(
-        self, allows: Mapping[str, Allowed], usual: Mapping[str, Sequence[Any]] = MappingProxyType({})
+        self,
+        allows: Mapping[str, Allowed],
+        usual: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+        prepared: Callable[[Op, Case], Case] | None = None,
     ) -> "Scope":
         """The same, of code that can take only so much; raises Refused if nothing is left."""
         both = {**self.allows, **{name: _both(self.allows.get(name), each) for name, each in allows.items()}}
         ranges = {**self.ranges, **{name: values for name, values in usual.items() if name not in self.taught}}
-        return replace(Scope.of(self.op, ranges, both), taught=self.taught)
+        return replace(Scope.of(self.op, ranges, both, prepared=prepared or self.prepared), taught=self.taught)
 
     def fixed(self, name: str, value: Any) -> "Scope":
         """The same with one value of a parameter."""
@@ -132,7 +140,8 @@ class Scope:
         if "batch" in self.ranges and len(case.arrays[self.op.inputs[0].name]) not in self.ranges["batch"]:
             return False
         optional = [each.name for each in self.op.inputs if each.optional and each.name != self.op.draws]
-        return self.can_say_kernel(case) and all(self.within(name, name in case.arrays) for name in optional)
+        named = self.can_say_kernel(case) and all(self.within(name, name in case.arrays) for name in optional)
+        return named and (self.prepared is None or _is_same(case, self.prepared(self.op, case)))
 
     def can_say_kernel(self, case: Case) -> bool:
         """Whether the convention has words for the kernel, which is no parameter of a convolution, but its weight's."""
@@ -151,7 +160,8 @@ class Scope:
         """The case without optional arrays and parameters that are not within the ranges."""
         optional = {each.name for each in self.op.inputs if each.optional}
         arrays = {name: a for name, a in case.arrays.items() if name not in optional or self.within(name, True)}
-        return Case(case.op, arrays, {name: value for name, value in case.params.items() if self.within(name, value)})
+        found = Case(case.op, arrays, {name: value for name, value in case.params.items() if self.within(name, value)})
+        return self.prepared(self.op, found) if self.prepared is not None else found
 
     def within(self, name: str, value: Any) -> bool:
         """Whether a parameter may have this value; of an optional array, whether it may be given."""
@@ -171,6 +181,14 @@ def _is_made_of(value: Any, numbers: Sequence[Any]) -> bool:
         return False
     return isinstance(value, str) or (
         isinstance(value, tuple) and len(value) > 1 and all(each in numbers for each in value)
+    )
+
+
+def _is_same(case: Case, other: Case) -> bool:
+    """Whether two cases have the same arrays, but for how they are rounded."""
+    return case.arrays.keys() == other.arrays.keys() and all(
+        np.allclose(array, other.arrays[name], rtol=ROUNDED, atol=0, equal_nan=True)
+        for name, array in case.arrays.items()
     )
 
 

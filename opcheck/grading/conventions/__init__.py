@@ -67,7 +67,7 @@ def _any() -> Convention:
     """All of them: names to look for, until a submission shows which convention it follows."""
     known = [get(name) for name in (*NAMES, *COURSES)]
     ops = dict.fromkeys(op for each in known for op in each.entries)
-    entries = {op: _merged([entry for each in known for entry in each.several(op)]) for op in ops}
+    entries = {op: _by_title([entry for each in known for entry in each.several(op)]) for op in ops}
     summary = say("whichever of these a submission follows")
     return replace(
         get("functional"),
@@ -76,6 +76,12 @@ def _any() -> Convention:
         entries=entries,
         names=lambda title: _merged([each.names(title) for each in known if each.names is not None]),
     )
+
+
+def _by_title(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """One entry for each title, with all the names of it; the one without a title first."""
+    titles = sorted(dict.fromkeys(each.title for each in entries), key=bool)
+    return tuple(_merged([each for each in entries if each.title == title])._replace(title=title) for title in titles)
 
 
 def _merged(entries: Sequence[Entry]) -> Entry:

@@ -40,6 +40,8 @@ class Entry(NamedTuple):
     in_place: bool = False  # may write into its arguments, as optimisers do
     upstream: bool = True  # False: the gradient is that of the result itself, nothing flows in from above
     usual: Mapping[str, tuple[Any, ...]] = {}  # what is asked where an assignment does not say
+    title: str = ""  # what sets it apart from an operator's other entries: a file may have both, each graded
+    prepared: Callable[[Op, Case], Case] | None = None  # makes a case one that code with a state of its own can be in
 
 
 class Reading(NamedTuple):

@@ -94,16 +94,38 @@ def module(r: Request) -> Plan:
     steps.append(Call(r.forward, args, keywords, keep="layer"))
     steps += [Call("layer.double")] if r.number == "float64" else []
     own = {name: attribute(r.found, name) for name in _own(r.op) if name in r.case.arrays}
-    steps += [Call(f"layer.{place}.data.copy_", (Place(name),)) for name, place in own.items() if place]
-    steps += [] if r.p.get("training", True) else [Call("layer.eval")]
+    for name, place in own.items():
+        if place:  # in the shape that it has there: (1, C, 1, 1) is as good as (C,)
+            steps.append(Call("torch.reshape", (Place(name), Place(f"layer.{place}.shape")), keep=f"own_{name}"))
+            steps.append(Call(f"layer.{place}.data.copy_", (Place(f"own_{name}"),)))
+    training = bool(r.p.get("training", True))
+    steps += [] if training else [Call("layer.eval"), Call("torch.set_grad_enabled", (not _kept_apart(r),))]
     given = [places[name] for name in r.case.arrays if name not in own and name != r.op.draws]
-    return Plan([*steps, Call("layer", given, keep="out")], _outputs(r))
+    steps.append(Call("layer", given, keep="out"))
+    steps += [] if training else [Call("torch.set_grad_enabled", (True,))]
+    kept = [name for name in _outputs_kept(r) if own.get(name)]
+    steps += [Call("torch.squeeze", (Place(f"layer.{own[name]}"),), keep=f"new_{name}") for name in kept]
+    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", _running(r, name)) for name in kept})
+
+
+def _kept_apart(r: Request) -> bool:
+    """Whether a module is called without gradients in evaluation, by which some know that they are in it."""
+    return any(each.name in _STATE for each in r.op.inputs)
 
 
 def module_gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if _kept_apart(r) and not r.p.training:
+        return Plan([], {})
     own = {name: attribute(r.found, name) for name in _own(r.op)}
     leaves = {name: Place(f"layer.{own[name]}" if own.get(name) else name) for name in tensors.smooth(r)}
-    return tensors.differentiated(r, cotangent, leaves)
+    plan = tensors.differentiated(r, cotangent, leaves)
+    steps, readings = [*plan.steps], dict(plan.readings)
+    for k, name in enumerate(leaves):
+        if own.get(name):  # in torch's shape again
+            shape = [*r.case.arrays[name].shape]
+            steps.append(Call("torch.reshape", (Place(f"gradients[{k}]"), shape), keep=f"d_{name}"))
+            readings[name] = Reading(f"d_{name}")
+    return Plan(steps, readings)
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
@@ -148,11 +170,18 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
             allowed[one.name] = _tiny if known else default_only(-1 if one.name == "dim" else one.default)
     if "training" in {each.name for each in op.params}:
         allowed.pop("training", None)
-        if not _has_mode(layer):
+        if not _has_mode(layer) and not _is_module(layer):
             allowed["training"] = only(True)
+    if "momentum" in {each.name for each in op.params} and _takes_parameter(op, layer, "momentum"):
+        allowed["momentum"] = only(0.5)  # which some count for the old statistics, some for the new ones
     if any(each.letters == "C" for each in op.inputs) and (dims := _DIMS.get(layer.name.lower()[-2:])):
         allowed["dims"] = only(dims)
     return allowed
+
+
+def _is_module(layer: Definition) -> bool:
+    """Whether it keeps statistics as a torch module does, which has a mode by itself."""
+    return "register_buffer" in layer.attributes or "Parameter" in layer.attributes
 
 
 def _tiny(value: Any) -> bool:
@@ -168,6 +197,7 @@ LEARNING_RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
 TINY = 1e-5  # an eps that changes nothing but the last digits
 _RATE = 0.125
 _DIMS = {"1d": 2, "2d": 4}  # of what a class is for by its name, rows or images
+_RANKS = ("num_dims", "n_dims", "ndim", "ndims", "dims")
 _STATE = ("running_mean", "running_var")
 
 
@@ -285,6 +315,8 @@ def _value(r: Request, parameter: Parameter) -> tuple[bool, Any]:
         return True, shape if layer is not None and _unpacks_shape(layer) else shape[-1]
     if known:
         return True, r.p[known]
+    if name in _RANKS:
+        return True, r.case.arrays["input"].ndim
     if name in (*MODES, *TESTING, "mode"):
         return True, _mode_value(name, bool(r.p.get("training", True)))
     return False, None
@@ -394,6 +426,7 @@ def _upstream(r: Request, cotangent: Cotangent, back: str) -> list[Any]:
 _MEAN = {"reduction": only("mean"), "weight": only(False)}
 _CLASSES = {**_MEAN, "label_smoothing": only(0.0), "ignore_index": only(-100), "probabilities": only(False)}
 _LAST: dict[str, Allowed] = {"normalized_shape": last_dimension}
+_EPS = {"eps": (TINY, 0.25)}  # torch's, and one that shows where it is added
 ENTRIES = {
     "relu": Entry(("Relu", "ReLU", "Activation_ReLU", "ReLULayer")),
     "sigmoid": Entry(("Sigmoid", "Activation_Sigmoid", "SigmoidLayer")),
@@ -403,12 +436,13 @@ ENTRIES = {
     "softmax": Entry(("Softmax", "Activation_Softmax", "SoftmaxLayer"), allows={"dim": only(1, -1)}),
     "log_softmax": Entry(("LogSoftmax", "LogSoftmaxLayer"), allows={"dim": only(1, -1)}),
     "dropout": Entry(("Dropout", "Layer_Dropout", "DropoutLayer"), allows={"mask": only(False)}),
-    "layer_norm": Entry(("LayerNorm", "LayerNormalization", "LayerNorm1d", "LayerNormLayer"), allows=_LAST),
+    "layer_norm": Entry(("LayerNorm", "LayerNormalization", "LayerNorm1d", "LayerNormLayer"), allows=_LAST,
+                        usual=_EPS),
     "rms_norm": Entry(("RMSNorm", "RMSNormLayer", "RmsNorm"), allows={**_LAST, "eps": lambda value: value is not None},
-                      usual={"eps": (TINY, 0.25)}),
+                      usual=_EPS),
     "batch_norm": Entry(("BatchNorm", "BatchNormalization", "BatchNorm1d", "BatchNorm2d", "BatchNormLayer"),
-                        allows={"momentum": only(0.5)}, usual={"momentum": (0.5,)}),
-    "group_norm": Entry(("GroupNorm", "GroupNormalization", "GroupNormLayer")),
+                        allows={"momentum": only(0.5, 0.1)}, usual={"momentum": (0.5, 0.1), **_EPS}),
+    "group_norm": Entry(("GroupNorm", "GroupNormalization", "GroupNormLayer"), usual=_EPS),
     "embedding": Entry(("Embedding", "EmbeddingLayer", "TokenEmbedding"), allows={"padding_idx": only(None)}),
     "scaled_dot_product_attention": Entry(
         ("ScaledDotProductAttention", "Attention", "DotProductAttention", "SelfAttention", "AttentionHead"),

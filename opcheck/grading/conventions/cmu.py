@@ -102,7 +102,9 @@ def _constructor(r: Request) -> list[int]:
         out, channels, kernel, *_ = r.case.arrays["weight"].shape
         options = [r.one("stride"), *([r.one("padding")] if _pads(r.found) else [])]
         return [channels, out, kernel, *([] if _is_stride1(r) else options)]
-    return [r.one("kernel_size"), r.one("stride")] if "kernel_size" in r.p else []
+    if "kernel_size" not in r.p:
+        return []
+    return [r.one("kernel_size"), *([] if _is_stride1(r) else [r.one("stride")])]
 
 
 def _pads(found: Definition | None) -> bool:
@@ -169,6 +171,7 @@ _SIZES = {"stride": whole, "padding": whole, "dilation": only(1), "groups": only
 _STRIDE1 = {**_SIZES, "stride": only(1), "padding": only(0)}
 _POOL = {"kernel_size": whole, "stride": whole, "padding": only(0), "dilation": only(1), "ceil_mode": only(False),
          "return_indices": only(False), "count_include_pad": only(True), "divisor_override": only(None)}  # fmt: skip
+_POOL1 = {**_POOL, "stride": only(1)}
 _PLAIN = {"weight_decay": _nothing, "maximize": only(False)}
 _MEAN = {"reduction": only("mean"), "weight": only(False)}
 _ROWS = {"dims": only(2)}  # N examples of C features
@@ -178,10 +181,16 @@ _ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "sigmoid": Entry(("Sigmoid",), allows=_ROWS),
     "tanh": Entry(("Tanh",), allows=_ROWS),
     "softmax": Entry(("Softmax",), allows={"dim": only(1)}),
-    "conv1d": (Entry(("Conv1d",), allows=_SIZES), Entry(("Conv1d_stride1",), allows=_STRIDE1)),
-    "conv2d": (Entry(("Conv2d",), allows=_SIZES), Entry(("Conv2d_stride1",), allows=_STRIDE1)),
-    "max_pool2d": Entry(("MaxPool2d",), allows=_POOL),
-    "avg_pool2d": Entry(("MeanPool2d",), allows=_POOL),
+    "conv1d": (Entry(("Conv1d",), allows=_SIZES), Entry(("Conv1d_stride1",), allows=_STRIDE1, title="of stride 1")),
+    "conv2d": (Entry(("Conv2d",), allows=_SIZES), Entry(("Conv2d_stride1",), allows=_STRIDE1, title="of stride 1")),
+    "max_pool2d": (
+        Entry(("MaxPool2d",), allows=_POOL),
+        Entry(("MaxPool2d_stride1",), allows=_POOL1, usual={"stride": (1,)}, title="of stride 1"),
+    ),
+    "avg_pool2d": (
+        Entry(("MeanPool2d",), allows=_POOL),
+        Entry(("MeanPool2d_stride1",), allows=_POOL1, usual={"stride": (1,)}, title="of stride 1"),
+    ),
     "mse_loss": Entry(("MSELoss",), allows=_MEAN, upstream=False),
     "cross_entropy": Entry(
         ("CrossEntropyLoss",),

@@ -5,14 +5,14 @@
     A, cache = pool_forward(A_prev, {"f": 2, "stride": 2}, mode="max")   dA_prev = pool_backward(dA, cache, mode="max")
     Z, cache = linear_forward(A, W, b)                                  examples are columns: A (In, m), W (Out, In)
     dA_prev, dW, db = linear_backward(dZ, cache)                        dW and db are divided by m
-    A, cache = relu(Z)   dZ = relu_backward(dA, cache)                  sigmoid, sigmoid_backward
+    A, cache = relu(Z)   dZ = relu_backward(dA, cache)                  sigmoid, softmax (of columns)
 
 The course's mask of a pool marks every place that equals the maximum, so ties are not asked.
 """
 
 from typing import Any
 
-from opcheck.grading.conventions import sentences
+from opcheck.grading.conventions import coursera_later, sentences
 from opcheck.grading.conventions.base import (
     Convention,
     Cotangent,
@@ -41,6 +41,8 @@ _POOLS = {"max_pool2d": "max", "avg_pool2d": "average"}
 
 
 def call(r: Request) -> Plan:
+    if r.op.name in coursera_later.ENTRIES:
+        return coursera_later.call(r)
     args: list[Any] = [r.array("input", _images(r))]
     keywords = {}
     if r.op.name == "linear":
@@ -51,10 +53,12 @@ def call(r: Request) -> Plan:
     elif r.op.name in _POOLS:
         args.append({"f": r.one("kernel_size"), "stride": r.one("stride")})
         keywords = {"mode": _POOLS[r.op.name]}
-    return Plan([Call(r.forward, args, keywords, keep="out")], {"output": Reading("out[0]", _images(r))})
+    return Plan([Call(r.forward, args, keywords, keep="out")], {"output": Reading(_output(r), _images(r))})
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
+    if r.op.name in coursera_later.ENTRIES:
+        return coursera_later.gradients(r, cotangent)
     keywords = {"mode": _POOLS[r.op.name]} if r.op.name in _POOLS else {}
     args: list[Any] = [r.sent(cotangent["output"], _images(r)), Place("out[1]")]
     steps = [Call(r.backward, args, keywords, keep="gradients")]
@@ -74,8 +78,13 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
     return Plan(steps, {"input": Reading("gradients", _images(r))})
 
 
+def _output(r: Request) -> str | tuple[str, ...]:
+    """The first of two results; some return a softmax alone."""
+    return ("out", "out[0]") if r.op.name == "softmax" else "out[0]"
+
+
 def _images(r: Request) -> Layout:
-    if r.op.name == "linear":
+    if r.op.name in ("linear", "softmax"):
         return TRANSPOSED
     return SAME if r.op.name in ("relu", "sigmoid") else CHANNELS_LAST
 
@@ -87,9 +96,11 @@ CONVENTION = Convention(
     "coursera",
     "DeepLearning.AI on Coursera: pairs of functions with a cache, NHWC",
     {
+        **coursera_later.ENTRIES,
         "linear": Entry(("linear_forward",), ("linear_backward",), {"bias": only(True), "batch": power_of_two}),
         "relu": Entry(("relu",), ("relu_backward",)),
         "sigmoid": Entry(("sigmoid",), ("sigmoid_backward",)),
+        "softmax": Entry(("softmax",), ("softmax_backward",), {"dim": only(1)}),
         "conv2d": Entry(
             ("conv_forward",),
             ("conv_backward",),

@@ -148,6 +148,7 @@ CONVENTION = Convention(
                 ("sgd_momentum",),
                 allows={**_PLAIN, "momentum": bool, "momentum_buffer": only(True), "lr": power_of_two},
                 in_place=True,
+                title="with momentum",
             ),
         ),
         "rmsprop": Entry(

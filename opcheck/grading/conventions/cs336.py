@@ -12,6 +12,7 @@ from typing import Any
 
 from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import Convention, Cotangent, Entry, Plan, Reading, Request, last_dimension, only
+from opcheck.grading.conventions.optimisers import ANY_ORDER
 from opcheck.sandbox import Call, Place, Set
 
 
@@ -58,7 +59,7 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
     return tensors.differentiated(r, cotangent, leaves)
 
 
-_NEW = {"step": only(1), "exp_avg": only(False), "exp_avg_sq": only(False), "max_exp_avg_sq": only(False),
+_NEW = {**ANY_ORDER, "step": only(1), "exp_avg": only(False), "exp_avg_sq": only(False), "max_exp_avg_sq": only(False),
         "maximize": only(False), "amsgrad": only(False)}  # fmt: skip
 CONVENTION = Convention(
     "cs336",

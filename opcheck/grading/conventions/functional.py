@@ -3,7 +3,7 @@
     conv2d(x, weight, bias, stride=1, padding=0)                       -> y
     conv2d_backward(dy, x, weight, bias, stride=1, padding=0)          -> (dx, dweight, dbias)
 
-The arrays come by position, parameters by torch's names and only where they are not the default. The backward function
+The arrays come by position, parameters by torch's names, as far as the function has them. The backward function
 gets the same arguments after the upstream gradient and returns the gradients in the order of the arrays. With
 `arrays = "torch"` in the assignment the function gets tensors, and autograd gives the gradients.
 `functional_in_out` is the same with weights of affine layers as (In, Out): x @ w + b.
@@ -70,6 +70,8 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     if "training" in {each.name for each in lacking} and "running_mean" in allowed:
         lacking = [each for each in lacking if each.name != "training"]
         allowed["training"] = only(True)  # without statistics that are kept there are those of the batch alone
+    if any(each.name == "eps" and each.default is None and _name(found[0], "eps") for each in op.params):
+        allowed["eps"] = lambda value: value is not None  # the code has a default of its own, and None means torch's
     return allowed | {
         each.name: default_only(_LAST[op.name] if each.name == "dim" and op.name in _LAST else each.default)
         for each in lacking
@@ -133,7 +135,7 @@ def _called(
     positional, keywords = arguments(op, tensors, {**demanded, **params})
     if found is None or not found.parameters:
         return positional, keywords
-    keywords = {**demanded, **keywords}
+    keywords = {**_own(op, found), **demanded, **keywords}
     named: dict[str, Any] = {}
     for name, value in keywords.items():
         if known := _name(found, name):
@@ -141,6 +143,13 @@ def _called(
         elif name in tensors or not _is_unsaid(op, found, name):
             positional.append(value)
     return positional, named
+
+
+def _own(op: Op, found: Definition) -> dict[str, Any]:
+    """torch's defaults of what a function has a name for: its own default may be another one."""
+    named = {each.name for each in found.parameters}
+    known = {each.name: _name(found, each.name) for each in op.params if each.default not in (REQUIRED, None)}
+    return {each.name: each.default for each in op.params if known.get(each.name, "") in named}
 
 
 def _defaults(op: Op, found: Definition, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,10 +205,16 @@ def _entry(name: str) -> Entry:
     return Entry(names, tuple(f"{each}_{word}" for word in ("backward", "grad", "vjp") for each in names))
 
 
+def _of(op: Op) -> Entry:
+    """An entry of the catalogue; an eps of which torch's default depends on the type is asked by a number, too."""
+    by_type = any(each.name == "eps" and each.default is None for each in op.params)
+    return _entry(op.name)._replace(usual={"eps": (None, 1e-5)} if by_type else {})
+
+
 CONVENTION = Convention(
     "functional",
     "as torch.nn.functional, with numpy arrays; NAME_backward(dy, *the same arguments) gives the gradients",
-    {op.name: _entry(op.name) for op in catalog.every()},
+    {op.name: _of(op) for op in catalog.every()},
     call,
     gradients,
     autograd=True,

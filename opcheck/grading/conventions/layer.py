@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from opcheck.grading.conventions import classes, programs
+from opcheck.grading.conventions import classes, optimisers, programs
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -47,6 +47,8 @@ def call(r: Request) -> Plan:
     """A new object and its forward pass. It gets copies of its parameters: it may change them in backward."""
     if r.op.title and not r.op.elsewhere:
         return programs.layer(r)
+    if r.op.name in optimisers.ENTRIES:
+        return optimisers.call(r)
     if r.op.name not in _WINDOWED:
         return classes.call(r)
     r = _precise(r)
@@ -154,6 +156,8 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     """What a constructor has no parameter for keeps its default; windows are square where it has one size."""
     if op.title and not op.elsewhere:
         return {}
+    if op.name in optimisers.ENTRIES:
+        return optimisers.takes(op, found)
     if op.name not in _WINDOWED:
         return classes.takes(op, found)
     (layer,) = found[:1]
@@ -170,6 +174,11 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     if "weight" in [each.name for each in op.inputs] and not _takes_arrays(layer) and "stride" in names:
         allowed["kernel_size"] = whole
     return allowed
+
+
+def fits(op: Op, found: Definition, beside: Sequence[Definition] = ()) -> bool:
+    """A class that can be called as any layer, or an optimiser with a step."""
+    return optimisers.fits(op, found) if op.name in optimisers.ENTRIES else classes.fits(op, found)
 
 
 def _precise(r: Request) -> Request:
@@ -222,13 +231,14 @@ CONVENTION = Convention(
                     "return_indices": only(False)},
         ),
         **classes.ENTRIES,
+        **optimisers.ENTRIES,
     },
     call,
     gradients,
     names=programs.class_names,
     sentences=IN_OUT,
     takes=takes,
-    fits=classes.fits,
+    fits=fits,
 )  # fmt: skip
 OUT_IN = replace(
     CONVENTION,

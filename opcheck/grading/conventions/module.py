@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opcheck.backends.base import given
-from opcheck.grading.conventions import classes, programs, tensors
+from opcheck.grading.conventions import classes, optimisers, programs, tensors
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -34,6 +34,8 @@ from opcheck.sandbox import Call, Definition, Place
 def call(r: Request) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.module(r)
+    if r.op.name in optimisers.ENTRIES:
+        return optimisers.call(r)
     if r.op.name in _OTHERS and not _is_function(r):
         return classes.module(r)
     steps, places = tensors.made(r)
@@ -98,6 +100,8 @@ def _options(r: Request) -> dict[str, Any]:
 def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     """What the constructor of a module, or the forward of a function, has parameters for."""
     (layer,) = found
+    if op.name in optimisers.ENTRIES:
+        return optimisers.takes(op, found)
     if op.name in _OTHERS:
         return classes.takes(op, found)
     forward = method(layer, "forward")
@@ -117,6 +121,11 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     return allowed
 
 
+def fits(op: Op, found: Definition, beside: Sequence[Definition] = ()) -> bool:
+    """A class with a forward pass, or an optimiser with a step."""
+    return optimisers.fits(op, found) if op.name in optimisers.ENTRIES else is_layer(op, found)
+
+
 def _own(layer: Definition) -> Sequence[str]:
     """What tells that a module holds parameters of its own; one that inherits torch's keeps torch's."""
     return ("bias",) if "weight" in layer.attributes else ()
@@ -130,7 +139,7 @@ _CLASSES = {
     "binary_cross_entropy": ("BCELoss",), "binary_cross_entropy_with_logits": ("BCEWithLogitsLoss",),
 }  # fmt: skip
 # Whose arrays and parameters are found by what they are called, as of any class.
-_OTHERS = ("gelu", "silu", "dropout", "layer_norm", "rms_norm", "group_norm", "embedding")
+_OTHERS = ("gelu", "silu", "dropout", "layer_norm", "rms_norm", "group_norm", "batch_norm", "embedding")
 _WEIGHTLESS = {
     name: dict.fromkeys(("weight", "pos_weight"), only(False))
     for name in _CLASSES
@@ -143,7 +152,7 @@ CONVENTION = Convention(
         name: Entry((*names, f"My{names[0]}", f"{names[0]}Function"),
                     allows={**_WEIGHTLESS.get(name, {}), "return_indices": only(False)})
         for name, names in _CLASSES.items() if catalog.get(name)
-    } | {name: classes.ENTRIES[name] for name in _OTHERS},
+    } | {name: classes.ENTRIES[name] for name in _OTHERS} | optimisers.ENTRIES,
     call,
     gradients,
     names=programs.class_names,
@@ -151,5 +160,5 @@ CONVENTION = Convention(
     autograd=True,
     takes=takes,
     says_all=True,
-    fits=is_layer,
+    fits=fits,
 )  # fmt: skip

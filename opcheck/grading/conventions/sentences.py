@@ -32,7 +32,15 @@ COLUMNS: Sentences = {  # examples are columns: A is (In, m), W is (Out, In)
         "pass the product is W.T @ dZ.",
         "weight_gradient_transposed": "The weight gradient is transposed: it has the shape of the weight, dZ @ A.T, "
         "divided by m.",
-    }
+    },
+    "sgd": {
+        "dampening_missing": "The gradient was added whole; it is weighted with 1 − beta.",
+        "velocity_added": "The velocity was added; it is subtracted, times the learning rate.",
+    },
+    "lstm_cell": {
+        "forget_gate_first": "The forget gate and the update gate were swapped: c is ft·c_prev + it·cct.",
+        "gates_in_another_order": "The output gate and the candidate were swapped: cct is a tanh, ot a sigmoid.",
+    },
 }
 CMU: Sentences = {"linear": BIAS_COLUMN}
 CMU2022: Sentences = {

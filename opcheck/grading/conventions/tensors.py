@@ -29,8 +29,9 @@ def made(r: Request) -> tuple[list[Call | Set], dict[str, Any]]:
 
 def differentiated(r: Request, cotangent: Cotangent, leaves: Mapping[str, Any]) -> Plan:
     """The gradients with respect to the leaves, for what is at "out"."""
-    several = len(r.op.checked(r.case)[1]) > 1
-    position = {name: k for k, name in enumerate(r.op.checked(r.case)[1])}
+    shapes = r.op.checked(r.case)[1]
+    position = {name: k for k, name in enumerate(name for name in shapes if name not in r.op.updated(shapes))}
+    several = len(position) > 1
     steps: list[Call | Set] = [
         Call("torch.tensor", (r.sent(array),), keep=f"upstream_{name}") for name, array in cotangent.items()
     ]

@@ -62,7 +62,7 @@ def draw(
         rng = np.random.default_rng([*seed, index])
         case = make(Drawing(scope, rng, kind, dtype, index), aim)
         trials.append(_trial(scope, case, dtype, kind, rng))
-    if _divides_by_deviation(scope.op):
+    if divides_by_deviation(scope.op):
         trials.append(_constant(scope, trials[0], dtype, np.random.default_rng([*seed, 8000])))
     if special:
         for index in range(SPECIAL):
@@ -79,7 +79,7 @@ def draw(
     )  # fmt: skip
 
 
-def _divides_by_deviation(op: Op) -> bool:
+def divides_by_deviation(op: Op) -> bool:
     """Whether it divides by how much its input varies: a normalisation."""
     return any(each.name == "eps" for each in op.params) and not is_optimiser(op)
 

@@ -2,7 +2,6 @@
 
 import math
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -128,14 +127,13 @@ class Desk:
         return [script.made(reply) for script in scripts], reply
 
     def _run(self, scripts: Sequence["Script"], seconds: float | None) -> Reply:
-        began = time.monotonic()
         allowed = min(self.seconds if seconds is None else seconds, self.left)
         steps = [step for script in scripts for step in script.steps]
         places = {key: place for script in scripts for key, place in script.places.items()}
         largest = WIDEST * max(MOST_MISSHAPEN, *(max(script.sizes, default=0) for script in scripts))
         room = ROOM + WIDEST * sum(sum(script.sizes) for script in scripts)
         reply = self.worker.run(steps, places, seconds=allowed, largest=largest, reply=room)
-        self.left -= time.monotonic() - began
+        self.left -= reply.seconds
         return reply
 
 

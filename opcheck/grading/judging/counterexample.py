@@ -150,7 +150,9 @@ def shown(student: Student, found: Smallest) -> list[Block]:
         right = _right(op, trial, verdict.name, gradient)
         if got is not None and not isinstance(got, Failed) and right is not None:
             blocks += _row({say("expected"): right, say("yours"): got}, verdict.at)
-    return blocks if _are_whole(drawn, arrays) else [*blocks, *rebuild.shown(student, trial)]
+    # what code keeps of earlier steps cannot be given to it: the steps are shown that lead there
+    led = student.question.scope.prepared is not None and any(op.input(name).optional for name in trial.case.arrays)
+    return blocks if _are_whole(drawn, arrays) and not led else [*blocks, *rebuild.shown(student, trial)]
 
 
 def one_after_the_other(student: Student, calls: Sequence[Trial]) -> list[Block]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from opcheck.backends.base import Backend, Malformed, Outputs, Session
 from opcheck.grading.judging.factors import Pair, in_words
-from opcheck.grading.judging.graded import Graded
+from opcheck.grading.judging.graded import EPS, Graded
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
 from opcheck.language import say
+from opcheck.operators.params import Params
 from opcheck.operators.spec import Array, Case, Mistake, Op, Shape
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
@@ -75,9 +76,21 @@ def _named(
 
     Where a call raised, those that have an answer for it come last, and one such case alone does not speak for them.
     """
+    for eps in (None, *EPS) if student.hides_eps else (None,):
+        if found := _named_with(student, verdicts, trials, gradient, only, crashed, eps):
+            return found
+    return []
+
+
+def _named_with(
+    student: Student, verdicts: Sequence[Verdict], trials: Sequence[Trial], gradient: bool, only: str,
+    crashed: Sequence[Trial], eps: float | None,
+) -> list[Mistake]:  # fmt: skip
+    """The same of code that has this eps, if it hides one."""
     op = student.question.op
     backend = Only(student, only) if only else student
     mistakes = [_sized(each, student, verdicts[0], backend) for each in op.mistakes]
+    mistakes = [_led(student, _with_eps(each, eps) if eps is not None else each) for each in mistakes]
     names = resemblances(op, verdicts, backend, mistakes)
     wrong = {id(each.trial) for each in (*verdicts, *(Verdict(Status.MALFORMED, "", trial) for trial in crashed))}
     right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
@@ -109,6 +122,30 @@ def _sized(mistake: Mistake, student: Student, verdict: Verdict, backend: Backen
     return mistake.of_size(10.0**low)
 
 
+def _with_eps(mistake: Mistake, eps: float) -> Mistake:
+    """A mistake in code that has an eps of its own."""
+    forward, vjp = mistake.forward, mistake.vjp
+    return mistake._replace(
+        forward=forward and (lambda op, p, **arrays: forward(op, p.replace(eps=eps), **arrays)),
+        vjp=vjp and (lambda op, p, g, **arrays: vjp(op, p.replace(eps=eps), g, **arrays)),
+    )
+
+
+def _led(student: Student, mistake: Mistake) -> Mistake:
+    """A mistake as it shows in code that keeps its own state, which was made with the same mistake."""
+    op, prepared, forward = student.question.op, student.question.scope.prepared, mistake.forward
+    if prepared is None or forward is None:
+        return mistake
+    other = copy(op)
+    other.forward = lambda p, **arrays: forward(op, p, **arrays)  # type: ignore[method-assign]
+
+    def made(_: Op, p: Params, **arrays: Array) -> Any:
+        led = prepared(other, Case(op.name, arrays, dict(p)))
+        return forward(op, p, **{name: np.asarray(array, np.float64) for name, array in led.arrays.items()})
+
+    return mistake._replace(forward=made)
+
+
 def _answers(op: Op, mistake: Mistake, trial: Trial, gradient: bool) -> bool:
     """Whether somebody who makes this mistake gets an answer on a trial."""
     with np.errstate(all="ignore"):
@@ -131,7 +168,7 @@ def _two_at_once(
     first, *others = sorted(verdicts, key=_size)
     wrong = {id(each.trial) for each in verdicts}
     right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
-    pairs = {(a, b): _joined(op, a, b, gradient) for a in candidates for b in candidates if a is not b}
+    pairs = {(a, b): _led(student, _joined(op, a, b, gradient)) for a in candidates for b in candidates if a is not b}
     for some in ([first], others):  # few are left by the first case, the smallest
         names = set(resemblances(op, some, student, [*pairs.values()], relations=False)) if some and pairs else None
         pairs = {both: made for both, made in pairs.items() if names is None or made.name in names}
@@ -187,7 +224,8 @@ class _OnlySession(Session):
 
 def _harmless(student: Student, mistake: Mistake, trial: Trial, gradient: bool, only: str) -> bool:
     """Whether the mistake makes no difference, beyond twice the bound, on a trial that came out right."""
-    backend = student if student.draws(trial.case) else _NOTHING  # what was drawn is read off what came
+    # what was drawn is read off what came, and an eps that the code hides may be any
+    backend = student if student.draws(trial.case) or student.hides_eps else _NOTHING
     check, kind = Graded(student.question.op, trial, backend), "gradient" if gradient else "output"
     with np.errstate(all="ignore"):
         try:
@@ -203,6 +241,8 @@ def _harmless(student: Student, mistake: Mistake, trial: Trial, gradient: bool, 
             return True
         if any(each.shape != expected[name].shape for name, each in arrays.items()):
             return False
+        if student.hides_eps and check.compare("rounding", kind, arrays).verdict is None:
+            return True
         halfway = {name: (each + expected[name]) / 2 for name, each in arrays.items()}
         return check.compare("rounding", kind, halfway).verdict is None
 

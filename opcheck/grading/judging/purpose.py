@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading.assignments.assignment import Question
+from opcheck.grading.assignments.scope import is_optimiser
 from opcheck.grading.conventions.base import only, whole
-from opcheck.grading.drawing.cases import draw
+from opcheck.grading.drawing.cases import divides_by_deviation, draw
 from opcheck.grading.drawing.telling import RANKS
 from opcheck.grading.judging.parts import is_right
 from opcheck.grading.judging.settling import Readings
@@ -41,20 +42,23 @@ def within_its_ranks(student: Student, trials: Sequence[Trial], readings: Readin
     where `only_found` code is asked, for those of which it is right on few, if there are others that it has right.
     """
     question = student.question
-    if "*" not in question.op.inputs[0].letters or "dims" in question.scope.ranges:
+    if "*" not in question.op.inputs[0].letters or "dims" in question.scope.ranges or is_optimiser(question.op):
         return question
     by_rank = {rank: of for rank in RANKS if (of := [each for each in trials if _rank(each) == rank])}
     known = {rank: _known(student, of) for rank, of in by_rank.items()}
     if all(each.mostly_right or (each.answered and not only_found) for each in known.values()):
         return question
     for rank in RANKS:
-        if rank not in known and (asked := _of_rank(question, rank)) is not None:
-            answered = Student(student.desk, asked, student.found)
-            found = draw(asked.scope, asked.dtype, [rank], special=False).ordinary
-            answered.prefetch(found, gradients=False, seconds=min(SECONDS, student.desk.seconds))
-            known[rank] = _known(answered, found)
+        if rank not in known and (asked := _asked(student, rank, [rank])) is not None:
+            known[rank] = asked
+        elif only_found and rank in known and known[rank].answered and known[rank].share < 1:
+            more = _asked(student, rank, [rank, 1]) or known[rank]  # some sizes fit together by chance
+            known[rank] = Known(more.answered, min(known[rank].share, more.share))
     right = only_found and any(each.share == 1 for each in known.values())
-    own = sorted(rank for rank, each in known.items() if each.mostly_right or (each.answered and not right))
+    always = [rank for rank, each in known.items() if each.answered and not right]  # where nothing is right for certain
+    own = sorted(always or (rank for rank, each in known.items() if each.mostly_right))
+    if own == [1] and divides_by_deviation(question.op):
+        return question  # over what it takes its mean is what a normalisation is about, and one row does not show it
     narrower = _of_rank(question, *own) if 0 < len(own) < len(known) else None
     if narrower is None:
         return question
@@ -128,6 +132,16 @@ def _rank(trial: Trial) -> int:
 def _known(student: Student, trials: Sequence[Trial]) -> Known:
     right = sum(is_right(student, each) for each in trials)
     return Known(all(student.answers(each.case) for each in trials), right / len(trials))
+
+
+def _asked(student: Student, rank: int, seed: Sequence[int]) -> Known | None:
+    """What becomes of other inputs of that number of dimensions; None where there are none."""
+    if (asked := _of_rank(student.question, rank)) is None:
+        return None
+    other = Student(student.desk, asked, student.found)
+    found = draw(asked.scope, asked.dtype, seed, special=False).ordinary
+    other.prefetch(found, gradients=False, seconds=min(SECONDS, student.desk.seconds))
+    return _known(other, found)
 
 
 def _of_rank(question: Question, *ranks: int) -> Question | None:

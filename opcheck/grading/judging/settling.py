@@ -11,13 +11,14 @@ from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import examine
 from opcheck.grading.judging.student import Student
 from opcheck.grading.submissions.loading import Loaded
-from opcheck.grading.submissions.locate import Found, Missing, Unfit, locate
+from opcheck.grading.submissions.locate import Found, Missing, Unfit, locate, plain
 from opcheck.grading.submissions.recognition import Candidate, candidates
 from opcheck.language import say
 from opcheck.sandbox import Definition
 
 TRIED = 6  # conventions of one question
 SECONDS = 3.0  # for each of them
+NUMBERS = ("eps", "momentum")  # that stand in the code, where it has no parameter for them
 NAMED = 12  # definitions that a note names
 
 
@@ -29,6 +30,7 @@ class Readings:
     notes: list[str] = field(default_factory=list)
     forward_only: dict[str, str] = field(default_factory=dict)  # question: the backward pass that it lacks
     used: set[tuple[str, ...]] = field(default_factory=set)  # modules, and the functions and classes that were graded
+    instead: dict[str, str] = field(default_factory=dict)  # by each plain name of an operator: what was graded as it
     unfit: dict[str, list[str]] = field(default_factory=dict)  # what has an operator's name: those operators
 
     def told(self) -> tuple[str, ...]:
@@ -42,10 +44,18 @@ class Readings:
 
     def left_out(self, definitions: Sequence[Definition]) -> Iterator[str]:
         """What a submission defines and was not looked at, and why."""
+        graded = {name for _, *names in self.used for name in names}
         for name, ops in self.unfit.items():
+            if name in graded:
+                continue
             yield say("{name} was not graded: no known way to call {op} fits it; lesson 17 shows how to describe "
                       "yours", name=name, op=ops[0])  # fmt: skip
-        others = [each.name for each in definitions if self._is_left(each)]
+        left = [each.name for each in definitions if self._is_left(each)]
+        others = [name for name in left if plain(name) not in self.instead]
+        for name in left:
+            if name not in others:
+                yield say("{name} was not graded: {other} was, which is the same operator", name=name,
+                          other=self.instead[plain(name)])  # fmt: skip
         if others and self.found:
             names = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
             yield say("not graded, because no operator has these names: {names}", names=names)
@@ -61,12 +71,14 @@ def settled(
     """The question as this submission is asked it, and what was found; raises Missing."""
     definitions = loaded.within(question.file)
     if question.convention.name == conventions.ANY:
-        several = candidates(question.op, definitions, loaded.torch)
+        titles = {each.entry.title for each in assignment.questions if each.op is question.op}
+        several = candidates(question.op, definitions, loaded.torch, titles - {question.entry.title})
         if not several:
             name = locate(definitions, question.entry, assignment.names).definition.name
             raise Unfit(say("nothing defined here looks like {op}", op=question.name), name)
         question, found = _chosen(question, several, desk, seeds)
         name = found.forward.partition(".")[2]
+        readings.instead |= dict.fromkeys(map(plain, question.entry.forward), name)
         shown = name if name == question.name else f"{question.name} ({name})"
         readings.found.setdefault(question.convention.name, []).append(shown)
     else:
@@ -89,7 +101,8 @@ def _chosen(
     for place, each in enumerate(several[:TRIED], start=1):
         read = _read(question, each)
         try:
-            read = replace(read, scope=read.scope.narrower(each.entry.allows, each.entry.usual))
+            scope = read.scope.narrower(each.entry.allows, each.entry.usual, each.entry.prepared)
+            read = replace(read, scope=scope)
             narrowed, _ = _narrowed(read, each.found, only_found=True)
             score = _score(narrowed, each.found, desk, seeds) if len(several) > 1 else (0, 0)
         except (Refused, CouldNotRun, Missing):
@@ -147,6 +160,7 @@ def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Quest
         name
         for name, values in question.scope.ranges.items()
         if len(scope.ranges[name]) < len(values)
+        and name not in NUMBERS
         and not (name in optional and True in scope.ranges[name])  # what must be given is not lacking
     ]
     if not lacking:

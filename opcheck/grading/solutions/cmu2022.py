@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from opcheck.grading.solutions import cmu
+from opcheck.grading.solutions import cmu, plain
 from opcheck.operators.spec import Array
 
 Conv1d, Conv1d_stride1, Conv2d, Conv2d_stride1 = cmu.Conv1d, cmu.Conv1d_stride1, cmu.Conv2d, cmu.Conv2d_stride1
@@ -20,7 +20,7 @@ class Linear(cmu.Linear):
 class _Slope:
     """backward() without arguments: the slope."""
 
-    layer: type[cmu.Plain]
+    layer: type[plain.Plain]
 
     def __init__(self) -> None:
         self._layer = self.layer()
@@ -34,15 +34,15 @@ class _Slope:
 
 
 class ReLU(_Slope):
-    layer = cmu.ReLU
+    layer = plain.ReLU
 
 
 class Sigmoid(_Slope):
-    layer = cmu.Sigmoid
+    layer = plain.Sigmoid
 
 
 class Tanh(_Slope):
-    layer = cmu.Tanh
+    layer = plain.Tanh
 
 
 class MSELoss(cmu.MSELoss):

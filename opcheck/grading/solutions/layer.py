@@ -5,7 +5,11 @@ from typing import Any
 import numpy as np
 
 from opcheck.grading.solutions.engine import forward, vjp
+from opcheck.grading.solutions.optimisers import SGD, Adam, AdamW, Momentum, Nesterov, RMSprop
+from opcheck.grading.solutions.plain import Plain, ReLU, Sigmoid, Softmax, Tanh
 from opcheck.operators.spec import Array
+
+__all__ = ["SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop", "ReLU", "Sigmoid", "Softmax", "Tanh"]
 
 
 class Affine:
@@ -36,38 +40,6 @@ class Convolution:
         d = vjp("conv2d", dout, self.x, self.W, self.b, **self.options)
         self.dW, self.db = d["weight"], d["bias"]
         return d["input"]
-
-
-class Plain:
-    """A layer without parameters."""
-
-    op = "relu"
-    options: dict[str, Any] = {}
-
-    def forward(self, x: Array) -> Array:
-        self.x = x
-        out: Array = forward(self.op, x, **self.options)
-        return out
-
-    def backward(self, dout: Array) -> Array:
-        return vjp(self.op, dout, self.x, **self.options)["input"]
-
-
-class Relu(Plain):
-    op = "relu"
-
-
-class Sigmoid(Plain):
-    op = "sigmoid"
-
-
-class Tanh(Plain):
-    op = "tanh"
-
-
-class Softmax(Plain):
-    op = "softmax"
-    options = {"dim": 1}
 
 
 class Pooling(Plain):

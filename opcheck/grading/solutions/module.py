@@ -1,9 +1,10 @@
 """The module convention: torch.nn.Module classes with torch's names."""
 
+import inspect
 from typing import Any
 
 from opcheck.backends.tensors import require_torch
-from opcheck.grading.solutions import engine
+from opcheck.grading.solutions import engine, optimisers
 from opcheck.operators import catalog
 from opcheck.verification.bridge import torch_form
 
@@ -132,3 +133,49 @@ class GroupNorm(LayerNorm):
 
     def own(self) -> dict[str, Any]:
         return {"num_groups": self.num_groups, "weight": self.weight, "bias": self.bias, "eps": self.eps}
+
+
+class BatchNorm(LayerNorm):
+    op = "batch_norm"
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_features, eps)
+        self.momentum = momentum
+        self.register_buffer("running_mean", _torch.zeros(num_features))
+        self.register_buffer("running_var", _torch.ones(num_features))
+
+    def own(self) -> dict[str, Any]:
+        statistics = {"running_mean": self.running_mean, "running_var": self.running_var}
+        arrays = {**statistics, "weight": self.weight, "bias": self.bias}
+        return {**arrays, "training": self.training, "momentum": self.momentum, "eps": self.eps}
+
+    def forward(self, x: Any) -> Any:
+        own = {name: each for name, each in self.own().items() if not name.startswith("running")}
+        found = function(self.op)(x, self.running_mean.clone(), self.running_var.clone(), **own)
+        y, *kept = found if isinstance(found, tuple) else (found,)
+        for old, new in zip((self.running_mean, self.running_var), kept, strict=False):
+            old.copy_(new.detach())
+        return y
+
+
+def _optimiser(kind: type[optimisers.Optimiser]) -> type:
+    """The optimiser for a list of torch's parameters."""
+
+    class Stepping:
+        def __init__(self, params: Any, *args: Any, **options: Any) -> None:
+            self.params, self.own = list(params), kind(*args, **options)
+
+        def step(self) -> None:
+            values = {str(k): each.detach().numpy() for k, each in enumerate(self.params)}
+            self.own.update(values, {str(k): each.grad.numpy() for k, each in enumerate(self.params)})
+            for each, value in zip(self.params, values.values(), strict=True):
+                each.data = _torch.from_numpy(value)
+
+    first = inspect.Parameter("params", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    Stepping.__signature__ = inspect.Signature([first, *inspect.signature(kind).parameters.values()])  # type: ignore[attr-defined]
+    Stepping.__name__ = Stepping.__qualname__ = kind.__name__
+    return Stepping
+
+
+for _kind in ("SGD", "Momentum", "Nesterov", "RMSprop", "Adam", "AdamW"):
+    globals()[_kind] = _optimiser(getattr(optimisers, _kind))

@@ -1,6 +1,6 @@
 """Which convention a submission follows: by the names that it defines, and by what these look like."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from opcheck.grading import conventions
@@ -19,10 +19,11 @@ class Candidate(NamedTuple):
     arrays: str = "numpy"
 
 
-def candidates(op: Op, definitions: Sequence[Definition], torch: bool) -> list[Candidate]:
+def candidates(op: Op, definitions: Sequence[Definition], torch: bool, others: Container[str] = ()) -> list[Candidate]:
     """All ways in which this may be the operator, the likeliest first: names that are spelt so before those that nearly
-    are, and those of torch before others where the code imports it."""
-    found = [*_candidates(op, definitions, torch)]
+    are, and those of torch before others where the code imports it. Entries whose title is one of the `others` are
+    another question's."""
+    found = [each for each in _candidates(op, definitions, torch) if each.entry.title not in others]
     return sorted(found, key=lambda each: each.found.forward.partition(".")[2] not in each.entry.forward)
 
 

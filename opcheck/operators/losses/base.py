@@ -6,13 +6,13 @@
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from opcheck.operators.params import Choice, Flag, Param, Params
-from opcheck.operators.spec import Array, Mistake, Op, Output, Shape
+from opcheck.operators.spec import Array, Closed, Mistake, Op, Output, Shape, all_in_one, in_a_row
 from opcheck.tracing import divide, named, total
 
 SIZE_AVERAGE = Param("size_average", None, Flag(), "deprecated, see reduction: False means a sum")
@@ -50,6 +50,24 @@ def plain_mean(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | No
     """n, where the loss is a mean of n losses without weights, of arrays of one shape."""
     plain = p.reduction == "mean" and len(set(shapes.values())) == 1 and len(shapes) == 2
     return {"n": math.prod(shapes["input"])} if plain else None
+
+
+def _plain(reduction: str) -> Callable[[Params, Mapping[str, Shape]], Mapping[str, Any] | None]:
+    """No letters, where the losses of arrays of one shape are not weighted, and reduced so."""
+
+    def letters(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+        return {} if p.reduction == reduction and len(set(shapes.values())) == 1 and len(shapes) == 2 else None
+
+    return letters
+
+
+def closed(input: str, bar: str, slope: str) -> tuple[Closed, ...]:
+    """The gradient of a loss that compares element by element, for each reduction."""
+    return (
+        Closed(input, f"{bar}[i] = {slope}/n·L̄", plain_mean, all_in_one),
+        Closed(input, f"{bar}[i] = {slope}·L̄", _plain("sum"), all_in_one),
+        Closed(input, f"{bar}[i] = {slope}·L̄[i]", _plain("none"), in_a_row),
+    )
 
 
 class Loss(Op):

@@ -18,7 +18,7 @@ from opcheck.operators.losses.base import (
     REDUCTIONS,
     SIZE_AVERAGE,
     broadcast_place,
-    plain_mean,
+    closed,
 )
 from opcheck.operators.losses.binary import (
     SHAPES,
@@ -32,7 +32,7 @@ from opcheck.operators.losses.binary import (
 )
 from opcheck.operators.params import Params
 from opcheck.operators.shared.roundoff import BinaryCrossEntropyRounding
-from opcheck.operators.spec import NEGLIGIBLE, Array, Case, Closed, Form, Input, Mistake, Refused, Shape, all_in_one
+from opcheck.operators.spec import NEGLIGIBLE, Array, Case, Form, Input, Mistake, Refused, Shape
 from opcheck.programs import kinks
 from opcheck.tracing import detach, log, maximum, named, with_slope
 
@@ -47,7 +47,10 @@ class BinaryCrossEntropy(BinaryLoss):
     summary = "mean of −ln of the probability given to the right answer, yes or no"
     rounding = BinaryCrossEntropyRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( t[i]·ln(x[i]) + (1 − t[i])·ln(1 − x[i]) )"
-    closed = (Closed("input", "x̄[i] = (x[i] − t[i])/(x[i]·(1 − x[i]))/n·L̄", plain_mean, all_in_one),)
+    closed = (
+        *closed("input", "x̄", "(x[i] − t[i])/(x[i]·(1 − x[i]))"),
+        *closed("target", "t̄", "(ln(1 − x[i]) − ln(x[i]))"),
+    )
     example = "binary_cross_entropy([0.5, 0.25], [1, 0])", "array(0.49041463)"
     source = "Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90; torch.nn.functional"
     arguments = (

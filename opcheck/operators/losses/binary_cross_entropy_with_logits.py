@@ -14,7 +14,7 @@ from opcheck.operators.losses.base import (
     REDUCTIONS,
     SIZE_AVERAGE,
     broadcast_place,
-    plain_mean,
+    closed,
 )
 from opcheck.operators.losses.binary import (
     SHAPES,
@@ -29,7 +29,7 @@ from opcheck.operators.losses.binary import (
 from opcheck.operators.params import Params
 from opcheck.operators.shared import elementwise
 from opcheck.operators.shared.roundoff import LogitsRounding
-from opcheck.operators.spec import NEGLIGIBLE, Array, Case, Closed, Form, Input, Mistake, Shape, all_in_one
+from opcheck.operators.spec import NEGLIGIBLE, Array, Case, Form, Input, Mistake, Shape
 from opcheck.programs import elementwise as arrays
 from opcheck.programs import kinks
 from opcheck.tracing import detach, exp, log1p, minimum, named, sigmoid, with_slope
@@ -41,7 +41,7 @@ class BinaryCrossEntropyWithLogits(BinaryLoss):
     summary = "binary cross-entropy of sigmoid(input), without its overflow"
     rounding = LogitsRounding()
     formula = "L = (1/n)·Σ_i −w[i]·( p[i]·t[i]·ln(σ(x[i])) + (1 − t[i])·ln(1 − σ(x[i])) )"
-    closed = (Closed("input", "x̄[i] = (σ(x[i]) − t[i])/n·L̄", plain_mean, all_in_one),)
+    closed = (*closed("input", "x̄", "(σ(x[i]) − t[i])"), *closed("target", "t̄", "−x[i]"))
     example = "binary_cross_entropy_with_logits([0, 2], [1, 0])", "array(1.4100376)"
     source = (
         "Bishop, Pattern Recognition and Machine Learning (2006), equations 4.90 and 4.91; "

@@ -5,7 +5,7 @@ is one row. The definition reads one row at a time; the fast reference sees (N, 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.losses.base import Loss
 from opcheck.operators.params import Param, Params, Whole
-from opcheck.operators.spec import Array, Input, Refused, RefusedType, Shape
+from opcheck.operators.spec import Array, Closed, Input, Refused, RefusedType, Shape
 from opcheck.tracing import total
 
 WEIGHT = Input(
@@ -25,11 +25,25 @@ BLOCK = 2**16  # numbers
 IGNORE_INDEX = Param("ignore_index", -100, Whole(), "rows with this target are ignored", quiet=True)
 
 
-def mean_of_rows(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
-    """N, where the loss is the mean over N rows (N, C) with a class each, without weights or smoothing."""
-    x, t = shapes["input"], shapes["target"]
-    plain = p.reduction == "mean" and len(x) == 2 and t == x[:1] and not getattr(p, "label_smoothing", 0)
-    return {"N": x[0]} if plain and len(shapes) == 2 else None
+def _of_rows(reduction: str, *more: str) -> Callable[[Params, Mapping[str, Shape]], Mapping[str, Any] | None]:
+    """N, where the losses of N rows (N, C) with a class each are reduced so, without smoothing."""
+
+    def letters(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+        x, t = shapes["input"], shapes["target"]
+        plain = p.reduction == reduction and len(x) == 2 and t == x[:1] and not getattr(p, "label_smoothing", 0)
+        return {"N": x[0]} if plain and set(shapes) == {"input", "target", *more} else None
+
+    return letters
+
+
+def closed(slope: str, known: str = "") -> tuple[Closed, ...]:
+    """The gradient of a loss of classes: `slope` is that of one row's loss, for each reduction and with weights."""
+    return (
+        Closed("input", f"x̄[n,c] = {slope}/N·L̄{known}", _of_rows("mean")),
+        Closed("input", f"x̄[n,c] = {slope}·L̄{known}", _of_rows("sum")),
+        Closed("input", f"x̄[n,c] = {slope}·L̄[n]{known}", _of_rows("none")),
+        Closed("input", f"x̄[n,c] = {slope}·w[t[n]]/(Σ_m w[t[m]])·L̄{known}", _of_rows("mean", "weight")),
+    )
 
 
 class ClassLoss(Loss):

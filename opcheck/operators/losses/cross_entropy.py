@@ -18,7 +18,7 @@ from opcheck.operators.losses.classes import (
     by_row,
     class_of,
     classes,
-    mean_of_rows,
+    closed,
     of_right_classes,
     place,
     rows_of,
@@ -41,6 +41,17 @@ def _of_probabilities(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, An
     return {"N": x[0]} if plain and len(shapes) == 2 else None
 
 
+def _smoothed(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """N rows and C classes, and ε, where each row has one class, its target is smoothed and the loss is their mean."""
+    x = shapes["input"]
+    plain = p.reduction == "mean" and len(x) == 2 and shapes["target"] == x[:1] and len(shapes) == 2
+    return {"N": x[0], "C": x[1], "ε": p.label_smoothing} if plain and p.label_smoothing else None
+
+
+SHARES = "p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])"
+SMOOTHED = "q[n,c] = (1 − ε)·[c = t[n]] + ε/C"
+
+
 class CrossEntropy(ClassLoss):
     name = "cross_entropy"
     aliases = ("CrossEntropyLoss", "nn.CrossEntropyLoss", "softmax_cross_entropy")
@@ -48,10 +59,10 @@ class CrossEntropy(ClassLoss):
     rounding = ClassRounding(logits=True)
     formula = "ℓ[n] = −w[t[n]]·ln( exp(x[n,t[n]]) / Σ_c exp(x[n,c]) ),   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
     closed = (
-        Closed("input", "x̄[n,c] = (p[n,c] − [c = t[n]])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", mean_of_rows),
-        Closed("input", "x̄[n,c] = (p[n,c]·(Σ_k t[n,k]) − t[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])",
-               _of_probabilities),
-        Closed("target", "t̄[n,c] = −ln(p[n,c])/N·L̄   with p[n,c] = exp(x[n,c])/Σ_k exp(x[n,k])", _of_probabilities),
+        *closed("(p[n,c] − [c = t[n]])", f"   with {SHARES}"),
+        Closed("input", f"x̄[n,c] = (p[n,c] − q[n,c])/N·L̄   with {SHARES}, {SMOOTHED}", _smoothed),
+        Closed("input", f"x̄[n,c] = (p[n,c]·(Σ_k t[n,k]) − t[n,c])/N·L̄   with {SHARES}", _of_probabilities),
+        Closed("target", f"t̄[n,c] = −ln(p[n,c])/N·L̄   with {SHARES}", _of_probabilities),
     )  # fmt: skip
     example = "cross_entropy([[1, 2, 3]], [2])", "array(0.40760596)"
     source = (
@@ -91,11 +102,23 @@ class CrossEntropy(ClassLoss):
                 say("ignore_index needs class numbers, not probabilities"), got=f"ignore_index={p.ignore_index}"
             )
 
-    def notes(self, p: Params, shapes: Any) -> tuple[str, ...]:
-        smoothing = say("with label smoothing ℓ[n] is (1 − ε) times this, plus ε/C times the sum of −ln over all C "
-                        "classes")  # fmt: skip
-        smoothed = (smoothing,) if p.label_smoothing else ()
-        return (shifted(), *smoothed)
+    def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
+        found = super().formula_of(p, shapes)
+        if not p.label_smoothing:
+            return found
+        row, also, mean = found.partition(",   L = ")
+        weight = "w[c]·" if "weight" in shapes else ""
+        row = f"{row.partition(' = ')[0]} = −Σ_c {weight}q[n,c]·ln( exp(x[n,c]) / Σ_k exp(x[n,k]) )"
+        given = "t[n,c]" if self.takes_probabilities(shapes["input"], shapes["target"]) else "[c = t[n]]"
+        return f"{row}{also}{mean}   with {SMOOTHED.replace('[c = t[n]]', given)}"
+
+    def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+        if not p.label_smoothing:
+            return (shifted(),)
+        told = say("C is the number of classes")
+        if not self.takes_probabilities(shapes["input"], shapes["target"]):
+            told = say("[c = t[n]] is 1 for the right class and 0 for the others; C is the number of classes")
+        return (shifted(), told)
 
     # --- definition -------------------------------------------------------------------------------------------
 

@@ -16,12 +16,16 @@ from opcheck.operators.losses.base import (
     SIZE_AVERAGE,
     Loss,
     broadcast_place,
-    plain_mean,
+    closed,
     summed_to,
 )
 from opcheck.operators.shared.roundoff import MeanSquares
 from opcheck.operators.spec import Array, Case, Closed, Form, Input, Mistake, Params, Refused, Shape, all_in_one
 from opcheck.tracing import total
+
+
+def _weighted_mean(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    return {} if p.reduction == "mean" and len(set(shapes.values())) == 1 and len(shapes) == 3 else None
 
 
 class MSELoss(Loss):
@@ -31,8 +35,11 @@ class MSELoss(Loss):
     rounding = MeanSquares()
     formula = "L = (1/n)·Σ_i (x[i] − t[i])²"
     closed = (
-        Closed("input", "x̄[i] = 2·(x[i] − t[i])/n·L̄", plain_mean, all_in_one),
-        Closed("target", "t̄[i] = −2·(x[i] − t[i])/n·L̄", plain_mean, all_in_one),
+        *closed("input", "x̄", "2·(x[i] − t[i])"),
+        *closed("target", "t̄", "−2·(x[i] − t[i])"),
+        Closed("input", "x̄[i] = 2·w[i]·(x[i] − t[i])/(Σ_k w[k])·L̄", _weighted_mean, all_in_one),
+        Closed("target", "t̄[i] = −2·w[i]·(x[i] − t[i])/(Σ_k w[k])·L̄", _weighted_mean, all_in_one),
+        Closed("weight", "w̄[i] = ((x[i] − t[i])² − L)/(Σ_k w[k])·L̄", _weighted_mean, all_in_one),
     )
     example = "mse_loss([1, 2], [1, 4])", "array(2.)"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.1.4; torch.nn.functional.mse_loss"

@@ -15,14 +15,14 @@ from opcheck.operators.losses.classes import (
     by_row,
     class_of,
     classes,
-    mean_of_rows,
+    closed,
     of_right_classes,
     place,
     rows_of,
     sampled_target,
 )
 from opcheck.operators.shared.roundoff import ClassRounding
-from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Params, Shape
+from opcheck.operators.spec import Array, Case, Input, Mistake, Params, Shape
 
 
 class NLLLoss(ClassLoss):
@@ -31,7 +31,7 @@ class NLLLoss(ClassLoss):
     summary = "mean of the negated log-probabilities of the right classes"
     rounding = ClassRounding(logits=False)
     formula = "ℓ[n] = −w[t[n]]·x[n,t[n]],   L = Σ_n ℓ[n] / Σ_n w[t[n]]"
-    closed = (Closed("input", "x̄[n,c] = −[c = t[n]]/N·L̄", mean_of_rows),)
+    closed = closed("−[c = t[n]]")
     example = "nll_loss([[-0.5, -1.0]], [1])", "array(1.)"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 5.5; torch.nn.functional.nll_loss"
     arguments = (

@@ -37,12 +37,18 @@ def row_by_row(p: Params, name: str, array: Array) -> Array:
     return array.reshape(-1, math.prod(p.normalized_shape))
 
 
+def all_rows(p: Params, name: str, array: Array) -> Array:
+    """The rows at once, below each other; a weight or a bias is one row for all of them."""
+    size = math.prod(p.normalized_shape)
+    return array.reshape(1, size) if name in ("weight", "bias") else array.reshape(1, -1, size)
+
+
 class Statistics(NamedTuple):
     """How the statistics are computed; the defaults are right, and the others are what people write instead."""
 
     centred: bool = True  # of rms_norm it is not asked
     correction: int = 0
-    eps: str = "inside"  # of the root, outside, or missing
+    eps: str = "inside"  # of the root, outside, squared or missing
     rooted: bool = True
     one_pass: bool = False  # whether the variance is E[x²] − E[x]²
     held: tuple[str, ...] = ()  # statistics that are taken for constants by differentiation
@@ -69,7 +75,7 @@ def moments(x: Any, axes: Sequence[int], form: Statistics = RIGHT) -> tuple[Any,
 
 def scale(variance: Any, eps: float, form: Statistics = RIGHT) -> Any:
     """One over the root of the variance and eps. Its slope is that of a power, −s³/2, which may overflow in float16."""
-    inside = variance + (eps if form.eps == "inside" else 0.0)
+    inside = variance + {"inside": eps, "squared": eps * eps}.get(form.eps, 0.0)
     if form.eps == "outside":
         return 1.0 / (inside**0.5 + eps)
     return inside ** (-0.5 if form.rooted else -1.0)
@@ -122,9 +128,9 @@ def held(*statistics: str) -> Callable[..., Any]:
     return lambda op, p, g, **a: op.vjp_of(p, g, a, form=RIGHT._replace(held=statistics))
 
 
-def without(name: str) -> Callable[..., Any]:
-    """The operator without one of its optional arrays."""
-    return lambda op, p, **a: op.program(p, **{each: array for each, array in a.items() if each != name})
+def without(*names: str) -> Callable[..., Any]:
+    """The operator without some of its optional arrays."""
+    return lambda op, p, **a: op.forward(p, **{name: array for name, array in a.items() if name not in names})
 
 
 def gradient_averaged(name: str) -> Callable[..., Any]:
@@ -138,6 +144,13 @@ def gradient_averaged(name: str) -> Callable[..., Any]:
     return vjp
 
 
+def swapped(op: Any, p: Params, **a: Array) -> Any:
+    """The operator with the bias for the weight, whose numbers are 0 and 1 where they are not given."""
+    shape = tuple(p.normalized_shape) if "normalized_shape" in p else a["input"].shape[1:2]
+    given = {"weight": np.ones(shape), "bias": np.zeros(shape), **a}
+    return op.forward(p, **{**given, "weight": given["bias"], "bias": given["weight"]})
+
+
 ONE_PASS = Form(
     "variance_in_one_pass",
     "the variance as E[x²] − E[x]² loses digits where the mean is large: use the mean of (x − mean)²",
@@ -149,6 +162,7 @@ SCALE_MISTAKES = (
                                        "variance.",
             formed(eps="outside")),
     Mistake("eps_missing", "The eps was left out.", formed(eps="missing")),
+    Mistake("eps_squared", "The eps was squared; it is added as it is.", formed(eps="squared")),
     Mistake("root_missing", "The numbers were divided by the variance, not by its root.", formed(rooted=False)),
     Mistake("weight_missing", "The weight was not used.", without("weight")),
     Mistake("variance_held_constant", "The variance depends on the input, too: its part of the gradient is missing.",
@@ -156,8 +170,13 @@ SCALE_MISTAKES = (
     Mistake("weight_gradient_averaged", "The weight gradient is the sum over all positions that use the weight, not "
                                         "the mean.", vjp=gradient_averaged("weight")),
 )  # fmt: skip
+SWAPPED = Mistake("weight_and_bias_swapped", "Weight and bias were swapped: the weight multiplies, the bias is added.",
+                  swapped)  # fmt: skip
+UNWEIGHTED = Mistake("weight_and_bias_missing", "Weight and bias were not used.", without("weight", "bias"))
 MISTAKES = (
     *SCALE_MISTAKES,
+    SWAPPED,
+    UNWEIGHTED,
     Mistake("unbiased_variance", "The sum of squares was divided by n − 1; a normalisation divides by n.",
             formed(correction=1)),
     Mistake("bias_missing", "The bias was not added.", without("bias")),

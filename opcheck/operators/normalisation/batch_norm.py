@@ -209,6 +209,9 @@ class BatchNorm(Program):
         Mistake("statistics_over_the_batch_only",
                 "A channel is averaged over all images and all positions; here only over the "
                 "batch.", lambda op, p, **a: op.program(p, **a, axes=(0,))),
+        Mistake("statistics_of_everything",
+                "Every channel has a mean and a variance of its own; here all numbers were taken together.",
+                lambda op, p, **a: op.program(p, **a, axes=tuple(range(a["input"].ndim)))),
         Mistake("running_variance_biased",
                 "The running variance was updated with the variance divided by n; torch divides by n − 1.",
                 lambda op, p, **a: op.program(p, **a, kept=0)),

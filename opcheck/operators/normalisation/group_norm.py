@@ -38,6 +38,17 @@ def _unweighted(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | N
     return None if len(shapes) > 1 else {"n": math.prod(x[1:]) // p.num_groups, "ε": p.eps}
 
 
+def _weighted(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
+    """m channels and d numbers a group, and ε, where they have."""
+    x = shapes["input"]
+    letters = {"m": x[1] // p.num_groups, "d": math.prod(x[1:]) // p.num_groups, "ε": p.eps}
+    return letters if "weight" in shapes else None
+
+
+# of image n and group q, to which m channels and d numbers belong
+STATISTICS = "σ[n,q] = √((Σ_k Σ_j [⌊k/m⌋ = q]·(x[n,k,j] − μ[n,q])²)/d + ε), μ[n,q] = (Σ_k Σ_j [⌊k/m⌋ = q]·x[n,k,j])/d"
+
+
 class GroupNorm(Program):
     """Channels that follow each other make a group. The statistics are those of one image, in training and evaluation.
 
@@ -57,6 +68,15 @@ class GroupNorm(Program):
             "σ = √((Σ_k (x[k] − μ)²)/n + ε), μ = (Σ_k x[k])/n",
             _unweighted, _by_group,
         ),
+        Closed(
+            "input",
+            "x̄[n,c,i] = (w[c]·ȳ[n,c,i] − A[n,⌊c/m⌋] − h[n,c,i]·B[n,⌊c/m⌋])/σ[n,⌊c/m⌋]   with "
+            "A[n,q] = (Σ_k Σ_j [⌊k/m⌋ = q]·w[k]·ȳ[n,k,j])/d, B[n,q] = (Σ_k Σ_j [⌊k/m⌋ = q]·w[k]·ȳ[n,k,j]·h[n,k,j])/d, "
+            f"h[n,k,j] = (x[n,k,j] − μ[n,⌊k/m⌋])/σ[n,⌊k/m⌋], {STATISTICS}",
+            _weighted, _by_channel,
+        ),
+        Closed("weight", f"w̄[c] = Σ_n Σ_i ȳ[n,c,i]·(x[n,c,i] − μ[n,⌊c/m⌋])/σ[n,⌊c/m⌋]   with {STATISTICS}",
+               _weighted, _by_channel),
         Closed("bias", "b̄[c] = Σ_n Σ_i ȳ[n,c,i]", rows=_by_channel),
     )  # fmt: skip
     source = "Wu and He, Group Normalization, arXiv:1803.08494, equations 1 to 4; torch.nn.functional.group_norm"

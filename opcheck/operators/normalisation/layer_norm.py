@@ -7,7 +7,15 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
-from opcheck.operators.normalisation.base import row_by_row, row_letters, row_of
+from opcheck.operators.normalisation.base import (
+    SWAPPED,
+    UNWEIGHTED,
+    all_rows,
+    row_by_row,
+    row_letters,
+    row_of,
+    without,
+)
 from opcheck.operators.params import REQUIRED, Real, Sizes
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Closed, Form, Input, Mistake, Op, Output, Param, Params, Refused, Shape
@@ -62,6 +70,13 @@ class LayerNorm(Program):
             "s = √((Σ_k (x[k] − μ)²)/n + ε), μ = (Σ_k x[k])/n",
             row_letters, row_by_row,
         ),
+        Closed(
+            "weight",
+            "w̄[i] = Σ_r ȳ[r,i]·(x[r,i] − μ[r])/s[r]   with s[r] = √((Σ_k (x[r,k] − μ[r])²)/n + ε), "
+            "μ[r] = (Σ_k x[r,k])/n",
+            row_letters, all_rows,
+        ),
+        Closed("bias", "b̄[i] = Σ_r ȳ[r,i]", rows=all_rows),
     )  # fmt: skip
     source = "Ba, Kiros and Hinton, Layer Normalization, arXiv:1607.06450, equation 4; torch.nn.functional.layer_norm"
     example = "layer_norm([1, 2, 3], (3,), eps=0)", "array([-1.22474487,  0.        ,  1.22474487])"
@@ -117,6 +132,8 @@ class LayerNorm(Program):
                 _wrong(lambda x, eps, axes, d, v: d / (np.sqrt(v) + eps))),
         Mistake("eps_missing", "The ε is missing: a row of equal numbers is divided by 0.",
                 _wrong(lambda x, eps, axes, d, v: d / np.sqrt(v))),
+        Mistake("eps_squared", "The ε was squared; it is added to the variance as it is.",
+                _wrong(lambda x, eps, axes, d, v: d / np.sqrt(v + eps**2))),
         Mistake("root_missing", "The numbers were divided by the variance; its root is what makes their variance 1.",
                 _wrong(lambda x, eps, axes, d, v: d / (v + eps))),
         Mistake("mean_kept", "The mean was not subtracted: this is rms_norm.",
@@ -124,6 +141,17 @@ class LayerNorm(Program):
         Mistake("over_the_batch", "Mean and variance are those of each row; here they were taken over the batch, as "
                                   "in batch_norm.",
                 _wrong(lambda x, eps, axes, d, v: _off(x, 0)[0] / np.sqrt(_off(x, 0)[1] + eps))),
+        Mistake("mean_over_the_batch", "The mean was taken over the batch, the variance of each row: both are those of "
+                                       "each row.",
+                _wrong(lambda x, eps, axes, d, v: _off(x, 0)[0] / np.sqrt(v + eps))),
+        Mistake("over_everything", "Mean and variance are those of each row; here all numbers were taken together.",
+                _wrong(lambda x, eps, axes, d, v: _off(x, None)[0] / np.sqrt(_off(x, None)[1] + eps))),
+        Mistake("mean_kept_above", "The mean was not subtracted from the numbers, though from those of the variance.",
+                _wrong(lambda x, eps, axes, d, v: x / np.sqrt(v + eps))),
+        Mistake("weight_missing", "The weight was not used.", without("weight")),
+        Mistake("bias_missing", "The bias was not added.", without("bias")),
+        SWAPPED,
+        UNWEIGHTED,
         Mistake("last_dimension_only", "Only the last dimension was normalised; normalized_shape has more than one.",
                 _wrong(lambda x, eps, axes, d, v: _off(x, -1)[0] / np.sqrt(_off(x, -1)[1] + eps))),
         Mistake("mean_and_variance_held", "Mean and variance depend on the input, too; their gradients are missing.",

@@ -8,7 +8,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser
 from opcheck.operators.normalisation import base
-from opcheck.operators.normalisation.base import RIGHT, Statistics, row_by_row, row_letters, row_of, scale
+from opcheck.operators.normalisation.base import RIGHT, Statistics, all_rows, row_by_row, row_letters, row_of, scale
 from opcheck.operators.params import REQUIRED, Maybe, Real, Sizes
 from opcheck.operators.program import Program
 from opcheck.operators.spec import Array, Case, Closed, Input, Mistake, Output, Param, Params, Refused, Shape
@@ -32,6 +32,9 @@ class RMSNorm(Program):
             "input",
             "x̄[i] = (g[i] − h[i]·(Σ_k g[k]·h[k])/n)/r   with g[i] = w[i]·ȳ[i], h[i] = x[i]/r, r = √((Σ_k x[k]²)/n + ε)",
             row_letters, row_by_row,
+        ),
+        Closed(
+            "weight", "w̄[i] = Σ_m ȳ[m,i]·x[m,i]/r[m]   with r[m] = √((Σ_k x[m,k]²)/n + ε)", row_letters, all_rows
         ),
     )  # fmt: skip
     source = (
@@ -94,6 +97,11 @@ class RMSNorm(Program):
         *base.SCALE_MISTAKES,
         Mistake("mean_subtracted", "The mean was subtracted, as layer_norm does; rms_norm subtracts nothing.",
                 lambda op, p, input, **a: op.program(p, input=input - _mean(p, input), **a)),
+        Mistake("variance_for_mean_of_squares", "The root is that of the variance; rms_norm takes that of the mean of "
+                                                "the squares themselves.",
+                lambda op, p, **a: _by_the_variance(p, **a)),
+        Mistake("over_the_batch", "The mean of the squares was taken over the batch; each row has its own.",
+                lambda op, p, input, weight=None: _along(p, input) * (1.0 if weight is None else weight)),
         Mistake("sum_for_mean", "The squares were added up; r² is their mean.",
                 lambda op, p, **a: _scaled(op, p, a, int(np.prod(p.normalized_shape)))),
         Mistake("last_dimension_only", "Only the last dimension was normalised; a row spans all of normalized_shape.",
@@ -106,8 +114,22 @@ class RMSNorm(Program):
     )  # fmt: skip
 
 
+def _by_the_variance(p: Params, input: Array, weight: Any = None) -> Array:
+    root = np.sqrt(np.asarray((input - _mean(p, input)) ** 2).mean(axis=_axes(p), keepdims=True) + p.eps)
+    return np.asarray(input / root * (1.0 if weight is None else weight))
+
+
+def _along(p: Params, x: Array) -> Array:
+    """With the statistics of each place over the batch."""
+    return np.asarray(x / np.sqrt((x * x).mean(axis=0, keepdims=True) + p.eps)) if x.size else x
+
+
+def _axes(p: Params) -> tuple[int, ...]:
+    return tuple(range(-len(p.normalized_shape), 0))
+
+
 def _mean(p: Params, x: Array) -> Array:
-    return np.asarray(x.mean(axis=tuple(range(-len(p.normalized_shape), 0)), keepdims=True))
+    return np.asarray(x.mean(axis=_axes(p), keepdims=True))
 
 
 def _scaled(op: Any, p: Params, a: dict[str, Array], n: int) -> Array:

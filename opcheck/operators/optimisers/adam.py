@@ -250,6 +250,21 @@ def _shared_array(op: Any, p: Params, **arrays: Array) -> Any:
     return op.forward(p, **{**arrays, "exp_avg_sq": op.forward(p, **arrays)["exp_avg"]})
 
 
+def _made_of(
+    op: Any, p: Params, weights: tuple[float, float], power: int, param: Array, gradient: Array, **moments: Array
+) -> dict[str, Array]:
+    """A mistake in what the moments are made of: this power of the gradient, with these weights."""
+    now = _Moments(op._coupled(p), param, gradient, **moments)
+    now.m = p.betas[0] * moments.get("exp_avg", 0.0) + weights[0] * now.g
+    now.v = now.u = p.betas[1] * moments.get("exp_avg_sq", 0.0) + weights[1] * now.g**power
+    kept = {"exp_avg": now.m, "exp_avg_sq": now.v}
+    if p.amsgrad:
+        kept["max_exp_avg_sq"] = now.u = np.maximum(moments.get("max_exp_avg_sq", 0.0), now.v)
+    with np.errstate(all="ignore"):
+        move = now.m / now.c1 / (np.sqrt(now.u / now.c2) + p.eps)
+    return {"param": op._shrink(p) * param - p.lr * move, **kept}
+
+
 MISTAKES = (
     Mistake(
         "bias_correction_missing",
@@ -275,6 +290,16 @@ MISTAKES = (
         "moments_share_one_array",
         "Both moments share one array: the second was updated from the first.",
         forward=lambda op, p, **a: _shared_array(op, p, **a),
+    ),
+    Mistake(
+        "gradient_not_squared",
+        "The second moment was made of the gradient itself; it is a mean of its squares.",
+        forward=lambda op, p, **a: _made_of(op, p, (1 - p.betas[0], 1 - p.betas[1]), 1, **a),
+    ),
+    Mistake(
+        "gradient_not_weighted",
+        "The gradient and its square were added as they are; they are weighted with 1 − β1 and 1 − β2.",
+        forward=lambda op, p, **a: _made_of(op, p, (1.0, 1.0), 2, **a),
     ),
     Mistake(
         "betas_swapped",

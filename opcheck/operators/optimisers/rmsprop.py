@@ -245,7 +245,22 @@ class RMSprop(Optimiser):
         Mistake(
             "squares_added_up",
             "The squares were added up as in Adagrad; RMSprop keeps a running mean of them.",
-            forward=lambda op, p, **a: _added_up(op, p, **a),
+            forward=lambda op, p, **a: _mean_of(op, p, 1.0, 1.0, 2, **a),
+        ),
+        Mistake(
+            "square_not_weighted",
+            "The square of the gradient was added as it is; it is weighted with 1 − α.",
+            forward=lambda op, p, **a: _mean_of(op, p, p.alpha, 1.0, 2, **a),
+        ),
+        Mistake(
+            "mean_not_decayed",
+            "The old mean of squares was kept whole; it is weighted with α.",
+            forward=lambda op, p, **a: _mean_of(op, p, 1.0, 1.0 - p.alpha, 2, **a),
+        ),
+        Mistake(
+            "gradient_not_squared",
+            "The mean was made of the gradient itself; it is a mean of its squares.",
+            forward=lambda op, p, **a: _mean_of(op, p, p.alpha, 1.0 - p.alpha, 1, **a),
         ),
         Mistake(
             "state_forgotten",
@@ -282,9 +297,12 @@ def _stepped(
     return {**right, "param": param - p.lr * move}
 
 
-def _added_up(op: Any, p: Params, param: Array, gradient: Array, **kept: Array) -> dict[str, Array]:
+def _mean_of(
+    op: Any, p: Params, old: float, new: float, power: int, param: Array, gradient: Array, **kept: Array
+) -> dict[str, Array]:
+    """A mistake in what the mean is made of: the old one and this power of the gradient, with these weights."""
     g = sloped(p, param, gradient)
-    s = kept.get("square_avg", 0.0) + g * g
+    s = old * kept.get("square_avg", 0.0) + new * g**power
     right = _stepped(op, p, lambda now: g / (np.sqrt(s) + p.eps), param, gradient, **kept)
     return {**right, "square_avg": np.asarray(s)}
 

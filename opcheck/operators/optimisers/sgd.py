@@ -202,6 +202,16 @@ class SGD(Optimiser):
             forward=lambda op, p, **a: op.forward(p, **{"momentum_buffer": np.zeros(a["param"].shape), **a}),
         ),
         Mistake(
+            "velocity_added",
+            "The velocity was added to the parameters; it is made of gradients, so it is subtracted.",
+            forward=lambda op, p, **a: _up(op, p, **a),
+        ),
+        Mistake(
+            "dampening_missing",
+            "The gradient entered the velocity whole; with dampening only 1 − dampening of it does.",
+            forward=lambda op, p, **a: op.forward(p.replace(dampening=0.0), **a),
+        ),
+        Mistake(
             "nesterov_missing",
             "The step goes along the velocity; with nesterov it goes along g + μ·v.",
             forward=lambda op, p, **a: op.forward(p.replace(nesterov=False), **a),
@@ -222,6 +232,11 @@ class SGD(Optimiser):
             forward=lambda op, p, **a: _old_velocity(op, p, **a),
         ),
     )
+
+
+def _up(op: Any, p: Params, **a: Array) -> dict[str, Array]:
+    right: dict[str, Array] = op.forward(p, **a)
+    return {**right, "param": 2 * a["param"] - right["param"]} if p.momentum else right
 
 
 def _rate_inside(op: Any, p: Params, momentum_buffer: Array | None = None, **a: Array) -> dict[str, Array]:

@@ -10,11 +10,12 @@ from opcheck.operators.spec import Closed, Params, Shape
 def closed(dims: int, share: str, letters: Any) -> tuple[Closed, ...]:
     """`share`: what one window gives, of what arrives at it."""
     at, windows = ("q", "r")[:dims], ("i", "j")[:dims]
-    inside = "·".join(f"[{i}·s−p ≤ {q}]·[{q} < {i}·s−p+k]" for q, i in zip(at, windows, strict=True))
+    inside = "·".join(f"A[{i},{q}]" for q, i in zip(at, windows, strict=True))  # 1 where a window has a number
     over = " ".join(f"Σ_{i}" for i in windows)
     x, y = (f"[{','.join(('n,c', *names))}]" for names in (at, windows))
     share = share.replace("x̂", f"x{x}").replace("ŷ", f"y{y}").replace("k^", "k²" if dims > 1 else "k")
-    return (Closed("input", f"x̄{x} = {over} {inside}·ȳ{y}{share}", letters),)
+    lies = "A[i,q] = [i·s − p ≤ q]·[q < i·s − p + k]"
+    return (Closed("input", f"x̄{x} = {over} {inside}·ȳ{y}{share}   with {lies}", letters),)
 
 
 def square(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:

@@ -14,6 +14,16 @@ from opcheck.tracing import named, tanh, total
 from opcheck.tracing import sigmoid as squashed
 
 GATES = "ifgo"  # the order of the rows of both weights: input, forget, candidate, output
+CELL = (
+    "D[n,r] = h̄′[n,r]·o[n,r]·(1 − tanh(c′[n,r])²), i[n,r] = σ(z[n,r]), f[n,r] = σ(z[n,r + H]), "
+    "g[n,r] = tanh(z[n,r + 2·H]), o[n,r] = σ(z[n,r + 3·H]), "
+    "z[n,k] = Σ_j W[k,j]·x[n,j] + b[k] + Σ_a V[k,a]·h[n,a] + d[k]"
+)
+INNER = (  # δ is the gradient of the sums z; the part of one gate is 0 in the rows of the others, where D and h̄′ end
+    "δ[n,k] = I[n,k] + F[n,k − H] + G[n,k − 2·H] + O[n,k − 3·H], I[n,r] = D[n,r]·g[n,r]·i[n,r]·(1 − i[n,r]), "
+    "F[n,r] = D[n,r]·c[n,r]·f[n,r]·(1 − f[n,r]), G[n,r] = D[n,r]·i[n,r]·(1 − g[n,r]²), "
+    f"O[n,r] = h̄′[n,r]·tanh(c′[n,r])·o[n,r]·(1 − o[n,r]), {CELL}"
+)
 
 
 def _hidden(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
@@ -33,12 +43,18 @@ class LSTMCell(Program):
     summary = "one step of a long short-term memory"
     formula = "c′ = f·c + i·g,   h′ = o·tanh(c′)   with (i, f, o) = σ(W x + b + V h + d), g = tanh(W x + b + V h + d)"
     closed = (
+        Closed("input", f"x̄[n,j] = Σ_k W[k,j]·δ[n,k]   with {INNER}", _hidden),
+        Closed("h_0", f"h̄[n,a] = Σ_k V[k,a]·δ[n,k]   with {INNER}", _hidden),
         Closed(
             "c_0",
             "c̄[n,r] = f[n,r]·o[n,r]·(1 − tanh(c′[n,r])²)·h̄′[n,r]   with f[n,r] = σ(z[n,r + H]), "
             "o[n,r] = σ(z[n,r + 3·H]), z[n,k] = Σ_j W[k,j]·x[n,j] + b[k] + Σ_a V[k,a]·h[n,a] + d[k]",
             _hidden,
         ),
+        Closed("w_ih", f"W̄[k,j] = Σ_n δ[n,k]·x[n,j]   with {INNER}", _hidden),
+        Closed("w_hh", f"V̄[k,a] = Σ_n δ[n,k]·h[n,a]   with {INNER}", _hidden),
+        Closed("b_ih", f"b̄[k] = Σ_n δ[n,k]   with {INNER}", _hidden),
+        Closed("b_hh", f"d̄[k] = Σ_n δ[n,k]   with {INNER}", _hidden),
     )  # fmt: skip
     source = (
         "Hochreiter and Schmidhuber, Long Short-Term Memory (1997); Gers et al., Learning to Forget (2000); torch.nn"

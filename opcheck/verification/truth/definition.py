@@ -158,7 +158,8 @@ class Definition:
             none = value == 0 and node.op == "exp"
             terms = sum(map(abs, numbers)) if node.op in ("sum", "sub") and finite else 0.0
             none |= terms > 0 and abs(value) <= CANCELLED * u * terms
-            none |= node.op in ("mul", "div") and finite and args[0][2]
+            none |= node.op == "mul" and finite and any(nothing for *_, nothing in args)
+            none |= node.op == "div" and finite and args[0][2]
             return value, here or any(way for _, way, _ in args), none
 
         return [way for _, way, _ in graph.fold(leaf, apply)]

@@ -28,7 +28,16 @@ RIGHT = {
     # the gradient of a bias (Out, 1), summed over the columns of dZ (Out, m) and kept as a matrix, is what is asked
     ("coursera", "linear"): {"bias_gradient_kept_as_a_row"},
     # either variance may be kept; and with a momentum of a half either way round is right
-    ("layer", "batch_norm"): {"running_variance_biased", "momentum_the_other_way_round"},
+    **{
+        (name, "batch_norm"): {"running_variance_biased", "momentum_the_other_way_round"}
+        for name in ("layer", "module")
+    },
+    # an eps so small that nobody can tell where it stands
+    **{
+        (name, op): {"epsilon_before_correction", "epsilon_inside_root"}
+        for name in ("layer", "module")
+        for op in ("rmsprop", "adam", "adamw")
+    },
     ("module", "linear"): MENDED_BY_AUTOGRAD,  # torch sums a broadcast gradient itself
 }
 # Within the ranges, but not asked: where p is 0 or 1 exactly, courses clip the logarithm at different places.

@@ -88,7 +88,7 @@ def cosh(x):
 FUNCTIONS = {
     "ln": rising(mpmath.log), "log1p": rising(mpmath.log1p), "exp": rising(mpmath.exp), "root": rising(mpmath.sqrt),
     "sinh": rising(mpmath.sinh), "tanh": rising(mpmath.tanh), "tan": rising(mpmath.tan), "cosh": cosh, "abs": absolute,
-    "sigmoid": rising(lambda x: 1 / (1 + mpmath.exp(-x))), "sin": lambda x: Range(mpmath.iv.sin(x.iv)),
+    "σ": rising(lambda x: 1 / (1 + mpmath.exp(-x))), "sin": lambda x: Range(mpmath.iv.sin(x.iv)),
     "cos": lambda x: Range(mpmath.iv.cos(x.iv)),
     "max": lambda *xs: Range(mpmath.iv.mpf([max(x.iv.a for x in xs), max(x.iv.b for x in xs)])),
     "min": lambda *xs: Range(mpmath.iv.mpf([min(x.iv.a for x in xs), min(x.iv.b for x in xs)])),

@@ -88,6 +88,7 @@ NUMPY = {
     "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype,
     "int64": np.int64, "bool": np.bool_,
     "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis), "detach": lambda x: x, "ln": np.log,
+    "σ": F.sigmoid,
     "chosen": lambda x, places: x[places], "max": largest, "min": smallest, "put": put,
     "first_max": first(np.argmax), "first_min": first(np.argmin),
 } | {each: getattr(F, each) for each in OPERATORS}  # fmt: skip
@@ -142,7 +143,7 @@ def torch_library(torch):
         "π": np.pi, "array": tensor, "astype": lambda x, dtype: x.detach().to(dtype), "int64": torch.int64,
         "bool": torch.bool,
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis), "detach": lambda x: x.detach(),
-        "ln": torch.log, "sum": reduced(torch.sum), "mean": reduced(torch.mean), "chosen": chosen,
+        "ln": torch.log, "σ": torch.sigmoid, "sum": reduced(torch.sum), "mean": reduced(torch.mean), "chosen": chosen,
         "where": lambda condition, a, b: torch.where(torch.as_tensor(condition).bool(), tensor(a), tensor(b)),
         "clip": lambda x, low, high: torch.clip(x, low, high),  # which imports something, and eval may not
         "max": extreme("max"), "min": extreme("min"),
