@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
+from opcheck import specs
 from opcheck.language import say
 from opcheck.verification.report import Report, number_of_cases
 
 
 def omissions(report: Report) -> list[str]:
     """One line for each reason; operators, dtypes and claims that share a reason share its line."""
-    return [*not_run(report), *left_out(report), *not_checked(report), *hidden(report)]
+    return [*not_run(report), *cut(report), *left_out(report), *not_checked(report), *hidden(report)]
 
 
 def not_run(report: Report) -> list[str]:
@@ -19,6 +20,15 @@ def not_run(report: Report) -> list[str]:
         say("not run: {ops} ({dtypes}): {why}", ops=listed(op for op, _ in pairs),
             dtypes=listed(dtype for _, dtype in pairs), why=why)
         for why, pairs in found.items()
+    ]  # fmt: skip
+
+
+def cut(report: Report) -> list[str]:
+    """Cases that are smaller than they would be for a faster implementation."""
+    return [
+        say("{op}: {cases} made smaller: a call of {shapes} would take about {n} s", op=specs.title(op),
+            cases=number_of_cases(each.cases), shapes=each.shapes, n=f"{each.seconds:.2g}")
+        for op, each in report.slow.items()
     ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ confirms it; an alarm that the definition does not confirm is a defect of opchec
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -80,6 +81,7 @@ class Check:
         self.op, self.trial, self.backend, self.watcher = op, trial, backend, watcher
         self.f: Format = format_of(trial.dtype)
         self.p, self.shapes = op.checked(trial.case)
+        self.took: float | None = None  # seconds that the call took
         self.kept: dict[Any, Any] = {}  # what was computed once for several claims
         self.enough: Callable[[str, str], bool] = lambda claim, cause: (
             False
@@ -184,7 +186,10 @@ class Check:
 
     @cached_property
     def got(self) -> Outputs:
-        return self.session.outputs()
+        session, start = self.session, time.perf_counter()
+        found = session.outputs()
+        self.took = time.perf_counter() - start
+        return found
 
     @cached_property
     def got_gradients(self) -> dict[str, Array]:

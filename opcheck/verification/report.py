@@ -9,6 +9,7 @@ from opcheck.language import counted, say
 from opcheck.verification import causes
 from opcheck.verification.casefile import Trial, number_to_json, to_json
 from opcheck.verification.check import OVERFLOW, Finding
+from opcheck.verification.pace import Slow
 from opcheck.verification.verdict import Status, Verdict
 
 SCHEMA = "opcheck.report/1"
@@ -103,6 +104,7 @@ class Report:
     wide: int = 0  # and how many of these have a size beyond a block
     failing: int = 0  # cases of either kind in which something fails
     random: Counter[tuple[str, str]] = field(default_factory=Counter)  # trials by operator and dtype
+    slow: dict[str, Slow] = field(default_factory=dict)  # operators whose cases were cut, as calls take long
     late: set[tuple[str, str]] = field(default_factory=set)  # where time ran out before the first of them
     flushes: bool = False  # whether the implementation makes its process treat subnormal numbers as zero
     allowed: set[str] = field(default_factory=set)  # lower precisions that are accepted
@@ -172,6 +174,11 @@ class Report:
             return every
         return say("{cases} ({directed} directed, {wide} of them wide; {random} random)", cases=every,
                    directed=self.directed, wide=self.wide, random=self.trials)  # fmt: skip
+
+    def slows(self, op: str, found: Slow) -> None:
+        """Some cases were cut."""
+        before = self.slow.get(op, Slow("", 0.0, 0))
+        self.slow[op] = max(before, found, key=lambda each: each.seconds)._replace(cases=before.cases + found.cases)
 
     def row(self, op: str, dtype: str, claim: str) -> Row:
         return self.rows.setdefault((op, dtype, claim), Row())
@@ -257,6 +264,8 @@ class Report:
         self.trials += other.trials
         self.directed, self.blocks = self.directed + other.directed, self.blocks | other.blocks
         self.wide, self.failing = self.wide + other.wide, self.failing + other.failing
+        for op, slow in other.slow.items():
+            self.slows(op, slow)
         self.random, self.late = self.random + other.random, self.late | other.late
         self.seconds += other.seconds
         self.interrupted |= other.interrupted
@@ -277,6 +286,10 @@ class Report:
             "directed": self.directed,
             "wide": self.wide,
             "failing_cases": self.failing,
+            "slow": [
+                {"op": op, "cases": each.cases, "shapes": each.shapes, "seconds": each.seconds}
+                for op, each in self.slow.items()
+            ],
             "late": [{"op": op, "dtype": dtype} for op, dtype in sorted(self.late)],
             "blocks": sorted(self.blocks),
             "seconds": self.seconds,
@@ -390,12 +403,16 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     return {**found, "case": to_json(verdict.trial)} if verdict.trial else found
 
 
+def shapes_of(trial: Trial) -> str:
+    """The shapes of a case in words."""
+    arrays = trial.case.arrays
+    return ", ".join(f"{name} {'×'.join(map(str, array.shape)) or '()'}" for name, array in arrays.items())
+
+
 def sentence(verdict: Verdict) -> str:
     """What a verdict says in one line."""
     if verdict.status in LOST and verdict.trial is not None:
-        arrays = verdict.trial.case.arrays
-        shapes = ", ".join(f"{name} {'×'.join(map(str, array.shape)) or '()'}" for name, array in arrays.items())
-        return say("{message} ({shapes})", message=verdict.message, shapes=shapes)
+        return say("{message} ({shapes})", message=verdict.message, shapes=shapes_of(verdict.trial))
     if verdict.expected is None or not verdict.name:
         return verdict.message
     what = say("the gradient of {name}", name=verdict.name) if verdict.of_gradient else verdict.name

@@ -21,9 +21,10 @@ from opcheck.verification.check import Check, FalseAlarm, Finding
 from opcheck.verification.claims import behaviour
 from opcheck.verification.diagnosis.precision import explanation, lower_sums
 from opcheck.verification.known import recognised
+from opcheck.verification.pace import Pace, Slow
 from opcheck.verification.raised import asked_to_stop, first_words, is_ours, malformed
 from opcheck.verification.reach import within_reach
-from opcheck.verification.report import KEPT, Report, Row, key_of
+from opcheck.verification.report import KEPT, Report, Row, key_of, shapes_of
 from opcheck.verification.streams import every_trial
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.watcher import NOBODY, Watcher
@@ -101,6 +102,7 @@ def run_shard(
             possible = askable(op, made, backend, report, watcher)
             if possible is None:
                 continue
+            possible = bearable(op, possible, backend, report, watcher)
             check_trial(op, possible, backend, report, chosen, index, known, watcher)
             _note_library(op, possible, backend, report)
             if hopeless(report, op.name, shard.dtype):
@@ -130,6 +132,16 @@ def askable(op: Op, made: Trial, backend: Backend, report: Report, watcher: Watc
     return possible
 
 
+def bearable(op: Op, made: Trial, backend: Backend, report: Report, watcher: Watcher) -> Trial:
+    """The trial, or a part of it where the implementation is too slow for the whole, which the report counts."""
+    pace = Pace.of(backend)
+    part = pace.bearable(op, made, backend)
+    if part is not made:
+        report.slows(op.name, Slow(shapes_of(made), pace.seconds(op, made)))
+        watcher.runs(part)
+    return part
+
+
 def trials(op: Op, shard: Shard, exhaustive: bool = False) -> Iterator[tuple[int, Trial]]:
     """The trials of a shard, with their indices; `exhaustive` takes them from the enumeration."""
     if exhaustive:
@@ -154,6 +166,8 @@ def check_trial(
         _check_claims(check, report, chosen, index, known, failed, agreed)
     finally:
         report.failing += bool(failed)
+        if check.took is not None:
+            Pace.of(backend).learns(op, made, check.took)
         report.remember(op.name, made.dtype, causes.Seen(causes.facts(op, made), failed, frozenset(agreed)))
 
 

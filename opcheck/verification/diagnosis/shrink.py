@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +14,15 @@ from opcheck.verification import claims
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims.behaviour import refusal
+from opcheck.verification.cuts import cut, size_of, sizes
+from opcheck.verification.cuts import letters as letters_in
 from opcheck.verification.diagnosis.precision import explanation
 from opcheck.verification.known import recognised
 from opcheck.verification.reach import without
 from opcheck.verification.report import Report, key_of
 from opcheck.verification.run import SHARE, answered, findings
-from opcheck.verification.streams import noted_trial, with_directions
+from opcheck.verification.streams import noted_trial
 from opcheck.verification.verdict import Status, Verdict, kind_of_wrong
-from opcheck.verification.widening import letters_of
 
 FEW_NUMBERS = 9  # of an array whose numbers are made plain one by one
 ATTEMPTS = 300  # trials that one minimisation may run
@@ -60,7 +61,7 @@ def explain_failures(
 def _clearness(verdict: Verdict) -> tuple[float, int]:
     """The largest error first, of those beyond CLEAR bounds the smallest case."""
     assert verdict.trial is not None
-    return min(verdict.error_in_bounds, CLEAR), -_size(verdict.trial)
+    return min(verdict.error_in_bounds, CLEAR), -size_of(verdict.trial)
 
 
 def minimal(op: Op, verdict: Verdict, backend: Backend, seconds: float = TIME) -> Verdict:
@@ -131,7 +132,7 @@ class Search:
             for value in sorted({0, taken[k] // 2, max(0, taken[k] - 1)} - {taken[k]}):
                 trial, noted = noted_trial(self.op, dtype, seed, index, [*taken[:k], value, *taken[k + 1 :]], "first")
                 trial = trial.replace(layout=self.trial.layout, frozen=self.trial.frozen)
-                if (_size(trial), noted) < (_size(self.trial), taken) and self.attempt(trial):
+                if (size_of(trial), noted) < (size_of(self.trial), taken) and self.attempt(trial):
                     taken, k = noted, -1  # what was tried before may fail now
                     break
             k += 1
@@ -141,8 +142,8 @@ class Search:
         behind the beginning of a wide case."""
         name, at = self.best.name, self.best.at
         declared = next((each.letters for each in op.outputs if each.name == name), "")
-        for letter, place in zip(_letters(declared, len(at)), at, strict=False):
-            yield from _cut(op, trial, {letter: slice(place, place + 1)})
+        for letter, place in zip(letters_in(declared, len(at)), at, strict=False):
+            yield from cut(op, trial, {letter: slice(place, place + 1)})
 
     def steps(self, simpler: Callable[[Op, Trial], Iterator[Trial]]) -> None:
         """Take steps of one kind until none is left that fails."""
@@ -224,55 +225,20 @@ def _kind(verdict: Verdict) -> str:
     return "" if verdict.got is None or verdict.expected is None else kind_of_wrong(verdict.got, verdict.expected)
 
 
-def _size(trial: Trial) -> int:
-    return sum(array.size for array in trial.case.arrays.values())
-
-
 def _smaller_sizes(op: Op, trial: Trial) -> Iterator[Trial]:
     """One size (a letter of the declared shapes) less: that of a wide case is no decision of the sampler. The first of
     them, or of a wide case the last, where the maximum or the rest of a block may stand."""
-    for letter, size in _sizes(op, trial).items():
+    for letter, size in sizes(op, trial).items():
         for smaller in sorted({n for n in (*SIZES, size // 2, size - 1) if 0 < n < size}):
-            yield from _cut(op, trial, {letter: slice(smaller)})
+            yield from cut(op, trial, {letter: slice(smaller)})
             if size > SIZES[-1]:
-                yield from _cut(op, trial, {letter: slice(size - smaller, None)})
-
-
-def _letters(declared: str, dims: int) -> list[str]:
-    return [word.partition("/")[0] for word in letters_of(declared, dims)]
-
-
-def _sizes(op: Op, trial: Trial) -> dict[str, int]:
-    """The sizes of the letters of the declared shapes."""
-    arrays = trial.case.arrays
-    return {
-        letter: n
-        for each in op.inputs if each.name in arrays
-        for letter, n in zip(_letters(each.letters, arrays[each.name].ndim), arrays[each.name].shape, strict=True)
-    }  # fmt: skip
-
-
-def _cut(op: Op, trial: Trial, parts: Mapping[str, slice]) -> Iterator[Trial]:
-    """The case with a part of what each of these letters stands for; nothing where that is all, or no call."""
-    arrays = trial.case.arrays
-    letters = {each.name: _letters(each.letters, arrays[each.name].ndim) for each in op.inputs if each.name in arrays}
-    cut = {
-        name: np.asarray(array[tuple(parts.get(each, slice(None)) for each in letters[name])])  # () gives no array
-        for name, array in arrays.items()
-    }
-    if sum(array.size for array in cut.values()) == _size(trial):
-        return
-    try:
-        made = trial.replace(case=Case(op.name, cut, trial.case.params))
-        yield with_directions(op, made, np.random.default_rng(0))
-    except Refused:
-        return
+                yield from cut(op, trial, {letter: slice(size - smaller, None)})
 
 
 def _shorter(op: Op, trial: Trial) -> Iterator[Trial]:
     """Every array shorter by as much along one letter: what does not fit still does not."""
     arrays = trial.case.arrays
-    letters = {each.name: _letters(each.letters, arrays[each.name].ndim) for each in op.inputs if each.name in arrays}
+    letters = {each.name: letters_in(each.letters, arrays[each.name].ndim) for each in op.inputs if each.name in arrays}
     for letter in sorted({letter for row in letters.values() for letter in row}):
         sizes = {
             name: [n for each, n in zip(row, arrays[name].shape, strict=True) if each == letter]
