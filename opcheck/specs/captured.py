@@ -12,7 +12,7 @@ to capture decisions that depend on values.
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -45,7 +45,7 @@ class Made:
         self.module = kind(*self.made_from) if isinstance(kind, type) else kind
         self.state = {
             each.replace(".", "_"): (each, tensor.detach())
-            for each, tensor in (*self.module.named_parameters(), *self.module.named_buffers())
+            for each, tensor in (*self.module.named_parameters(), *statistics(self.module))
         }
 
     def runs(self) -> "Made":
@@ -56,6 +56,15 @@ class Made:
             warnings.simplefilter("ignore")
             self.module(*(each.clone() if isinstance(each, torch.Tensor) else each for each in self.given))
         return self
+
+
+def statistics(module: Any) -> Iterator[tuple[str, Any]]:
+    """The buffers that may have other numbers: what a layer in evaluation mode has counted before. Any other, such as a
+    mask, is as it was made, a constant of the program."""
+    for path, layer in module.named_modules():
+        for name, each in layer.named_buffers(path, recurse=False):
+            if name.rpartition(".")[2].startswith("running_") and not layer.training:
+                yield name, each
 
 
 class Captured(Program):
@@ -78,7 +87,7 @@ class Captured(Program):
         self.made = Made(kind, made_from, inputs())
         self._sized: dict[tuple[tuple[int, int], ...], Made | None] = {(): self.made}
         self.state, self.given = self.made.state, self.made.given
-        self.buffers = {each.replace(".", "_") for each, _ in self.made.module.named_buffers()}
+        self.buffers = {each.replace(".", "_") for each, _ in statistics(self.made.module)}
         self.summary = (inspect.getdoc(kind) or say("a torch module")).partition("\n")[0].rstrip(".")
         self.source = say("the module {name}", name=known)
         self.example = ("", "")
@@ -283,7 +292,7 @@ class Captured(Program):
             inputs = [tensors.get(name, value) for name, value in zip(self.names, made.given, strict=True)]
             return torch.func.functional_call(made.module, state, tuple(inputs))
 
-        return capture(call, examples, self.title)
+        return capture(call, examples, self.title, self.buffers)
 
     def _example(self, name: str, shape: Shape, made: Made) -> Any:
         tensor = self.tensor(name, made)
@@ -304,8 +313,11 @@ class Captured(Program):
             yield Output(f"output{k}" if many else "output", f"y{k}" if many else "y", letters)
 
 
-def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -> Any:
-    """What `call(**tensors)` does to tensors of these shapes, as a graph of ATen operations; raises Refused."""
+def capture(
+    call: Callable[..., Any], examples: Mapping[str, Any], title: str, buffers: Collection[str] = ()
+) -> Any:  # fmt: skip
+    """What `call(**tensors)` does to tensors of these shapes, as a graph of ATen operations; raises Refused. `buffers`
+    may be written, as batch norm in training counts on: what of it is no output is not looked at."""
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -331,6 +343,7 @@ def capture(call: Callable[..., Any], examples: Mapping[str, Any], title: str) -
             got=line_of(error),
             fix=say("a captured program cannot branch on the values of its tensors"),
         ) from error  # fmt: skip
+    _leave_out_counts(graph, names, buffers)
     _refuse_writes(graph, names, title)
     graph.eliminate_dead_code()
     used = {_operation(node) for node in graph.nodes if node.op == "call_function"}
@@ -356,6 +369,16 @@ def _decompositions() -> dict[Any, Any]:
     from torch._decomp import core_aten_decompositions
 
     return {op: made for op, made in core_aten_decompositions().items() if _named(op) not in KNOWN}
+
+
+def _leave_out_counts(graph: Any, names: Sequence[str], buffers: Collection[str]) -> None:
+    """Removes what is written into buffers at the end of a call."""
+    places = (node for node in graph.nodes if node.op == "placeholder")
+    held = {node for node, name in zip(places, names, strict=True) if name in buffers}
+    held |= {node for node in graph.nodes if node.op == "get_attr"}
+    for node in reversed(list(graph.nodes)):
+        if node.op == "call_function" and _operation(node).endswith("_") and node.args[0] in held and not node.users:
+            graph.erase_node(node)
 
 
 def _refuse_writes(graph: Any, names: list[str], title: str) -> None:

@@ -70,6 +70,8 @@ def _an_input(check: Check) -> str:
 
 def _is_wrong(check: Check, name: str, got: Array) -> bool:
     """Whether rounding does not explain it: a small optimiser step may leave a number unchanged."""
+    if got.shape != check.expected[name].shape:
+        return True
     f = check.f.tiers()[-1]
     wrong, *_ = differs(got, check.expected[name], check.tolerance("output", f, [name])[name], check.f)
     return bool(wrong.any())
