@@ -85,6 +85,36 @@ class InTraining(nn.Module):
         return self.norm(x)
 
 
+class Masked(nn.Module):
+    """A mask that is made once, as in attention: no number of it is drawn."""
+
+    def __init__(self, size, out):
+        super().__init__()
+        self.register_buffer("bias", torch.tril(torch.ones(size, size)))
+
+    def forward(self, x):
+        return (x[:, None, :] * self.bias).sum(-1)
+
+
+class MaskedNew(nn.Module):
+    def __init__(self, size, out):
+        super().__init__()
+
+    def forward(self, x):
+        return (x[:, None, :] * torch.ones(x.shape[1], x.shape[1]).tril()).sum(-1)
+
+
+class Written(nn.Module):
+    """It changes its input."""
+
+    def __init__(self, size, out):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(size))
+
+    def forward(self, x):
+        return x.mul_(self.scale)
+
+
 instance = ModelNew(6, 4)
 
 
