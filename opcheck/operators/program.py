@@ -235,8 +235,9 @@ class Program(Op):
         return Refused(
             say("{name} raised {kind}: {error}", name=name, kind=type(error).__name__, error=error),
             got=", ".join([*(f"{name} {shape}" for name, shape in shapes.items()), *([line] if line else [])]),
-            fix=self.how_to_refuse,
-        )
+            fix=say("an input is not changed: write x = x - y instead of x -= y") if "read-only" in str(error)
+            else self.how_to_refuse,
+        )  # fmt: skip
 
     @property
     def how_to_refuse(self) -> str:

@@ -53,7 +53,14 @@ class Size:
 
     def value(self, sizes: Mapping[str, int]) -> int:
         """The number that it is where every letter has its size."""
-        return _evaluated(self.tree, sizes)
+        found = _evaluated(self.tree, sizes)
+        if found < 0:
+            raise Refused(
+                say("the size {text} is negative", text=self.text),
+                got=", ".join(f"{letter} = {sizes[letter]}" for letter in self.letters),
+                fix=say('let a letter be the smaller size, x: "N D" and y: "N D+5", instead of "N D-5"'),
+            )
+        return found
 
     def solved(self, n: int, sizes: Mapping[str, int]) -> tuple[str, int] | None:
         """The one letter that has no size yet, and the size that makes this `n`; None if there is none to find."""

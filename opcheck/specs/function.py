@@ -57,9 +57,24 @@ class Function(Program):
 
     def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
         try:
-            return self.function(**{name: arrays.get(name) for name in self._names()}, **p)
+            result = self.function(**{name: arrays.get(name) for name in self._names()}, **p)
         except TracedControlFlowError as error:
             raise RefusedType(str(error), got=line_of(error)) from None
+        results = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else (result,)
+        for each in results:
+            self._refuse_what_is_no_array(each)
+        return result
+
+    def _refuse_what_is_no_array(self, y: Any) -> None:
+        """Raises Refused for a result that is missing, a list, or not of real numbers."""
+        if isinstance(y, (bool, int, float)) or getattr(y, "dtype", np.dtype(object)).kind in "fiub":
+            return
+        raise Refused(
+            say("{name} returned nothing", name=self.title) if y is None
+            else say("{name} must return arrays of real numbers", name=self.title),
+            got=str(getattr(y, "dtype", "" if y is None else type(y).__name__)),
+            fix=say("end it with return y; several outputs are a tuple, return y, h"),
+        )  # fmt: skip
 
     @property
     def code(self) -> Any:

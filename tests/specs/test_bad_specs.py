@@ -33,6 +33,49 @@ def test_two_readings_that_differ(tmp_path):
         opcheck.verify(half, lambda x: x / 3, arrays="numpy", cases=20, claims=["exact"])
 
 
+def without_return(x):
+    y = x * 2  # noqa: F841
+
+
+def a_list(x):
+    return [x, x]
+
+
+def complex_numbers(x):
+    return x * 1j
+
+
+def a_word(x):
+    return "y"
+
+
+def in_place(x):
+    x -= x.mean()
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "letters", "told"),
+    [
+        (without_return, "N C", r"without_return returned nothing\. end it with return y"),
+        (a_list, "N C", r"a_list must return arrays.* Got list\. .*several outputs are a tuple"),
+        (complex_numbers, "N C", "must return arrays of real numbers. Got complex128"),
+        (a_word, "N C", "must return arrays of real numbers. Got str"),
+        (in_place, "N C", "an input is not changed: write x = x - y instead of x -= y"),
+        (np.tanh, "N D-5", "the size D-5 is negative"),
+    ],
+)
+def test_what_a_spec_returns_is_an_array(function, letters, told):
+    """The commonest slip of all, a forgotten return, was an internal error."""
+
+    def spec(x):
+        return function(x)
+
+    spec.__name__, spec.__annotations__ = function.__name__, {"x": letters}
+    with pytest.raises(Refused, match=told):
+        opcheck.explain(spec)
+
+
 def test_an_operator_that_is_not_complete(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("from opcheck.operators.program import Program\n\nclass Half(Program):\n    name = 'half'\n")
