@@ -127,7 +127,8 @@ def _by_letters(problem: Problem) -> Iterator[Prose]:
         if not letters and shape:
             continue  # a vector in the place of a matrix
         if each is main:
-            yield Prose(say("{name} has the shape {letters}.", name=each.symbol, letters="×".join(letters)))
+            yield Prose(say("{name} has the shape {letters}.", name=each.symbol, letters="×".join(letters)) if letters
+                        else say("{name} is one number.", name=each.symbol))  # fmt: skip
         else:
             sizes = "×".join(map(str, shape)) or say("one number")
             yield Prose(say("{name} has the shape {letters}, here {sizes}.", name=each.symbol,

@@ -148,6 +148,9 @@ class Worker:
         """
         if self.index == STARTING and not begun:
             words = f"{how}\n{self.last_words()}"
+            if status is Status.TIMED_OUT:  # importing a library on a machine that is busy
+                raise CouldNotRun(say("the worker process was not ready in time: {how}\n  --timeout gives it more, and "
+                                      "--in-process needs none", how=words.strip()))  # fmt: skip
             raise CouldNotRun(say("the worker process ended before its first case: {how}", how=words))
         claim, layout = self.marks.claim.decode(), self.marks.layout.decode()
         words, ran = self.last_words(), self._trial()
