@@ -81,10 +81,7 @@ def run_shard(
     """Check every trial of a shard; the watcher is told before each, and says whether to go on."""
     report = Report(backend=backend.name, version=backend.version(), seed=shard.seed, settings=backend.settings())
     report.allowed = set(backend.all_allowed(shard.dtype))
-    reason = backend.unavailable(op, shard.dtype)
-    if not op.elsewhere and backend.name in backends.KNOWN:
-        reason = say("{backend} cannot run a program: give --impl FILE.py:NAME", backend=backend.name)
-    if reason:
+    if reason := _unavailable(op, backend, shard.dtype):
         report.not_run[op.name, shard.dtype] = reason
         return report
     start = time.perf_counter()
@@ -118,6 +115,14 @@ def run_shard(
     report.flushes = environment.candidate_flushes()
     report.seconds = time.perf_counter() - start
     return report
+
+
+def _unavailable(op: Op, backend: Backend, dtype: str) -> str:
+    """Why a backend cannot run an operator in a type at all; empty if it can."""
+    reason = backend.unavailable(op, dtype)
+    if not op.elsewhere and backend.name in backends.KNOWN:
+        return say("{backend} cannot run a program: give --impl FILE.py:NAME", backend=backend.name)
+    return reason
 
 
 def askable(op: Op, made: Trial, backend: Backend, report: Report, watcher: Watcher) -> Trial | None:
