@@ -79,6 +79,8 @@ def _absolute_partial(k: Arithmetic, out: Any, x: Any) -> tuple[Any, ...]:
 
 def _power_partials(k: Arithmetic, out: Any, a: Any, b: Any) -> tuple[Any, ...]:
     exponent = getattr(b, "known", None)  # a tracer of a constant: d²/dx is recorded as 2·x, without a logarithm
+    if exponent in (0, 1):  # no 0·a^(−1) in the second derivative, which is NaN where a is 0
+        return int(exponent), 0
     if exponent is not None:
         return k.mul(b, a if exponent == 2 else k.power(a, exponent - 1)), 0
     return k.mul(b, k.power(a, k.sub(b, 1))), k.mul(out, k.log(a))

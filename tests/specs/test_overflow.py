@@ -10,6 +10,7 @@ from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims.correctness import numbers, vjp
+from opcheck.verification.truth.definition import Definition
 
 
 def silu(x):
@@ -121,6 +122,18 @@ def test_a_row_that_sees_nothing_is_as_the_kernel_has_it(torch, monkeypatch):
     for kernel in (lambda x: torch.softmax(x, 1), lambda x: torch.softmax(x, 1).nan_to_num(0.0)):
         (each,) = found(torch, softmax, kernel, "special")
         assert each.verdict is None
+
+
+def to_the_first_power(p):
+    return ((1 - p) ** 1.0).sum(axis=1)
+
+
+def test_the_second_derivative_of_a_first_power_is_0_where_its_base_is():
+    to_the_first_power.__annotations__ = {"p": "N C"}
+    op = specs.get(to_the_first_power)
+    definition = Definition(op, Case(op.name, {"p": np.ones((1, 1))}, {}))
+    (found,) = definition.second({"output": np.ones(1)}, {"p": np.ones((1, 1))})["p"]
+    assert definition.exactly(found) == 0
 
 
 def attention(q, k, v):
