@@ -75,7 +75,7 @@ class AttentionRounding(Derived):
     """Also for what saves memory: the sum Σ_t P[l,t]·G[l,t] of a gradient is taken as Σ_d ȳ[l,d]·y[l,d], of the output
     as it was stored (Dao and others, FlashAttention, arXiv:2205.14135, appendix B.2)."""
 
-    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, /, **arrays: Array) -> dict[str, Bound]:
         found = super().vjp(op, p, f, cotangent, **arrays)
         q, k, g = arrays["query"], arrays["key"], np.abs(results_of(op, cotangent)["output"])
         with np.errstate(all="ignore"):
@@ -127,7 +127,7 @@ class Attention(Program):
         causal = say("is_causal: the mask is 0 where s ≤ l and −∞ elsewhere, so a query sees no later key")
         return (*((causal,) if p.is_causal else ()), shifted())
 
-    def remarks(self, p: Params, *, attn_mask: Any = None, **arrays: Array) -> tuple[str, ...]:
+    def remarks(self, p: Params, /, *, attn_mask: Any = None, **arrays: Array) -> tuple[str, ...]:
         if attn_mask is None:
             return ()
         truth = attn_mask.dtype.kind == "b"

@@ -105,7 +105,7 @@ class Derived(Rounding):
         self._widest = widest  # arguments of the program, besides those of the operator
         self._kept: dict[str, tuple[list[Any], Recording, dict[str, Any]]] = {}
 
-    def forward(self, op: Op, p: Params, f: Format, **arrays: Array) -> Any:
+    def forward(self, op: Op, p: Params, f: Format, /, **arrays: Array) -> Any:
         smooth = {each.name for each in op.outputs if not each.whole}
 
         def outputs(made: Recording) -> dict[str, Any]:
@@ -114,12 +114,12 @@ class Derived(Rounding):
         made, results = self._recorded("outputs", op, p, arrays, {}, outputs)
         return self._bounds(made, f, results, {name: y.shape for name, y in results.items()})
 
-    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, **arrays: Array) -> dict[str, Bound]:
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, /, **arrays: Array) -> dict[str, Bound]:
         seeds = results_of(op, cotangent)
         made, results = self._recorded("gradients", op, p, arrays, seeds, lambda r: r.traced_gradients(seeds))
         return self._bounds(made, f, results, {name: arrays[name].shape for name in results})
 
-    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], **arrays: Array) -> Any:
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], /, **arrays: Array) -> Any:
         made, results = self._recorded("tangents", op, p, arrays, tangents, lambda r: r.traced_tangents(tangents))
         return self._bounds(made, f, results, {name: made.outputs[name].shape for name in results})
 
@@ -154,15 +154,15 @@ class EitherWay(Derived):
         super().__init__()
         self.ways = Derived(), Derived(**other)
 
-    def forward(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> dict[str, Bound]:
+    def forward(self, op: Op, p: Params, f: Format, /, *args: Any, **arrays: Any) -> dict[str, Bound]:
         one, other = self.ways
         return _wider(one.forward(op, p, f, **arrays), other.forward(op, p, f, **arrays))
 
-    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Bound]:
+    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, /, *args: Any, **arrays: Any) -> dict[str, Bound]:
         one, other = self.ways
         return _wider(one.vjp(op, p, f, cotangent, **arrays), other.vjp(op, p, f, cotangent, **arrays))
 
-    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], /, *args: Any, **arrays: Any) -> Any:
         one, other = self.ways
         return _wider(one.jvp(op, p, f, tangents, **arrays), other.jvp(op, p, f, tangents, **arrays))
 
@@ -208,7 +208,7 @@ class Program(Op):
     rounding: Rounding | None = Derived()
 
     @abstractmethod
-    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+    def program(self, p: Params, /, *args: Any, **arrays: Any) -> Any:
         """The outputs (several: a tuple in order, or a dict by name), with numpy's functions over arrays that record.
 
         Real arrays may be traced; arrays of whole numbers (classes) are plain.
@@ -287,7 +287,7 @@ class Program(Op):
                 known[key] = 0
         return known[key]
 
-    def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
+    def element(self, p: Params, at: Shape, /, *args: Any, **views: Any) -> Any:
         first = next(view for view in views.values() if hasattr(view, "once"))
         elements, outputs = first.once(("program", id(self), repr(p)), lambda: self._elements(p, views))
         shapes = {name: np.shape(elements.nodes[id].value) for name, id in outputs.items()}
@@ -316,7 +316,7 @@ class Program(Op):
             if made.tape.nodes[id].rule is not None and id not in outputs
         }
 
-    def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
+    def forward(self, p: Params, /, *args: Any, **arrays: Any) -> Any:
         with np.errstate(all="ignore"):
             found = results_of(self, self.program(p, **arrays))
             if not self.elsewhere and not all(np.isfinite(y).all() for y in found.values()):  # as gradients are read
@@ -325,13 +325,13 @@ class Program(Op):
         found = {name: np.asarray(y) if name in whole else np.asarray(y, dtype=np.float64) for name, y in found.items()}
         return found if len(self.outputs) > 1 else next(iter(found.values()))
 
-    def vjp(self, p: Params, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Array]:
+    def vjp(self, p: Params, cotangent: Any, /, *args: Any, **arrays: Any) -> dict[str, Array]:
         return Recording(self, p, arrays).gradients(results_of(self, cotangent))
 
     def vjp_of(self, p: Params, cotangent: Any, arrays: Mapping[str, Array], **variant: Any) -> dict[str, Array]:
         """The gradients of a variant of the program: for mistakes."""
         return Recording(self, p, arrays, **variant).gradients(results_of(self, cotangent))
 
-    def jvp(self, p: Params, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
+    def jvp(self, p: Params, tangents: dict[str, Array], /, *args: Any, **arrays: Any) -> Any:
         found = Recording(self, p, arrays).tangents(tangents)
         return found if len(self.outputs) > 1 else next(iter(found.values()))

@@ -186,26 +186,26 @@ class Op(ABC):
         """The shape of each output that this call has; raises Refused where torch refuses."""
 
     @abstractmethod
-    def element(self, p: Params, at: Shape, *args: Any, **views: Any) -> Any:
+    def element(self, p: Params, at: Shape, /, *args: Any, **views: Any) -> Any:
         """The definition: the element `at` of the output, over numbers that remember (a dict of them if several)."""
 
     @abstractmethod
-    def forward(self, p: Params, *args: Any, **arrays: Any) -> Any:
+    def forward(self, p: Params, /, *args: Any, **arrays: Any) -> Any:
         """The fast reference: the output in float64 (a dict by name if there are several)."""
 
     @abstractmethod
-    def vjp(self, p: Params, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Array]:
+    def vjp(self, p: Params, cotangent: Any, /, *args: Any, **arrays: Any) -> dict[str, Array]:
         """The cotangent of each differentiable input that was given."""
 
     @abstractmethod
-    def jvp(self, p: Params, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
+    def jvp(self, p: Params, tangents: dict[str, Array], /, *args: Any, **arrays: Any) -> Any:
         """The tangent of the output, for tangents of some inputs."""
 
     @abstractmethod
     def sample(self, chooser: "Chooser") -> Case:
         """Any legal case, built without ever being rejected."""
 
-    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+    def program(self, p: Params, /, *args: Any, **arrays: Any) -> Any:
         """The same over arrays that record (`opcheck.programs`): bounds inside larger programs are read from it."""
         raise NotImplementedError(say("{op} is not declared as a program", op=self.name))
 
@@ -214,7 +214,7 @@ class Op(ABC):
         """The code of `program`, whose variables name the arrays of a worked calculation."""
         return getattr(self.program, "__code__", None)
 
-    def check(self, p: Params, *args: Any, **arrays: Any) -> None:
+    def check(self, p: Params, /, *args: Any, **arrays: Any) -> None:
         """Refuse values (not shapes) that torch refuses, such as a class that does not exist."""
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
@@ -271,7 +271,7 @@ class Op(ABC):
         """Sentences that belong at the head of a worked calculation."""
         return ()
 
-    def remarks(self, p: Params, **arrays: Array) -> tuple[str, ...]:
+    def remarks(self, p: Params, /, **arrays: Array) -> tuple[str, ...]:
         """The same, about what the numbers are."""
         return ()
 

@@ -144,7 +144,7 @@ class Captured(Program):
         self.of(shapes)
         return self.shape_by_running(p, shapes)
 
-    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+    def program(self, p: Params, /, *args: Any, **arrays: Any) -> Any:
         graph = self._graph({name: np.shape(x) for name, x in arrays.items()})
         return _interpreted(graph, arrays)
 
@@ -403,7 +403,7 @@ class CapturedFunction(Function):
     def code(self) -> Any:
         return None  # its variables are tensors: operations name the lines
 
-    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+    def program(self, p: Params, /, *args: Any, **arrays: Any) -> Any:
         known: dict[Any, Any] = self.__dict__.setdefault("_graphs", {})
         key = (repr(p), *sorted((name, np.shape(x)) for name, x in arrays.items()))
         if key not in known:

@@ -55,7 +55,7 @@ class Function(Program):
         self.outputs = tuple(self._outputs())
         self.formula = f"{', '.join(each.symbol for each in self.outputs)} = {self.title}({', '.join(self._names())})"
 
-    def program(self, p: Params, *args: Any, **arrays: Any) -> Any:
+    def program(self, p: Params, /, *args: Any, **arrays: Any) -> Any:
         try:
             result = self.function(**{name: arrays.get(name) for name in self._names()}, **p)
         except TracedControlFlowError as error:
@@ -80,7 +80,7 @@ class Function(Program):
     def code(self) -> Any:
         return getattr(inspect.unwrap(self.function), "__code__", None)
 
-    def check(self, p: Params, *args: Any, **arrays: Any) -> None:
+    def check(self, p: Params, /, *args: Any, **arrays: Any) -> None:
         sizes = Sizes.match(self.letters, {name: array.shape for name, array in arrays.items()})
         for name, array in arrays.items():
             below = self.letters[name].below

@@ -115,6 +115,22 @@ def test_classes_must_be_below_their_letter():
         opcheck.explain(programs.scored, np.ones((2, 3)), np.array([0, 3]))
 
 
+def test_arrays_may_have_any_name():
+    """An array p, of probabilities, was the parameters."""
+
+    def named(p, cotangent, tangents, op, f, at):
+        return (p * cotangent * tangents + op * f * at).sum(axis=1)
+
+    named.__annotations__ = dict.fromkeys(("p", "cotangent", "tangents", "op", "f", "at"), "N C")
+    assert "p[0,0]" in str(opcheck.explain(named, *[np.ones((1, 2))] * 6))
+
+    def kernel(*arrays):
+        return named(*arrays)
+
+    claims = ["values", "vjp", "jvp", "second", "stable"]
+    assert opcheck.verify(named, kernel, arrays="torch", cases=6, claims=claims).agrees
+
+
 def test_files_are_found_by_place(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("import numpy as np\n\ndef twice(x: 'N'):\n    return x * 2\n")

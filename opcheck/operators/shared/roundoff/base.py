@@ -43,10 +43,10 @@ class Rounding:
 
     whole = False
 
-    def forward(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> Any:
+    def forward(self, op: Op, p: Params, f: Format, /, *args: Any, **arrays: Any) -> Any:
         return None
 
-    def stable(self, op: Op, p: Params, f: Format, *args: Any, **arrays: Any) -> Any:
+    def stable(self, op: Op, p: Params, f: Format, /, *args: Any, **arrays: Any) -> Any:
         """The outputs' bounds in the form that keeps the digits of small results; None where the textbook's does."""
         return None
 
@@ -55,10 +55,12 @@ class Rounding:
         name, array = next(iter(case.arrays.items()))
         return case._replace(arrays={**case.arrays, name: array * FURTHER})
 
-    def vjp(self, op: Op, p: Params, f: Format, cotangent: Any, *args: Any, **arrays: Any) -> dict[str, Bound] | None:
+    def vjp(
+        self, op: Op, p: Params, f: Format, cotangent: Any, /, *args: Any, **arrays: Any
+    ) -> dict[str, Bound] | None:
         return None
 
-    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], *args: Any, **arrays: Any) -> Any:
+    def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], /, *args: Any, **arrays: Any) -> Any:
         return None
 
 
