@@ -33,13 +33,15 @@ def power(tape: ArrayTape, a: Any, b: Any) -> Any:
     return quotient(tape, 1.0, a) if _is(b, -1) else tape.record(RULES["power"], (a, b))
 
 
-def logarithm(tape: ArrayTape, x: Any) -> Any:
-    """ln x."""
-    found = _sum_of_exponentials(tape, x)
-    if found is None:
-        return tape.record(RULES["log"], (x,))
-    y, axis = found
-    return tape.record(RULES["log_sum_exp"], (y,), axis=axis).reshape(x.shape)
+def logarithm(tape: ArrayTape, x: TracedArray) -> Any:
+    """ln x; that of a mean of exponentials is that of their sum less ln n."""
+    for kind in ("total", "mean"):
+        found = _sum_of_exponentials(tape, x, kind)
+        if found is not None:
+            y, axis = found
+            whole = tape.record(RULES["log_sum_exp"], (y,), axis=axis).reshape(x.shape)
+            return whole if kind == "total" else whole - np.log(y.shape[axis])
+    return tape.record(RULES["log"], (x,))
 
 
 def _is(x: Any, number: int) -> bool:
@@ -65,12 +67,12 @@ def _one_more(tape: ArrayTape, x: TracedArray) -> TracedArray | None:
     return None
 
 
-def _sum_of_exponentials(tape: ArrayTape, x: TracedArray) -> tuple[TracedArray, int] | None:
-    """The array y and the axis of a sum of exp(y) along one axis, whatever axes of size 1 it was given since."""
+def _sum_of_exponentials(tape: ArrayTape, x: TracedArray, kind: str = "total") -> tuple[TracedArray, int] | None:
+    """The array y and the axis of a sum or mean of exp(y) along one axis, whatever axes of size 1 it has got since."""
     node = tape.nodes[x.id]
     while _only_shapes(node):
         node = tape.nodes[node.args[0]]
-    if node.rule is not RULES["total"]:
+    if node.rule is not RULES[kind]:
         return None
     y = _exponent(tape, TracedArray(tape, node.args[0]))
     if y is None:

@@ -1,5 +1,7 @@
 """Specs as a textbook writes them, whose exponentials overflow: what they mean is what their exact reading says."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -42,11 +44,15 @@ def log_sum_exp(x):
     return np.log(np.exp(x).sum(axis=1))
 
 
+def log_mean_exp(x):
+    return np.log(np.exp(x).mean(axis=1))
+
+
 def elu(x):
     return np.where(x > 0, x, np.exp(x) - 1)
 
 
-for each in (silu, sigmoid, reciprocal, softmax, log_sum_exp, tanh, cross_entropy, elu):
+for each in (silu, sigmoid, reciprocal, softmax, log_sum_exp, log_mean_exp, tanh, cross_entropy, elu):
     each.__annotations__ = {"x": "N C"}
 
 
@@ -57,6 +63,7 @@ def stable(torch):
         reciprocal: torch.sigmoid,
         softmax: lambda x: torch.softmax(x, 1),
         log_sum_exp: lambda x: torch.logsumexp(x, 1),
+        log_mean_exp: lambda x: torch.logsumexp(x, 1) - math.log(x.shape[1]),
         tanh: torch.tanh,
         cross_entropy: torch.nn.functional.softplus,
         elu: torch.nn.functional.elu,
@@ -89,12 +96,14 @@ def found(torch, spec, candidate, policy, claim=numbers):
 
 
 @pytest.mark.parametrize("policy", ROWS)
-@pytest.mark.parametrize("spec", [silu, sigmoid, reciprocal, softmax, log_sum_exp, tanh, cross_entropy, elu])
+@pytest.mark.parametrize(
+    "spec", [silu, sigmoid, reciprocal, softmax, log_sum_exp, log_mean_exp, tanh, cross_entropy, elu]
+)
 def test_who_computes_without_overflow_is_right(torch, spec, policy):
     assert not [each.verdict for each in found(torch, spec, stable(torch)[spec], policy) if each.verdict]
 
 
-@pytest.mark.parametrize("spec", [silu, sigmoid, reciprocal, softmax, log_sum_exp])
+@pytest.mark.parametrize("spec", [silu, sigmoid, reciprocal, softmax, log_sum_exp, log_mean_exp])
 def test_gradients_where_the_exponential_overflows(torch, spec):
     assert not [each.verdict for each in found(torch, spec, stable(torch)[spec], "real", vjp) if each.verdict]
 
