@@ -9,9 +9,11 @@ import opcheck
 from opcheck import backends, specs
 from opcheck.app.findings import overflows
 from opcheck.operators.spec import Case
+from opcheck.verification import check as check_module
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.claims.correctness import numbers, vjp
+from opcheck.verification.truth.adjudication import Vanished
 from opcheck.verification.truth.definition import Definition
 
 
@@ -171,6 +173,18 @@ def test_factors_may_be_scaled_before_they_are_multiplied(torch):
     trial = Trial(case, "float32", "exact", cotangent={"output": np.ones((1, 1))})
     check = Check(op, trial, backends.function_backend(scaled_first, "torch", "cpu"))
     assert not [each.verdict for each in vjp(check) if each.verdict]
+
+
+def test_what_no_exact_reading_can_tell_is_left_out(torch, monkeypatch):
+    """Of a spec that is finite there, nothing overflowed: the search for another element never ended."""
+
+    def vanished(*_):
+        raise Vanished
+
+    monkeypatch.setattr(check_module, "exact", vanished)
+    monkeypatch.setitem(ROWS, "real", [[1.0, 2.0]])
+    (each,) = found(torch, tanh, lambda x: torch.tanh(x) * 1.001, "real")
+    assert each.verdict is None and "more digits cancel" in each.left_out
 
 
 def test_an_infinity_that_the_formula_does_not_tend_to_is_wrong(torch):
