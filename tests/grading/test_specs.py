@@ -45,6 +45,16 @@ def test_a_question_asks_for_a_function_of_the_teacher(assignment, tmp_path, cha
     assert found.score == points
 
 
+def test_its_arrays_may_be_named_as_an_option_of_explain_is(tmp_path):
+    """A wrong solution is worked out; with an array named op it was not graded at all."""
+    (tmp_path / "reference.py").write_text(REFERENCE.replace("w: ", "op: ").replace("* w", "* op"))
+    path = tmp_path / "assignment.toml"
+    path.write_text('title = "Gates"\n[[question]]\nspec = "reference.py:gate"\n')
+    (tmp_path / "gate.py").write_text("def gate(x, op, scale=2.0):\n    return x * op * scale\n")
+    found = grade(tmp_path / "gate.py", path)
+    assert found.points == 9 and found.score < 9
+
+
 def test_a_change_of_the_function_changes_the_digest(assignment):
     before = assignments.read(assignment).digest
     (assignment.parent / "reference.py").write_text(REFERENCE.replace("2.0", "3.0"))

@@ -195,9 +195,9 @@ def worked(student: Student, verdict: Verdict) -> list[Block]:
     arguments = {**trial.case.arrays, **params}
     try:
         if not verdict.claim.startswith("vjp"):
-            return [Step(say("How this number is computed"), explain(op, cell=verdict.at, **arguments).step.blocks)]
+            return [Step(say("How this number is computed"), explain(op, cell=verdict.at, given=arguments).step.blocks)]
         upstream = next(iter(trial.cotangent.values()))
-        explanation = explain(op, grad=True, upstream=upstream, cell=verdict.at, **arguments)
+        explanation = explain(op, grad=True, upstream=upstream, cell=verdict.at, given=arguments)
     except (Refused, ValueError):  # too large to be written down
         return []
     title = say("gradient of {name}", name=verdict.name)
