@@ -15,6 +15,12 @@ WORDS = frozenset(
 )
 HEADS = ("max", "min", "lim", "argmax", "argmin", "log")  # what is written below these is not part of a word
 
+# functions whose names in mathematics are not those of the primitives
+SPELLED = {
+    "log": "ln", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arsinh", "acosh": "arcosh",
+    "atanh": "artanh",
+}  # fmt: skip
+
 
 class Name(NamedTuple):
     """A name taken apart: its letters, the accents over them, and what stands below."""
