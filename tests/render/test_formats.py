@@ -67,6 +67,19 @@ def test_every_sign_of_a_sentence_has_a_name_in_ascii():
     assert to_ascii("a ≠ b, ∇f") == "a != b, grad f"
 
 
+def test_a_long_definition_breaks_between_its_clauses():
+    short = "y = a·b + c,   z = d·e   with a = f(1, 2), b = " + "1 + " * 10 + "1"
+    rows = ["y = a·b + c,   z = d·e   with a = f(1, 2),", "    b = " + "1 + " * 10 + "1"]
+    assert render(Step("", (Prose(short, "definition"),)), "text", width=60).split("\n") == rows
+    many = "y = a   with " + ", ".join(f"{letter} = {'1' * 12}" for letter in "abcde")
+    shown = render(Step("", (Prose(many, "definition"),)), "text")
+    assert shown.split("\n")[:3] == ["y = a", "    with a = 111111111111,", "    b = 111111111111,"]
+    assert "one-each" in render(Step("", (Prose(many, "definition"),)), "html")
+    aligned = latex.render(Step("", (Prose(many, "definition"),)), latex.Options())
+    assert aligned.count(r"\\ ") + aligned.count("\\\\\n") == 5
+    structure(aligned)
+
+
 def test_words_have_no_drawing():
     shown = render(explain("conv2d", shapes={"input": (4, 4)}).step, "text", plain=True)
     assert "row 0: 1 (marked), 2 (marked), 3, 4" in shown
