@@ -97,6 +97,23 @@ function bench(form) {
     } catch {}
   }
 
+  // Paper has no frames: what the frame holds is printed as a part of this page.
+  function paper() {
+    const inside = see.querySelector("iframe:last-of-type").contentDocument;
+    const home = document.createElement("div");
+    home.className = "printed";
+    const page = home.attachShadow({mode: "open"});
+    page.append(...[...inside.querySelectorAll("style")].map((each) => each.cloneNode(true)));
+    const body = document.createElement("div");
+    body.className = "opcheck";
+    body.append(inside.querySelector("main").cloneNode(true));
+    for (const each of body.querySelectorAll("details.still")) each.open = true;
+    page.append(body);
+    see.append(home);
+  }
+  window.addEventListener("beforeprint", paper);
+  window.addEventListener("afterprint", () => see.querySelector(".printed")?.remove());
+
   async function ask(keep) {
     const number = (asked += 1);
     const address = query();
