@@ -50,7 +50,7 @@ def test_all_of_the_page_is_printed(browser, served):
     browser.do("window.dispatchEvent(new Event('beforeprint'))")
     browser.call("Emulation.setEmulatedMedia", media="print")
     copy = "document.querySelector('.printed').shadowRoot"
-    assert browser.do(f"getComputedStyle(document.querySelector('.see iframe')).display") == "none"
+    assert browser.do("getComputedStyle(document.querySelector('.see iframe')).display") == "none"
     seen = f"[...{copy}.querySelectorAll('.still *')].filter((each) => each.getBoundingClientRect().height).length"
     assert browser.do(seen) > 100
     assert "step 9" in browser.do(f"{copy}.querySelector('.still').textContent")
