@@ -7,6 +7,8 @@ from opcheck.language import say
 from opcheck.render.names import SPELLED
 from opcheck.render.numbers import Style
 from opcheck.render.signs import Signs
+from opcheck.tracing import PRIMITIVES
+from opcheck.tracing.arithmetic import maximum, minimum
 
 if TYPE_CHECKING:
     from opcheck.traces.scalar.trace import Trace
@@ -71,6 +73,11 @@ def born(name: str, op: str, args: list[Any], value: Any) -> str:
     return say("{name} overflows: it is larger than float64's largest number, 1.8e308", name=name)
 
 
+def is_equal(a: Any, b: Any) -> bool:
+    """Also of a fraction and a number of high precision, which do not compare."""
+    return bool(PRIMITIVES["sub"].exact(a, b) == 0)
+
+
 def kink(name: str, op: str, args: list[Any]) -> str:
     """Which convention holds where the derivative is not defined; "" where it is."""
     if op == "abs" and args[0] == 0:
@@ -83,8 +90,8 @@ def kink(name: str, op: str, args: list[Any]) -> str:
     if op == "atan2" and args[0] == args[1] == 0:
         return say("{name} is the angle of the point 0, 0, which has none: it has no derivative", name=name)
     if op in ("max", "min") and all(x == x for x in args):
-        best = max(args) if op == "max" else min(args)
-        if sum(x == best for x in args) > 1:
+        found = (maximum if op == "max" else minimum)(*args)
+        if sum(is_equal(x, found) for x in args) > 1:
             word = say("maximum") if op == "max" else say("minimum")
             return say("{name} is a {word} of equal numbers, a kink: the first one gets the derivative (relu′(0) = 0)",
                        name=name, word=word)  # fmt: skip

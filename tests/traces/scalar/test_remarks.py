@@ -1,5 +1,7 @@
 """Where a NaN or an infinity was born, kinks, and inputs that are not used: said once, at the right line."""
 
+from fractions import Fraction
+
 import pytest
 
 import opcheck
@@ -57,3 +59,10 @@ def test_a_page_with_a_nan_or_an_infinity_still_prints(text):
     assert not page.differs
     assert "cannot" not in str(page)
     assert any(mark in trace.render("text") for mark in ("NaN", "∞"))
+
+
+@pytest.mark.parametrize("text", ["relu(tanh(x))", "max(sqrt(x), 1)", "min(exp(x), 2)", "max(x, sqrt(x)*sqrt(x))"])
+def test_a_choice_between_a_fraction_and_an_inexact_number_has_remarks_too(text):
+    assert isinstance(remarks(opcheck.trace(text, at={"x": Fraction(2)}, exact=True)), list)
+    tie = remarks(opcheck.trace("max(sqrt(x), 2)", at={"x": Fraction(4)}, exact=True))
+    assert "v₂ is a maximum of equal numbers" in tie[0]
