@@ -94,6 +94,8 @@ def test_whole_numbers_stay_whole_where_they_must(tmp_path, capsys):
     traced = opcheck.trace(loss, {"x": np.array([[1.0, 2, 3], [4, 5, 6]]), "t": np.array([0, 2])})
     assert traced.notes == ("t stays whole: nothing is differentiated with respect to it",)
     assert list(traced.inputs) == ["x"]
+    assert traced.title == "loss(x, t)"
+    assert "loss(x, t)   x 2×3, t = [0, 2]" in traced.render("text")
     both_real = opcheck.trace(both, {"x": np.array([1, 2]), "y": np.array([3, 4])})
     np.testing.assert_array_equal(both_real.reverse()["y"], [1.0, 2.0])
     from opcheck.app import run
