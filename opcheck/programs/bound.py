@@ -10,7 +10,7 @@ from opcheck.programs.running import Format, Running, given
 from opcheck.programs.shifts import peaked
 
 LARGEST = float(np.finfo(np.float64).max)
-SINGULAR = ("div", "log", "log1p", "power", "tan")  # infinite at some finite numbers
+SINGULAR = ("div", "log", "log1p", "power", "tan", "atanh")  # infinite at some finite numbers
 
 
 def overflowed(node: ArrayNode, result: Any, args: Sequence[Any], largest: float = LARGEST) -> Any:

@@ -56,7 +56,10 @@ def normal_distribution(x: Any) -> Any:
 UFUNCS: dict[str, Callable[..., Any]] = {
     "square": lambda x: x * x, "reciprocal": lambda x: 1.0 / x, "positive": lambda x: x, "fabs": np.absolute,
     "exp2": to_the(2.0), "log2": over_log(2.0), "log10": over_log(10.0), "float_power": np.power,
-    "heaviside": heaviside, "hypot": lambda a, b: np.sqrt(a * a + b * b),
+    **dict.fromkeys(("degrees", "rad2deg"), lambda x: x * (180.0 / np.pi)),
+    **dict.fromkeys(("radians", "deg2rad"), lambda x: x * (np.pi / 180.0)),
+    "trunc": lambda x: np.where(np.less(x, 0.0), np.ceil(x), np.floor(x)), "heaviside": heaviside,
+    "hypot": lambda a, b: np.sqrt(a * a + b * b),
     "isnan": lambda x: np.not_equal(x, x), "isinf": lambda x: np.equal(np.absolute(x), np.inf), "isfinite": isfinite,
     "bitwise_and": np.logical_and, "bitwise_or": np.logical_or, "invert": np.logical_not,
     "logical_xor": lambda a, b: np.not_equal(np.not_equal(a, 0), np.not_equal(b, 0)), "bitwise_xor": np.not_equal,

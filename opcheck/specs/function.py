@@ -10,6 +10,7 @@ function `cases(chooser)` beside it may draw its cases: it returns the arguments
 import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
@@ -78,6 +79,16 @@ class Function(Program):
     @property
     def code(self) -> Any:
         return getattr(inspect.unwrap(self.function), "__code__", None)
+
+    @property
+    def listing(self) -> str:  # type: ignore[override]
+        """The text of the function, without what decorates it."""
+        try:
+            lines = textwrap.dedent(inspect.getsource(inspect.unwrap(self.function))).strip("\n").splitlines()
+        except (OSError, TypeError):
+            return ""
+        first = next((k for k, line in enumerate(lines) if line.startswith(("def ", "class "))), 0)
+        return "\n".join(lines[first:])
 
     def check(self, p: Params, /, *args: Any, **arrays: Any) -> None:
         sizes = Sizes.match(self.letters, {name: array.shape for name, array in arrays.items()})
