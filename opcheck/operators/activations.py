@@ -111,11 +111,13 @@ class ReLU(Activation):
             "gradient_one_at_zero",
             "The gradient at 0 was passed on; the convention is relu'(0) = 0 (x > 0, not x >= 0).",
             vjp=_gradient(lambda x, g: np.where(x >= 0, g, 0.0)),
+            is_subgradient=True,
         ),
         Mistake(
             "gradient_half_at_zero",
             "Half of the gradient at 0 was passed on; the convention is relu'(0) = 0.",
             vjp=_gradient(lambda x, g: np.where(x > 0, g, np.where(x == 0, g / 2, 0.0))),
+            is_subgradient=True,
         ),
         Mistake(
             "gradient_masked_by_the_upstream_gradient",

@@ -59,7 +59,8 @@ def check(
     only: the names of the mistakes (default all); feedback: the level of what is written about them.
     """
     for question in map(solvable, assignment.questions):
-        mistakes = [each for each in question.op.mistakes if only is None or each.name in only]
+        wrong = [each for each in question.op.mistakes if not each.is_subgradient]
+        mistakes = [each for each in wrong if only is None or each.name in only]
         with _solution(question) as loaded:
             yield one(question, replace(assignment, feedback=FEEDBACK[-1]), loaded, None, seed)
             for mistake in mistakes:

@@ -65,7 +65,9 @@ def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Tri
         return Diagnosis()
     if relations := _relations(student, differing, trials, gradient):
         return Diagnosis((), tuple(relations), apart=True)
-    return Diagnosis(_two_at_once(student, differing, trials, gradient), together=True)
+    both = _two_at_once(student, differing, trials, gradient)
+    wrong = tuple(each for each in both if not each.is_subgradient)
+    return Diagnosis(wrong, together=len(wrong) == len(both))
 
 
 def _named(

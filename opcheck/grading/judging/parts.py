@@ -11,7 +11,7 @@ from opcheck.grading.drawing.cases import Drawn, large
 from opcheck.grading.drawing.conditions import PLAIN, conditions
 from opcheck.grading.drawing.sizes import enlarged
 from opcheck.grading.judging.calls import Made
-from opcheck.grading.judging.graded import Accurate, Graded, Strict
+from opcheck.grading.judging.graded import OTHER_DERIVATIVE, Accurate, Graded, Strict
 from opcheck.grading.judging.own_forward import is_consistent
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
@@ -273,12 +273,17 @@ def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
     got = student.open(check.op, trial.case, trial.dtype).vjp(trial.cotangent)
     if _equal(got, {name: expected[name] for name in got}):
         return
+    wrong, chosen = [], []
     for name, gradient in got.items():
         if not _equal({name: gradient}, expected):
             verdict = check.compare(f"vjp:{name}", "gradient", {name: gradient}).verdict
             student.wrote("vjp", check.forms)
-            if verdict is not None:
-                yield Wrong(Outcome.WRONG, replace(verdict, name=name))
+            chosen += [name] if OTHER_DERIVATIVE in check.forms else []
+            wrong += [replace(verdict, name=name)] if verdict is not None else []
+    if len(chosen) > 1 and not wrong:  # each may be, but not all of them: both of two equal numbers are no maximum
+        verdict = check.compare(f"vjp:{chosen[0]}", "gradient", {name: got[name] for name in chosen}).verdict
+        wrong += [verdict] if verdict is not None else []
+    yield from (Wrong(Outcome.WRONG, each) for each in wrong)
 
 
 def _repeated(student: Student) -> Iterator[Wrong]:

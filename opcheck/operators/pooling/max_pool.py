@@ -272,13 +272,14 @@ MISTAKES = (
     ),
     Mistake(
         "gradient_to_every_tie",
-        "Every element that equals the maximum got the gradient; only the first one does.",
+        "Every element that equals the maximum got the whole gradient; only one may, in torch the first.",
         vjp=_spread(every_tie=True),
     ),
     Mistake(
         "gradient_to_the_last_tie",
         "Of equal maxima the last one got the gradient (>= in place of >); the first one should.",
         vjp=_spread(last_tie=True),
+        is_subgradient=True,
     ),
     Mistake(
         "gradient_overwritten_where_windows_overlap",
