@@ -24,7 +24,8 @@ from opcheck.sandbox import choose
 # The rules by which code earns points. Whoever changes them so that the same code may get other points by the same seed
 # counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart;
 # 3: what code takes beside what is asked, and chance; 4: classes of any layer, only the dimensions that code is for;
-# 5: optimisers as classes, more mistakes of normalisations and optimisers; 6: every subgradient at a kink, more of d2l).
+# 5: optimisers as classes, more mistakes of normalisations and optimisers; 6: subgradients,
+# more of d2l and of recurrent layers).
 RULES = 6
 PLACES = 2  # of a share of the points, as a teacher would give it
 
