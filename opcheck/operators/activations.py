@@ -130,6 +130,11 @@ class ReLU(Activation):
             vjp=_gradient(lambda x, g: g),
         ),
         Mistake(
+            "minimum_for_maximum",
+            "The minimum with 0 was taken; relu is the maximum.",
+            forward=lambda op, p, input: np.minimum(input, 0.0),
+        ),
+        Mistake(
             "absolute_value",
             "The sign of negative numbers was flipped; they become 0.",
             forward=lambda op, p, input: np.abs(input),

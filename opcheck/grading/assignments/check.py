@@ -120,7 +120,8 @@ def _solution(question: Question) -> Iterator[Loaded]:
         if outcome.status is not Status.OK:
             reason = outcome.failure.message if outcome.failure else str(outcome.status)
             raise CouldNotRun(say("the solutions do not load: {reason}", reason=reason))
-        yield Loaded(worker, (*outcome.definitions, *_defined(question, worker)))
+        found = (*outcome.definitions, *_defined(question, worker))
+        yield Loaded(worker, found, torch=question.arrays == "torch")
 
 
 def _defined(question: Question, worker: Worker) -> tuple[Definition, ...]:

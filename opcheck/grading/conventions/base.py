@@ -124,6 +124,7 @@ class Convention:
     call: Callable[[Request], Plan]
     gradients: Callable[[Request, Cotangent], Plan]
     arrays: str = "numpy"
+    either: bool = False  # whether code may take the other ones as well
     autograd: bool = False  # with tensors, gradients come from torch and not from a function of the student's
     repeats: bool = False  # whether backward may be called twice on what one forward call left, for the same gradients
     names: Callable[[str], Entry] | None = None  # how it calls what is in no list of its own: a program of a teacher
@@ -153,8 +154,12 @@ class Convention:
 
     def several(self, op: str) -> tuple[Entry, ...]:
         """All entries of an operator; none if the convention has not got it."""
-        found = self.entries.get(op, ())
-        return (found,) if isinstance(found, Entry) else found
+        return several(self.entries.get(op, ()))
+
+
+def several(entries: Entry | tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """One entry, or several, as several."""
+    return (entries,) if isinstance(entries, Entry) else entries
 
 
 def only(*values: Any) -> Allowed:

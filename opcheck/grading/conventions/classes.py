@@ -84,7 +84,7 @@ def call(r: Request) -> Plan:
     kept = [name for name in _outputs_kept(r) if attribute(found, name)]
     for name in kept:
         steps.append(Call("numpy.squeeze", (Place(f"layer.{attribute(found, name)}"),), keep=f"new_{name}"))
-    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", _running(r, name)) for name in kept})
+    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
 
 
 def module(r: Request) -> Plan:
@@ -105,7 +105,7 @@ def module(r: Request) -> Plan:
     steps += [] if training else [Call("torch.set_grad_enabled", (True,))]
     kept = [name for name in _outputs_kept(r) if own.get(name)]
     steps += [Call("torch.squeeze", (Place(f"layer.{own[name]}"),), keep=f"new_{name}") for name in kept]
-    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", _running(r, name)) for name in kept})
+    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
 
 
 def _kept_apart(r: Request) -> bool:
@@ -392,7 +392,7 @@ def _outputs_kept(r: Request) -> list[str]:
 _SQUEEZED = Layout(np.squeeze, np.atleast_1d)
 
 
-def _running(r: Request, name: str) -> Layout:
+def running(r: Request, name: str) -> Layout:
     """Textbooks keep the variance of the batch as it is, divided by n, or by n - 1 as torch does."""
     if name != "running_var":
         return _SQUEEZED

@@ -292,6 +292,8 @@ def _relations(
 ) -> list[Relation]:
     """What has no name but a rule: a constant factor, the batch size, a transposition, no upstream gradient."""
     names = list(dict.fromkeys(each.name for each in verdicts)) if gradient else [""]
+    # of losses and of gradients courses take other factors; the output of a layer has none
+    scales = gradient or any(each.name == "reduction" for each in student.question.op.params)
     found: list[Relation] = []
     for name in names:
         own = [each for each in verdicts if not name or each.name == name]
@@ -302,7 +304,7 @@ def _relations(
                        precision=precision)  # fmt: skip
             found.append(Relation(told, False))
         elif factor := _factor(student, own, trials, gradient):
-            found.append(Relation(say("{what} is {relation}", what=what, relation=factor), True))
+            found.append(Relation(say("{what} is {relation}", what=what, relation=factor), scales))
         elif gradient and (other := _of_another(student, own)):
             found.append(Relation(say("{what} is that of {other}: gradients are returned in the order of the inputs",
                                       what=what, other=other), False))  # fmt: skip
@@ -310,7 +312,7 @@ def _relations(
             found.append(Relation(say("{what} is the right one for an upstream gradient of ones: it must be multiplied "
                                       "by the upstream gradient", what=what), False))  # fmt: skip
         elif relations := _general(student, own, name):
-            text, is_convention = _worded(relations[0])
+            text, is_convention = _worded(relations[0], scales)
             found.append(Relation(say("{what} is {relation}", what=what, relation=text), is_convention))
     return found
 
@@ -323,20 +325,21 @@ def _general(student: Student, verdicts: Sequence[Verdict], name: str) -> list[s
     return [each for each in found if each not in mistakes]
 
 
-def _worded(relation: str) -> tuple[str, bool]:
-    """A relation as it reads after "your result is", and whether a convention may differ by it."""
+def _worded(relation: str, scales: bool) -> tuple[str, bool]:
+    """A relation as it reads after "your result is", and whether a convention may differ by it: by a factor only where
+    it `scales`."""
     match relation:
         case "zero everywhere":
             return say("zero everywhere"), False
         case "NaN everywhere":
             return say("not a number (NaN) everywhere"), False
         case "negated":
-            return say("the right one with the sign flipped"), True
+            return say("the right one with the sign flipped"), scales
         case "the last two axes transposed":
             return say("the right one transposed"), True
     if relation in RELATIONS:
         return say("{relation} (compared with the right one)", relation=relation), False
-    return relation, True  # a constant factor
+    return relation, scales  # a constant factor
 
 
 def _of_another(student: Student, verdicts: Sequence[Verdict]) -> str:

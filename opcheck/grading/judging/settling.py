@@ -82,6 +82,7 @@ def settled(
         shown = name if name == question.name else f"{question.name} ({name})"
         readings.found.setdefault(question.convention.name, []).append(shown)
     else:
+        question = _in_its_arrays(question, loaded)
         found = locate(definitions, question.entry, assignment.names)
     readings.used |= {tuple(place.split(".")[:2]) for place in (found.forward, found.backward)}
     question, left_out = _narrowed(question, found, assignment.only_found)
@@ -93,18 +94,27 @@ def settled(
     return question, found
 
 
+def _in_its_arrays(question: Question, loaded: Loaded) -> Question:
+    """The question in numpy's arrays, where a course has tensors and the file imports no torch."""
+    convention = question.convention
+    if loaded.torch or question.arrays != convention.arrays or not convention.either or question.arrays == "numpy":
+        return question
+    entry = convention.entry(question.op.name, question.entry.forward[0])
+    return replace(question, arrays="numpy", entry=question.entry._replace(backward=entry.backward))
+
+
 def _chosen(
     question: Question, several: Sequence[Candidate], desk: Desk, seeds: Sequence[int]
 ) -> tuple[Question, Found]:
     """The reading by which most trials are right; of equals the likeliest."""
-    best: tuple[tuple[int, int], Question, Found] | None = None
+    best: tuple[tuple[int, int, int], Question, Found] | None = None
     for place, each in enumerate(several[:TRIED], start=1):
         read = _read(question, each)
         try:
             scope = read.scope.narrower(each.entry.allows, each.entry.usual, each.entry.prepared)
             read = replace(read, scope=scope)
             narrowed, _ = _narrowed(read, each.found, only_found=True)
-            score = _score(narrowed, each.found, desk, seeds) if len(several) > 1 else (0, 0)
+            score = _score(narrowed, each.found, desk, seeds) if len(several) > 1 else (0, 0, 0)
         except (Refused, CouldNotRun, Missing):
             continue
         if best is None or score > best[0]:
@@ -125,17 +135,19 @@ def _lacks_backward(question: Question, candidate: Candidate) -> bool:
     return bool(_missing_backward(_read(question, candidate), candidate.found))
 
 
-def _score(question: Question, found: Found, desk: Desk, seeds: Sequence[int]) -> tuple[int, int]:
-    """Minus the number of wrong trials, forward and backward; all of them where a backward pass that is asked lacks."""
+def _score(question: Question, found: Found, desk: Desk, seeds: Sequence[int]) -> tuple[int, int, int]:
+    """Minus the number of wrong trials, forward and backward, all of them where a backward pass that is asked lacks;
+    and of those without an answer: of two wrong readings the likelier one is that by which the code runs."""
     student = Student(desk, question, found)
     drawn = draw(question.scope, question.dtype, seeds, special=False, upstream=question.entry.upstream)
     gradients = found.can_differentiate and any(part.startswith("vjp") for part in question.points)
     student.prefetch(drawn.ordinary, gradients, min(SECONDS, desk.seconds))
     parts = ["forward", *(["vjp"] if gradients else [])]
     wrong = [len({id(each.verdict.trial) for each in examine(part, student, drawn, seeds).wrongs}) for part in parts]
+    silent = sum(not student.answers(each.case) for each in drawn.ordinary)
     if _missing_backward(question, found):
-        return -wrong[0], -len(drawn.ordinary)
-    return -wrong[0], -(wrong[1] if len(wrong) > 1 else 0)
+        return -wrong[0], -len(drawn.ordinary), -silent
+    return -wrong[0], -(wrong[1] if len(wrong) > 1 else 0), -silent
 
 
 def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Question, tuple[str, ...]]:

@@ -31,7 +31,7 @@ def _candidates(op: Op, definitions: Sequence[Definition], torch: bool) -> Itera
     known = [conventions.get(name) for name in (*conventions.NAMES, *conventions.COURSES)]
     for arrays in ("torch", "numpy") if torch else ("numpy",):
         for convention in known:
-            if convention.arrays != arrays and not (convention.name == "functional" and arrays == "torch"):
+            if convention.arrays != arrays and not convention.either:
                 continue
             for entry in convention.entries_of(op):
                 if arrays == "torch" and convention.autograd:

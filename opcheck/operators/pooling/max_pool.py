@@ -244,6 +244,11 @@ MISTAKES = (
         forward=lambda op, p, input: _wrong(op, p, input, np.maximum(op._largest(p, input), 0.0)),
     ),
     Mistake(
+        "minimum_for_maximum",
+        "The smallest number of each window was taken; max pooling takes the largest.",
+        forward=lambda op, p, input: _wrong(op, p, input, -op._largest(p, -input)),
+    ),
+    Mistake(
         "window_of_padding_only",
         "With ceil_mode, a last window was kept that starts past the end of the input and covers only padding.",
         forward=_with_a_window_of_padding,

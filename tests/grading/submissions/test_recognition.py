@@ -1,5 +1,6 @@
 """`opcheck grade FILE` finds out what the file defines and how it is called, in the styles of many courses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ COURSES = {
     "optimizers.py": ("layer", 20),
     "accum.py": ("layer, layer_out_in, cmu", 27),
     "np_funcs.py": ("functional", 20),
+    "d2l_numpy.py": ("d2l, functional", 50),
     "cmu_2022_convolution.py": ("cmu", 27),
     "minitorch.py": ("minitorch", 14),
     "needle_hw": ("needle", 27),
@@ -39,6 +41,7 @@ TORCH = {
     "torch_optimizers.py": ("module", 15),
     "own_torch.py": ("module, functional", 36),
     "cs336.py": ("cs336, module", 59),
+    "d2l.py": ("d2l, functional", 95),
     "../module.py": ("module", 18),
 }
 
@@ -72,6 +75,33 @@ def test_what_is_wrong_in_a_recognised_file_loses_points(name, tmp_path):
     (tmp_path / "hw.py").write_text(code)
     result = graded(tmp_path / "hw.py")
     assert 0 < result.score < result.points
+
+
+WRONG = {
+    "K).sum()": "K).mean()",
+    ".max()": ".min()",
+    "+ b\n": "- b\n",
+    "** 2 / 2": "** 2",
+    "sum(1, keepdims": "sum(0, keepdims",
+    "-np.log(y_hat[": "np.log(y_hat[",
+    "np.maximum(X, 0)": "np.minimum(X, 0)",
+    "/ (1.0 - dropout)": "/ dropout",
+    "gamma * X_hat + beta": "beta * X_hat + gamma",
+}
+
+
+def test_what_is_wrong_in_the_books_functions_loses_points(tmp_path):
+    code = (FOLDER / "courses" / "d2l_numpy.py").read_text()
+    for old, new in WRONG.items():
+        assert old in code, old
+        code = code.replace(old, new)
+    (tmp_path / "hw.py").write_text(code)
+    asked = replace(scaffold.everything(), feedback="part")  # no smallest cases are looked for
+    with grade_class([tmp_path / "hw.py"], asked, seed=1, progress=False) as found:
+        (result,) = found.results
+    forward = [check for check in result.checks if check.part == "forward"]
+    assert [check.question for check in forward if check.score == check.points] == ["avg_pool2d"]
+    assert len(forward) == 10
 
 
 def test_an_operator_without_a_backward_pass_is_graded_forward(tmp_path, capsys):
