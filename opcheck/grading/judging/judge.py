@@ -46,9 +46,9 @@ def grade_source(source: Submission, assignment: Assignment, seed: int | None = 
         for question in assignment.questions if loaded.readable else ():
             checks[question.name] = ask(question, assignment, loaded, desk, seed, checks, readings)
     told = shown(checks.values(), assignment) if loaded.readable else unreadable(loaded.problem, assignment)
-    notes = readings.told() if told else (_nothing(loaded),)
-    if assignment.only_found:
-        notes = (*notes, *readings.left_out(loaded.definitions))
+    convention = assignment.questions[0].convention.name  # one for all, or any
+    left = tuple(readings.left_out(loaded.definitions, convention)) if assignment.only_found else ()
+    notes = (*(readings.told() if told else () if left else (_nothing(loaded),)), *left)
     return Result(source.student, str(source.path), told, seed, time.monotonic() - began, (*loaded.notes, *notes))
 
 

@@ -118,15 +118,21 @@ def _shared(found: Finding, student: Student, drawn: Drawn, trials: Sequence[Tri
     by_trial: dict[int, set[str]] = {}
     for each in found.wrongs:
         by_trial.setdefault(id(each.verdict.trial), set()).add(each.verdict.name)
-    smooth = dict.fromkeys(each for trial in trials for each in trial.tangents)
-    gradients = [each for each in smooth if name in ("", each)] if found.of_gradient else []
+    given = {id(trial): differentiated(student, trial) for trial in trials} if found.of_gradient else {}
+    gradients = [each for each in dict.fromkeys(each for names in given.values() for each in names)
+                 if name in ("", each)]  # fmt: skip
     shares = []
     for one in gradients or [""]:
-        there = [of for _, of in kinds if not one or any(one in trial.tangents for trial in of)]
+        there = [of for _, of in kinds if not one or any(one in given[id(trial)] for trial in of)]
         wrong = [_is_wrong(by_trial, of, one, found.of_gradient) for of in there]
         shares.append(1 - sum(wrong) / len(wrong))
     told = tuple(Kind(kind, not any(id(trial) in by_trial for trial in of)) for kind, of in kinds)
     return replace(found, kinds=told, share=sum(shares) / len(shares))
+
+
+def differentiated(student: Student, trial: Trial) -> tuple[str, ...]:
+    """The inputs whose gradients are asked on a trial: of a loss not that of the target, where code gives none."""
+    return tuple(student.made(trial.case, trial.cotangent).gradients)
 
 
 def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tuple[str, list[Trial]]]:

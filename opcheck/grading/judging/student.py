@@ -85,7 +85,7 @@ class Student(Backend):
                 self.desk.carry_out(jobs, seconds)
                 self._places |= jobs[-1].decided
         repeats = gradients and trials and seconds is None and self.question.convention.repeats
-        if repeats and (twice := self._twice(trials[0])):
+        if repeats and not self.draws(trials[0].case) and (twice := self._twice(trials[0])):
             self._again = trials[0], twice
             jobs.append(twice)
         self.desk.carry_out(jobs, seconds)

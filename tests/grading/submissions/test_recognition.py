@@ -27,7 +27,7 @@ COURSES = {
     "minitorch.py": ("minitorch", 14),
     "needle_hw": ("needle", 27),
     "../cs231n.py": ("cs231n", 65),
-    "cs231n_later.py": ("cs231n, functional", 41),
+    "cs231n_later.py": ("cs231n, functional", 59),
     "../coursera.py": ("coursera", 45),
     "cmu_later.py": ("cmu, layer", 36),
     "coursera_later.py": ("coursera, functional", 34),
@@ -159,6 +159,39 @@ def test_what_one_student_takes_is_not_asked_of_the_next(tmp_path):
     first.write_text(code.replace(plain, plain.replace("padding=0", 'padding=0, dilation=1, padding_mode="zeros"')))
     careless, plain = graded(first), graded(FOLDER / "functional.py")
     assert careless.score < careless.points and plain.score == plain.points
+
+
+NAMED_LOOSELY = """
+import numpy as np
+def my_relu(z): return np.maximum(0, z)
+def my_relu_backward(dy, z): return dy * (z > 0)
+def linear_numpy(x, w, b): return x @ w.T + b
+def softmax_loss_naive(W, X, y, reg): return 0.0, W
+def softmax_loss_vectorized(W, X, y, reg): return 0.0, W
+"""
+
+
+def test_words_that_say_nothing_are_no_part_of_a_name(tmp_path):
+    (tmp_path / "hw.py").write_text(NAMED_LOOSELY)
+    result = graded(tmp_path / "hw.py")
+    assert (result.score, result.points) == (14, 14)
+    assert "linear (linear_numpy), relu (my_relu): called as functional does" in result.notes
+    left = [note for note in result.notes if "not graded" in note]
+    assert left == ["softmax_loss_naive was not graded: no known way to call cross_entropy fits it; lesson 17 shows "
+                    "how to describe yours"]  # fmt: skip
+
+
+def test_what_another_convention_would_know_is_said(tmp_path):
+    (tmp_path / "hw.py").write_text(
+        "def relu(X): return X * (X > 0)\ndef dropout_forward(x, param): return x, None\ndef helper(): pass\n"
+    )
+    with grade_class([tmp_path / "hw.py"], scaffold.everything("d2l"), seed=1, progress=False) as found:
+        (result,) = found.results
+    assert result.notes[-2:] == (
+        "dropout_forward was not graded: the convention d2l has no dropout of this kind; --convention any looks in all "
+        "of them",
+        "not graded, because no operator has these names: helper",
+    )
 
 
 LEFT = """
