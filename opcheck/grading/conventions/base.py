@@ -42,6 +42,7 @@ class Entry(NamedTuple):
     usual: Mapping[str, tuple[Any, ...]] = {}  # what is asked where an assignment does not say
     title: str = ""  # what sets it apart from an operator's other entries: a file may have both, each graded
     prepared: Callable[[Op, Case], Case] | None = None  # makes a case one that code with a state of its own can be in
+    variant: str = ""  # of several ways to lay out the same arrays, of which nothing but the results tells
 
 
 class Reading(NamedTuple):
@@ -75,6 +76,7 @@ class Request:
     arrays: str = "numpy"  # or "torch"
     convention: str = ""
     gradient: Definition | None = None  # the backward function that is there, with its parameters
+    variant: str = ""  # the entry's
 
     def array(self, name: str, layout: Layout = SAME) -> Any:
         """An array of the case as the convention lays it out; None if it was not given."""

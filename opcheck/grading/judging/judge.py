@@ -47,7 +47,8 @@ def grade_source(source: Submission, assignment: Assignment, seed: int | None = 
             checks[question.name] = ask(question, assignment, loaded, desk, seed, checks, readings)
     told = shown(checks.values(), assignment) if loaded.readable else unreadable(loaded.problem, assignment)
     convention = assignment.questions[0].convention.name  # one for all, or any
-    left = tuple(readings.left_out(loaded.definitions, convention)) if assignment.only_found else ()
+    everything = assignment.only_found and len(assignment.questions) > 1
+    left = tuple(readings.left_out(loaded.definitions, convention)) if everything else ()
     notes = (*(readings.told() if told else () if left else (_nothing(loaded),)), *left)
     return Result(source.student, str(source.path), told, seed, time.monotonic() - began, (*loaded.notes, *notes))
 

@@ -16,7 +16,7 @@ from opcheck.grading.submissions.recognition import Candidate, candidates, opera
 from opcheck.language import say
 from opcheck.sandbox import Definition
 
-TRIED = 6  # conventions of one question
+TRIED = 12  # conventions of one question, and their variants
 SECONDS = 3.0  # for each of them
 NUMBERS = ("eps", "momentum")  # that stand in the code, where it has no parameter for them
 NAMED = 12  # definitions that a note names

@@ -187,7 +187,7 @@ class Student(Backend):
         question, found = self.question, self.found
         return Request(question.op, case, question.op.checked(case)[0], self._number(case, number), found.forward,
                        found.backward, found.definition, question.arrays, question.convention.name,
-                       found.gradient)  # fmt: skip
+                       found.gradient, question.entry.variant)  # fmt: skip
 
     def _known(self, reading: Reading) -> Reading:
         """The reading with its one place, where an earlier case has shown which that is."""

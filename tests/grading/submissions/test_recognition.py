@@ -23,6 +23,8 @@ COURSES = {
     "accum.py": ("layer, layer_out_in, cmu", 27),
     "np_funcs.py": ("functional", 20),
     "d2l_numpy.py": ("d2l, functional", 50),
+    "lstm_dlfs.py": ("layer, functional", 14),
+    "lstm_tuple.py": ("layer", 9),
     "cmu_2022_convolution.py": ("cmu", 27),
     "minitorch.py": ("minitorch", 14),
     "needle_hw": ("needle", 27),
@@ -42,6 +44,7 @@ TORCH = {
     "own_torch.py": ("module, functional", 36),
     "cs336.py": ("cs336, module", 59),
     "d2l.py": ("d2l, functional", 95),
+    "lstm_torch.py": ("module", 9),
     "../module.py": ("module", 18),
 }
 
