@@ -18,6 +18,7 @@ from opcheck.operators.spec import Array, Case, Mistake, Op, Shape
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.diagnosis.diagnose import RELATIONS, resemblances
+from opcheck.verification.mutation.mutants import joined
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
@@ -170,7 +171,7 @@ def _two_at_once(
     first, *others = sorted(verdicts, key=_size)
     wrong = {id(each.trial) for each in verdicts}
     right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
-    pairs = {(a, b): _led(student, _joined(op, a, b, gradient)) for a in candidates for b in candidates if a is not b}
+    pairs = {(a, b): _led(student, joined(op, a, b, gradient)) for a in candidates for b in candidates if a is not b}
     for some in ([first], others):  # few are left by the first case, the smallest
         names = set(resemblances(op, some, student, [*pairs.values()], relations=False)) if some and pairs else None
         pairs = {both: made for both, made in pairs.items() if names is None or made.name in names}
@@ -182,21 +183,6 @@ def _two_at_once(
 
 def _size(verdict: Verdict) -> int:
     return sum(array.size for array in verdict.trial.case.arrays.values()) if verdict.trial is not None else 0
-
-
-def _joined(op: Op, a: Mistake, b: Mistake, gradient: bool) -> Mistake:
-    """Mistake `a`, made by somebody whose operator has mistake `b`."""
-    other, name = copy(op), f"{a.name} {b.name}"
-    if gradient:
-        vjp = b.vjp
-        assert vjp is not None and a.vjp is not None
-        other.vjp = lambda p, g, **arrays: vjp(op, p, g, **arrays)  # type: ignore[method-assign]
-        made_back = a.vjp
-        return Mistake(name, "", vjp=lambda _, p, g, **arrays: made_back(other, p, g, **arrays))
-    forward, made = b.forward, a.forward
-    assert forward is not None and made is not None
-    other.forward = lambda p, **arrays: forward(op, p, **arrays)  # type: ignore[method-assign]
-    return Mistake(name, "", lambda _, p, **arrays: made(other, p, **arrays))
 
 
 class Only(Backend):
