@@ -32,7 +32,8 @@ def _solution(op: str) -> Reference:
     mistakes = [next(each for each in operator.mistakes if each.name == one) for one in name.split()]
     if len(mistakes) == 1:
         return Mistaken(operator, mistakes[0])
-    return Mistaken(operator, joined(operator, *mistakes, gradient=all(each.forward is None for each in mistakes)))
+    first, second = mistakes
+    return Mistaken(operator, joined(operator, first, second, gradient=first.forward is None))
 
 
 def forward(op: str, *arrays: Any, **options: Any) -> Any:
