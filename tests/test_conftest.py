@@ -45,8 +45,8 @@ PROFILE = "from hypothesis import settings\ndef test(): assert 0, f'profile of {
 @pytest.mark.parametrize(
     ("environment", "examples"),
     [
-        ({}, 20),
-        ({"CI": "true"}, 20),
+        ({}, 12),
+        ({"CI": "true"}, 12),
         ({"OPCHECK_PROFILE": "nightly"}, 2000),
         ({"OPCHECK_PROFILE": "nightly", "OPCHECK_EXAMPLES": "70"}, 70),
     ],
