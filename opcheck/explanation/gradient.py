@@ -131,11 +131,16 @@ def differentiable(calculation: Calculation) -> list[str]:
     return names
 
 
-def upstream_meaning(output: Output, shape: Shape, given: bool) -> str:
+def meaning(symbol: str) -> str:
     """What the upstream gradient is, in a sentence."""
+    return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=barred(symbol), y=symbol)
+
+
+def upstream_meaning(output: Output, shape: Shape, given: bool) -> str:
+    """The same, and what it is where none was given."""
     symbol, bar = output.symbol, barred(output.symbol)
     if given:
-        return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=bar, y=symbol)
+        return meaning(symbol)
     if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
     if output.upstream == "squares":
