@@ -5,11 +5,9 @@ import json
 import os
 import re
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import click
@@ -39,36 +37,6 @@ COLUMNS = (
     ("rest", REST),
 )
 OPENED = 5  # operators whose failures are shown
-
-
-class Progress:
-    """A line on stderr, on a tty: operator, dtype, case."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.shown = total, 0.0
-        self.live = sys.stderr.isatty()
-        self.seen: list[tuple[str, str]] = []
-
-    def __call__(self, op: str, dtype: str, index: int) -> None:
-        if (op, dtype) not in self.seen:
-            self.seen.append((op, dtype))
-        now = time.monotonic()
-        if self.live and now - self.shown > 0.1:
-            self.shown = now
-            done = len(self.seen)
-            bar = "█" * (20 * done // self.total) + "░" * (20 - 20 * done // self.total)
-            line = say("{bar} {done}/{total}  {op} {dtype}, case {n}", bar=bar, done=done, total=self.total,
-                       op=specs.title(op), dtype=dtype, n=index)  # fmt: skip
-            click.echo(f"\r\x1b[K{line[: page_width(None) - 1]}", nl=False, err=True)
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.live:
-            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def save(report: Report, folder: Path, implementation: str) -> dict[int, Path]:

@@ -14,6 +14,7 @@ from opcheck import files, specs
 from opcheck.app import completion, failures, findings, page, reports
 from opcheck.app.interruption import interruption
 from opcheck.app.output import File, write
+from opcheck.app.progress import Progress
 from opcheck.language import say
 from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
@@ -136,7 +137,7 @@ def run(options: dict[str, Any]) -> int:
     start = time.time()
     # stdout is the report's; workers keep what an implementation prints to themselves
     aside = redirect_stdout(sys.stderr)
-    with aside, findings.Progress(len(names) * len(options["dtype"].split(","))) as progress:
+    with aside, Progress() as progress:
         report = api.verify(
             names,
             options["impl"],

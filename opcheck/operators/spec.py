@@ -74,6 +74,7 @@ class Mistake(NamedTuple):
     vjp: Callable[..., dict[str, Array]] | None = None
     sized: Callable[..., Any] | None = None
     is_convention: bool = False  # right in code that keeps its arrays otherwise
+    is_subgradient: bool = False  # another derivative at a kink than torch's: right where understanding is asked
 
     @classmethod
     def with_size(cls, name: str, sentence: str, sized: Callable[..., Any]) -> "Mistake":

@@ -101,12 +101,13 @@ def _together(f: Format, function: Any, a: Running, b: Running, rounds: float) -
 
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     unit = product_unit(a.unit, b.unit)
-    ea, eb = a.error_beside(f, b, unit, out), b.error_beside(f, a, unit, out)
+    square = a is b  # of a difference it is taken as it is: multiplied out, x² - 2·x·m + m², it is a form
+    ea, eb = (a.error(f),) * 2 if square else (a.error_beside(f, b, unit, out), b.error_beside(f, a, unit, out))
     inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
         inherited = times(np.abs(b.value) + eb, ea) + inherited
     size = plus(np.abs(out), inherited)
-    if a.absolute is not None or b.absolute is not None:
+    if not square and (a.absolute is not None or b.absolute is not None):
         size = np.fmax(a.terms * b.terms, size)  # sums may be multiplied out
     local = f.u * size + f.eta * REST
     if not (np.all(a.value) and np.all(b.value)):

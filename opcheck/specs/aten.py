@@ -11,6 +11,7 @@ import numpy as np
 
 from opcheck import reference
 from opcheck.programs.elementwise import erf, sigmoid
+from opcheck.programs.tables import table
 
 Function = Callable[..., Any]
 
@@ -215,7 +216,7 @@ def _topk(x: Any, k: int, dim: int = -1, largest: bool = True, *_: Any) -> tuple
 
 
 def _arange(*args: Any, **_: Any) -> Any:
-    return np.arange(*args)
+    return table(np.arange(*args))
 
 
 def _repeated(x: Any, repeats: Sequence[int]) -> Any:

@@ -206,6 +206,9 @@ def _moving(torch: Any) -> dict[str, Callable[..., Any]]:
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
         "getitem": lambda x, *chosen, index: x.reshape(-1)[places(index_of(index, chosen), tuple(x.shape))],
         "put": put,
+        "assigned": lambda *chosen, **how: torch.tensor(
+            RULES["assigned"].forward(*[each.numpy() for each in chosen], **how)
+        ),
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis),
         "item": lambda outputs, name: outputs[name],
     }

@@ -128,6 +128,10 @@ def legend(blocks: Sequence[Block]) -> list[Block]:
     tables = (block for block in blocks if isinstance(block, Table))
     text = " ".join(each for table in tables for row in table.rows for each in row if isinstance(each, str))
     told = {
+        "assigned(": say(
+            "assigned(p, s) says for each element of an array of shape s which element of what is assigned to "
+            "the positions p it becomes; −1: none."
+        ),
         "put(": say("put(a, at=[…], shape=s) is an array of zeros of shape s with a added at these positions."),
         "first_max(": say("first_max(a) is true at the maximum of a; of equal ones, at the first."),
         "first_min(": say("first_min(a) is true at the minimum of a; of equal ones, at the first."),

@@ -7,6 +7,7 @@ from opcheck import reference as F
 from opcheck.programs.elementwise import erf
 from opcheck.programs.kinks import formed, with_slope
 from opcheck.programs.sums import log_sum_exp, streamed_mean
+from tests.programs.functions import gated
 
 EXACT = {
     "add": lambda a, b: a + b,
@@ -51,6 +52,7 @@ EXACT = {
     "einsum": lambda a, b: np.einsum("ij,kj,kl->il", a, b, b),
     "sort": lambda a, b: np.sort(a, axis=1) + b,
     "argsort": lambda a, b: np.take_along_axis(b, np.argsort(a, axis=1), 1),
+    "assigned": lambda a, b: gated(a, b),
     "argmax": lambda a, b: a + b[[0, 1], np.argmax(a, axis=1)].reshape(2, 1),
     "argmin": lambda a, b: a + np.take(b, np.argmin(a, axis=0), axis=1),
     "roll": lambda a, b: np.roll(a, 1, axis=1) + np.repeat(b[:, :2], 2, axis=1),
