@@ -13,6 +13,7 @@ from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
 from opcheck.operators.fills import upstream as filled
 from opcheck.operators.spec import Array, Closed, Output, Refused, Shape, widened
+from opcheck.render.names import clauses
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
 from opcheck.tracing import TRACED, Node, Tracer, exact, reverse
 from opcheck.tracing.arithmetic import as_fraction
@@ -66,10 +67,29 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
+    found, told = proved(calculation, g, gradient, output), set[str]()
     return {
-        name: (Prose(closed.formula, "definition"), *(Prose(told, "note") for told in _about(calculation, closed)))
-        for name, closed in proved(calculation, g, gradient, output).items()
-    }
+        name: (Prose(once(found[name].formula, told), "definition"),
+               *(Prose(each, "note") for each in _about(calculation, found[name])))
+        for name in calculation.case.arrays if name in found
+    }  # fmt: skip
+
+
+def once(formula: str, told: set[str]) -> str:
+    """A formula without the definitions behind its "with" that were told before; those that it adds are told now."""
+    head, *behind = clauses(formula)
+    definitions = [each.removeprefix("with ").removesuffix(",") for each in behind]
+    new = [each for each in definitions if each not in told]
+    if len(new) == len(definitions):
+        told |= set(definitions)
+        return formula
+    known = [each.partition("[")[0].partition(" ")[0] for each in definitions if each in told]
+    used = [
+        name for name in known if re.search(rf"(?<!\w){re.escape(name)}(?![\w′\u0300-\u036f])", " ".join((head, *new)))
+    ]
+    told |= set(new)
+    above = say("{names} as above", names=", ".join(used))
+    return f"{head}   with {', '.join((*new, above))}"
 
 
 def _about(calculation: Calculation, closed: Closed) -> Iterator[str]:
