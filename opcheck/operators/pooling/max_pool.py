@@ -33,9 +33,11 @@ class MaxPool(pooling.Pool):
     """
 
     rounding = Selection()
+    also_asked = ("ties", "batch")
 
     def __init_subclass__(cls) -> None:
         dims = cls.dims
+        cls.taught = {**pooling.taught(dims), "ties": (True, False)}
         cls.arguments = pooling.arguments(
             dims,
             Param("ceil_mode", False, Flag(), "whether the last window may reach past the edge"),
