@@ -30,7 +30,7 @@ SHAPE = re.compile(r"\d+(x\d+)*")
 
 def parse(name: str, text: str, seed: int) -> Array | Shape:
     """The array that `text` stands for, or its shape if the values are left to opcheck; raises Refused."""
-    text = text.strip()
+    text = as_typed(text)
     if SHAPE.fullmatch(text):
         return shape(name, text)
     if text.startswith("@"):
@@ -49,6 +49,12 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
         got=repr(text),
         fix=say("quote a literal, so that the shell leaves the brackets alone") if "]" in text else "",
     )
+
+
+def as_typed(text: str) -> str:
+    """A text without spaces around it; 4×4, as pages write it, is 4x4."""
+    text = text.strip()
+    return text.replace("×", "x") if SHAPE.fullmatch(text.rpartition(":")[2].replace("×", "x")) else text
 
 
 def shape(name: str, text: str) -> Shape:
