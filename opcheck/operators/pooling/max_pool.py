@@ -57,7 +57,8 @@ class MaxPool(pooling.Pool):
         padding = (say("padding is −∞, not zero: it is never the maximum"),) if any(p.padding) else ()
         return (*padding, *super().notes(p, shapes))
 
-    def remarks(self, p: Params, /, *, input: Array) -> tuple[str, ...]:
+    def remarks(self, p: Params, /, **arrays: Array) -> tuple[str, ...]:
+        input = arrays["input"]
         alike = 0 < input.size <= MOST_COMPARED and len(set(input.flat)) < input.size
         return (say("of equal numbers in a window the first one gets the gradient, as in torch"),) if alike else ()
 
