@@ -25,6 +25,7 @@ FORMS = (
     "or a kernel: " + ", ".join(pictures.KERNELS)
 )
 FRACTION = re.compile(r"(-?\d{1,15}(?:\.\d{1,15})?)\s*/\s*(\d{1,15}(?:\.\d{1,15})?)")
+NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|Infinity)|true|false")  # as JSON writes it
 SHAPE = re.compile(r"\d+(x\d+)*")
 
 
@@ -119,6 +120,9 @@ def numbers(name: str, text: str) -> Array:
         raise too_deep(name, text) from None
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else say("a number has too many digits")
+        word = next((each for each in re.findall(r"[^\[\],\s]+", spelled) if not NUMBER.fullmatch(each)), "")
+        if word:
+            reason = say("{word} is not a number", word=word[:40])
         line, caret = pointed(text, getattr(error, "pos", 0))
         raise Refused(
             say("{name} is not a list of numbers: {reason}", name=name, reason=reason), got=f"{line}\n       {caret}"
