@@ -1,5 +1,6 @@
 """The shared set-up of the tests, seen from outside: pytest run on a small file with this conftest."""
 
+import gc
 import re
 import subprocess
 import sys
@@ -44,8 +45,8 @@ PROFILE = "from hypothesis import settings\ndef test(): assert 0, f'profile of {
 @pytest.mark.parametrize(
     ("environment", "examples"),
     [
-        ({}, 20),
-        ({"CI": "true"}, 20),
+        ({}, 12),
+        ({"CI": "true"}, 12),
         ({"OPCHECK_PROFILE": "nightly"}, 2000),
         ({"OPCHECK_PROFILE": "nightly", "OPCHECK_EXAMPLES": "70"}, 70),
     ],
@@ -172,3 +173,7 @@ def test(k): assert os.environ["OMP_NUM_THREADS"] == "1"
 
 def test_each_process_has_one_thread_also_under_xdist(run_pytest):
     assert "2 passed" in run_pytest(THREADS, "-n", "2")
+
+
+def test_the_search_for_garbage_leaves_out_what_was_collected():
+    assert gc.get_freeze_count() > 10_000

@@ -159,6 +159,7 @@ class Op(ABC):
     summary: str  # one line for `opcheck ops`
     formula: str  # one element, as a textbook prints it
     source: str  # where the formula is from
+    listing: str = ""  # its text, where it is a program of somebody's own
     example: tuple[str, str]  # a call of the reference function, and what Python shows of its result
     arguments: tuple[Input | Param, ...]  # in torch's order
     outputs: tuple[Output, ...]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 
 import opcheck
@@ -15,7 +16,8 @@ from opcheck import backends, verify
 from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
 from opcheck.verification.casefile import number_to_json
-from opcheck.verification.diagnosis.snippet import snippet
+from opcheck.verification.diagnosis.snippet import snippet, written_numpy, written_torch
+from tests.verification.refusal import refusal
 
 NUMPY = """
 import numpy as np
@@ -103,7 +105,9 @@ def test_a_snippet_prints_what_was_found(files, op, place, claim, alone):
         pytest.importorskip("torch")
     place = f"{files}/{place}"
     arrays, asked = "torch" if "torch" in place else "numpy", claim.partition(":")[0]
-    verdict = failures(op, place, arrays=arrays, claims=[asked])[claim]
+    others = {"vjp:input"} - {claim}
+    verdict, _ = refusal(catalog.get(op), backends.load(place, arrays), 60, seed=1, wanted=[asked], apart_from=others)
+    assert verdict.claim == claim
     got = printed(op, verdict, place, alone)
     assert got == verdict.got or (got != got and verdict.got != verdict.got)
 
@@ -114,3 +118,10 @@ def test_a_module_class_has_no_snippet(files):
     verdict = next(iter(failures("linear", place, claims=["exact"]).values()))
     with pytest.raises(Refused, match="a module class has no snippet"):
         snippet(catalog.get("linear"), verdict.trial, {"claim": verdict.claim}, place, backends.load(place))
+
+
+def test_a_mask_stays_a_mask():
+    mask = np.array([[True, False]])
+    assert written_torch(mask, "float32") == "torch.tensor([[True, False]], dtype=torch.bool)"
+    assert written_numpy(mask, "float32") == "np.array([[True, False]], dtype='bool')"
+    assert written_torch(np.array([1]), "float32").endswith("torch.int64)")
