@@ -179,6 +179,12 @@ def _short(x: float) -> str:
 
 def spoken(op: str, name: str) -> str:
     """A mistake's name with the sentence for the person who made it; of a form, that it is one."""
+    from opcheck.verification.diagnosis.diagnose import LOSES, OVERFLOWS
+
+    if name == LOSES:
+        return say("the right function in a form that loses digits: in float64 the same call is off by far less")
+    if name == OVERFLOWS:
+        return say("the right function in a form that overflows: in float64 the same call does not")
     forms = {each.name: each for each in specs.get(op).forms}
     if name in forms:
         return say(

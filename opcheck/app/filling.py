@@ -37,6 +37,7 @@ def completed(
         known = partial(traceable(op), p, whole)
         params = {}
     setattr(known, "__name__", op.title)  # noqa: B010  # a partial has none of its own
+    setattr(known, "whole", whole)  # noqa: B010  # for the heading of its trace
     return known, {**{name: given[name] for name in unknown}, **real, **params}
 
 
@@ -77,6 +78,7 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
         terms = [np.sum(y * upstream(output, np.shape(y))) for output, y in results]
         return sum(terms[1:], start=terms[0])
 
+    setattr(loss, "whole", getattr(program, "whole"))  # noqa: B009, B010
     return trace_arrays(loss, arrays, {}, op.name, wrt, notes)
 
 

@@ -5,10 +5,9 @@ import json
 import os
 import re
 import sys
-import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import click
@@ -38,36 +37,6 @@ COLUMNS = (
     ("rest", REST),
 )
 OPENED = 5  # operators whose failures are shown
-
-
-class Progress:
-    """A line on stderr, on a tty: operator, dtype, case."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.shown = total, 0.0
-        self.live = sys.stderr.isatty()
-        self.seen: list[tuple[str, str]] = []
-
-    def __call__(self, op: str, dtype: str, index: int) -> None:
-        if (op, dtype) not in self.seen:
-            self.seen.append((op, dtype))
-        now = time.monotonic()
-        if self.live and now - self.shown > 0.1:
-            self.shown = now
-            done = len(self.seen)
-            bar = "█" * (20 * done // self.total) + "░" * (20 - 20 * done // self.total)
-            line = say("{bar} {done}/{total}  {op} {dtype}, case {n}", bar=bar, done=done, total=self.total,
-                       op=specs.title(op), dtype=dtype, n=index)  # fmt: skip
-            click.echo(f"\r\x1b[K{line[: page_width(None) - 1]}", nl=False, err=True)
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.live:
-            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def save(report: Report, folder: Path, implementation: str) -> dict[int, Path]:
@@ -126,6 +95,8 @@ def show(report: Report, how: str, saved: dict[int, Path]) -> None:
         force_terminal=wants_color("auto", sys.stdout.isatty()), no_color=not wants_color("auto", sys.stdout.isatty()),
     )  # fmt: skip
     console.print(table(report))
+    for line in legend(report):
+        console.print(line, markup=False, style="dim")
     operators, width = by_cause(report), console.width
     for groups in operators[:OPENED]:
         for place, (places, shared, _) in enumerate(groups):
@@ -157,14 +128,17 @@ def table(report: Report) -> Any:
         shown.add_row(f"[bold]{dtype}[/]")
         for op in dict.fromkeys(name for name, kind, _ in report.rows if kind == dtype):
             rows = {claim: row for (a, b, claim), row in report.rows.items() if (a, b) == (op, dtype)}
-            cells = [
-                _cell([row for claim, row in rows.items() if claim.partition(":")[0] in names]) for _, names in COLUMNS
-            ]
+            cells = _cells(rows)
             cases = str(rows["answers"].cases if "answers" in rows else 0)
             shown.add_row(specs.title(op), cases, *cells, f"{sum(row.seconds for row in rows.values()):.1f}")
         for op in (name for name, kind in report.not_run if kind == dtype):
             shown.add_row(specs.title(op), say("not run"))
     return shown
+
+
+def _cells(rows: Mapping[str, Row]) -> list[str]:
+    """What stands in each of COLUMNS for one operator and type."""
+    return [_cell([row for claim, row in rows.items() if claim.partition(":")[0] in names]) for _, names in COLUMNS]
 
 
 def _cell(rows: list[Row]) -> str:
@@ -180,6 +154,27 @@ def _cell(rows: list[Row]) -> str:
     text = f"{worst:.2f}".removeprefix("0") if worst else "="
     more = ("+k" if known else "") + ("+p" if lower else "")  # how many of them is said below the table
     return f"[green]{text}[/]" + (f"[yellow]{more}[/]" if more else "")
+
+
+def legend(report: Report) -> list[str]:
+    """What the columns of the table are, and what stands in them here."""
+    by_line: dict[tuple[str, str], dict[str, Row]] = {}
+    for (op, dtype, claim), row in report.rows.items():
+        by_line.setdefault((op, dtype), {})[claim] = row
+    plain = re.sub(r"\[/?[a-z ]*\]", "", " ".join(cell for rows in by_line.values() for cell in _cells(rows)))
+    told = {
+        "✗": say("✗ 3: so many checks differ"),
+        ".": say(".41: the worst error is that part of its proven bound"),
+        "=": say("=: equal to the last bit"),
+        "–": say("–: nothing to check"),
+        "+k": say("+k: known deviations were met"),
+        "+p": say("+p: some were computed in a lower precision"),
+    }
+    return [
+        say("exact: inputs that round nothing, round: rounding, vjp: gradients, jvp: tangents, rest: all else of "
+            "--list-claims"),
+        "; ".join(sentence for sign, sentence in told.items() if sign in plain),
+    ] if report.rows else []  # fmt: skip
 
 
 def tiers(report: Report) -> list[str]:

@@ -54,7 +54,11 @@ class Format(click.Choice):  # type: ignore[type-arg]  # generic only since clic
 
 
 OPTIONS = (
-    click.Option(["--format", "format"], type=Format(FORMATS), default="text", help="What to print."),
+    click.Option(
+        ["--format", "format"],
+        type=Format(FORMATS),
+        help="What to print.  [default: what the ending of -o says, or text]",
+    ),
     click.Option(["-o", "output"], type=File(), help="Write to this file."),
     click.Option(["--open", "opens"], is_flag=True, help="Open it in a browser, as a page."),
     click.Option(["--plain"], is_flag=True, help="Words instead of drawing, for screen readers."),
@@ -132,7 +136,21 @@ def show(step: Step, options: dict[str, Any], fractions: bool = False) -> None:
 
 def format_of(options: dict[str, Any]) -> str:
     """The requested format; for a browser it is a page."""
-    return "html" if options["opens"] else str(options["format"])
+    return "html" if options["opens"] else str(options["format"] or by_ending(options["output"], "text"))
+
+
+ENDINGS = {".html": "html", ".htm": "html", ".tex": "latex", ".latex": "latex", ".md": "markdown", ".json": "json"}
+
+
+def by_ending(output: Path | None, default: str) -> str:
+    """The format that the name of a file asks for; raises Refused for a PDF, which a browser or LaTeX makes."""
+    ending = output.suffix.lower() if output is not None else ""
+    if output is not None and ending == ".pdf":
+        raise Refused(
+            say("no command writes a PDF"), got=str(output),
+            fix=say("-o {page} is a page, and a browser prints it as a PDF", page=f"{output.stem}.html"),
+        )  # fmt: skip
+    return ENDINGS.get(ending, default)
 
 
 def open_page(text: str, output: Path | None) -> None:

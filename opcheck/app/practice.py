@@ -9,7 +9,7 @@ import click
 
 from opcheck import specs
 from opcheck.app import completion
-from opcheck.app.output import File, open_page, page_width, speaks_unicode, write
+from opcheck.app.output import File, by_ending, open_page, page_width, speaks_unicode, write
 from opcheck.errors import Refused
 from opcheck.files import check_file
 from opcheck.language import say
@@ -18,6 +18,8 @@ from opcheck.learning.progress import default_path
 from opcheck.operators import catalog
 from opcheck.render import render
 from opcheck.steps import Prose, Step, Table
+
+SHEETS = ("html", "latex", "markdown")
 
 
 @click.command(
@@ -36,10 +38,8 @@ from opcheck.steps import Prose, Step, Table
 @click.option(
     "--format",
     "format",
-    type=click.Choice(["html", "latex", "markdown"]),
-    default="html",
-    show_default=True,
-    help="Format of the worksheet.",
+    type=click.Choice(SHEETS),
+    help="Format of the worksheet.  [default: what the ending of -o says, or html]",
 )
 @click.option(
     "-o", "output", type=File(), help="Write the worksheet to this file, and its answers to a second file beside it."
@@ -56,7 +56,7 @@ def command(
     count: int,
     level: int | None,
     sheet: int | None,
-    format: str,
+    format: str | None,
     output: Path | None,
     opens: bool,
     grad: bool,
@@ -98,12 +98,15 @@ def command(
 
 
 def worksheet(
-    wanted: str, count: int, seed: int, level: int | None, format: str, output: Path | None, opens: bool
+    wanted: str, count: int, seed: int, level: int | None, format: str | None, output: Path | None, opens: bool
 ) -> None:  # fmt: skip
     """Writes a sheet, and its answers to their own file; to stdout, the answers after the sheet."""
     from opcheck.learning.worksheets import drawn, networks
     from opcheck.learning.worksheets.paper import printed
 
+    format = format or by_ending(output, "html")
+    if format not in SHEETS:
+        raise Refused(say("a worksheet is written as {formats}", formats=", ".join(SHEETS)), got=str(output))
     sheet = drawn(networks.find(wanted) or specs.get(wanted), count, seed, level)
     exercises, answers = printed(sheet, format), printed(sheet, format, key=True)
     if output is None and opens:

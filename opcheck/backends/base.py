@@ -5,7 +5,7 @@ import re
 import sys
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -36,6 +36,8 @@ class Session(ABC):
     changed: tuple[str, ...] = ()  # inputs that the call modified, known after it ran
     changed_cotangent = False  # whether `vjp` modified what it was given
     dtypes: Mapping[str, str]  # dtype of each output, known after it ran
+
+    takes_out = False  # whether `into` can be asked
 
     @abstractmethod
     def attempt(self) -> None:
@@ -69,6 +71,10 @@ class Session(ABC):
         """The outputs of another call, with these numbers in the memory that the last one used; raises
         NoCounterpart."""
         raise NoCounterpart(say("no memory of its own"))
+
+    def alias(self, names: Sequence[str]) -> None:
+        """Before the call: one array is given for all of these inputs; raises NoCounterpart."""
+        raise NoCounterpart(say("inputs are no arrays in memory"))
 
     def into(self, name: str = "") -> Outputs:
         """What lies in `out` after a call that was given it: an array of its own, or the input of that name; raises

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.backends import guarded
-from opcheck.backends.base import Malformed, required, signature_of
+from opcheck.backends.base import Malformed, arguments, required, signature_of, takes
 from opcheck.language import say
 from opcheck.operators.shapes import Letters, Sizes, letters_in
 from opcheck.operators.spec import Array, Case, Input, Op, Shape
@@ -41,6 +41,13 @@ def writes(op: Op, function: Callable[..., Any]) -> bool:
         return False
     named = all(name.lower() in NAMES or name.lower().startswith("out") for name in outputs)
     return (named or getattr(function, "__name__", "") == "solve") and len(rest) in _counts(op)
+
+
+def lacking(op: Op, case: Case, function: Callable[..., Any]) -> str:
+    """The first optional input or parameter of this case that a function of this kind does not take; empty if none."""
+    _, keywords = arguments(op, case.arrays, case.params, function)
+    optional = (name for name in case.arrays if op.input(name).optional)
+    return [*optional, *(name for name in keywords if not takes(function, name)), ""][0]
 
 
 def takes_out(function: Callable[..., Any]) -> bool:
@@ -108,6 +115,43 @@ def left_over(number: float) -> Iterator[None]:
         LEFT_OVER.reset(token)
 
 
+class Kept:
+    """Outputs that a later call is given again, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.arrays: list[Any] = []
+        self.next = 0
+
+    def rewind(self) -> None:
+        self.next = 0
+
+    def take(self, make: Callable[[], Any]) -> Any:
+        if self.next == len(self.arrays):
+            self.arrays.append(make())
+        self.next += 1
+        return self.arrays[self.next - 1]
+
+
+KEPT: ContextVar[Kept | None] = ContextVar("KEPT", default=None)
+
+
+@contextmanager
+def same_outputs() -> Iterator[Kept]:
+    """After each rewind(), the outputs that opcheck allocated before are given again, with what they hold."""
+    kept = Kept()
+    token = KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        KEPT.reset(token)
+
+
+def kept_or_new(make: Callable[[], Any]) -> Any:
+    """An output that a call is given: one that an earlier call was given, or a new one."""
+    kept = KEPT.get()
+    return make() if kept is None else kept.take(make)
+
+
 class Zoned:
     """Arrays of numpy between red zones."""
 
@@ -116,6 +160,10 @@ class Zoned:
 
     def array(self, shape: Shape, number: Any, layout: str = "") -> Array:
         """One array; in a guarded layout it has a guard page instead of a zone."""
+        made: Array = kept_or_new(lambda: self._array(shape, number, layout))
+        return made
+
+    def _array(self, shape: Shape, number: Any, layout: str) -> Array:
         whole = np.dtype(number).kind in "iu"
         if layout in guarded.LAYOUTS:
             return guarded.guarded(np.full(shape, FRESH if whole else np.nan, number), layout)
@@ -148,6 +196,9 @@ class ZonedTensors(Zoned):
 
     def tensor(self, shape: Shape, number: Any) -> Any:
         """One tensor of that type."""
+        return kept_or_new(lambda: self._tensor(shape, number))
+
+    def _tensor(self, shape: Shape, number: Any) -> Any:
         size, real = math.prod(shape), number.is_floating_point
         room = self.torch.full((size + 2 * ZONE,), math.nan if real else FRESH, dtype=number, device=self.device)
         self.rooms.append((room, size))

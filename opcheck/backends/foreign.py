@@ -5,13 +5,14 @@ import re
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from opcheck.backends import environment
-from opcheck.backends.base import Malformed, given
+from opcheck.backends.base import Malformed, NoCounterpart, given
 from opcheck.backends.destination import Zoned, sizes
 from opcheck.backends.function import NumpyFunction, NumpySession
 from opcheck.errors import CouldNotRun, Refused
@@ -37,6 +38,11 @@ class ForeignSession(NumpySession):
 
     candidate: "Foreign"
 
+    def alias(self, names: Sequence[str]) -> None:
+        if not self.candidate.shares_memory:
+            raise NoCounterpart(say("it reads files"))
+        super().alias(names)
+
     def _call(self, function: Any, *first: Any) -> Any:
         with np.errstate(all="ignore"), environment.calling():
             return self.candidate.run(self.op, self.case, self.arrays, self.number, self.layout)
@@ -47,6 +53,7 @@ class Foreign(NumpyFunction):
 
     layouts: tuple[str, ...] = ("contiguous",)
     concurrent = False
+    shares_memory = True  # whether it is called with our memory
 
     def __init__(self, name: str) -> None:
         self.candidate, self.name = self, name
@@ -134,6 +141,8 @@ def compiled(path: str) -> str:
 class Command(Foreign):
     """A shell command with {name} for each array that it reads and each output that it writes (files in .npy), and for
     each parameter."""
+
+    shares_memory = False
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

@@ -1,7 +1,7 @@
 """A user's function of numpy arrays or torch tensors, called as torch's operator is called."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +55,7 @@ class TorchFunction(TensorBackend):
 
     def lacks(self, op: Op, case: Case) -> str:
         if self.writes(op):
-            return next((n for n in case.arrays if op.input(n).optional), "")
+            return destination.lacking(op, case, self.candidate)
         if not self.is_function_class:
             return lacking(op, case, self.candidate)
         taken = self.places(op)
@@ -152,7 +152,7 @@ class NumpyFunction(Backend):
 
     def lacks(self, op: Op, case: Case) -> str:
         if destination.writes(op, self.candidate):
-            return next((n for n in case.arrays if op.input(n).optional), "")
+            return destination.lacking(op, case, self.candidate)
         return lacking(op, case, self.candidate)
 
     def open(
@@ -223,8 +223,16 @@ class NumpySession(Session):
         self._results = None
         return self.outputs()
 
+    def alias(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.arrays[name] = self.arrays[names[0]]
+
+    @property
+    def takes_out(self) -> bool:  # type: ignore[override]
+        return destination.takes_out(self.candidate) and len(self.shapes) == 1
+
     def into(self, name: str = "") -> Outputs:
-        if not destination.takes_out(self.candidate) or len(self.shapes) != 1:
+        if not self.takes_out:
             raise NoCounterpart(say("no argument out"))
         (output, shape), zoned = next(iter(self.shapes.items())), destination.Zoned()
         out = self.arrays[name] if name else zoned.array(shape, self.number, self.layout)

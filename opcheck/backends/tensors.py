@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import Any
@@ -170,6 +170,16 @@ class TensorSession(Session):
                 self.tensors[name].copy_(self.tensor(array, "contiguous"))
         self._results = None
         return self.outputs()
+
+    def alias(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.tensors[name] = self.tensors[names[0]]
+            if name in self.leaves:
+                self.leaves[name] = self.tensors[name]
+
+    @property
+    def takes_out(self) -> bool:  # type: ignore[override]
+        return self.call_into is not None and len(self.shapes) == 1
 
     def into(self, name: str = "") -> Outputs:
         if self.call_into is None or len(self.shapes) != 1:

@@ -1,6 +1,6 @@
 """torch.func of torch's own operators: vmap over a batch of one, vjp and jvp as functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ class TorchFunc(TensorBackend):
 
 class FuncSession(TensorSession):
     """Functional transforms; each output is read from both copies of a vmapped batch."""
+
+    def alias(self, names: Sequence[str]) -> None:
+        raise NoCounterpart(say("each input is a tensor of its own in a transform"))
 
     def results(self) -> dict[str, Any]:
         if self._results is None:

@@ -1,11 +1,17 @@
 """A torch.nn.Module with torch's constructor arguments and parameter names, such as your own Conv2d, or in place of
-another module whose parameters it shares by name."""
+another module whose parameters it shares by name; or one that is built already, with the sizes that it has."""
 
+import ast
+import copy
 import inspect
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from opcheck import loading
 from opcheck.backends.base import given
 from opcheck.backends.function import described
 from opcheck.backends.tensors import TensorBackend, TensorSession
@@ -36,11 +42,7 @@ class TorchModule(TensorBackend):
             self.concurrent = False  # a call puts its weights into the one module
             self._compare(op, dtype)
         elif not inspect.isclass(self.candidate):
-            raise Refused(
-                say("a module instance has fixed sizes; pass the class instead"),
-                got=described(self.candidate),
-                fix=say("opcheck.audit(module, *inputs) checks an existing instance"),
-            )
+            self.concurrent = False
         return ""
 
     def _compare(self, op: Op, dtype: str) -> None:
@@ -81,6 +83,8 @@ class TorchModule(TensorBackend):
     def lacks(self, op: Op, case: Case) -> str:
         if op.weights is not None:
             return ""
+        if not inspect.isclass(self.candidate):
+            return lacking(op, case, self.candidate)
         needed = [
             *given(op, case.params),
             *(each.name for each in op.inputs if each.optional and each.name in case.arrays),
@@ -93,11 +97,13 @@ class TorchModule(TensorBackend):
         return missing
 
     def open(self, op: Op, case: Case, dtype: str, layout: str = "contiguous", gradients: bool = True) -> TensorSession:
-        call = self._of_case(op, case) if op.weights is None else self._shared(op, case, dtype, op.weights)
+        call = self._of_case(op, case, dtype) if op.weights is None else self._shared(op, case, dtype, op.weights)
         return TensorSession(self.torch, op, case, dtype, call, self.device, layout, gradients)
 
-    def _of_case(self, op: Op, case: Case) -> Any:
+    def _of_case(self, op: Op, case: Case, dtype: str) -> Any:
         """A call of the module that is built for the sizes of this case."""
+        if not inspect.isclass(self.candidate):
+            return self._of_instance(case, dtype)
         positional, keywords = self._arguments(op, case)
         module: Any = self.candidate(*positional, **keywords)
         module = module.to(self.device)  # it may have buffers of its own
@@ -109,6 +115,19 @@ class TorchModule(TensorBackend):
                 if name not in owned and name in self.accepted:
                     setattr(module, name, tensor)  # class weights are buffers
             inputs = tuple(t for n, t in tensors.items() if n not in owned and n not in self.accepted)
+            return self.torch.func.functional_call(module, weights, inputs)
+
+        return call
+
+    def _of_instance(self, case: Case, dtype: str) -> Any:
+        """A call of the module that there is, whose weights take the numbers of the case."""
+        if (key := (0, dtype, "")) not in self._built:
+            self._built[key] = copy.deepcopy(self.candidate).to(self.device, getattr(self.torch, dtype))
+        module, owned = self._built[key], held(self.candidate).keys() & case.arrays.keys()
+
+        def call(tensors: dict[str, Any]) -> Any:
+            weights = {name: tensors[name] for name in owned}
+            inputs = tuple(tensor for name, tensor in tensors.items() if name not in owned)
             return self.torch.func.functional_call(module, weights, inputs)
 
         return call
@@ -143,3 +162,67 @@ class TorchModule(TensorBackend):
         if "bias" in self.accepted:
             options["bias"] = "bias" in case.arrays
         return positional, {name: value for name, value in options.items() if name in self.accepted}
+
+
+def held(module: Any) -> dict[str, Any]:
+    """The parameters and buffers of a module, by name."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def settings(op: Op, module: Any) -> dict[str, Any]:
+    """The parameters of the operator for which a module that is built has a value."""
+    found = {}
+    for each in op.params:
+        with suppress(Refused):
+            if (value := getattr(module, each.name, None)) is not None:
+                found[each.name] = each.kind.check(each.name, value)
+    return found
+
+
+def lacking(op: Op, case: Case, module: Any) -> str:
+    """What a module that is built does not take of a case: the first argument, or the case as a whole."""
+    own, weights = settings(op, module), held(module)
+    params = op.parameters(case.params)
+    for name in (each.name for each in op.params):
+        differs = name in own and own[name] != params[name]
+        if differs or (name not in own and name in given(op, case.params)):
+            return name
+    for each in op.inputs:
+        if each.name in weights and each.name not in case.arrays:
+            return say("calls without {name}", name=each.name)
+        if each.name in weights and tuple(weights[each.name].shape) != case.arrays[each.name].shape:
+            return say("other sizes than its own")
+        if each.optional and each.name in case.arrays and each.name not in weights:
+            return each.name
+    return ""
+
+
+def limits(op: Op, module: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a module that is built fixes: parameters, and the shapes of its weights."""
+    paths = op.weights if op.weights is not None else {each.name: each.name for each in op.inputs}
+    weights = held(module)
+    shapes = {name: " ".join(map(str, weights[path].shape)) for name, path in paths.items()
+              if path in weights and weights[path].ndim and weights[path].numel()}  # fmt: skip
+    return ({} if op.weights is not None else settings(op, module)), shapes
+
+
+def built(candidate: Any) -> Any:
+    """The module that a candidate is, or that FILE.py assigns to NAME; None for anything else. No other file is run."""
+    if isinstance(candidate, str):
+        candidate = loading.find(candidate) if _is_assigned(candidate) else None
+    torch = sys.modules.get("torch")
+    return candidate if torch is not None and isinstance(candidate, torch.nn.Module) else None
+
+
+def _is_assigned(place: str) -> bool:
+    """Whether NAME of FILE.py:NAME is what a call returned."""
+    path, _, name = place.rpartition(":")
+    if not path.endswith(".py") or not Path(path).is_file():
+        return False
+    try:
+        lines = ast.parse(Path(path).read_text(encoding="utf-8")).body
+    except (SyntaxError, ValueError, OSError):  # it is told where the file is run
+        return False
+    return any(isinstance(line, ast.Assign) and isinstance(line.value, ast.Call)
+               and any(isinstance(each, ast.Name) and each.id == name for each in line.targets)
+               for line in lines)  # fmt: skip

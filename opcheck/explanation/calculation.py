@@ -44,12 +44,13 @@ class Places(Sequence[Shape]):
 
 
 class Pages(Tape):
-    """A tape of a length that somebody may read; raises Refused beyond MOST_NODES."""
+    """A tape of a length that somebody may read; raises Refused beyond it."""
 
     __slots__ = ()
+    most = MOST_NODES
 
     def _append(self, node: Node) -> Tracer:
-        if len(self.nodes) >= MOST_NODES:
+        if len(self.nodes) >= self.most:
             raise too_long()
         return super()._append(node)
 

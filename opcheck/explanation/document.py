@@ -7,6 +7,7 @@ from typing import Any
 from opcheck import specs
 from opcheck.explanation import worked
 from opcheck.explanation.calculation import Calculation, default_array, lifted
+from opcheck.explanation.readable import readable
 from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Case, Op, Refused, RefusedType, Shape, as_array
@@ -134,7 +135,8 @@ def explain(
         first = cell if grad else place
         shown = _page(calculation, given_upstream, first, grad, written)
         noted = _no_fractions(shown) if exact else ()
-        return Step("", (*head, *shown, *_sizes(calculation), *tail, *noted, *_errors(calculation, dtype)))
+        listing = (Prose(operator.listing, "code"),) if operator.listing else ()
+        return Step("", (*head, *listing, *shown, *_sizes(calculation), *tail, *noted, *_errors(calculation, dtype)))
 
     # what is small is never refused, so that it may be written down when somebody reads it
     return Explanation(still if calculation.is_small else still(), fractions=exact, asked=asked)
@@ -246,28 +248,43 @@ def prepare(
             params[each.name] = op.example_of(each, shapes)
     if not wanted and _is_call(op, arrays, params):  # nothing is missing
         return Calculation(op, op.completed(Case(op.name, arrays, params), seed or 0))
+    own = {name: array.shape for name, array in arrays.items()}
     for name, array in arrays.items():
         arrays[name], hidden[op.input(name).symbol] = lifted(op, name, array)
-    wanted = wanted or {}
-    alike: Counter[Shape] = Counter()  # the shapes of those that hold 1, 2, 3, ...: another one goes on counting
-    for spec in op.inputs:
-        if spec.name in wanted or (spec.name not in arrays and not spec.optional):
-            shapes = {name: array.shape for name, array in arrays.items()}
-            known = {**wanted, **shapes}
-            shape = wanted[spec.name] if spec.name in wanted else op.default_shape(spec.name, params, known)
-            choices = op.choices(spec.name, params, known) if spec.whole else 0
-            array = default_array(op, spec.name, shape, choices, seed)
-            if spec.default == "ramp" and not spec.whole and seed is None:
-                array = array + alike[shape] * array.size
-                alike[shape] += 1
-            arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
+    ramps = _fill(op, arrays, hidden, params, wanted or {}, own, seed)
     ordered = {spec.name: arrays[spec.name] for spec in op.inputs if spec.name in arrays}
     examples = {each.name: each.example for each in op.params if each.name not in params and each.example is not None}
     if examples and not _is_call(op, ordered, params) and _is_call(op, ordered, {**examples, **params}):
         params = {**examples, **params}  # what is computed by default needs more than was given
     names = op.signature.parameters
     case = op.completed(Case(op.name, ordered, {name: params[name] for name in names if name in params}), seed or 0)
-    return Calculation(op, case, _hidden(op, hidden, ordered))
+    return readable(Calculation(op, case, _hidden(op, hidden, ordered)), ramps, own)
+
+
+def _fill(
+    op: Op, arrays: dict[str, Array], hidden: dict[str, int], params: Mapping[str, Any],
+    wanted: Mapping[str, Shape], own: Mapping[str, Shape], seed: int | None,
+) -> dict[str, Array]:  # fmt: skip
+    """Fills in what was not given. Returns what stands, or would stand, in each array of consecutive numbers: the
+    numbers of one array do not depend on whether another one was given."""
+    ramps: dict[str, Array] = {}
+    alike: Counter[Shape] = Counter()  # the shapes of those that hold 1, 2, 3, ...: another one goes on counting
+    for spec in op.inputs:
+        is_open = spec.name in wanted or (spec.name not in arrays and not spec.optional)
+        if not is_open and spec.name not in own:
+            continue
+        known = {**wanted, **{name: array.shape for name, array in arrays.items()}}
+        shape = {**own, **wanted}.get(spec.name)
+        shape = op.default_shape(spec.name, params, known) if shape is None else shape
+        choices = op.choices(spec.name, params, known) if spec.whole and is_open else 0
+        array = default_array(op, spec.name, shape, choices, seed)
+        if spec.default == "ramp" and not spec.whole:
+            array = array + (alike[shape] * array.size if seed is None else 0)
+            alike[shape] += 1
+            ramps[spec.name] = array
+        if is_open:
+            arrays[spec.name], hidden[spec.symbol] = lifted(op, spec.name, array)
+    return ramps
 
 
 def _is_call(op: Op, arrays: Mapping[str, Array], params: Mapping[str, Any]) -> bool:

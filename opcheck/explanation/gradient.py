@@ -13,6 +13,7 @@ from opcheck.explanation.unfold import ADJOINT, Unfolded, barred, cancellation
 from opcheck.language import say
 from opcheck.operators.fills import upstream as filled
 from opcheck.operators.spec import Array, Closed, Output, Refused, Shape, widened
+from opcheck.render.names import clauses
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Symbol
 from opcheck.tracing import TRACED, Node, Tracer, exact, reverse
 from opcheck.tracing.arithmetic import as_fraction
@@ -35,7 +36,7 @@ def gradient_steps(
     sweep = Sweep(calculation, g, shown)
     unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything, symbolic)
     output = op.output(calculation.main_output)
-    told = _default_meaning(output, shape) if upstream is None else meaning(output.symbol)
+    told = upstream_meaning(output, shape, upstream is not None)
     blocks: list[Block] = [Prose(told, "note")]
     written = closed_forms(calculation, g, sweep)
     for name in names:
@@ -66,10 +67,29 @@ def closed_forms(calculation: Calculation, g: Array, sweep: "Sweep") -> dict[str
     def output(name: str) -> Callable[[Shape], Any]:
         return lambda at: sweep.values[sweep.outputs[name, at].id]
 
+    found, told = proved(calculation, g, gradient, output), set[str]()
     return {
-        name: (Prose(closed.formula, "definition"), *(Prose(told, "note") for told in _about(calculation, closed)))
-        for name, closed in proved(calculation, g, gradient, output).items()
-    }
+        name: (Prose(once(found[name].formula, told), "definition"),
+               *(Prose(each, "note") for each in _about(calculation, found[name])))
+        for name in calculation.case.arrays if name in found
+    }  # fmt: skip
+
+
+def once(formula: str, told: set[str]) -> str:
+    """A formula without the definitions behind its "with" that were told before; those that it adds are told now."""
+    head, *behind = clauses(formula)
+    definitions = [each.removeprefix("with ").removesuffix(",") for each in behind]
+    new = [each for each in definitions if each not in told]
+    if len(new) == len(definitions):
+        told |= set(definitions)
+        return formula
+    known = [each.partition("[")[0].partition(" ")[0] for each in definitions if each in told]
+    used = [
+        name for name in known if re.search(rf"(?<!\w){re.escape(name)}(?![\w′\u0300-\u036f])", " ".join((head, *new)))
+    ]
+    told |= set(new)
+    above = say("{names} as above", names=", ".join(used))
+    return f"{head}   with {', '.join((*new, above))}"
 
 
 def _about(calculation: Calculation, closed: Closed) -> Iterator[str]:
@@ -116,9 +136,11 @@ def meaning(symbol: str) -> str:
     return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=barred(symbol), y=symbol)
 
 
-def _default_meaning(output: Output, shape: Shape) -> str:
-    """What it is where none was given."""
+def upstream_meaning(output: Output, shape: Shape, given: bool) -> str:
+    """The same, and what it is where none was given."""
     symbol, bar = output.symbol, barred(output.symbol)
+    if given:
+        return meaning(symbol)
     if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
     if output.upstream == "squares":

@@ -74,6 +74,9 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
     return [
         Table((say("{y} in {dtype}", y=name, dtype=dtype), say("value")), rows),
         Prose(
+            say("exact: without any rounding. The last two lines say how far {dtype} may be from it: by storing the "
+                "inputs, and by computing in another order.", dtype=dtype), "note"),
+        Prose(
             say("u = {u} is the unit roundoff of {dtype}: one operation is off by at most u times its result.",
                 u=f"2^−{-int(np.log2(UNIT_ROUNDOFF[dtype]))}", dtype=dtype), "note"),
     ]  # fmt: skip
@@ -163,8 +166,10 @@ def got_lines(
         row: list[str | Expression] = [watched.name(each.at), _number(each.exact), _number(number)]
         row += [_number(difference(number, each.exact)), _number(each.rounding(dtype))]
         rows.append(tuple([*row, _number(each.printing(digits, exact_arrays))] if digits is not None else row))
+    told = say("expected: the exact number; difference: got − expected; {dtype} allows: what rounding may change",
+               dtype=dtype)  # fmt: skip
     sentence = _explanation(calculation, watched, elements, observed, dtype, digits, exact_arrays)
-    return [Table(tuple(headers), tuple(rows)), Prose(sentence, "verdict")]
+    return [Table(tuple(headers), tuple(rows)), Prose(told, "note"), Prose(sentence, "verdict")]
 
 
 def _found(

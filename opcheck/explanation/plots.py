@@ -17,6 +17,7 @@ SAMPLES, FEW = 201, 61
 REACH = 4.0  # how far a curve goes beyond the numbers that are given
 MOST = 64  # numbers that are marked on a curve
 STEPS = 30  # of an optimiser
+LARGEST, RESOLVED = 1e300, 1e-9  # the range of an axis: at most so much, and such a part of its numbers at least
 
 
 def plots(calculation: Calculation) -> list[Block]:
@@ -24,9 +25,20 @@ def plots(calculation: Calculation) -> list[Block]:
     try:
         with np.errstate(all="ignore"):
             found = next((draw for fits, draw in KINDS if fits(calculation)), None)
-            return [] if found is None else list(found(calculation))
+            return [] if found is None else [plot for plot in found(calculation) if is_drawable(plot)]
     except (ValueError, TypeError, ArithmeticError, IndexError, NotImplementedError):
         return []  # a program does not take what lies beside or between the given numbers
+
+
+def is_drawable(plot: Plot) -> bool:
+    """Whether its numbers can be told apart on an axis: not beyond what a float holds, nor alike in all its digits."""
+    points = [each for curve in plot.curves for each in curve.points if all(map(math.isfinite, each))]
+    return bool(points) and all(_has_room(axis) for axis in zip(*points, strict=True))
+
+
+def _has_room(numbers: Sequence[float]) -> bool:
+    low, high = min(numbers), max(numbers)
+    return high - low < LARGEST and (high == low or high - low > RESOLVED * max(abs(low), abs(high)))
 
 
 def _single(calculation: Calculation) -> Array | None:
@@ -190,7 +202,7 @@ def errors(calculation: Calculation, dtype: str) -> list[Block]:
 
 
 def _points(x: Sequence[float] | Array, y: Sequence[float] | Array) -> tuple[tuple[float, float], ...]:
-    return tuple((float(a), float(b)) for a, b in zip(x, y, strict=True))
+    return tuple((float(a), float(b)) for a, b in zip(x, y, strict=True) if math.isfinite(a))
 
 
 KINDS: tuple[tuple[Callable[[Calculation], bool], Callable[[Calculation], Iterator[Plot]]], ...] = (

@@ -111,11 +111,13 @@ class ReLU(Activation):
             "gradient_one_at_zero",
             "The gradient at 0 was passed on; the convention is relu'(0) = 0 (x > 0, not x >= 0).",
             vjp=_gradient(lambda x, g: np.where(x >= 0, g, 0.0)),
+            is_subgradient=True,
         ),
         Mistake(
             "gradient_half_at_zero",
             "Half of the gradient at 0 was passed on; the convention is relu'(0) = 0.",
             vjp=_gradient(lambda x, g: np.where(x > 0, g, np.where(x == 0, g / 2, 0.0))),
+            is_subgradient=True,
         ),
         Mistake(
             "gradient_masked_by_the_upstream_gradient",
@@ -126,6 +128,11 @@ class ReLU(Activation):
             "gradient_not_masked",
             "The gradient was passed on everywhere; where the input was negative it is 0.",
             vjp=_gradient(lambda x, g: g),
+        ),
+        Mistake(
+            "minimum_for_maximum",
+            "The minimum with 0 was taken; relu is the maximum.",
+            forward=lambda op, p, input: np.minimum(input, 0.0),
         ),
         Mistake(
             "absolute_value",

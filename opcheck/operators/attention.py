@@ -138,7 +138,7 @@ class Attention(Program):
         return (*((told,) if truth else ()), *((unseen,) if closed.any() and attn_mask.shape[-1] else ()))
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:
-        return p.replace(scale=1 / math.sqrt(max((*shapes["query"], 1)[-2], 1))) if p.scale is None else p
+        return p.replace(scale=1 / math.sqrt(max((1, *shapes["query"])[-1], 1))) if p.scale is None else p
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         q, k, v, mask = (shapes.get(each.name, ()) for each in self.inputs)
@@ -158,7 +158,8 @@ class Attention(Program):
             raise Refused(say("attn_mask is bool or real, and excludes is_causal"), got=str(attn_mask.dtype))
 
     def default_shape(self, name: str, params: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Shape:
-        E, S = shapes.get("query", (2, 2))[-1], shapes.get("key", (3, 2))[-2]  # noqa: N806
+        query, key = shapes.get("query", (2, 2)), shapes.get("key", (3, 2))
+        E, S = (query or (2,))[-1], key[-2] if len(key) > 1 else 3  # noqa: N806  # too few are refused later
         return {"query": (2, E), "key": (3, E), "value": (S, 2)}[name]
 
     def program(self, p: Params, *, query: Any, key: Any, value: Any, attn_mask: Any = None, apart: Any = False) -> Any:

@@ -24,7 +24,7 @@ def _signed(ramp: Array) -> Array:
     return found
 
 
-def _parts(count: float) -> float:
+def parts(count: float) -> float:
     """How many parts of 1 give so many numbers below it whose decimals end."""
     return next(n * 10.0**k for k in range(20) for n in ((2, 4, 5) if k == 0 else (1, 2, 5)) if n * 10**k > count)
 
@@ -39,7 +39,7 @@ FILLS = {
     "negative": Fill(lambda ramp: -ramp, lambda distinct, signs: -distinct),
     "binary": Fill(lambda ramp: ramp % 2, lambda distinct, signs: np.arange(len(distinct)) % 2.0),
     "unit": Fill(
-        lambda ramp: ramp / _parts(len(ramp)), lambda distinct, signs: distinct / _parts(distinct.max(initial=1))
+        lambda ramp: ramp / parts(len(ramp)), lambda distinct, signs: distinct / parts(distinct.max(initial=1))
     ),
     "signed": Fill(_signed, lambda distinct, signs: np.where(np.arange(len(signs)) == 0, -1, signs) * distinct),
     "half": Fill(lambda ramp: ramp / 2, lambda distinct, signs: distinct * signs / 2),

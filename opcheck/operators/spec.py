@@ -74,6 +74,7 @@ class Mistake(NamedTuple):
     vjp: Callable[..., dict[str, Array]] | None = None
     sized: Callable[..., Any] | None = None
     is_convention: bool = False  # right in code that keeps its arrays otherwise
+    is_subgradient: bool = False  # another derivative at a kink than torch's: right where understanding is asked
 
     @classmethod
     def with_size(cls, name: str, sentence: str, sized: Callable[..., Any]) -> "Mistake":
@@ -158,6 +159,7 @@ class Op(ABC):
     summary: str  # one line for `opcheck ops`
     formula: str  # one element, as a textbook prints it
     source: str  # where the formula is from
+    listing: str = ""  # its text, where it is a program of somebody's own
     example: tuple[str, str]  # a call of the reference function, and what Python shows of its result
     arguments: tuple[Input | Param, ...]  # in torch's order
     outputs: tuple[Output, ...]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import numpy as np
 
 from opcheck.language import say
-from opcheck.programs.movement import Slot
-from opcheck.programs.rule import Rule
+from opcheck.programs.movement import Slot, filled
+from opcheck.programs.rule import Rule, applied
 from opcheck.programs.rules import RULES
 from opcheck.tracing import TracedControlFlowError
 
@@ -72,7 +72,10 @@ class ArrayTape:
 
     def lifted(self, x: Any) -> "TracedArray":
         if not isinstance(x, TracedArray):
-            return self.constant(x)
+            known: TracedArray | None = getattr(x, "recorded", None)  # how a table was made (`tables`)
+            if known is None or known.tape is not self or not np.array_equal(np.asarray(x), known.value):
+                return self.constant(x)  # or it was changed since
+            return known
         if x.tape is not self:
             raise TypeError(say("arrays from different traces cannot be combined: trace the whole function at once"))
         return x
@@ -303,37 +306,42 @@ class TracedArray:
         return self.tape.record(RULES["astype"], (self,), dtype=wanted.name)
 
     def __getitem__(self, index: Any) -> Any:
-        parts = index if isinstance(index, tuple) else (index,)
-        chosen = [part for part in parts if isinstance(part, TracedArray)]
-        if not chosen:
-            return self.tape.record(RULES["getitem"], (self,), index=index)
+        chosen, placed = slots(index)
         if any(each.dtype.kind not in "iu" for each in chosen):
             raise TracedControlFlowError(
                 say("a mask that was computed cannot choose elements, since their number would depend on values: use "
                     "np.where(mask, a, b)")
             )  # fmt: skip
-        slots = iter(range(len(chosen)))
-        placed = tuple(Slot(next(slots)) if isinstance(part, TracedArray) else part for part in parts)
         return self.tape.record(RULES["getitem"], (self, *chosen), index=placed)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Into an array that the program made, which then is another line."""
+        self.check_fresh()
+        chosen, placed = slots(index)
+        if any(each.dtype.kind == "b" for each in chosen):
+            self.id = self._where(index, value)
+            return
+        shape = np.broadcast_to(0, self.shape)[filled(placed, [each.value for each in chosen])].shape
+        if 0 not in shape:
+            source = applied(RULES["assigned"], *chosen, index=placed, shape=self.shape)
+            new: Any = np.reshape(np.broadcast_to(self.tape.lifted(value), shape), -1)[source]
+            self.id = self.tape.record(RULES["where"], (source >= 0, new, self)).id
+
+    def check_fresh(self) -> None:
+        """Raises TypeError for an array that the program did not make."""
         if not self.is_fresh:
             raise TypeError(
                 say("a traced array is not changed in place: build a new one with np.where or np.concatenate, or fill "
                     "one that the program made (out = np.zeros_like(x); out[i] = ...)")
             )  # fmt: skip
-        if any(isinstance(part, TracedArray) for part in (index if isinstance(index, tuple) else (index,))):
+
+    def _where(self, mask: Any, value: Any) -> int:
+        """The node of the array after out[mask] = number, with a mask that was computed."""
+        if isinstance(mask, tuple) or mask.shape != self.shape or np.ndim(value):
             raise TracedControlFlowError(
-                say("an index or a mask that was computed cannot choose what is assigned to: use np.where(mask, a, b)")
+                say("a mask that was computed cannot choose what is assigned to: use np.where(mask, a, b)")
             )
-        places = np.arange(self.size).reshape(self.shape)[index]
-        source = np.zeros(self.size, int)
-        source[places.reshape(-1)] = np.arange(places.size)  # of equal places the last one counts
-        mask = np.isin(np.arange(self.size), places).reshape(self.shape)
-        if places.size:
-            new: Any = np.reshape(np.broadcast_to(self.tape.lifted(value), places.shape), -1)[source]
-            self.id = self.tape.record(RULES["where"], (mask, new.reshape(self.shape), self)).id
+        return self.tape.record(RULES["where"], (mask, value, self)).id
 
     def __getattr__(self, name: str) -> Any:
         """A method of numpy's arrays that is a function of numpy as well: x.var(axis=0) is np.var(x, axis=0)."""
@@ -373,6 +381,15 @@ class TracedArray:
 
     __float__ = __complex__ = __array__ = item = tolist = _refuse
     __hash__ = object.__hash__
+
+
+def slots(index: Any) -> tuple[list[TracedArray], Any]:
+    """The traced arrays in an index, and the index with a slot for each."""
+    parts = index if isinstance(index, tuple) else (index,)
+    chosen = [part for part in parts if isinstance(part, TracedArray)]
+    count = iter(range(len(chosen)))
+    placed = tuple(Slot(next(count)) if isinstance(part, TracedArray) else part for part in parts)
+    return chosen, placed if chosen else index
 
 
 def unknown_method(name: str) -> str:

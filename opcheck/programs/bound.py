@@ -10,7 +10,7 @@ from opcheck.programs.running import Format, Running, given
 from opcheck.programs.shifts import peaked
 
 LARGEST = float(np.finfo(np.float64).max)
-SINGULAR = ("div", "log", "log1p", "power", "tan")  # infinite at some finite numbers
+SINGULAR = ("div", "log", "log1p", "power", "tan", "atanh")  # infinite at some finite numbers
 
 
 def overflowed(node: ArrayNode, result: Any, args: Sequence[Any], largest: float = LARGEST) -> Any:
@@ -47,6 +47,8 @@ def running(
     asked = range(len(nodes)) if only is None else set(only)
     last = last_uses(nodes, asked)
     found: dict[int, Any] = {}
+    twins = dict[int, int]()
+    first = dict[Any, int]()
     with np.errstate(all="ignore"):
         for id in sorted(last):
             node = nodes[id]
@@ -54,14 +56,26 @@ def running(
                 found[id] = inputs[id]
             elif node.rule is None:
                 found[id] = given(f, node.value, constant=not node.label)
+            elif (twin := _twin(node, id, twins, first)) in found:
+                found[id] = found[twin]
             else:
                 args = [found[arg] for arg in node.args]
                 result = overflowed(node, node.rule.running(f, node.value, *args, **node.params), args, largest)
                 found[id] = peaked(nodes, node, result) if node.rule.name == "sub" else result
+            if node.rule is not None:
                 for arg in node.args:
                     if last[arg] == id and arg not in asked:
                         found.pop(arg, None)  # large arrays are let go as soon as nothing needs them
     return found
+
+
+def _twin(node: ArrayNode, id: int, twins: dict[int, int], first: dict[Any, int]) -> int:
+    """The first node that makes the same of the same: (x - m)·(x - m) is a square as well as d·d."""
+    assert node.rule is not None
+    if all(value is None or isinstance(value, (bool, int, float, str)) for value in node.params.values()):
+        made_of = (node.rule.name, *node.params.values(), *(twins.get(arg, arg) for arg in node.args))
+        twins[id] = first.setdefault(made_of, id)
+    return twins.get(id, id)
 
 
 def last_uses(nodes: Sequence[ArrayNode], asked: Container[int]) -> dict[int, int]:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from opcheck.errors import RefusedType
 from opcheck.language import say
-from opcheck.programs.arrays import TracedArray, taped
+from opcheck.programs.arrays import TracedArray, slots, taped
 from opcheck.programs.elementwise import erf, sigmoid
-from opcheck.programs.rule import axes_of, count, number
+from opcheck.programs.movement import filled
+from opcheck.programs.rule import Shape, axes_of, count, number
 from opcheck.programs.rules import RULES
 
 # --- elementwise ----------------------------------------------------------------------------------------------------
@@ -54,7 +56,10 @@ def normal_distribution(x: Any) -> Any:
 UFUNCS: dict[str, Callable[..., Any]] = {
     "square": lambda x: x * x, "reciprocal": lambda x: 1.0 / x, "positive": lambda x: x, "fabs": np.absolute,
     "exp2": to_the(2.0), "log2": over_log(2.0), "log10": over_log(10.0), "float_power": np.power,
-    "heaviside": heaviside, "hypot": lambda a, b: np.sqrt(a * a + b * b),
+    **dict.fromkeys(("degrees", "rad2deg"), lambda x: x * (180.0 / np.pi)),
+    **dict.fromkeys(("radians", "deg2rad"), lambda x: x * (np.pi / 180.0)),
+    "trunc": lambda x: np.where(np.less(x, 0.0), np.ceil(x), np.floor(x)), "heaviside": heaviside,
+    "hypot": lambda a, b: np.sqrt(a * a + b * b),
     "isnan": lambda x: np.not_equal(x, x), "isinf": lambda x: np.equal(np.absolute(x), np.inf), "isfinite": isfinite,
     "bitwise_and": np.logical_and, "bitwise_or": np.logical_or, "invert": np.logical_not,
     "logical_xor": lambda a, b: np.not_equal(np.not_equal(a, 0), np.not_equal(b, 0)), "bitwise_xor": np.not_equal,
@@ -327,8 +332,43 @@ def take_along_axis(x: Any, indices: Any, axis: Any = -1) -> Any:
     shape = np.broadcast_shapes(*(tuple(1 if k == axis else n for k, n in enumerate(np.shape(each)))
                                   for each in (x, indices)))  # fmt: skip
     x = np.broadcast_to(x, [np.shape(x)[axis] if k == axis else n for k, n in enumerate(shape)])
-    grid = [np.arange(n).reshape([-1 if j == k else 1 for j in range(np.ndim(x))]) for k, n in enumerate(np.shape(x))]
-    return taped(x, indices).lifted(x)[tuple(indices if k == axis else each for k, each in enumerate(grid))]
+    return taped(x, indices).lifted(x)[_places_along(np.shape(x), indices, axis)]
+
+
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    """Into an array that the program made."""
+    if axis is None:
+        raise RefusedType(say("np.put_along_axis without an axis is not recorded: give it an axis"))
+    _traced(arr)[_places_along(np.shape(arr), indices, axis % np.ndim(arr))] = values
+
+
+def _places_along(shape: Shape, indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index of those elements of each row along `axis`."""
+    grid = [np.arange(n).reshape([-1 if j == k else 1 for j in range(len(shape))]) for k, n in enumerate(shape)]
+    return tuple(indices if k == axis else each for k, each in enumerate(grid))
+
+
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    if wrap or np.ndim(a) != 2:
+        raise RefusedType(say("np.fill_diagonal is recorded for matrices, without wrap"))
+    places = np.arange(min(np.shape(a)))
+    _traced(a)[places, places] = val
+
+
+def add_at(a: Any, indices: Any, b: Any) -> None:
+    """np.add.at, into an array that the program made: what meets at a place is added up."""
+    target = _traced(a)
+    target.check_fresh()
+    chosen, index = slots(indices)
+    places: Any = np.broadcast_to(0, target.shape)[filled(index, [each.value for each in chosen])]
+    added: Any = np.broadcast_to(target.tape.lifted(b), places.shape)
+    target.id = (target + target.tape.record(RULES["put"], (added, *chosen), index=index, shape=target.shape)).id
+
+
+def _traced(a: Any) -> TracedArray:
+    if not isinstance(a, TracedArray):
+        raise RefusedType(say("an array of plain numbers cannot take what is traced: make it with np.zeros_like(x)"))
+    return a
 
 
 def along(x: Any, axis: int, places: Any) -> Any:

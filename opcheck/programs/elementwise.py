@@ -28,7 +28,7 @@ from opcheck.programs.running import (
     times,
 )
 from opcheck.tracing import PRIMITIVES, TRACED, Arithmetic
-from opcheck.tracing.primitives import C_ERF, C_EXP, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
+from opcheck.tracing.primitives import C_ERF, C_EXP, C_INVERSE, C_LOG, C_SIGMOID, C_TANH, C_TRIGONOMETRIC
 
 
 def erf(x: Any) -> Any:
@@ -57,7 +57,8 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "sum": np.add, "mul": np.multiply, "div": np.divide, "sub": np.subtract, "neg": np.negative,
     "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos,
     "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "erf": erf,
-    "erf_slope": erf_slope, "sigmoid": sigmoid,
+    "erf_slope": erf_slope, "sigmoid": sigmoid, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "atan2": np.arctan2, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
 }  # fmt: skip
 ARRAYS = Arithmetic({**UFUNCS, "sum": lambda *terms: reduce(np.add, terms)})
 _erf = np.frompyfunc(PRIMITIVES["erf"].value, 1, 1)
@@ -100,12 +101,13 @@ def _together(f: Format, function: Any, a: Running, b: Running, rounds: float) -
 
 def product_of(f: Format, out: Any, a: Running, b: Running) -> Running:
     unit = product_unit(a.unit, b.unit)
-    ea, eb = a.error_beside(f, b, unit, out), b.error_beside(f, a, unit, out)
+    square = a is b  # of a difference it is taken as it is: multiplied out, x² - 2·x·m + m², it is a form
+    ea, eb = (a.error(f),) * 2 if square else (a.error_beside(f, b, unit, out), b.error_beside(f, a, unit, out))
     inherited: Any = 0.0 if is_nothing(eb) else times(np.abs(a.value), eb)
     if not is_nothing(ea):
         inherited = times(np.abs(b.value) + eb, ea) + inherited
     size = plus(np.abs(out), inherited)
-    if a.absolute is not None or b.absolute is not None:
+    if not square and (a.absolute is not None or b.absolute is not None):
         size = np.fmax(a.terms * b.terms, size)  # sums may be multiplied out
     local = f.u * size + f.eta * REST
     if not (np.all(a.value) and np.all(b.value)):
@@ -231,6 +233,44 @@ def _tan_slope(out: Any, x: Any, e: Any) -> Any:
     return np.where(room > 0, 1 / room**2, np.inf)
 
 
+def _slope_below(distance: Callable[[Any, Any], Any], power: float) -> Callable[[Any, Any, Any], Any]:
+    """1/distance^power, infinite where x within e may be at the end of where the function is defined."""
+
+    def slope(out: Any, x: Any, e: Any) -> Any:
+        room = distance(x, e)
+        return np.where(room > 0, 1 / room**power, np.inf)
+
+    return slope
+
+
+def _within_one(x: Any, e: Any) -> Any:
+    """1 − x² where it is smallest."""
+    far = np.abs(x) + e
+    return np.where(far < 1, (1 - far) * (1 + far), 0.0)
+
+
+def _beyond_one(x: Any, e: Any) -> Any:
+    """x² − 1 where it is smallest."""
+    low = x - e
+    return np.where(low > 1, (low - 1) * (low + 1), 0.0)
+
+
+def _angle(f: Format, out: Any, y: Running, x: Running) -> Running:
+    """Any angle where the point may be at 0, or on either side of the cut along the negative numbers."""
+    ey, ex = y.error(f), x.error(f)
+    radius = np.hypot(_nearest(y.value, ey), _nearest(x.value, ex))
+    moved = times((np.abs(x.value) + ex) / radius, ey / radius) + times((np.abs(y.value) + ey) / radius, ex / radius)
+    turned = (_may_be_zero(y, ey) & (x.value <= ex)) | ((y.value == 0) & _may_be_zero(x, ex))
+    still = (np.asarray(ey) == 0) & (np.asarray(ex) == 0)
+    inherited = np.where(turned, 2 * np.pi, np.where(still, 0.0, np.fmin(moved, 2 * np.pi)))
+    return computed(f, out, inherited, C_INVERSE * f.u, f.eta)
+
+
+def _may_be_zero(x: Running, e: Any) -> Any:
+    """Or a zero of the other sign, if it was computed."""
+    return (np.abs(x.value) <= e) & ((np.asarray(e) > 0) | (not x.given))
+
+
 def _erf_slope(f: Format, out: Any, x: Running) -> Running:
     """Its slope is 2·|x| times itself; the square of x is rounded as well."""
     e = x.error(f)
@@ -257,6 +297,12 @@ RUNNING: dict[str, Callable[..., Running]] = {
     "erf": smooth(lambda out, x, e: erf_slope(_nearest(x, e)), C_ERF),
     "erf_slope": _erf_slope,
     "sigmoid": _sigmoid,
+    **dict.fromkeys(("asin", "acos"), smooth(_slope_below(_within_one, 0.5), C_INVERSE)),
+    "atan": smooth(lambda out, x, e: 1 / (1 + _nearest(x, e) ** 2), C_INVERSE),
+    "atan2": _angle,
+    "asinh": smooth(lambda out, x, e: 1 / np.hypot(1, _nearest(x, e)), C_INVERSE),
+    "acosh": smooth(_slope_below(_beyond_one, 0.5), C_INVERSE),
+    "atanh": smooth(_slope_below(_within_one, 1.0), C_INVERSE),
 }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ def apply(tape: ArrayTape, ufunc: Any, method: str, args: Sequence[Any], options
             return tape.record(RULES[NAMES[ufunc]], args)
         first, *others = args
         return composed.UFUNCS[ufunc.__name__](tape.lifted(first), *others)
+    if (ufunc, method) == (np.add, "at"):
+        return composed.add_at(*args)
     raise unknown(f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else ""))
 
 
@@ -56,7 +58,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.atleast_3d: composed.at_least(np.atleast_3d),
     np.flip: composed.flip, np.fliplr: lambda m: composed.flip(m, 1), np.flipud: lambda m: composed.flip(m, 0),
     np.roll: composed.roll, np.repeat: composed.repeat, np.tile: composed.tile, np.take: composed.take,
-    np.take_along_axis: composed.take_along_axis, np.pad: composed.pad, np.diagonal: composed.diagonal,
+    np.take_along_axis: composed.take_along_axis, np.put_along_axis: composed.put_along_axis,
+    np.fill_diagonal: composed.fill_diagonal, np.pad: composed.pad, np.diagonal: composed.diagonal,
     np.diag: composed.diag, np.tril: composed.triangle(np.tril), np.triu: composed.triangle(np.triu),
     np.lib.stride_tricks.sliding_window_view: composed.windows,
     np.diff: lambda a, n=1, axis=-1: composed.differences(a, n, axis),

@@ -2,8 +2,8 @@
 
 `out = np.zeros(n)` gives an array of numbers, into which numpy would have to put a number where a program assigns a
 traced one. So a file that opcheck loads sees this module for numpy: while the program is recorded, arrays of zeros,
-ones and so on are traced constants that may be filled; np.array and np.asarray of traced arrays are traced. Everything
-else is numpy's, and all of it is where nothing is recorded.
+ones and so on are traced constants that may be filled; np.array and np.asarray of traced arrays are traced; of what is
+made of np.arange it is known how (`tables`). Everything else is numpy's, and all of it is where nothing is recorded.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.programs.arrays import TracedArray, current
+from opcheck.programs.tables import table
 
 
 def _made(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,6 +47,11 @@ def _array(function: Callable[..., Any], copies: bool) -> Callable[..., Any]:
     return convert
 
 
+def _linspace(*args: Any, **options: Any) -> Any:
+    made = np.linspace(*args, **options)
+    return made if isinstance(made, tuple) else table(made)  # with retstep=True there are two
+
+
 def _is_traced(x: Any) -> bool:
     return isinstance(x, TracedArray) or (isinstance(x, (list, tuple)) and any(map(_is_traced, x)))
 
@@ -54,6 +60,8 @@ OTHERS: dict[Any, Callable[..., Any]] = {
     np.zeros: _made(np.zeros), np.ones: _made(np.ones), np.empty: _made(np.zeros), np.full: _full,
     np.array: _array(np.array, True), np.asarray: _array(np.asarray, False),
     np.ascontiguousarray: _array(np.ascontiguousarray, False),
+    np.arange: lambda *args, **options: table(np.arange(*args, **options)),
+    np.linspace: _linspace,
 }  # fmt: skip
 
 

@@ -1,15 +1,18 @@
-"""Sorting, and where the largest and the smallest elements stand. Equal numbers keep their order.
+"""Sorting, where the largest and the smallest elements stand, and where what is assigned goes. Equal numbers keep their
+order.
 
 Places are decisions: nothing is differentiated through them, and where rounding may decide otherwise, what is taken
 from such a place may be any element.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from opcheck.programs.kinks import contenders, decision
+from opcheck.programs.movement import filled
 from opcheck.programs.rule import Read, Rule, Shape, applied
 from opcheck.programs.running import Format, Running, settled
 
@@ -75,10 +78,24 @@ def _place(best: Callable[..., Any], sign: float) -> tuple[Callable[..., Any], C
     return forward, running
 
 
+def _assigned(*chosen: Any, index: Any, shape: Shape) -> Any:
+    """Which element of what is assigned to x[index], for x of that shape, comes to stand where; -1: none."""
+    every = np.arange(math.prod(shape)).reshape(shape)
+    places = every[filled(index, chosen)].reshape(-1)
+    source = np.full(every.size, -1)
+    source[places] = np.arange(places.size)  # of equal places the last one counts
+    return source.reshape(shape)
+
+
+def _assigned_running(f: Format, out: Any, *chosen: Running, index: Any, shape: Shape) -> Running:
+    return Running(out, float(out.size) if any(np.any(each.base) for each in chosen) else 0.0, unit=1.0)
+
+
 ARGSORT = decision("argsort", _argsort, _argsort_running)
 ORDER = (
     Rule("sort", lambda x, axis: np.sort(x, axis=axis), _sort_vjp, _sort_jvp, _sort_running, _sort_element),
     ARGSORT,
     decision("argmax", *_place(np.argmax, 1.0)),
     decision("argmin", *_place(np.argmin, -1.0)),
+    decision("assigned", _assigned, _assigned_running),
 )

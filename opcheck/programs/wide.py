@@ -100,7 +100,11 @@ def _softmax_along(x: Any, axis: int) -> Any:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{op: np.frompyfunc(EXACT.functions[op], 2 if op == "div" else 1, 1) for op in UFUNCS if op not in AS_THEY_ARE},
+    **{
+        op: np.frompyfunc(EXACT.functions[op], getattr(UFUNCS[op], "nin", 1), 1)
+        for op in UFUNCS
+        if op not in AS_THEY_ARE
+    },
     "log_sum_exp": _log_sum_exp,
     "softmax_along": _softmax_along,
     "power": np.frompyfunc(EXACT.power, 2, 1),

@@ -18,6 +18,7 @@ from opcheck.render import still
 from opcheck.render.formulas import Formulas
 from opcheck.render.mathml import MathML, definition
 from opcheck.render.motion import Listing, diagrams, listings, own
+from opcheck.render.names import FEW, clauses
 from opcheck.render.numbers import Style, digits
 from opcheck.render.signs import Signs, Words, in_words
 from opcheck.steps import (
@@ -104,8 +105,10 @@ class _Writer:
         """A definition that may break between its clauses: no browser breaks a formula."""
         from markupsafe import Markup
 
+        parts = clauses(text)
         whole = Markup('<span class="clause">{}</span>')
-        return Markup(" ").join(whole.format(self.math(definition(clause), tall=True)) for clause in clauses(text))
+        shown = Markup(" ").join(whole.format(self.math(definition(clause), tall=True)) for clause in parts)
+        return shown if len(parts) <= FEW else Markup('<div class="one-each">{}</div>').format(shown)
 
     def sentence(self, text: str) -> str:
         """A sentence in which flags are code, which does not break. Parentheses that only name flags are dropped: they
@@ -280,25 +283,6 @@ class _Writer:
     def _is_short(self, formula: Formula) -> bool:
         notation = self.layout.notation
         return sum(len(notation.write(each)) + 3 for each in (formula.left, *formula.rights)) <= SHORT
-
-
-def clauses(text: str) -> list[str]:
-    """The parts of a definition: y = a + b,   c = d   with a = ..., b = ...
-
-    >>> clauses("y[i,j] = a[i]·f(b, c)   with a[i] = 1, b = 2")
-    ['y[i,j] = a[i]·f(b, c)', 'with a[i] = 1,', 'b = 2']
-    """
-    found, depth = [""], 0
-    for sign in text.replace("   with ", ",   with "):
-        depth += (sign in "([{") - (sign in ")]}")
-        found[-1] += sign
-        if sign == "," and not depth:
-            found.append("")
-    parts = [each.strip() for each in found]
-    return [
-        part.removesuffix(",") if after.startswith("with ") else part
-        for part, after in zip(parts, [*parts[1:], ""], strict=True)
-    ]
 
 
 def _on_one_line(rows: list[list[tuple[str, str, int]]]) -> list[tuple[str, str, int]]:

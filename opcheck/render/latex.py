@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from opcheck.render.names import clauses
 from opcheck.render.numbers import Style
 from opcheck.render.tex import PAGE, TeX, definition, escaped
 from opcheck.steps import Block, Cell, Formula, Grid, Grids, Number, Prose, Step, Table
@@ -109,10 +110,19 @@ def prose(text: str, kind: str) -> str:
     if kind == "title":
         return rf"\textbf{{{escaped(text)}}}"
     if kind == "definition":
-        return display(definition(text))
+        return display(in_rows(text))
     if kind == "code":
         return "\\begin{verbatim}\n" + text + "\n\\end{verbatim}"
     return rf"\emph{{{escaped(text)}}}" if kind == "note" else escaped(text)
+
+
+def in_rows(text: str) -> str:
+    """A definition, one clause below the other if it is longer than a line."""
+    if len(text) <= PAGE:
+        return definition(text)
+    first, *others = map(definition, clauses(text))
+    rows = [first, *(r"\quad " + each for each in others)]
+    return r"\begin{aligned}" + "\n& " + " \\\\\n& ".join(rows) + "\n" + r"\end{aligned}"
 
 
 def display(body: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from opcheck.render import text
-from opcheck.render.latex import aligned
+from opcheck.render.latex import aligned, in_rows
 from opcheck.render.numbers import Style
-from opcheck.render.tex import TeX, definition
+from opcheck.render.tex import TeX
 from opcheck.steps import Block, Formula, Grids, Number, Prose, Step, Table
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|$~#])")
@@ -46,7 +46,7 @@ class _Markdown:
                 case Prose(words, "title"):
                     yield from _heading(words, level - 1)
                 case Prose(words, "definition"):
-                    yield f"$$\n{definition(words)}\n$$"
+                    yield f"$$\n{in_rows(words)}\n$$"
                 case Prose(words, "code"):
                     yield f"```python\n{words}\n```"
                 case Prose(words, kind):

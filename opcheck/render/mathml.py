@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from html import escape
 
-from opcheck.render.names import PRIME, Piece, pieces, take_apart
+from opcheck.render.names import PRIME, SPELLED, Piece, pieces, take_apart
 from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
 
 ACCENTS = {"bar": "‾", "hat": "^", "dot": "˙", "tilde": "~"}
-FUNCTIONS = {"log": "ln", "sigmoid": "σ"}
+FUNCTIONS = {**SPELLED, "sigmoid": "σ"}
 FENCES = {"floor": "⌊⌋", "ceil": "⌈⌉", "abs": "||"}
 LIMITS = frozenset({"Σ", "∑", "∏", "max", "min", "lim"})  # what stands below these is below, not beside
 

@@ -11,9 +11,34 @@ ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0307": "dot", "\u0303": "tilde"}
 SUBSCRIPTS = dict(zip("₋₀₁₂₃₄₅₆₇₈₉ₜ", "−0123456789t", strict=True))
 LETTER = r"(?:(?![₀-₉ₜ⁰¹²³⁴-⁹½ᵗ])[^\W\d_])"
 WORDS = frozenset(
-    ["with", "if", "else", "and", "or", "where", "for", "over", "of", "the", "otherwise", "is", "not", "in", "each"]
+    [
+        "with",
+        "if",
+        "else",
+        "and",
+        "or",
+        "where",
+        "for",
+        "over",
+        "of",
+        "the",
+        "otherwise",
+        "is",
+        "not",
+        "in",
+        "each",
+        "as",
+        "above",
+    ]
 )
 HEADS = ("max", "min", "lim", "argmax", "argmin", "log")  # what is written below these is not part of a word
+
+FEW = 5  # clauses of a definition that stand beside each other
+# functions whose names in mathematics are not those of the primitives
+SPELLED = {
+    "log": "ln", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arsinh", "acosh": "arcosh",
+    "atanh": "artanh",
+}  # fmt: skip
 
 
 class Name(NamedTuple):
@@ -149,3 +174,22 @@ def _script(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if first[1] in ("{", "("):
         return _until_closed(tokens)
     return [first, tokens.pop(0)] if first[1] in ("+", "−") and tokens else [first]
+
+
+def clauses(text: str) -> list[str]:
+    """The parts of a definition: y = a + b,   c = d   with a = ..., b = ...
+
+    >>> clauses("y[i,j] = a[i]·f(b, c)   with a[i] = 1, b = 2")
+    ['y[i,j] = a[i]·f(b, c)', 'with a[i] = 1,', 'b = 2']
+    """
+    found, depth = [""], 0
+    for sign in text.replace("   with ", ",   with "):
+        depth += (sign in "([{") - (sign in ")]}")
+        found[-1] += sign
+        if sign == "," and not depth:
+            found.append("")
+    parts = [each.strip() for each in found]
+    return [
+        part.removesuffix(",") if after.startswith("with ") else part
+        for part, after in zip(parts, [*parts[1:], ""], strict=True)
+    ]

@@ -49,7 +49,10 @@ def _range(numbers: Sequence[float], wide: bool | int = False, trim: bool = Fals
     if wide:
         low, high = min(low, 0.0) if trim else low - 0.6, max(high, 0.0) if trim else high + 0.6
     room = 0.06 * (high - low) if trim else 0.0
-    return (low - room, high + room) if high > low else (low - 1, high + 1)
+    if high > low:
+        return low - room, high + room
+    beside = max(1.0, abs(low) / 10)
+    return low - beside, high + beside
 
 
 def _scale(numbers: tuple[float, float], start: float, end: float) -> Scale:
@@ -88,7 +91,7 @@ def _curve(curve: Curve, colour: int, x: Scale, y: Scale, up: tuple[float, float
     low, high = up
     inside = [(x(a), y(min(max(b, low), high)) if math.isfinite(b) else b, a, b) for a, b in curve.points]
     if curve.kind == "bars":
-        for a, b, at, number in inside:
+        for a, b, at, number in (each for each in inside if math.isfinite(each[1])):
             width = min(28.0, 0.7 * abs(x(1) - x(0)) / max(bars, 1))
             left, height = a + (colour - bars / 2) * width, abs(b - y(0))
             yield (f'<rect class="bar c{colour}" x="{left:.1f}" y="{min(b, y(0)):.1f}" width="{width - 2:.1f}" '

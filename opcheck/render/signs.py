@@ -4,7 +4,7 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from opcheck.render.names import RAISED, marked
+from opcheck.render.names import RAISED, SPELLED, marked
 from opcheck.render.notation import ATOM, MULTIPLICATIVE, POWER, Notation, is_negative
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.steps import Elided, Expression, Number, Symbol
@@ -18,6 +18,7 @@ ASCII_NAMES = {
     "₃": "3", "₄": "4", "₅": "5", "₆": "6", "₇": "7", "₈": "8", "₉": "9", "₋": "_-", "′": "'", "│": "|", "┌": "+",
     "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+",
     "≠": "!=", "∑": "Sum", "∏": "Prod", "½": "1/2", "‖": "||", "⊙": "*", "¯": "_bar", "─": "-",
+    "∇": "grad ", "⁻": "^-", "⟨": "<", "⟩": ">", "ᵀ": "^T", "\u0338": "!",  # "≠" is "=" and a stroke
 }  # fmt: skip
 ASCII_NAMES |= {sign: f"^{n}" for n, sign in enumerate(RAISED)} | {"ᵗ": "^t"}
 
@@ -39,6 +40,7 @@ def to_ascii(text: str) -> str:
     """The same text in ASCII: names for Greek letters, letters for signs."""
     if text.isascii():
         return text
+    text = text.replace("≠", "\u0338=")
     letters = re.sub(MARKED, r"\1\3\2", unicodedata.normalize("NFD", text))  # v̄₁ is v1_bar, as a symbol is
     return "".join(ASCII_NAMES.get(c, c if c.isascii() else "?") for c in letters)
 
@@ -57,7 +59,7 @@ class Signs(Notation):
     """Mathematical signs: x[0,1]·w[0,0] + 2²."""
 
     equal, about, over = "=", "≈", "/"
-    calls = {"log": "ln", "sigmoid": "σ", "sqrt": "√"}
+    calls = {**SPELLED, "sigmoid": "σ", "sqrt": "√"}
 
     def relation(self, right: Expression) -> str:
         """= before what is exact, ≈ before what shows rounded numbers."""
@@ -107,7 +109,7 @@ class AsciiSigns(Signs):
     """The same in ASCII: x[0,1]*w[0,0] + 2^2."""
 
     minus, times, about = "-", "*", "~="
-    calls = {"log": "ln", "sigmoid": "sigma"}
+    calls = {**SPELLED, "sigmoid": "sigma"}
     raised = "^"
 
     def __init__(self, style: Style = DEFAULT_STYLE) -> None:

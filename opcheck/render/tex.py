@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from opcheck.render.formulas import Formulas
-from opcheck.render.names import ACCENTS, RAISED, SUBSCRIPTS, Piece, pieces, take_apart
+from opcheck.render.names import ACCENTS, RAISED, SPELLED, SUBSCRIPTS, Piece, pieces, take_apart
 from opcheck.render.notation import ADDITIVE, ATOM, MULTIPLICATIVE, POWER, Notation, Term
 from opcheck.render.numbers import DEFAULT_STYLE, Style, digits
 from opcheck.render.signs import Signs
@@ -32,7 +32,9 @@ ESCAPES = {
     '"': r"\textquotedbl{}",
 }  # fmt: skip
 FUNCTIONS = {"log": r"\ln", "exp": r"\exp", "max": r"\max", "min": r"\min", "tanh": r"\tanh", "sin": r"\sin",
-             "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh", "sigmoid": r"\sigma"}  # fmt: skip
+             "cos": r"\cos", "tan": r"\tan", "sinh": r"\sinh", "cosh": r"\cosh", "sigmoid": r"\sigma",
+             "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan"}  # fmt: skip
+FUNCTIONS |= {op: rf"\operatorname{{{name}}}" for op, name in SPELLED.items() if op not in FUNCTIONS}
 NAME = re.compile(
     rf"([^\W\d_])(?=[{''.join((*ACCENTS, *SUBSCRIPTS))}])([{''.join(ACCENTS)}]*)([{''.join(SUBSCRIPTS)}]*)"
 )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from opcheck.language import say
 from opcheck.render.formulas import Formulas
 from opcheck.render.layout import GAP, beside, column_widths, table_row, width, wrap
+from opcheck.render.names import FEW, clauses
 from opcheck.render.numbers import Style
 from opcheck.render.signs import AsciiSigns, Signs, Words, in_words, to_ascii
 from opcheck.steps import Block, Cell, Formula, Grid, Grids, Number, Prose, Step, Table
@@ -101,8 +102,11 @@ class _Page:
         match block:
             case Prose(text, "code"):
                 yield from (indent + self.paint(line, "definition") for line in text.splitlines())
+            case Prose(text, "definition"):
+                for line in self.definition(text, self.options.width - len(indent)):
+                    yield indent + self.paint(line, "definition")
             case Prose(text, kind):
-                hanging = INDENT * 2 if kind in ("title", "definition", "quoted") else ""
+                hanging = INDENT * 2 if kind in ("title", "quoted") else ""
                 for line in wrap(self.prose(text), self.options.width - len(indent), hanging):
                     yield indent + self.paint(line, kind)
             case Formula():
@@ -113,6 +117,21 @@ class _Page:
                 yield from self.table(block, indent)
             case Step():
                 yield from self.step(block, indent)
+
+    def definition(self, text: str, room: int) -> Iterator[str]:
+        """A definition, which breaks between its clauses if it can: many of them stand one below the other."""
+        if width(self.prose(text)) <= room:
+            yield self.prose(text)
+            return
+        rows: list[str] = []
+        parts, gap = clauses(text), "   "
+        for part in parts:
+            joined = f"{rows[-1]}{gap}{self.prose(part)}" if rows else self.prose(part)
+            fits = len(parts) <= FEW and width(joined) <= (room - len(INDENT * 2) if len(rows) > 1 else room)
+            rows = [*rows[:-1], joined] if fits else [*rows, self.prose(part)]
+            gap = " " if part.startswith("with ") else gap  # behind it stands what it explains
+        for k, row in enumerate(rows):
+            yield from wrap((INDENT * 2 if k else "") + row, room, INDENT * (4 if k else 2))
 
     def step(self, step: Step, indent: str) -> Iterator[str]:
         """The blocks under the title, or behind it if they are one short line."""

@@ -139,7 +139,7 @@ class Definition:
     parameters: tuple[Parameter, ...] = ()
     methods: tuple["Definition", ...] = ()
     module: str = "module"  # in which it is, as a place: "module", or "module1" of the first of the other files
-    attributes: tuple[str, ...] = ()  # of a class: names that its methods use, such as those of what they keep in self
+    attributes: tuple[str, ...] = ()  # names that it, or its methods, use, such as those of what they keep in self
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from opcheck import reference
 from opcheck.programs.elementwise import erf, sigmoid
+from opcheck.programs.tables import table
 
 Function = Callable[..., Any]
 
@@ -215,7 +216,7 @@ def _topk(x: Any, k: int, dim: int = -1, largest: bool = True, *_: Any) -> tuple
 
 
 def _arange(*args: Any, **_: Any) -> Any:
-    return np.arange(*args)
+    return table(np.arange(*args))
 
 
 def _repeated(x: Any, repeats: Sequence[int]) -> Any:
@@ -252,7 +253,9 @@ ATEN: dict[str, Function] = {
     "softplus": _linear_mode, "hardswish": lambda x: x * _within(x + 3, 0.0, 6.0) / 6,
     "hardsigmoid": lambda x: _within(x + 3, 0.0, 6.0) / 6, "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
     "log_sigmoid_forward": lambda x: (-np.logaddexp(0.0, -x), None), "log2": np.log2, "log10": np.log10, "tan": np.tan,
-    "sinh": np.sinh, "cosh": np.cosh, "atan": np.arctan, "exp2": np.exp2, "floor": np.floor, "ceil": np.ceil,
+    "sinh": np.sinh, "cosh": np.cosh, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "atan2": np.arctan2, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "exp2": np.exp2, "floor": np.floor, "ceil": np.ceil,
     "xlogy": lambda x, y: x * np.log(y), "logaddexp": np.logaddexp, "erfc": lambda x: 1 - erf(x),
     "relu": lambda x: np.maximum(0.0, x), "silu": lambda x: x * sigmoid(x), "gelu": _gelu, "elu": _elu,
     "leaky_relu": lambda x, slope=0.01: np.where(x > 0, x, x * slope),

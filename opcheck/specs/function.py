@@ -10,7 +10,8 @@ function `cases(chooser)` beside it may draw its cases: it returns the arguments
 import ast
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -60,8 +61,7 @@ class Function(Program):
             result = self.function(**{name: arrays.get(name) for name in self._names()}, **p)
         except TracedControlFlowError as error:
             raise RefusedType(str(error), got=line_of(error)) from None
-        results = result.values() if isinstance(result, dict) else result if isinstance(result, tuple) else (result,)
-        for each in results:
+        for each in _flat(result):
             self._refuse_what_is_no_array(each)
         return result
 
@@ -79,6 +79,16 @@ class Function(Program):
     @property
     def code(self) -> Any:
         return getattr(inspect.unwrap(self.function), "__code__", None)
+
+    @property
+    def listing(self) -> str:  # type: ignore[override]
+        """The text of the function, without what decorates it."""
+        try:
+            lines = textwrap.dedent(inspect.getsource(inspect.unwrap(self.function))).strip("\n").splitlines()
+        except (OSError, TypeError):
+            return ""
+        first = next((k for k, line in enumerate(lines) if line.startswith(("def ", "class "))), 0)
+        return "\n".join(lines[first:])
 
     def check(self, p: Params, /, *args: Any, **arrays: Any) -> None:
         sizes = Sizes.match(self.letters, {name: array.shape for name, array in arrays.items()})
@@ -128,8 +138,15 @@ class Function(Program):
             names = ["output"] if len(results) == 1 else [f"output{k}" for k in range(len(results))]
             named = dict(zip(names, results, strict=True))
         for k, (name, y) in enumerate(named.items()):
-            symbol = "y" if len(named) == 1 else f"y{k}" if name.startswith("output") else name
+            symbol = self._free(np.ndim(y)) if len(named) == 1 else f"y{k}" if name.startswith("output") else name
             yield Output(name, symbol, " ".join(f"d{d}" for d in range(np.ndim(y))), np.asarray(y).dtype.kind == "f")
+
+    def _free(self, dimensions: int) -> str:
+        """What a single output is called: y, unless the program has another y; then L if it is a number."""
+        own = {*self._names(), *getattr(self.code, "co_varnames", ())}
+        if "y" in own and not re.search(r"return +y *(#.*)?$", self.listing):
+            return next(name for name in ("Lz"[dimensions > 0], "out", "output") if name not in own)
+        return "y"
 
     def _tried(self) -> Any:
         """Its result for arrays of ones in some shapes that it accepts; raises Refused if it accepts none of those
@@ -146,17 +163,38 @@ class Function(Program):
             }
             try:
                 with np.errstate(all="ignore"):
-                    return self.program(p, **ones)
+                    result, again = self.program(p, **ones), self.program(p, **ones)
             except Refused as error:
                 refused = refused or error
             except Exception as error:
                 refused = refused or self.raised(error, shapes)
+            else:
+                self._refuse_what_is_drawn(result, again)
+                return result
         assert refused is not None
         raise refused
+
+    def _refuse_what_is_drawn(self, one: Any, other: Any) -> None:
+        """Raises Refused where two calls with the same arrays have different results."""
+        pairs = zip(_flat(one), _flat(other), strict=True)
+        if not all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in pairs):
+            raise Refused(
+                say(
+                    "{name} gave two results for the same arrays: it draws random numbers, or keeps something between "
+                    "calls",
+                    name=self.title,
+                ),
+                fix=say('give it what is drawn as another array: def f(x: "N D", noise: "N D")'),
+            )
 
     @property
     def how_to_refuse(self) -> str:
         return say("state the shapes it takes in its letters, or draw its cases in a function cases(chooser) beside it")
+
+
+def _flat(result: Any) -> Iterable[Any]:
+    """The arrays of a result: one, a tuple, or a dict by name."""
+    return result.values() if isinstance(result, Mapping) else result if isinstance(result, tuple) else [result]
 
 
 def _annotated(function: Callable[..., Any]) -> dict[str, str]:

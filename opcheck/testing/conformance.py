@@ -115,10 +115,10 @@ def check_conformance(op: Any, trial: Trial, backend: backends.Backend, wanted: 
         return
     check_trial(op, possible, backend, report, wanted)
     if report.failures:
-        from opcheck.verification.diagnosis.diagnose import resemblances
+        from opcheck.verification.diagnosis.diagnose import looks_like
 
         first = report.failures[0]
-        looks = resemblances(op, [first], backend)
+        looks = looks_like(op, [first], backend)
         more = say("\nlooks like: {names}", names=", ".join(looks)) if looks else ""
         params = ", ".join(f"{name}={value!r}" for name, value in possible.case.params.items())
         arrays = "".join(f"\n{name} = {array.tolist()}" for name, array in possible.case.arrays.items())

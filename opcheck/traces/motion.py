@@ -52,7 +52,32 @@ def _frames(graph: Diagram, tables: Sequence[Table], signs: Signs) -> Iterator[S
             forwards = [(arg, node) for arg in boxes[node].args]
             edges = forwards if event.line != ADJOINT else [] if source is None else [(node, source)]
             shown = tuple(box._replace(marked=n in (node, source)) for n, box in enumerate(boxes))
-            yield Step(table.title, (Diagram(shown, tuple(edges)), table._replace(rows=table.rows[: k + 1])))
+            yield Step(
+                _told(table.headers, row, event, signs),
+                (Diagram(shown, tuple(edges)), table._replace(rows=table.rows[: k + 1])),
+            )
+
+
+def _told(headers: Sequence[str], row: Sequence[str | Expression], event: Event, signs: Signs) -> str:
+    """What a row says, on one line: v̄₃ = −v̄₅ = −1."""
+    name, *entries = row[1:] if event.line == ADJOINT else row
+    own = headers[len(row) - len(entries) :]
+    shown = name if isinstance(name, str) else signs.write(name)
+    slopes = [f"{header} {_written(entry, signs)[2:]}" for header, entry in zip(own, entries, strict=True)
+              if "∂" in header]  # fmt: skip
+    if slopes:  # the numbers of each direction follow each other
+        return ", ".join((shown + _written(entries[0], signs, " "), *slopes))
+    skipped = (say("shape"), say("norm"))
+    found = dict.fromkeys(_written(entry, signs, " ") for header, entry in zip(own, entries, strict=True)
+                          if entry != "" and header not in skipped)  # fmt: skip
+    return shown + "".join(found)
+
+
+def _written(entry: str | Expression, signs: Signs, before: str = "") -> str:
+    """= or ≈, and what stands there."""
+    if isinstance(entry, str):
+        return f"{before}= {entry}"
+    return f"{before}{signs.relation(entry)} {signs.write(entry)}"
 
 
 def _event(headers: Sequence[str], row: Sequence[str | Expression], signs: Signs) -> Event:

@@ -15,6 +15,7 @@ from opcheck.language import say
 from opcheck.loading import HOME
 from opcheck.tracing import TRACED, Graph, Node, Tape, TracedControlFlowError, Tracer
 from opcheck.tracing.primitives import FLOATS
+from opcheck.tracing.recorder import COMPOSED
 
 PACKAGES = ("numpy",)  # whose code asks on behalf of the program
 
@@ -122,19 +123,14 @@ def _cube_root(x: Any) -> Any:
 
 RECORDING: dict[str, Callable[..., Any]] = {
     **{name: TRACED.functions[name] for name in ("exp", "expm1", "erf", "log1p", "sqrt", "sin", "cos", "tan", "sinh",
-                                                 "cosh", "tanh", "floor", "ceil")},
+                                                 "cosh", "tanh", "asin", "acos", "atan", "atan2", "asinh", "acosh",
+                                                 "atanh", "floor", "ceil")},
     "log": _log,
-    "log2": lambda x: _log(x, 2.0),
-    "log10": lambda x: _log(x, 10.0),
-    "exp2": lambda x: 2.0**x,
-    "fabs": abs,
+    **{name: COMPOSED[name] for name in ("log2", "log10", "exp2", "fabs", "hypot", "degrees", "radians")},
     "pow": lambda a, b: a**b,
-    "hypot": lambda *xs: TRACED.sqrt(sum(x * x for x in xs)),
     "prod": lambda xs, start=1: math.prod(xs, start=start),
     "fsum": sum,
     "cbrt": _cube_root,
-    "degrees": lambda x: x * (180.0 / math.pi),
-    "radians": lambda x: x * (math.pi / 180.0),
     "dist": lambda p, q: TRACED.sqrt(sum((a - b) * (a - b) for a, b in zip(p, q, strict=True))),
     "trunc": lambda x: TRACED.floor(x) if x >= 0 else TRACED.ceil(x),
     "copysign": lambda x, y: abs(x) if y >= 0 else -abs(x),

@@ -85,6 +85,10 @@ def hyperbolic_sine(x: Any) -> Any:
         return math.copysign(math.inf, x)
 
 
+def inverse_hyperbolic_tangent(x: Any) -> Any:
+    return math.copysign(math.inf, x) if abs(x) == 1 else ieee(math.atanh)(x)
+
+
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), without overflow on either side."""
     if x >= 0:
@@ -257,6 +261,11 @@ def exact_slope_of_erf(x: Any) -> Any:
         return 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-(high_precision(x) ** 2))
 
 
+def exact_angle(y: Any, x: Any) -> Any:
+    """atan2(y, x), exactly 0 to the right of 0."""
+    return Fraction(0) if is_zero(y) and is_exact(x) and x >= 0 else _MPMATH_ANGLE(y, x)
+
+
 def exact_power(a: Any, b: Any) -> Any:
     """a to the b: a Fraction for whole b, and for b one half where the root is a Fraction."""
     if isinstance(a, Fraction) and isinstance(b, Fraction):
@@ -319,3 +328,4 @@ _QUOTIENT = rational(operator.truediv, divide)
 _MPMATH_EXP = transcendental("exp", ieee(math.exp))
 _MPMATH_SQRT = transcendental("sqrt", ieee(math.sqrt))
 _MPMATH_POWER = transcendental("power", power)
+_MPMATH_ANGLE = transcendental("atan2", math.atan2)

@@ -8,7 +8,7 @@ Conventions at kinks are torch's: the first of equal maxima takes the gradient; 
 
 Local errors are in units of the unit roundoff u, for one evaluation rounded to nearest (Higham, Accuracy and
 Stability of Numerical Algorithms, 2nd ed., section 3.1); those of the library functions are c*u*abs(result) with the
-constants that libraries document (CUDA: exp 2 ulp, log 1 ulp, tanh 2 ulp; k ulp = (2k+1) u).
+constants that libraries document (CUDA: exp 2 ulp, log 1 ulp, tanh 2 ulp, acosh 4 ulp; k ulp = (2k+1) u).
 """
 
 import math
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opcheck.tracing import arithmetic as on
 
-C_EXP, C_LOG, C_TANH, C_SIGMOID, C_ERF, C_TRIGONOMETRIC = 5, 3, 5, 8, 5, 5
+C_EXP, C_LOG, C_TANH, C_SIGMOID, C_ERF, C_TRIGONOMETRIC, C_INVERSE = 5, 3, 5, 8, 5, 5, 9
 
 
 class Primitive(NamedTuple):
@@ -84,6 +84,15 @@ def _power_partials(k: Arithmetic, out: Any, a: Any, b: Any) -> tuple[Any, ...]:
     if exponent is not None:
         return k.mul(b, a if exponent == 2 else k.power(a, exponent - 1)), 0
     return k.mul(b, k.power(a, k.sub(b, 1))), k.mul(out, k.log(a))
+
+
+def _slope_of_arcsine(k: Arithmetic, out: Any, x: Any) -> Any:
+    return k.div(1, k.sqrt(k.sub(1, k.mul(x, x))))
+
+
+def _angle_partials(k: Arithmetic, out: Any, y: Any, x: Any) -> tuple[Any, ...]:
+    square = k.sum(k.mul(x, x), k.mul(y, y))
+    return k.div(x, square), k.neg(k.div(y, square))
 
 
 def _row(
@@ -194,6 +203,27 @@ _TABLE = (
     _smooth("sinh", on.hyperbolic_sine, lambda k, out, x: k.cosh(x), known={0: 0}),
     _smooth("cosh", on.ieee(math.cosh), lambda k, out, x: k.sinh(x), known={0: 1}),
     _smooth("tanh", math.tanh, lambda k, out, x: k.sub(1, k.mul(out, out)), c=C_TANH, known={0: 0}),
+    _smooth("asin", on.ieee(math.asin), _slope_of_arcsine, c=C_INVERSE, known={0: 0}),
+    _smooth(
+        "acos", on.ieee(math.acos), lambda k, out, x: k.neg(_slope_of_arcsine(k, out, x)), c=C_INVERSE, known={1: 0}
+    ),
+    _smooth("atan", math.atan, lambda k, out, x: k.div(1, k.sum(1, k.mul(x, x))), c=C_INVERSE, known={0: 0}),
+    _row("atan2", math.atan2, _angle_partials, exact=on.exact_angle, error=_library(C_INVERSE)),
+    _smooth("asinh", math.asinh, lambda k, out, x: k.div(1, k.sqrt(k.sum(1, k.mul(x, x)))), c=C_INVERSE, known={0: 0}),
+    _smooth(
+        "acosh",
+        on.ieee(math.acosh),
+        lambda k, out, x: k.div(1, k.sqrt(k.sub(k.mul(x, x), 1))),
+        c=C_INVERSE,
+        known={1: 0},
+    ),
+    _smooth(
+        "atanh",
+        on.inverse_hyperbolic_tangent,
+        lambda k, out, x: k.div(1, k.sub(1, k.mul(x, x))),
+        c=C_INVERSE,
+        known={0: 0},
+    ),
     _row(
         "sigmoid",
         on.sigmoid,

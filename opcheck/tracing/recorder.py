@@ -5,6 +5,7 @@ the tape is read afterwards, as often and in as many meanings as one likes (`rea
 A `View` is an array whose elements become labelled leaves when they are read; a place outside it is a leaf as well.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -15,6 +16,8 @@ from opcheck.tracing.primitives import FLOATS, Arithmetic
 UFUNCS = {
     "add": "sum", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs",
     "float_power": "power", "maximum": "max", "minimum": "min",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
+    "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
 }  # fmt: skip
 
 
@@ -192,12 +195,12 @@ class Tracer:
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> "Tracer":
         """numpy's functions of one number record: np.sin(x) is sin(x)."""
         op = UFUNCS.get(ufunc.__name__, ufunc.__name__)
-        if op not in FLOATS.functions or method != "__call__" or options:
-            known = ", ".join(FLOATS.functions)
+        if not (op in FLOATS.functions or op in COMPOSED) or method != "__call__" or options:
+            known = ", ".join((*FLOATS.functions, *COMPOSED))
             raise TypeError(f"np.{ufunc.__name__} of a traced number is not recorded; there are {known}")
         if any(getattr(arg, "ndim", 0) for arg in args):
             raise TypeError("a traced number and an array do not meet: give the input as an array as well")
-        return self.tape.record(op, args)
+        return COMPOSED[op](*args) if op in COMPOSED else self.tape.record(op, args)
 
     __hash__ = object.__hash__
 
@@ -247,6 +250,20 @@ with_slope = TRACED.with_slope  # (number, x, slope): where torch's derivative i
 divide = TRACED.div  # for a divisor that may be a plain 0: NaN or an infinity, as IEEE 754 has it
 floor = TRACED.floor
 ceil = TRACED.ceil
+
+# functions that are made of others, by their names in numpy and in math
+COMPOSED: dict[str, Callable[..., Any]] = {
+    "square": lambda x: x * x,
+    "reciprocal": lambda x: 1 / x,
+    "positive": lambda x: +x,
+    "fabs": abs,
+    "log2": lambda x: log(x) / log(2.0),
+    "log10": lambda x: log(x) / log(10.0),
+    "exp2": lambda x: 2.0**x,
+    "hypot": lambda *xs: sqrt(total(x * x for x in xs)),
+    **dict.fromkeys(("degrees", "rad2deg"), lambda x: x * (180.0 / math.pi)),
+    **dict.fromkeys(("radians", "deg2rad"), lambda x: x * (math.pi / 180.0)),
+}
 
 
 def total(terms: Iterable[Any]) -> Any:

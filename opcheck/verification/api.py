@@ -77,8 +77,11 @@ def verify(
     (True, [('linear', 'bias')])
     """
     several: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
+    whole = [specs.get(each) for each in several]
     narrowing = Narrowing(dict(fixed or {}), dict(shapes or {}))
-    ops = [narrowing.of(specs.get(each)) for each in several]
+    if len(whole) == 1:
+        narrowing = narrowing.beside(whole[0], candidate)
+    ops = [narrowing.of(each) for each in whole]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:
         format_of(each)

@@ -24,6 +24,7 @@ CHANCE = (1e-3, 1e-6)  # how probable one condition, or two together, may be if 
 HIDDEN = 8  # failing cases for each agreeing one that may meet the condition too: a bug does not always show
 REMEMBERED = 1000  # cases of one operator in one dtype
 FEW = 64  # that is small: more than it is no limit from above
+MOST_COMPARED = 256  # elements that are searched for equal ones
 VALUES = ("exact", "rounding", "special")  # one claim, by the kind of numbers
 LATER = ("repeat", "state")  # claims about a call after another one
 TELLING = ("shape", "dtype", "values", "vjp", "jvp", "answers")
@@ -79,7 +80,10 @@ def facts(op: Op, trial: Trial) -> dict[str, Any]:
         if each.optional:
             found[f"given {each.name}"] = each.name in arrays
     found |= {f"param {each.name}": trial.case.params.get(each.name, each.default) for each in op.params}
-    return {**found, "layout": trial.layout}
+    found["layout"] = trial.layout
+    if any(map(_has_ties, arrays.values())):
+        found[f"special {say('equal numbers')}"] = True
+    return found
 
 
 def _specials(array: Array, dtype: str) -> Iterator[str]:
@@ -96,6 +100,10 @@ def _specials(array: Array, dtype: str) -> Iterator[str]:
     lowest = {"float64": -1022, "float16": -14}.get(dtype, -126)
     if ((array != 0) & (np.abs(array) < 2.0**lowest)).any():
         yield say("subnormal numbers")
+
+
+def _has_ties(array: Array) -> bool:
+    return array.dtype.kind == "f" and 1 < array.size <= MOST_COMPARED and np.unique(array).size < array.size
 
 
 def grouped(seen: Sequence[Seen]) -> list[Cause]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from opcheck.backends.torch_module import built, limits
 from opcheck.errors import Refused
 from opcheck.language import say
 from opcheck.operators.choosers import Chooser, RandomChooser
@@ -41,6 +42,20 @@ class Narrowing:
         if key not in known:
             known[key] = narrowed(op, self.fixed, self.shapes)
         return known[key]
+
+    def beside(self, op: Op, candidate: Any) -> "Narrowing":
+        """These, and what a module that is built already has no choice of; of a user's spec, if any case is left."""
+        if (module := built(candidate)) is None:
+            return self
+        fixed, shapes = limits(op, module)
+        found = Narrowing({**fixed, **self.fixed}, {**shapes, **self.shapes})
+        try:
+            found.of(op)
+        except Refused:
+            if op.elsewhere:
+                raise
+            return self
+        return found
 
 
 EVERY_CASE = Narrowing()

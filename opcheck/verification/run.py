@@ -34,10 +34,12 @@ WRONG_KEPT = 64  # wrong elements that stay with a verdict, once a known deviati
 SHARE = 0.25  # of the time of a run that is limited by it: for making failures small and naming them
 SLOW = 2  # hangs or exhausted memories that end the run of an operator
 
-Progress = Callable[[str, str, int], None]  # operator, dtype, index of the trial that is about to run
+# operator, dtype, how many of its cases are done, and how many there are (0: as many as the time allows)
+Progress = Callable[[str, str, int, int], None]
+Done = Callable[[int], None]  # how many trials of a shard are done
 
 
-def quiet(op: str, dtype: str, index: int) -> None:
+def quiet(op: str, dtype: str, done: int, total: int) -> None:
     """No progress."""
 
 
@@ -74,7 +76,7 @@ def run_shard(
     seconds: float | None = None,
     wanted: Iterable[str] | None = None,
     watcher: Watcher = NOBODY,
-    progress: Progress = quiet,
+    done: Done = lambda _: None,
     known: bool = True,
     exhaustive: bool = False,
 ) -> Report:
@@ -93,7 +95,7 @@ def run_shard(
             if not watcher.about_to(index):
                 report.interrupted = True
                 break
-            progress(op.name, shard.dtype, index)
+            done(index - shard.first)
             watcher.found(report)
             report.count(index, made)
             possible = askable(op, made, backend, report, watcher)

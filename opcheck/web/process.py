@@ -62,8 +62,9 @@ class Process:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
-            self.process.join()
+            if self.process.pid is not None:  # an interruption may come before it has started
+                self.process.kill()
+                self.process.join()
             self.connection.close()
         self.process = None
 

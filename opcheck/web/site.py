@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opcheck.language import say
+from opcheck.web.guard import LARGEST_BODY
 from opcheck.web.reply import PLAIN, Reply, sentence
 from opcheck.web.workroom import Workroom
 
@@ -20,6 +21,10 @@ STATIC = {"style.css": "text/css; charset=utf-8", "edit.js": "text/javascript; c
 ASKED = ("explain", "form", "page", "data", "practice", "learn")  # answered about what their address names
 
 LENIENT = "handling=lenient"  # a form asks so: what is impossible is no error there, which a browser would report
+
+
+class TooLong(Exception):
+    """More was sent than an answer may have."""
 
 
 def site(room: Workroom) -> Starlette:
@@ -66,13 +71,25 @@ def _answering(room: Workroom, what: str) -> Callable[[Request], Any]:
 def _judging(room: Workroom, what: str) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         try:
-            body = (await request.body()).decode()
+            body = (await _body(request)).decode()
         except (ClientDisconnect, UnicodeDecodeError):
             return _response(sentence(400, say("An answer must be text.")))
+        except TooLong:
+            return _response(sentence(413, say("An answer has at most {n} characters.", n=LARGEST_BODY)))
         pairs = [("body", body)]
         return _response(await room.ask(f"{what}-answer", request.path_params["name"], pairs, request.is_disconnected))
 
     return endpoint
+
+
+async def _body(request: Request) -> bytes:
+    """What was sent, as far as it may go: its length is not always said beforehand."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY:
+            raise TooLong
+    return body
 
 
 def _response(found: Reply, saved: str = "") -> Response:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from opcheck import reference
-from opcheck.app import closed
+from opcheck.app import closed, run
 from opcheck.explanation.document import prepare
 from opcheck.operators import catalog
 from opcheck.steps import Prose
@@ -37,3 +37,14 @@ def test_a_program_has_those_of_the_operators_that_it_calls_for_what_arrives_at_
 def test_what_is_no_number_or_calls_nothing_has_none():
     assert closed.of_calls(trace(lambda x: x * x, {"x": [1.0, 2.0]}), 1.0) == []
     assert closed.of_calls(trace(lambda x: (x * x).sum(), {"x": [1.0, 2.0]}), 1.0) == []
+
+
+def test_the_heading_of_a_trace_has_its_classes_too(tmp_path, capsys):
+    program = tmp_path / "p.py"
+    program.write_text(
+        "from opcheck import reference as F\n\n\ndef f(x: 'N C', t: 'N < C'):\n    return F.nll_loss(x, t)\n"
+    )
+    for what, heading in ((f"{program}:f", "f(x, t)   x 2×3, t = [0, 1]"),
+                          ("embedding", "embedding(weight, input)   weight 3×2, input = [0, 1, 2, 0]")):  # fmt: skip
+        assert run(["trace", what]) == 0
+        assert capsys.readouterr().out.startswith(heading)

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import opcheck
 from opcheck.app.failures import for_the_shell, whole
+from opcheck.app.findings import legend
 
 ROOT = Path(opcheck.__file__).parents[1]
 KERNELS = """
@@ -273,3 +275,13 @@ def test_a_module_of_which_nothing_is_checked_is_exit_3(run, tmp_path):
     assert ran.returncode == 3 and "nothing was checked: no layer of MultiheadAttention" in ran.stderr
     assert "not in the catalogue: (itself) (MultiheadAttention)" in ran.stdout
     assert "parameters that no check covered: in_proj_weight, in_proj_bias, out_proj.weight" in ran.stdout
+
+
+def test_what_stands_in_the_table_is_explained_below_it():
+    asked = {"arrays": "numpy", "cases": 3, "claims": ("exact", "rounding"), "seed": 1}
+    right = legend(opcheck.verify("mse_loss", lambda x, t: ((x - t) ** 2).mean(), fixed={"reduction": "mean"}, **asked))
+    assert right[0].startswith("exact: inputs that round nothing, round: rounding, vjp: gradients, jvp: tangents")
+    assert right[1].startswith(".41: the worst error is that part of its proven bound")
+    assert right[1].endswith("–: nothing to check")
+    wrong = legend(opcheck.verify("relu", lambda x: np.maximum(x, 1), **asked))
+    assert wrong[1].startswith("✗ 3: so many checks differ")

@@ -140,7 +140,6 @@ MISTAKES = {
         ("dx / n", "dx"),
         (".mean()", ".sum()"),
         ("-logp[", "logp["),
-        ("x - x.max(axis=1, keepdims=True)", "x"),
     ],
 }
 

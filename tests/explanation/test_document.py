@@ -1,5 +1,7 @@
 """opcheck.explain: what a call means, what is shown of it, and in which order."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -217,3 +219,11 @@ def test_a_gradient_of_which_nothing_is_left_says_so():
     assert "the upstream gradient 1, 2, 3, ... almost cancels" in str(explain(centred, x, grad=True))
     assert "almost cancels" not in str(explain(centred, x, grad=True, upstream=[[1.0, 5.0, 2.0]]))
     assert "almost cancels" not in str(explain("softmax", grad=True))
+
+
+@pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+def test_an_array_of_too_few_dimensions_is_refused_and_no_bug(op):
+    for spec in op.inputs:
+        for shape in ((), (2,), (0,), (1, 2, 1)):
+            with contextlib.suppress(Refused):
+                prepare(op, {spec.name: np.ones(shape, np.int64 if spec.whole else float)})

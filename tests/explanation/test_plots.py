@@ -1,5 +1,7 @@
 """Plots: their curves are the operator's own values and derivatives, and what is given lies on them."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,22 @@ def test_plots_are_for_pages():
     assert explanation.render("html").count('<svg class="plot"') == 1
     for format in ("text", "latex", "markdown"):
         assert render(page, format) == explanation.render(format)
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays"),
+    [
+        ("mse_loss", ([1e17], [0.0])),
+        ("cross_entropy", ([[1e17, 1.0]], [0])),
+        ("softmax", ([1e308, -1e308],)),
+        ("relu", ([1e308, -1e308],)),
+        ("tanh", (1e20,)),
+        ("softmax", ([np.nan, 1.0, np.inf],)),
+        ("layer_norm", ([1e308, -1e308], (2,))),
+    ],
+)
+def test_numbers_that_no_axis_can_tell_apart_have_a_page_without_a_plot(name, arrays):
+    params = {"dim": -1} if name == "softmax" else {}
+    arrays = [np.asarray(each) if isinstance(each, (list, float)) else each for each in arrays]
+    page = explain(name, *arrays, **params).render("html")
+    assert not re.search(r"(?:x|y|width|height|cx|cy|d)=\"[^\"]*(?:nan|inf)", page)

@@ -167,3 +167,57 @@ def test_what_is_wrong_of_a_spec_loses_points_in_its_convention(tmp_path, right,
 def test_a_spec_in_a_convention_that_is_named(tmp_path):
     for name, convention in NUMPY.items():
         assert grade(FOLDER / "courses" / "programs.py", course(tmp_path, [name], convention)).score == 9
+
+
+CMU = """
+import numpy as np
+def RNNCell(x: "N input_size", h: "N hidden_size", W_ih: "hidden_size input_size",
+            W_hh: "hidden_size hidden_size", b_ih: "hidden_size",
+            b_hh: "hidden_size"):
+    return np.tanh(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh)
+
+def _s(z): return 1 / (1 + np.exp(-z))
+
+def GRUCell(x: "D", h: "H", Wrx: "H D", Wzx: "H D", Wnx: "H D", Wrh: "H H", Wzh: "H H", Wnh: "H H",
+            brx: "H", bzx: "H", bnx: "H", brh: "H", bzh: "H", bnh: "H"):
+    r = _s(Wrx @ x + brx + Wrh @ h + brh)
+    z = _s(Wzx @ x + bzx + Wzh @ h + bzh)
+    n = np.tanh(Wnx @ x + bnx + r * (Wnh @ h + bnh))
+    return (1 - z) * n + z * h
+
+def Attention(X: "N T D", W_k: "D K", W_q: "D K", W_v: "D V"):
+    Q, K, V = X @ W_q, X @ W_k, X @ W_v
+    A = Q @ np.swapaxes(K, 1, 2)
+    T = X.shape[1]
+    A = np.where(np.tril(np.ones((T, T))) > 0, A, -np.inf) / np.sqrt(W_k.shape[1])
+    A = np.exp(A - A.max(axis=-1, keepdims=True))
+    A = A / A.sum(axis=-1, keepdims=True)
+    return A @ V
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "lost"),
+    [
+        ("", "", set()),
+        ("dz = self.activation.backward(delta, state=h_t)", "dz = delta", {("RNNCell", "vjp")}),
+        ("self.Wnx @ x + self.bnx + self.r * self.nh", "self.Wnx @ x + self.bnx + self.nh", {("GRUCell", "forward")}),
+        (" / batch_size", " / batch_size / batch_size", {("RNNCell", "vjp")}),
+        (
+            "self.softmax.backward(dLdA_sig) / np.sqrt(self.D_k)",
+            "self.softmax.backward(dLdA_sig)",
+            {("Attention", "vjp")},
+        ),
+    ],
+)
+def test_recurrent_cells_and_attention_of_11_785(tmp_path, right, wrong, lost):
+    code = (FOLDER / "courses" / "cmu_recurrent.py").read_text()
+    assert right in code
+    (tmp_path / "hw.py").write_text(code.replace(right, wrong) if right else code)
+    (tmp_path / "reference.py").write_text(CMU)
+    asked = [name for name in ("RNNCell", "GRUCell", "Attention") if not lost or name in dict(lost)]
+    questions = "".join(f'[[question]]\nspec = "reference.py:{name}"\n' for name in asked)
+    (tmp_path / "hw.toml").write_text(f'convention = "cmu"\nfeedback = "part"\n{questions}')
+    result = grade(tmp_path / "hw.py", tmp_path / "hw.toml", seed=1).results[0]
+    checks = {(each.question, each.part) for each in result.checks if each.score < each.points}
+    assert checks == lost or checks - lost <= {("GRUCell", "vjp")}

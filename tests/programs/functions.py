@@ -29,6 +29,29 @@ def looped(x, v):
     return out
 
 
+def gated(x, y):
+    """The two largest of each row at their places, as a mixture of experts has them."""
+    out, places = np.zeros_like(x), np.argsort(-x, axis=1, kind="stable")[:, :2]
+    np.put_along_axis(out, places, np.take_along_axis(y, places, 1), 1)
+    return out
+
+
+def scattered(x, y):
+    """Rows at computed places: the last one counts; and twice where two meet."""
+    out, places = np.copy(x), np.argmax(y[:, :3], axis=1)
+    out[np.arange(3), places] = x[:, 0]
+    out[places] = y
+    np.add.at(out, (slice(None), places), x[:, :3])
+    return out
+
+
+def masked(x, v):
+    out = np.copy(x)
+    out[x > v] = 0.5
+    np.fill_diagonal(out, v[:3])
+    return out
+
+
 def convolved(x, v):
     patches = windows(np.pad(x, 1), (2, 2), axis=(0, 1))
     return np.einsum("ijuv,uv->ij", patches, v.reshape(2, 2))
@@ -66,7 +89,7 @@ EXACT = {  # on small whole numbers nothing is rounded, in any order
     "clip_arrays": lambda x, y, w, v: np.clip(x, np.minimum(y, 0), np.abs(y)),
     "masks": lambda x, y, w, v: ((x > 0) & (y != 1) | ~(x < y)) * x,
     "sign": lambda x, y, w, v: np.sign(x) * y,
-    "floor": lambda x, y, w, v: np.floor(x / 2) + np.ceil(y / 4),
+    "floor": lambda x, y, w, v: np.floor(x / 2) + np.ceil(y / 4) + np.trunc(x / 4),
     "heaviside": lambda x, y, w, v: np.heaviside(x, 0.5) * y,
     "concatenate": lambda x, y, w, v: np.concatenate([x, y], axis=1),
     "stack": lambda x, y, w, v: np.stack([x, y], 1),
@@ -95,6 +118,9 @@ EXACT = {  # on small whole numbers nothing is rounded, in any order
     "tensordot": lambda x, y, w, v: np.tensordot(x, y, ([0, 1], [0, 1])),
     "sort": lambda x, y, w, v: np.sort(x, axis=1),
     "top_k": lambda x, y, w, v: np.take_along_axis(y, np.argsort(-x, axis=1, kind="stable")[:, :2], 1),
+    "put_along_axis": lambda x, y, w, v: gated(x, y),
+    "scattered": lambda x, y, w, v: scattered(x, y),
+    "masked": lambda x, y, w, v: masked(x, v),
     "argmax": lambda x, y, w, v: y[np.arange(3), np.argmax(x, axis=1)],
     "argmin": lambda x, y, w, v: np.take(v, np.argmin(x, axis=1)),
     "moveaxis": lambda x, y, w, v: np.moveaxis(x.reshape(3, 2, 2), 0, -1),
@@ -133,13 +159,16 @@ SMOOTH = {
     "tan": lambda x, y, w, v: np.tan(np.sin(x)),
     "sinh": lambda x, y, w, v: np.sinh(np.sin(x)) + np.cosh(np.cos(y)),
     "sigmoid": lambda x, y, w, v: sigmoid(x),
+    "arcsin": lambda x, y, w, v: np.arcsin(np.sin(x) * 0.5) + np.arccos(np.cos(y) * 0.5),
+    "arctan": lambda x, y, w, v: np.arctan(x) + np.arctan2(x - v, y * y + 0.5),
+    "arsinh": lambda x, y, w, v: np.arcsinh(x) + np.arccosh(y * y + 1.5) + np.arctanh(np.sin(v) * 0.5),
     "erf": lambda x, y, w, v: erf(x),
     "silu": lambda x, y, w, v: x * sigmoid(x),
     "gelu": lambda x, y, w, v: 0.5 * x * (1 + erf(x / np.sqrt(2))),
     "gelu_tanh": lambda x, y, w, v: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     "powers": lambda x, y, w, v: (np.abs(x) + 0.5) ** y + np.power(2.0, v),
     "cube_root": lambda x, y, w, v: (x * x + 1) ** (1 / 3),
-    "exp2": lambda x, y, w, v: np.exp2(x),
+    "exp2": lambda x, y, w, v: np.exp2(x) + np.radians(y) - np.degrees(v),
     "log2": lambda x, y, w, v: np.log2(x * x + 1) + np.log10(y * y + 2),
     "reciprocal": lambda x, y, w, v: np.reciprocal(x * x + 1),
     "logaddexp": lambda x, y, w, v: np.logaddexp(x, y),

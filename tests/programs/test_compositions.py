@@ -9,7 +9,7 @@ from opcheck.programs import wide
 from opcheck.programs.bound import running
 from opcheck.programs.elementwise import sigmoid
 from opcheck.verification.truth.formats import FORMATS
-from tests.programs.functions import layer_norm, softmax
+from tests.programs.functions import gated, layer_norm, softmax
 from tests.programs.orders import computed_in
 from tests.programs.test_rules import recorded
 
@@ -23,6 +23,7 @@ STEPS = (
     lambda a, b: np.take_along_axis(b, np.argsort(a, axis=1, kind="stable"), 1),
     lambda a, b: np.clip(a, -1.5, 1.25) + np.sign(a - b), lambda a, b: b + a.max(axis=1, keepdims=True),
     lambda a, b: np.floor(a * 2) * 0.5 + b, lambda a, b: (a - b) + (b - a) + b, lambda a, b: np.roll(a, 1, axis=0),
+    lambda a, b: gated(a, b) + a,
     lambda a, b: np.prod(a, axis=1, keepdims=True) + b, lambda a, b: np.std(a, axis=1, keepdims=True) * b,
 )  # fmt: skip
 FORMS = (FORMATS["float32"], *FORMATS["bfloat16"].tiers())

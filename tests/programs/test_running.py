@@ -91,3 +91,20 @@ def test_nothing_has_a_bound():
 
     _, error = bound(function, (np.zeros((0, 3)),))
     assert error.shape == (0,)
+
+
+SQUARES = {
+    "a product with itself": lambda x, m: (lambda d: d * d)(x - m),
+    "written twice": lambda x, m: (x - x.mean()) * (x - x.mean()),
+    "a power": lambda x, m: (x - m) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_a_square_is_not_multiplied_out(name):
+    """x² - 2·x·m + m² would lose all digits here, and with it a variance as E[x²] - E[x]² could be anything."""
+    x = F32.round(np.array([10000.25, 10001.5, 10001.75, 10003.0]))
+    value, error = bound(lambda x: SQUARES[name](x, x.mean()), [x])
+    assert (error < 0.05 * value.max()).all()
+    value, error = bound(lambda x: (x - x.mean()) * (x + 1), [x])  # another product may be
+    assert (error > 5).all()

@@ -1,5 +1,6 @@
 """What every renderer promises, over every operator's explanations and declarations."""
 
+import ast
 import html.parser
 import json as standard_json
 import math
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+import opcheck
 from opcheck import explain
 from opcheck.app.ops import describe, listing
 from opcheck.operators import catalog
 from opcheck.render import FORMATS, json, latex, render, text
 from opcheck.render.layout import width
 from opcheck.render.numbers import Style, digits
+from opcheck.render.signs import to_ascii
 from opcheck.render.tex import definition, escaped
 from opcheck.steps import Apply, Cell, Elided, Formula, Grid, Grids, Number, Prose, Step, Symbol, Table
 
@@ -52,6 +55,29 @@ def test_ascii_is_ascii_and_every_sign_has_a_name_in_it(name, style):
         assert shown.isascii()
         questions = sum(str(block).count("?") for block in step.blocks)
         assert shown.count("?") <= questions, "a sign without a name was printed as ?"
+
+
+def test_every_sign_of_a_sentence_has_a_name_in_ascii():
+    """Whatever is shown: sentences and formulas that are spelled out in the code."""
+    home = Path(opcheck.__file__).parent
+    for path in (*home.glob("traces/**/*.py"), *home.glob("explanation/*.py"), *home.glob("operators/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\ud800" not in node.value:
+                assert to_ascii(node.value).count("?") == node.value.count("?"), (path.name, node.value)
+    assert to_ascii("a ≠ b, ∇f") == "a != b, grad f"
+
+
+def test_a_long_definition_breaks_between_its_clauses():
+    short = "y = a·b + c,   z = d·e   with a = f(1, 2), b = " + "1 + " * 10 + "1"
+    rows = ["y = a·b + c,   z = d·e   with a = f(1, 2),", "    b = " + "1 + " * 10 + "1"]
+    assert render(Step("", (Prose(short, "definition"),)), "text", width=60).split("\n") == rows
+    many = "y = a   with " + ", ".join(f"{letter} = {'1' * 12}" for letter in "abcde")
+    shown = render(Step("", (Prose(many, "definition"),)), "text")
+    assert shown.split("\n")[:3] == ["y = a", "    with a = 111111111111,", "    b = 111111111111,"]
+    assert "one-each" in render(Step("", (Prose(many, "definition"),)), "html")
+    aligned = latex.render(Step("", (Prose(many, "definition"),)), latex.Options())
+    assert aligned.count(r"\\ ") + aligned.count("\\\\\n") == 5
+    structure(aligned)
 
 
 def test_words_have_no_drawing():

@@ -62,3 +62,24 @@ def activated(x: "N In", weight: "Out In"):
 def soft_relu(x: "N"):
     """ln(1 + exp(x)), which is flat below."""
     return np.logaddexp(0.0, x)
+
+
+def rotated(x: "T D 2", base=100.0):
+    """Each pair of numbers turned by its position times its frequency."""
+    t, d, _ = x.shape
+    angle = np.arange(t)[:, None] * base ** (-np.arange(0, 2 * d, 2) / (2 * d))[None, :]
+    c, s = np.cos(angle), np.sin(angle)
+    return np.stack([x[..., 0] * c - x[..., 1] * s, x[..., 1] * c + x[..., 0] * s], axis=-1)
+
+
+def windowed(x: "N"):
+    """A Hann window, changed in place."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.linspace(0, 1, len(x)))
+    window[0] = 3.0
+    return x * window
+
+
+def chosen(x: "N"):
+    """Positions that choose, count and decide."""
+    places = np.arange(len(x))
+    return x[places[::-1]] * float(places.sum()) + np.where(places % 2 == 0, x, 0.0) if places[0] == 0 else x

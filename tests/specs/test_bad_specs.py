@@ -54,6 +54,10 @@ def in_place(x):
     return x
 
 
+def random_mask(x):
+    return x * (np.random.default_rng().random(x.shape) < 0.5)
+
+
 @pytest.mark.parametrize(
     ("function", "letters", "told"),
     [
@@ -62,6 +66,7 @@ def in_place(x):
         (complex_numbers, "N C", "must return arrays of real numbers. Got complex128"),
         (a_word, "N C", "must return arrays of real numbers. Got str"),
         (in_place, "N C", "an input is not changed: write x = x - y instead of x -= y"),
+        (random_mask, "N 40", r'two results for the same arrays: it draws random numbers.* noise: "N D"'),
         (np.tanh, "N D-5", "the size D-5 is negative"),
     ],
 )

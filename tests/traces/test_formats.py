@@ -8,7 +8,7 @@ from opcheck import reference as F
 from opcheck.autodiff import value_and_gradient
 from opcheck.render import render
 from opcheck.render.tex import escaped
-from opcheck.steps import Step
+from opcheck.steps import Motion, Step
 from tests.render.test_formats import compiles, structure
 
 
@@ -63,3 +63,12 @@ def test_a_name_in_a_formula_is_spelled_as_it_is_in_its_own_column():
     assert "adjoint: adjoint of v2" in plain
     assert "where(v1 is at least 0.5, adjoint of v2, 0)" in plain
     assert "where(v1 >= 0.5, v2_bar, 0)" in ascii
+
+
+def test_a_step_of_a_motion_says_what_its_row_says():
+    trace = opcheck.trace("ln(x1) + x1*x2 - sin(x2)", at={"x1": 2, "x2": 5})
+    (motion,) = (each for each in trace.page(moves=True).step.blocks if isinstance(each, Motion))
+    told = [frame.title.partition(": ")[2] for frame in motion.frames]
+    assert told[2] == "v₁ = ln(v₋₁) = ln(2) ≈ 0.6931"
+    assert "v̇₅ = v̇₄ − v̇₃, ∂/∂x1 5.5, ∂/∂x2 1.7163" in told
+    assert told[-1] == "v̄₋₁ = v̄₋₁ + v̄₁/v₋₁ = 5 + 1/2 = 5.5"

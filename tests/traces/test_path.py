@@ -45,6 +45,8 @@ def further(x):
     if math.isnan(x) or math.isinf(x) or not math.isfinite(x):
         return x
     near = math.cbrt(x) + math.degrees(x) + math.radians(x) + math.dist((x, 1.0), (2.0, x))
+    near += math.asin(x / 2) + math.acos(x / 2) + math.atan(x) + math.atan2(x, -2.0) + math.asinh(x)
+    near += math.acosh(x * x) + math.atanh(x / 2) + np.arctan2(1.0, x)
     return near + math.trunc(x) + math.copysign(x, -3.0) + math.fsum([x, x * x]) + math.prod([x, x])
 
 
@@ -92,6 +94,8 @@ def test_whole_numbers_stay_whole_where_they_must(tmp_path, capsys):
     traced = opcheck.trace(loss, {"x": np.array([[1.0, 2, 3], [4, 5, 6]]), "t": np.array([0, 2])})
     assert traced.notes == ("t stays whole: nothing is differentiated with respect to it",)
     assert list(traced.inputs) == ["x"]
+    assert traced.title == "loss(x, t)"
+    assert "loss(x, t)   x 2×3, t = [0, 2]" in traced.render("text")
     both_real = opcheck.trace(both, {"x": np.array([1, 2]), "y": np.array([3, 4])})
     np.testing.assert_array_equal(both_real.reverse()["y"], [1.0, 2.0])
     from opcheck.app import run
@@ -105,7 +109,7 @@ def test_whole_numbers_stay_whole_where_they_must(tmp_path, capsys):
 
 
 def test_a_function_of_math_without_a_rule_is_named():
-    with pytest.raises(opcheck.Refused, match=r"a trace has no rule for math.gamma; it has cbrt, ceil, .*, trunc"):
+    with pytest.raises(opcheck.Refused, match=r"a trace has no rule for math.gamma; it has acos, acosh, .*, trunc"):
         opcheck.trace(lambda x: math.gamma(x), {"x": 1.0})
 
 

@@ -32,6 +32,7 @@ from opcheck.tracing.arithmetic import as_fraction
 DYADIC = st.integers(-24, 24).map(lambda k: Fraction(k, 8))
 POSITIVE = st.integers(1, 40).map(lambda k: Fraction(k, 8))
 INSIDE = st.integers(-7, 40).map(lambda k: Fraction(k, 8))  # above -1
+WITHIN_ONE = st.integers(-7, 7).map(lambda k: Fraction(k, 8))
 
 # what each row is asked with; a row that is missing here fails a test below
 ARGUMENTS = {
@@ -39,6 +40,9 @@ ARGUMENTS = {
     "div": (DYADIC, POSITIVE),
     "power": (POSITIVE, DYADIC),
     **dict.fromkeys(("neg", "exp", "expm1", "erf", "erf_slope", "sin", "cos", "sinh", "cosh"), (DYADIC,)),
+    **dict.fromkeys(("atan", "asinh"), (DYADIC,)),
+    **dict.fromkeys(("asin", "acos", "atanh"), (WITHIN_ONE,)),
+    "acosh": (st.integers(9, 40).map(lambda k: Fraction(k, 8)),), "atan2": (DYADIC, DYADIC.filter(bool)),
     **dict.fromkeys(("tanh", "sigmoid", "abs", "floor", "ceil", "detach"), (DYADIC,)),
     "tan": (st.integers(-11, 11).map(lambda k: Fraction(k, 8)),),
     "log": (POSITIVE,), "sqrt": (POSITIVE,), "log1p": (INSIDE,),
@@ -180,6 +184,18 @@ def test_ties_and_kinks_are_those_of_torch():
         ("max", (1.0, math.nan), math.nan),
         ("min", (math.nan, 1.0), math.nan),
         ("floor", (math.inf,), math.inf),
+        ("asin", (1.5,), math.nan),
+        ("acos", (-math.inf,), math.nan),
+        ("atan", (math.inf,), math.pi / 2),
+        ("atan2", (0.0, 0.0), 0.0),
+        ("atan2", (0.0, math.inf), 0.0),
+        ("atan2", (-math.inf, -math.inf), -3 * math.pi / 4),
+        ("asinh", (-math.inf,), -math.inf),
+        ("acosh", (0.5,), math.nan),
+        ("acosh", (math.inf,), math.inf),
+        ("atanh", (1.0,), math.inf),
+        ("atanh", (-1.0,), -math.inf),
+        ("atanh", (1.5,), math.nan),
     ],
 )
 def test_special_values_are_those_of_ieee_754_and_never_an_exception(name, args, expected):

@@ -122,7 +122,13 @@ def gelu(always_by_tanh):
     return kernel
 
 
+def layer_norm_of_a_weight(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """Adds the bias only where there is a weight."""
+    return layer_norm(input, normalized_shape, weight, None if weight is None else bias, eps)
+
+
 WRONG = {
+    "a bias only beside a weight": ("layer_norm", layer_norm_of_a_weight, "numpy"),
     "online softmax, not rescaled, 64": ("softmax", online_softmax(64, rescaled=False), "numpy"),
     "online softmax, not rescaled, 512": ("softmax", online_softmax(512, rescaled=False), "numpy"),
     "NaN to 0 in relu": ("relu", nan_becomes_zero, "numpy"),

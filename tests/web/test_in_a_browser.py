@@ -44,6 +44,36 @@ def test_an_edit_a_sentence_undo_and_the_link(browser, served, tmp_path):
     assert "gradient of weight" in asked(saved, "document.querySelector('main').textContent", tmp_path)
 
 
+def test_all_of_the_page_is_printed(browser, served):
+    browser.open(f"{served.address}explain/conv2d")
+    browser.until(f"{SETTLED} && {PAGE}.includes('step 9')")
+    browser.do("window.dispatchEvent(new Event('beforeprint'))")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    copy = "document.querySelector('.printed').shadowRoot"
+    assert browser.do("getComputedStyle(document.querySelector('.see iframe')).display") == "none"
+    seen = f"[...{copy}.querySelectorAll('.still *')].filter((each) => each.getBoundingClientRect().height).length"
+    assert browser.do(seen) > 100
+    assert "step 9" in browser.do(f"{copy}.querySelector('.still').textContent")
+    assert browser.do("document.documentElement.scrollHeight") > 1200  # several sheets of paper
+    browser.call("Emulation.setEmulatedMedia", media="")
+    browser.do("window.dispatchEvent(new Event('afterprint'))")
+    assert browser.do("document.querySelector('.printed')") is None
+
+
+def test_a_browser_that_keeps_nothing_edits_all_the_same(browser, served):
+    script = "Object.defineProperty(window, 'sessionStorage', {get() { throw new DOMException('denied'); }})"
+    added = browser.call("Page.addScriptToEvaluateOnNewDocument", source=script)["identifier"]
+    try:
+        browser.messages.clear()
+        browser.open(f"{served.address}explain/linear?input=[[1,2]]&weight=[[3,4]]")
+        browser.until("document.querySelectorAll('.numbers input').length === 4")
+        browser.type("[data-field=input] .numbers td:nth-child(2) input", "10")
+        browser.until(f"location.search.includes('10') && {SETTLED} && {PAGE}.includes('43')")
+        assert not browser.messages
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added)
+
+
 def test_an_expression_gets_fields_for_its_variables(browser, served):
     browser.open(f"{served.address}trace?of=a*b")
     browser.until("document.querySelectorAll('.variables input').length === 2")

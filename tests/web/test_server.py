@@ -68,6 +68,17 @@ def test_nobody_waits_for_what_others_compute_and_what_takes_too_long_is_ended(s
     assert get(served, "/form/conv2d")[0] == 200
 
 
+def test_an_answer_whose_length_is_not_said_ends_where_it_is_too_long(served):
+    place = urlsplit(served.address)
+    head = (f"POST /practice/softmax/answer HTTP/1.1\r\nHost: {place.netloc}\r\nOrigin: http://{place.netloc}\r\n"
+            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")  # fmt: skip
+    with socket.create_connection((place.hostname, place.port), timeout=60) as endless:
+        endless.sendall(head.encode())
+        for _ in range(3):
+            endless.sendall(b"1000\r\n" + b"a" * 0x1000 + b"\r\n")
+        assert b"413" in endless.recv(4096)
+
+
 def test_a_client_that_never_ends_its_request_is_told_so(served):
     place = urlsplit(served.address)
     with socket.create_connection((place.hostname, place.port), timeout=60) as slow:

@@ -59,7 +59,8 @@ def check(
     only: the names of the mistakes (default all); feedback: the level of what is written about them.
     """
     for question in map(solvable, assignment.questions):
-        mistakes = [each for each in question.op.mistakes if only is None or each.name in only]
+        wrong = [each for each in question.op.mistakes if not each.is_subgradient]
+        mistakes = [each for each in wrong if only is None or each.name in only]
         with _solution(question) as loaded:
             yield one(question, replace(assignment, feedback=FEEDBACK[-1]), loaded, None, seed)
             for mistake in mistakes:
@@ -119,7 +120,8 @@ def _solution(question: Question) -> Iterator[Loaded]:
         if outcome.status is not Status.OK:
             reason = outcome.failure.message if outcome.failure else str(outcome.status)
             raise CouldNotRun(say("the solutions do not load: {reason}", reason=reason))
-        yield Loaded(worker, (*outcome.definitions, *_defined(question, worker)))
+        found = (*outcome.definitions, *_defined(question, worker))
+        yield Loaded(worker, found, torch=question.arrays == "torch")
 
 
 def _defined(question: Question, worker: Worker) -> tuple[Definition, ...]:

@@ -42,6 +42,7 @@ class Entry(NamedTuple):
     usual: Mapping[str, tuple[Any, ...]] = {}  # what is asked where an assignment does not say
     title: str = ""  # what sets it apart from an operator's other entries: a file may have both, each graded
     prepared: Callable[[Op, Case], Case] | None = None  # makes a case one that code with a state of its own can be in
+    variant: str = ""  # of several ways to lay out the same arrays, of which nothing but the results tells
 
 
 class Reading(NamedTuple):
@@ -75,6 +76,7 @@ class Request:
     arrays: str = "numpy"  # or "torch"
     convention: str = ""
     gradient: Definition | None = None  # the backward function that is there, with its parameters
+    variant: str = ""  # the entry's
 
     def array(self, name: str, layout: Layout = SAME) -> Any:
         """An array of the case as the convention lays it out; None if it was not given."""
@@ -124,6 +126,7 @@ class Convention:
     call: Callable[[Request], Plan]
     gradients: Callable[[Request, Cotangent], Plan]
     arrays: str = "numpy"
+    either: bool = False  # whether code may take the other ones as well
     autograd: bool = False  # with tensors, gradients come from torch and not from a function of the student's
     repeats: bool = False  # whether backward may be called twice on what one forward call left, for the same gradients
     names: Callable[[str], Entry] | None = None  # how it calls what is in no list of its own: a program of a teacher
@@ -153,8 +156,12 @@ class Convention:
 
     def several(self, op: str) -> tuple[Entry, ...]:
         """All entries of an operator; none if the convention has not got it."""
-        found = self.entries.get(op, ())
-        return (found,) if isinstance(found, Entry) else found
+        return several(self.entries.get(op, ()))
+
+
+def several(entries: Entry | tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """One entry, or several, as several."""
+    return (entries,) if isinstance(entries, Entry) else entries
 
 
 def only(*values: Any) -> Allowed:

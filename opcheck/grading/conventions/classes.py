@@ -28,7 +28,7 @@ from opcheck.grading.conventions.base import (
     method,
     only,
 )
-from opcheck.grading.conventions.layouts import Layout
+from opcheck.grading.conventions.layouts import SAME, Layout
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Array, Input, Op
 from opcheck.sandbox import Call, Definition, Parameter, Place, Set
@@ -46,6 +46,14 @@ OWN = {
     "b_ih": ("b_ih", "bias_ih", "bih", "bx", "b", "bias"),
     "b_hh": ("b_hh", "bias_hh", "bhh", "bh"),
 }  # fmt: skip
+# The Linear layers in which a cell may keep them.
+_LINEAR = {
+    **dict.fromkeys(("w_ih", "b_ih"), ("x2h", "i2h", "xh", "ih", "x_to_h", "input_to_hidden", "linear_ih", "fc_x")),
+    **dict.fromkeys(("w_hh", "b_hh"), ("h2h", "hh", "h_to_h", "hidden_to_hidden", "linear_hh", "fc_h")),
+}  # fmt: skip
+GATES = "ifgo"  # as torch has them
+# Other orders in which people keep them, each in rows or in columns.
+_ORDERS = ("", "ifgo columns", "ifog columns", "fgio columns", "figo columns", "figo", "ifog", "fiog columns", "fiog")
 # What they call its parameters.
 PARAMETERS = {
     "eps": ("eps", "epsilon", "e"),
@@ -71,20 +79,20 @@ def call(r: Request) -> Plan:
     """A new object in the mode of the case, its arrays, and its forward pass."""
     found = r.found
     given = [name for name in _own(r.op) if name in r.case.arrays and name != r.op.draws]
-    steps: list[Call | Set] = [Call("numpy.array", (r.array(name),), keep=name) for name in given]
+    steps: list[Call | Set] = [Call("numpy.array", (r.array(name, _kept_as(r, name)),), keep=name) for name in given]
     args, keywords = _constructor(r)
     steps.append(Call(r.forward, args, keywords, keep="layer"))
     taken = {each.text for each in (*args, *keywords.values()) if isinstance(each, Place)}
     for name in given:
         if name not in taken and (place := attribute(found, name)):
             steps += _overwritten(r, name, f"layer.{place}")
-    steps += _mode(r)
+    steps += [*_emptied(r, "numpy"), *_mode(r)]
     args, keywords = _arguments(r)
     steps.append(Call(f"layer.{_forward(r.op, found) or FORWARD[0]}", args, keywords, keep="out"))
     kept = [name for name in _outputs_kept(r) if attribute(found, name)]
     for name in kept:
         steps.append(Call("numpy.squeeze", (Place(f"layer.{attribute(found, name)}"),), keep=f"new_{name}"))
-    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", _running(r, name)) for name in kept})
+    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
 
 
 def module(r: Request) -> Plan:
@@ -93,19 +101,23 @@ def module(r: Request) -> Plan:
     args, keywords = _constructor(r)
     steps.append(Call(r.forward, args, keywords, keep="layer"))
     steps += [Call("layer.double")] if r.number == "float64" else []
-    own = {name: attribute(r.found, name) for name in _own(r.op) if name in r.case.arrays}
+    own = {name: parameter(r.found, name) for name in _own(r.op) if name in r.case.arrays}
     for name, place in own.items():
         if place:  # in the shape that it has there: (1, C, 1, 1) is as good as (C,)
-            steps.append(Call("torch.reshape", (Place(name), Place(f"layer.{place}.shape")), keep=f"own_{name}"))
+            steps.append(Call("torch.tensor", (r.array(name, _kept_as(r, name)),), keep=f"as_{name}"))
+            steps.append(
+                Call("torch.reshape", (Place(f"as_{name}"), Place(f"layer.{place}.shape")), keep=f"own_{name}")
+            )
             steps.append(Call(f"layer.{place}.data.copy_", (Place(f"own_{name}"),)))
     training = bool(r.p.get("training", True))
+    steps += _emptied(r, "torch")
     steps += [] if training else [Call("layer.eval"), Call("torch.set_grad_enabled", (not _kept_apart(r),))]
     given = [places[name] for name in r.case.arrays if name not in own and name != r.op.draws]
-    steps.append(Call("layer", given, keep="out"))
+    steps.append(Call("layer", _in_parts(r, given), keep="out"))
     steps += [] if training else [Call("torch.set_grad_enabled", (True,))]
     kept = [name for name in _outputs_kept(r) if own.get(name)]
     steps += [Call("torch.squeeze", (Place(f"layer.{own[name]}"),), keep=f"new_{name}") for name in kept]
-    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", _running(r, name)) for name in kept})
+    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
 
 
 def _kept_apart(r: Request) -> bool:
@@ -116,16 +128,25 @@ def _kept_apart(r: Request) -> bool:
 def module_gradients(r: Request, cotangent: Cotangent) -> Plan:
     if _kept_apart(r) and not r.p.training:
         return Plan([], {})
-    own = {name: attribute(r.found, name) for name in _own(r.op)}
+    own = {name: parameter(r.found, name) for name in _own(r.op)}
     leaves = {name: Place(f"layer.{own[name]}" if own.get(name) else name) for name in tensors.smooth(r)}
     plan = tensors.differentiated(r, cotangent, leaves)
     steps, readings = [*plan.steps], dict(plan.readings)
     for k, name in enumerate(leaves):
         if own.get(name):  # in torch's shape again
-            shape = [*r.case.arrays[name].shape]
+            layout = _kept_as(r, name)
+            shape = [*layout.give(r.case.arrays[name]).shape]
             steps.append(Call("torch.reshape", (Place(f"gradients[{k}]"), shape), keep=f"d_{name}"))
-            readings[name] = Reading(f"d_{name}")
+            readings[name] = Reading(f"d_{name}", layout)
     return Plan(steps, readings)
+
+
+def parameter(found: Definition | None, name: str) -> str:
+    """What a module calls one of its parameters: its own, or that of a Linear layer in it."""
+    used = found.attributes if found and "Linear" in found.attributes else ()
+    if holder := next((each for each in _LINEAR.get(name, ()) if each in used), ""):
+        return f"{holder}.{'bias' if name.startswith('b') else 'weight'}"
+    return attribute(found, name)
 
 
 def gradients(r: Request, cotangent: Cotangent) -> Plan:
@@ -141,13 +162,14 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
         readings[name] = Reading(f"back[{k}]" if several else ("back", "back[0]", "layer.dinputs", "layer.dx"))
     for k, name in enumerate([name for name in names if name not in outer], start=len(outer)):
         known = gradient_attribute(r.found, name)
+        layout = _kept_as(r, name)
         if known and r.case.arrays[name].ndim == 1:
             steps.append(Call("numpy.squeeze", (Place(f"layer.{known}"),), keep=f"d_{name}"))
-            readings[name] = Reading(f"d_{name}", _SQUEEZED)
+            readings[name] = Reading(f"d_{name}", _SQUEEZED if layout is SAME else layout)
         elif known:
-            readings[name] = Reading(f"layer.{known}")
+            readings[name] = Reading(f"layer.{known}", layout)
         else:
-            readings[name] = Reading((f"layer.grads[{k - len(outer)}]", f"back[{k}]"))
+            readings[name] = Reading((f"layer.grads[{k - len(outer)}]", f"back[{k}]"), layout)
     return Plan(steps, readings)
 
 
@@ -158,7 +180,7 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     for each in op.inputs:
         if each.optional and each.name in OWN and _is_own(op, each):
             demanded = any(_names_array(one, each.name) and not one.has_default for one in layer.parameters)
-            if not attribute(layer, each.name) and not demanded:
+            if not parameter(layer, each.name) and not demanded:
                 allowed[each.name] = only(False)
             elif demanded or each.name in _STATE:
                 allowed[each.name] = only(True)
@@ -189,8 +211,12 @@ def _tiny(value: Any) -> bool:
 
 
 def fits(op: Op, found: Definition, beside: Sequence[Definition] = ()) -> bool:
-    """A class that can be called, or has a forward pass."""
-    return found.kind == "class" and bool(first_method(found, FORWARD))
+    """A class that can be called, or has a forward pass; of a cell, one that takes its state."""
+    forward = method(found, first_method(found, FORWARD))
+    if found.kind != "class" or forward is None:
+        return False
+    taken = [each for each in forward.parameters if each.name != "self"]
+    return len(taken) > 1 or not any(each.part_of for each in op.inputs)
 
 
 LEARNING_RATES = ("lr", "learning_rate", "eta", "alpha", "rate", "step_size")
@@ -307,7 +333,7 @@ def _value(r: Request, parameter: Parameter) -> tuple[bool, Any]:
         if _names_array(parameter, own) and own in r.case.arrays and (not parameter.has_default or own in OWN):
             return True, Place(own)
     if name in _FLAGS and parameter.has_default and _own(r.op):
-        return True, ("bias" if name in ("bias", "use_bias") else "weight") in r.case.arrays
+        return True, _is_flagged(r, name)
     if name in KEPT and "p" in r.p:
         return True, 1 - r.p.p
     if (known := _parameter(r.op, parameter)) == "normalized_shape":
@@ -320,6 +346,24 @@ def _value(r: Request, parameter: Parameter) -> tuple[bool, Any]:
     if name in (*MODES, *TESTING, "mode"):
         return True, _mode_value(name, bool(r.p.get("training", True)))
     return False, None
+
+
+def _is_flagged(r: Request, name: str) -> bool:
+    """Whether the arrays that a flag of a constructor is about are given; either bias of a cell needs both."""
+    first = "b" if name in ("bias", "use_bias") else "weight"
+    return any(each.startswith(first) for each in r.case.arrays)
+
+
+def _emptied(r: Request, zero: str) -> list[Call | Set]:
+    """The biases of a cell that a case leaves out are zeros, where the object has them all the same."""
+    names = [each.name for each in r.op.inputs if each.name.startswith("b_") and each.name not in r.case.arrays]
+    flagged = r.found is not None and any(each.name in _FLAGS for each in r.found.parameters)
+    if flagged and not _is_flagged(r, "bias"):
+        return []
+    places = [place for name in names if (place := parameter(r.found, name))]
+    if zero == "torch":
+        return [Call(f"layer.{place}.data.zero_") for place in places]
+    return [Call("numpy.copyto", (Place(f"layer.{place}"), 0.0)) for place in places]
 
 
 def _mode_value(name: str, training: bool) -> Any:
@@ -350,6 +394,32 @@ def _overwritten(r: Request, name: str, place: str) -> list[Call | Set]:
     return [Call("numpy.put", (Place(place), [*range(r.case.arrays[name].size)], Place(name)))]
 
 
+def _kept_as(r: Request, name: str) -> Layout:
+    """How an object keeps an array of its own: the gates of an LSTM in an order of their own, and in columns."""
+    if not r.variant or not name.startswith(("w_", "b_")):
+        return SAME
+    order, _, columns = r.variant.partition(" ")
+    there, back = [[one.index(gate) for gate in other] for one, other in ((GATES, order), (order, GATES))]
+
+    def turned(a: Array, places: Sequence[int]) -> Array:
+        parts = np.split(a, 4) if len(a) % 4 == 0 and len(a) else [a, a[:0], a[:0], a[:0]]
+        return np.concatenate([parts[k] for k in places])
+
+    if not columns or name.startswith("b_"):
+        return Layout(lambda a: turned(a, there), lambda a: turned(a, back))
+    return Layout(lambda a: turned(a, there).T, lambda a: turned(a.T, back))
+
+
+def _in_parts(r: Request, given: list[Any]) -> list[Any]:
+    """Hidden and cell state together, where a cell takes x and one more: forward(x, (h, c))."""
+    forward = method(r.found, _forward(r.op, r.found))
+    names = [each for each in forward.parameters if each.name != "self"] if forward else []
+    states = [each for each in r.op.inputs if each.part_of]
+    if states and len(names) == 2:
+        return [given[0], tuple(given[1:])]
+    return given
+
+
 def _mode(r: Request) -> list[Call | Set]:
     if "training" not in r.p or r.found is None:
         return []
@@ -372,7 +442,7 @@ def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
         known, value = _value(r, each)
         if known:
             options[each.name] = value
-    return given, options
+    return _in_parts(r, given), options
 
 
 def _outputs(r: Request) -> dict[str, Reading]:
@@ -380,7 +450,7 @@ def _outputs(r: Request) -> dict[str, Reading]:
     names = [name for name in r.op.checked(r.case)[1] if name not in kept]
     if len(names) == 1:
         return {names[0]: Reading(("out", "layer.output", "layer.out", "out[0]"))}
-    return {name: Reading((f"out[{k}]", f"out[1][{k - 1}]") if k else "out[0]") for k, name in enumerate(names)}
+    return {name: Reading((f"out[{k}]", f"out[1][{k}]") if k else "out[0]") for k, name in enumerate(names)}
 
 
 def _outputs_kept(r: Request) -> list[str]:
@@ -392,7 +462,7 @@ def _outputs_kept(r: Request) -> list[str]:
 _SQUEEZED = Layout(np.squeeze, np.atleast_1d)
 
 
-def _running(r: Request, name: str) -> Layout:
+def running(r: Request, name: str) -> Layout:
     """Textbooks keep the variance of the batch as it is, divided by n, or by n - 1 as torch does."""
     if name != "running_var":
         return _SQUEEZED
@@ -427,7 +497,7 @@ _MEAN = {"reduction": only("mean"), "weight": only(False)}
 _CLASSES = {**_MEAN, "label_smoothing": only(0.0), "ignore_index": only(-100), "probabilities": only(False)}
 _LAST: dict[str, Allowed] = {"normalized_shape": last_dimension}
 _EPS = {"eps": (TINY, 0.25)}  # torch's, and one that shows where it is added
-ENTRIES = {
+ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
     "relu": Entry(("Relu", "ReLU", "Activation_ReLU", "ReLULayer")),
     "sigmoid": Entry(("Sigmoid", "Activation_Sigmoid", "SigmoidLayer")),
     "tanh": Entry(("Tanh", "TanhLayer", "Activation_Tanh")),
@@ -447,6 +517,9 @@ ENTRIES = {
     "scaled_dot_product_attention": Entry(
         ("ScaledDotProductAttention", "Attention", "DotProductAttention", "SelfAttention", "AttentionHead"),
         allows={"attn_mask": only(False)},
+    ),
+    "lstm_cell": tuple(
+        Entry(("LSTMCell", "LSTM_Cell", "LSTMcell", "LstmCell", "LSTM"), variant=order) for order in _ORDERS
     ),
     "cross_entropy": Entry(("SoftmaxWithLoss", "SoftmaxCrossEntropy", "CrossEntropyLoss", "SoftmaxCrossEntropyLoss",
                             "CrossEntropy"), allows=_CLASSES, upstream=False),

@@ -10,6 +10,7 @@
 The course's mask of a pool marks every place that equals the maximum, so ties are not asked.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from opcheck.grading.conventions import coursera_later, sentences
@@ -20,8 +21,10 @@ from opcheck.grading.conventions.base import (
     Plan,
     Reading,
     Request,
+    is_function,
     only,
     power_of_two,
+    several,
     whole,
 )
 from opcheck.grading.conventions.layouts import (
@@ -35,7 +38,8 @@ from opcheck.grading.conventions.layouts import (
     Layout,
     scaled,
 )
-from opcheck.sandbox import Call, Place
+from opcheck.operators.spec import Op
+from opcheck.sandbox import Call, Definition, Place
 
 _POOLS = {"max_pool2d": "max", "avg_pool2d": "average"}
 
@@ -89,6 +93,16 @@ def _images(r: Request) -> Layout:
     return SAME if r.op.name in ("relu", "sigmoid") else CHANNELS_LAST
 
 
+def fits(op: Op, found: Definition, beside: Sequence[Definition]) -> bool:
+    """Whose softmax is one of columns: only the course's own, which stands beside others of its functions or says Z."""
+    if op.name != "softmax":
+        return is_function(op, found)
+    own = {name for entries in CONVENTION.entries.values() for entry in several(entries) for name in entry.forward}
+    others = own - {"relu", "sigmoid", "softmax"} | {"rnn_cell_forward", "linear_activation_forward", "softmax_forward"}
+    named = [each.name for each in found.parameters[:1]] == ["Z"]
+    return is_function(op, found) and (named or any(each.name in others for each in beside))
+
+
 _POOL = {"kernel_size": whole, "stride": whole, "padding": only(0), "dilation": only(1), "ceil_mode": only(False),
          "return_indices": only(False), "ties": only(False), "count_include_pad": only(True),
          "divisor_override": only(None)}  # fmt: skip
@@ -114,4 +128,5 @@ CONVENTION = Convention(
     gradients,
     repeats=True,
     sentences=sentences.COLUMNS,
+    fits=fits,
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 out, cache = layernorm_forward(x, gamma, beta, ln_param)       of rows
 out, cache = batchnorm_forward(x, gamma, beta, bn_param)       of rows; keeps running statistics in bn_param
+out, cache = spatial_batchnorm_forward(x, gamma, beta, bn_param)        x (N, C, H, W)
+out, cache = dropout_forward(x, dropout_param)                 {"p", "mode"}; whether p drops or keeps is the year's
 out, cache = spatial_groupnorm_forward(x, gamma, beta, G, gn_param)     x (N, C, H, W), gamma (1, C, 1, 1)
 out, cache = word_embedding_forward(x, W)                      dW = word_embedding_backward(dout, cache)
 next_h, next_c, cache = lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b)      gates in the order i, f, o, g
@@ -16,7 +18,7 @@ from opcheck.grading.conventions.layouts import SAME, Layout
 from opcheck.operators.spec import Array
 from opcheck.sandbox import Call, Place, Set
 
-NAMES = ("layer_norm", "batch_norm", "group_norm", "embedding", "lstm_cell")
+NAMES = ("layer_norm", "batch_norm", "group_norm", "embedding", "lstm_cell", "dropout")
 
 
 def call(r: Request) -> Plan:
@@ -33,6 +35,8 @@ def call(r: Request) -> Plan:
             args.append(Place("bn_param"))
             if r.p.training:
                 outputs |= {name: Reading(f"bn_param['{name}']", _running(r, name)) for name in kept}
+        case "dropout":
+            args.append({"p": float(r.p.p), "mode": "train" if r.p.training else "test"})
         case "group_norm":
             args += [int(r.p.num_groups), {"eps": float(r.p.eps)}]
         case "lstm_cell":
@@ -48,8 +52,8 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
     upstream = [r.sent(each, _layout(r, "input") if name == "output" else SAME) for name, each in cotangent.items()]
     cache = Place("out[2]" if r.op.name == "lstm_cell" else "out[1]")
     steps = [Call(r.backward, [*upstream, cache], keep="gradients")]
-    if r.op.name == "embedding":
-        return Plan(steps, {"weight": Reading("gradients")})
+    if r.op.name in _ALONE:
+        return Plan(steps, {_ALONE[r.op.name]: Reading("gradients")})
     readings = {name: Reading(f"gradients[{k}]", _layout(r, name)) for k, name in enumerate(_arrays(r))}
     return Plan(steps, readings)
 
@@ -71,7 +75,9 @@ def _running(r: Request, name: str) -> Layout:
 def _layout(r: Request, name: str) -> Layout:
     if r.op.name == "lstm_cell":
         return {"w_ih": _GATES_IN_COLUMNS, "w_hh": _GATES_IN_COLUMNS, "b_ih": _GATES}.get(name, SAME)
-    if name != "input" or r.op.name == "embedding":
+    if r.op.name in _ALONE or r.forward.endswith(_IMAGES):
+        return SAME
+    if name != "input":
         return _CHANNEL if r.op.name == "group_norm" else SAME
     shape = r.case.arrays["input"].shape
     if r.op.name == "group_norm":
@@ -102,6 +108,8 @@ def _swapped(a: Array) -> Array:
 _GATES = Layout(_swapped, _swapped)
 _GATES_IN_COLUMNS = Layout(lambda a: _swapped(a).T, lambda a: _swapped(a.T))
 _CHANNEL = Layout(lambda a: a[None, :, None, None], lambda a: a.reshape(-1) if a.shape[2:] == (1, 1) else a)
+_ALONE = {"embedding": "weight", "dropout": "input"}  # of which backward returns one gradient
+_IMAGES = "spatial_batchnorm_forward"
 _RUNNING = ("running_mean", "running_var")
 _AFFINE = {"weight": only(True), "bias": only(True)}
 _BOTH = {"weight": (True,), "bias": (True,)}
@@ -110,11 +118,13 @@ ENTRIES: dict[str, Entry | tuple[Entry, ...]] = {
         ("layernorm_forward",), ("layernorm_backward",),
         {**_AFFINE, "normalized_shape": last_dimension, "dims": only(2)}, usual=_BOTH,
     ),
-    "batch_norm": Entry(
-        ("batchnorm_forward",),
-        ("batchnorm_backward", "batchnorm_backward_alt"),
-        _AFFINE,
-        usual=_BOTH,
+    "batch_norm": (
+        Entry(("batchnorm_forward",), ("batchnorm_backward", "batchnorm_backward_alt"), _AFFINE, usual=_BOTH),
+        Entry((_IMAGES,), ("spatial_batchnorm_backward",), {**_AFFINE, "dims": only(4)}, usual=_BOTH,
+              title="of images"),
+    ),
+    "dropout": Entry(
+        ("dropout_forward",), ("dropout_backward",), {"mask": only(False), "p": only(0.5)}, usual={"p": (0.5,)}
     ),
     "group_norm": Entry(
         ("spatial_groupnorm_forward",), ("spatial_groupnorm_backward",), _AFFINE, usual=_BOTH

@@ -217,6 +217,7 @@ CONVENTION = Convention(
     {op.name: _of(op) for op in catalog.every()},
     call,
     gradients,
+    either=True,
     autograd=True,
     names=_entry,
     takes=takes,

@@ -123,7 +123,9 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
 
 def fits(op: Op, found: Definition, beside: Sequence[Definition] = ()) -> bool:
     """A class with a forward pass, or an optimiser with a step."""
-    return optimisers.fits(op, found) if op.name in optimisers.ENTRIES else is_layer(op, found)
+    if op.name in optimisers.ENTRIES:
+        return optimisers.fits(op, found)
+    return is_layer(op, found) and (op.name not in _OTHERS or classes.fits(op, found))
 
 
 def _own(layer: Definition) -> Sequence[str]:
@@ -139,7 +141,7 @@ _CLASSES = {
     "binary_cross_entropy": ("BCELoss",), "binary_cross_entropy_with_logits": ("BCEWithLogitsLoss",),
 }  # fmt: skip
 # Whose arrays and parameters are found by what they are called, as of any class.
-_OTHERS = ("gelu", "silu", "dropout", "layer_norm", "rms_norm", "group_norm", "batch_norm", "embedding")
+_OTHERS = ("gelu", "silu", "dropout", "layer_norm", "rms_norm", "group_norm", "batch_norm", "embedding", "lstm_cell")
 _WEIGHTLESS = {
     name: dict.fromkeys(("weight", "pos_weight"), only(False))
     for name in _CLASSES

@@ -12,9 +12,14 @@ An array whose name is an attribute of the class belongs to it; the others are t
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from opcheck.grading.conventions import tensors
 from opcheck.grading.conventions.base import Cotangent, Entry, Plan, Reading, Request, has, method
+from opcheck.grading.conventions.layouts import SAME, Layout
+from opcheck.operators.spec import Array, widened
 from opcheck.sandbox import Call, Definition, Place, Set
+from opcheck.verification.truth.bounds import one_or_dict
 
 
 def pair_names(title: str) -> Entry:
@@ -48,24 +53,64 @@ def pair_gradients(r: Request, cotangent: Cotangent) -> Plan:
 
 def layer(r: Request) -> Plan:
     """An object with a forward pass. It gets copies of its parameters: it may change them in backward."""
-    steps: list[Call | Set] = [Call(r.forward, (), _constructor(r), keep="layer")]
-    for name in _own(r):
-        steps += [Call("numpy.array", (r.array(name),), keep=name), Set(f"layer.{name}", Place(name))]
+    own = _own(r)
+    steps: list[Call | Set] = [Call("numpy.array", (r.array(name),), keep=name) for name in own]
+    steps.append(Call(r.forward, (), _constructor(r, own), keep="layer"))
+    steps += [Set(f"layer.{name}", Place(name)) for name in own if name in _attributes(r.found)]
     given = [r.array(each.name) for each in r.op.inputs if each.name in r.case.arrays and each.name not in _own(r)]
     return Plan([*steps, Call("layer.forward", given, keep="out")], _outputs(r))
 
 
 def layer_gradients(r: Request, cotangent: Cotangent) -> Plan:
-    steps = [Call("layer.backward", [r.sent(each) for each in cotangent.values()], keep="back")]
+    upstream = [r.sent(each) for each in cotangent.values()]
+    steps = [Call("layer.backward", [*upstream, *_again(r, len(upstream))], keep="back")]
     own, names = _own(r), tensors.smooth(r)
     given = [name for name in names if name not in own]
     readings = {}
     for name in names:
         if name in own:
-            readings[name] = Reading((f"layer.d{name}", f"layer.dLd{name}", f"layer.grads['{name}']"))
+            names_of_it = (f"d{_plain(name)}", f"dld{_plain(name)}")
+            kept = [f"layer.{each}" for each in _attributes(r.found) if _plain(each) in names_of_it]
+            usual = (f"layer.d{name}", f"layer.dLd{name}", f"layer.grads['{name}']")
+            readings[name] = Reading(tuple(dict.fromkeys([*kept, *usual])), _per_example(r, name, cotangent))
         else:
             readings[name] = Reading(f"back[{given.index(name)}]" if len(given) > 1 else ("back", "back[0]"))
     return Plan(steps, readings)
+
+
+def _again(r: Request, upstream: int) -> list[Any]:
+    """What backward is given again, as in 11-785: backward(delta, h_t, h_prev_l, h_prev_t) gets the output and the
+    inputs; by their number, as nobody calls them the same."""
+    backward = method(r.found, "backward")
+    more = [each for each in backward.parameters if each.name != "self"][upstream:] if backward else []
+    demanded = [each for each in more if not each.has_default]
+    own = _own(r)
+    inputs = [r.array(each.name) for each in r.op.inputs if each.name in r.case.arrays and each.name not in own]
+    if not demanded or len(demanded) < len(inputs):
+        return []
+    outputs = [Place(str(each.place)) for each in _outputs(r).values()]
+    return [*outputs, *inputs] if len(demanded) == len(outputs) + len(inputs) else inputs
+
+
+def _per_example(r: Request, name: str, cotangent: Cotangent) -> Layout:
+    """The gradient of an array of a cell is summed over the batch, or, as in 11-785, its mean is taken."""
+    n = len(next(iter(r.case.arrays.values())))
+    if not r.convention.startswith("cmu") or n < 2 or r.op.inputs[0].letters.split()[:1] != ["N"]:
+        return SAME
+    with np.errstate(all="ignore"):
+        right = r.op.vjp(r.p, one_or_dict(r.op, cotangent), **widened(r.case.arrays))[name]
+
+    def off(array: Array) -> float:  # from what one call gives, or two of which the first counted twice
+        return float(min(np.abs(array - times * right).max() for times in (1, 3)))
+
+    def take(array: Array) -> Array:
+        return n * array if array.shape == right.shape and off(n * array) < off(array) else array
+
+    return Layout(lambda a: a, take)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def module(r: Request) -> Plan:
@@ -90,14 +135,24 @@ def _outputs(r: Request, cached: bool = False) -> dict[str, Reading]:
     return {name: Reading(f"out[{k}]" if several else "out") for k, name in enumerate(names)}
 
 
-def _constructor(r: Request) -> dict[str, Any]:
-    """What a constructor asks for by name: parameters of the spec, and sizes by the letters of its shapes."""
+def _constructor(r: Request, own: Sequence[str] = ()) -> dict[str, Any]:
+    """What a constructor asks for by name: parameters of the spec, its arrays, and sizes by the letters of its shapes;
+    where none of it is named so, the arrays, or the sizes, in their order."""
     known: dict[str, Any] = {each.name: r.p[each.name] for each in r.op.params}
     for each in r.op.inputs:
         if each.name in r.case.arrays:
             known |= _sizes(each.letters.split(), r.case.arrays[each.name].shape)
-    names = [each.name for each in r.found.parameters] if r.found else []
-    return {name: known[name] for name in names if name in known}
+    sizes = [*dict.fromkeys(letter for each in r.op.inputs for letter in each.letters.split() if letter in known)]
+    known |= {name: Place(name) for name in own}
+    parameters = r.found.parameters if r.found else ()
+    found = {each.name: known[each.name] for each in parameters if each.name in known}
+    unknown = [each.name for each in parameters if each.name not in found and not each.has_default
+               and not each.kind.startswith("VAR_")]  # fmt: skip
+    if unknown and len(unknown) == len(own):
+        found |= dict(zip(unknown, map(Place, own), strict=True))
+    elif unknown and len(unknown) == len(of_layer := [each for each in sizes if each != "N"]):
+        found |= {name: known[letter] for name, letter in zip(unknown, of_layer, strict=True)}
+    return found
 
 
 def _sizes(letters: Sequence[str], shape: Sequence[int]) -> Mapping[str, int]:

@@ -245,7 +245,7 @@ def _sampled(d: Drawing, aim: str) -> Case:
 
 def _telling(d: Drawing, aim: str) -> Case:
     """Of an operator that has no family here: what tells its mistakes apart, then anything."""
-    samples = telling.within(telling.Asked(d.scope))
+    samples = telling.within(telling.asked(d.scope))
     case = telling.drawn(d.scope, *samples[d.index], d.values) if d.index < len(samples) else None
     return case or _sampled(d, aim)
 

@@ -38,6 +38,8 @@ Opened = tuple[Scope, int, tuple[Mistake, ...]]  # the same with the scope of th
 _known: dict[Any, bool] = {}  # whether a mistake shows on a sample
 _answers: dict[Any, "Answers"] = {}  # the right answers to samples
 MOST_KEPT = 2 * LOOK  # of these
+_asked: dict[int, "Asked"] = {}  # by the identity of the scope
+MOST_ASKED = 256
 
 
 class Asked:
@@ -54,7 +56,8 @@ class Asked:
         others += [scope.within("dims", dims) for dims in RANKS]
         opened = scope.opened(*scope.free())  # what code can take beyond what is asked differs from student to student
         allowed = [each.within(name, value) for each in (scope, opened) for name, value in _values(scope.op)]
-        return (scope.op, scope.taught, scope.beyond, self.kinds, self.fewer, *others, *kernels, *allowed)
+        own = (scope.op, scope.taught, scope.beyond, scope.prepared)
+        return (*own, self.kinds, self.fewer, *others, *kernels, *allowed)
 
     def __hash__(self) -> int:
         return hash(self._key)
@@ -84,6 +87,22 @@ class Asked:
         return alike and any(own.dims < each.dims and own.types == each.types for each in self.kinds)
 
 
+def asked(scope: Scope) -> Asked:
+    """What a scope asks, of which the same is known each time that it is drawn from."""
+    found = _asked.get(id(scope))
+    if found is None or found.scope is not scope:
+        if len(_asked) > MOST_ASKED:
+            _asked.clear()
+        found = _asked[id(scope)] = Asked(scope)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def legal(usual: Asked) -> tuple[Sample, ...]:
+    """All samples that are within it."""
+    return tuple(usual.samples())
+
+
 def kind(op: Op, made: Case) -> Kind:
     """That of a case's arrays: of whole numbers or of real ones, the optional ones apart."""
     types = [made.arrays[each.name].dtype.kind for each in op.inputs if each.name in made.arrays and not each.optional]
@@ -93,7 +112,7 @@ def kind(op: Op, made: Case) -> Kind:
 @lru_cache(maxsize=1024)
 def within(asked: Asked) -> Telling:
     """The samples that tell the mistakes from what is right, as few as that takes."""
-    return _telling(asked.scope, [*asked.samples()], asked.scope.op.mistakes)
+    return _telling(asked.scope, legal(asked), asked.scope.op.mistakes)
 
 
 @lru_cache(maxsize=1024)
@@ -101,15 +120,15 @@ def beyond(usual: Asked, names: tuple[str, ...]) -> tuple[Opened, ...]:
     """The same of what nobody asks, for mistakes that nothing usual shows: one parameter at a time where that shows
     them, so that code may refuse some, and then all together."""
     scope, found = usual.scope, []
-    inside = [*usual.samples()]
+    inside = legal(usual)
     hidden = [each for each in scope.op.mistakes if not any(_shows(scope, *sample, each) for sample in inside)]
     for opened in (*((name,) for name in names), names) if inside else ():
         if not hidden:
             break
         more = Asked(scope.opened(*opened), usual.kinds, fewer=True)
-        legal = [each for each in more.samples() if not usual.holds(each[1])]
-        legal.sort(key=lambda each: sum(isinstance(value, tuple) for value in each[1].params.values()))  # plain first
-        telling = _telling(more.scope, legal, hidden)
+        others = [each for each in more.samples() if not usual.holds(each[1])]
+        others.sort(key=lambda each: sum(isinstance(value, tuple) for value in each[1].params.values()))  # plain first
+        telling = _telling(more.scope, others, hidden)
         found += [(more.scope, *each) for each in telling]
         shown = {mistake.name for _, mistakes in telling for mistake in mistakes}
         hidden = [each for each in hidden if each.name not in shown]

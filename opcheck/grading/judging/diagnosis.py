@@ -18,6 +18,7 @@ from opcheck.operators.spec import Array, Case, Mistake, Op, Shape
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check
 from opcheck.verification.diagnosis.diagnose import RELATIONS, resemblances
+from opcheck.verification.mutation.mutants import joined
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
@@ -65,7 +66,9 @@ def diagnose(student: Student, verdicts: Sequence[Verdict], trials: Sequence[Tri
         return Diagnosis()
     if relations := _relations(student, differing, trials, gradient):
         return Diagnosis((), tuple(relations), apart=True)
-    return Diagnosis(_two_at_once(student, differing, trials, gradient), together=True)
+    both = _two_at_once(student, differing, trials, gradient)
+    wrong = tuple(each for each in both if not each.is_subgradient)
+    return Diagnosis(wrong, together=len(wrong) == len(both))
 
 
 def _named(
@@ -168,7 +171,7 @@ def _two_at_once(
     first, *others = sorted(verdicts, key=_size)
     wrong = {id(each.trial) for each in verdicts}
     right = [each for each in trials if id(each) not in wrong and (not gradient or student.differentiates(each))]
-    pairs = {(a, b): _led(student, _joined(op, a, b, gradient)) for a in candidates for b in candidates if a is not b}
+    pairs = {(a, b): _led(student, joined(op, a, b, gradient)) for a in candidates for b in candidates if a is not b}
     for some in ([first], others):  # few are left by the first case, the smallest
         names = set(resemblances(op, some, student, [*pairs.values()], relations=False)) if some and pairs else None
         pairs = {both: made for both, made in pairs.items() if names is None or made.name in names}
@@ -180,21 +183,6 @@ def _two_at_once(
 
 def _size(verdict: Verdict) -> int:
     return sum(array.size for array in verdict.trial.case.arrays.values()) if verdict.trial is not None else 0
-
-
-def _joined(op: Op, a: Mistake, b: Mistake, gradient: bool) -> Mistake:
-    """Mistake `a`, made by somebody whose operator has mistake `b`."""
-    other, name = copy(op), f"{a.name} {b.name}"
-    if gradient:
-        vjp = b.vjp
-        assert vjp is not None and a.vjp is not None
-        other.vjp = lambda p, g, **arrays: vjp(op, p, g, **arrays)  # type: ignore[method-assign]
-        made_back = a.vjp
-        return Mistake(name, "", vjp=lambda _, p, g, **arrays: made_back(other, p, g, **arrays))
-    forward, made = b.forward, a.forward
-    assert forward is not None and made is not None
-    other.forward = lambda p, **arrays: forward(op, p, **arrays)  # type: ignore[method-assign]
-    return Mistake(name, "", lambda _, p, **arrays: made(other, p, **arrays))
 
 
 class Only(Backend):
@@ -290,6 +278,8 @@ def _relations(
 ) -> list[Relation]:
     """What has no name but a rule: a constant factor, the batch size, a transposition, no upstream gradient."""
     names = list(dict.fromkeys(each.name for each in verdicts)) if gradient else [""]
+    # of losses and of gradients courses take other factors; the output of a layer has none
+    scales = gradient or any(each.name == "reduction" for each in student.question.op.params)
     found: list[Relation] = []
     for name in names:
         own = [each for each in verdicts if not name or each.name == name]
@@ -300,7 +290,7 @@ def _relations(
                        precision=precision)  # fmt: skip
             found.append(Relation(told, False))
         elif factor := _factor(student, own, trials, gradient):
-            found.append(Relation(say("{what} is {relation}", what=what, relation=factor), True))
+            found.append(Relation(say("{what} is {relation}", what=what, relation=factor), scales))
         elif gradient and (other := _of_another(student, own)):
             found.append(Relation(say("{what} is that of {other}: gradients are returned in the order of the inputs",
                                       what=what, other=other), False))  # fmt: skip
@@ -308,7 +298,7 @@ def _relations(
             found.append(Relation(say("{what} is the right one for an upstream gradient of ones: it must be multiplied "
                                       "by the upstream gradient", what=what), False))  # fmt: skip
         elif relations := _general(student, own, name):
-            text, is_convention = _worded(relations[0])
+            text, is_convention = _worded(relations[0], scales)
             found.append(Relation(say("{what} is {relation}", what=what, relation=text), is_convention))
     return found
 
@@ -321,20 +311,21 @@ def _general(student: Student, verdicts: Sequence[Verdict], name: str) -> list[s
     return [each for each in found if each not in mistakes]
 
 
-def _worded(relation: str) -> tuple[str, bool]:
-    """A relation as it reads after "your result is", and whether a convention may differ by it."""
+def _worded(relation: str, scales: bool) -> tuple[str, bool]:
+    """A relation as it reads after "your result is", and whether a convention may differ by it: by a factor only where
+    it `scales`."""
     match relation:
         case "zero everywhere":
             return say("zero everywhere"), False
         case "NaN everywhere":
             return say("not a number (NaN) everywhere"), False
         case "negated":
-            return say("the right one with the sign flipped"), True
+            return say("the right one with the sign flipped"), scales
         case "the last two axes transposed":
             return say("the right one transposed"), True
     if relation in RELATIONS:
         return say("{relation} (compared with the right one)", relation=relation), False
-    return relation, True  # a constant factor
+    return relation, scales  # a constant factor
 
 
 def _of_another(student: Student, verdicts: Sequence[Verdict]) -> str:

@@ -10,7 +10,7 @@ from opcheck.grading.drawing.cases import Drawn
 from opcheck.grading.drawing.conditions import Condition, conditions
 from opcheck.grading.judging import counterexample
 from opcheck.grading.judging.diagnosis import Diagnosis, diagnose
-from opcheck.grading.judging.parts import Finding, trials_of
+from opcheck.grading.judging.parts import Finding, differentiated, trials_of
 from opcheck.grading.judging.student import Student
 from opcheck.grading.results import Outcome
 from opcheck.language import say
@@ -108,7 +108,7 @@ def _explained(
     if all(any(each.verdict.trial is trial for trial in more) for each in finding.wrongs):
         below.append(Prose(say("The assignment does not ask for this, but your code accepts it, so it must be right: "
                                "fix it, remove it, or raise NotImplementedError."), "note"))  # fmt: skip
-    if right := _right(finding):
+    if right := _right(student, finding):
         below.append(Prose(right, "note"))
     return replace(text, message=message, outcome=outcome), above, below
 
@@ -230,7 +230,7 @@ def _shared(finding: Finding) -> str:
     return say("Right: {right}. Wrong: {wrong}.", right=", ".join(right), wrong=", ".join(wrong))
 
 
-def _right(finding: Finding) -> str:
+def _right(student: Student, finding: Finding) -> str:
     """What was right, so that nobody looks for the bug there."""
     if finding.wrongs[0].verdict.claim == "repeat":
         return say("The first call of backward was right.")
@@ -242,7 +242,7 @@ def _right(finding: Finding) -> str:
     if all(each.verdict.claim.startswith("vjp:") for each in finding.wrongs):
         trial = finding.wrongs[0].verdict.trial
         assert trial is not None
-        others = [name for name in trial.tangents if name not in names]
+        others = [name for name in differentiated(student, trial) if name not in names]
         if others:
             parts.append(say("the gradients: {names}", names=", ".join(others)))
     return say("Right so far: {parts}.", parts="; ".join(parts)) if parts else ""

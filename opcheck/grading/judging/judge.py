@@ -24,8 +24,9 @@ from opcheck.sandbox import choose
 # The rules by which code earns points. Whoever changes them so that the same code may get other points by the same seed
 # counts this up, and a journal does not mix the results of both (2: forms, shares of the kinds of cases, types apart;
 # 3: what code takes beside what is asked, and chance; 4: classes of any layer, only the dimensions that code is for;
-# 5: optimisers as classes, more mistakes of normalisations and optimisers).
-RULES = 5
+# 5: optimisers as classes, more mistakes of normalisations and optimisers; 6: subgradients,
+# more of d2l and of recurrent layers).
+RULES = 6
 PLACES = 2  # of a share of the points, as a teacher would give it
 
 
@@ -45,9 +46,10 @@ def grade_source(source: Submission, assignment: Assignment, seed: int | None = 
         for question in assignment.questions if loaded.readable else ():
             checks[question.name] = ask(question, assignment, loaded, desk, seed, checks, readings)
     told = shown(checks.values(), assignment) if loaded.readable else unreadable(loaded.problem, assignment)
-    notes = readings.told() if told else (_nothing(loaded),)
-    if assignment.only_found:
-        notes = (*notes, *readings.left_out(loaded.definitions))
+    convention = assignment.questions[0].convention.name  # one for all, or any
+    everything = assignment.only_found and len(assignment.questions) > 1
+    left = tuple(readings.left_out(loaded.definitions, convention)) if everything else ()
+    notes = (*(readings.told() if told else () if left else (_nothing(loaded),)), *left)
     return Result(source.student, str(source.path), told, seed, time.monotonic() - began, (*loaded.notes, *notes))
 
 

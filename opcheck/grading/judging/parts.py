@@ -11,7 +11,7 @@ from opcheck.grading.drawing.cases import Drawn, large
 from opcheck.grading.drawing.conditions import PLAIN, conditions
 from opcheck.grading.drawing.sizes import enlarged
 from opcheck.grading.judging.calls import Made
-from opcheck.grading.judging.graded import Accurate, Graded, Strict
+from opcheck.grading.judging.graded import OTHER_DERIVATIVE, Accurate, Graded, Strict
 from opcheck.grading.judging.own_forward import is_consistent
 from opcheck.grading.judging.replies import Failed
 from opcheck.grading.judging.student import Student
@@ -118,15 +118,21 @@ def _shared(found: Finding, student: Student, drawn: Drawn, trials: Sequence[Tri
     by_trial: dict[int, set[str]] = {}
     for each in found.wrongs:
         by_trial.setdefault(id(each.verdict.trial), set()).add(each.verdict.name)
-    smooth = dict.fromkeys(each for trial in trials for each in trial.tangents)
-    gradients = [each for each in smooth if name in ("", each)] if found.of_gradient else []
+    given = {id(trial): differentiated(student, trial) for trial in trials} if found.of_gradient else {}
+    gradients = [each for each in dict.fromkeys(each for names in given.values() for each in names)
+                 if name in ("", each)]  # fmt: skip
     shares = []
     for one in gradients or [""]:
-        there = [of for _, of in kinds if not one or any(one in trial.tangents for trial in of)]
+        there = [of for _, of in kinds if not one or any(one in given[id(trial)] for trial in of)]
         wrong = [_is_wrong(by_trial, of, one, found.of_gradient) for of in there]
         shares.append(1 - sum(wrong) / len(wrong))
     told = tuple(Kind(kind, not any(id(trial) in by_trial for trial in of)) for kind, of in kinds)
     return replace(found, kinds=told, share=sum(shares) / len(shares))
+
+
+def differentiated(student: Student, trial: Trial) -> tuple[str, ...]:
+    """The inputs whose gradients are asked on a trial: of a loss not that of the target, where code gives none."""
+    return tuple(student.made(trial.case, trial.cotangent).gradients)
 
 
 def _kinds(student: Student, drawn: Drawn, trials: Sequence[Trial]) -> list[tuple[str, list[Trial]]]:
@@ -273,12 +279,17 @@ def _vjp(student: Student, trial: Trial) -> Iterator[Wrong]:
     got = student.open(check.op, trial.case, trial.dtype).vjp(trial.cotangent)
     if _equal(got, {name: expected[name] for name in got}):
         return
+    wrong, chosen = [], []
     for name, gradient in got.items():
         if not _equal({name: gradient}, expected):
             verdict = check.compare(f"vjp:{name}", "gradient", {name: gradient}).verdict
             student.wrote("vjp", check.forms)
-            if verdict is not None:
-                yield Wrong(Outcome.WRONG, replace(verdict, name=name))
+            chosen += [name] if OTHER_DERIVATIVE in check.forms else []
+            wrong += [replace(verdict, name=name)] if verdict is not None else []
+    if len(chosen) > 1 and not wrong:  # each may be, but not all of them: both of two equal numbers are no maximum
+        verdict = check.compare(f"vjp:{chosen[0]}", "gradient", {name: got[name] for name in chosen}).verdict
+        wrong += [verdict] if verdict is not None else []
+    yield from (Wrong(Outcome.WRONG, each) for each in wrong)
 
 
 def _repeated(student: Student) -> Iterator[Wrong]:

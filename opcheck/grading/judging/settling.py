@@ -11,15 +11,24 @@ from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import examine
 from opcheck.grading.judging.student import Student
 from opcheck.grading.submissions.loading import Loaded
-from opcheck.grading.submissions.locate import Found, Missing, Unfit, locate, plain
-from opcheck.grading.submissions.recognition import Candidate, candidates
+from opcheck.grading.submissions.locate import Found, Missing, Unfit, locate
+from opcheck.grading.submissions.recognition import Candidate, candidates, operator_of
 from opcheck.language import say
 from opcheck.sandbox import Definition
 
-TRIED = 6  # conventions of one question
+TRIED = 12  # conventions of one question, and their variants
 SECONDS = 3.0  # for each of them
 NUMBERS = ("eps", "momentum")  # that stand in the code, where it has no parameter for them
 NAMED = 12  # definitions that a note names
+
+
+def _unfit(name: str, op: str, convention: str) -> str:
+    """Why something that has an operator's name was not graded."""
+    if convention == conventions.ANY:
+        return say("{name} was not graded: no known way to call {op} fits it; lesson 17 shows how to describe "
+                   "yours", name=name, op=op)  # fmt: skip
+    return say("{name} was not graded: the convention {convention} has no {op} of this kind; --convention any looks in "
+               "all of them", name=name, op=op, convention=convention)  # fmt: skip
 
 
 @dataclass
@@ -30,7 +39,7 @@ class Readings:
     notes: list[str] = field(default_factory=list)
     forward_only: dict[str, str] = field(default_factory=dict)  # question: the backward pass that it lacks
     used: set[tuple[str, ...]] = field(default_factory=set)  # modules, and the functions and classes that were graded
-    instead: dict[str, str] = field(default_factory=dict)  # by each plain name of an operator: what was graded as it
+    instead: dict[str, str] = field(default_factory=dict)  # by operator: what was graded as it
     unfit: dict[str, list[str]] = field(default_factory=dict)  # what has an operator's name: those operators
 
     def told(self) -> tuple[str, ...]:
@@ -42,21 +51,23 @@ class Readings:
                              names=names, missing=missing))  # fmt: skip
         return (*found, *self.notes)
 
-    def left_out(self, definitions: Sequence[Definition]) -> Iterator[str]:
+    def left_out(self, definitions: Sequence[Definition], convention: str) -> Iterator[str]:
         """What a submission defines and was not looked at, and why."""
         graded = {name for _, *names in self.used for name in names}
-        for name, ops in self.unfit.items():
-            if name in graded:
-                continue
-            yield say("{name} was not graded: no known way to call {op} fits it; lesson 17 shows how to describe "
-                      "yours", name=name, op=ops[0])  # fmt: skip
-        left = [each.name for each in definitions if self._is_left(each)]
-        others = [name for name in left if plain(name) not in self.instead]
-        for name in left:
-            if name not in others:
+        unfit = {ops[0]: name for name, ops in self.unfit.items() if name not in graded}
+        others: list[str] = []
+        for name in [each.name for each in definitions if self._is_left(each)]:
+            op = operator_of(name)
+            if op in self.instead:
                 yield say("{name} was not graded: {other} was, which is the same operator", name=name,
-                          other=self.instead[plain(name)])  # fmt: skip
-        if others and self.found:
+                          other=self.instead[op])  # fmt: skip
+            elif op:
+                unfit.setdefault(op, name)
+            else:
+                others.append(name)
+        for op, name in unfit.items():
+            yield _unfit(name, op, convention)
+        if others and self.used:
             names = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
             yield say("not graded, because no operator has these names: {names}", names=names)
 
@@ -78,12 +89,13 @@ def settled(
             raise Unfit(say("nothing defined here looks like {op}", op=question.name), name)
         question, found = _chosen(question, several, desk, seeds)
         name = found.forward.partition(".")[2]
-        readings.instead |= dict.fromkeys(map(plain, question.entry.forward), name)
         shown = name if name == question.name else f"{question.name} ({name})"
         readings.found.setdefault(question.convention.name, []).append(shown)
     else:
+        question = _in_its_arrays(question, loaded)
         found = locate(definitions, question.entry, assignment.names)
     readings.used |= {tuple(place.split(".")[:2]) for place in (found.forward, found.backward)}
+    readings.instead[question.op.name] = found.forward.partition(".")[2]
     question, left_out = _narrowed(question, found, assignment.only_found)
     readings.notes += left_out
     if assignment.only_found and (missing := _missing_backward(question, found)):
@@ -93,18 +105,28 @@ def settled(
     return question, found
 
 
+def _in_its_arrays(question: Question, loaded: Loaded) -> Question:
+    """The question in numpy's arrays, where a course has tensors and the file imports no torch."""
+    convention = question.convention
+    if loaded.torch or question.arrays != convention.arrays or not convention.either or question.arrays == "numpy":
+        return question
+    entry = convention.entry(question.op.name, question.entry.forward[0])
+    return replace(question, arrays="numpy", entry=question.entry._replace(backward=entry.backward))
+
+
 def _chosen(
     question: Question, several: Sequence[Candidate], desk: Desk, seeds: Sequence[int]
 ) -> tuple[Question, Found]:
     """The reading by which most trials are right; of equals the likeliest."""
-    best: tuple[tuple[int, int], Question, Found] | None = None
+    best: tuple[tuple[int, int, int], Question, Found] | None = None
     for place, each in enumerate(several[:TRIED], start=1):
         read = _read(question, each)
         try:
             scope = read.scope.narrower(each.entry.allows, each.entry.usual, each.entry.prepared)
             read = replace(read, scope=scope)
             narrowed, _ = _narrowed(read, each.found, only_found=True)
-            score = _score(narrowed, each.found, desk, seeds) if len(several) > 1 else (0, 0)
+            known = len(several) == 1 and not each.loose
+            score = (0, 0, 0) if known else _score(narrowed, each, desk, seeds)
         except (Refused, CouldNotRun, Missing):
             continue
         if best is None or score > best[0]:
@@ -125,17 +147,23 @@ def _lacks_backward(question: Question, candidate: Candidate) -> bool:
     return bool(_missing_backward(_read(question, candidate), candidate.found))
 
 
-def _score(question: Question, found: Found, desk: Desk, seeds: Sequence[int]) -> tuple[int, int]:
-    """Minus the number of wrong trials, forward and backward; all of them where a backward pass that is asked lacks."""
+def _score(question: Question, candidate: Candidate, desk: Desk, seeds: Sequence[int]) -> tuple[int, int, int]:
+    """Minus the number of wrong trials, forward and backward, all of them where a backward pass that is asked lacks;
+    and of those without an answer: of two wrong readings the likelier one is that by which the code runs.
+    Raises Unfit where nothing is right of what has another name than the operator."""
+    found = candidate.found
     student = Student(desk, question, found)
     drawn = draw(question.scope, question.dtype, seeds, special=False, upstream=question.entry.upstream)
     gradients = found.can_differentiate and any(part.startswith("vjp") for part in question.points)
     student.prefetch(drawn.ordinary, gradients, min(SECONDS, desk.seconds))
     parts = ["forward", *(["vjp"] if gradients else [])]
     wrong = [len({id(each.verdict.trial) for each in examine(part, student, drawn, seeds).wrongs}) for part in parts]
+    if candidate.loose and wrong[0] == len(drawn.ordinary):
+        raise Unfit(say("nothing defined here looks like {op}", op=question.name), found.definition.name)
+    silent = sum(not student.answers(each.case) for each in drawn.ordinary)
     if _missing_backward(question, found):
-        return -wrong[0], -len(drawn.ordinary)
-    return -wrong[0], -(wrong[1] if len(wrong) > 1 else 0)
+        return -wrong[0], -len(drawn.ordinary), -silent
+    return -wrong[0], -(wrong[1] if len(wrong) > 1 else 0), -silent
 
 
 def _narrowed(question: Question, found: Found, only_found: bool) -> tuple[Question, tuple[str, ...]]:

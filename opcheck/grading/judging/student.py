@@ -85,7 +85,7 @@ class Student(Backend):
                 self.desk.carry_out(jobs, seconds)
                 self._places |= jobs[-1].decided
         repeats = gradients and trials and seconds is None and self.question.convention.repeats
-        if repeats and (twice := self._twice(trials[0])):
+        if repeats and not self.draws(trials[0].case) and (twice := self._twice(trials[0])):
             self._again = trials[0], twice
             jobs.append(twice)
         self.desk.carry_out(jobs, seconds)
@@ -187,7 +187,7 @@ class Student(Backend):
         question, found = self.question, self.found
         return Request(question.op, case, question.op.checked(case)[0], self._number(case, number), found.forward,
                        found.backward, found.definition, question.arrays, question.convention.name,
-                       found.gradient)  # fmt: skip
+                       found.gradient, question.entry.variant)  # fmt: skip
 
     def _known(self, reading: Reading) -> Reading:
         """The reading with its one place, where an earlier case has shown which that is."""

@@ -108,6 +108,36 @@ def batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
     return _of_rows("batch_norm", dout, cache)
 
 
+def spatial_batchnorm_forward(x: Array, gamma: Array, beta: Array, bn_param: Config) -> tuple[Array, Cache]:
+    out, cache = batchnorm_forward(_in_rows(x), gamma, beta, bn_param)
+    return _in_images(out, x.shape), cache
+
+
+def spatial_batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
+    dx, dgamma, dbeta = batchnorm_backward(_in_rows(dout), cache)
+    return _in_images(dx, dout.shape), dgamma, dbeta
+
+
+def _in_rows(x: Array) -> Array:
+    return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _in_images(rows: Array, shape: tuple[int, ...]) -> Array:
+    n, c, h, w = shape
+    return rows.reshape(n, h, w, c).transpose(0, 3, 1, 2)
+
+
+def dropout_forward(x: Array, dropout_param: Config) -> tuple[Array, Cache]:
+    p, training = dropout_param["p"], dropout_param["mode"] == "train"
+    out = forward("dropout", x, p, training=training)
+    return out, (np.where(x == 0, 1.0, out != 0), p, training)
+
+
+def dropout_backward(dout: Array, cache: Cache) -> Array:
+    mask, p, training = cache
+    return vjp("dropout", dout, np.ones(dout.shape), p, training=training, mask=mask)["input"]
+
+
 def _of_rows(op: str, dout: Array, cache: Cache) -> tuple[Array, ...]:
     x, options = cache
     d = vjp(op, dout, x, **options)

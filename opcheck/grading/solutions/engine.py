@@ -7,14 +7,15 @@ import numpy as np
 
 from opcheck import specs
 from opcheck.operators.spec import Array
-from opcheck.verification.mutation.mutants import Mistaken, Written
+from opcheck.verification.mutation.mutants import Mistaken, Written, joined
 from opcheck.verification.mutation.reference_form import Reference
 
 _chosen: dict[str, str] = {}
 
 
 def choose(op: str, mistake: str) -> None:
-    """Make this mistake, or write it in this form, from now on, and no other; none for an empty name."""
+    """Make this mistake, or write it in this form, from now on, and no other; two names are two mistakes at once, and
+    none for an empty name."""
     _chosen.clear()
     if mistake:
         _chosen[op] = mistake
@@ -28,7 +29,11 @@ def _solution(op: str) -> Reference:
     form = next((each for each in operator.forms if each.name == name), None)
     if form is not None:
         return Written(operator, form)
-    return Mistaken(operator, next(each for each in operator.mistakes if each.name == name))
+    mistakes = [next(each for each in operator.mistakes if each.name == one) for one in name.split()]
+    if len(mistakes) == 1:
+        return Mistaken(operator, mistakes[0])
+    first, second = mistakes
+    return Mistaken(operator, joined(operator, first, second, gradient=first.forward is None))
 
 
 def forward(op: str, *arrays: Any, **options: Any) -> Any:

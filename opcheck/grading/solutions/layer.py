@@ -157,6 +157,22 @@ class Embedding:
         self.dW = vjp("embedding", dout, self.idx, self.W)["weight"]
 
 
+class LSTMCell:
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        self.W_ih, self.W_hh = np.zeros((4 * hidden_size, input_size)), np.zeros((4 * hidden_size, hidden_size))
+        self.b_ih, self.b_hh = np.zeros(4 * hidden_size), np.zeros(4 * hidden_size)
+
+    def forward(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        self.arrays = x, (h, c), self.W_ih, self.W_hh, self.b_ih, self.b_hh
+        new_h, new_c = forward("lstm_cell", *self.arrays)
+        return new_h, new_c
+
+    def backward(self, dh: Array, dc: Array) -> tuple[Array, Array, Array]:
+        d = vjp("lstm_cell", {"h_1": dh, "c_1": dc}, *self.arrays)
+        self.dW_ih, self.dW_hh, self.db_ih, self.db_hh = d["w_ih"], d["w_hh"], d["b_ih"], d["b_hh"]
+        return d["input"], d["h_0"], d["c_0"]
+
+
 class ScaledDotProductAttention:
     def __init__(self, is_causal: bool = False) -> None:
         self.options = {"is_causal": is_causal}

@@ -102,6 +102,17 @@ class Embedding(_Plain):
         return {"weight": self.weight}
 
 
+class LSTMCell(_nn.Module):  # type: ignore[misc]
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        for name, size in (("ih", input_size), ("hh", hidden_size)):
+            setattr(self, f"weight_{name}", _nn.Parameter(_torch.zeros(4 * hidden_size, size)))
+            setattr(self, f"bias_{name}", _nn.Parameter(_torch.zeros(4 * hidden_size)))
+
+    def forward(self, x: Any, state: Any) -> Any:
+        return function("lstm_cell")(x, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+
+
 class RMSNorm(_Plain):
     op = "rms_norm"
 

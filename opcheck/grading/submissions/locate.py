@@ -1,12 +1,18 @@
 """Finds the functions and classes that an assignment asks for among what a submission defines."""
 
 import difflib
+import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from opcheck.grading.conventions import Entry
 from opcheck.language import say
 from opcheck.sandbox import Definition
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
+_IDLE = ("my", "np", "numpy", "torch", "custom", "manual", "naive", "fast", "scratch", "from", "simple", "basic",
+         "stable", "vectorized", "loop", "loops", "einsum", "im2col", "impl", "py", "layer", "func", "function", "op",
+         "activation")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +47,19 @@ class Unfit(Missing):
         self.name = name
 
 
-def locate(definitions: Sequence[Definition], entry: Entry, others: Container[str] = ()) -> Found:
+def locate(
+    definitions: Sequence[Definition], entry: Entry, others: Container[str] = (), loosely: bool = False
+) -> Found:
     """The first of the entry's names that is there, exactly or but for case and underscores; raises Missing.
 
-    What is asked for by one of the `others` is not taken for a misspelt name.
+    What is asked for by one of the `others` is not taken for a misspelt name; `loosely`, my_relu and relu_numpy are
+    names of relu.
     """
-    forward = _search(definitions, entry.forward)
+    forward = _search(definitions, entry.forward, loosely)
     if forward is None:
         raise Missing(_absent(definitions, entry.forward[0], others))
     beside = sorted(definitions, key=lambda each: each.module != forward[1].module)  # in the same file before others
-    backward = _search(beside, entry.backward)
+    backward = _search(beside, entry.backward, loosely)
     absent = entry.backward and backward is None
     return Found(
         f"{forward[1].module}.{forward[0]}",
@@ -61,17 +70,18 @@ def locate(definitions: Sequence[Definition], entry: Entry, others: Container[st
     )
 
 
-def _search(definitions: Sequence[Definition], names: Sequence[str]) -> tuple[str, Definition] | None:
+def _search(definitions: Sequence[Definition], names: Sequence[str], loosely: bool) -> tuple[str, Definition] | None:
     places: dict[str, Definition] = {}
     for place, each in _places(definitions):
         places.setdefault(place, each)  # of two files that have it, the likelier one comes first
     for name in names:
         if name in places:
             return name, places[name]
-    alike = {plain(place): place for place in reversed(places)}
-    for name in names:
-        if plain(name) in alike:
-            return alike[plain(name)], places[alike[plain(name)]]
+    for bare in (plain, core) if loosely else (plain,):
+        alike = {bare(place): place for place in reversed(places) if bare is plain or "." not in place}
+        for name in names:
+            if bare(name) in alike:
+                return alike[bare(name)], places[alike[bare(name)]]
     return None
 
 
@@ -87,6 +97,15 @@ def _places(definitions: Sequence[Definition]) -> Iterable[tuple[str, Definition
 def plain(name: str) -> str:
     """A name without what people change in it: case and underscores."""
     return name.replace("_", "").lower()
+
+
+def core(name: str) -> str:
+    """A name without words that say nothing of what it computes, plainly written.
+
+    >>> core("my_relu"), core("SoftmaxLayer"), core("conv2d_im2col_backward")
+    ('relu', 'softmax', 'conv2dbackward')
+    """
+    return plain("".join(word for word in _WORDS.findall(name) if word.lower() not in _IDLE))
 
 
 def _absent(definitions: Sequence[Definition], name: str, others: Container[str]) -> str:

@@ -10,6 +10,7 @@ from opcheck import reference, specs
 from opcheck.explanation.calculation import Calculation
 from opcheck.explanation.document import prepare
 from opcheck.operators.spec import Op, Shape
+from opcheck.steps import Prose
 
 
 def shaped(**shapes: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -57,19 +58,38 @@ def attention(q: Any, k: Any, v: Any) -> Any:
 
 
 class Network(NamedTuple):
-    """A program, the sizes of its arrays on paper, and the numbers that stand in them."""
+    """A program, what it computes, the sizes of its arrays on paper, and the numbers that stand in them."""
 
     function: Callable[..., Any]
+    formula: str
     shapes: dict[str, Shape]
     numbers: tuple[int, ...]
 
 
 WHOLE = (-3, -2, -1, 1, 2, 3)
+LAYERS = "r = max(0, h), h = w x + b"
+SCORES = "s[n,m] = Σ_d q[n,d]·k[m,d]/√(D)"
 NETWORKS = {
-    "mlp": Network(mlp, {"x": (2,), "w": (2, 2), "b": (2,), "v": (2, 2)}, WHOLE),
-    "mlp_loss": Network(mlp_loss, {"x": (2,), "w": (2, 2), "b": (2,), "v": (2, 2), "t": (2,)}, WHOLE),
-    "convnet": Network(convnet, {"x": (1, 3, 3), "k": (1, 1, 2, 2), "b": (1,), "v": (2, 1)}, WHOLE),
-    "attention": Network(attention, {"q": (2, 4), "k": (2, 4), "v": (2, 2)}, (0, 1, 1, 2)),
+    "mlp": Network(mlp, f"y = v r   with {LAYERS}", {"x": (2,), "w": (2, 2), "b": (2,), "v": (2, 2)}, WHOLE),
+    "mlp_loss": Network(
+        mlp_loss,
+        f"y = (1/n)·Σ_i (z[i] − t[i])²   with z = v r, {LAYERS}",
+        {"x": (2,), "w": (2, 2), "b": (2,), "v": (2, 2), "t": (2,)},
+        WHOLE,
+    ),
+    "convnet": Network(
+        convnet,
+        "y[l] = Σ_o v[l,o]·m[o]   with m[o] = (1/(I·J))·Σ_i Σ_j r[o,i,j], r[o,i,j] = max(0, c[o,i,j]), "
+        "c[o,i,j] = b[o] + Σ_d Σ_u Σ_v x[d,i+u,j+v]·k[o,d,u,v]",
+        {"x": (1, 3, 3), "k": (1, 1, 2, 2), "b": (1,), "v": (2, 1)},
+        WHOLE,
+    ),
+    "attention": Network(
+        attention,
+        f"y[n,e] = Σ_m p[n,m]·v[m,e]   with p[n,m] = exp(s[n,m])/Σ_l exp(s[n,l]), {SCORES}",
+        {"q": (2, 4), "k": (2, 4), "v": (2, 2)},
+        (0, 1, 1, 2),
+    ),
 }
 
 
@@ -86,3 +106,11 @@ def call(op: Op, rng: np.random.Generator) -> Calculation | None:
         return None
     arrays = {name: rng.choice(network.numbers, size=shape).astype(float) for name, shape in network.shapes.items()}
     return prepare(op, arrays)
+
+
+def rule(op: Op) -> tuple[Prose, ...]:
+    """What is computed on a sheet: a formula, or the text of a program of somebody's own."""
+    network = NETWORKS.get(op.title)
+    if network is not None and find(op.title) is op:
+        return (Prose(network.formula, "definition"),)
+    return (Prose(op.listing, "code") if op.listing else Prose(op.formula, "definition"),)

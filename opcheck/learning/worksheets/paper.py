@@ -7,18 +7,21 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from opcheck.language import say
+from opcheck.learning.worksheets import networks
 from opcheck.learning.worksheets.exercise import LETTERS, LEVELS, Blank, Exercise
 from opcheck.learning.worksheets.sheet import Sheet
+from opcheck.operators.spec import Op
 from opcheck.render import render
 from opcheck.render.numbers import Style
 from opcheck.render.signs import Signs
 from opcheck.render.tex import definition, escaped
-from opcheck.steps import Cell, Grid, Prose, Step
+from opcheck.steps import Block, Cell, Grid, Prose, Step
 
 if TYPE_CHECKING:
     import jinja2
 
 PRECISION = 3
+SHORT = 14  # lines of a calculation that stays on one page
 LATEX: dict[str, Any] = {
     "variable_start_string": "<<", "variable_end_string": ">>", "block_start_string": "<%", "block_end_string": "%>",
     "comment_start_string": "<#", "comment_end_string": "#>",
@@ -58,6 +61,29 @@ class _Paper:
         self.format = format
         self.signs = Signs(Style(PRECISION))
 
+    def rule(self, op: Op) -> Any:
+        """What the operator computes, in the notation of the paper."""
+        return self._rendered(networks.rule(op))
+
+    def own_rule(self, exercise: Exercise) -> Any:
+        """The formula of this call, where its parameters make it another one."""
+        calculation = exercise.problem.calculation
+        shapes = {name: array.shape for name, array in calculation.case.arrays.items()}
+        formula = calculation.op.formula_of(calculation.p, shapes)
+        return "" if formula == calculation.op.formula else self._rendered((Prose(formula, "definition"),))
+
+    def _rendered(self, blocks: tuple[Block, ...]) -> Any:
+        text = render(Step("", blocks), self.format, page=False, precision=PRECISION)
+        if self.format != "html":
+            return text
+        from markupsafe import Markup
+
+        return Markup(text.partition("</style>")[2])
+
+    def is_short(self, exercise: Exercise) -> bool:
+        """Whether it stays on one page, beside another one if both are narrow."""
+        return sum(len(line.rights) for line in exercise.lines) <= SHORT
+
     def call(self, exercise: Exercise) -> str:
         assert isinstance(exercise.title, Prose)
         return " ".join(exercise.title.text.split())
@@ -79,12 +105,9 @@ class _Paper:
 
     def lines(self, exercise: Exercise) -> Any:
         """The calculation with its blanks, in the notation of the paper."""
-        text = render(Step("", exercise.lines), self.format, page=False, precision=PRECISION)
+        text = self._rendered(exercise.lines)
         if self.format == "html":
-            from markupsafe import Markup
-
-            text = re.sub(f"<mi>([{LETTERS}])</mi>", self._box_of_formula, text.partition("</style>")[2])
-            return Markup(text)
+            return type(text)(re.sub(f"<mi>([{LETTERS}])</mi>", self._box_of_formula, text))
         return SIGN.sub(lambda match: self.blank(match[0]), text)
 
     def _box_of_formula(self, match: re.Match[str]) -> str:

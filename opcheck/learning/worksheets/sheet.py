@@ -25,4 +25,4 @@ def drawn(op: Op, count: int, seed: int, level: int | None = None) -> Sheet:
     for k in range(count):
         wanted = 1 + k * len(LEVELS) // count if level is None else level
         found.append(exercise.drawn(op, wanted, np.random.default_rng([seed, k])))
-    return Sheet(op, tuple(found), seed)
+    return Sheet(op, tuple(sorted(found, key=lambda each: each.level)), seed)  # a level may have none that fits

@@ -244,6 +244,11 @@ MISTAKES = (
         forward=lambda op, p, input: _wrong(op, p, input, np.maximum(op._largest(p, input), 0.0)),
     ),
     Mistake(
+        "minimum_for_maximum",
+        "The smallest number of each window was taken; max pooling takes the largest.",
+        forward=lambda op, p, input: _wrong(op, p, input, -op._largest(p, -input)),
+    ),
+    Mistake(
         "window_of_padding_only",
         "With ceil_mode, a last window was kept that starts past the end of the input and covers only padding.",
         forward=_with_a_window_of_padding,
@@ -272,13 +277,14 @@ MISTAKES = (
     ),
     Mistake(
         "gradient_to_every_tie",
-        "Every element that equals the maximum got the gradient; only the first one does.",
+        "Every element that equals the maximum got the whole gradient; only one may, in torch the first.",
         vjp=_spread(every_tie=True),
     ),
     Mistake(
         "gradient_to_the_last_tie",
         "Of equal maxima the last one got the gradient (>= in place of >); the first one should.",
         vjp=_spread(last_tie=True),
+        is_subgradient=True,
     ),
     Mistake(
         "gradient_overwritten_where_windows_overlap",

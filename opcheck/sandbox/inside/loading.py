@@ -71,9 +71,8 @@ def definitions(module: types.ModuleType) -> list[wire.Value]:
                 described["attributes"] = _attributes(value)
                 found.append({"name": name, "kind": "class", "own": own, **described})
             elif callable(value):
-                found.append(
-                    {"name": name, "kind": "function", "own": own, "parameters": _parameters(value), "methods": []}
-                )
+                described = {"parameters": _parameters(value), "methods": [], "attributes": _names([value])}
+                found.append({"name": name, "kind": "function", "own": own, **described})
             else:
                 found.append({"name": name, "kind": "value", "own": True, "parameters": [], "methods": []})
     return found
@@ -90,9 +89,14 @@ def _family(kind: type) -> list[type]:
 
 
 def _attributes(kind: type) -> list[wire.Value]:
-    """The names that the methods of a class use, what they keep in `self` among them, and keys of dicts: ['W']."""
+    """The names that the methods of a class use."""
+    return _names([member for each in _family(kind) for member in vars(each).values()])
+
+
+def _names(functions: list[object]) -> list[wire.Value]:
+    """The names that functions use, what methods keep in `self` among them, and keys of dicts: ['W']."""
     names: dict[wire.Value, None] = {}
-    for member in (member for each in _family(kind) for member in vars(each).values()):
+    for member in functions:
         code = getattr(getattr(member, "__func__", member), "__code__", None)
         names |= dict.fromkeys(getattr(code, "co_names", ()))
         words = [each for each in getattr(code, "co_consts", ()) if isinstance(each, str) and each.isidentifier()]

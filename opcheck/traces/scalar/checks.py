@@ -192,7 +192,7 @@ def torch_arithmetic(torch: Any) -> Arithmetic:
     """The primitives in torch; maximum is torch.max over a dimension, where the first of equals counts."""
     functions = {name: getattr(torch, name) for name in (
         "mul", "div", "sub", "neg", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-        "sigmoid", "erf", "abs", "floor", "ceil",
+        "sigmoid", "erf", "abs", "floor", "ceil", "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh",
     )}  # fmt: skip
     functions |= {
         "sum": lambda *terms: reduce(torch.add, terms),

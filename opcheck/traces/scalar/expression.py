@@ -27,7 +27,9 @@ ANY = math.inf
 FUNCTIONS: dict[str, tuple[Callable[..., Any], float]] = {  # name -> (recorder, most arguments)
     **{name: (TRACED.functions[name], 1) for name in (
         "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid",
+        "asin", "acos", "atan", "asinh", "acosh", "atanh",
     )},
+    "atan2": (TRACED.atan2, 2),
     "ln": (TRACED.log, 1),
     "relu": (lambda x: TRACED.max(0, x), 1),  # 0 first: the first of equals takes the gradient, so relu'(0) = 0
     "abs": (abs, 1),
@@ -35,8 +37,11 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], float]] = {  # name -> (recorder,
     "max": (TRACED.max, ANY),
     "min": (TRACED.min, ANY),
 }  # fmt: skip
-WRITTEN = {"σ": "sigmoid"}  # as formulas have it; alone it may be a variable
-LEAST = {"pow": 2, "max": 2, "min": 2}
+WRITTEN = {  # as formulas and numpy have it; alone it may be a variable
+    "σ": "sigmoid", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arsinh": "asinh",
+    "arcosh": "acosh", "artanh": "atanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+}  # fmt: skip
+LEAST = {"pow": 2, "max": 2, "min": 2, "atan2": 2}
 CONSTANTS = {"pi": ("π", math.pi), "π": ("π", math.pi), "e": ("e", math.e)}
 SIGNS = {"−": "-", "·": "*", "×": "*", "^": "**"}  # what people paste from a lecture
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))

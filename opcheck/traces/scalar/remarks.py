@@ -4,8 +4,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from opcheck.language import say
+from opcheck.render.names import SPELLED
 from opcheck.render.numbers import Style
 from opcheck.render.signs import Signs
+from opcheck.tracing import PRIMITIVES
+from opcheck.tracing.arithmetic import maximum, minimum
 
 if TYPE_CHECKING:
     from opcheck.traces.scalar.trace import Trace
@@ -55,11 +58,24 @@ def born(name: str, op: str, args: list[Any], value: Any) -> str:
             return say("{name} is −∞: it is the logarithm of 0", name=name)
         case "sqrt":
             return say("{name} is NaN: the square root of a negative number is not real", name=name)
+        case "asin" | "acos":
+            return say("{name} is NaN: {function} is defined from −1 to 1 only", name=name, function=SPELLED[op])
+        case "acosh":
+            return say("{name} is NaN: arcosh is defined from 1 on only", name=name)
+        case "atanh" if value != value:
+            return say("{name} is NaN: artanh is defined between −1 and 1 only", name=name)
+        case "atanh":
+            return say("{name} is infinite: artanh is so at −1 and at 1", name=name)
         case "power" if value != value:
             return say("{name} is NaN: a negative number to a power that is not whole is not real", name=name)
         case "power" if x == 0:
             return say("{name} is infinite: it divides by 0 (a negative power of 0)", name=name)
     return say("{name} overflows: it is larger than float64's largest number, 1.8e308", name=name)
+
+
+def is_equal(a: Any, b: Any) -> bool:
+    """Also of a fraction and a number of high precision, which do not compare."""
+    return bool(PRIMITIVES["sub"].exact(a, b) == 0)
 
 
 def kink(name: str, op: str, args: list[Any]) -> str:
@@ -68,9 +84,14 @@ def kink(name: str, op: str, args: list[Any]) -> str:
         return say("{name} is abs at 0, a kink: its derivative is taken as 0, as in torch", name=name)
     if op == "sqrt" and args[0] == 0:
         return say("{name} is a square root at 0: its derivative is infinite", name=name)
+    if (op in ("asin", "acos") and abs(args[0]) == 1) or (op == "acosh" and args[0] == 1):
+        return say("{name} is {function} at an end of where it is defined: its derivative is infinite",
+                   name=name, function=SPELLED[op])  # fmt: skip
+    if op == "atan2" and args[0] == args[1] == 0:
+        return say("{name} is the angle of the point 0, 0, which has none: it has no derivative", name=name)
     if op in ("max", "min") and all(x == x for x in args):
-        best = max(args) if op == "max" else min(args)
-        if sum(x == best for x in args) > 1:
+        found = (maximum if op == "max" else minimum)(*args)
+        if sum(is_equal(x, found) for x in args) > 1:
             word = say("maximum") if op == "max" else say("minimum")
             return say("{name} is a {word} of equal numbers, a kink: the first one gets the derivative (relu′(0) = 0)",
                        name=name, word=word)  # fmt: skip

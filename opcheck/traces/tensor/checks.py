@@ -134,7 +134,7 @@ def _pointwise(torch: Any) -> dict[str, Callable[..., Any]]:
     names = {"sum": "add", "mul": "mul", "div": "div", "sub": "sub", "neg": "neg", "power": "pow"}
     same = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "erf",
             "abs", "matmul", "sign", "floor", "ceil", "logical_and", "logical_or", "logical_not",
-            "logaddexp")  # fmt: skip
+            "logaddexp", "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh")  # fmt: skip
     functions = {key: getattr(torch, name) for key, name in (names | {name: name for name in same}).items()}
     return functions | {
         "max": lambda a, b: torch.stack(torch.broadcast_tensors(a, b)).max(dim=0).values,
@@ -206,6 +206,9 @@ def _moving(torch: Any) -> dict[str, Callable[..., Any]]:
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
         "getitem": lambda x, *chosen, index: x.reshape(-1)[places(index_of(index, chosen), tuple(x.shape))],
         "put": put,
+        "assigned": lambda *chosen, **how: torch.tensor(
+            RULES["assigned"].forward(*[each.numpy() for each in chosen], **how)
+        ),
         "concatenate": lambda *parts, axis: torch.cat(parts, dim=axis),
         "item": lambda outputs, name: outputs[name],
     }

@@ -18,8 +18,13 @@ from opcheck.tracing.arithmetic import as_fraction
 
 
 def heading(trace: ArrayTrace) -> list[Block]:
-    inputs = ", ".join(f"{name} {shape(trace.nodes[id].value)}" for name, id in trace.inputs.items())
-    return [Prose(f"{trace.title}   {inputs}", "title"), *(Prose(each, "note") for each in remarks(trace))]
+    real = [f"{name} {shape(trace.nodes[id].value)}" for name, id in trace.inputs.items()]
+    whole = [f"{name} = [{few(value)}]" if np.ndim(value) == 1 else f"{name} {shape(value)}: {few(value)}"
+             for name, value in trace.whole.items()]  # fmt: skip
+    return [
+        Prose(f"{trace.title}   {', '.join((*real, *whole))}", "title"),
+        *(Prose(each, "note") for each in remarks(trace)),
+    ]
 
 
 def evaluation(trace: ArrayTrace, everything: bool = False) -> Step:
@@ -123,11 +128,16 @@ def legend(blocks: Sequence[Block]) -> list[Block]:
     tables = (block for block in blocks if isinstance(block, Table))
     text = " ".join(each for table in tables for row in table.rows for each in row if isinstance(each, str))
     told = {
+        "assigned(": say(
+            "assigned(p, s) says for each element of an array of shape s which element of what is assigned to "
+            "the positions p it becomes; −1: none."
+        ),
         "put(": say("put(a, at=[…], shape=s) is an array of zeros of shape s with a added at these positions."),
         "first_max(": say("first_max(a) is true at the maximum of a; of equal ones, at the first."),
         "first_min(": say("first_min(a) is true at the minimum of a; of equal ones, at the first."),
     }
-    return [Prose(sentence, "note") for word, sentence in told.items() if word in text]
+    found = [Prose(sentence, "note") for word, sentence in told.items() if word in text]
+    return [*found, Prose(say("norm: the square root of the sum of the squares"), "note")]
 
 
 def gradients_table(trace: ArrayTrace) -> Table:

@@ -68,9 +68,9 @@ def _traced(
     outputs = [lifted(name, tape, each).id for result in results for each in flattened(result)]
     kept = [each for each in given if each in fixed]
     notes = [say("{names} stays whole: nothing is differentiated with respect to it", names=each) for each in kept]
-    return ArrayTrace(
-        tuple(tape.nodes), outputs, f"{name}({', '.join(given)})", wrt, (*told, *notes, *decisions.notes())
-    )
+    whole = {**getattr(function, "whole", {}), **{each: given[each] for each in kept}}
+    title = f"{name}({', '.join((*given, *(each for each in whole if each not in given)))})"
+    return ArrayTrace(tuple(tape.nodes), outputs, title, wrt, (*told, *notes, *decisions.notes()), whole)
 
 
 def lifted(name: str, tape: ArrayTape, x: Any) -> TracedArray:
@@ -105,7 +105,9 @@ class ArrayTrace(Traced):
         title: str,
         wrt: Iterable[str] | None,
         notes: Iterable[str] = (),
+        whole: Mapping[str, Any] | None = None,
     ) -> None:
+        self.whole = whole or {}  # inputs of whole numbers, by which nothing is differentiated
         self.nodes, self.outputs, self.notes = nodes, tuple(outputs), tuple(notes)
         super().__init__(title, {node.label: id for id, node in enumerate(nodes) if node.label}, wrt)
 

@@ -23,6 +23,7 @@ BETWEEN = {**COMPARISONS, "matmul": "@"}
 ELEMENTWISE = frozenset((*UFUNCS, "power", "abs", "max", "min")) - {"expm1"}  # it is not exp(x) - 1 to the last digit
 SPELLED = {"total": "sum", "largest": "max", "smallest": "min", "first_largest": "first_max",
            "first_smallest": "first_min"}  # fmt: skip
+PLACED = {"put": 1, "assigned": 0}  # how many arrays stand before those that say where
 FEW = 4  # an array of at most so many numbers is written out
 
 write = Signs().write
@@ -76,8 +77,9 @@ class Writer:
         if name == "getitem":
             return Symbol(f"{write(args[0], ATOM)}[{index(filled(node.params['index'], args[1:]))}]")
         params = node.params
-        if name == "put" and len(args) > 1:
-            args, params = args[:1], params | {"index": filled(params["index"], args[1:])}
+        if name in PLACED:
+            arrays = PLACED[name]
+            args, params = args[:arrays], params | {"index": filled(params["index"], args[arrays:])}
         return Symbol(f"{SPELLED.get(name, name)}({', '.join([*map(write, args), *settings(params)])})")
 
     def item(self, node: ArrayNode) -> Expression:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from opcheck.backends.base import NoCounterpart, Session
+from opcheck.backends.base import NoCounterpart, Outputs, Session
+from opcheck.backends.destination import same_outputs
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Param, Refused
 from opcheck.verification.check import Check, Finding
+from opcheck.verification.claims.aliasing import one_for_several, sum_of_gradients
 from opcheck.verification.claims.behaviour import longer
 from opcheck.verification.directed import trial as trial_at
 from opcheck.verification.raised import asked_to_stop, is_ours, malformed
@@ -103,7 +105,7 @@ def rate(check: Check) -> Iterator[Finding]:
 def state(check: Check) -> Iterator[Finding]:
     """State that a call keeps does no harm: to a call of the same shapes with another parameter, to other numbers in
     the same memory, to a second backward pass, to the backward pass of another call, to a call in another mode, to one
-    that is given out=.
+    that is given out=; nor does it harm that several inputs are one array.
 
     If a number is wrong even without the earlier call, the failure is an ordinary one and its case is shrunk.
     """
@@ -114,6 +116,8 @@ def state(check: Check) -> Iterator[Finding]:
     yield from _after_a_refusal(check)
     yield from _in_modes(check)
     yield from into_out(check)
+    yield from _into_the_same(check)
+    yield from _one_array(check)
     if check.trial.tangents:
         yield from _backward_again(check)
         yield from _two_calls(check)
@@ -146,15 +150,17 @@ def _new_contents(check: Check) -> Iterator[Finding]:
         again = session.renewed(other.trial.case.arrays)
     except (NoCounterpart, NotImplementedError):
         return
-    if other.seems_right("output", again):
-        yield Finding("state", elements=sum(each.size for each in again.values()))
-        return
+    yield _of_another(other, again, check, say("after its inputs were changed in place"))
+
+
+def _of_another(other: Check, got: Outputs, check: Check, when: str) -> Finding:
+    """The finding of another call than that of the trial, for which it is reported."""
+    if other.seems_right("output", got):
+        return Finding("state", elements=sum(each.size for each in got.values()))
     by_itself = _neighbour(other)
-    if by_itself.verdict is not None:  # wrong without the call before, too
-        yield by_itself
-    else:
-        finding = other.compare("state", "output", again)
-        yield _told(finding, check, say("after its inputs were changed in place"))
+    if by_itself.verdict is not None:  # wrong as an ordinary call, too
+        return by_itself
+    return _told(other.compare("state", "output", got), check, when)
 
 
 def _after_a_refusal(check: Check) -> Iterator[Finding]:
@@ -199,6 +205,42 @@ def into_out(check: Check) -> Iterator[Finding]:
             raise
         when = say("where out is its input {name}", name=each) if each else say("in the array given as out")
         yield _told(check.compare("state", "output", got), check, when)
+
+
+def _into_the_same(check: Check) -> Iterator[Finding]:
+    """Two calls with different numbers that write into the same arrays: what the first call left there, or kept by the
+    address of its output, must not count."""
+    if check.backend.compiles:
+        return
+    other = check.beside(check.trial.replace(case=_reversed(check)))
+    first, second = check.open(gradients=False), other.open(gradients=False)
+    with same_outputs() as kept:
+        try:
+            for session in (first, second):
+                kept.rewind()
+                got = session.into() if session.takes_out else session.outputs()
+                if not kept.arrays:  # it makes its outputs itself
+                    return
+        except (NoCounterpart, NotImplementedError):
+            return
+    yield _of_another(other, got, check, say("in arrays that an earlier call wrote its outputs into"))
+
+
+def _one_array(check: Check) -> Iterator[Finding]:
+    """One array given for several inputs, as for self-attention: the same numbers as for equal arrays, and the sum of
+    their gradients."""
+    for names, other in () if check.backend.compiles else one_for_several(check):
+        session = other.open()
+        try:
+            session.alias(names)
+            got = session.outputs()
+            finding = _of_another(other, got, check, say("where {names} are one array", names=", ".join(names)))
+            exact = not check.backend.all_allowed(check.trial.dtype)  # lower precisions are judged elsewhere
+            if finding.verdict is None and other.trial.tangents and exact:
+                finding = sum_of_gradients(other, names, session.vjp(other.trial.cotangent), check) or finding
+        except (NoCounterpart, NotImplementedError):
+            continue
+        yield finding
 
 
 def _two_calls(check: Check) -> Iterator[Finding]:

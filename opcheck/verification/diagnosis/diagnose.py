@@ -7,6 +7,7 @@ What a lower precision explains is precision.py's to say.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from opcheck.verification.truth import forms
 from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.verdict import Status, Verdict
 
+DIGITS = 53  # of float64
+FAR_SMALLER = 2.0**-12  # an error that rounding makes; that of another function is the same in any precision
 ROOM = 64  # roundings, as a mistaken sum of any length has no bound of its own
 
 
@@ -45,6 +48,51 @@ def resemblances(
     if not relations or any(each.name in likely for each in mistakes):
         return tuple(likely)
     return (*(each.name for each in forms_like(op, verdicts, backend)[:1]), *likely)
+
+
+def looks_like(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[str, ...]:
+    """The same; where nothing has a name, whether the formula is right and only its digits or its range are lost."""
+    found = resemblances(op, verdicts, backend)
+    if found:
+        return found
+    asked = [each for each in verdicts if each.trial is not None and each.status is Status.DIFFERS]
+    kinds = {_of_float64(op, each, backend) for each in asked}
+    return tuple(kinds) if len(kinds) == 1 and "" not in kinds else ()
+
+
+LOSES, OVERFLOWS = "a form that loses digits", "a form that overflows"
+
+
+def _of_float64(op: Op, verdict: Verdict, backend: Backend) -> str:
+    """What a form of the right function loses, if the same call in float64 is off by far less; else ""."""
+    assert verdict.trial is not None
+    kind = "output" if verdict.claim == "special" else _kind(verdict.claim)
+    try:
+        check = Check(op, verdict.trial, backend)
+        (got, expected), (finer, _) = (
+            _answers(each, kind) for each in (check, Check(op, replace(check.trial, dtype="float64"), backend))
+        )
+        names = [name for name in got if kind]
+        given = max((_largest(each) for each in _seeds(check, kind).values()), default=0.0)
+        same = all(_shrinks(got[name], finer[name], expected[name], given) for name in names)
+        overflow = any(np.any(np.isfinite(expected[name]) & ~np.isfinite(got[name])) for name in names)
+        return (OVERFLOWS if overflow else LOSES) if names and same and check.f.digits < DIGITS else ""
+    except Exception:  # a candidate may know no float64, or fail in other ways when it runs again
+        return ""
+
+
+def _seeds(check: Check, kind: str) -> Mapping[str, Array]:
+    return {"gradient": check.trial.cotangent, "tangent": check.trial.tangents}.get(kind, {})
+
+
+def _shrinks(got: Array, finer: Array, right: Array, given: float) -> bool:
+    """Whether errors are far smaller in float64, or nothing beside the numbers that were given."""
+    with np.errstate(all="ignore"):
+        error = np.where(np.isfinite(got), np.abs(got - right), np.inf)
+        off, largest = np.abs(finer - right), _largest(right)
+        near = (off <= FAR_SMALLER * np.fmin(error, largest)) | (off <= ROOM * 2.0**-DIGITS * max(largest, given))
+        alike = (finer == right) | (np.isnan(finer) & np.isnan(right))
+        return bool(np.all(alike | (near & np.isfinite(right))))
 
 
 def forms_like(op: Op, verdicts: Sequence[Verdict], backend: Backend) -> tuple[Form, ...]:
@@ -116,7 +164,11 @@ def _explain(check: Check, verdict: Verdict, mistakes: Sequence[Mistake], relati
         if _predicts(check, got, expected, predicted):
             names[name] = True
     factor = _constant_factor(got, expected) if same_shape else None
-    if factor is not None and _predicts(check, got, expected, {n: expected[n] * factor for n in got}):
+    if (
+        factor is not None
+        and abs(factor - 1) > ROOM * check.f.u
+        and _predicts(check, got, expected, {n: expected[n] * factor for n in got})
+    ):
         several = bool(sum(map(np.count_nonzero, expected.values())) > 1)  # a factor explains any single number
         names[say("{factor} times the right answer", factor=f"{factor:.6g}")] = several
     return names

@@ -37,7 +37,7 @@ def explain_failures(
 ) -> None:
     """Minimise the first failure of each claim and cause of each operator and say what the failures resemble. `spec`:
     finds an operator by its name; `seconds`: those of the whole run, if it is limited by time."""
-    from opcheck.verification.diagnosis.diagnose import resemblances
+    from opcheck.verification.diagnosis.diagnose import looks_like
 
     most = ALL_OF_THEM if seconds is None else min(ALL_OF_THEM, max(1.0, SHARE * seconds))
     seen, end = set(), time.monotonic() + most
@@ -51,7 +51,7 @@ def explain_failures(
         same = [each for each in report.failures if each.trial and (*key_of(each), each.cause) == key]
         clearest = max(same, key=_clearness)
         smaller = minimal(spec(key[0]), clearest, backend, min(TIME, end - time.monotonic()))
-        names = resemblances(spec(key[0]), [smaller, *same], backend)
+        names = looks_like(spec(key[0]), [smaller, *same], backend)
         # a lower precision that explains each of them comes first
         precisions = [each.details.get("precision", ()) for each in (smaller, *same)]
         common = [name for name in precisions[0] if all(name in each for each in precisions)]

@@ -132,13 +132,16 @@ def fits(array: Array, layout: str) -> bool:
 
 
 def written_torch(array: Array, dtype: str) -> str:
-    kind = f"torch.{dtype}" if array.dtype.kind == "f" else "torch.int64"
-    return f"torch.tensor({array.tolist()}, dtype={kind}){_shape(array)}"
+    return f"torch.tensor({array.tolist()}, dtype=torch.{_kind(array, dtype)}){_shape(array)}"
 
 
 def written_numpy(array: Array, dtype: str) -> str:
-    kind = dtype if array.dtype.kind == "f" else "int64"
-    return f"np.array({array.tolist()}, dtype={kind!r}){_shape(array)}"
+    return f"np.array({array.tolist()}, dtype={_kind(array, dtype)!r}){_shape(array)}"
+
+
+def _kind(array: Array, dtype: str) -> str:
+    """The type of an array: that of the case for real numbers, and a mask stays one."""
+    return {"f": dtype, "b": "bool"}.get(array.dtype.kind, "int64")
 
 
 def _shape(array: Array) -> str:

@@ -5,6 +5,7 @@ so do the general mutations. All take torch's call.
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -97,6 +98,20 @@ class Mistaken(Reference):
         if self.mistake.vjp is None:
             return super().pull(p, cotangent, arrays)
         return self.mistake.vjp(self.op, p, cotangent, **arrays)
+
+
+def joined(op: Op, a: Mistake, b: Mistake, gradient: bool) -> Mistake:
+    """Mistake `a`, made by somebody whose operator has mistake `b`: two at once."""
+    other, name = copy(op), f"{a.name} {b.name}"
+    if gradient:
+        vjp, made_back = b.vjp, a.vjp
+        assert vjp is not None and made_back is not None
+        other.vjp = lambda p, g, **arrays: vjp(op, p, g, **arrays)  # type: ignore[method-assign]
+        return Mistake(name, "", vjp=lambda _, p, g, **arrays: made_back(other, p, g, **arrays))
+    forward, made = b.forward, a.forward
+    assert forward is not None and made is not None
+    other.forward = lambda p, **arrays: forward(op, p, **arrays)  # type: ignore[method-assign]
+    return Mistake(name, "", lambda _, p, **arrays: made(other, p, **arrays))
 
 
 class Written(Reference):

@@ -95,6 +95,10 @@ def _combined(op: str, value: float, args: Sequence[Magnitude], f: Format) -> Ma
         return _picked(op, value, args, f)
     if op == "power" and args[1].value == 2:
         return _combined("mul", value, (first, first), f)
+    if op == "atan2":  # a constant and the arctangent of the smaller one over the larger one
+        above, below = sorted(args, key=lambda each: abs(each.value))
+        ratio = _quotient(above.value / below.value if below.value else math.nan, above, below, f)
+        return _smooth("atan", value, [ratio], f)
     return _smooth(op, value, args, f)
 
 
@@ -139,6 +143,12 @@ def _smooth(op: str, value: float, args: Sequence[Magnitude], f: Format) -> Magn
 def _growth(op: str, x: float, error: float) -> float:
     """By how much the slope can grow within the error of the argument."""
     if op in ("log", "log1p", "sqrt", "power"):  # slopes like 1/x
-        relative = error / abs(1 + x if op == "log1p" else x) if x else math.inf
-        return 1 / (1 - relative) ** 2 if relative < 1 else math.inf
+        return _near_an_end(error, abs(1 + x if op == "log1p" else x))
+    if op in ("asin", "acos", "atanh", "acosh"):
+        return _near_an_end(error, abs(1 - abs(x)))
     return math.exp(min(2 * error, 700.0))  # exp, tanh, sigmoid: their slopes grow no faster than exp(2x)
+
+
+def _near_an_end(error: float, distance: float) -> float:
+    relative = error / distance if distance else math.inf
+    return 1 / (1 - relative) ** 2 if relative < 1 else math.inf

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any
 
 from opcheck.verification.report import Report
-from opcheck.verification.run import Found, Progress, Shard, hopeless, trials
+from opcheck.verification.run import Found, Shard, hopeless, trials
 from opcheck.verification.verdict import Status
 from opcheck.verification.workers.process import Worker, context, found_of, unbroken
+from opcheck.verification.workers.tally import Tally
 from opcheck.verification.workers.worker import EXPLAINING, STARTING, Target
 
 GRACE = 2.0  # seconds in which an interrupted worker hands over what it has
@@ -62,7 +63,7 @@ class Crew:
     def _hire(self) -> Worker:
         return Worker(self.context, self.target, self.options, self.share)
 
-    def run(self, tasks: list[Shard], progress: Progress) -> None:
+    def run(self, tasks: list[Shard], tally: Tally) -> None:
         """Do every task."""
         self.waiting = list(reversed(tasks))
         while True:
@@ -76,13 +77,13 @@ class Crew:
                 return
             wait([*(worker.connection for worker in busy), *(worker.process.sentinel for worker in busy)], timeout=0.25)
             for worker in busy:
-                self._attend(worker, progress)
+                self._attend(worker, tally)
 
-    def _attend(self, worker: Worker, progress: Progress) -> None:
+    def _attend(self, worker: Worker, tally: Tally) -> None:
         """Take a worker's answer, or replace it if it is gone, silent for too long or printing without end."""
         task = worker.task
         assert task is not None
-        progress(task.op, task.dtype, worker.index)
+        tally.at(task, worker.index - task.first)
         self.begun |= worker.index != STARTING
         answer = worker.answer()
         if isinstance(answer, Exception):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from opcheck.errors import CouldNotRun, Refused
@@ -15,6 +16,7 @@ from opcheck.verification.report import Report, key_of
 from opcheck.verification.run import Found, Progress, Shard, hopeless, quiet, run_shard
 from opcheck.verification.workers.alone import minimise_crashes
 from opcheck.verification.workers.crew import Crew
+from opcheck.verification.workers.tally import Tally
 from opcheck.verification.workers.worker import Target
 
 MOST_TASKS = 100  # of one operator in one dtype
@@ -35,15 +37,16 @@ def run(
     report = Report(seed=shards[0].seed if shards else 0)
     tasks = [part for shard in shards for part in split(shard, options.get("seconds") is not None)]
     found: Found = []
+    tally = Tally(tasks, progress, options.get("seconds") is not None)
     try:
         if executor is not None:
-            tasks = spread(tasks, target, options, executor, found, progress)
+            tasks = spread(tasks, target, options, executor, found, tally)
             jobs = len(tasks)  # those that the executor lost
         if jobs and tasks:
             with Crew(target, options, min(jobs, len(tasks)), patience, found) as crew:
-                crew.run(tasks, progress)
+                crew.run(tasks, tally)
         elif executor is None:
-            here(tasks, target, options, found, progress)
+            here(tasks, target, options, found, tally)
     except KeyboardInterrupt:
         report.interrupted = True
     assemble(report, found, shards)
@@ -55,13 +58,13 @@ def run(
     return report
 
 
-def here(tasks: list[Shard], target: Target, options: Mapping[str, Any], found: Found, progress: Progress) -> None:
+def here(tasks: list[Shard], target: Target, options: Mapping[str, Any], found: Found, tally: Tally) -> None:
     """The tasks one after the other in this process, until one is interrupted."""
     backend, before = target.load(), Report()
     for task in tasks:
         if hopeless(before, task.op, task.dtype):
             continue
-        part = run_shard(target.spec(task.op), task, backend, progress=progress, **options)
+        part = run_shard(target.spec(task.op), task, backend, done=partial(tally.at, task), **options)
         found.append((task, part))
         if part.interrupted:
             return
@@ -70,7 +73,7 @@ def here(tasks: list[Shard], target: Target, options: Mapping[str, Any], found: 
 
 
 def spread(
-    tasks: list[Shard], target: Target, options: Mapping[str, Any], executor: Executor, found: Found, progress: Progress
+    tasks: list[Shard], target: Target, options: Mapping[str, Any], executor: Executor, found: Found, tally: Tally
 ) -> list[Shard]:
     """The tasks over an executor's workers. Those that a worker's death took away are returned: they are run again in
     a process of ours, which tells the case that it died of."""
@@ -84,7 +87,7 @@ def spread(
                 raise
             except Exception:  # each kind of executor has its own error for this
                 lost.append(task)
-            progress(task.op, task.dtype, task.last)
+            tally.at(task, task.last - task.first)
     except BaseException:
         for _, future in waiting:
             future.cancel()

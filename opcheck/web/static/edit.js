@@ -26,6 +26,16 @@ document.addEventListener("keydown", (event) => {
   search.focus();
 });
 
+// How far "again" goes; where a browser keeps nothing, no farther than here.
+function kept(top) {
+  try {
+    if (top !== undefined) sessionStorage.setItem("top", top);
+    return sessionStorage.getItem("top");
+  } catch {
+    return null;
+  }
+}
+
 // --- the form --------------------------------------------------------------------------------------------------------
 function bench(form) {
   const see = document.querySelector(".see");
@@ -97,6 +107,23 @@ function bench(form) {
     } catch {}
   }
 
+  // Paper has no frames: what the frame holds is printed as a part of this page.
+  function paper() {
+    const inside = see.querySelector("iframe:last-of-type").contentDocument;
+    const home = document.createElement("div");
+    home.className = "printed";
+    const page = home.attachShadow({mode: "open"});
+    page.append(...[...inside.querySelectorAll("style")].map((each) => each.cloneNode(true)));
+    const body = document.createElement("div");
+    body.className = "opcheck";
+    body.append(inside.querySelector("main").cloneNode(true));
+    for (const each of body.querySelectorAll("details.still")) each.open = true;
+    page.append(body);
+    see.append(home);
+  }
+  window.addEventListener("beforeprint", paper);
+  window.addEventListener("afterprint", () => see.querySelector(".printed")?.remove());
+
   async function ask(keep) {
     const number = (asked += 1);
     const address = query();
@@ -117,7 +144,7 @@ function bench(form) {
     if (keep && location.search !== `?${address}`) {
       const place = (history.state?.place ?? 0) + 1;
       history.pushState({place, top: place}, "", `${location.pathname}${address && "?"}${address}`);
-      sessionStorage.setItem("top", String(place));
+      kept(String(place));
     }
     steps();
     if (!answer.fields) return see.setAttribute("aria-busy", "false");
@@ -333,7 +360,7 @@ function bench(form) {
   function steps() {
     const place = history.state?.place ?? 0;
     find(".undo").disabled = place === 0;
-    find(".redo").disabled = place >= Number(sessionStorage.getItem("top") ?? 0);
+    find(".redo").disabled = place >= Number(kept() ?? 0);
   }
   find(".undo").addEventListener("click", () => history.back());
   find(".redo").addEventListener("click", () => history.forward());
@@ -380,7 +407,7 @@ function bench(form) {
   first.addEventListener("load", () => fit(first));
   if (!history.state) {
     history.replaceState({place: 0}, "");
-    sessionStorage.setItem("top", "0");
+    kept("0");
   }
   fill(location.search);
   ask(null);

@@ -57,8 +57,8 @@ def entries(name: str) -> Iterator[tuple[str, str, str]]:
     for op, found in sorted(conventions.get(name).entries.items()):
         if (name, op) in LATER:
             continue
-        for entry in (found,) if isinstance(found, Entry) else found:
-            yield name, op, entry.forward[0]
+        for forward in dict.fromkeys(each.forward[0] for each in ((found,) if isinstance(found, Entry) else found)):
+            yield name, op, forward
 
 
 ALL = [each for name in conventions.NAMES for each in entries(name)]

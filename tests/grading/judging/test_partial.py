@@ -88,3 +88,19 @@ def test_a_gradient_of_the_own_forward_pass_is_right(y, back, score):
     check = part(result, "vjp")
     assert check.score == score
     assert check.message.startswith("right for your own forward pass") == bool(score)
+
+
+MSE = """
+def mse_loss(input, target):
+    return ((input - target) ** 2).mean()
+def mse_loss_backward(dy, input, target):
+    return dy * (input - target) / input.size
+"""
+
+
+def test_a_gradient_that_nobody_gives_earns_nothing():
+    """Of a loss the gradient of the target is not asked: it was half of the points, and "right so far"."""
+    check = part(graded(MSE, assignment("mse_loss", partial="cases")), "vjp")
+    assert check.score == 0
+    text = render(check.detail, "text", width=80)
+    assert "kinds of cases is right." in text and "Right so far" not in text

@@ -1,5 +1,6 @@
 """`opcheck grade FILE` finds out what the file defines and how it is called, in the styles of many courses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,14 @@ COURSES = {
     "optimizers.py": ("layer", 20),
     "accum.py": ("layer, layer_out_in, cmu", 27),
     "np_funcs.py": ("functional", 20),
+    "d2l_numpy.py": ("d2l, functional", 50),
+    "lstm_dlfs.py": ("layer, functional", 14),
+    "lstm_tuple.py": ("layer", 9),
     "cmu_2022_convolution.py": ("cmu", 27),
     "minitorch.py": ("minitorch", 14),
     "needle_hw": ("needle", 27),
     "../cs231n.py": ("cs231n", 65),
-    "cs231n_later.py": ("cs231n, functional", 41),
+    "cs231n_later.py": ("cs231n, functional", 59),
     "../coursera.py": ("coursera", 45),
     "cmu_later.py": ("cmu, layer", 36),
     "coursera_later.py": ("coursera, functional", 34),
@@ -39,6 +43,8 @@ TORCH = {
     "torch_optimizers.py": ("module", 15),
     "own_torch.py": ("module, functional", 36),
     "cs336.py": ("cs336, module", 59),
+    "d2l.py": ("d2l, functional", 95),
+    "lstm_torch.py": ("module", 9),
     "../module.py": ("module", 18),
 }
 
@@ -73,6 +79,33 @@ def test_what_is_wrong_in_a_recognised_file_loses_points(name, tmp_path):
     (tmp_path / "hw.py").write_text(code)
     result = graded(tmp_path / "hw.py")
     assert 0 < result.score < result.points
+
+
+WRONG = {
+    "K).sum()": "K).mean()",
+    ".max()": ".min()",
+    "+ b\n": "- b\n",
+    "** 2 / 2": "** 2",
+    "sum(1, keepdims": "sum(0, keepdims",
+    "-np.log(y_hat[": "np.log(y_hat[",
+    "np.maximum(X, 0)": "np.minimum(X, 0)",
+    "/ (1.0 - dropout)": "/ dropout",
+    "gamma * X_hat + beta": "beta * X_hat + gamma",
+}
+
+
+def test_what_is_wrong_in_the_books_functions_loses_points(tmp_path):
+    code = (FOLDER / "courses" / "d2l_numpy.py").read_text()
+    for old, new in WRONG.items():
+        assert old in code, old
+        code = code.replace(old, new)
+    (tmp_path / "hw.py").write_text(code)
+    asked = replace(scaffold.everything(), feedback="part")  # no smallest cases are looked for
+    with grade_class([tmp_path / "hw.py"], asked, seed=1, progress=False) as found:
+        (result,) = found.results
+    forward = [check for check in result.checks if check.part == "forward"]
+    assert [check.question for check in forward if check.score == check.points] == ["avg_pool2d"]
+    assert len(forward) == 10
 
 
 def test_an_operator_without_a_backward_pass_is_graded_forward(tmp_path, capsys):
@@ -130,6 +163,39 @@ def test_what_one_student_takes_is_not_asked_of_the_next(tmp_path):
     first.write_text(code.replace(plain, plain.replace("padding=0", 'padding=0, dilation=1, padding_mode="zeros"')))
     careless, plain = graded(first), graded(FOLDER / "functional.py")
     assert careless.score < careless.points and plain.score == plain.points
+
+
+NAMED_LOOSELY = """
+import numpy as np
+def my_relu(z): return np.maximum(0, z)
+def my_relu_backward(dy, z): return dy * (z > 0)
+def linear_numpy(x, w, b): return x @ w.T + b
+def softmax_loss_naive(W, X, y, reg): return 0.0, W
+def softmax_loss_vectorized(W, X, y, reg): return 0.0, W
+"""
+
+
+def test_words_that_say_nothing_are_no_part_of_a_name(tmp_path):
+    (tmp_path / "hw.py").write_text(NAMED_LOOSELY)
+    result = graded(tmp_path / "hw.py")
+    assert (result.score, result.points) == (14, 14)
+    assert "linear (linear_numpy), relu (my_relu): called as functional does" in result.notes
+    left = [note for note in result.notes if "not graded" in note]
+    assert left == ["softmax_loss_naive was not graded: no known way to call cross_entropy fits it; lesson 17 shows "
+                    "how to describe yours"]  # fmt: skip
+
+
+def test_what_another_convention_would_know_is_said(tmp_path):
+    (tmp_path / "hw.py").write_text(
+        "def relu(X): return X * (X > 0)\ndef dropout_forward(x, param): return x, None\ndef helper(): pass\n"
+    )
+    with grade_class([tmp_path / "hw.py"], scaffold.everything("d2l"), seed=1, progress=False) as found:
+        (result,) = found.results
+    assert result.notes[-2:] == (
+        "dropout_forward was not graded: the convention d2l has no dropout of this kind; --convention any looks in all "
+        "of them",
+        "not graded, because no operator has these names: helper",
+    )
 
 
 LEFT = """

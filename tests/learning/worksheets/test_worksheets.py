@@ -1,15 +1,18 @@
 """Worksheets: what stands in every blank is computed a second time and read back from what is printed."""
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from opcheck import specs
 from opcheck.app import run
+from opcheck.explanation.closed import Reading, Text
 from opcheck.learning import drawing
 from opcheck.learning.worksheets import FORMATS, drawn
 from opcheck.learning.worksheets.exercise import LETTERS, LEVELS
-from opcheck.learning.worksheets.networks import NETWORKS, find
+from opcheck.learning.worksheets.networks import NETWORKS, call, find, shaped
 from opcheck.learning.worksheets.paper import letter, printed, written
 from opcheck.operators import catalog
 from tests.learning.worksheets.support import checked, filled
@@ -117,3 +120,42 @@ def test_exponentials_get_small_numbers_and_parameters_that_do_nothing_are_not_d
         case = drawing.drawn(ignoring, 4, rng).case
         if case.params.get("ignore_index", -100) != -100:
             assert case.params["ignore_index"] in case.arrays["target"]
+
+
+@pytest.mark.parametrize("format", ["html", "latex", "markdown"])
+def test_a_sheet_says_what_is_computed_and_with_which_parameters(format):
+    """A class that has the sheet only can solve it."""
+    conv = printed(drawn(catalog.get("conv2d"), 6, seed=1), format)
+    assert conv.count("stride") >= 6  # in each exercise
+    assert conv.count({"html": 'class="clause"', "latex": r"\sum_{u}", "markdown": r"\sum_{u}"}[format]) == 1
+    layers = printed(drawn(find("mlp"), 2, seed=1, level=5), format)
+    assert {"html": ">max<", "latex": r"\max(0, h)", "markdown": r"\max(0, h)"}[format] in layers
+    own = specs.get(shaped(x="2")(lambda x: x * x))
+    assert "x * x" in printed(drawn(own, 1, seed=1), format)
+
+
+def test_the_formula_of_the_attention_head_is_what_it_computes():
+    op = find("attention")
+    calculation = call(op, np.random.default_rng(3))
+    arrays = calculation.case.arrays
+    text = Text.read(NETWORKS["attention"].formula)
+    numbers = {name: np.vectorize(Fraction, otypes=[object])(array) for name, array in arrays.items()}
+    expected = np.asarray(op.forward(calculation.p, **arrays))
+    reading = Reading(text, {**numbers, "y": expected.astype(object)}, {"D": 4})
+    for at in np.ndindex(*expected.shape):
+        assert float(reading.element(at)) == pytest.approx(expected[at], rel=1e-12)
+
+
+def test_the_ending_of_a_file_says_its_format(tmp_path, capsys):
+    assert run(["practice", "relu", "--worksheet", "1", "-o", str(tmp_path / "r.tex")]) == 0
+    assert (tmp_path / "r-answers.tex").read_text().startswith(r"\documentclass")
+    assert run(["explain", "relu", "-o", str(tmp_path / "r.html")]) == 0
+    assert (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
+    assert run(["explain", "relu", "--format", "text", "-o", str(tmp_path / "r.md")]) == 0
+    assert (tmp_path / "r.md").read_text().startswith("relu")
+    capsys.readouterr()
+    for command in (["practice", "relu", "--worksheet", "1"], ["explain", "relu"]):
+        assert run([*command, "-o", str(tmp_path / "r.pdf")]) == 2
+        assert "-o r.html is a page, and a browser prints it as a PDF" in capsys.readouterr().err
+    assert run(["practice", "relu", "--worksheet", "1", "-o", str(tmp_path / "r.json")]) == 2
+    assert "a worksheet is written as html, latex, markdown" in capsys.readouterr().err

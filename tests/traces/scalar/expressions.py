@@ -33,7 +33,8 @@ DIVIDED = trees(("+", "-", "*", "/"), ("-", "square", "inverse", "abs"), 5)
 TWICE = trees(("+", "-", "*", "/"), ("-", "square", "inverse"), 4)  # no kinks
 SMOOTH = trees(
     ("+", "-", "*", "/", "power", "max", "min"),
-    ("-", "exp", "ln", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "abs", "relu", "pi"),
+    ("-", "exp", "ln", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "abs", "relu", "pi",
+     "asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2"),
     5,
 )  # fmt: skip
 
@@ -56,6 +57,8 @@ def text(tree):
         "min": f"min({a}, {b} - 1/3)",
         "ln": f"ln(({a})**2 + 1)", "log1p": f"log1p(({a})^2)", "sqrt": f"sqrt(({a})**2 + 1)",
         "exp": f"exp(sin({a}))", "sinh": f"sinh(cos({a}))", "cosh": f"cosh(sin({a}))", "tan": f"tan(sin({a}))",
+        "asin": f"arcsin(sin({a})/2)", "acos": f"acos(sin({a})/2)", "atanh": f"atanh(sin({a})/2)",
+        "acosh": f"arcosh(({a})^2 + 2)", "atan2": f"atan2({a}, ({a})^2 + 1)",
         "relu": f"relu({a} + 0.3)", "pi": f"(pi*{a} + e)",
     }.get(head, f"{head}({a})")  # fmt: skip
 
@@ -77,7 +80,9 @@ def formula(tree, k):
         "exp": lambda: k["exp"](k["sin"](a)), "sinh": lambda: k["sinh"](k["cos"](a)),
         "cosh": lambda: k["cosh"](k["sin"](a)), "tan": lambda: k["tan"](k["sin"](a)),
         "relu": lambda: k["max"](a + k["number"](0.3), k["number"](0)), "pi": lambda: k["pi"] * a + k["e"],
-        "sigmoid": lambda: 1 / (1 + k["exp"](-a)),
+        "sigmoid": lambda: 1 / (1 + k["exp"](-a)), "acosh": lambda: k["acosh"](a * a + 2),
+        "atan2": lambda: k["atan2"](a, a * a + 1),
+        **{name: lambda name=name: k[name](k["sin"](a) / 2) for name in ("asin", "acos", "atanh")},
     }  # fmt: skip
     return plain[head]() if head in plain else k[head](a)
 
@@ -87,11 +92,30 @@ SYMPY = {
     "abs": sympy.Abs, "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "sinh": sympy.sinh, "cosh": sympy.cosh,
     "tanh": sympy.tanh, "exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt, "max": sympy.Max, "min": sympy.Min,
     "pi": sympy.pi, "e": sympy.E,
+    **{name: getattr(sympy, name) for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2")},
 }  # fmt: skip
 
 
 def torch_functions(torch, leaves):
-    names = ("abs", "sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt")
+    names = (
+        "abs",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "exp",
+        "log",
+        "sqrt",
+        "asin",
+        "acos",
+        "atan",
+        "asinh",
+        "acosh",
+        "atanh",
+        "atan2",
+    )
     return {
         **{name: getattr(torch, name) for name in names}, "name": leaves.__getitem__,
         "number": lambda x: torch.tensor(float(x), dtype=torch.float64),

@@ -75,7 +75,7 @@ def test_operations_are_numbered_level_by_level_as_in_a_lecture():
         ("x y", "  ^", "a product needs its sign"),
         ("exp x", "    ^", "call it: exp(x)"),
         ("x1 ^^ 2", "    ^", "this is not an expression"),
-        ("1 + foo(x)", "    ^^^", "there are abs, cos"),
+        ("1 + foo(x)", "    ^^^", "there are abs, acos, acosh"),
         ("θ*sni(x)", "  ^^^", "Did you mean sin or sinh?"),
         ("ln", "^^", "call it: ln(x)"),
         ("ln(x, y)", "^^^^^^^^", "ln takes 1 argument and not 2"),

@@ -1,5 +1,7 @@
 """Where a NaN or an infinity was born, kinks, and inputs that are not used: said once, at the right line."""
 
+from fractions import Fraction
+
 import pytest
 
 import opcheck
@@ -17,6 +19,12 @@ def said(text, **at):
         ("ln(x)*2", {"x": 0}, "v₁ is −∞: it is the logarithm of 0"),
         ("y/x + 1", {"x": 0, "y": 1}, "v₁ is infinite: it divides by 0"),
         ("x/x + 1", {"x": 0}, "v₁ is NaN: 0/0 is not defined"),
+        ("asin(x)", {"x": 2}, "v₁ is NaN: arcsin is defined from −1 to 1 only"),
+        ("acosh(x)", {"x": 0}, "v₁ is NaN: arcosh is defined from 1 on only"),
+        ("atanh(x)", {"x": 2}, "v₁ is NaN: artanh is defined between −1 and 1 only"),
+        ("atanh(x)", {"x": -1}, "v₁ is infinite: artanh is so at −1 and at 1"),
+        ("acos(x)", {"x": -1}, "v₁ is arccos at an end of where it is defined: its derivative is infinite"),
+        ("atan2(x, y)", {"x": 0, "y": 0}, "v₁ is the angle of the point 0, 0, which has none: it has no derivative"),
         ("sqrt(x)", {"x": -1}, "v₁ is NaN: the square root of a negative number is not real"),
         ("exp(x) + 1", {"x": 1000}, "v₁ overflows: it is larger than float64's largest number, 1.8e308"),
         ("x*x", {"x": 1e200}, "v₁ overflows: it is larger than float64's largest number, 1.8e308"),
@@ -51,3 +59,10 @@ def test_a_page_with_a_nan_or_an_infinity_still_prints(text):
     assert not page.differs
     assert "cannot" not in str(page)
     assert any(mark in trace.render("text") for mark in ("NaN", "∞"))
+
+
+@pytest.mark.parametrize("text", ["relu(tanh(x))", "max(sqrt(x), 1)", "min(exp(x), 2)", "max(x, sqrt(x)*sqrt(x))"])
+def test_a_choice_between_a_fraction_and_an_inexact_number_has_remarks_too(text):
+    assert isinstance(remarks(opcheck.trace(text, at={"x": Fraction(2)}, exact=True)), list)
+    tie = remarks(opcheck.trace("max(sqrt(x), 2)", at={"x": Fraction(4)}, exact=True))
+    assert "v₂ is a maximum of equal numbers" in tie[0]

@@ -85,9 +85,13 @@ def cosh(x):
     return Range(mpmath.iv.mpf([mpmath.cosh(mpmath.mpf(inside.a)), mpmath.cosh(mpmath.mpf(inside.b))]))
 
 
+HALF = Range(mpmath.iv.pi / 2)
 FUNCTIONS = {
     "ln": rising(mpmath.log), "log1p": rising(mpmath.log1p), "exp": rising(mpmath.exp), "root": rising(mpmath.sqrt),
     "sinh": rising(mpmath.sinh), "tanh": rising(mpmath.tanh), "tan": rising(mpmath.tan), "cosh": cosh, "abs": absolute,
+    "arctan": rising(mpmath.atan), "arsinh": rising(mpmath.asinh), "artanh": rising(mpmath.atanh),
+    "arcosh": rising(mpmath.acosh), "arcsin": rising(mpmath.asin), "arccos": lambda x: -FUNCTIONS["arcsin"](x) + HALF,
+    "atan2": lambda y, x: FUNCTIONS["arctan"](y / x),  # to the right of 0
     "σ": rising(lambda x: 1 / (1 + mpmath.exp(-x))), "sin": lambda x: Range(mpmath.iv.sin(x.iv)),
     "cos": lambda x: Range(mpmath.iv.cos(x.iv)),
     "max": lambda *xs: Range(mpmath.iv.mpf([max(x.iv.a for x in xs), max(x.iv.b for x in xs)])),

@@ -7,6 +7,7 @@ from opcheck import reference as F
 from opcheck.programs.elementwise import erf
 from opcheck.programs.kinks import formed, with_slope
 from opcheck.programs.sums import log_sum_exp, streamed_mean
+from tests.programs.functions import gated
 
 EXACT = {
     "add": lambda a, b: a + b,
@@ -51,6 +52,7 @@ EXACT = {
     "einsum": lambda a, b: np.einsum("ij,kj,kl->il", a, b, b),
     "sort": lambda a, b: np.sort(a, axis=1) + b,
     "argsort": lambda a, b: np.take_along_axis(b, np.argsort(a, axis=1), 1),
+    "assigned": lambda a, b: gated(a, b),
     "argmax": lambda a, b: a + b[[0, 1], np.argmax(a, axis=1)].reshape(2, 1),
     "argmin": lambda a, b: a + np.take(b, np.argmin(a, axis=0), axis=1),
     "roll": lambda a, b: np.roll(a, 1, axis=1) + np.repeat(b[:, :2], 2, axis=1),
@@ -69,7 +71,9 @@ SMOOTH = {
     "log1p": lambda a, b: np.log1p(a * a), "sinh": lambda a, b: np.sinh(np.cos(a)) + np.cosh(np.sin(b)),
     "tan": lambda a, b: np.tan(np.sin(a)), "power": lambda a, b: (a * a + 1) ** (b / 8),
     "sigmoid": lambda a, b: F.sigmoid(a), "expm1": lambda a, b: np.expm1(a / 8) * b,
-    "erf": lambda a, b: erf(a / 2),
+    "erf": lambda a, b: erf(a / 2), "arcsin": lambda a, b: np.arcsin(np.sin(a) / 2) + np.arccos(np.cos(b) / 2),
+    "arctan": lambda a, b: np.arctan(a) + np.arctan2(b, a * a + 1),
+    "arsinh": lambda a, b: np.arcsinh(a) + np.arccosh(b * b + 2) + np.arctanh(np.sin(a) / 2),
     "softmax": lambda a, b: F.softmax(a, dim=1) * b, "logaddexp": lambda a, b: np.logaddexp(a, b),
     "streamed_mean": lambda a, b: streamed_mean(a, 1, keepdims=True) * b,
     "log_sum_exp": lambda a, b: a - log_sum_exp(b, 1), "formed": lambda a, b: formed(a + b) * b,

@@ -75,7 +75,8 @@ def first(best):
 
 NUMPY = {
     each: getattr(np, each)
-    for each in ("abs", "argmax", "argmin", "broadcast_to", "ceil", "clip", "cos", "cosh", "cumsum",
+    for each in ("abs", "arccos", "arcsin", "arctan", "argmax", "argmin",
+                 "broadcast_to", "ceil", "clip", "cos", "cosh", "cumsum",
                  "exp", "expm1", "floor", "log1p",
                  "logaddexp", "mean", "ones", "prod", "reshape", "sign", "sin",
                  "sinh", "sort", "sqrt", "sum", "take_along_axis", "tan", "tanh", "transpose", "where", "zeros")
@@ -84,7 +85,9 @@ NUMPY = {
     "streamed_mean": lambda x, axis=None, keepdims=False: x.mean(axis=axis, keepdims=keepdims),
     "softmax_along": lambda x, axis: RULES["softmax_along"].forward(x, axis=axis), "formed": lambda x: x,
     "argsort": lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
+    "assigned": lambda at, shape: RULES["assigned"].forward(index=at, shape=shape),
     "with_slope": lambda y, x, slope: y,
+    "arsinh": np.arcsinh, "arcosh": np.arccosh, "artanh": np.arctanh, "atan2": np.arctan2,
     "erf": erf, "π": np.pi, "array": lambda values: np.array(values), "astype": np.ndarray.astype,
     "int64": np.int64, "bool": np.bool_,
     "concatenate": lambda *parts, axis: np.concatenate(parts, axis=axis), "detach": lambda x: x, "ln": np.log,
@@ -120,6 +123,11 @@ def torch_library(torch):
     def shaped(function):
         return lambda x, shape: function(x, (shape,) if isinstance(shape, int) else shape)
 
+    def assigned(at, shape):
+        parts = at if isinstance(at, tuple) else (at,)
+        index = tuple(part if isinstance(part, slice) else np.asarray(part).astype(int) for part in parts)
+        return torch.tensor(RULES["assigned"].forward(index=index, shape=shape))
+
     def chosen(x, places):
         return x.reshape(-1)[torch.tensor(np.arange(x.numel()).reshape(x.shape)[places].copy())]
 
@@ -127,12 +135,14 @@ def torch_library(torch):
         each: getattr(torch, each)
         for each in ("abs", "cos", "cosh", "erf", "exp", "expm1", "floor", "ceil", "log1p", "logaddexp", "sigmoid",
                      "sign", "sin", "sinh", "sqrt", "tan",
-                     "tanh")
+                     "tanh", "arccos", "arcsin", "arctan", "atan2")
     } | {
         each: getattr(functional, each) for each in OPERATORS if each != "sigmoid"
     } | {
+        "arsinh": torch.asinh, "arcosh": torch.acosh, "artanh": torch.atanh,
         "argmax": lambda x, axis: torch.argmax(x, dim=axis), "argmin": lambda x, axis: torch.argmin(x, dim=axis),
         "argsort": lambda x, axis: torch.argsort(x, dim=axis, stable=True),
+        "assigned": assigned, "zeros": lambda sizes: torch.zeros(sizes, dtype=torch.float64),
         "sort": lambda x, axis: torch.sort(x, dim=axis, stable=True).values,
         "log_sum_exp": lambda x, axis: torch.logsumexp(x, dim=axis, keepdim=True),
         "streamed_mean": reduced(torch.mean),

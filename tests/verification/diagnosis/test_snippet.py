@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 
 import opcheck
@@ -15,7 +16,7 @@ from opcheck import backends, verify
 from opcheck.operators import catalog
 from opcheck.operators.spec import Refused
 from opcheck.verification.casefile import number_to_json
-from opcheck.verification.diagnosis.snippet import snippet
+from opcheck.verification.diagnosis.snippet import snippet, written_numpy, written_torch
 from tests.verification.refusal import refusal
 
 NUMPY = """
@@ -117,3 +118,10 @@ def test_a_module_class_has_no_snippet(files):
     verdict = next(iter(failures("linear", place, claims=["exact"]).values()))
     with pytest.raises(Refused, match="a module class has no snippet"):
         snippet(catalog.get("linear"), verdict.trial, {"claim": verdict.claim}, place, backends.load(place))
+
+
+def test_a_mask_stays_a_mask():
+    mask = np.array([[True, False]])
+    assert written_torch(mask, "float32") == "torch.tensor([[True, False]], dtype=torch.bool)"
+    assert written_numpy(mask, "float32") == "np.array([[True, False]], dtype='bool')"
+    assert written_torch(np.array([1]), "float32").endswith("torch.int64)")
