@@ -128,6 +128,9 @@ def sympy_expression(trace: Trace) -> Any:
     return found[graph.outputs[0]]
 
 
+MOST_ROOT = 6
+
+
 def digits(trace: Trace) -> list[float]:
     """About how many digits the exact number of each node has."""
 
@@ -155,7 +158,15 @@ def symbolic_gradient(trace: Trace) -> dict[str, Any]:
     import sympy
 
     expression = sympy_expression(trace)
-    return {name: sympy.simplify(expression.diff(sympy.Symbol(name, real=True))) for name in trace.tracked}
+    return {name: _simplified(expression.diff(sympy.Symbol(name, real=True))) for name in trace.tracked}
+
+
+def _simplified(derivative: Any) -> Any:
+    """sympy's simplification; of a high root, y^(13/25), it does not end, and terms are collected only."""
+    import sympy
+
+    roots = (each.exp.q for each in derivative.atoms(sympy.Pow) if each.exp.is_Rational)
+    return sympy.simplify(derivative) if max(roots, default=1) <= MOST_ROOT else sympy.factor_terms(derivative)
 
 
 def sympy_numbers(trace: Trace, derivatives: Mapping[str, Any]) -> dict[str, Fraction] | None:

@@ -111,3 +111,9 @@ def test_the_symbolic_derivative():
     x1, x2 = sympy.symbols("x1 x2", real=True)
     assert sympy.simplify(found["x1"] - (1 / x1 + x2)) == 0
     assert sympy.simplify(found["x2"] - (x1 - sympy.cos(x2))) == 0
+
+
+def test_a_high_root_is_not_simplified_for_ever():
+    """sympy.simplify did not end on it."""
+    found = checks.symbolic_gradient(opcheck.trace("abs(pi - pow(y, 0.52))", at={"y": 1024}))
+    assert "sign" in str(found["y"])
