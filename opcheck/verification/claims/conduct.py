@@ -59,11 +59,13 @@ def _of_the_reference(check: Check) -> str:
 
 
 def _an_input(check: Check) -> str:
-    """An input returned unchanged, unless that is right: a small step may round to no step at all."""
+    """An input returned unchanged, unless that is right: a small step may round to no step at all. Where several inputs
+    hold these numbers, which may be a mean of one of them, nothing is said."""
+    arrays = check.trial.case.arrays
     for name, got in check.got.items():
-        for each, array in check.trial.case.arrays.items():
-            same = got.shape == array.shape and got.size > 1 and np.array_equal(got, array)
-            if same and _is_wrong(check, name, got):
+        same = [each for each, array in arrays.items() if got.size > 1 and np.array_equal(got, array)]
+        for each in same:
+            if len(same) == 1 and _is_wrong(check, name, got):
                 return say("{name} is the {each} that was given", name=name, each=each)
     return ""
 
