@@ -34,9 +34,11 @@ class MaxPool(pooling.Pool):
     """
 
     rounding = Selection()
+    also_asked = ("ties", "batch")
 
     def __init_subclass__(cls) -> None:
         dims = cls.dims
+        cls.taught = {**pooling.taught(dims), "ties": (True, False)}
         cls.arguments = pooling.arguments(
             dims,
             Param("ceil_mode", False, Flag(), "whether the last window may reach past the edge"),
@@ -208,6 +210,14 @@ def _with_a_window_of_padding(op: Any, p: Params, input: Array) -> Any:
     return _wrong(op, p, input, y)
 
 
+def _mean(op: Any, p: Params, input: Array) -> Array:
+    """That of each window, its padding counted as zeros."""
+    y = np.zeros((*input.shape[: -op.dims], *pooling.counts(p, input.shape[-op.dims :])))
+    for _, windows, places in op.taps(p, input):
+        y[windows] += input[places]
+    return np.asarray(y / math.prod(p.kernel_size))
+
+
 def _first_window_only(op: Any, p: Params, input: Array) -> Any:
     y = op._largest(p, input)
     first = np.zeros_like(y)
@@ -253,6 +263,11 @@ MISTAKES = (
         "minimum_for_maximum",
         "The smallest number of each window was taken; max pooling takes the largest.",
         forward=lambda op, p, input: _wrong(op, p, input, -op._largest(p, -input)),
+    ),
+    Mistake(
+        "mean_for_maximum",
+        "The mean of each window was taken; max pooling takes the largest number.",
+        forward=lambda op, p, input: _wrong(op, p, input, _mean(op, p, input)),
     ),
     Mistake(
         "window_of_padding_only",
