@@ -1,6 +1,8 @@
 """A user's function of numpy arrays or torch tensors, called as torch's operator is called."""
 
 import inspect
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -48,6 +50,8 @@ class TorchFunction(TensorBackend):
             self.name = f"{TorchCompile.name}:{self.name}"
             self.layouts, self.concurrent = TorchCompile.layouts, TorchCompile.concurrent
             self.compiles, self.freezes = TorchCompile.compiles, TorchCompile.freezes
+        if os.environ.get("TRITON_INTERPRET") == "1" and "triton" in sys.modules:
+            self.concurrent = False  # its interpreter runs one kernel at a time
         self.is_function_class = inspect.isclass(candidate) and issubclass(candidate, self.torch.autograd.Function)
 
     def own_defaults(self, op: Op) -> dict[str, Any]:

@@ -254,13 +254,16 @@ class TensorSession(Session):
                 if "forward" in str(error) and ("AD" in str(error) or "jvp" in str(error)):
                     raise NoCounterpart(say("no forward mode")) from None
                 raise
-            found = {}
+            found, connected = {}, False
             for output in self.op.outputs:
                 if output.differentiable and output.name in results:
                     primal, tangent = forward.unpack_dual(results[output.name])
+                    connected |= tangent is not None
                     found[output.name] = (
                         np.zeros(tuple(primal.shape)) if tangent is None else to_numpy(self.torch, tangent)
                     )
+        if not connected and self.records and not any(each.requires_grad for each in self.results().values()):
+            raise NoCounterpart(say("the output is not connected to its inputs (no autograd)"))
         return found
 
     def second(self, cotangent: Mapping[str, Array], directions: Mapping[str, Array]) -> dict[str, Array]:

@@ -124,3 +124,11 @@ def test_the_library_that_does_the_work_is_named():
     assert library["linear"] <= {"aten.addmm", "aten.mm", "aten.linear", "aten.mv"}
     assert line.startswith("linear: the call runs torch's own operators aten.")
     assert reports(by_hand) == ({"linear": set()}, [])
+
+
+def test_a_kernel_outside_of_autograd_has_no_tangents_either():
+    def relu(input):
+        return torch.from_numpy(np.array(np.maximum(input.detach().numpy(), 0)))
+
+    report = verify("relu", relu, arrays="torch", cases=5, claims=["vjp", "jvp"])
+    assert report.agrees and not report.rows["relu", "float32", "jvp"].elements
