@@ -202,6 +202,7 @@ class Board(NamedTuple):
     rows: tuple[tuple[Panel, ...], ...]
     focus: int = 0
     still: tuple["Block", ...] = ()
+    meaning: str = ""  # of its gradients: what the upstream gradient is
 
 
 Block = Prose | Formula | Grids | Table | Diagram | Plot | Pictures | Motion | Board | Step

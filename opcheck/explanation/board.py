@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from opcheck.explanation.calculation import SMALL, Calculation, Pages, reached, reader
-from opcheck.explanation.gradient import Sweep, differentiable, upstream_gradient
+from opcheck.explanation.gradient import Sweep, differentiable, upstream_gradient, upstream_meaning
 from opcheck.explanation.grids import title_of
 from opcheck.explanation.unfold import ADJOINT, SILENT, as_number, barred
 from opcheck.explanation.worked import beside
@@ -68,7 +68,7 @@ def board(
     if not calculation.cells or not any(array.ndim for array in calculation.case.arrays.values()):
         return written(False)
     record = _both_ways(calculation, upstream) or _forward(calculation, cell)
-    writer = Writer(calculation, record)
+    writer = Writer(calculation, record, upstream is not None)
     everything = record.whole and len(writer.lines) <= MOST_WRITTEN
     return [writer.board(cell, grad, written(everything and cell is None))]
 
@@ -115,8 +115,8 @@ def _around(calculation: Calculation, cell: Shape | None) -> list[Shape]:
 class Writer:
     """Writes a record down as the lines and the panels of a board."""
 
-    def __init__(self, calculation: Calculation, record: Record) -> None:
-        self.calculation, self.record = calculation, record
+    def __init__(self, calculation: Calculation, record: Record, given: bool = False) -> None:
+        self.calculation, self.record, self.given = calculation, record, given
         self.lines: list[Line] = []
         self.line_of: dict[int, int] = {}  # by node
         self._leaves: dict[tuple[str, Shape], int] = {}
@@ -125,7 +125,11 @@ class Writer:
 
     def board(self, cell: Shape | None, grad: bool, still: Sequence[Block]) -> Board:
         rows = tuple(tuple(panel for sheet in row for panel in self._panels(sheet)) for row in self._rows())
-        return Board(tuple(self.lines), rows, self._focus(cell, grad), tuple(still))
+        name = self.calculation.main_output
+        told = upstream_meaning(self.calculation.op.output(name), self.calculation.shapes[name], self.given)
+        return Board(
+            tuple(self.lines), rows, self._focus(cell, grad), tuple(still), told if self.record.gradients else ""
+        )
 
     def _focus(self, cell: Shape | None, grad: bool) -> int:
         """The line that is asked first: the cell, or the first element of the first gradient or of the output."""
@@ -243,7 +247,9 @@ class Writer:
             lines = {at: self._called(id, self._symbol(symbol, at)) for at, id in ids.items()}
             seeds = {at: line for (label, at), line in self._leaves.items() if label == symbol + ADJOINT}
             if lines:
-                yield Sheet(symbol, shape, lines, seeds, "output")
+                reached = seeds or any((symbol, at) in (self.record.gradients or {}) for at in lines)
+                behind = seeds or {at: self._gradient(symbol, at) for at in lines} if reached else {}
+                yield Sheet(symbol, shape, lines, behind, "output")
 
     # --- layout ---------------------------------------------------------------------------------------------------
 

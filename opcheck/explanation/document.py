@@ -135,7 +135,8 @@ def explain(
         first = cell if grad else place
         shown = _page(calculation, given_upstream, first, grad, written)
         noted = _no_fractions(shown) if exact else ()
-        return Step("", (*head, *shown, *_sizes(calculation), *tail, *noted, *_errors(calculation, dtype)))
+        listing = (Prose(operator.listing, "code"),) if operator.listing else ()
+        return Step("", (*head, *listing, *shown, *_sizes(calculation), *tail, *noted, *_errors(calculation, dtype)))
 
     # what is small is never refused, so that it may be written down when somebody reads it
     return Explanation(still if calculation.is_small else still(), fractions=exact, asked=asked)

@@ -36,7 +36,7 @@ def gradient_steps(
     sweep = Sweep(calculation, g, shown)
     unfolded = Unfolded(sweep.tape.graph(), sweep.values, calculation.hidden, everything, symbolic)
     output = op.output(calculation.main_output)
-    told = _default_meaning(output, shape) if upstream is None else meaning(output.symbol)
+    told = upstream_meaning(output, shape, upstream is not None)
     blocks: list[Block] = [Prose(told, "note")]
     written = closed_forms(calculation, g, sweep)
     for name in names:
@@ -136,9 +136,11 @@ def meaning(symbol: str) -> str:
     return say("{bar} is the upstream gradient ∂loss/∂{y}", bar=barred(symbol), y=symbol)
 
 
-def _default_meaning(output: Output, shape: Shape) -> str:
-    """What it is where none was given."""
+def upstream_meaning(output: Output, shape: Shape, given: bool) -> str:
+    """The same, and what it is where none was given."""
     symbol, bar = output.symbol, barred(output.symbol)
+    if given:
+        return meaning(symbol)
     if not shape:
         return say("{bar} = ∂{y}/∂{y} = 1: {y} itself is differentiated (--upstream)", bar=bar, y=symbol)
     if output.upstream == "squares":

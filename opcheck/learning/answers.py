@@ -20,6 +20,7 @@ TOKEN = re.compile(r"\s*(?:,\s*)?(?P<token>[\[\]()]|[^\s,\[\]()]+)")
 NUMBER = re.compile(r"[+-]?(?P<digits>\d+\.?\d*|\.\d+)(?P<exponent>[eE][+-]?\d+)?(?P<denominator>/\d+)?")
 CALCULATION = re.compile(r"\d\s*[-+*/^·×]\s*[\d(.]|\)\s*[-+*/^·×]|[a-z]\(")
 SIZES = re.compile(r"\d+([x×]\d+)+")
+ONE_NUMBER = ("a number", "number", "one number", "scalar")  # the shape of a number
 YES, NO = ("yes", "true", "y"), ("no", "false", "n")
 SHOWN_TOO = re.compile(r"(?<=yes) \(true\)$|(?<=no) \(false\)$", re.IGNORECASE)  # an answer is shown as yes (True)
 
@@ -128,6 +129,8 @@ def expected(value: Any) -> Answer:
 
 def compare(answer: Answer, right: Answer, decimals: int | None = None) -> Match:
     """How `answer` compares; `decimals`: to how many decimals it was asked for (None: exactly)."""
+    if right == () and answer in ONE_NUMBER:
+        return Match.RIGHT
     given, wanted = list(leaves(answer)), list(leaves(right))
     if len(given) != len(wanted):
         return Match.WRONG

@@ -36,7 +36,7 @@ def drawn(op: Op, level: int, rng: np.random.Generator, sizes_only: bool = False
     """A call of that level, or of the highest one below it that there is; `sizes_only`: it is not worked out."""
     for each in range(level, 0, -1):
         for k in range(ATTEMPTS):
-            found = _attempt(op, each, rng, sizes_only, varies=k < ATTEMPTS // 2)
+            found = _attempt(op, each, rng, sizes_only, varies=k < ATTEMPTS // 2, small=k >= ATTEMPTS * 2 // 3)
             if found is not None and k < STRICT and _has_idle_parameters(op, found):
                 continue
             if found is not None:
@@ -78,8 +78,11 @@ def _is_same(param: Param, a: Any, b: Any) -> bool:
     return bool(param.kind.check(param.name, a) == param.kind.check(param.name, b))
 
 
-def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool, varies: bool = True) -> Calculation | None:
-    """A call, if the draw is legal and fit for a pen: where many arrays hang together, sizes that vary rarely are."""
+def _attempt(
+    op: Op, level: int, rng: np.random.Generator, sizes_only: bool, varies: bool = True, small: bool = False
+) -> Calculation | None:
+    """A call, if the draw is legal and fit for a pen: where many arrays hang together, sizes that vary rarely are.
+    `small`: quarters, where whole numbers may saturate what is computed."""
     optional = [each.name for each in op.inputs if each.optional]
     extras = [*_harder(op), *optional, LARGE]
     chosen = [extras[k] for k in rng.permutation(len(extras))[: level - 1]]
@@ -90,6 +93,8 @@ def _attempt(op: Op, level: int, rng: np.random.Generator, sizes_only: bool, var
             params[name] = values[int(rng.integers(len(values)))]
     try:
         arrays = _arrays(op, params, chosen, level, rng, sizes_only, varies)
+        if small and not is_rational(op):
+            arrays = {name: array / 4 if array.dtype.kind == "f" else array for name, array in arrays.items()}
         calculation = prepare(op, {**params, **arrays})
         return calculation if sizes_only or _is_fit(calculation) else None
     except Refused:

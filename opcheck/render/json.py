@@ -95,10 +95,11 @@ def _block(block: Block) -> dict[str, Any]:
             return {"kind": "pictures", "pictures": shown}
         case Motion(frames, still):
             return {"kind": "motion", "frames": [*map(_block, frames)], "still": [*map(_block, still)]}
-        case Board(lines, rows, focus, still):
+        case Board(lines, rows, focus, still, meaning):
             panels = [[_panel(panel) for panel in row] for row in rows]
             told = [*map(_block, still)]
-            return {"kind": "board", "lines": [*map(_line, lines)], "rows": panels, "focus": focus, "still": told}
+            return {"kind": "board", "lines": [*map(_line, lines)], "rows": panels, "focus": focus, "still": told,
+                    "meaning": meaning}  # fmt: skip
         case Step(title, blocks):
             return {"kind": "step", "title": title, "blocks": [*map(_block, blocks)]}
 
@@ -202,7 +203,7 @@ def _read_block(data: dict[str, Any]) -> Block:
         case "board":
             panels = tuple(tuple(map(_read_panel, row)) for row in data["rows"])
             still = tuple(map(_read_block, data["still"]))
-            return Board(tuple(map(_read_line, data["lines"])), panels, data["focus"], still)
+            return Board(tuple(map(_read_line, data["lines"])), panels, data["focus"], still, data["meaning"])
         case "step":
             return Step(data["title"], tuple(map(_read_block, data["blocks"])))
     raise ValueError(f"no block is a {data['kind']}")

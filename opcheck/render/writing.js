@@ -31,7 +31,10 @@ function element(tag, ...parts) {
 }
 
 class Formulas {
-  constructor(of) { this.of = of; }
+  constructor(of) {
+    this.of = of;
+    this.groups = true; // what stands above a bar, or raised, needs no parentheses
+  }
 
   number(text) {
     if (text.startsWith("−")) return [this.operator("−", "prefix"), ...this.number(text.slice(1))];
@@ -93,7 +96,10 @@ class Formulas {
 class Words {
   constructor(of) { this.of = of; }
 
-  number(text) { return text.replace("−", `${this.of.words.minus} `); }
+  number(text) {
+    const [mantissa, power] = text.split("e").map((part) => part.replace("−", `${this.of.words.minus} `));
+    return power === undefined ? mantissa : this.power(this.infix([mantissa, "10"], "times"), power.replace(/\b0+(?=.)/, ""));
+  }
   name(line) { return line.at ? `${line.name.said}[${line.at}]` : line.name.said; }
   negated(inside) { return `${this.of.words.minus} ${inside}`; }
   fenced(inside, left = "(", right = ")") { return `${left}${inside}${right}`; }
@@ -104,7 +110,7 @@ class Words {
   over(above, below) { return this.infix([above, below], "over"); }
   power(base, exponent) { return this.infix([base, exponent], "to"); }
   root(inside) { return this.call("sqrt", [inside]); }
-  call(name, args) { return `${name}(${args.join(", ")})`; }
+  call(name, args) { return `${name === "σ" ? "sigma" : name}(${args.join(", ")})`; }
 }
 
 // --- expressions ----------------------------------------------------------------------------------------------------
@@ -141,8 +147,13 @@ class Writer {
       return [notation.infix(args.map((arg, k) => this.inside(arg, MULTIPLICATIVE, k === 0)), "times"), MULTIPLICATIVE];
     }
     if (op === "neg") return [notation.negated(this.inside(args[0], MULTIPLICATIVE)), ADDITIVE];
-    if (op === "div") return [notation.over(this.inside(args[0]), this.inside(args[1])), POWER];
-    if (op === "power") return [notation.power(this.inside(args[0], ATOM), this.inside(args[1])), POWER];
+    if (op === "div") {
+      const [above, below, whole] = notation.groups ? [ADDITIVE, ADDITIVE, POWER] : [MULTIPLICATIVE, POWER, MULTIPLICATIVE];
+      return [notation.over(this.inside(args[0], above), this.inside(args[1], below)), whole];
+    }
+    if (op === "power") {
+      return [notation.power(this.inside(args[0], ATOM), this.inside(args[1], notation.groups ? ADDITIVE : ATOM)), POWER];
+    }
     if (op === "less") return [notation.infix(args.map((arg) => this.inside(arg)), "less"), ADDITIVE];
     if (op === "sqrt") return [notation.root(this.inside(args[0])), ATOM];
     if (op in FENCES) return [notation.fenced(this.inside(args[0]), ...FENCES[op]), ATOM];

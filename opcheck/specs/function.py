@@ -138,8 +138,15 @@ class Function(Program):
             names = ["output"] if len(results) == 1 else [f"output{k}" for k in range(len(results))]
             named = dict(zip(names, results, strict=True))
         for k, (name, y) in enumerate(named.items()):
-            symbol = "y" if len(named) == 1 else f"y{k}" if name.startswith("output") else name
+            symbol = self._free(np.ndim(y)) if len(named) == 1 else f"y{k}" if name.startswith("output") else name
             yield Output(name, symbol, " ".join(f"d{d}" for d in range(np.ndim(y))), np.asarray(y).dtype.kind == "f")
+
+    def _free(self, dimensions: int) -> str:
+        """What a single output is called: y, unless the program has another y; then L if it is a number."""
+        own = {*self._names(), *getattr(self.code, "co_varnames", ())}
+        if "y" in own and not re.search(r"return +y *(#.*)?$", self.listing):
+            return next(name for name in ("Lz"[dimensions > 0], "out", "output") if name not in own)
+        return "y"
 
     def _tried(self) -> Any:
         """Its result for arrays of ones in some shapes that it accepts; raises Refused if it accepts none of those

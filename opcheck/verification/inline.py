@@ -137,7 +137,8 @@ def _trouble(made: Check, name: str, got: Array) -> str:
         wrong, _, _ = differs(got, expected, error, made.f)
         if not wrong.any():
             return ""
-    away = np.where(wrong, np.abs(got - expected) / np.where(error > 0, error, np.finfo(float).tiny), 0.0)
+    with np.errstate(all="ignore"):
+        away = np.where(wrong, np.abs(got - expected) / np.where(error > 0, error, np.finfo(float).tiny), 0.0)
     at = np.unravel_index(int(np.argmax(np.where(np.isnan(away), np.inf, away))), away.shape)
     found, right = told_apart(got[at], expected[at])
     told = say(

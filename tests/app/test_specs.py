@@ -68,7 +68,7 @@ def test_the_docstring_describes_the_parameters(file):
 def test_trace_fills_what_was_not_given(file):
     ran = run("trace", f"{file}:loss")
     assert ran.code == 0, ran.err
-    assert ran.out.startswith("loss(x, w)   x 2×3, w 3×3")
+    assert ran.out.startswith("loss(x, w, target)   x 2×3, w 3×3, target = [0, 1]")
     assert run("trace", f"{file}:loss", "--at", "target=[1,0]", "--at", "x=[[1,2,3],[4,5,6]]").code == 0
 
 

@@ -142,3 +142,12 @@ def test_json_keeps_boards(grad):
     for name in ("softmax", "conv2d", "max_pool1d"):
         step = explain(name, grad=grad).document("html")
         assert json.load(json.render(step)) == step
+
+
+def test_a_second_output_that_the_first_is_made_of_has_its_gradient_and_the_page_says_what_a_bar_is():
+    (board,) = (block for block in explain("lstm_cell").document("html").blocks if isinstance(block, Board))
+    (panel,) = (each for row in board.rows for each in row if each.title == "c′")
+    line = board.lines[panel.rows[0][0].gradient]
+    assert float(line.value.value) == pytest.approx(0.3844, abs=1e-4)
+    assert board.meaning.startswith("h̄′ is the upstream gradient ∂loss/∂h′")
+    assert "A bar means the gradient" in explain("conv2d", shapes={"input": (3, 3)}).render("html")

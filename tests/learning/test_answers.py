@@ -67,7 +67,7 @@ def test_the_same_numbers_in_another_shape_are_told_so(array):
         ("1 2 3", [1, 2, 3]), ("[[1,2],[3,4]]", [[1, 2], [3, 4]]), ("[1 2] [3 4]", [[1, 2], [3, 4]]),
         ("[1/2, 0.5]", [0.5, Fraction(1, 2)]), ("2x3", (2, 3)), ("2×3×4", (2, 3, 4)), ("(3,)", (3,)), ("[]", []),
         ("Reverse", "reverse"), ("the  output.", "the output"), ("yes", True), ("No", False), ("TRUE", True),
-        ("f", False), ("n", False), ("3;", 3),
+        ("f", False), ("n", False), ("3;", 3), ("a number", ()), ("Scalar", ()), ("()", ()),
     ],
 )  # fmt: skip
 def test_forms_of_an_answer(text, value):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opcheck import specs
 from opcheck.explanation.unfold import barred
 from opcheck.learning import answers, drawing, problems
 from opcheck.learning.answers import Match
@@ -128,7 +129,7 @@ def it_is_for_a_pen(asked):
     assert all(abs(number.value) < 10_000 for number in asked.numbers) or asked.kind is Kind.GRADIENT
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_seed_repeats_and_levels_grow(name):
     def described(asked: Problem) -> tuple:
@@ -161,3 +162,13 @@ def test_one_number_for_a_shape_is_no_try():
     problem = problems.drawn(catalog.get("conv2d"), Kind.SHAPE, 1, np.random.default_rng(1))
     assert not problem.judge("12").read
     assert problem.judge("x".join(map(str, problem.shape))).right
+
+
+def test_a_network_of_fixed_sizes_has_problems_on_every_level():
+    def fixed_network(x: "2", w: "3 2", b: "3"):  # noqa: F722
+        return (np.tanh(w @ x + b) ** 2).sum()
+
+    op = specs.get(fixed_network)
+    for level in (1, 3, 5):
+        found = drawing.drawn(op, level, np.random.default_rng(level))
+        assert [array.shape for array in found.case.arrays.values()] == [(2,), (3, 2), (3,)]

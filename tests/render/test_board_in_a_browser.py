@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from opcheck import explain
+from opcheck.operators import catalog
 from opcheck.steps import Board
 from tests.render.browser import asked, asked_on_a_phone, needs_browser
 
@@ -141,3 +142,28 @@ def test_where_a_number_goes_breaks_before_a_sign_and_is_not_cut(tmp_path):
       return found.map((at) => [at.clientWidth > 0, at.scrollWidth - at.clientWidth]); }})()"""
     found = asked(shown, question, tmp_path, width=700)
     assert found and all(seen and cut <= 0 for seen, cut in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "spoken"),
+    [
+        ("avg_pool2d", {"input": (2, 2)}, "(1 plus 2 plus 3 plus 4) divided by 4"),
+        ("mse_loss", {"input": (2,)}, ") divided by 2"),
+        ("sigmoid", {"input": (2,)}, "sigma(minus 1)"),
+        ("adam", {"params": (1,)}, "1 times 10 to the power minus 8"),
+    ],
+)
+def test_what_is_said_keeps_its_parentheses_and_says_powers_of_ten(name, shapes, spoken, tmp_path):
+    known = {each.name for each in catalog.get(name).inputs}
+    shown = explain(name, shapes={key: shape for key, shape in shapes.items() if key in known}).render("html")
+    said = []
+    for step in ("#step=1", "#step=3"):
+        said += [state["said"] for state in told("1", tmp_path, step, shown)]
+    assert any(spoken in each for each in said), said
+
+
+def test_of_equal_numbers_the_first_one_wins(tmp_path):
+    shown = explain("max_pool2d", np.ones((2, 2)), kernel_size=2).render("html")
+    question = "[...document.querySelectorAll('.card')].map((card) => card.classList.contains('won'))"
+    assert asked(shown, question, tmp_path) == [True, False, False, False]
+    assert "of equal numbers in a window the first one gets the gradient" in shown

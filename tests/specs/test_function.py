@@ -144,7 +144,7 @@ def test_files_are_found_by_place(tmp_path):
 def test_a_function_named_as_an_operator_does_not_take_its_place():
     """`matmul` stays the catalogue's after somebody's function of that name was verified in the same process."""
 
-    def matmul(a: "N K", b: "K M"):  # noqa: F722
+    def matmul(a: "N K", b: "K M"):
         return a @ b + 1
 
     def attention(x: "N"):  # noqa: F821  # an alias
@@ -199,3 +199,34 @@ def test_who_skips_what_is_masked_is_right_though_an_infinity_stands_there():
     op = specs.get(masked)
     check = Check(op, Trial(op.case(scores, v), "float32", "special"), backends.load(skipping, arrays="numpy"))
     assert not [each for each in correctness.numbers(check) if each.verdict]
+
+
+def test_an_output_is_called_y_unless_the_program_has_another_y():
+    def ends_in_y(x: "N 2"):
+        y = x * x
+        return y  # noqa: RET504
+
+    def loss(x: "N 2"):
+        y = x * x
+        return y.sum()
+
+    def added(x: "N 2", y: "N 2"):
+        return x + y
+
+    def plain(x: "N 2"):
+        return x * x
+
+    found = [Function(each).outputs[0].symbol for each in (ends_in_y, loss, added, plain)]
+    assert found == ["y", "L", "z", "y"]
+    assert "step 1" not in str(opcheck.explain(loss, np.array([[1.0, 2.0]])))
+    assert "L = y[0,0] + y[0,1]" in str(opcheck.explain(loss, np.array([[1.0, 2.0]])))
+
+
+def test_the_text_of_a_program_stands_on_its_page():
+    def squares(x: "N 2"):
+        return x * x  # each by itself
+
+    op = Function(squares)
+    assert op.listing == 'def squares(x: "N 2"):\n    return x * x  # each by itself'
+    page = opcheck.explain(op, np.array([[1.0, 2.0]])).render("html")
+    assert "return x * x  # each by itself</pre>" in page

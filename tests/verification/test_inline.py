@@ -81,3 +81,24 @@ def test_a_call_is_judged_in_the_type_that_it_declares(output, inputs, dtype, me
 def test_a_type_that_is_none_is_refused():
     with pytest.raises(opcheck.Refused, match="int8"):
         opcheck.check(RIGHT, "linear", X, W, dtype="int8")
+
+
+def clamped(x):
+    return np.maximum(np.log(x), -100)
+
+
+clamped.__annotations__ = {"x": "N"}
+
+
+def test_what_comes_of_an_infinity_on_the_way_is_one_number():
+    """log(0) is -inf, and nothing is doubtful in it; any answer was accepted."""
+    x = np.float32([0.0, 2.0])
+    assert opcheck.check(np.float32([-100, np.log(2)]), clamped, x) == ""
+    assert "output[0] is 5 " in opcheck.check(np.float32([5, np.log(2)]), clamped, x)
+
+
+def test_a_normalisation_far_from_zero_is_judged():
+    x = np.array([[10000, 10001, 10002]], np.float32)
+    assert opcheck.check(np.float32([[-1.22474, 0, 1.22474]]), "layer_norm", x, (3,)) == ""
+    for wrong in ([[5, 5, 5]], [[-316.2, 0, 316.2]], [[-1.3, 0, 1.3]]):
+        assert "bounds away" in opcheck.check(np.float32(wrong), "layer_norm", x, (3,))

@@ -239,7 +239,7 @@ CONVENTION = Convention(
         "mse_loss": _entry("squared_loss", allows={"reduction": only("none"), "weight": only(False)},
                            reduction=("none",)),
         "dropout": _entry("dropout_layer", allows={"training": only(True), "mask": only(False)}),
-        "batch_norm": _entry("batch_norm", allows={**_OWN, "momentum": only(0.5)}, momentum=(0.5,)),
+        "batch_norm": _entry("batch_norm", allows={**_OWN, "momentum": only(0.5), "dims": only(2, 4)}, momentum=(0.5,)),
         "sgd": Entry(("sgd",), allows=_PLAIN, in_place=True),
     },
     call,

@@ -6,6 +6,8 @@
 The arrays come by position, parameters by torch's names, as far as the function has them. The backward function
 gets the same arguments after the upstream gradient and returns the gradients in the order of the arrays. With
 `arrays = "torch"` in the assignment the function gets tensors, and autograd gives the gradients.
+A loss may have its target first, if its parameters say so. An activation may have its derivative instead of a backward
+function, sigmoid_prime(x), or of its result, sigmoid_prime(y); a loss its gradient, mse_prime(y_true, y_pred).
 `functional_in_out` is the same with weights of affine layers as (In, Out): x @ w + b.
 """
 
@@ -29,6 +31,7 @@ from opcheck.grading.conventions.base import (
     last_dimension,
     only,
 )
+from opcheck.grading.conventions.classes import TARGETS
 from opcheck.grading.conventions.layouts import SAME, TRANSPOSED, Layout
 from opcheck.grading.conventions.sentences import IN_OUT as IN_OUT_SENTENCES
 from opcheck.operators import catalog
@@ -175,6 +178,7 @@ def call(r: Request) -> Plan:
     given: list[Call | Set] = [Set(name, r.array(name)) for name in written]
     places = {name: Place(name) if name in written else r.array(name, _layout(r, name)) for name in r.case.arrays}
     positional, keywords = _called(r.op, r.found, places, r.case.params)
+    positional = _as_named(r.op, r.found, positional)
     readings |= {name: Reading(name) for name in written}
     return Plan([*given, Call(r.forward, positional, keywords, keep="out")], readings)
 
@@ -184,6 +188,9 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
         return tensors.differentiated(r, cotangent, {name: Place(name) for name in tensors.smooth(r)})
     arrays = {name: r.array(name, _layout(r, name)) for name in r.case.arrays}
     positional, keywords = _called(r.op, r.gradient, arrays, r.case.params)
+    if r.variant:
+        return _derivative(r, positional, cotangent)
+    positional = _as_named(r.op, r.gradient, positional, behind=1)
     given = [r.sent(each) for each in cotangent.values()]
     upstream = given[0] if len(given) == 1 else tuple(given)
     names = tensors.smooth(r)
@@ -192,23 +199,63 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
     return Plan([Call(r.backward, [upstream, *positional], keywords, keep="gradients")], readings)
 
 
+def _derivative(r: Request, arrays: list[Any], cotangent: Cotangent) -> Plan:
+    """What has no upstream gradient: the derivative of an activation at each place, or the gradient of a loss."""
+    if r.variant == LOSS:
+        args = _as_named(r.op, r.gradient, arrays)
+        return Plan([Call(r.backward, args, keep="gradients")], {"input": Reading("gradients")})
+    (upstream,) = map(r.sent, cotangent.values())
+    steps = [
+        Call(r.backward, [arrays[0] if r.variant == OF_INPUT else Place("out")], keep="slope"),
+        Call("numpy.multiply", (upstream, Place("slope")), keep="gradients"),
+    ]
+    return Plan(steps, {"input": Reading("gradients")})
+
+
+def _as_named(op: Op, found: Definition | None, positional: list[Any], behind: int = 0) -> list[Any]:
+    """Input and target in the order in which a loss has them: mse(y_true, y_pred)."""
+    names = [each.name for each in found.parameters[behind : behind + 2]] if found else []
+    is_loss = any(each.name == "target" for each in op.inputs)
+    if is_loss and [name in TARGETS for name in names] == [True, False] and len(positional) >= 2:
+        return [positional[1], positional[0], *positional[2:]]
+    return positional
+
+
 def _layout(r: Request, name: str) -> Layout:
     return TRANSPOSED if r.convention == "functional_in_out" and name == "weight" else SAME
 
 
 # What else students call the functions.
-_CALLED = {"scaled_dot_product_attention": ("attention", "sdpa"), "silu": ("swish",), "mse_loss": ("mse",)}
+_CALLED = {
+    "scaled_dot_product_attention": ("attention", "sdpa"),
+    "silu": ("swish",),
+    "mse_loss": ("mse", "mean_squared_error"),
+    "binary_cross_entropy": ("bce", "bce_loss"),
+    "cross_entropy": ("cross_entropy_loss", "softmax_cross_entropy"),
+}
+_ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu")
+_DERIVATIVES = ("{}_prime", "{}_derivative", "{}_deriv", "d_{}", "d{}", "{}_gradient", "{}_grad", "{}_der",
+                "{}_backward", "grad_{}", "deriv_{}", "derivative_{}")  # fmt: skip
+# What such a function is the derivative of, and of what it is one.
+OF_INPUT, OF_OUTPUT, LOSS = "derivative of the input", "derivative by the output", "gradient of a loss"
 
 
 def _entry(name: str) -> Entry:
-    names = (name, *_CALLED.get(name, ()))
+    names = (name, *_CALLED.get(name, ()), f"{name}_forward", f"forward_{name}")
     return Entry(names, tuple(f"{each}_{word}" for word in ("backward", "grad", "vjp") for each in names))
 
 
-def _of(op: Op) -> Entry:
+def _of(op: Op) -> tuple[Entry, ...]:
     """An entry of the catalogue; an eps of which torch's default depends on the type is asked by a number, too."""
     by_type = any(each.name == "eps" and each.default is None for each in op.params)
-    return _entry(op.name)._replace(usual={"eps": (None, 1e-5)} if by_type else {})
+    entry = _entry(op.name)._replace(usual={"eps": (None, 1e-5)} if by_type else {})
+    derivatives = tuple(form.format(name) for name in entry.forward[:-2] for form in _DERIVATIVES)
+    if op.name in _ACTIVATIONS:
+        return (entry, *(entry._replace(backward=derivatives, variant=each) for each in (OF_INPUT, OF_OUTPUT)))
+    if any(each.name == "target" for each in op.inputs):
+        mean = {"reduction": only("mean")}
+        return entry, entry._replace(backward=derivatives, variant=LOSS, upstream=False, allows=mean)
+    return (entry,)
 
 
 CONVENTION = Convention(

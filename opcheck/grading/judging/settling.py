@@ -10,6 +10,7 @@ from opcheck.grading.drawing.cases import draw
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import examine
 from opcheck.grading.judging.student import Student
+from opcheck.grading.results import Outcome
 from opcheck.grading.submissions.loading import Loaded
 from opcheck.grading.submissions.locate import Found, Missing, Unfit, locate
 from opcheck.grading.submissions.recognition import Candidate, candidates, operator_of
@@ -157,12 +158,13 @@ def _score(question: Question, candidate: Candidate, desk: Desk, seeds: Sequence
     gradients = found.can_differentiate and any(part.startswith("vjp") for part in question.points)
     student.prefetch(drawn.ordinary, gradients, min(SECONDS, desk.seconds))
     parts = ["forward", *(["vjp"] if gradients else [])]
-    wrong = [len({id(each.verdict.trial) for each in examine(part, student, drawn, seeds).wrongs}) for part in parts]
+    found_wrong = [examine(part, student, drawn, seeds) for part in parts]
+    wrong = [len({id(each.verdict.trial) for each in finding.wrongs}) for finding in found_wrong]
     if candidate.loose and wrong[0] == len(drawn.ordinary):
         raise Unfit(say("nothing defined here looks like {op}", op=question.name), found.definition.name)
     silent = sum(not student.answers(each.case) for each in drawn.ordinary)
-    if _missing_backward(question, found):
-        return -wrong[0], -len(drawn.ordinary), -silent
+    if _missing_backward(question, found) or found_wrong[-1].outcome is Outcome.CRASHED_ALWAYS:
+        return -wrong[0], -len(drawn.ordinary) - 1, -silent  # a wrong one is looked at, if there is any
     return -wrong[0], -(wrong[1] if len(wrong) > 1 else 0), -silent
 
 

@@ -48,6 +48,8 @@ def _candidates(op: Op, definitions: Sequence[Definition], torch: bool, loosely:
                     found = locate(definitions, entry, loosely=loosely)
                 except Missing:
                     continue
+                if entry.variant and found.missing:  # of how a backward pass is written that is not there
+                    continue
                 if convention.fits(op, found.definition, definitions):
                     yield Candidate(convention, entry, found, arrays, loosely)
 

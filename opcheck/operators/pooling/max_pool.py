@@ -21,6 +21,7 @@ from opcheck.programs.rule import number
 from opcheck.tracing import maximum
 
 NOWHERE = -1  # the index of a window that sees padding only
+MOST_COMPARED = 1000  # numbers of an input of which it is told that some are equal
 
 
 class MaxPool(pooling.Pool):
@@ -33,9 +34,11 @@ class MaxPool(pooling.Pool):
     """
 
     rounding = Selection()
+    also_asked = ("ties", "batch")
 
     def __init_subclass__(cls) -> None:
         dims = cls.dims
+        cls.taught = {**pooling.taught(dims), "ties": (True, False)}
         cls.arguments = pooling.arguments(
             dims,
             Param("ceil_mode", False, Flag(), "whether the last window may reach past the edge"),
@@ -55,6 +58,11 @@ class MaxPool(pooling.Pool):
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         padding = (say("padding is −∞, not zero: it is never the maximum"),) if any(p.padding) else ()
         return (*padding, *super().notes(p, shapes))
+
+    def remarks(self, p: Params, /, **arrays: Array) -> tuple[str, ...]:
+        input = arrays["input"]
+        alike = 0 < input.size <= MOST_COMPARED and len(set(input.flat)) < input.size
+        return (say("of equal numbers in a window the first one gets the gradient, as in torch"),) if alike else ()
 
     # --- definition -------------------------------------------------------------------------------------------
 
@@ -202,6 +210,14 @@ def _with_a_window_of_padding(op: Any, p: Params, input: Array) -> Any:
     return _wrong(op, p, input, y)
 
 
+def _mean(op: Any, p: Params, input: Array) -> Array:
+    """That of each window, its padding counted as zeros."""
+    y = np.zeros((*input.shape[: -op.dims], *pooling.counts(p, input.shape[-op.dims :])))
+    for _, windows, places in op.taps(p, input):
+        y[windows] += input[places]
+    return np.asarray(y / math.prod(p.kernel_size))
+
+
 def _first_window_only(op: Any, p: Params, input: Array) -> Any:
     y = op._largest(p, input)
     first = np.zeros_like(y)
@@ -247,6 +263,11 @@ MISTAKES = (
         "minimum_for_maximum",
         "The smallest number of each window was taken; max pooling takes the largest.",
         forward=lambda op, p, input: _wrong(op, p, input, -op._largest(p, -input)),
+    ),
+    Mistake(
+        "mean_for_maximum",
+        "The mean of each window was taken; max pooling takes the largest number.",
+        forward=lambda op, p, input: _wrong(op, p, input, _mean(op, p, input)),
     ),
     Mistake(
         "window_of_padding_only",

@@ -23,6 +23,7 @@ from opcheck.verification.verdict import Status, Verdict
 DIGITS = 53  # of float64
 FAR_SMALLER = 2.0**-12  # an error that rounding makes; that of another function is the same in any precision
 ROOM = 64  # roundings, as a mistaken sum of any length has no bound of its own
+NEARLY = 2.0**-10  # of the largest number
 
 
 def resemblances(
@@ -151,7 +152,13 @@ def _explain(check: Check, verdict: Verdict, mistakes: Sequence[Mistake], relati
     got, expected = _answers(check, kind)
     if not got:
         return {}
-    predictions = {each.name: _predicts(check, got, expected, _mistaken(check, kind, each)) for each in mistakes}
+    predictions = {}
+    for each in mistakes:
+        made = _mistaken(check, kind, each)
+        found = _predicts(check, got, expected, made)
+        if found is None and made is not None and _nearly(got, made):  # where digits cancel, of the mistake, too
+            found = _predicts(check, got, expected, made, check.tolerance(kind, check.f.tiers()[-1], list(got)))
+        predictions[each.name] = found
     names = {name: differs for name, differs in predictions.items() if differs is not None}
     if not relations:
         return names
@@ -204,9 +211,20 @@ def _mistaken(check: Check, kind: str, mistake: Any) -> dict[str, Array] | None:
     return None
 
 
+def _nearly(got: Mapping[str, Array], made: Mapping[str, Array]) -> bool:
+    """Whether a prediction is so near that rounding may be all that it is off by."""
+    with np.errstate(all="ignore"):
+        return all(
+            name in made and np.shape(made[name]) == each.shape
+            and not np.any(np.abs(each - made[name]) > NEARLY * _largest(np.asarray(made[name])))
+            for name, each in got.items()
+        )  # fmt: skip
+
+
 def _predicts(
-    check: Check, got: dict[str, Array], expected: dict[str, Array], predicted: dict[str, Array] | None
-) -> bool | None:
+    check: Check, got: dict[str, Array], expected: dict[str, Array], predicted: dict[str, Array] | None,
+    tolerance: Mapping[str, Array] | None = None,
+) -> bool | None:  # fmt: skip
     """Whether a prediction, which is what came within the bound, differs from the right answer; None if it is not."""
     if predicted is None:
         return None
@@ -218,6 +236,8 @@ def _predicts(
         u = 2.0**-check.f.digits
         scale = max(_largest(expected[name]), _largest(other))
         room = ROOM * u * (scale + np.where(np.isfinite(other), np.abs(other), 0.0))
+        if tolerance is not None and name in tolerance and tolerance[name].shape == room.shape:
+            room = room + np.where(np.isfinite(tolerance[name]), tolerance[name], 0.0)
         with np.errstate(all="ignore"):
             if not np.all((np.abs(each - other) <= room) | (each == other) | (np.isnan(each) & np.isnan(other))):
                 return None
