@@ -43,10 +43,12 @@ class Narrowing:
             known[key] = narrowed(op, self.fixed, self.shapes)
         return known[key]
 
-    def beside(self, op: Op, candidate: Any) -> "Narrowing":
-        """These, and what a module that is built already has no choice of; of a user's spec, if any case is left."""
-        if (module := built(candidate)) is None:
+    def beside(self, ops: Sequence[Op], candidate: Any) -> "Narrowing":
+        """These, and what a module that is built already, of the one operator, has no choice of; of a user's spec, if
+        any case is left."""
+        if len(ops) != 1 or (module := built(candidate)) is None:
             return self
+        op = ops[0]
         fixed, shapes = limits(op, module)
         found = Narrowing({**fixed, **self.fixed}, {**shapes, **self.shapes})
         try:

@@ -75,14 +75,14 @@ def test_its_gradients_are_found_by_name():
             return torch.nn.functional.linear(input, self.weight, self.bias.detach())
 
     module = Frozen(3, 2)
-    op = Narrowing().beside(catalog.get("linear"), module).of(catalog.get("linear"))
+    op = Narrowing().beside([catalog.get("linear")], module).of(catalog.get("linear"))
     failure, seed = refusal(op, load(module, "torch"), 10, wanted=["vjp"])
     assert failure and failure.name == "bias", seed
 
 
 def test_its_settings_are_what_it_was_written_for():
     module = torch.nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2, bias=False)
-    op = Narrowing().beside(catalog.get("conv2d"), module).of(catalog.get("conv2d"))
+    op = Narrowing().beside([catalog.get("conv2d")], module).of(catalog.get("conv2d"))
     assert op.fixed["stride"] == (2, 2) and op.fixed["groups"] == 2
     backend = load(module, "torch")
     failure, seed = refusal(op, backend, 10, wanted=["values"])
