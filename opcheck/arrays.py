@@ -25,12 +25,13 @@ FORMS = (
     "or a kernel: " + ", ".join(pictures.KERNELS)
 )
 FRACTION = re.compile(r"(-?\d{1,15}(?:\.\d{1,15})?)\s*/\s*(\d{1,15}(?:\.\d{1,15})?)")
+NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|Infinity)|true|false")  # as JSON writes it
 SHAPE = re.compile(r"\d+(x\d+)*")
 
 
 def parse(name: str, text: str, seed: int) -> Array | Shape:
     """The array that `text` stands for, or its shape if the values are left to opcheck; raises Refused."""
-    text = text.strip()
+    text = as_typed(text)
     if SHAPE.fullmatch(text):
         return shape(name, text)
     if text.startswith("@"):
@@ -49,6 +50,12 @@ def parse(name: str, text: str, seed: int) -> Array | Shape:
         got=repr(text),
         fix=say("quote a literal, so that the shell leaves the brackets alone") if "]" in text else "",
     )
+
+
+def as_typed(text: str) -> str:
+    """A text without spaces around it; 4×4, as pages write it, is 4x4."""
+    text = text.strip()
+    return text.replace("×", "x") if SHAPE.fullmatch(text.rpartition(":")[2].replace("×", "x")) else text
 
 
 def shape(name: str, text: str) -> Shape:
@@ -113,6 +120,9 @@ def numbers(name: str, text: str) -> Array:
         raise too_deep(name, text) from None
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else say("a number has too many digits")
+        word = next((each for each in re.findall(r"[^\[\],\s]+", spelled) if not NUMBER.fullmatch(each)), "")
+        if word:
+            reason = say("{word} is not a number", word=word[:40])
         line, caret = pointed(text, getattr(error, "pos", 0))
         raise Refused(
             say("{name} is not a list of numbers: {reason}", name=name, reason=reason), got=f"{line}\n       {caret}"

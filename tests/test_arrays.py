@@ -104,3 +104,15 @@ def test_a_file_of_objects_is_refused_unread(tmp_path):
 def test_a_literal_that_the_shell_took_apart_gets_a_hint():
     with pytest.raises(Refused, match="quote a literal"):
         parse("--x", "1,2]", 0)
+
+
+def test_the_sign_that_pages_write_is_read():
+    assert parse("x", "4×4", 0) == (4, 4)
+    np.testing.assert_array_equal(parse("x", "ones:2×1", 0), np.ones((2, 1)))
+
+
+def test_the_word_that_is_no_number_is_named():
+    with pytest.raises(Refused, match="x is not a list of numbers: -7x2 is not a number"):
+        parse("x", "[[1,2],[5,-7x2]]", 0)
+    with pytest.raises(Refused, match="x is not a list of numbers: Expecting"):
+        parse("x", "[[1,2],[5,6]", 0)

@@ -45,8 +45,6 @@ PROFILE = "from hypothesis import settings\ndef test(): assert 0, f'profile of {
 @pytest.mark.parametrize(
     ("environment", "examples"),
     [
-        ({}, 12),
-        ({"CI": "true"}, 12),
         ({"OPCHECK_PROFILE": "nightly"}, 2000),
         ({"OPCHECK_PROFILE": "nightly", "OPCHECK_EXAMPLES": "70"}, 70),
     ],
@@ -57,10 +55,13 @@ def test_the_profile_comes_from_the_environment(run_pytest, monkeypatch, environ
     assert f"profile of {examples}\n" in run_pytest(PROFILE)
 
 
-def test_a_ci_failure_prints_the_blob_that_repeats_it(run_pytest, monkeypatch):
+GIVEN = "from hypothesis import given, strategies\n@given(strategies.integers())\ndef test_given(n): assert n < 9\n"
+
+
+def test_in_ci_a_failure_prints_the_blob_that_repeats_it(run_pytest, monkeypatch):
     monkeypatch.setenv("CI", "true")
-    text = "from hypothesis import given, strategies\n@given(strategies.integers())\ndef test(n): assert n < 9\n"
-    assert "@reproduce_failure(" in run_pytest(text)
+    printed = run_pytest(GIVEN + PROFILE)
+    assert "profile of 12\n" in printed and "@reproduce_failure(" in printed
 
 
 SEED = """
@@ -98,13 +99,14 @@ def test_with_torch_its_tests_run(run_pytest):
     assert "1 passed" in printed
 
 
-def test_a_warning_is_an_error(run_pytest):
-    assert "1 failed" in run_pytest("import warnings\ndef test(): warnings.warn('look')\n")
+WARNING = "import warnings\ndef test_warning(): warnings.warn('look')\ndef test_last(): pass\n"
 
 
-def test_a_failure_is_named_as_it_happens(run_pytest):
-    printed = run_pytest("def test_first(): assert 0\ndef test_second(): pass\n")
-    assert "\nFAILED tests/test_it.py::test_first\n" in printed.partition("= FAILURES =")[0]
+def test_without_an_environment_a_warning_is_an_error_and_a_failure_is_named_as_it_happens(run_pytest):
+    printed = run_pytest(PROFILE + WARNING)
+    assert "profile of 12\n" in printed and "2 failed, 1 passed" in printed
+    at_once = printed.partition("= FAILURES =")[0]
+    assert "\nFAILED tests/test_it.py::test\n" in at_once and "\nFAILED tests/test_it.py::test_warning\n" in at_once
 
 
 class Item:

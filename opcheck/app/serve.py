@@ -1,13 +1,17 @@
 """`opcheck serve`: interactive pages in a browser on this machine."""
 
 import importlib.util
+import signal
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from opcheck import specs
 from opcheck.app import completion
-from opcheck.errors import CouldNotRun
+from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
 
 PORT = 8265
@@ -31,7 +35,8 @@ def command(programs: tuple[str, ...], port: int, host: str, seconds: float, ope
     if missing:
         raise CouldNotRun(say("opcheck serve needs {names}: pip install 'opcheck[web]'", names=", ".join(missing)))
     for place in programs:
-        specs.get(place)  # a fault is reported here and not on a page
+        with within(seconds, place):
+            specs.get(place)  # a fault is reported here and not on a page
     from opcheck.web.server import listen, serve
 
     at = listen(host, port)
@@ -44,3 +49,29 @@ def command(programs: tuple[str, ...], port: int, host: str, seconds: float, ope
             webbrowser.open(address)
 
     serve(host, at, programs, seconds, ready)
+
+
+class _Late(BaseException):
+    """It takes too long: no error that a program may catch."""
+
+
+@contextmanager
+def within(seconds: float, place: str) -> Iterator[None]:
+    """Raises Refused if a program that is tried does not end, where the system has a clock for that."""
+
+    def late(*_: Any) -> None:
+        raise _Late
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _Late:
+        raise Refused(say("{place} does not end within {n} s", place=place, n=f"{seconds:g}"),
+                      fix=say("--seconds gives it longer")) from None  # fmt: skip
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -58,7 +58,7 @@ class Progress:
             pass
         except OSError as error:
             self.trouble = str(error)
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             broken = path.with_suffix(".broken.json")
             with contextlib.suppress(OSError):
                 path.replace(broken)

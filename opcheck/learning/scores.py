@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, Practised]:
             str(name): Practised(int(each["asked"]), int(each["right"]), int(each["level"]))
             for name, each in data["operators"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
 
 

@@ -29,6 +29,8 @@ from opcheck.operators.spec import (
 from opcheck.programs import elementwise as arrays
 from opcheck.tracing import maximum, sigmoid, tanh
 
+DIMS = (1, 2, 3, 4)  # an activation takes any number of dimensions
+
 
 class Activation(Op):
     """An elementwise function; a subclass says which, and how it passes on a tangent or a cotangent."""
@@ -79,6 +81,8 @@ def _written(name: str, sentence: str, domain: str, y: Any, slope: Any) -> Form:
 
 class ReLU(Activation):
     name = "relu"
+    taught = {"ties": (True, False), "dims": DIMS}
+    also_asked = ("ties", "dims")
     aliases = ("nn.ReLU", "ReLU")
     summary = "sets negative numbers to 0"
     formula = "y = max(0, x)"
@@ -144,6 +148,8 @@ class ReLU(Activation):
 
 class Sigmoid(Activation):
     name = "sigmoid"
+    taught = {"dims": DIMS}
+    also_asked = ("dims", "integers")
     aliases = ("nn.Sigmoid", "Sigmoid", "logistic")
     summary = "squashes a number into the range 0 to 1"
     formula = "y = σ(x) = 1 / (1 + e^−x)"
@@ -214,6 +220,8 @@ class Sigmoid(Activation):
 
 class Tanh(Activation):
     name = "tanh"
+    taught = {"dims": DIMS}
+    also_asked = ("dims", "integers")
     aliases = ("nn.Tanh", "Tanh")
     summary = "squashes a number into the range -1 to 1"
     formula = "y = tanh(x) = (e^x − e^−x) / (e^x + e^−x)"

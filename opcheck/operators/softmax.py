@@ -44,6 +44,7 @@ class AlongDim(Op):
     there). torch's private `_stacklevel` is left out, and so is its `dtype`: float64 is computed with in any case.
     """
 
+    taught = {"dim": (-1, 1)}
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 4.1; torch.nn.functional"
     arguments = (
         Input("input", "x", "*", "the logits, any shape"),

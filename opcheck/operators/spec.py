@@ -172,6 +172,7 @@ class Op(ABC):
     refuses = True  # whether implementations must refuse what this one does
     formulas: tuple[str, ...] = ()  # parameters that choose between formulas of one name: without them either is right
     taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing
+    also_asked: tuple[str, ...] = ()  # what else a course may ask of it: "batch", "ties", ... (grading's scope.py)
     draws = ""  # the input that an implementation draws by chance where it is not given: a mask
     torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
     fixed: Mapping[str, Any] = MappingProxyType({})  # parameters that an implementation may have no choice of

@@ -217,7 +217,9 @@ def _logarithm(shift: float) -> Callable[..., Running]:
         lowest = x.lowest(f) + shift
         down = np.where(lowest > 0, np.log(at / lowest) if x.least is not None else -np.log1p(-e / at), np.inf)
         inherited = np.where(np.asarray(e) == 0, 0.0, np.fmax(down, np.log1p(e / at)))
-        return computed(f, out, inherited, C_LOG * f.u, f.eta)
+        result = computed(f, out, inherited, C_LOG * f.u, f.eta)
+        pole = (at == 0) & (np.asarray(e) == 0)  # log(0) is -inf and nothing else, so max(log(0), -100) is -100
+        return result._replace(base=np.where(pole, 0.0, result.base)) if pole.any() else result
 
     return running
 

@@ -238,10 +238,7 @@ def computed(f: Format, value: Array, inherited: Any, units: Any, extra: Any = 0
     out where a number on the way (`partial`, or the result) is beyond the format, or where the inherited error is no
     number."""
     size = plus(np.abs(value), inherited)
-    local = plus(size * units, extra)
-    if not np.max(size, initial=0.0) < np.inf:  # log(0) is -inf, and max(log(0), -100) is -100
-        local = np.where(np.isinf(value) & (np.asarray(inherited) == 0), 0.0, local)
-    return rounded(f, value, inherited, local, unit, size if partial is None else partial)
+    return rounded(f, value, inherited, plus(size * units, extra), unit, size if partial is None else partial)
 
 
 def rounded(f: Format, value: Array, inherited: Any, local: Any, unit: float, way: Any) -> Running:

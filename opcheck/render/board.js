@@ -267,7 +267,8 @@ function board(root) {
       shown.style.setProperty("--c", `var(--t${number % COLOURS})`);
     }
     shown.style.setProperty("--n", Math.min(k, MANY));
-    if (["max", "min"].includes(line.op) && each.text === line.text) shown.classList.add("won");
+    // of equal numbers the first one passes
+    if (["max", "min"].includes(line.op) && part.id === line.args.find((arg) => lines[arg].text === line.text)) shown.classList.add("won");
     return shown;
   }
 

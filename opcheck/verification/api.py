@@ -79,8 +79,7 @@ def verify(
     several: Iterable[Any] = op if isinstance(op, (list, tuple, set)) else [op]
     whole = [specs.get(each) for each in several]
     narrowing = Narrowing(dict(fixed or {}), dict(shapes or {}))
-    if len(whole) == 1:
-        narrowing = narrowing.beside(whole[0], candidate)
+    narrowing = narrowing.beside(whole[0], candidate) if len(whole) == 1 else narrowing
     ops = [narrowing.of(each) for each in whole]
     dtypes = dtype.split(",") if isinstance(dtype, str) else list(dtype)
     for each in dtypes:

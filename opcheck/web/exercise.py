@@ -80,7 +80,7 @@ def _parameter(param: Param, text: str) -> Any:
 
 def array(name: str, text: str, seed: int = 0) -> Array | Shape:
     """What the command line takes (4x4, [[1,2],[3,4]], ones:4x4, blur), but never a file. Raises Refused."""
-    text = text.strip()
+    text = arrays.as_typed(text)
     filling, colon, size = text.partition(":")
     if colon and arrays.SHAPE.fullmatch(size):
         sizes = arrays.shape(name, size)

@@ -66,7 +66,7 @@ class Guard:
         if not self.is_ours(headers.get("host", "")):
             return 403, say("This server only answers under its own address: open the one that the terminal printed.")
         origin = headers.get("origin")
-        if origin is not None and not self.is_ours(origin.partition("://")[2]):
+        if origin is not None and origin.partition("://")[2].lower() != headers["host"].lower():
             return 403, say("Another site sent this, and this server only answers its own pages.")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not _opens_a_page(headers):
             return 403, say("Another site sent this, and this server only answers its own pages.")

@@ -59,6 +59,7 @@ def page(name: str, query: Query) -> Reply:
         name=name, number=number, level=level, levels=LEVELS, seed=seed, style=style(), here="practice",
         setting=fragment(setting(problem)), question=problems.question(problem), enough=RIGHT_FOR_NEXT,
         hints=[fragment(hint) for hint in hints(problem)], summary=op.summary,
+        is_shape=problem.kind is problems.Kind.SHAPE,
     )  # fmt: skip
     return Reply(200, HTML, shown)
 

@@ -37,7 +37,7 @@ BAD_INPUT = [
     ),
     (
         ("conv2d", "--input", "[[1,2}"),
-        "--input is not a list of numbers: Expecting ',' delimiter\n  got: [[1,2}\n            ^",
+        "--input is not a list of numbers: 2} is not a number\n  got: [[1,2}\n            ^",
     ),
     (("conv2d", "--input", "@nope.npy"), "--input: there is no file nope.npy"),
     (("conv2d", "--input", "4y4"), f"--input is an array: {FORMS}\n  got: '4y4'"),

@@ -129,7 +129,7 @@ def it_is_for_a_pen(asked):
     assert all(abs(number.value) < 10_000 for number in asked.numbers) or asked.kind is Kind.GRADIENT
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_seed_repeats_and_levels_grow(name):
     def described(asked: Problem) -> tuple:

@@ -40,6 +40,7 @@ def test_forgetting_one_or_all(tmp_path):
         "",
         "{",
         "[]",
+        "[" * 100_000,
         '{"schema": "other/1", "lessons": {}}',
         '{"schema": "opcheck.progress/1"}',
         '{"schema": "opcheck.progress/1", "lessons": {"a": {"part": "x"}}}',

@@ -64,7 +64,7 @@ def test_who_answers_what_opcheck_computes_is_right(entry, tmp_path):
     assert list(mark.answers.values()) == ["right"] * len(questions)
 
 
-@pytest.mark.share(8)
+@pytest.mark.share(6)
 @EACH
 def test_what_the_reader_does_not_unfold_is_not_needed(entry, tmp_path):
     """The blocks in sight run without the answers, which a code host hides."""
@@ -76,7 +76,7 @@ def test_what_the_reader_does_not_unfold_is_not_needed(entry, tmp_path):
                 session.run_all(part)
 
 
-@pytest.mark.share(8)
+@pytest.mark.share(6)
 @EACH
 def test_no_hint_no_slip_and_no_mistake_is_the_answer(entry, tmp_path):
     """Slips differ from the answer, from each other, and from the exact answer's decimals."""

@@ -98,7 +98,7 @@ def test_jvp_agrees_with_forward_mode_over_the_definition(op: Op, values: Any, d
     check_jvp(op, data.draw(cases(op, values)), seed)
 
 
-@pytest.mark.share(8)
+@pytest.mark.share(5)
 @OPERATORS
 def test_small_scope(op: Op) -> None:
     """Every case of the sampler, or where these are many, cases in which any two of its options meet."""
@@ -164,7 +164,7 @@ def test_torch_forward_mode_agrees(op: Op, data: Any, seed: int) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.share(8)
+@pytest.mark.share(5)
 @OPERATORS
 def test_torch_agrees_in_the_small_scope(op: Op) -> None:
     for seed, case in enumerate(small_scope(op)):

@@ -28,7 +28,7 @@ def torch_function(op):
 
 
 @pytest.mark.torch
-@pytest.mark.share(5)
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", NEW)
 def test_torchs_own_function_is_a_candidate(name):
     op = catalog.get(name)

@@ -33,7 +33,7 @@ def test_variables_of_helpers_name_lines_too_and_a_second_call_is_told_apart():
 
     text = str(opcheck.explain(f, shapes={"x": (2,)}))
     assert "mean = (x[0] + x[1])/2 = (1 + 2)/2" in " ".join(text.split())
-    assert "y′[0] = x[0] − mean" in text  # y is what the output is called
+    assert "y[0] = x[0] − mean" in text  # and the output, which is another one, is called z
     assert "mean2 = " in text
 
 

@@ -160,3 +160,10 @@ def test_what_is_said_keeps_its_parentheses_and_says_powers_of_ten(name, shapes,
     for step in ("#step=1", "#step=3"):
         said += [state["said"] for state in told("1", tmp_path, step, shown)]
     assert any(spoken in each for each in said), said
+
+
+def test_of_equal_numbers_the_first_one_wins(tmp_path):
+    shown = explain("max_pool2d", np.ones((2, 2)), kernel_size=2).render("html")
+    question = "[...document.querySelectorAll('.card')].map((card) => card.classList.contains('won'))"
+    assert asked(shown, question, tmp_path) == [True, False, False, False]
+    assert "of equal numbers in a window the first one gets the gradient" in shown

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 OPERATORS = [op.name for op in catalog.every()]
 
 
-@pytest.mark.share(20)
+@pytest.mark.share(12)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
 @pytest.mark.parametrize("name", OPERATORS)
 def test_torch_agrees(name, dtype):

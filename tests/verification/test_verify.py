@@ -26,7 +26,7 @@ def reference(name):
     return Reference(catalog.get(name))
 
 
-@pytest.mark.share(8)
+@pytest.mark.share(5)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_the_reference_agrees_with_the_definition_through_the_whole_machine(name):
     report = verify(name, reference(name), arrays="numpy", cases=CASES, seed=None)

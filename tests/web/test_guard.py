@@ -101,3 +101,14 @@ def test_answers_say_what_a_browser_may_do_with_them():
     assert "connect-src" not in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in asked(OURS, path="/")[2]["content-security-policy"]
     assert "set-cookie" not in headers
+
+
+@pytest.mark.parametrize("origin", ["http://8.8.8.8:8265", "http://localhost:8265", "null"])
+def test_an_answer_comes_from_the_page_that_this_very_host_gave(origin):
+    """Also where everybody in the network may ask."""
+
+    async def nothing(scope, receive, send):
+        raise AssertionError("asked")
+
+    guard = Guard(nothing, PORT, ("*",))
+    assert asked({**OURS, "origin": origin}, "POST", guard=guard)[0] == 403

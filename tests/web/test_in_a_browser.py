@@ -74,6 +74,14 @@ def test_a_browser_that_keeps_nothing_edits_all_the_same(browser, served):
         browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added)
 
 
+def test_what_an_address_has_wrong_stays_said_until_something_changes(browser, served):
+    browser.open(f"{served.address}explain/linear?input=[[1,2]]&weight=[[3,4]]&strid=2")
+    browser.until("document.querySelectorAll('.numbers input').length === 4")
+    assert "linear has no argument of this name" in browser.do("document.querySelector('.general').textContent")
+    browser.type("[data-field=input] .numbers td:nth-child(2) input", "10")
+    browser.until("!document.querySelector('.general').textContent")
+
+
 def test_an_expression_gets_fields_for_its_variables(browser, served):
     browser.open(f"{served.address}trace?of=a*b")
     browser.until("document.querySelectorAll('.variables input').length === 2")

@@ -139,3 +139,12 @@ def test_the_processes_begin_before_anybody_asks():
         assert [line.free.qsize() for line in lines] == [1, 2, 2]
     finally:
         room.close()
+
+
+def test_a_program_that_does_not_end_is_named(tmp_path, capsys):
+    from opcheck.app import run
+
+    program = tmp_path / "endless.py"
+    program.write_text("def loop(x: 'N'):\n    while True:\n        x = x + 1\n")
+    assert run(["serve", f"{program}:loop", "--seconds", "0.3"]) == 2
+    assert f"{program}:loop does not end within 0.3 s" in capsys.readouterr().err

@@ -13,45 +13,12 @@ from opcheck.language import say
 from opcheck.operators.params import REQUIRED
 from opcheck.operators.spec import Case, Op
 
-BATCH = (1, 2, 3, 4)
-BOTH = (True, False)
-DIMS = (1, 2, 3, 4)
 ROUNDED = 1e-6  # more than what a state loses when it is made one of float32
 
-# What is asked where an assignment says nothing; whatever is not named keeps torch's default.
-_CONVOLUTION = {
-    "kernel_size": (2, 3, 1, (2, 3), (3, 2)),
-    "stride": (1, 2, 3),
-    "padding": (0, 1, 2),
-    "bias": (True, False),
-}
-_POOL = {"kernel_size": (2, 3, (2, 3), (3, 2)), "stride": (None, 1, 2, 3), "padding": (0, 1)}
-_TAUGHT: dict[str, dict[str, tuple[Any, ...]]] = {
-    "linear": {"bias": (True, False), "batch": BATCH},
-    "conv2d": _CONVOLUTION,
-    "conv1d": {**_CONVOLUTION, "kernel_size": (2, 3, 1)},
-    "max_pool2d": {**_POOL, "ties": BOTH},
-    "max_pool1d": {**_POOL, "kernel_size": (2, 3), "ties": BOTH},
-    "avg_pool2d": _POOL,
-    "avg_pool1d": {**_POOL, "kernel_size": (2, 3)},
-    "relu": {"ties": BOTH, "dims": DIMS},
-    "sigmoid": {"dims": DIMS},
-    "tanh": {"dims": DIMS},
-    "softmax": {"dim": (-1, 1)},
-    "log_softmax": {"dim": (-1, 1)},
-}
-
-# What may have a range besides parameters and optional arrays, and for which operators it says something. `dims` is how
+# What may have a range besides parameters and optional arrays, if the operator says so (`also_asked`). `dims` is how
 # many dimensions the input may have. `integers` is about forward calls whose first array is of whole numbers: results
 # must not be cut to them. `probabilities` is about targets that are a distribution over the classes, or one-hot.
-EXTRA = {
-    "kernel_size": ("conv1d", "conv2d"),
-    "ties": ("max_pool1d", "max_pool2d", "relu"),
-    "batch": ("linear", "conv1d", "conv2d", "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
-    "probabilities": ("cross_entropy",),
-    "dims": ("relu", "sigmoid", "tanh"),
-    "integers": ("linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d", "sigmoid", "tanh", "mse_loss"),
-}
+EXTRA = ("kernel_size", "ties", "batch", "probabilities", "dims", "integers")
 
 
 @dataclass(frozen=True)
@@ -80,14 +47,14 @@ class Scope:
         if not is_optimiser(op):  # of these the sampler knows what belongs together
             ranges = {each.name: (each.default,) for each in op.params if each.default is not REQUIRED}
             ranges |= {each.name: (False,) for each in op.inputs if each.optional}
-        ranges |= op.taught or _TAUGHT.get(op.name, {})
+        ranges |= op.taught
         ranges |= {name: tuple(values) for name, values in (*usual.items(), *taught.items())}
         for name, allowed in allows.items():
             if name not in ranges:
                 continue
             ranges[name] = tuple(value for value in ranges[name] if allowed(value))
             if not ranges[name]:
-                given = taught.get(name, _TAUGHT.get(op.name, {}).get(name, "the default"))
+                given = taught.get(name, op.taught.get(name, "the default"))
                 raise Refused(
                     say("the convention cannot express any of the values of {name}", name=name), got=str(given)
                 )
@@ -146,7 +113,7 @@ class Scope:
     def can_say_kernel(self, case: Case) -> bool:
         """Whether the convention has words for the kernel, which is no parameter of a convolution, but its weight's."""
         allowed = self.allows.get("kernel_size")
-        if allowed is None or self.op.name not in EXTRA["kernel_size"]:
+        if allowed is None or "kernel_size" not in self.op.also_asked:
             return True
         sizes = case.arrays["weight"].shape[2:]
         return allowed(sizes[0] if len(set(sizes)) == 1 else sizes)
@@ -204,4 +171,4 @@ def is_optimiser(op: Op) -> bool:
 def names(op: Op) -> list[str]:
     """What may have a range: parameters, optional arrays, and a few things that are neither."""
     found = [each.name for each in op.params] + [each.name for each in op.inputs if each.optional]
-    return found + [name for name, ops in EXTRA.items() if op.name in ops and name not in found]
+    return found + [name for name in EXTRA if name in op.also_asked and name not in found]

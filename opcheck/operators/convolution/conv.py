@@ -25,6 +25,7 @@ class Conv(Op):
     """The family; a subclass says how many spatial dimensions there are."""
 
     dims: int
+    also_asked = ("kernel_size", "batch", "integers")
     rounding = Multilinear()
     degree = MULTILINEAR
     source = (
@@ -53,6 +54,9 @@ class Conv(Op):
         cls.outputs = (Output("output", "y", f"N Cout {places}"),)
         cls.mistakes = mistakes(dims)
         cls.closed = closed.closed(dims)
+        oblong = ((2, 3), (3, 2)) if dims > 1 else ()
+        cls.taught = {"kernel_size": (2, 3, 1, *oblong), "stride": (1, 2, 3), "padding": (0, 1, 2),
+                      "bias": (True, False)}  # fmt: skip
 
     # --- shapes -----------------------------------------------------------------------------------------------
 

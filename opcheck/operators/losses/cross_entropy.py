@@ -54,6 +54,7 @@ SMOOTHED = "q[n,c] = (1 − ε)·[c = t[n]] + ε/C"
 
 class CrossEntropy(ClassLoss):
     name = "cross_entropy"
+    also_asked = ("probabilities",)
     aliases = ("CrossEntropyLoss", "nn.CrossEntropyLoss", "softmax_cross_entropy")
     summary = "mean of the negated log-probabilities that softmax gives to the right classes"
     rounding = ClassRounding(logits=True)

@@ -30,6 +30,7 @@ def _weighted_mean(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] 
 
 class MSELoss(Loss):
     name = "mse_loss"
+    also_asked = ("integers",)
     aliases = ("mse", "MSELoss", "nn.MSELoss", "mean_squared_error")
     summary = "mean of the squared differences between input and target"
     rounding = MeanSquares()

@@ -28,9 +28,11 @@ class AvgPool(pooling.Pool):
     """
 
     rounding = WindowMean()
+    also_asked = ("batch", "integers")
 
     def __init_subclass__(cls) -> None:
         dims = cls.dims
+        cls.taught = pooling.taught(dims)
         override = Param("divisor_override", None, Maybe(Whole()), "divide by this whole number instead (not 0)")
         cls.arguments = pooling.arguments(
             dims,

@@ -94,6 +94,12 @@ class Pool(Op):
         return _taps(p.kernel_size, p.stride, p.padding, p.dilation, sizes, counts(p, sizes))
 
 
+def taught(dims: int) -> dict[str, tuple[Any, ...]]:
+    """What a course asks of a pool where an assignment says nothing."""
+    oblong = ((2, 3), (3, 2)) if dims > 1 else ()
+    return {"kernel_size": (2, 3, *oblong), "stride": (None, 1, 2, 3), "padding": (0, 1)}
+
+
 def arguments(dims: int, *others: Param, dilation: bool = False) -> tuple[Input | Param, ...]:
     """The arguments that both pools have, in torch's order, and then the `others`."""
     apart = (

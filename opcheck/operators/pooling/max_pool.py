@@ -21,6 +21,7 @@ from opcheck.programs.rule import number
 from opcheck.tracing import maximum
 
 NOWHERE = -1  # the index of a window that sees padding only
+MOST_COMPARED = 1000  # numbers of an input of which it is told that some are equal
 
 
 class MaxPool(pooling.Pool):
@@ -33,9 +34,11 @@ class MaxPool(pooling.Pool):
     """
 
     rounding = Selection()
+    also_asked = ("ties", "batch")
 
     def __init_subclass__(cls) -> None:
         dims = cls.dims
+        cls.taught = {**pooling.taught(dims), "ties": (True, False)}
         cls.arguments = pooling.arguments(
             dims,
             Param("ceil_mode", False, Flag(), "whether the last window may reach past the edge"),
@@ -55,6 +58,11 @@ class MaxPool(pooling.Pool):
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
         padding = (say("padding is −∞, not zero: it is never the maximum"),) if any(p.padding) else ()
         return (*padding, *super().notes(p, shapes))
+
+    def remarks(self, p: Params, /, **arrays: Array) -> tuple[str, ...]:
+        input = arrays["input"]
+        alike = 0 < input.size <= MOST_COMPARED and len(set(input.flat)) < input.size
+        return (say("of equal numbers in a window the first one gets the gradient, as in torch"),) if alike else ()
 
     # --- definition -------------------------------------------------------------------------------------------
 

@@ -148,6 +148,8 @@ class _Checker:
                     raise self.refuse(say("{name} is a function", name=id), node, say("call it: {name}(x)", name=id))
                 if id not in CONSTANTS:
                     self.names[id] = None
+                elif id == "e":
+                    self.notes[say("e is Euler's number, 2.718...; a variable needs another name")] = None
                 return []
             case ast.Constant(value):
                 self.literal(node, value)

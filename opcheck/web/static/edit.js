@@ -139,7 +139,7 @@ function bench(form) {
       answer = {sentence: see.dataset.gone};
     }
     if (number !== asked) return;
-    tell(answer.sentence, answer.field);
+    if (keep !== null || answer.sentence) tell(answer.sentence, answer.field); // what the address had wrong stays said
     find(".save").href = `${form.dataset.page}?${address}&save=1`;
     if (keep && location.search !== `?${address}`) {
       const place = (history.state?.place ?? 0) + 1;

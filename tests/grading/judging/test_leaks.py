@@ -123,6 +123,7 @@ def sentences(assignment: Assignment, *ops: str) -> set[str]:
     return named | {"What this looks like", "times the right", "right one", Outcome.OTHER_CONVENTION.value}
 
 
+@pytest.mark.share(18)
 @pytest.mark.parametrize("level", ["score", "part"])
 @pytest.mark.parametrize("submission", SUBMISSIONS)
 def test_no_number_and_no_diagnosis_below_the_level_that_shows_them(submission, level):

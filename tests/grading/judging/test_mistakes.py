@@ -190,7 +190,7 @@ def test_mistakes_lose_marks_and_are_named(convention, op, entry, nightly):
 
 @pytest.mark.slow
 @pytest.mark.nightly
-@pytest.mark.share(20)
+@pytest.mark.share(12)
 @pytest.mark.torch
 @pytest.mark.parametrize(("convention", "op", "entry"), [each for each in ALL if each not in FAST])
 def test_mistakes_lose_marks_and_are_named_everywhere(convention, op, entry, nightly):
@@ -216,7 +216,7 @@ WIDE = {
 
 @pytest.mark.slow
 @pytest.mark.nightly
-@pytest.mark.share(6)
+@pytest.mark.share(4)
 @pytest.mark.parametrize("op", sorted(WIDE))
 def test_everything_that_was_taught_is_caught_and_named(op, nightly):
     for seed in (0, 1, 2, 3) if nightly else (0,):

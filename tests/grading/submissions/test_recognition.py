@@ -57,6 +57,7 @@ def graded(path: Path, op: str = ""):
         return result
 
 
+@pytest.mark.share(15)
 @pytest.mark.parametrize(
     "name", [*COURSES, *(pytest.param(name, marks=pytest.mark.torch) for name in TORCH)]
 )  # fmt: skip

@@ -45,7 +45,7 @@ def verified(name, form, cases, seed):
     return opcheck.verify(getattr(specs, name), form, arrays=arrays, cases=cases, seed=seed)
 
 
-@pytest.mark.share(6)
+@pytest.mark.share(5)
 @pytest.mark.parametrize(("name", "form"), [(name, form) for name in NAMES for form in right(name)])
 def test_what_is_right_agrees(name, form):
     if form.startswith(TORCH):
