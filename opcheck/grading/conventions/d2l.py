@@ -46,6 +46,7 @@ _ARGUMENTS = {
     "momentum": ("momentum",),
     "training": ("is_training", "training", "train", "is_train"),
 }
+BOOK = ("X", "gamma", "beta", "moving_mean", "moving_var", "eps", "momentum")
 PROBABILITIES = ("y_hat", "yhat", "y_pred", "pred", "p", "probs", "prob", "probabilities", "predictions")
 
 
@@ -129,7 +130,8 @@ def _normalised(r: Request, steps: list[Call | Set]) -> Plan:
     values: dict[str, Any] = {name: Place(name) for name in r.case.arrays}
     values |= {name: r.p[name] for name in ("eps", "momentum", "training")}
     known = {own: value for name, value in values.items() for own in _ARGUMENTS[name]}
-    args = [known[each.name] for each in r.found.parameters if each.name in known] if r.found else []
+    names = [each.name for each in r.found.parameters] if r.found else BOOK
+    args = [known[name] for name in names if name in known]
     torch = r.arrays == "torch"
     kept = torch and not r.p.training  # where torch keeps no gradients, the book evaluates
     steps += [Call("torch.set_grad_enabled", (False,))] if kept else []

@@ -53,11 +53,13 @@ def tasks(assignment: Assignment) -> list[Task]:
 
 def task(question: Question) -> Task:
     question = written(question)
-    entry = question.entry
+    entry, found = question.entry, known_class(question)
+    if found is not None:  # the starter's constructor takes what that of the right solution does
+        takes = question.convention.takes(question.op, found.definitions)
+        question = replace(question, scope=question.scope.narrower(takes))
     drawn = draw(question.scope, question.dtype, [PUBLIC, zlib.crc32(question.name.encode())], special=False,
                  upstream=entry.upstream, separately=question.partial == "cases")  # fmt: skip
     shown = max(drawn.trials, key=lambda trial: (len(trial.case.arrays) + len(trial.case.params), -_size(trial)))
-    found = known_class(question)
     made = example(question, shown, found)
     cases = [] if question.hidden else [_public(question, trial, found) for trial in _chosen(question.op, drawn.trials)]
     return Task(question, stubs(question, made, drawn.trials), made, cases)
