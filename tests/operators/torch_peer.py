@@ -58,6 +58,8 @@ def _run_torch(op: Op, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _call_torch(op: Op, case: Case, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    if op.name == "group_norm" and "bias" in tensors and "weight" not in tensors:  # its backward pass raises (KNOWN.md)
+        tensors = {**tensors, "weight": tensors["bias"].detach() * 0 + 1}
     import torch
 
     math = torch.nn.attention.SDPBackend.MATH  # the kernel of attention without known deviations
