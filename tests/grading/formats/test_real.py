@@ -14,7 +14,7 @@ from tests.grading.students import assignment
 ASKED = assignment("linear", "relu", changes={"seconds = 10": "seconds = 1"})
 SUBMISSIONS = {
     "ann": LINEAR + RELU,
-    "bob": LINEAR.replace("y + bias", "y") + RELU.replace("x > 0", "x >= 0"),
+    "bob": LINEAR.replace("y + bias", "y") + RELU.replace("x > 0", "x < 0"),
     "cem": LINEAR.replace("    y = x", "    raise ValueError(repr(x))\n    y = x", 1) + RELU,
     "dan": "def linear(x, weight, bias=None): pass\n",
     "eve": "def linear(:",
