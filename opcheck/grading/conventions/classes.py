@@ -111,10 +111,10 @@ def module(r: Request) -> Plan:
             steps.append(Call(f"layer.{place}.data.copy_", (Place(f"own_{name}"),)))
     training = bool(r.p.get("training", True))
     steps += _emptied(r, "torch")
-    steps += [] if training else [Call("layer.eval"), Call("torch.set_grad_enabled", (not _kept_apart(r),))]
+    steps += [] if training else [Call("layer.eval")]
     given = [places[name] for name in r.case.arrays if name not in own and name != r.op.draws]
-    steps.append(Call("layer", _in_parts(r, given), keep="out"))
-    steps += [] if training else [Call("torch.set_grad_enabled", (True,))]
+    called = Call("layer", _in_parts(r, given), keep="out")
+    steps += tensors.without_gradients(called) if not training and _kept_apart(r) else [called]
     kept = [name for name in _outputs_kept(r) if own.get(name)]
     steps += [Call("torch.squeeze", (Place(f"layer.{own[name]}"),), keep=f"new_{name}") for name in kept]
     return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})

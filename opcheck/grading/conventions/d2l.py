@@ -134,9 +134,8 @@ def _normalised(r: Request, steps: list[Call | Set]) -> Plan:
     args = [known[name] for name in names if name in known]
     torch = r.arrays == "torch"
     kept = torch and not r.p.training  # where torch keeps no gradients, the book evaluates
-    steps += [Call("torch.set_grad_enabled", (False,))] if kept else []
-    steps.append(Call(r.forward, args, keep="found"))
-    steps += [Call("torch.set_grad_enabled", (True,))] if kept else []
+    called = Call(r.forward, args, keep="found")
+    steps += tensors.without_gradients(called) if kept else [called]
     steps += [Call("torch.clone" if torch else "numpy.array", (Place("found[0]"),), keep="out")]
     readings = {"output": Reading("out")}
     for place, name in enumerate(("running_mean", "running_var"), start=1):

@@ -1,6 +1,7 @@
 """torch in the sandbox: arrays become tensors there, and autograd differentiates what the student's code computed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from opcheck.grading.conventions.base import Cotangent, Plan, Reading, Request
@@ -39,3 +40,12 @@ def differentiated(r: Request, cotangent: Cotangent, leaves: Mapping[str, Any]) 
     upstream: list[Value] = [Place(f"upstream_{name}") for name in cotangent]
     steps.append(Call("torch.autograd.grad", (outputs, [*leaves.values()], upstream), keep="gradients"))
     return Plan(steps, {name: Reading(f"gradients[{k}]") for k, name in enumerate(leaves)})
+
+
+def without_gradients(call: Call) -> list[Call]:
+    """The call where torch keeps no gradients, as evaluation has it; whatever it raises, they are kept again."""
+    return [
+        Call("torch.no_grad", keep="no_grad"),
+        Call("no_grad", (Place(call.function),), keep="evaluated"),
+        replace(call, function="evaluated"),
+    ]

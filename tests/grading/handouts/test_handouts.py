@@ -54,6 +54,8 @@ def test_a_right_solution_passes_and_the_empty_starter_does_not(name, tmp_path):
     assert (code, [line for line in lines if not line.endswith(": ok")]) == (0, [])
     code, lines = run(tmp_path, texts["selftest.py"], texts["submission.py"])
     assert code == 1
+    if "torch" in sys.modules:  # what raised has not left gradients off
+        assert sys.modules["torch"].is_grad_enabled()
     if name != "needle":  # whose Tensor is the course's
         assert {line.rpartition(": ")[2] for line in lines} == {"not written yet"}
 
