@@ -38,6 +38,7 @@ class Session(ABC):
     dtypes: Mapping[str, str]  # dtype of each output, known after it ran
 
     takes_out = False  # whether `into` can be asked
+    adds_up = False  # whether the gradients of one array that is given for several inputs come as their sum
 
     @abstractmethod
     def attempt(self) -> None:

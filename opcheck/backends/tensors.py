@@ -122,6 +122,7 @@ def require_torch() -> Any:
 class TensorSession(Session):
     """`call(tensors)` on the tensors of one case; gradients by autograd, tangents by forward mode."""
 
+    adds_up = True
     keeps_graph = True  # whether the graph of one call can be traversed twice
     call_into: Callable[[dict[str, Any], Any], Any] | None = None  # the same call, which is given out=
 

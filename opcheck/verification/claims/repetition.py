@@ -236,7 +236,7 @@ def _one_array(check: Check) -> Iterator[Finding]:
             got = session.outputs()
             finding = _of_another(other, got, check, say("where {names} are one array", names=", ".join(names)))
             exact = not check.backend.all_allowed(check.trial.dtype)  # lower precisions are judged elsewhere
-            if finding.verdict is None and other.trial.tangents and exact:
+            if finding.verdict is None and session.adds_up and other.trial.tangents and exact:
                 finding = sum_of_gradients(other, names, session.vjp(other.trial.cotangent), check) or finding
         except (NoCounterpart, NotImplementedError):
             continue
