@@ -21,10 +21,14 @@ class Table(np.ndarray[Any, Any]):
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
         if any(isinstance(each, TracedArray) for each in args):
             return NotImplemented  # the traced array records it, and reads this one by `ArrayTape.lifted`
-        return _beside(lambda *each: getattr(ufunc, method)(*each, **options), args, records=not options)
+        plain = {name: _read(np.asarray, value) for name, value in options.items()}
+        found = _beside(lambda *each: getattr(ufunc, method)(*each, **plain), args, records=not options)
+        out = options.get("out", (found,))  # in place: its record is not that of its numbers, and counts no more
+        return out[0] if len(out) == 1 else out
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return _beside(lambda *each: function(*each, **kwargs), args, records=kwargs.get("out") is None)
+        plain = {name: _read(np.asarray, value) for name, value in kwargs.items()}
+        return _beside(lambda *each: function(*each, **plain), args, records=kwargs.get("out") is None)
 
     def __getitem__(self, index: Any) -> Any:
         return _beside(lambda x: x[index], (self,))

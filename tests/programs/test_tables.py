@@ -6,7 +6,7 @@ import pytest
 import opcheck
 from opcheck.operators.program import Recording
 from opcheck.specs.function import Function
-from tests.specs.programs import chosen, rotated, windowed
+from tests.specs.programs import chosen, in_place, rotated, windowed
 
 
 def of_float32(x, base=100.0):
@@ -25,7 +25,7 @@ def test_angles_may_be_rounded_as_a_kernel_rounds_them():
     assert "bounds away" in opcheck.check(of_float32(x, base=99.99), rotated, x)
 
 
-@pytest.mark.parametrize("function", [rotated, windowed, chosen])
+@pytest.mark.parametrize("function", [rotated, windowed, in_place, chosen])
 def test_the_numbers_are_those_of_numpy(function):
     op = Function(function)
     x = np.random.default_rng(1).normal(size=(5, 2, 2) if function is rotated else 5)

@@ -79,6 +79,15 @@ def windowed(x: "N"):
     return x * window
 
 
+def in_place(x: "N"):
+    """A table that numpy writes into."""
+    table = np.arange(len(x)) * 0.5
+    table += 1
+    np.cos(table, out=table)
+    np.cumsum(table, out=table)
+    return x * table
+
+
 def chosen(x: "N"):
     """Positions that choose, count and decide."""
     places = np.arange(len(x))
