@@ -60,6 +60,18 @@ def test_all_of_the_page_is_printed(browser, served):
     assert browser.do("document.querySelector('.printed')") is None
 
 
+def test_on_a_phone_the_calculation_is_in_sight_while_a_number_is_edited(browser, served):
+    browser.open(f"{served.address}explain/conv2d", 375, 740)
+    browser.until(f"{SETTLED} && {PAGE}.includes('step 9')")
+    browser.do("document.querySelector('#f-weight').scrollIntoView({block: 'end'})")
+    frame = "document.querySelector('.see iframe')"
+    top = f"{frame}.getBoundingClientRect().top"
+    for part in (".answer", "td[data-line]"):
+        box = f"{frame}.contentDocument.querySelector('{part}').getBoundingClientRect()"
+        assert browser.do(f"{top} >= -1 && {top} + {box}.bottom < innerHeight && {box}.top >= 0"), part
+    assert browser.do("document.querySelector('#f-weight').getBoundingClientRect().bottom <= innerHeight")
+
+
 def test_a_browser_that_keeps_nothing_edits_all_the_same(browser, served):
     script = "Object.defineProperty(window, 'sessionStorage', {get() { throw new DOMException('denied'); }})"
     added = browser.call("Page.addScriptToEvaluateOnNewDocument", source=script)["identifier"]

@@ -94,16 +94,17 @@ function bench(form) {
         now.contentWindow.scrollTo(0, place);
       } catch {}
       see.setAttribute("aria-busy", "false");
-      fit(now);
+      if (!place) begin(now);
     }, {once: true});
     see.append(now);
   }
 
-  // On a narrow window the page is as long as what it shows; on a wide one it scrolls by itself.
-  function fit(frame) {
-    const narrow = matchMedia("(max-width: 60em)").matches;
+  // On a narrow window there is little room: it begins with the arrays.
+  function begin(frame) {
+    if (!matchMedia("(max-width: 60em)").matches) return;
     try {
-      frame.style.height = narrow ? `${frame.contentDocument.documentElement.scrollHeight + 16}px` : "";
+      const arrays = frame.contentDocument.querySelector(".panels");
+      if (arrays) frame.contentWindow.scrollTo(0, arrays.getBoundingClientRect().top + frame.contentWindow.scrollY - 8);
     } catch {}
   }
 
@@ -402,15 +403,14 @@ function bench(form) {
   form.querySelector(".copy").addEventListener("click", (event) => copied(event.target, form.querySelector(".code pre").textContent));
 
   if (matchMedia("(max-width: 60em)").matches) for (const each of form.querySelectorAll(".folds")) each.open = false;
-  window.addEventListener("resize", () => fit(see.querySelector("iframe")));
   const first = see.querySelector("iframe");
-  first.addEventListener("load", () => fit(first));
+  first.addEventListener("load", () => begin(first));
+  begin(first);
   if (!history.state) {
     history.replaceState({place: 0}, "");
     kept("0");
   }
   fill(location.search);
   ask(null);
-  fit(first);
 }
 for (const form of document.querySelectorAll("form.panel")) bench(form);
