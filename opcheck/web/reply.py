@@ -12,6 +12,8 @@ from opcheck.web.named import words
 
 HTML, JSON, PLAIN = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
+INSIDE = ("page", "traced-page")  # pages that stand in another one
+
 
 class Reply(NamedTuple):
     """What goes to the browser; `kept`: the same address will get the same answer, so it may be kept for a while.

@@ -1,6 +1,7 @@
 """What an address asks, and what is answered: in this process, without a server."""
 
 import json
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -137,6 +138,58 @@ def test_a_problem_is_its_address_and_an_answer_is_judged_and_counted(tmp_path, 
     kept = json.loads((tmp_path / "opcheck" / "practice.json").read_text())
     assert kept["operators"]["linear"] == {"asked": 1, "right": 1, "level": 1}
     assert "1/1" in answer("practice", "", {}).text
+
+
+@pytest.mark.parametrize(
+    ("query", "question", "right"),
+    [
+        ({"input": "[[1,2],[3,5]]", "weight": "[[1,0],[0,1]]", "ask": "y[0,0]"}, "What is y[0,0]?", "6"),
+        ({"input": "3x3", "ask": "y"}, "What is the whole of y?", "[[37, 47], [67, 77]]"),
+        ({"input": "9x9", "ask": "y"}, "What is y[0,0]?", "79"),
+        ({"input": "[[1,2],[3,5]]", "upstream": "[[2]]", "ask": "w[1,1]"}, "What is w̄[1,1]", "10"),
+    ],
+)
+def test_a_link_asks_and_hides_the_answer(query, question, right, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    page = answer("practice", "conv2d", query)
+    assert page.status == 200
+    assert question in page.text
+    assert "/explain/conv2d?" in page.text
+    assert "ask=" not in page.text.partition("/explain/conv2d?")[2].partition('"')[0]
+    sent = {"exercise": urlencode(query), "first": True}
+    for text, is_right in (("12345", False), (right, True)):
+        found = json.loads(answer("practice-answer", "conv2d", {"body": json.dumps({**sent, "answer": text})}).text)
+        assert found["right"] is is_right
+    assert found["score"] == "1 of 1 right so far"
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        ("q[0]", "Ask names the output or an input, whose gradient is meant. Got &#39;q&#39;. It has y, x, w, b."),
+        ("y[9,9]", "There is no such element: the array is 3×3. Got &#39;y[9,9]&#39;."),
+        ("b[0]", "b has no gradient here."),
+        ("[", "Ask names an element, such as y[0,0]. Got &#39;[&#39;."),
+    ],
+)
+def test_what_a_link_cannot_ask_is_said(ask, sentence):
+    found = answer("practice", "conv2d", {"ask": ask})
+    assert (found.status, sentence in found.text) == (400, True)
+    large = answer("practice", "conv2d", {"ask": "y", "input": "99x99"})
+    assert (large.status, "an exercise has at most 256 numbers" in large.text.lower()) == (400, True)
+    assert answer("practice-answer", "conv2d", {"body": json.dumps({"exercise": "input=4x4"})}).status == 400
+
+
+def test_practice_asks_what_is_chosen_and_shapes_last_of_who_has_come_far():
+    def question(**query):
+        return answer("practice", "conv2d", {"seed": "5", "number": "0", **query}).text.partition("<h3>")[2]
+
+    assert question().startswith("What is the shape of y?")
+    assert "shape of y?" not in question(level="4").partition("</h3>")[0]
+    assert question(kind="gradient").startswith(("What is x̄", "What is w̄", "What is b̄"))
+    assert question(kind="value").startswith(("What is y", "What is the whole of y"))
+    refused = answer("practice", "conv2d", {"kind": "all"})
+    assert (refused.status, "kind must be one of shape, value, gradient" in refused.text.lower()) == (400, True)
 
 
 def test_a_lesson_is_read_and_its_questions_are_judged(tmp_path, monkeypatch):

@@ -94,6 +94,23 @@ def test_what_an_address_has_wrong_stays_said_until_something_changes(browser, s
     browser.until("!document.querySelector('.general').textContent")
 
 
+def test_a_marked_number_becomes_an_exercise_that_hides_it(browser, served):
+    browser.open(f"{served.address}explain/linear?input=[[1,2]]&weight=[[3,4]]")
+    browser.until(f"{SETTLED} && {PAGE}.includes('11')")
+    browser.do("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    of = "document.querySelector('.see iframe').contentDocument.querySelector('.input .gradient td[data-line]')"
+    browser.do(f"{of}.click()")
+    browser.do("document.querySelector('.exercise').click()")
+    assert browser.until("window.copied") == f"{served.address}practice/linear?input=[[1,2]]&weight=[[3,4]]&ask=x[0,0]"
+    assert "opcheck serve" in browser.do("document.querySelector('.toast').textContent")
+    browser.open(browser.do("window.copied"))
+    assert browser.do("document.querySelector('.question h3').textContent").startswith("What is x̄[0,0]")
+    browser.type("#answer", "3")
+    browser.press("Enter")
+    assert browser.until("document.querySelector('.verdict').textContent") == "Right."
+    assert browser.do("document.querySelector('.next a').pathname") == "/explain/linear"
+
+
 def test_an_expression_gets_fields_for_its_variables(browser, served):
     browser.open(f"{served.address}trace?of=a*b")
     browser.until("document.querySelectorAll('.variables input').length === 2")

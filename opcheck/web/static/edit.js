@@ -369,18 +369,15 @@ function bench(form) {
     fill(location.search);
     ask(false);
   });
-  async function copied(button, text) {
-    const name = button.textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      prompt("", text);
-      return;
-    }
-    button.textContent = button.dataset.done;
-    setTimeout(() => { button.textContent = name; }, 1200);
-  }
-  find(".link").addEventListener("click", (event) => copied(event.target, location.href));
+  find(".link").addEventListener("click", (event) => sent(event.target, location.href));
+  // An exercise asks for the number that is pinned, and shows it to nobody before it is answered.
+  find(".exercise")?.addEventListener("click", (event) => {
+    const pinned = see.querySelector("iframe:last-of-type").contentDocument.querySelector("[data-asked]")?.dataset.asked ?? "";
+    const known = form.dataset.asks.split(" "); // the output first
+    const place = known.includes(pinned.split("[")[0]) ? pinned : known[0];
+    const address = query();
+    sent(event.target, new URL(`${form.dataset.exercise}?${address}${address && "&"}ask=${place}`, location.href).href);
+  });
 
   let language = "";
   function code(texts) {
