@@ -62,14 +62,16 @@ def test_all_of_the_page_is_printed(browser, served):
 
 def test_on_a_phone_the_calculation_is_in_sight_while_a_number_is_edited(browser, served):
     browser.open(f"{served.address}explain/conv2d", 375, 740)
-    browser.until(f"{SETTLED} && {PAGE}.includes('step 9')")
+    browser.until(
+        f"{SETTLED} && {PAGE}.includes('step 9') && document.querySelectorAll('.numbers input').length === 20"
+    )
     browser.do("document.querySelector('#f-weight').scrollIntoView({block: 'end'})")
     frame = "document.querySelector('.see iframe')"
     top = f"{frame}.getBoundingClientRect().top"
     for part in (".answer", "td[data-line]"):
         box = f"{frame}.contentDocument.querySelector('{part}').getBoundingClientRect()"
         assert browser.do(f"{top} >= -1 && {top} + {box}.bottom < innerHeight && {box}.top >= 0"), part
-    assert browser.do("document.querySelector('#f-weight').getBoundingClientRect().bottom <= innerHeight")
+    assert browser.do("document.querySelector('#f-weight').getBoundingClientRect().bottom <= innerHeight + 1")
 
 
 def test_a_browser_that_keeps_nothing_edits_all_the_same(browser, served):
@@ -109,6 +111,26 @@ def test_a_marked_number_becomes_an_exercise_that_hides_it(browser, served):
     browser.press("Enter")
     assert browser.until("document.querySelector('.verdict').textContent") == "Right."
     assert browser.do("document.querySelector('.next a').pathname") == "/explain/linear"
+
+
+PASTE = """(([selector, text]) => {
+  const data = new DataTransfer();
+  data.setData("text", text);
+  const paste = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+  document.querySelector(selector).dispatchEvent(paste);
+})(%s)"""
+
+
+def test_a_block_of_a_spreadsheet_fills_the_cells_or_becomes_the_array(browser, served):
+    browser.open(f"{served.address}explain/linear?input=[[1,2],[3,4]]&weight=[[3,4]]")
+    browser.until("document.querySelectorAll('.numbers input').length === 6")
+    browser.do(PASTE % json.dumps(["[data-field=input] .numbers input", "5\t0,5\r\n7\t-8\r\n"]))
+    browser.until(f"location.search.includes('input=[[5,0.5],[7,-8]]') && {SETTLED}")
+    browser.do(PASTE % json.dumps(["#f-weight", "1 2; 3 4; 5 6"]))
+    browser.until(f"location.search.includes('weight=[[1,2],[3,4],[5,6]]') && {SETTLED} && {PAGE}.includes('53')")
+    browser.type("[data-field=input] .numbers input", "")
+    browser.do("document.activeElement.blur()")
+    assert browser.do("document.querySelector('[data-field=input] .numbers input').value") == "0"
 
 
 def test_an_expression_gets_fields_for_its_variables(browser, served):
@@ -174,3 +196,8 @@ def test_kernels_and_a_picture_of_ones_own(browser, served, tmp_path):
     )
     browser.call("DOM.setFileInputFiles", files=[str(tmp_path / "none.png")], objectId=field["result"]["objectId"])
     assert browser.until("document.querySelector('#said-input').textContent") == "This file is not a picture."
+
+    (tmp_path / "large.png").write_bytes(png(((0.0, 0.0, 255.0, 255.0) * 20,) * 40))
+    browser.call("DOM.setFileInputFiles", files=[str(tmp_path / "large.png")], objectId=field["result"]["objectId"])
+    told = browser.until("document.querySelector('[data-field=input] .aside').textContent")
+    assert told == "The picture of 40×80 pixels was reduced to 14×28."

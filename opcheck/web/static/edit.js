@@ -240,6 +240,38 @@ function bench(form) {
     return grid;
   }
 
+  // A block of a spreadsheet: rows end with a line or a semicolon, numbers with a tab, a semicolon or a space. A comma
+  // may be that of a decimal, where something else stands between the numbers.
+  function block(text) {
+    const rows = text.trim().split(/\r?\n|\r/);
+    const lines = (rows.length > 1 || text.includes("\t") ? rows : text.trim().split(";")).filter((row) => row.trim());
+    const table = lines.map((row) => {
+      const words = row.trim().split(row.includes("\t") ? "\t" : row.includes(";") ? ";" : /\s/.test(row.trim()) ? /[\s]+/ : ",");
+      return words.map((word) => word.trim().replace(/^([-+−]?\d+),(\d+)$/, "$1.$2").replace(/,$/, "").replace("−", "-"));
+    });
+    const many = table.length > 1 || table[0]?.length > 1;
+    const isNumber = (word) => word && (Number.isFinite(Number(word)) || /^-?\d+\/\d+$/.test(word));
+    return many && table.flat().every(isNumber) ? table : null;
+  }
+
+  // What is pasted fills the cells from the one that was chosen on, where it fits; else it is the new array.
+  function pasted(home, cell, rows) {
+    const table = cell?.closest("table");
+    const [top, left] = cell ? [cell.closest("tr").rowIndex, cell.closest("td").cellIndex] : [0, 0];
+    const inside = table && rows.every((row, i) => row.every((_, j) => table.rows[top + i]?.cells[left + j]));
+    touched = home.dataset.field;
+    if (inside) {
+      rows.forEach((row, i) => row.forEach((word, j) => { table.rows[top + i].cells[left + j].firstChild.value = word; }));
+      home.querySelector(".text").value = gathered(home);
+    } else {
+      cell?.blur(); // the cells are made anew
+      const text = rows.map((row) => `[${row.join(",")}]`);
+      const flat = (home.querySelector(".numbers").dataset.shape ?? "").split("x").length === 1;
+      home.querySelector(".text").value = flat && rows.length === 1 ? text[0] : `[${text.join(",")}]`;
+    }
+    ask(true);
+  }
+
   // The numbers of the fields as the text that an address holds.
   function gathered(home) {
     const shape = home.querySelector(".numbers").dataset.shape;
@@ -293,6 +325,8 @@ function bench(form) {
     const grey = (at) => Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
     const rows = Array.from({length: tall}, (_, i) => Array.from({length: wide}, (_, j) => grey(4 * (i * wide + j))));
     home.querySelector(".text").value = JSON.stringify(rows);
+    const told = {size: `${image.height}×${image.width}`, reduced: `${tall}×${wide}`};
+    home.querySelector(".aside").textContent = share < 1 ? form.dataset.reduced.replace(/\{(\w+)\}/g, (_, name) => told[name]) : "";
     ask(true);
   }
   form.addEventListener("change", (event) => {
@@ -318,6 +352,16 @@ function bench(form) {
     touched = home.dataset.field;
     if (event.target.closest(".numbers")) home.querySelector(".text").value = gathered(home);
     soon();
+  });
+  form.addEventListener("paste", (event) => {
+    const home = event.target.closest(".array");
+    const rows = home && block(event.clipboardData?.getData("text") ?? "");
+    if (!rows) return;
+    event.preventDefault();
+    pasted(home, event.target.closest(".numbers input"), rows);
+  });
+  form.addEventListener("focusout", (event) => {
+    if (event.target.closest(".numbers") && !event.target.value.trim()) event.target.value = "0"; // what counts there
   });
   form.addEventListener("keydown", (event) => {
     if (event.target.closest(".numbers")) walk(event);
