@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from opcheck import specs
 from opcheck.app import completion
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.language import say
@@ -23,7 +22,8 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.command(
     "serve",
     help="Interactive pages in a browser: every operator, traces, lessons and practice.\n\nFILE.py:NAME adds your own "
-    "programs and operators. Only this machine can connect; Ctrl-C stops the server.\n\nTry: opcheck serve --open",
+    "programs, operators and functions of numbers. Only this machine can connect; Ctrl-C stops the server.\n\n"
+    "Try: opcheck serve --open",
 )
 @click.argument("programs", nargs=-1, metavar="[FILE.py:NAME ...]", shell_complete=completion.files)
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0 picks any free port.")
@@ -37,10 +37,12 @@ def command(programs: tuple[str, ...], port: int, host: str, seconds: float, ope
     missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise CouldNotRun(say("opcheck serve needs {names}: pip install 'opcheck[web]'", names=", ".join(missing)))
+    from opcheck.web import named
+    from opcheck.web.server import listen, serve
+
     for place in programs:
         with within(seconds, place):
-            specs.get(place)  # a fault is reported here and not on a page
-    from opcheck.web.server import listen, serve
+            named.read(place)  # a fault is reported here and not on a page
 
     at = listen(host, port)
     port = at.getsockname()[1]

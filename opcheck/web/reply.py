@@ -65,7 +65,7 @@ def spoken(refused: Refused) -> str:
     rule = DRAWN.sub("", refused.rule)
     parts = (rule, refused.got and say("Got {got}", got=refused.got), fix)
     told = (" ".join(part.split()) for part in parts if part)
-    known = {*words(), refused.field} if isinstance(refused, Impossible) else words()
+    known = {*words(), refused.field.rpartition(".")[2]} if isinstance(refused, Impossible) else words()
     return " ".join(f"{_begun(part, known)}{'' if part[-1] in '.?!' else '.'}" for part in told)
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import opcheck
+from opcheck.errors import Refused
 from opcheck.operators import catalog
-from opcheck.web import reply
+from opcheck.web import named, reply
 from opcheck.web.answers import answer
 from opcheck.web.exercise import MOST_NUMBERS
 
@@ -98,6 +99,41 @@ def test_the_variables_of_an_expression_become_fields():
     assert found["variables"] == {"a": "1", "b": "1/2"}
     assert found["code"]["shell"] == "opcheck trace 'a*b + sin(a)' --at a=1,b=1/2"
     assert "v₂" in answer("traced-page", "", {"of": "a*b + sin(a)"}).text
+
+
+@pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+def test_every_operator_has_a_trace(op):
+    assert answer("traced-form", op.name, {"of": op.name}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "sentence"),
+    [
+        ({"of": "softmax", "at.input": "@/etc/passwd"}, "at.input", "input must be a shape such as 4x4"),
+        ({"of": "softmax", "at.nix": "1"}, "", "softmax has no argument of this name"),
+        ({"of": "softmax", "exact": "1"}, "exact", "exact numbers need a function of numbers"),
+        ({"of": "conv2d", "at.stride": "0"}, "at.stride", "stride must be a whole number"),
+        ({"of": "relu", "at.input": "100x100"}, "", "a trace of arrays shows at most 400 numbers"),
+        ({"of": "neuron", "at.x1": "@x"}, "at.x1", "x1 must be a number, such as 2, 1/3 or pi/2. Got '@x'."),
+    ],
+)
+def test_what_cannot_be_traced_is_said(query, field, sentence, monkeypatch):
+    monkeypatch.setitem(named.NUMBERS, "neuron", ("f.py:neuron", lambda x1, w=0.5: x1 * w))
+    status, found = said("traced-form", "", **query)
+    assert (status, found["field"]) == (400, field)
+    assert sentence.lower() in found["sentence"].lower()
+
+
+def test_a_place_is_a_program_a_function_of_numbers_or_refused(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "def f(a, b=2.5):\n    return a * b\n\n\ndef g(x: 'N'):\n    return x + 1\n\n\ndef h(x):\n    return x.T\n"
+    )
+    assert named.read(f"{path}:f")(2, 3) == 6
+    assert named.numbers_of(named.read(f"{path}:f")) == {"a": 1, "b": 2.5}
+    assert named.read(f"{path}:g").title == "g"
+    with pytest.raises(Refused, match="neither a shape nor a default"):
+        named.read(f"{path}:h")
 
 
 def test_the_code_computes_what_the_page_shows(capsys):

@@ -142,6 +142,20 @@ def test_an_expression_gets_fields_for_its_variables(browser, served):
     browser.until(f"location.search.includes('at.c=7') && {SETTLED} && {PAGE}.includes('9')")
 
 
+def test_a_function_and_an_operator_are_traced_with_the_numbers_that_stand_there(browser, served):
+    browser.messages.clear()
+    browser.open(f"{served.address}trace?of=neuron&at.x1=3")
+    browser.until(f"{SETTLED} && {PAGE}.includes('neuron(x1, x2, w)')")
+    fields = "[...document.querySelectorAll('.variables input')].map((field) => field.value || field.placeholder)"
+    assert browser.do(fields) == ["3", "2", "0.5"]
+    browser.open(f"{served.address}explain/linear?input=[[1,2]]&weight=[[3,4]]&grad=1")
+    browser.until(f"{SETTLED} && document.querySelector('a.traced').search.includes('at.weight')")
+    browser.open(browser.do("document.querySelector('a.traced').href"))
+    browser.until(f"{SETTLED} && {PAGE}.includes('linear(input, weight)')")
+    assert browser.do(fields) == ["[[1,2]]", "[[3,4]]"]
+    assert not browser.messages
+
+
 def test_an_operator_is_found_by_typing(browser, served):
     browser.open(served.address)
     browser.type("#search", "kernel slides image")

@@ -54,6 +54,12 @@ function bench(form) {
     return found.toString().replaceAll("%2C", ",").replaceAll("%5B", "[").replaceAll("%5D", "]");
   }
 
+  // The arguments without what is shown of the call, as the address of a trace has them.
+  function given() {
+    const arguments_ = [...form.querySelectorAll(".array [name], .field [data-kind], [data-argument]")].filter((field) => field.name !== "upstream");
+    return arguments_.filter((field) => field.value.trim()).map((field) => [`at.${field.name}`, field.value.trim()]);
+  }
+
   function fill(address) {
     const given = new URLSearchParams(address);
     for (const field of fields()) {
@@ -148,6 +154,8 @@ function bench(form) {
       kept(String(place));
     }
     steps();
+    const traced = form.querySelector("a.traced");
+    if (traced) traced.href = `/trace?${new URLSearchParams([["of", form.dataset.of], ...given()])}`;
     if (!answer.fields) return see.setAttribute("aria-busy", "false");
     numbers(answer.fields);
     variables(answer.variables);
