@@ -1,7 +1,9 @@
 """What an address asks, and what is answered: in this process, without a server."""
 
+import html
 import json
-from urllib.parse import urlencode
+import re
+from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 import pytest
@@ -240,6 +242,17 @@ def test_a_lesson_is_read_and_its_questions_are_judged(tmp_path, monkeypatch):
     assert sent(read=5)["part"] == 5
     assert sent(question=2, skip=True)["told"].startswith("The answer: ")
     assert "% read" in answer("learn", "", {}).text
+
+
+@pytest.mark.parametrize(("lesson", "pages"), [("3", 1), ("5", 1), ("11", 2)])
+def test_what_a_lesson_computes_stands_in_it_to_point_at(lesson, pages):
+    found = re.findall(
+        r'<iframe class="live" loading="lazy" src="/([^?]+)[?]([^"]*)"', answer("learn", lesson, {}).text
+    )
+    assert len(found) == pages
+    for path, query in found:
+        what, name = ("traced-page", "") if path == "traced/page" else path.split("/")
+        assert answer(what, name, dict(parse_qsl(html.unescape(query)))).status == 200
 
 
 @pytest.mark.parametrize("body", ["", "[]", "1", "{", "null", "[" * 5000])

@@ -68,3 +68,13 @@ for (const lesson of document.querySelectorAll(".lesson")) {
     seen.observe(end);
   }
 }
+
+// A page that stands in a lesson is as high as it needs to be, within reason.
+for (const page of document.querySelectorAll("iframe.live")) {
+  page.addEventListener("load", () => {
+    const arrays = page.contentDocument.querySelector(".panels");
+    if (arrays && innerWidth < 640) page.contentWindow.scrollTo(0, arrays.getBoundingClientRect().top - 8);
+    const height = page.contentDocument.querySelector("main")?.getBoundingClientRect().bottom ?? 0;
+    if (height) page.style.height = `min(${Math.ceil(height + 24)}px, 90svh, 44rem)`;
+  });
+}
