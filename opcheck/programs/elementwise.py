@@ -293,8 +293,8 @@ def _sigmoid(f: Format, out: Any, x: Running) -> Running:
 
 
 RUNNING: dict[str, Callable[..., Running]] = {
-    "sum": _add, "sub": _subtract, "mul": product_of, "div": _div, "neg": _neg, "exp": _exp, "expm1": _expm1, "sqrt": _sqrt,
-    "log": _logarithm(0.0), "log1p": _logarithm(1.0),
+    "sum": _add, "sub": _subtract, "mul": product_of, "div": _div, "neg": _neg, "exp": _exp, "expm1": _expm1,
+    "sqrt": _sqrt, "log": _logarithm(0.0), "log1p": _logarithm(1.0),
     "sin": smooth(lambda out, x, e: np.minimum(np.abs(np.cos(x)) + e, 1.0), C_TRIGONOMETRIC),
     "cos": smooth(lambda out, x, e: np.minimum(np.abs(np.sin(x)) + e, 1.0), C_TRIGONOMETRIC),
     "tan": smooth(_tan_slope, C_TRIGONOMETRIC),
