@@ -5,6 +5,7 @@ Where a loop compares with a tolerance, one line takes its place:
     trouble = opcheck.check(kernel(x, w), "linear", x, w)   # "" if every element is within its bound
 """
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -55,6 +56,8 @@ def bounds(spec: specs.Spec, *inputs: Any, dtype: str = "float32", **params: Any
 def check(output: Any, spec: specs.Spec, *inputs: Any, dtype: str | None = None, **params: Any) -> str:
     """ "" if every element of `output` is within its bound, else one message that says where it is not.
 
+    Where any number would be within the bounds of every element, a UserWarning says that nothing was judged.
+
     output: what the call returned (a tuple of several outputs). dtype: the type that the call declares: it is judged by
     that, and an output of a lower precision is told. Without it the call is judged in the lower one of the types of its
     output and its inputs: float32 numbers in a float64 array are float32 numbers.
@@ -77,7 +80,17 @@ def check(output: Any, spec: specs.Spec, *inputs: Any, dtype: str | None = None,
     if dtype is not None and own in _REAL[_REAL.index(dtype) + 1 :]:
         return say("the output is {got}; it should be {want}", got=own, want=dtype)
     got = {name: np.asarray(as_numpy(each), dtype=np.float64) for name, each in zip(names, outputs, strict=True)}
-    return next(filter(None, (_trouble(made, name, got[name]) for name in names)), "")
+    told = next(filter(None, (_trouble(made, name, got[name]) for name in names)), "")
+    if not told and all(_is_free(made, name) for name in names):
+        warnings.warn(
+            say(
+                "nothing was judged: in {type} any number is within the bounds of these inputs (an overflow or a "
+                "division by almost 0 on the way)",
+                type=made.f.name,
+            ),
+            stacklevel=3,
+        )
+    return told
 
 
 def as_numpy(value: Any) -> Any:
@@ -149,6 +162,12 @@ def _trouble(made: Check, name: str, got: Array) -> str:
     if wrong.size == 1:
         return told
     return say("{told}; {n} of {all} elements are wrong", told=told, n=int(wrong.sum()), all=wrong.size)
+
+
+def _is_free(made: Check, name: str) -> bool:
+    """Whether anything may come out as each element of an output."""
+    expected = made.expected[name]
+    return expected.size > 0 and bool(np.isinf(made.tolerance("output", made.f.tiers()[-1], [name])[name]).all())
 
 
 def _times(away: float, error: float) -> str:
