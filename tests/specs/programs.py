@@ -92,3 +92,8 @@ def chosen(x: "N"):
     """Positions that choose, count and decide."""
     places = np.arange(len(x))
     return x[places[::-1]] * float(places.sum()) + np.where(places % 2 == 0, x, 0.0) if places[0] == 0 else x
+
+
+def twice_inverted(x: "N"):
+    """Of which nothing is known at 0."""
+    return 1 / (1 / x)
