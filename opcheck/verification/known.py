@@ -118,6 +118,7 @@ def described(trial: Trial, claim: str) -> dict[str, Any]:
         "given": case.params,
         "dtype": trial.dtype,
         "layout": trial.layout,
+        "frozen": trial.frozen,
         "claim": claim,
     }
 

@@ -191,7 +191,7 @@ def _check_claims(
         if claim.needs_right_values and (failing if claim.carries else stop):
             report.hidden.update([(op.name, made.dtype, claim.name)] if claim.concerns(op) else [])
             continue
-        watcher.asks(claim.name, made.layout)
+        watcher.asks(claim.name, made.layout, made.frozen)
         began, judged = time.perf_counter(), False
         for finding in findings(claim, check):
             judged = judged or not finding.left_out
@@ -229,7 +229,7 @@ def check_again(
     if claim != "refuses":
         check_trial(op, saved, backend, report, claims.EVERY, known=known, watcher=watcher)
         return
-    watcher.asks(claim, saved.layout)
+    watcher.asks(claim, saved.layout, saved.frozen)
     for finding in answered(claim, saved, backend, lambda: behaviour.refusal(op, saved, backend)):
         if finding.verdict is not None and known:
             finding.verdict = recognised(finding.verdict, backend.name, report.version)

@@ -20,8 +20,8 @@ class Watcher:
     def runs(self, trial: Trial) -> None:
         """What is left of it, where the implementation does not take all of it."""
 
-    def asks(self, claim: str, layout: str) -> None:
-        """The implementation is asked about a claim, with its inputs in such memory."""
+    def asks(self, claim: str, layout: str, frozen: tuple[str, ...] = ()) -> None:
+        """The implementation is asked about a claim, with its inputs in such memory, of which some need no gradient."""
 
     def found(self, report: "Report") -> None:
         """What was found in all trials before this one."""

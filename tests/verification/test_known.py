@@ -97,7 +97,7 @@ TRIES = 40  # of what may be right by chance
 
 
 def checked(entry, backend, known):
-    trial = entry.trial().replace(layout="contiguous")  # the claim "layout" tries them all
+    trial = entry.trial()
     claim = json.loads(entry.case).get("claim", "")
     if entry.fatal:
         with Alone(Target(entry.backend), 60) as process:

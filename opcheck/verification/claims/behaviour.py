@@ -1,6 +1,7 @@
 """Claims about behaviour: memory layouts, inputs that need no gradient, batches, refusals."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +61,10 @@ def _from_memory(check: Check, layout: str) -> Finding:
             gradients = session.vjp(check.trial.cotangent)
         except NoCounterpart:
             return finding
-        return check.compare("layout", "gradient", gradients)
+        finding = check.compare("layout", "gradient", gradients)
+    if finding.verdict is None and check.op.is_derivative(check.p) and layout == one_of(check):
+        with suppress(NoCounterpart):
+            return check.compare("layout", "tangent", session.jvp(check.trial.tangents))
     return finding
 
 
@@ -76,23 +80,60 @@ def frozen(check: Check) -> Iterator[Finding]:
     trial = check.trial
     if trial.policy == "special" or not check.backend.freezes or not trial.tangents:
         return
-    for names in [trial.frozen] if trial.frozen else choices_to_freeze(list(trial.tangents)):
-        needed = [name for name in trial.tangents if name not in names]
-        session = check.open(trial.layout, gradients=bool(needed))
-        if needed:
-            session.freeze(names)
-            try:
-                finding = check.compare("frozen", "gradient", session.vjp(trial.cotangent))
-            except NoCounterpart:  # no gradient at all of these: `vjp` says so
+    choices = [trial.frozen] if trial.frozen else choices_to_freeze(list(trial.tangents))
+    for k, names in enumerate(choices):
+        memory = trial.layout if trial.frozen else in_turns(check, k)
+        asked = replace(trial, frozen=names, layout=memory)
+        deviation = None if check.watcher.replaces else known.fatal(asked, check.backend)
+        if deviation is not None:
+            yield Finding("frozen", left_out=say("known deviation {name} would end this process", name=deviation))
+            continue
+        check.watcher.asks("frozen", memory, names)
+        finding = _with_frozen(check, names, memory)
+        if finding is not None and finding.verdict is not None and memory != trial.layout:
+            plainly = _with_frozen(check, names, trial.layout)  # a fault that is there in any memory is told so
+            if plainly is not None and plainly.verdict is not None:
+                finding = plainly
+            elif _from_memory(check, memory).verdict is not None:  # `layout` tells it
                 continue
-            when = say("where {names} needs no gradient", names=", ".join(names))
-        else:
-            finding = check.compare("frozen", "output", session.outputs())
-            when = say("where no input needs a gradient")
-        if finding.verdict is not None:
-            message = f"{finding.verdict.message} {when}".strip()
-            finding.verdict = replace(finding.verdict, trial=trial.replace(frozen=names), message=message)
-        yield finding
+        if finding is not None:
+            yield finding
+
+
+def in_turns(check: Check, k: int) -> str:
+    """The memory in which the `k`-th question of a case is asked: every other one as the case has it."""
+    turn = k + sum(check.trial.seeds)
+    return check.trial.layout if turn % 2 == 0 else one_of(check, turn // 2)
+
+
+def one_of(check: Check, turn: int | None = None) -> str:
+    """One of the layouts that are not contiguous, where the case has no other: another one in each case."""
+    others = [each for each in check.backend.layouts if each not in ("contiguous", "expanded")]
+    if check.trial.layout != "contiguous" or not others:
+        return check.trial.layout
+    return others[(sum(check.trial.seeds) if turn is None else turn) % len(others)]
+
+
+def _with_frozen(check: Check, names: tuple[str, ...], memory: str) -> Finding | None:
+    """The other gradients where these inputs need none, the outputs where no input does; None without gradients."""
+    trial = check.trial
+    needed = [name for name in trial.tangents if name not in names]
+    session = check.open(memory, gradients=bool(needed))
+    if needed:
+        session.freeze(names)
+        try:
+            finding = check.compare("frozen", "gradient", session.vjp(trial.cotangent))
+        except NoCounterpart:  # no gradient at all of these: `vjp` says so
+            return None
+        when = say("where {names} needs no gradient", names=", ".join(names))
+    else:
+        finding = check.compare("frozen", "output", session.outputs())
+        when = say("where no input needs a gradient")
+    if finding.verdict is not None:
+        only = "" if memory == "contiguous" else say("for {layout} memory only", layout=memory)
+        message = " ".join(filter(None, (finding.verdict.message, when, only)))
+        finding.verdict = replace(finding.verdict, trial=trial.replace(frozen=names, layout=memory), message=message)
+    return finding
 
 
 def choices_to_freeze(names: list[str]) -> list[tuple[str, ...]]:

@@ -157,6 +157,10 @@ class Worker:
         made = ran if ran is not None and ran.address == made.address else made
         if layout not in ("", "contiguous"):
             made, how = made.replace(layout=layout), say("{how}, for {layout} memory", how=how, layout=layout)
+        frozen = tuple(filter(None, self.marks.frozen.decode(errors="replace").split(",")))
+        if frozen and set(frozen) <= set(made.case.arrays):  # more names than there is room for are not told
+            made = made.replace(frozen=frozen)
+            how = say("{how}, where {names} needs no gradient", how=how, names=", ".join(frozen))
         verdict = Verdict(status, claim or "answers", made, message=how, details={"printed": words} if words else {})
         return recognised(verdict, *self.loaded) if known else verdict
 

@@ -68,6 +68,7 @@ class Marks(ctypes.Structure):
         ("since", ctypes.c_double),  # and since when
         ("claim", ctypes.c_char * 16),  # what it is asked about
         ("layout", ctypes.c_char * 16),  # in which memory
+        ("frozen", ctypes.c_char * 256),  # and which inputs need no gradient
         ("backend", ctypes.c_char * 64),  # what was loaded: names that are longer are of files, and no list knows these
         ("version", ctypes.c_char * 256),
         ("stopping", ctypes.c_bool),  # the parent asks to end early
@@ -100,8 +101,9 @@ class Reporting(Watcher):
             place.with_suffix(".new").replace(place)
             self.kept = time.monotonic()
 
-    def asks(self, claim: str, layout: str) -> None:
+    def asks(self, claim: str, layout: str, frozen: tuple[str, ...] = ()) -> None:
         self.marks.claim, self.marks.layout = claim.encode(), layout.encode()
+        self.marks.frozen = ",".join(frozen).encode()[:255]
 
     def loaded(self, backend: Backend) -> None:
         self.marks.backend, self.marks.version = backend.name.encode()[:63], backend.version().encode()[:255]

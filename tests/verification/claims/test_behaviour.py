@@ -123,6 +123,49 @@ def test_what_a_fault_hides_is_said_to_be_unjudged():
     assert not judged(torch.nn.functional.linear, "frozen").hardly_judged
 
 
+def frozen_beside_other_memory(ctx, g, x, w):
+    """As torch's group_norm, which ends the process there: of memory that is not contiguous and needs no gradient."""
+    of_x, of_w = right(ctx, g, x, w)
+    return of_x, of_w if ctx.needs_input_grad[0] or x.is_contiguous() else of_w * 2
+
+
+def test_what_is_frozen_is_asked_in_other_memory_too():
+    (first, *_) = verify("linear", product(frozen_beside_other_memory), cases=CASES, seed=4).failures
+    assert (first.claim, first.trial.frozen) == ("frozen", ("input",)) and first.trial.layout != "contiguous"
+    assert first.message == f"where input needs no gradient for {first.trial.layout} memory only"
+
+
+def test_a_fault_of_any_memory_is_not_said_to_be_one_of_some():
+    for each in judged(product(weight_with_input_only), "frozen").failures:
+        assert each.trial.layout == "contiguous" and "memory" not in each.message
+
+
+class Shifted(torch.autograd.Function):
+    """The input as it is, whose tangent is read as if its memory were contiguous."""
+
+    @staticmethod
+    def forward(x):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.plain = inputs[0].is_contiguous()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+    @staticmethod
+    def jvp(ctx, t):
+        return t * 1 if ctx.plain else t * 2
+
+
+def test_tangents_are_asked_in_other_memory_too():
+    report = judged(lambda input, weight: Shifted.apply(input) @ weight.t(), "jvp", "layout")
+    assert {each.claim for each in report.failures} == {"layout"}
+    assert all(each.trial.layout != "contiguous" for each in report.failures)
+
+
 def test_what_is_frozen():
     assert choices_to_freeze(["x"]) == [("x",)]
     assert choices_to_freeze(["x", "w"]) == [("x",), ("w",), ("x", "w")]
