@@ -143,7 +143,8 @@ def drawn(scope: Scope, number: int, mistakes: Sequence[Mistake], values: Values
         made = _fitted(scope, number, _sample(scope.op, number, values))
         if _is_legal(scope, made):
             found = made
-            if all(shows(scope.op, made, each) for each in mistakes):
+            answers = Answers(scope.op, made)
+            if all(answers.show(each) for each in mistakes):
                 break
     return found
 
