@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +269,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     ranges = _ranges(reader.table("parameters"), op)
     try:
         scope = Scope.of(op, ranges, entry.allows, entry.usual, entry.prepared)
-        draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
+        _draw_once(scope, "special values" in points)
     except (Refused, CouldNotRun) as error:
         raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None
     arrays = reader.word("arrays", ("numpy", "torch"), default=shared["arrays"] or convention.arrays)
@@ -288,6 +289,12 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     )  # fmt: skip
     reader.finish()
     return question
+
+
+@lru_cache(maxsize=256)
+def _draw_once(scope: Scope, special: bool) -> None:
+    """Raises Refused or CouldNotRun where the ranges allow no legal call."""
+    draw(scope, "float32", [0], special)
 
 
 def _operator(reader: Reader, folder: Path) -> Op:

@@ -26,8 +26,8 @@ class Scope:
     """The ranges of one question. `options` lists a range; `holds` says whether a case stays within all of them."""
 
     op: Op
-    ranges: Mapping[str, tuple[Any, ...]]
-    allows: Mapping[str, Allowed] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[Any, ...]] = field(hash=False)
+    allows: Mapping[str, Allowed] = field(default_factory=dict, hash=False)
     taught: frozenset[str] = frozenset()  # whose range an assignment gives
     beyond: frozenset[str] = frozenset()  # what may have more than its range
     prepared: Callable[[Op, Case], Case] | None = None  # makes a case one that the code can be brought to
