@@ -102,7 +102,7 @@ class Assignment:
         return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
 
     def for_question(self, question: Question) -> "Assignment":
-        """The same, with the feedback level of that question."""
+        """The same assignment, with that question's feedback level."""
         return self if question.feedback in ("", self.feedback) else replace(self, feedback=question.feedback)
 
     def shows(self, level: str) -> bool:
@@ -245,7 +245,7 @@ def _check_memory(reader: Reader, limits: Limits, questions: Sequence[Question])
 
 
 def usual_points(op: Op) -> dict[str, float]:
-    """The parts that an assignment asks for if it says nothing."""
+    """The parts that are graded by default."""
     points: dict[str, float] = {"forward": 4, "shapes": 1}
     if not is_optimiser(op):
         points["vjp"] = 4
