@@ -394,4 +394,4 @@ def _check_size(reader: Reader, name: str, value: Any) -> None:
     """Refuses what would make the arrays of a case too large: a window spans kernel_size times dilation."""
     largest = LARGEST_VALUES.get(name, math.inf)
     if any(isinstance(k, int) and k > largest for k in (value if isinstance(value, tuple) else (value,))):
-        raise reader.refuse(name, say("{name} can be {n} at most", name=name, n=largest), repr(value))
+        raise reader.refuse(name, say("{name} can be at most {n}", name=name, n=largest), repr(value))
