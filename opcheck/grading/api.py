@@ -34,7 +34,7 @@ class Grade:
         return sum(result.points for result in self.results)
 
     def render(self, format: str = "text") -> str:
-        """The report as text, json, csv, junit, ...; raises Refused for a format that is a file for each student."""
+        """The report as text, json, csv, junit, ...; raises Refused for a format with one file for each student."""
         rendered = formats.render(format, self.results, self.assignment)
         return rendered if isinstance(rendered, str) else "\n".join(text for _, text in rendered)
 

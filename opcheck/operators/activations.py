@@ -41,7 +41,7 @@ class Activation(Op):
 
     @abstractmethod
     def chain(self, x: Array, g: Array) -> Array:
-        """g times the derivative at x: a cotangent and a tangent pass alike."""
+        """g times the derivative at x; the same rule for cotangents and tangents."""
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         return {"output": shapes["input"]}

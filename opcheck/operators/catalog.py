@@ -38,7 +38,7 @@ def own() -> tuple[Op, ...]:
 
 @cache
 def elsewhere() -> tuple[Op, ...]:
-    """The operators of other packages, which name them under the entry-point group `opcheck.operators`: an `Op`, its
+    """Operators from other packages, registered under the entry-point group `opcheck.operators`: an `Op`, its
     class, or a module with `OPS`. Finding them takes time, so that they are asked for last."""
     from importlib.metadata import entry_points
 
@@ -84,7 +84,7 @@ def get(name: str) -> Op:
 
 
 def _later(operators: Callable[[], tuple[Op, ...]]) -> Iterator[Op]:
-    """Operators that are looked for when it is their turn."""
+    """Operators that are loaded only when they are needed."""
     yield from operators()
 
 

@@ -158,7 +158,7 @@ Taken = tuple[Place, int]  # a decision and the option that was taken
 
 
 class Pairs:
-    """Which options were taken, and which of them met in one case, over all cases so far."""
+    """The options taken so far, and the pairs of options that occurred together in one case."""
 
     def __init__(self) -> None:
         self.met: set[tuple[Taken, Taken]] = set()
@@ -184,7 +184,7 @@ class Pairs:
         return len(self.times) + len(self.met) > before
 
     def complete(self) -> bool:
-        """Whether nothing is left of what is known to be possible."""
+        """Whether every pair known to be possible has occurred."""
         options = {(place, k) for place, _ in self.times for k in range(place[1])}
         return len(options) == len(self.times) and not any(self._allows(taken) for taken in self.times)
 

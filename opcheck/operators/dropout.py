@@ -103,7 +103,7 @@ class Dropout(Program):
         return "" if some else self._pattern(p, draws)
 
     def _pattern(self, p: Params, draws: Sequence[Array]) -> str:
-        """What two draws have in common that should be drawn anew."""
+        """What two draws share although each should be drawn afresh."""
         alike = math.log(p.p**2 + (1 - p.p) ** 2)  # that two numbers share their fate
         first, other = draws
         if first.size * alike < IMPROBABLE and (first == other).all():

@@ -25,7 +25,7 @@ def _signed(ramp: Array) -> Array:
 
 
 def parts(count: float) -> float:
-    """How many parts of 1 give so many numbers below it whose decimals end."""
+    """The smallest denominator that gives this many fractions below 1 with terminating decimals."""
     return next(n * 10.0**k for k in range(20) for n in ((2, 4, 5) if k == 0 else (1, 2, 5)) if n * 10**k > count)
 
 
@@ -50,5 +50,5 @@ PLAIN = ("ramp", "zeros", "ones")  # what is above zero in the first problems
 
 
 def upstream(output: Output, shape: Shape) -> Array:
-    """The upstream gradient of a worked calculation, where nobody gave one: in it no two places look alike."""
+    """The default upstream gradient of a worked calculation: all of its elements differ."""
     return FILLS[output.upstream].worked(np.arange(1.0, np.prod(shape, dtype=int) + 1)).reshape(shape)

@@ -80,7 +80,7 @@ class Recording:
         return {name: found[id] for name, id in self.leaves.items()}
 
     def traced_tangents(self, tangents: Mapping[str, Array]) -> dict[str, Any]:
-        """The tangents with the forward sweep recorded behind the program; None where nothing reaches."""
+        """The tangents, with the forward sweep recorded after the program; None where no tangent arrives."""
         seeds = {self.leaves[name]: self.tape.input(f"tangent of {name}", t) for name, t in tangents.items()}
         nodes = tuple(self.tape.nodes)
         with recording(self.tape):
@@ -177,7 +177,7 @@ def _wider(one: Mapping[str, Bound], other: Mapping[str, Bound]) -> dict[str, Bo
 
 @contextmanager
 def derived_bounds(ops: Iterable[Op]) -> Iterator[None]:
-    """The bounds of these operators follow from their programs meanwhile, whatever they declare."""
+    """Within this block, these operators use bounds derived from their programs, whatever they declare."""
     declared = [(op, op.rounding) for op in ops]
     for op, _ in declared:
         op.rounding = Derived()
@@ -216,7 +216,7 @@ class Program(Op):
 
     @cached_property
     def letters(self) -> dict[str, Letters]:
-        """The shape that each array is declared with."""
+        """The declared shape of each array."""
         return {each.name: Letters.parse(each.letters) for each in self.inputs}
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:

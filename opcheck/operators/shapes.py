@@ -63,7 +63,7 @@ class Size:
         return found
 
     def solved(self, n: int, sizes: Mapping[str, int]) -> tuple[str, int] | None:
-        """The one letter that has no size yet, and the size that makes this `n`; None if there is none to find."""
+        """The one letter without a size, and the size that makes this equal to `n`; None if there is no such size."""
         unknown = [letter for letter in self.letters if letter not in sizes]
         if len(unknown) != 1:
             return None

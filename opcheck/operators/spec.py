@@ -56,7 +56,7 @@ class Output(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether it holds whole numbers: positions."""
+        """Whether it holds whole numbers (positions)."""
         return not self.differentiable and not self.updates
 
 
@@ -264,7 +264,7 @@ class Op(ABC):
 
     @property
     def initial(self) -> Mapping[str, Any]:
-        """What such a module holds when it is built after the seed 0, by its own names."""
+        """The initial parameters of such a module after seeding with 0, by the module's own names."""
         return {}
 
     def arguments_of(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
@@ -371,7 +371,7 @@ class Op(ABC):
         return found
 
     def parted(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The opposite: each part of a tuple by its own name; raises Refused for what is no tuple of that length."""
+        """The inverse: each part of a tuple by its own name; raises Refused unless it is a tuple of that length."""
         found = dict(given)
         for name, parts in self.tuples.items():
             if found.get(name) is None:

@@ -79,7 +79,7 @@ def is_array(x: Any) -> bool:
 
 
 def number(name: str, x: Any) -> Any:
-    """`x` as a number to trace; raises Refused for what is none."""
+    """`x` as a number to trace; raises Refused if it is not a number."""
     item = x.item() if hasattr(x, "item") and not is_array(x) else x
     if isinstance(item, bool) or not isinstance(item, (int, float, Fraction)):
         fix = say("arrays are for a function: FILE.py:NAME, or a Python function in the API") if is_array(x) else ""
@@ -166,7 +166,7 @@ def result_of(name: str, x: Any) -> Any:
 
 
 def not_numbers(name: str, x: Any) -> RefusedType:
-    """What is said of a result that is neither a number nor an array."""
+    """The message about a result that is neither a number nor an array."""
     kind = getattr(x, "dtype", None)
     got = repr(x) if isinstance(x, str | bytes) or x is None else type(x).__name__
     got = got if kind is None else say("{type} of {dtype}", type=got, dtype=kind)

@@ -1,4 +1,4 @@
-"""The inputs of a trace as people write them: 2, 1/3, pi/2, or an array as `opcheck explain` takes it."""
+"""The inputs of a trace as the user writes them: 2, 1/3, pi/2, or an array as for `opcheck explain`."""
 
 import contextlib
 import re
@@ -31,7 +31,7 @@ def value(name: str, text: str, exact: bool = False) -> Any:
 
 
 def finite(name: str, number: int | float, text: str) -> int | float:
-    """The number; raises Refused for digits that make an infinity of it."""
+    """The number; raises Refused if it is too large for a float."""
     if abs(number) > sys.float_info.max and "inf" not in text.lower():
         raise Refused(say("{name} is too large for float64 (1.8e308 at most)", name=name), got=text)
     return number

@@ -1,4 +1,4 @@
-"""What backward passes leave behind at an input: nothing yet, a number, or a sum over several passes."""
+"""What backward passes accumulate at an input: nothing yet, a gradient, or a sum over several passes."""
 
 import sys
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from opcheck.language import say
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """The gradient of one input. Before the first backward pass there is none, which is not the same as 0."""
+    """The gradient of one input. Before the first backward pass there is none, which differs from a gradient of 0."""
 
     tracked: bool = True
     passes: tuple[Any, ...] = ()

@@ -16,7 +16,7 @@ VALUE, TANGENT, ADJOINT = range(3)  # the lines of a box below its title
 
 
 class Event(NamedTuple):
-    """What a row of a table says about the graph: a node gets a number, perhaps from another node behind it."""
+    """What a table row says about the graph: a node gets a number, possibly from another node."""
 
     node: str
     line: int

@@ -47,22 +47,22 @@ class Sections(ABC):
 
     @abstractmethod
     def gradients(self) -> list[Block]:
-        """What the backward passes left behind."""
+        """The accumulated gradients."""
 
     @abstractmethod
     def matrices(self, options: Options) -> list[Block]:
         """Jacobian, Hessian and its product with a direction, as far as they were asked for."""
 
     def arrays(self, options: Options) -> list[Block]:
-        """Every line as the array that it is."""
+        """Every line as its array."""
         return []
 
     @abstractmethod
     def checks(self, options: Options) -> list[Check]:
-        """The witnesses of what is shown."""
+        """Independent checks of what is shown."""
 
     def hints(self, shown: Sequence[Block]) -> list[Block]:
-        """What the words of `shown` mean, and where to read on."""
+        """What the words in `shown` mean, and where to read more."""
         return []
 
 

@@ -21,7 +21,7 @@ PACKAGES = ("numpy",)  # whose code asks on behalf of the program
 
 
 class Decisions:
-    """What the program asked, and what it was told, line by line."""
+    """The values the program branched on, line by line, and the answers it got."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, int], list[bool | int]] = {}
@@ -30,7 +30,7 @@ class Decisions:
         self.answers.setdefault(_place(), []).append(answer)
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences for the reader of the trace; none where nothing was asked."""
+        """Sentences for the reader of the trace; none if the program did not branch on values."""
         if not self.answers:
             return ()
         told = [say("line {n}, {line}: {answers}", n=n, line=linecache.getline(file, n).strip().rstrip(":") or "?",
@@ -65,7 +65,7 @@ def _is_ours(file: str) -> bool:
 
 
 class KnownTape(Tape):
-    """A tape that computes its numbers as it is written, so that a program may decide by them."""
+    """A tape that evaluates its numbers while recording, so that a program can branch on them."""
 
     __slots__ = ("decisions", "numbers")
 
@@ -175,7 +175,7 @@ MATH.__dict__.update({function.__name__: function for function in FUNCTIONS.valu
 
 @contextmanager
 def plain_python(function: Callable[..., Any]) -> Iterator[None]:
-    """While it is recorded, the module of this function has functions of math that record."""
+    """While the function is recorded, the math functions of its module are replaced by ones that record."""
     names: Any = getattr(function, "__globals__", {})
     before = {name: value for name, value in names.items() if value is math or _is_of_math(value)}
     names.update({name: MATH if value is math else FUNCTIONS[value] for name, value in before.items()})

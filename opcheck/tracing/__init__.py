@@ -1,4 +1,4 @@
-"""Numbers that remember how they were made, and the readings of what they remember. Standard library only."""
+"""Numbers that record how they were computed, and ways to read that record. Standard library only."""
 
 from opcheck.tracing.autodiff import Dual, contributions, forward, forward_over_reverse, reverse
 from opcheck.tracing.graph import Graph, Node

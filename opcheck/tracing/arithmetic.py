@@ -98,12 +98,12 @@ def sigmoid(x: Any) -> Any:
 
 
 def first_maximum(*args: Any) -> int:
-    """Where the maximum stands: the first of equals; a NaN wins, of several the last, as in torch's pooling."""
+    """The position of the maximum: the first of equals. A NaN wins, the last one of several, as in torch's pooling."""
     return _first(operator.gt, args)
 
 
 def first_minimum(*args: Any) -> int:
-    """Where the minimum stands: the first of equals; a NaN wins, of several the last, as in torch's pooling."""
+    """The position of the minimum: the first of equals. A NaN wins, the last one of several, as in torch's pooling."""
     return _first(operator.lt, args)
 
 
@@ -169,7 +169,7 @@ def exactly(x: Any, decimal: bool = False) -> Any:
 
 
 def as_written(x: float) -> Fraction:
-    """The number that somebody wrote who got this float."""
+    """The number that was probably written to get this float."""
     text = repr(x)
     if len(text) >= LONG:
         simple = Fraction(x).limit_denominator(SIMPLE)
@@ -179,7 +179,7 @@ def as_written(x: float) -> Fraction:
 
 
 def as_float(x: Any) -> float:
-    """`x` as a float; beyond its range the largest one, because it is finite beside an infinity."""
+    """`x` as a float; the largest finite float if `x` is out of range, because `x` itself is finite."""
     try:
         return float(x)
     except OverflowError:
@@ -201,7 +201,7 @@ def rational(function: Function, on_floats: Function) -> Function:
 
 
 def comparing(function: Function) -> Function:
-    """`function` of exact numbers that it only compares, so that one of them is the result; an infinity is no harm."""
+    """`function` of exact numbers, which it only compares: the result is one of them. Infinities are allowed."""
 
     def evaluate(*args: Any) -> Any:
         if all(isinstance(x, (Fraction, float)) for x in args):
@@ -212,7 +212,7 @@ def comparing(function: Function) -> Function:
 
 
 def transcendental(name: str, on_floats: Function, known: dict[int, int] | None = None) -> Function:
-    """mpmath's function of that name to EXACT_DIGITS digits; `known` lists where the value is a whole number."""
+    """mpmath's function of that name to EXACT_DIGITS digits; `known` lists arguments whose value is a whole number."""
     table = {Fraction(x): Fraction(y) for x, y in (known or {}).items()}
 
     def evaluate(*args: Any) -> Any:
@@ -244,7 +244,7 @@ def square_root(x: Any) -> Any:
 
 
 def exact_sigmoid(x: Any) -> Any:
-    """The sigmoid, one half at 0."""
+    """The sigmoid, exactly one half at 0."""
     if x == 0:
         return Fraction(1, 2)
     with working():
@@ -262,12 +262,12 @@ def exact_slope_of_erf(x: Any) -> Any:
 
 
 def exact_angle(y: Any, x: Any) -> Any:
-    """atan2(y, x), exactly 0 to the right of 0."""
+    """atan2(y, x), exactly 0 on the positive x axis."""
     return Fraction(0) if is_zero(y) and is_exact(x) and x >= 0 else _MPMATH_ANGLE(y, x)
 
 
 def exact_power(a: Any, b: Any) -> Any:
-    """a to the b: a Fraction for whole b, and for b one half where the root is a Fraction."""
+    """a to the power b: a Fraction if b is whole, or if b is one half and the root is rational."""
     if isinstance(a, Fraction) and isinstance(b, Fraction):
         if b.denominator == 1 and abs(b) < 10_000 and abs(b) * bits(a) < MOST_BITS and not (a == 0 and b < 0):
             return a**b.numerator
@@ -277,17 +277,17 @@ def exact_power(a: Any, b: Any) -> Any:
 
 
 def is_zero(x: Any) -> bool:
-    """Whether x is exactly 0, and not a number of high precision that came out as 0."""
+    """Whether x is exactly 0, not just rounded to 0 at high precision."""
     return isinstance(x, (Fraction, int)) and x == 0
 
 
 def exact_product(a: Any, b: Any) -> Any:
-    """a·b, exactly 0 where one factor is, however inexact the other one: what is no float is finite."""
+    """a·b, exactly 0 if either factor is exactly 0: whatever is not a float is finite."""
     return Fraction(0) if (is_zero(a) or is_zero(b)) and is_exact(a) and is_exact(b) else _PRODUCT(a, b)
 
 
 def exact_quotient(a: Any, b: Any) -> Any:
-    """a/b, exactly 0 where a is, however inexact b is."""
+    """a/b, exactly 0 if a is exactly 0."""
     return Fraction(0) if is_zero(a) and is_exact(b) and b != 0 else _QUOTIENT(a, b)
 
 

@@ -107,7 +107,7 @@ def reverse(
 
 
 class Dual(NamedTuple):
-    """A number and its tangent: how fast it moves. None: it stands still."""
+    """A number and its tangent; a tangent of None means that the number is constant."""
 
     value: Any
     tangent: Any = None
@@ -119,7 +119,7 @@ class Dual(NamedTuple):
 
 
 def dual(k: Arithmetic) -> Arithmetic:
-    """The arithmetic of dual numbers over `k`: each function takes the tangents of its arguments along."""
+    """The arithmetic of dual numbers over `k`: each function propagates the tangents of its arguments."""
 
     def moving(row: Primitive, function: Callable[..., Any]) -> Callable[..., Dual]:
         def evaluate(*args: Any) -> Dual:

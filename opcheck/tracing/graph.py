@@ -45,7 +45,7 @@ class Graph:
         return results
 
     def pruned(self) -> "Graph":
-        """The same outputs without the nodes that none of them needs."""
+        """The same outputs, without the nodes that no output depends on."""
         needed = [False] * len(self.nodes)
         for output in self.outputs:
             needed[output] = True

@@ -1,4 +1,4 @@
-"""The reading of a graph by a machine: every result rounded to a floating-point type, in the order of the formula."""
+"""A graph evaluated in a floating-point type: every result is rounded, in the order of the formula."""
 
 import math
 import struct

@@ -1,4 +1,4 @@
-"""How large the numbers of an exact reading may grow: powers of powers would fill the memory, and take hours."""
+"""Limits on the size of exact numbers: powers of powers would fill the memory and take hours."""
 
 from fractions import Fraction
 from typing import Any
@@ -10,19 +10,19 @@ MOST_EXPONENT = 2**16  # of a number that a function is taken of
 
 
 def bits(x: Fraction) -> int:
-    """Of its numerator or its denominator, whichever is longer."""
+    """The number of bits of the numerator or the denominator, whichever is longer."""
     return max(x.numerator.bit_length(), x.denominator.bit_length())
 
 
 def working(digits: int = EXACT_DIGITS) -> Any:
-    """A context of so many digits, or of those of a context around it that has more."""
+    """A context with this many digits, or with those of an enclosing context that has more."""
     import mpmath
 
     return mpmath.workdps(max(digits, mpmath.mp.dps))
 
 
 def limited(x: Any) -> Any:
-    """A Fraction that is too long (each square has twice as many digits) as an mpmath number."""
+    """`x`, or an mpmath number if it is a Fraction with too many digits (each square doubles them)."""
     if not isinstance(x, Fraction) or bits(x) <= MOST_BITS:
         return x
     with working():
@@ -30,7 +30,7 @@ def limited(x: Any) -> Any:
 
 
 def is_beyond(x: Any) -> bool:
-    """Whether x is a power of a power: its own exponent has so many digits that a function of it takes hours."""
+    """Whether the exponent of x is so long (a power of a power) that evaluating a function of x would take hours."""
     if isinstance(x, (Fraction, int)):
         return False
     return bool(x._mpf_[2] + x._mpf_[3] > MOST_EXPONENT)

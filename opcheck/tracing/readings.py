@@ -63,12 +63,12 @@ def exact(
 
 
 def _cancelled(graph: Graph, numbers: list[Any], digits: int) -> list[int]:
-    """The sums of which so few digits are left."""
+    """The sums that have lost almost all of their digits."""
     return [k for k in range(len(graph.nodes)) if _cancels(graph, numbers, k, digits)]
 
 
 def _cancels(graph: Graph, numbers: list[Any], id: int, digits: int) -> bool:
-    """Whether a sum is so much smaller than its terms that few of their digits are left in it."""
+    """Whether a sum is so much smaller than its terms that almost all of their digits cancel."""
     node, number = graph.nodes[id], numbers[id]
     if node.op not in ("sum", "sub") or isinstance(number, (Fraction, float)):
         return False
@@ -80,7 +80,7 @@ def _cancels(graph: Graph, numbers: list[Any], id: int, digits: int) -> bool:
 
 
 def _origin(graph: Graph, numbers: list[Any], id: int) -> int:
-    """Where a number is from that was only chosen (a maximum) or negated on the way."""
+    """The node a number comes from, if it was only selected (by a maximum) or negated on the way."""
     while (node := graph.nodes[id]).op in ("max", "min", "detach", "neg"):
         id = next((arg for arg in node.args if abs(numbers[arg]) == abs(numbers[id])), node.args[0])
     return id

@@ -22,7 +22,7 @@ UFUNCS = {
 
 
 class TracedControlFlowError(TypeError):
-    """Python asked a tracer for its value, to branch on it or to leave the trace."""
+    """Python code asked for a tracer's value, to branch on it or to use it outside the trace."""
 
 
 class Tape:
@@ -42,11 +42,11 @@ class Tape:
         return self._append(Node("input", (), label, at, value))
 
     def padding(self, label: str, value: Any, at: tuple[int, ...]) -> "Tracer":
-        """A leaf for a place outside the array `label`."""
+        """A leaf for a position outside the array `label`."""
         return self._append(Node("padding", (), label, at, value))
 
     def constant(self, value: Any, label: str = "") -> "Tracer":
-        """A number that nothing is differentiated by; the same one again gives the same node."""
+        """A number that nothing is differentiated with respect to; equal constants share a node."""
         key = (label, type(value), value or str(value))  # str tells -0.0 from 0.0
         if key not in self._constants:
             if isinstance(value, complex):
@@ -74,11 +74,11 @@ class Tape:
         )
 
     def graph(self, *outputs: "Tracer") -> Graph:
-        """What was recorded so far, with these outputs."""
+        """Everything recorded so far, with these outputs."""
         return Graph(self.nodes, [output.id for output in outputs])
 
     def tracers(self) -> "list[Tracer]":
-        """One tracer a node: the reading of a graph in tracers."""
+        """One tracer for each node, for reading a graph in tracers."""
         return [Tracer(self, k) for k in range(len(self.nodes))]
 
     def _append(self, node: Node) -> "Tracer":
@@ -87,7 +87,7 @@ class Tape:
 
 
 class Blank(Tape):
-    """A tape that keeps nothing, for asking which places a number is made of: all that it records is one number."""
+    """A tape that records everything as the same number, for finding out which elements a result depends on."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class Tracer:
 
     @property
     def known(self) -> Any:
-        """The number that it stands for if that is a constant, else None."""
+        """Its number if it is a constant, else None."""
         node = self.tape.nodes[self.id]
         return node.value if node.op == "constant" else None
 
@@ -267,7 +267,7 @@ COMPOSED: dict[str, Callable[..., Any]] = {
 
 
 def total(terms: Iterable[Any]) -> Any:
-    """The sum of any number of terms as one flat node: nothing is 0, one term is itself."""
+    """The sum of any number of terms as one flat node. No terms give 0; one term is returned as it is."""
     terms = list(terms)
     if len(terms) < 2:
         return terms[0] if terms else 0

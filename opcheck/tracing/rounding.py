@@ -1,4 +1,4 @@
-"""Error bounds that come from the graph: one reverse sweep weighs each node's local error.
+"""Error bounds from the graph: one reverse sweep weights each node's local error.
 
 B = sum over nodes of abs(dy/dv_k) * L_k (Linnainmaa, BIT 16, 1976; Bauer, SIAM J. Numer. Anal. 11, 1974). First order:
 the caller is told by `condition` when u times the number of operations is not small.
@@ -48,7 +48,7 @@ def bound(graph: Graph, output: int, dtype: str, values: Sequence[float] | None 
 
 
 def flat_sums(graph: Graph, values: Sequence[Any]) -> dict[int, tuple[int, Any]]:
-    """For each sum, how many terms it has and the sum of their absolute values, where a sum of sums is one sum."""
+    """For each sum, its number of terms and the sum of their absolute values; a sum of sums counts as one sum."""
     flat: dict[int, tuple[int, Any]] = {}
     for id, node in enumerate(graph.nodes):
         if node.op == "sum":

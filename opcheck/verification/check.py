@@ -380,8 +380,8 @@ class Check:
                 say("{op} gives different values over arrays and element by element", op=self.op.title),
                 got=say("{claim}: {name}{at} is {reference} and {exact}", claim=claim, name=name, at=list(at),
                         reference=reference, exact=exact),
-                fix=say("element() and program(), or forward() and vjp(), must be of the same function: see which of "
-                        "the two numbers is right here, and mend the other"),
+                fix=say("element() and program(), or forward() and vjp(), must describe the same function: find out "
+                        "which of the two numbers is right, and fix the other"),
             )  # fmt: skip
         return FalseAlarm(
             say(

@@ -193,10 +193,10 @@ def test_a_case_file_that_is_no_json(tmp_path, text):
     [
         ("title = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
         ("title = " + "9" * 5000, "is not TOML"),
-        ("[[question]]\noperator = 'conv2d'\n[question.parameters]\ndilation = [1000000]", "can be 32 at most"),
-        ("[[question]]\noperator = 'conv2d'\n[question.parameters]\nkernel_size = [1000000]", "can be 32 at most"),
+        ("[[question]]\noperator = 'conv2d'\n[question.parameters]\ndilation = [1000000]", "can be at most 32"),
+        ("[[question]]\noperator = 'conv2d'\n[question.parameters]\nkernel_size = [1000000]", "can be at most 32"),
         ("[[question]]\noperator = 'conv2d'\n[question.parameters]\nkernel_size = [true]", "a whole number"),
-        ("[[question]]\noperator = 'linear'\n[question.parameters]\nbatch = [99999999]", "can be 1000 at most"),
+        ("[[question]]\noperator = 'linear'\n[question.parameters]\nbatch = [99999999]", "can be at most 1000"),
     ],
 )
 def test_an_assignment_that_asks_for_too_much(tmp_path, line, told):

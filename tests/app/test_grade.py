@@ -73,7 +73,8 @@ def test_a_format_that_needs_a_folder_is_refused_before_anything_is_graded(folde
     done = run("class", "--op", "linear", "--format", "gradescope", "--journal", "journal.db", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "opcheck: gradescope is a file for each student\n  got: 2 students\n  name a folder for them (-o FOLDER)\n"
+        "opcheck: gradescope writes one file for each student\n"
+        "  got: 2 students\n  name a folder for them (-o FOLDER)\n"
     )
     assert not (folder / "journal.db").exists()
 

@@ -40,6 +40,7 @@ def typed(value: Any, decimals: int | None) -> str:
     return f"{float(value):.{decimals}f}"
 
 
+@pytest.mark.share(17)
 @pytest.mark.parametrize("name", OPERATORS)
 @given(level=LEVELS, seed=SEEDS)
 def test_a_problem(name, level, seed):

@@ -141,7 +141,7 @@ def test_every_floor_of_a_release_is_here():
 
 @pytest.mark.parametrize(
     ("kind", "of", "done"),
-    [("verify onnx", "relu", 4), ("alarms orders", "relu", 4), ("grade", "relu", 1), ("properties", "tracing", 1)],
+    [("verify onnx", "relu", 4), ("alarms forms", "linear", 4), ("grade", "relu", 1), ("properties", "tracing", 1)],
 )
 def test_a_real_command_does_what_it_is_asked_for(tmp_path, kind, of, done):
     work = next(each for each in works.every() if (each.kind, each.of) == (kind, of))

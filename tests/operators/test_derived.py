@@ -42,6 +42,7 @@ def same(got, expected, bounds):
     return exact, number
 
 
+@pytest.mark.share(12)
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_values_gradients_and_tangents_are_those_written_by_hand(op):
     exact = numbers = 0

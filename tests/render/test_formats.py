@@ -38,6 +38,7 @@ def documents(name: str) -> list[Step]:
 # --- text -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.share(12)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_no_line_is_wider_than_the_page(name):
     for step in documents(name):

@@ -48,6 +48,7 @@ def test_the_readme_tells_how_many_mutants_there_are():
     assert f"{many} of {many} wrong implementations are refused" in readme
 
 
+@pytest.mark.share(12)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_mutants_are_refused_with_derived_bounds_too(name):
     """A slice: `python -m opcheck.verification.mutation --derived` is the whole of it."""

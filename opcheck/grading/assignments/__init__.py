@@ -1,1 +1,1 @@
-"""What a teacher writes: an assignment, read from TOML, made to begin with, and checked before a class meets it."""
+"""Assignments: read from TOML, scaffolded for a start, and checked before students see them."""

@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class Assignment:
         return tuple(dict.fromkeys(question.file for question in self.questions if question.file))
 
     def for_question(self, question: Question) -> "Assignment":
-        """The same, with the feedback level of that question."""
+        """The same assignment, with that question's feedback level."""
         return self if question.feedback in ("", self.feedback) else replace(self, feedback=question.feedback)
 
     def shows(self, level: str) -> bool:
@@ -244,7 +245,7 @@ def _check_memory(reader: Reader, limits: Limits, questions: Sequence[Question])
 
 
 def usual_points(op: Op) -> dict[str, float]:
-    """The parts that an assignment asks for if it says nothing."""
+    """The parts that are graded by default."""
     points: dict[str, float] = {"forward": 4, "shapes": 1}
     if not is_optimiser(op):
         points["vjp"] = 4
@@ -268,7 +269,7 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     ranges = _ranges(reader.table("parameters"), op)
     try:
         scope = Scope.of(op, ranges, entry.allows, entry.usual, entry.prepared)
-        draw(scope, "float32", [0], special="special values" in points)  # the ranges must allow a legal call
+        _draw_once(scope, "special values" in points)
     except (Refused, CouldNotRun) as error:
         raise reader.refuse("parameters", getattr(error, "rule", str(error)), getattr(error, "got", "")) from None
     arrays = reader.word("arrays", ("numpy", "torch"), default=shared["arrays"] or convention.arrays)
@@ -288,6 +289,12 @@ def _question(reader: Reader, shared: Mapping[str, str], folder: Path, before: S
     )  # fmt: skip
     reader.finish()
     return question
+
+
+@lru_cache(maxsize=256)
+def _draw_once(scope: Scope, special: bool) -> None:
+    """Raises Refused or CouldNotRun where the ranges allow no legal call."""
+    draw(scope, "float32", [0], special)
 
 
 def _operator(reader: Reader, folder: Path) -> Op:
@@ -387,4 +394,4 @@ def _check_size(reader: Reader, name: str, value: Any) -> None:
     """Refuses what would make the arrays of a case too large: a window spans kernel_size times dilation."""
     largest = LARGEST_VALUES.get(name, math.inf)
     if any(isinstance(k, int) and k > largest for k in (value if isinstance(value, tuple) else (value,))):
-        raise reader.refuse(name, say("{name} can be {n} at most", name=name, n=largest), repr(value))
+        raise reader.refuse(name, say("{name} can be at most {n}", name=name, n=largest), repr(value))

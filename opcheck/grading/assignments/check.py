@@ -47,14 +47,14 @@ class Caught:
 
     @property
     def named(self) -> bool:
-        """Whether the student would read its name first or second."""
+        """Whether its name would be the first or second that the student reads."""
         return self.mistake is not None and any(self.mistake.name in check.mistakes[:2] for check in self.checks)
 
 
 def check(
     assignment: Assignment, seed: int = 0, only: Container[str] | None = None, feedback: str = BRIEF
 ) -> Iterator[Caught]:
-    """Each question with the correct solution and with every mistake; raises Refused where there are no solutions.
+    """Grades the correct solution and every mistake for each question; raises Refused if there are no solutions.
 
     only: the names of the mistakes (default all); feedback: the level of what is written about them.
     """
@@ -76,7 +76,7 @@ class Repeated:
 
 
 def repeat(assignment: Assignment, seeds: int, first: int = 0, jobs: int = 1) -> Iterator[Repeated]:
-    """The correct solution of each question by so many seeds from the first on, some after the other."""
+    """Grades the correct solution of each question with `seeds` consecutive seeds, from `first` on."""
     parts = [range(k, min(k + SEEDS, first + seeds)) for k in range(first, first + seeds, SEEDS)]
     tasks = [(assignment, place, part) for place in range(len(assignment.questions)) for part in parts]
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Reads a TOML table field by field; what is wrong is refused with the file, the line and the field."""
+"""Reads a TOML table field by field; errors name the file, the line and the field."""
 
 from collections.abc import Sequence
 from typing import Any

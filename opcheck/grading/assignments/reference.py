@@ -1,4 +1,4 @@
-"""Every key of an assignment: what it means, and what holds without it. `--init --explain` prints them."""
+"""Every key of an assignment: its meaning and its default. `--init --explain` prints them."""
 
 import textwrap
 from typing import NamedTuple

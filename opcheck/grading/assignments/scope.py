@@ -26,8 +26,8 @@ class Scope:
     """The ranges of one question. `options` lists a range; `holds` says whether a case stays within all of them."""
 
     op: Op
-    ranges: Mapping[str, tuple[Any, ...]]
-    allows: Mapping[str, Allowed] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[Any, ...]] = field(hash=False)
+    allows: Mapping[str, Allowed] = field(default_factory=dict, hash=False)
     taught: frozenset[str] = frozenset()  # whose range an assignment gives
     beyond: frozenset[str] = frozenset()  # what may have more than its range
     prepared: Callable[[Op, Case], Case] | None = None  # makes a case one that the code can be brought to
@@ -66,7 +66,7 @@ class Scope:
         usual: Mapping[str, Sequence[Any]] = MappingProxyType({}),
         prepared: Callable[[Op, Case], Case] | None = None,
     ) -> "Scope":
-        """The same, of code that can take only so much; raises Refused if nothing is left."""
+        """The scope restricted to what the code accepts; raises Refused if nothing is left."""
         both = {**self.allows, **{name: _both(self.allows.get(name), each) for name, each in allows.items()}}
         ranges = {**self.ranges, **{name: values for name, values in usual.items() if name not in self.taught}}
         return replace(Scope.of(self.op, ranges, both, prepared=prepared or self.prepared), taught=self.taught)
@@ -77,7 +77,7 @@ class Scope:
         return replace(self, ranges=ranges, allows={**self.allows, name: lambda other: bool(other == value)})
 
     def free(self) -> list[str]:
-        """What code may take of itself: parameters and optional arrays; of an optimiser nothing, it is asked all."""
+        """What code may accept beyond the assignment: parameters and optional arrays; none for optimisers."""
         if is_optimiser(self.op):
             return []
         names = [each.name for each in self.op.params if each.default is not REQUIRED]
@@ -115,7 +115,7 @@ class Scope:
         return n in self.ranges["batch"] or n > max(self.ranges["batch"]) > 1
 
     def can_say_kernel(self, case: Case) -> bool:
-        """Whether the convention has words for the kernel, which is no parameter of a convolution, but its weight's."""
+        """Whether the convention can express the kernel size, which a convolution takes from its weight."""
         allowed = self.allows.get("kernel_size")
         if allowed is None or "kernel_size" not in self.op.also_asked:
             return True
@@ -173,6 +173,6 @@ def is_optimiser(op: Op) -> bool:
 
 
 def names(op: Op) -> list[str]:
-    """What may have a range: parameters, optional arrays, and a few things that are neither."""
+    """The names that can have a range: parameters, optional arrays, and a few others."""
     found = [each.name for each in op.params] + [each.name for each in op.inputs if each.optional]
     return found + [name for name in EXTRA if name in op.also_asked and name not in found]

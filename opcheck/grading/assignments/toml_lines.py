@@ -1,4 +1,4 @@
-"""Where in a TOML file each key stands, for messages: tomllib gives values without lines."""
+"""The line of each key in a TOML file, for messages: tomllib does not report lines."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Results without names: students are called by numbers, and a file that the teacher keeps says who is who."""
+"""Anonymous results: students become numbers, and the teacher keeps a file that maps them back."""
 
 import re
 import secrets

@@ -14,7 +14,7 @@ MOST = 6  # changed parts of one student that are named
 
 
 class Change(NamedTuple):
-    """What became of one student: the old result, the new one, and the parts that differ."""
+    """One student's old and new results, and the parts that differ."""
 
     old: Result
     new: Result

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS adjustments (
 
 
 class Key(NamedTuple):
-    """What a result is the result of: whose, and the digests of what was handed in and of what was asked."""
+    """Identifies a result: the student, and digests of the submission and the assignment."""
 
     student: str
     submission: str
@@ -96,7 +96,7 @@ class Journal:
         return found[0] if found else None
 
     def record(self, key: Key, result: Result) -> int:
-        """Keep a result for good, and give its number; the first one of a key stays."""
+        """Stores a result and returns its number; an earlier result with the same key is kept."""
         with self._told():
             self._connection.execute(
                 "INSERT OR IGNORE INTO results (student, submission, assignment, result) VALUES (?, ?, ?, ?)",
@@ -179,7 +179,7 @@ def _text(name: str) -> str:
 
 
 class Results(Sequence[Result]):
-    """Some of a journal's results, read when they are looked at: a class of any size takes the memory of one result."""
+    """Results from a journal, read one at a time, so that a class of any size needs the memory of one result."""
 
     def __init__(self, journal: Journal, numbers: Sequence[int]) -> None:
         self._journal, self._numbers = journal, tuple(numbers)

@@ -1,4 +1,4 @@
-"""How late somebody was, from a column of the roster, and what that costs by an assignment's [late]."""
+"""Lateness from a column of the roster, and its penalty by the assignment's [late] table."""
 
 import math
 import re
@@ -81,7 +81,7 @@ def _apart(handed_in: datetime, due: datetime) -> timedelta:
 
 
 def with_penalty(result: Result, late: Late, days: float) -> Result:
-    """The result with a check that takes what the days cost, never more than there is."""
+    """The result with a check that subtracts the late penalty, at most the points earned."""
     score, points = result.score, result.points
     cost = min(score, late.percent(days) / 100 * (points if late.of == "points" else score))
     part = counted(math.ceil(days), "{n} day", "{n} days")

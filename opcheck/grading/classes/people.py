@@ -44,7 +44,7 @@ class Person(NamedTuple):
         return label(f"{self.first} {self.last}".strip(), self.identifier or self.email)
 
     def cell(self, names: Sequence[str]) -> str:
-        """What stands in the first of these columns that the roster has."""
+        """The value of the first of these columns that the roster has."""
         return cell(self.row, names)
 
 
@@ -90,7 +90,7 @@ class People:
 
 
 def squeezed(word: str) -> str:
-    """A name without accents, signs and case: "Zoë Müller" and zoe_muller are the same."""
+    """A name without accents, punctuation and case: "Zoë Müller" and zoe_muller are the same."""
     plain = unicodedata.normalize("NFKD", word)
     return re.sub(r"[\W_]+", "", "".join(each for each in plain if not unicodedata.combining(each))).casefold()
 

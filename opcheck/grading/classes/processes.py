@@ -1,4 +1,4 @@
-"""Processes of our own, among which the grading of a class, or of an assignment itself, is divided."""
+"""Worker processes that share the grading of a class or the checking of an assignment."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""How far a class is graded: one line on a terminal, with counts."""
+"""Progress of grading a class: one line with counts on a terminal."""
 
 import sys
 from types import TracebackType

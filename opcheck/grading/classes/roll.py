@@ -1,4 +1,4 @@
-"""The results of a class as they are written: with the names of the roster, what was adjusted, and what was late."""
+"""A class's results as they are written: with names from the roster, adjustments and late penalties."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class Roll(Sequence[Result]):
 
 @dataclass(frozen=True)
 class Finish:
-    """What is done to a result before it is written: it gets its names, its adjustments, and what lateness costs."""
+    """Completes a result before it is written: adds names, adjustments and late penalties."""
 
     roster: People | None = None
     late: Late | None = None
@@ -68,7 +68,7 @@ def named(result: Result, people: Sequence[Person]) -> Result:
 
 
 def adjusted(result: Result, adjustment: Adjustment) -> Result:
-    """The result with its own check for the adjustment, never below nothing."""
+    """The result with a check for the adjustment; the total never drops below 0."""
     points = max(adjustment.points, -result.score)
     question = adjustment.question or say("all questions")
     check = Check(question, say("adjustment"), Outcome.ADJUSTED, 0.0, points, adjustment.reason)

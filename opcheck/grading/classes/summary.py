@@ -1,4 +1,4 @@
-"""What a class did: how the scores are spread, which questions and mistakes a teacher should come back to.
+"""A class summary: the distribution of scores, and the questions and mistakes worth revisiting.
 
 Wrong answers are counted by the mistake that explains them, never compared with each other.
 """
@@ -86,7 +86,7 @@ class Summary:
 
 
 def summary(results: Iterable[Result]) -> Summary:
-    """The results in one pass, of which it keeps the numbers and a few names."""
+    """Summarises the results in one pass, keeping only counts and a few names."""
     found = Summary()
     for place, result in enumerate(results):
         found.points = max(found.points, result.points)
@@ -123,7 +123,7 @@ def points_of(checks: Iterable[Check]) -> float:
 
 
 def standing(checks: list[Check]) -> Standing:
-    """How the checks of one question come out together."""
+    """The overall outcome of one question's checks."""
     score, points = score_of(checks), points_of(checks)
     if all(check.outcome is Outcome.RIGHT for check in checks) or (points and score >= points):
         return Standing.FULL

@@ -64,7 +64,7 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """One call that is to be made: a case, in the number type of the question, and the names that were found."""
+    """One call to make: a case in the question's dtype, and the names that were found."""
 
     op: Op
     case: Case
@@ -138,7 +138,7 @@ class Convention:
     fits: Callable[[Op, Definition, Sequence[Definition]], bool] = is_function
 
     def sentence(self, op: Op, mistake: Mistake) -> str:
-        """What a student of this convention reads about a mistake."""
+        """The sentence about a mistake for students who use this convention."""
         return self.sentences.get(op.name, {}).get(mistake.name, mistake.sentence)
 
     def entry(self, op: str, name: str = "") -> Entry:
@@ -187,7 +187,7 @@ def default_only(default: Any) -> Allowed:
 
 
 def whole(value: Any) -> bool:
-    """One whole number, not a pair."""
+    """A single whole number, not a pair."""
     return type(value) is int
 
 
@@ -197,5 +197,5 @@ def last_dimension(shape: Any) -> bool:
 
 
 def power_of_two(value: Any) -> bool:
-    """A number by which one can divide without rounding."""
+    """Whether it is a power of two, so that dividing by it is exact."""
     return math.frexp(value)[0] == 0.5

@@ -1,4 +1,4 @@
-"""Layouts: how an array of torch's is turned for a convention, and back. All of it happens on the grader's side."""
+"""Layouts: how arrays are converted between torch's layout and a convention's, all on the grader's side."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -39,7 +39,7 @@ class Drawn:
 
     @property
     def trials(self) -> list[Trial]:
-        """All that is asked but those for digits, the plainest first."""
+        """All trials except the accuracy ones, simplest first."""
         alone = [trial for _, trial in self.separate]
         return [*alone, *self.ordinary, *self.special, *self.whole]
 
@@ -91,7 +91,7 @@ def _constant(scope: Scope, trial: Trial, dtype: str, rng: np.random.Generator) 
 def draw_beyond(
     scope: Scope, takes: tuple[str, ...], dtype: str, seed: Sequence[int], upstream: bool = True
 ) -> tuple[Trial, ...]:
-    """What the assignment does not ask, of what the code takes: trials that bring out what is wrong there."""
+    """Trials of what the code accepts beyond the assignment, chosen to expose mistakes there."""
     if not takes:
         return ()
     aims, make = family(scope.op)

@@ -38,7 +38,7 @@ def _of_sizes(op: Op, case: Case) -> Iterator[Condition]:
     if first.ndim > 1 and len(first) > 1:
         yield Condition(say("batch"), say("there is more than one example in the batch"), say("a batch"))
     if first.ndim > 1 and len(first) == 1:
-        yield Condition(say("one example"), say("there is one example only"), say("a batch of one"))
+        yield Condition(say("one example"), say("there is only one example"), say("a batch of one"))
     if known.get("Cin", known.get("C", 1)) > 1 and _has_images(op):
         yield Condition(say("channels"), say("there is more than one channel"), say("a second channel"))
     if known.get("Cout", 1) > 1:

@@ -35,7 +35,7 @@ class Drawing:
         return self.values.array(*shape)
 
     def distinct(self, *shape: int) -> Array:
-        """Whole numbers of which no two are equal."""
+        """Distinct whole numbers."""
         n = int(np.prod(shape))
         return np.asarray(self.rng.permutation(n).reshape(shape) - n // 2, dtype=np.float64)
 
@@ -54,7 +54,7 @@ class Drawing:
 
 
 class _Moderate(Real):
-    """Real numbers of everyday size."""
+    """Real numbers of moderate size."""
 
     scales = (1.0, 1.0, 1.0, 0.125, 8.0)
 

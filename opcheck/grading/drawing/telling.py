@@ -1,4 +1,4 @@
-"""Cases that tell the mistakes of an operator from what is right.
+"""Cases that distinguish an operator's mistakes from the right answer.
 
 They come from the operator's own sampler, which knows nothing of grading. Which of its cases bring a mistake out is
 found once; the numbers in them are drawn afresh for each submission.
@@ -111,7 +111,7 @@ def kind(op: Op, made: Case) -> Kind:
 
 @lru_cache(maxsize=1024)
 def within(asked: Asked) -> Telling:
-    """The samples that tell the mistakes from what is right, as few as that takes."""
+    """As few samples as it takes to distinguish each mistake from the right answer."""
     return _telling(asked.scope, legal(asked), asked.scope.op.mistakes)
 
 
@@ -143,7 +143,8 @@ def drawn(scope: Scope, number: int, mistakes: Sequence[Mistake], values: Values
         made = _fitted(scope, number, _sample(scope.op, number, values))
         if _is_legal(scope, made):
             found = made
-            if all(shows(scope.op, made, each) for each in mistakes):
+            answers = Answers(scope.op, made)
+            if all(answers.show(each) for each in mistakes):
                 break
     return found
 
@@ -223,7 +224,7 @@ def shows(op: Op, made: Case, mistake: Mistake) -> bool:
 
 
 class Answers:
-    """The right answers to a case, for all the mistakes that are compared with them."""
+    """The right answers to a case, shared by all mistakes that are compared with them."""
 
     def __init__(self, op: Op, made: Case) -> None:
         self.op = op
@@ -232,7 +233,7 @@ class Answers:
         self.arrays = widened(case.arrays)
 
     def show(self, mistake: Mistake) -> bool:
-        """Whether a mistake gives clearly other numbers. Where a form has no number, none is asked of it."""
+        """Whether a mistake gives clearly different numbers; False if a form of the right answer has none."""
         if not self._all_forms_have_numbers:
             return False
         op, p = self.op, self.p

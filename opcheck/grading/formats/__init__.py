@@ -77,7 +77,7 @@ def check_place(name: str, students: int, output: Path | None) -> None:
     """Raises Refused where results of so many students cannot be written to that place."""
     if name in PER_STUDENT and students > 1 and (output is None or (output.exists() and not output.is_dir())):
         raise Refused(
-            say("{format} is a file for each student", format=name),
+            say("{format} writes one file for each student", format=name),
             got=say("{n} students", n=students),
             fix=say("name a folder for them (-o FOLDER)"),
         )

@@ -178,7 +178,7 @@ class Conv(Op):
     # --- fast reference ---------------------------------------------------------------------------------------
 
     def forward(self, p: Params, *, input: Array, weight: Array, bias: Array | None = None) -> Array:
-        """One matrix product a group: the kernels are the rows, the windows are the columns."""
+        """One matrix product per group: the kernels are the rows, the windows are the columns."""
         x, w, window = self._padded(p, input, weight), _rows(p, weight), (weight.shape[2:], p.stride, p.dilation)
         y, scratch = np.empty((len(x), len(weight), *self.output_sizes(p, input, weight))), windows.Scratch()
         for here, there, out in windows.blocks(x, *window, y.shape[2:]):
@@ -299,7 +299,7 @@ class Conv(Op):
 
 
 def _rows(p: Params, weight: Array) -> Array:
-    """One matrix a group, one kernel a row."""
+    """One matrix per group, with one kernel per row."""
     return weight.reshape(p.groups, len(weight) // p.groups, math.prod(weight.shape[1:]))
 
 

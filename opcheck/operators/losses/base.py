@@ -1,4 +1,4 @@
-"""What losses share: one loss for each element, and their reduction to one number.
+"""Shared by all losses: one loss per element, and their reduction to one number.
 
 `element` and `loss` are the definition; `forward`, `losses` and the rest are the fast reference.
 """
@@ -47,7 +47,7 @@ def _summed(p: Params) -> Params:
 
 
 def plain_mean(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] | None:
-    """n, where the loss is a mean of n losses without weights, of arrays of one shape."""
+    """n, if the loss is an unweighted mean of n losses of arrays of one shape."""
     plain = p.reduction == "mean" and len(set(shapes.values())) == 1 and len(shapes) == 2
     return {"n": math.prod(shapes["input"])} if plain else None
 
@@ -108,7 +108,7 @@ class Loss(Op):
         """Every loss over arrays that record."""
 
     def counted(self, p: Params, shape: Shape, *args: Any, **views: Any) -> Iterable[Shape]:
-        """The definition of which losses are summed: all of them, unless the loss says otherwise."""
+        """Which losses are summed, by definition: all of them, unless the loss says otherwise."""
         return np.ndindex(*shape)
 
     def divisor(self, p: Params, shape: Shape, *args: Any, **views: Any) -> Any:

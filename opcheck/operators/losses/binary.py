@@ -1,4 +1,4 @@
-"""What losses of yes-or-no questions share: one question per place, and weights that are broadcast to the places."""
+"""Shared by binary losses: one yes-or-no question per element, and weights that broadcast."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping

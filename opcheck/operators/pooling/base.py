@@ -1,4 +1,4 @@
-"""What pools share: the rules that their arguments obey, the number of windows, and what a kernel entry meets.
+"""Shared by all pools: argument rules, the number of windows, and the elements each kernel entry covers.
 
 The definitions of pools do their own arithmetic, one index at a time; only the rules of the shapes are theirs as well.
 """
@@ -126,7 +126,7 @@ def outputs(dims: int, *others: str) -> tuple[Output, ...]:
 
 
 def span(p: Params, k: int) -> int:
-    """How many places a window reaches over along dimension k."""
+    """How many elements a window spans along dimension k."""
     return int(p.dilation[k] * (p.kernel_size[k] - 1) + 1)
 
 

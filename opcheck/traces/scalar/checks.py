@@ -92,7 +92,7 @@ def remainder(trace: Trace) -> Check:
 
 
 def kinks(graph: Graph) -> bool:
-    """Whether some operation of the graph has a kink or a jump."""
+    """Whether any operation in the graph has a kink or a jump."""
     return any(node.args and (PRIMITIVES[node.op].piecewise or node.op in ("floor", "ceil")) for node in graph.nodes)
 
 
@@ -132,7 +132,7 @@ MOST_ROOT = 6
 
 
 def digits(trace: Trace) -> list[float]:
-    """About how many digits the exact number of each node has."""
+    """The approximate number of digits of each node's exact value."""
 
     def leaf(node: Node) -> float:
         value = node.value if node.op != "input" else trace.values[trace.inputs[node.label]]

@@ -1,4 +1,4 @@
-"""What is said of an expression that cannot be read: the rule, the place with a caret under it, and what to do."""
+"""Messages for expressions that cannot be parsed: the rule, a caret under the place, and what to do."""
 
 import re
 from collections.abc import Container

@@ -1,4 +1,4 @@
-"""What a reader should be told about a trace: where a NaN or an infinity was born, kinks, inputs that are not used."""
+"""Remarks on a trace: where a NaN or an infinity first appears, kinks, unused inputs."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def finite(x: Any) -> bool:
 
 
 def born(name: str, op: str, args: list[Any], value: Any) -> str:
-    """Why a line is the first that is NaN or infinite; "" if it is finite or an argument was not."""
+    """Why a line is the first NaN or infinity; "" if it is finite, or if one of its arguments was not."""
     if finite(value) or not all(map(finite, args)):
         return ""
     x = args[0]
@@ -74,12 +74,12 @@ def born(name: str, op: str, args: list[Any], value: Any) -> str:
 
 
 def is_equal(a: Any, b: Any) -> bool:
-    """Also of a fraction and a number of high precision, which do not compare."""
+    """Whether two numbers are equal; also works for a Fraction and an mpmath number, which Python cannot compare."""
     return bool(PRIMITIVES["sub"].exact(a, b) == 0)
 
 
 def kink(name: str, op: str, args: list[Any]) -> str:
-    """Which convention holds where the derivative is not defined; "" where it is."""
+    """The convention used where the derivative is undefined; "" where it is defined."""
     if op == "abs" and args[0] == 0:
         return say("{name} is abs at 0, a kink: its derivative is taken as 0, as in torch", name=name)
     if op == "sqrt" and args[0] == 0:

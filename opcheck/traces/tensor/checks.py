@@ -28,7 +28,7 @@ def checks(trace: ArrayTrace, everything: bool = False) -> list[Check]:
 
 
 def digits_alike(a: float, b: float, size: float) -> int:
-    """To how many digits two numbers agree that are sums of terms of that total size."""
+    """The number of digits to which two sums agree, relative to the total size of their terms."""
     if not np.isfinite(a - b):  # two infinities, or NaN, which any check of numbers shows by itself
         return 16 if a == b or (a != a and b != b) else 0
     return 16 if a == b else min(16, max(0, int(-np.log10(abs(a - b) / max(size, 1e-300)))))
@@ -75,7 +75,7 @@ def length(direction: Mapping[str, Any]) -> float:
 
 
 def moved(trace: ArrayTrace, steps: Mapping[str, Any]) -> ArrayTrace:
-    """The same program at inputs that are moved by these steps."""
+    """The same program with its inputs moved by these steps."""
     nodes: list[ArrayNode] = []
     with np.errstate(all="ignore"):
         for node in trace.nodes:

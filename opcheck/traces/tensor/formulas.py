@@ -1,4 +1,4 @@
-"""What a line of a tensor program is, and what its tangent and its adjoints are, as formulas in other lines.
+"""Formulas for a line of a tensor program, its tangent and its adjoints, in terms of other lines.
 
 The formula of a tangent or of an adjoint is read off the rule that computes it: the rule runs on arrays that have names
 (v̄₃, v₁) and records what it does with them. An operator of the catalogue is called as `opcheck.reference` has it:
@@ -32,7 +32,7 @@ def computes(trace: ArrayTrace, id: int) -> str:
 
 
 def tangent(trace: ArrayTrace, id: int, tangents: Sequence[Any]) -> str:
-    """The tangent of a line, in the tangents of its arguments; `tangents` are the numbers of all."""
+    """The tangent of a line in terms of its arguments' tangents; `tangents` has the values of all tangents."""
     node = trace.nodes[id]
     if node.rule is None:
         return write(constant(tangents[id]))
@@ -61,7 +61,7 @@ def tangent(trace: ArrayTrace, id: int, tangents: Sequence[Any]) -> str:
 
 
 def shares(trace: ArrayTrace, id: int, adjoints: Sequence[Any]) -> list[Expression]:
-    """What the adjoint of a node gives each of its arguments; `adjoints` are the numbers of all."""
+    """What a node's adjoint contributes to each argument; `adjoints` has the values of all adjoints."""
     node, call = trace.nodes[id], call_of(trace.nodes[id])
     if call is not None:
         if is_vjp(node, call):
@@ -97,7 +97,7 @@ def known(trace: ArrayTrace, id: int) -> Expression:
 
 
 class Leaves:
-    """What a rule computes with: arrays on their own tape, each with a name."""
+    """The arrays a rule computes with: leaves on their own tape, each with a name."""
 
     def __init__(self, trace: ArrayTrace, id: int) -> None:
         self.tape, self.names = ArrayTape(), dict[int, Expression]()

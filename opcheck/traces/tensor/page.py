@@ -128,5 +128,5 @@ class TensorSections(Sections):
 
 
 def places(name: str, shape: tuple[int, ...]) -> list[str]:
-    """x[0,0], x[0,1], ...; of a number its name alone."""
+    """x[0,0], x[0,1], ...; for a number, just its name."""
     return [f"{name}[{','.join(map(str, at))}]" if at else name for at in np.ndindex(*shape)]

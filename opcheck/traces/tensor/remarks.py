@@ -23,13 +23,13 @@ def remarks(trace: ArrayTrace) -> list[str]:
 
 
 def is_born(trace: ArrayTrace, id: int) -> bool:
-    """Whether a line is not finite although all that goes into it is."""
+    """Whether a line is not finite although all of its arguments are."""
     node = trace.nodes[id]
     return bool(node.args) and not is_finite(node.value) and all(is_finite(trace.nodes[arg].value) for arg in node.args)
 
 
 def born(trace: ArrayTrace, id: int) -> str:
-    """What is not finite and where; the first of several places."""
+    """The value that is not finite, and its position (the first of several)."""
     name, formula, value = called(trace, id).name, computes(trace, id), np.asarray(trace.nodes[id].value)
     places = np.argwhere(~np.isfinite(value))
     place = tuple(int(k) for k in places[0])

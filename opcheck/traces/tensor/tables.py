@@ -64,7 +64,7 @@ def tangents_of_ones(trace: ArrayTrace) -> list[Any]:
 
 
 class Contribution(NamedTuple):
-    """What a line adds to the adjoint of one of its arguments, `to`, and what is there then."""
+    """What a line adds to the adjoint of its argument `to`, and that adjoint afterwards."""
 
     source: int
     place: int
@@ -124,7 +124,7 @@ def adjoints_table(trace: ArrayTrace, seed: float = 1.0, everything: bool = Fals
 
 
 def legend(blocks: Sequence[Block]) -> list[Block]:
-    """What the words mean that formulas of sweeps use and programs do not."""
+    """Explains the terms that appear in the formulas of sweeps but not in programs."""
     tables = (block for block in blocks if isinstance(block, Table))
     text = " ".join(each for table in tables for row in table.rows for each in row if isinstance(each, str))
     told = {
@@ -179,7 +179,7 @@ def number(x: Any) -> Number:
 
 
 def few(value: Any) -> str:
-    """All of a few values; else the first two and the last one."""
+    """All values if there are only a few, else the first two and the last one."""
     flat = np.asarray(value).reshape(-1)
     if flat.size <= FEW:
         return ", ".join(map(number_text, flat))

@@ -135,7 +135,7 @@ def _later(check: Check) -> str:
         time.sleep(0.001)  # no join: another thread may have made one of them that has not begun
         threads = [each for each in threads if each.is_alive() or each.ident is None]
         if _changed(outputs, session.outputs()):
-            return say("work goes on after the call has returned")
+            return say("the call leaves work running after it has returned")
     return ""
 
 

@@ -37,7 +37,7 @@ def test_several_files_need_a_folder(name, tmp_path):
     results = [examples.result("ada"), examples.result("bob")]
     with pytest.raises(Refused) as refused:
         formats.write(name, results, ASSIGNMENT)
-    said = f"{name} is a file for each student. Got 2 students. name a folder for them (-o FOLDER)"
+    said = f"{name} writes one file for each student. Got 2 students. name a folder for them (-o FOLDER)"
     assert str(refused.value) == said
     formats.write(name, results, ASSIGNMENT, tmp_path / "out")
     assert {path.stem for path in (tmp_path / "out").rglob("*.*")} >= {"ada", "bob"}

@@ -93,7 +93,7 @@ def lazy(input):
         ("relu", unwritten, "torch", "output contains memory that was never written"),
         ("relu", unwritten_by_numpy, "numpy", "output contains memory that was never written"),
         ("relu", stale, "numpy", "output depends on what its memory held before"),
-        ("relu", later, "torch", "work goes on after the call has returned"),
+        ("relu", later, "torch", "the call leaves work running after it has returned"),
         ("relu", lazy, "torch", "output is a Lazy, which may do its work later"),
     ],
 )

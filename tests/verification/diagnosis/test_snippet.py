@@ -88,6 +88,7 @@ def printed(op, verdict, place, alone):
     return float(done.stdout)
 
 
+@pytest.mark.share(4)
 @pytest.mark.parametrize(
     ("op", "place", "claim", "alone"),
     [

@@ -1,4 +1,4 @@
-"""What people get wrong in convolutions: variants of convolution/conv.py, written over its right parts."""
+"""Common mistakes in convolutions, written as variants of convolution/conv.py."""
 
 from opcheck.operators.convolution.mistakes.gradients import GRADIENTS
 from opcheck.operators.convolution.mistakes.outputs import HEIGHT_AND_WIDTH, OUTPUTS

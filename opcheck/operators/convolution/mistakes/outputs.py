@@ -97,7 +97,7 @@ def _last_skipped(op: Any, p: Params, **arrays: Array) -> Array:
 
 
 def _height_for_width(op: Any, p: Params, **arrays: Array) -> Array:
-    """As many columns as a kernel would have that is as wide as it is high; those that there are not stay zero."""
+    """As many columns as a square kernel would have; missing columns stay zero."""
     result: Array = op.forward(p, **arrays)
     weight = arrays["weight"]
     square = np.zeros((*weight.shape[:-1], weight.shape[-2]))
