@@ -58,7 +58,7 @@ class Process:
         self.stop()
         if allowance or dropped.is_set():
             return None
-        return sentence(413, say("This takes longer than {n} s: try smaller arrays.", n=f"{seconds:g}"))
+        return sentence(413, late(asked[0], seconds))
 
     def stop(self) -> None:
         if self.process is not None:
@@ -67,6 +67,18 @@ class Process:
                 self.process.join()
             self.connection.close()
         self.process = None
+
+
+def late(what: str, seconds: float) -> str:
+    """What is said of an answer that takes too long."""
+    n = f"{seconds:g}"
+    if what.startswith("learn"):
+        return say("The code of this lesson takes longer than {n} s on this machine.", n=n)
+    if what.startswith("practice"):
+        return say("This takes longer than {n} s: try again in a moment.", n=n)
+    if what.startswith("trace"):
+        return say("This takes longer than {n} s: try a shorter expression or smaller arrays.", n=n)
+    return say("This takes longer than {n} s: try smaller arrays.", n=n)
 
 
 def _context() -> Any:

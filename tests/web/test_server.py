@@ -140,6 +140,15 @@ def test_an_answer_is_sent_at_once():
         assert at.proto == socket.IPPROTO_TCP  # of which asyncio makes sockets that do not wait
 
 
+@pytest.mark.parametrize(("what", "told"), [
+    ("page", "try smaller arrays"), ("traced-page", "try a shorter expression"), ("practice", "try again"),
+    ("learn-answer", "The code of this lesson takes longer than 10 s")])  # fmt: skip
+def test_what_takes_too_long_is_told_what_to_do(what, told):
+    from opcheck.web.process import late
+
+    assert told in late(what, 10.0)
+
+
 def test_the_processes_begin_before_anybody_asks():
     from opcheck.web.workroom import Workroom
 
