@@ -128,7 +128,7 @@ def test_what_is_asked_first():
     of = board("conv2d", shapes=CONV, grad=True)
     assert of.lines[of.focus].symbol == ("x", (0, 0), True, False)
     of = board("max_pool2d", shapes={"input": (4, 4)}, grad=True)  # the first gradient that is not 0
-    assert of.lines[of.focus].symbol == ("x", (1, 1), True, False)
+    assert of.lines[of.focus].symbol == ("x", (0, 1), True, False)
     of = board("conv2d", shapes=CONV, grad=True, cell=(2, 1))
     assert of.lines[of.focus].symbol == ("x", (2, 1), True, False)
 
