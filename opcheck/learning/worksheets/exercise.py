@@ -89,6 +89,8 @@ def _attempt(op: Op, level: int, rng: np.random.Generator) -> Exercise:
         raise Unfit
     if any(not _is_handy(blank.value) for blank in found.blanks):
         raise Unfit
+    if all(blank.value.value == 0 for blank in found.blanks):
+        raise Unfit  # nothing flows: that is a question, but nothing to work out
     return found
 
 

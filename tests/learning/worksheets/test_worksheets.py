@@ -159,3 +159,17 @@ def test_the_ending_of_a_file_says_its_format(tmp_path, capsys):
         assert "-o r.html is a page, and a browser prints it as a PDF" in capsys.readouterr().err
     assert run(["practice", "relu", "--worksheet", "1", "-o", str(tmp_path / "r.json")]) == 2
     assert "a worksheet is written as html, latex, markdown" in capsys.readouterr().err
+
+
+def test_answers_in_markdown_are_paragraphs_of_their_own():
+    key = printed(drawn(find("mlp_loss"), 6, seed=1), "markdown", key=True)
+    lines = key.splitlines()
+    starts = [k for k, line in enumerate(lines) if line.startswith(("**", "## "))]
+    assert len(starts) > 6
+    assert all(lines[k - 1] == "" for k in starts)
+
+
+def test_something_is_to_be_worked_out_in_every_exercise():
+    for k in range(5):
+        sheet = drawn(find("mlp_loss"), 2, seed=k, level=6)  # many of its gradients are 0 everywhere
+        assert all(any(blank.value.value for blank in each.blanks) for each in sheet.exercises)
