@@ -170,6 +170,6 @@ def test_answers_in_markdown_are_paragraphs_of_their_own():
 
 
 def test_something_is_to_be_worked_out_in_every_exercise():
-    for k in range(5):
-        sheet = drawn(find("mlp_loss"), 2, seed=k, level=6)  # many of its gradients are 0 everywhere
+    for seed in (5, 6, 11):  # of a layer that is off
+        sheet = drawn(find("mlp_loss"), 1, seed=seed, level=5)
         assert all(any(blank.value.value for blank in each.blanks) for each in sheet.exercises)
