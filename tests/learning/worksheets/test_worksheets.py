@@ -13,8 +13,9 @@ from opcheck.learning import drawing
 from opcheck.learning.worksheets import FORMATS, drawn
 from opcheck.learning.worksheets.exercise import LETTERS, LEVELS
 from opcheck.learning.worksheets.networks import NETWORKS, call, find, shaped
-from opcheck.learning.worksheets.paper import letter, printed, written
+from opcheck.learning.worksheets.paper import letter, printed, settled, written
 from opcheck.operators import catalog
+from opcheck.steps import Number
 from tests.learning.worksheets.support import checked, filled
 from tests.render.test_formats import structure
 
@@ -173,3 +174,9 @@ def test_something_is_to_be_worked_out_in_every_exercise():
     for seed in (5, 6, 11):  # of a layer that is off
         sheet = drawn(find("mlp_loss"), 1, seed=seed, level=5)
         assert all(any(blank.value.value for blank in each.blanks) for each in sheet.exercises)
+
+
+def test_a_mean_of_equal_numbers_is_one_of_them():
+    near = Fraction(2) + Fraction(1, 10**40)
+    assert settled(Number(near, inexact=True)) == Number(Fraction(2))
+    assert settled(Number(Fraction(2001, 1000), inexact=True)).inexact
