@@ -28,6 +28,7 @@ class Reply(NamedTuple):
 
 Query = Mapping[str, str]
 Answer = Callable[[str, Query], Reply]
+CARET = re.compile(r"\n\s*\^\s*$")
 DRAWN = re.compile(r"\n  .*")
 COMMAND = re.compile(r"(?<!\S)(--[a-z]|opcheck [a-z])")
 ANSWERS: dict[str, Answer] = {}  # by the first word of an address
@@ -63,7 +64,7 @@ def spoken(refused: Refused) -> str:
     """A refusal as sentences. What it says to do at a command line is nothing for a page, nor a caret below a line."""
     fix = "" if COMMAND.search(refused.fix) else refused.fix
     rule = DRAWN.sub("", refused.rule)
-    parts = (rule, refused.got and say("Got {got}", got=refused.got), fix)
+    parts = (rule, refused.got and say("Got {got}", got=CARET.sub("", refused.got)), fix)
     told = (" ".join(part.split()) for part in parts if part)
     known = {*words(), refused.field.rpartition(".")[2]} if isinstance(refused, Impossible) else words()
     return " ".join(f"{_begun(part, known)}{'' if part[-1] in '.?!' else '.'}" for part in told)
