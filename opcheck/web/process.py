@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 from opcheck.language import say
-from opcheck.web.reply import Reply, sentence
+from opcheck.web.reply import WRITTEN, Reply, sentence
 
 START = 60.0  # seconds until a process is ready: it imports numpy, and the programs that were named
 MEMORY = 2**30  # bytes that a process may take beyond what it has when it begins
@@ -54,6 +54,8 @@ class Process:
                     return found
         except (EOFError, OSError):
             self.stop()
+            if asked[0] in WRITTEN:
+                return sentence(500, say("The process that writes this page has ended: the terminal may say why."))
             return sentence(413, say("This ended the process that computed it: try smaller arrays."))
         self.stop()
         if allowance or dropped.is_set():

@@ -1,5 +1,6 @@
 """What goes back to a browser: text with its status; what is impossible is one sentence, and its field."""
 
+import html
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -12,6 +13,7 @@ from opcheck.web.named import words
 
 HTML, JSON, PLAIN = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
+WRITTEN = ("home", "missing", "explain", "trace", "learn", "practice")  # pages without a calculation
 INSIDE = ("page", "traced-page")  # pages that stand in another one
 
 
@@ -30,6 +32,12 @@ Query = Mapping[str, str]
 Answer = Callable[[str, Query], Reply]
 CARET = re.compile(r"\n\s*\^\s*$")
 DRAWN = re.compile(r"\n  .*")
+BARE = (
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>opcheck</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+    '<link rel="stylesheet" href="/static/style.css"></head>'
+    '<body><main><h1>opcheck</h1><p class="lead">{sentence}</p></main></body></html>\n'
+)
 COMMAND = re.compile(r"(?<!\S)(--[a-z]|opcheck [a-z])")
 ANSWERS: dict[str, Answer] = {}  # by the first word of an address
 
@@ -52,6 +60,12 @@ def data(value: object, kept: bool = False) -> Reply:
 def sentence(status: int, text: str, field: str = "") -> Reply:
     """An answer that is one sentence."""
     return Reply(status, JSON, json.dumps({"sentence": text, "field": field}))
+
+
+def bare(reply: Reply) -> Reply:
+    """A sentence as a page, where no process is left that writes one."""
+    told = html.escape(json.loads(reply.text)["sentence"])
+    return reply._replace(kind=HTML, text=BARE.format(sentence=told))
 
 
 def impossible(refused: Refused) -> Reply:

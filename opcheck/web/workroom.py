@@ -14,12 +14,11 @@ from typing import Any
 
 from opcheck.language import say
 from opcheck.web.process import LOOKED, Asked, Process
-from opcheck.web.reply import HTML, Reply, sentence
+from opcheck.web.reply import HTML, WRITTEN, Reply, sentence
 
 TIME = 10.0  # seconds for one answer
 LESSON = 70.0  # at least, where code of a lesson runs, which has a limit of its own
 QUICK = 0.25  # seconds of processor time after which an answer is none of the quick ones
-WRITTEN = ("home", "missing", "explain", "trace", "learn", "practice")  # pages without a calculation
 RUN = ("learn-answer",)  # runs what somebody wrote, which takes its time
 MOST_WAITING, MOST_SLOW = 64, 16  # requests in a queue; more are told to come again
 NICE = 10
