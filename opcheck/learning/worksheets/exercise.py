@@ -126,7 +126,7 @@ def _problem(calculation: Calculation, kind: Kind, rng: np.random.Generator) -> 
         raise Unfit
     wrt = names[int(rng.integers(len(names)))]
     shape = calculation.shapes[calculation.main_output]
-    upstream = rng.integers(1, 4, size=shape).astype(float)
+    upstream = rng.integers(1, 4, size=shape).astype(float) if shape else np.array(1.0)  # of a loss
     places = list(np.ndindex(*calculation.case.arrays[wrt].shape))
     return Problem(calculation, kind, places[int(rng.integers(len(places)))], wrt, upstream)
 

@@ -180,3 +180,8 @@ def test_a_mean_of_equal_numbers_is_one_of_them():
     near = Fraction(2) + Fraction(1, 10**40)
     assert settled(Number(near, inexact=True)) == Number(Fraction(2))
     assert settled(Number(Fraction(2001, 1000), inexact=True)).inexact
+
+
+def test_the_gradient_of_a_loss_by_itself_is_one():
+    (each,) = drawn(find("mlp_loss"), 1, seed=2, level=4).exercises
+    assert each.problem.upstream == 1
