@@ -1,5 +1,6 @@
 """A failure for a person: what is wrong, the case, its worked calculation, what it looks like, how to run it again."""
 
+import math
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -91,7 +92,7 @@ def opened(verdict: Verdict, how: str, path: Path | None, width: int = 80, share
     """Everything about one failure, for a page of this width. `shared`: what the failing cases of its cause share."""
     trial = verdict.trial
     assert trial is not None
-    steps = calculation(worked(verdict), width - 2)
+    steps = calculation(worked(verdict), width - 2, places(verdict))
     lines = headline(verdict, width)
     lines += _wrapped(shared, width, "  ") if shared else []
     for line in facts(verdict, calculated=bool(steps)):
@@ -194,9 +195,18 @@ def spoken(op: str, name: str) -> str:
     return f"{name} ({sentences[name]})" if name in sentences else name
 
 
-def calculation(explanation: "Explanation | None", width: int = 78) -> list[str]:
+def places(verdict: Verdict) -> int:
+    """So many decimals that one sees in which digits the wrong number differs from the right one."""
+    got, expected = verdict.got, verdict.expected
+    if got is None or expected is None or not math.isfinite(got) or not math.isfinite(expected) or got == expected:
+        return LEAST_PLACES
+    return max(LEAST_PLACES, min(MOST_PLACES, 1 - math.floor(math.log10(abs(got - expected)))))
+
+
+def calculation(explanation: "Explanation | None", width: int = 78, precision: int = 4) -> list[str]:
     """A worked calculation as text, where it is short enough to read."""
-    lines = explanation.render("text", width=width, interactive=False).rstrip().splitlines() if explanation else []
+    options = {"width": width, "interactive": False, "precision": precision}
+    lines = explanation.render("text", **options).rstrip().splitlines() if explanation else []
     return lines if len(lines) <= LONGEST else []
 
 
@@ -224,6 +234,7 @@ def worked(verdict: Verdict) -> "Explanation | None":
 
 
 NO_BREAK = "\0"
+LEAST_PLACES, MOST_PLACES = 4, 10
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

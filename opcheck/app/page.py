@@ -88,7 +88,7 @@ def _failure(report: Report, cause: failures.Group, how: str, saved: dict[int, P
         "looks": " ".join(looks),
         "heat": _heat([report.failures[k] for k in dict.fromkeys((*group, *cause.every))]),
         "opened": _place(first, worst) if first.details.get("shares") is not None else "",
-        "worked": _fragment(worked) if worked and calculated else "",
+        "worked": _fragment(worked, failures.places(first)) if worked and calculated else "",
         "printed": first.details.get("printed", ""),
         "also": [f"{report.failures[k].claim}: {sentence(report.failures[k])}" for k in group[1:]],
         "again": f"opcheck replay {saved[group[0]]}{how}" if group[0] in saved else "",
@@ -133,11 +133,11 @@ def _place(verdict: Verdict, at: tuple[int, ...]) -> str:
     return f"{verdict.name}{list(at) if at else ''}"
 
 
-def _fragment(explanation: "Explanation") -> Any:
+def _fragment(explanation: "Explanation", precision: int) -> Any:
     """A worked calculation without the style, which the page already has."""
     from markupsafe import Markup
 
-    return Markup(explanation.render("html", page=False).partition("</style>")[2])
+    return Markup(explanation.render("html", page=False, precision=precision).partition("</style>")[2])
 
 
 def _tables(report: Report) -> dict[str, list[dict[str, Any]]]:

@@ -43,6 +43,7 @@ def command(programs: tuple[str, ...], port: int, host: str, seconds: float, ope
     for place in programs:
         with within(seconds, place):
             named.read(place)  # a fault is reported here and not on a page
+    named.load(programs)
 
     at = listen(host, port)
     port = at.getsockname()[1]

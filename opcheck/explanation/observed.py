@@ -1,7 +1,9 @@
 """What explains a number that somebody observed: rounding, printed digits, a known mistake, or none of these."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -12,6 +14,8 @@ from opcheck.explanation.calculation import Calculation, Pages
 from opcheck.explanation.unfold import barred
 from opcheck.language import say
 from opcheck.operators.spec import Array, Mistake, Refused, Shape, widened
+from opcheck.render.numbers import Style
+from opcheck.render.numbers import digits as written
 from opcheck.steps import Block, Expression, Number, Prose, Table
 from opcheck.tracing import Graph, Node, exact, values
 from opcheck.tracing.arithmetic import as_fraction, exactly
@@ -64,7 +68,7 @@ def dtype_lines(calculation: Calculation, at: Shape, dtype: str) -> list[Block]:
     focus = element(calculation, at)
     computed = machine(focus.graph, dtype)[focus.id]
     rows = (
-        (say("exact"), _number(focus.exact)),
+        (say("exact"), _significant(focus.exact, DIGITS[dtype])),
         (say("{dtype}, left to right", dtype=dtype), f"{computed:.{DIGITS[dtype]}g}".replace("-", "−")),
         (say("difference"), _number(difference(computed, focus.exact))),
         (say("rounding of the inputs allows"), _number(focus.storing(dtype))),
@@ -161,11 +165,17 @@ def got_lines(
     headers = [say("element"), say("expected"), say("got"), say("difference"), say("{dtype} allows", dtype=dtype)]
     if digits is not None:
         headers.append(say("{n} printed decimals allow", n=digits))
+    causes = [_cause(each, number, observed, dtype) for each, number in zip(elements, observed, strict=True)]
+    is_mixed = len(set(causes)) > 1 and digits is None
+    if is_mixed:
+        headers.append(say("explained by"))
     rows: list[tuple[str | Expression, ...]] = []
-    for each, number in zip(elements, observed, strict=True):
-        row: list[str | Expression] = [watched.name(each.at), _number(each.exact), _number(number)]
-        row += [_number(difference(number, each.exact)), _number(each.rounding(dtype))]
-        rows.append(tuple([*row, _number(each.printing(digits, exact_arrays))] if digits is not None else row))
+    for each, number, cause in zip(elements, observed, causes, strict=True):
+        apart = difference(number, each.exact)
+        row: list[str | Expression] = [watched.name(each.at), _beside(each.exact, apart), _written(number, observed)]
+        row += [_number(apart), _number(each.rounding(dtype))]
+        row += [_number(each.printing(digits, exact_arrays))] if digits is not None else [cause] if is_mixed else []
+        rows.append(tuple(row))
     told = say("expected: the exact number; difference: got − expected; {dtype} allows: what rounding may change",
                dtype=dtype)  # fmt: skip
     sentence = _explanation(calculation, watched, elements, observed, dtype, digits, exact_arrays)
@@ -238,7 +248,7 @@ def _explanation(
         return say("Equal: this is the exact value.")
     if all(d <= e.rounding(dtype) for d, e in zip(differences, elements, strict=True)):
         return say("Rounding: the difference is within what {dtype} allows.", dtype=dtype)
-    if all(d <= Fraction(1, 2) / 10 ** _decimals(g) for d, g in zip(differences, observed, strict=True)):
+    if all(d <= _half_unit(observed) for d in differences):
         return say("Equal to the digits shown.")
     if digits is not None and all(d <= e.printing(digits, whole) for d, e in zip(differences, elements, strict=True)):
         kept = say(" (whole numbers are taken as exact)") if whole else ""
@@ -251,6 +261,10 @@ def _explanation(
             return say("A known mistake, {name}: {sentence}", name=mistake.name, sentence=mistake.sentence)
     if all(abs(g + e.exact) <= e.rounding(dtype) for g, e in zip(observed, elements, strict=True)):
         return say("The sign is wrong: a minus is missing, or there is one too many.")
+    left = [e for e, g in zip(elements, observed, strict=True) if _cause(e, g, observed, dtype) == say("nothing")]
+    if 0 < len(left) < len(elements):
+        return say("{names}: not explained by {dtype} rounding, the printed digits or a known mistake; the others are.",
+                   names=", ".join(map(watched.name, (each.at for each in left))), dtype=dtype)  # fmt: skip
     rounded = digits is None and len(whole) < len(calculation.case.arrays)  # whole numbers are printed as they are
     tried = say(" Were the inputs rounded for printing? Try --printed-digits 4.") if rounded else ""
     return say(
@@ -259,9 +273,14 @@ def _explanation(
     )  # fmt: skip
 
 
+def _is_right(predicted: float, each: Element, dtype: str) -> bool:
+    """Whether a mistake changes nothing here, so that it explains nothing."""
+    return bool(abs(difference(as_fraction(predicted), each.exact)) <= each.rounding(dtype))
+
+
 def _predicts(output: Array | None, elements: list[Element], observed: list[Any], dtype: str) -> bool:
     """Whether these numbers are the observed ones, to the digits that they were written with."""
-    if output is None:
+    if output is None or all(_is_right(output[each.at].item(), each, dtype) for each in elements):
         return False
     for each, number in zip(elements, observed, strict=True):
         predicted = output[each.at].item()
@@ -287,6 +306,43 @@ def _decimals(number: Any) -> int:
     if not isinstance(number, Fraction):
         return 0
     return len(repr(float(number)).partition(".")[2]) if "e" not in repr(float(number)) else 17
+
+
+def _half_unit(observed: Sequence[Any]) -> Fraction:
+    """What the digits hide that these numbers were given with: 0.09 beside 0.2447 stands for 0.0900."""
+    return Fraction(1, 2 * 10 ** max(map(_decimals, observed), default=0))
+
+
+def _cause(each: Element, number: Any, observed: Sequence[Any], dtype: str) -> str:
+    """What explains one of several numbers."""
+    apart = abs(difference(number, each.exact))
+    if apart <= each.rounding(dtype):
+        return say("rounding")
+    return say("digits given") if apart <= _half_unit(observed) else say("nothing")
+
+
+def _beside(expected: Any, apart: Any) -> str | Number:
+    """An exact number with the digits in which an observed one differs from it."""
+    if not isinstance(expected, Fraction) or not isinstance(apart, Fraction) or not 0 < abs(apart) < Fraction(1, 10**4):
+        return _number(expected)
+    places = min(17, 1 - math.floor(math.log10(abs(apart))))
+    return written(expected, Style(precision=places))
+
+
+def _written(number: Any, observed: Sequence[Any]) -> str | Number:
+    """An observed number with as many decimals as the others have, as it was probably given."""
+    places = max(map(_decimals, observed), default=0)
+    if not isinstance(number, Fraction) or number.denominator == 1 or places > 16:
+        return _number(number)
+    return f"{float(number):.{places}f}".replace("-", "−")
+
+
+def _significant(value: Any, count: int) -> str | Number:
+    """An exact number with as many digits as the floating-point number beside it."""
+    if not isinstance(value, Fraction):
+        return _number(value)
+    with localcontext(prec=count):
+        return f"{Decimal(value.numerator) / Decimal(value.denominator):g}".replace("-", "−")
 
 
 def difference(a: Any, b: Any) -> Any:

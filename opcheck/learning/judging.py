@@ -1,6 +1,7 @@
 """Judges an answer: right, right except for shape or rounding, a known mistake, or partly right."""
 
 import copy
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from opcheck.language import say
 from opcheck.learning import answers
 from opcheck.learning.answers import Answer, Match
 from opcheck.operators.spec import Mistake, Op
+
+COMMA = re.compile(r"[-+−]?\d+,\d+")  # 1,5 as most of the world writes 1.5
 
 
 class Judged(NamedTuple):
@@ -32,6 +35,10 @@ def judge(
         return Judged(False, _spoken(error), read=False)
     if isinstance(answer, str) and not isinstance(wanted, str):
         return Judged(False, _form(wanted), read=False)
+    if COMMA.fullmatch(line.strip()) and isinstance(wanted, answers.Number):
+        told = say("A comma stands between numbers here: write a decimal with a point, such as {example}.",
+                   example=line.strip().replace(",", "."))  # fmt: skip
+        return Judged(False, told, read=False)
     if sizes and isinstance(answer, answers.Number) and isinstance(wanted, tuple) and len(wanted) > 1:
         return Judged(False, _form(wanted), read=False)  # "12" for 1x2: as if it had not been typed
     match answers.compare(answer, wanted, decimals):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from opcheck import files
 from opcheck.errors import Refused
 
 SCHEMA = "opcheck.progress/1"
+UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError)
 
 
 @dataclass
@@ -53,12 +55,12 @@ class Progress:
         self.trouble = ""  # why progress cannot be kept or was lost, for the reader
         self.marks: dict[str, Mark] = {}
         try:
-            self.marks = _marks(path.read_text(encoding="utf-8"))
+            self.marks = _marks(text_of(path))
         except FileNotFoundError:
             pass
         except OSError as error:
             self.trouble = str(error)
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        except UNREADABLE:
             broken = path.with_suffix(".broken.json")
             with contextlib.suppress(OSError):
                 path.replace(broken)
@@ -68,20 +70,57 @@ class Progress:
         return self.marks.get(lesson, Mark())
 
     def keep(self, lesson: str, mark: Mark) -> None:
-        self.marks[lesson] = mark
-        self._write()
+        """Writes a mark, beside what others have written meanwhile."""
+        with locked(self.path):
+            self._read_again()
+            before = self.of(lesson)
+            if (before.parts, before.questions) == (mark.parts, mark.questions):
+                mark.part, mark.answers = max(mark.part, before.part), {**before.answers, **mark.answers}
+            self.marks[lesson] = mark
+            self._write()
 
     def forget(self, lesson: str | None = None) -> None:
         """Forgets one lesson, or all."""
-        if lesson is None:
-            self.marks.clear()
-        else:
-            self.marks.pop(lesson, None)
-        self._write()
+        with locked(self.path):
+            self._read_again()
+            if lesson is None:
+                self.marks.clear()
+            else:
+                self.marks.pop(lesson, None)
+            self._write()
+
+    def _read_again(self) -> None:
+        with contextlib.suppress(OSError, *UNREADABLE):
+            self.marks = _marks(text_of(self.path))
 
     def _write(self) -> None:
         lessons = {name: asdict(mark) for name, mark in self.marks.items()}
         self.trouble = kept({"schema": SCHEMA, "lessons": lessons}, self.path) or self.trouble
+
+
+def text_of(path: Path) -> str:
+    """What the file says; raises ValueError for what is no file, which may never end, and OSError."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(path)
+    return path.read_text(encoding="utf-8")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One after the other reads and writes the file, where the system has locks: two processes may answer at once."""
+    try:
+        import fcntl
+
+        files.make_folder(path.parent)
+        lock = os.open(path.parent, os.O_RDONLY)  # the folder: no file is left behind
+    except (ImportError, OSError, Refused):  # then what is kept may be the other's
+        yield
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def kept(data: object, path: Path) -> str:
@@ -100,7 +139,7 @@ def _marks(text: str) -> dict[str, Mark]:
         raise ValueError(data["schema"])
     return {
         name: Mark(
-            int(mark["part"]),
+            max(0, min(int(mark["part"]), int(mark["parts"]))),
             int(mark["parts"]),
             int(mark["questions"]),
             {int(n): str(o) for n, o in mark["answers"].items()},

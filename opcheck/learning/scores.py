@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from opcheck.learning.practice import Score
-from opcheck.learning.progress import kept
+from opcheck.learning.progress import UNREADABLE, kept, locked, text_of
 
 SCHEMA = "opcheck.practice/1"
 
@@ -24,14 +24,14 @@ class Practised:
 def read(path: Path) -> dict[str, Practised]:
     """What the file says, by operator."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(text_of(path))
         if data["schema"] != SCHEMA:
             return {}
         return {
             str(name): Practised(int(each["asked"]), int(each["right"]), int(each["level"]))
             for name, each in data["operators"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, *UNREADABLE):
         return {}
 
 
@@ -39,7 +39,9 @@ def add(path: Path, operator: str, score: Score) -> str:
     """Adds a session; why it could not be kept, or nothing."""
     if not score.asked:
         return ""
-    known = read(path)
-    before = known.get(operator, Practised())
-    known[operator] = Practised(before.asked + score.asked, before.right + score.right, max(before.level, score.level))
-    return kept({"schema": SCHEMA, "operators": {name: asdict(each) for name, each in known.items()}}, path)
+    with locked(path):
+        known = read(path)
+        before = known.get(operator, Practised())
+        asked, right = before.asked + score.asked, before.right + score.right
+        known[operator] = Practised(asked, right, max(before.level, score.level))
+        return kept({"schema": SCHEMA, "operators": {name: asdict(each) for name, each in known.items()}}, path)

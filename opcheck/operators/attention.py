@@ -97,7 +97,10 @@ class Attention(Program):
     taught = {"is_causal": (True, False)}  # a mask may leave nothing of a row, of which courses think differently
     aliases = ("attention", "sdpa")
     summary = "each query takes a mean of the values, weighted by how well their keys match it"
-    formula = "y[l] = Σ_s e[s]·v[s] / Σ_s e[s]   with e[s] = exp(c·Σ_j q[l,j]·k[s,j] + mask[l,s])"
+    formula = (
+        "y[l] = Σ_t w[l,t]·v[t]   with s[l,t] = c·Σ_j q[l,j]·k[t,j] + mask[l,t], m[l] = max_t s[l,t], "
+        "e[l,t] = exp(s[l,t] − m[l]), S[l] = Σ_t e[l,t], w[l,t] = e[l,t]/S[l]"
+    )
     closed = (
         *_closed("", "", _heads(causal=False)),
         *_closed("[s ≤ l]·", "", _heads(causal=True)),
@@ -121,10 +124,10 @@ class Attention(Program):
     widest = {"apart": True}  # many scale query and key before their product
 
     def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:
-        return self.formula if p.is_causal or "attn_mask" in shapes else self.formula.replace(" + mask[l,s]", "")
+        return self.formula if p.is_causal or "attn_mask" in shapes else self.formula.replace(" + mask[l,t]", "")
 
     def notes(self, p: Params, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-        causal = say("is_causal: the mask is 0 where s ≤ l and −∞ elsewhere, so a query sees no later key")
+        causal = say("is_causal: the mask is 0 where t ≤ l and −∞ elsewhere, so a query sees no later key")
         return (*((causal,) if p.is_causal else ()), shifted())
 
     def remarks(self, p: Params, /, *, attn_mask: Any = None, **arrays: Array) -> tuple[str, ...]:
@@ -172,8 +175,8 @@ class Attention(Program):
         attn_mask = np.tri(*s.shape[-2:], dtype=bool) if p.is_causal else attn_mask
         if attn_mask is not None:
             s = s + (attn_mask if attn_mask.dtype.kind == "f" else np.where(attn_mask, 0.0, -np.inf))
-        m = kinks.detach(s.max(axis=-1, keepdims=True))
-        e = np.exp(s - np.where(m > -np.inf, m, 0.0))
+        m = s.max(axis=-1, keepdims=True)
+        e = np.exp(s - np.where(m > -np.inf, kinks.detach(m), 0.0))
         S = np.where(m > -np.inf, e.sum(axis=-1, keepdims=True), 1.0)  # noqa: N806  # of a masked row 1
         w = e / S
         return w @ value

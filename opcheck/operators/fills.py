@@ -1,6 +1,7 @@
 """What fills an input that was not given (`Input.default`), in a worked calculation and in a problem for a pen; and the
 upstream gradient that was not given (`Output.upstream`)."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -29,12 +30,21 @@ def parts(count: float) -> float:
     return next(n * 10.0**k for k in range(20) for n in ((2, 4, 5) if k == 0 else (1, 2, 5)) if n * 10**k > count)
 
 
+def _mixed(ramp: Array) -> Array:
+    """The same numbers in another order, so that the largest of a window is not always the last."""
+    n = len(ramp) + 1
+    step = next((k for k in range(max(2, round(0.41 * n)), n) if math.gcd(k, n) == 1), 1)
+    found: Array = ramp[0] - 1 + (np.arange(1, n) * step % n) if len(ramp) else ramp
+    return found
+
+
 def _as_drawn(distinct: Array, signs: Array) -> Array:
     return distinct * signs
 
 
 FILLS = {
     "ramp": Fill(lambda ramp: ramp, _as_drawn),
+    "mixed": Fill(_mixed, _as_drawn),
     "squares": Fill(lambda ramp: ramp**2 * (-1) ** (ramp - 1), _as_drawn),  # no three at equal distances are on a line
     "negative": Fill(lambda ramp: -ramp, lambda distinct, signs: -distinct),
     "binary": Fill(lambda ramp: ramp % 2, lambda distinct, signs: np.arange(len(distinct)) % 2.0),
@@ -46,7 +56,7 @@ FILLS = {
     "zeros": Fill(np.zeros_like, _as_drawn),
     "ones": Fill(np.ones_like, _as_drawn),
 }
-PLAIN = ("ramp", "zeros", "ones")  # what is above zero in the first problems
+PLAIN = ("ramp", "mixed", "zeros", "ones")  # what is above zero in the first problems
 
 
 def upstream(output: Output, shape: Shape) -> Array:

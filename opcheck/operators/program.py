@@ -205,6 +205,8 @@ def _is_inside(at: Shape, shape: Shape) -> bool:
 class Program(Op):
     """An operator that is a short program over arrays: see `silu.py`."""
 
+    small: tuple[int, ...] = (2, 3, 4, 5)  # sizes of its letters where nobody gave others
+
     rounding: Rounding | None = Derived()
 
     @abstractmethod
@@ -250,7 +252,7 @@ class Program(Op):
             return super().default_shape(name, params, shapes)
         sizes = Sizes.match({each: self.letters[each] for each in shapes}, shapes)
         for k, letter in enumerate(letters_in(self.letters.values())):
-            sizes.of.setdefault(letter, (2, 3, 4, 5)[k % 4])
+            sizes.of.setdefault(letter, self.small[k % len(self.small)])
         sizes.leading = sizes.leading if sizes.leading is not None else (2,)
         return sizes.shape(self.letters[name])
 

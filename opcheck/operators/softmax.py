@@ -96,7 +96,7 @@ class AlongDim(Op):
         row = [(*before, k, *after) for k in range(input.shape[p.dim])] if at else [()]
 
         def make() -> tuple[Any, list[Any], Any]:
-            m = named("m", detach(maximum(*[input[place] for place in row])), (*before, *after))
+            m = detach(named("m", maximum(*[input[place] for place in row]), (*before, *after)))
             e = [named("e", exp(input[place] - m), place) for place in row]
             return m, e, named("S", total(e), (*before, *after))
 

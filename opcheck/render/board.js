@@ -6,6 +6,7 @@
 const MANY = 30; // terms that are shown whole; of more, the first ones and the last two
 const COLOURS = 8;
 const CHOICES = ["max", "min", "select", "abs", "less"];
+const PAPER = 620; // pixels: what A4 has room for
 const SECONDS = 1.6; // a step, at speed 1
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -491,6 +492,8 @@ function board(root) {
   still.open = false;
   root.classList.add("moves", ...view.value.split(" "));
   shades();
+  // wider ones would be cut; a page that shows gradients as its matter has them in writing
+  root.classList.toggle("printable", tables.length > 0 && tables.every((table) => table.offsetWidth <= PAPER));
   pinned = of.focus;
   pin(linked() ?? of.focus, true);
 }

@@ -29,7 +29,14 @@ from opcheck.tracing import TracedControlFlowError
 
 SIZES = (2, 3, 1, 4, 5)  # of a letter; the first is the simplest
 LEADING = ((2,), (), (3, 2), (1,))
-TRIED = ((2, 3, 4, 5), (4,), (1,), (6, 4), (8,))  # sizes of the letters, when it is run for the first time
+TRIED = (
+    (2, 3, 4, 5),
+    (5, 4, 2, 3),
+    (4,),
+    (1,),
+    (6, 4),
+    (8,),
+)  # sizes of the letters, when it is run for the first time
 
 
 class Function(Program):
@@ -170,6 +177,7 @@ class Function(Program):
                 refused = refused or self.raised(error, shapes)
             else:
                 self._refuse_what_is_drawn(result, again)
+                self.small = tried
                 return result
         assert refused is not None
         raise refused

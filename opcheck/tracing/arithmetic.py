@@ -291,6 +291,9 @@ def exact_quotient(a: Any, b: Any) -> Any:
     return Fraction(0) if is_zero(a) and is_exact(b) and b != 0 else _QUOTIENT(a, b)
 
 
+SHORT = 8  # characters of a decimal that nobody takes for a rounded number
+
+
 def as_fraction(x: Any) -> Any:
     """An exact reading's number as a Fraction (an mpmath number is a binary one); NaN, ±inf and -0.0 stay floats."""
     if isinstance(x, float):
@@ -302,6 +305,13 @@ def as_fraction(x: Any) -> Any:
     if abs(x._mpf_[2]) > 2**20:  # exp(-1e308): no fraction holds it, and it is 0 in any format
         return as_fraction(float(x))
     return Fraction(*mpmath.libmp.to_rational(x._mpf_))
+
+
+def as_typed(x: Any) -> Any:
+    """The same of a float whose decimal is short: the 0.1 that somebody typed is 1/10, and is printed without zeros."""
+    if isinstance(x, float) and math.isfinite(x) and x and len(text := repr(x)) <= SHORT:
+        return Fraction(text)
+    return as_fraction(x)
 
 
 def _alike(args: tuple[Any, ...]) -> list[Any]:

@@ -27,7 +27,7 @@ from opcheck.web.named import find
 from opcheck.web.practising import body, style
 from opcheck.web.reply import HTML, Query, Reply, answers, data
 
-TIME = 60.0  # seconds for the code of a lesson up to a question; the room that answers ends it earlier
+TIME = 60.0  # seconds for the code of a lesson up to a question; the room that answers gives it a little longer
 CODE = File(Path(confined.__file__), confined.HOME)
 OBSERVED = ("got", "printed_digits")  # a page is asked no such thing
 LINK = re.compile(r"(\d\d)-[a-z0-9-]+\.md")

@@ -17,12 +17,13 @@ NUMBERS: dict[str, tuple[str, Callable[..., Any]]] = {}  # functions of numbers,
 
 def load(places: Sequence[str]) -> None:
     """Reads the programs that the command line names; raises Refused."""
+    homes: dict[str, str] = {}
     for place in places:
         found = read(place)
         name = called(found) if isinstance(found, Op) else found.__name__
-        before = PROGRAMS[name].name if name in PROGRAMS else NUMBERS.get(name, (place,))[0]
-        if before != (found.name if isinstance(found, Op) else place):
-            raise Refused(say("two programs have the name {name}", name=name), got=place)
+        if homes.setdefault(name, place) != place:
+            raise Refused(say("two programs have the name {name}", name=name), got=f"{homes[name]} {place}",
+                          fix=say("rename one of them"))  # fmt: skip
         if isinstance(found, Op):
             PROGRAMS[name] = found
         else:

@@ -2,7 +2,9 @@
 that a link is a problem. What was answered is kept where `opcheck practice` keeps it."""
 
 import json
+import math
 import secrets
+from fractions import Fraction
 from typing import Any
 
 from opcheck.errors import Refused
@@ -15,12 +17,13 @@ from opcheck.learning.problems import Kind, Problem
 from opcheck.learning.progress import default_path
 from opcheck.operators.spec import Op
 from opcheck.render import render
-from opcheck.steps import Block, Step
+from opcheck.steps import Block, Grids, Step
 from opcheck.web import asking, forms
 from opcheck.web.exercise import ASK, MOST_SEED
 from opcheck.web.named import called, every, find
 from opcheck.web.reply import HTML, Query, Reply, answers, data
 
+MOST_PLACES = 17  # decimals of a number that has an end
 KINDS = {"shape": (Kind.SHAPE,), "value": (Kind.ELEMENT, Kind.OUTPUT), "gradient": (Kind.GRADIENT,)}
 
 
@@ -33,11 +36,22 @@ def whole(query: Query, name: str, low: int, high: int, default: int) -> int:
     return int(text)
 
 
-def fragment(blocks: tuple[Block, ...]) -> Any:
+def fragment(blocks: tuple[Block, ...], **digits: Any) -> Any:
     """Part of a document, whose style the page has already."""
     from markupsafe import Markup
 
-    return Markup(render(Step("", blocks), "html", page=False).partition("</style>")[2])
+    return Markup(render(Step("", blocks), "html", page=False, **digits).partition("</style>")[2])
+
+
+def in_full(blocks: tuple[Block, ...]) -> dict[str, Any]:
+    """How the numbers of these arrays are written so that nothing of them is hidden: what is asked follows from them
+    exactly. A number without an end is a fraction."""
+    grids = (grid for block in blocks if isinstance(block, Grids) for grid in block.grids)
+    cells = (cell.value for grid in grids for row in grid.rows for cell in row)
+    values = [Fraction(str(each.value)) for each in cells if each is not None and math.isfinite(each.value)]
+    enough = (n for n in range(4, MOST_PLACES) if all(10**n % each.denominator == 0 for each in values))
+    places = next(enough, None)
+    return {"fractions": True} if places is None else {"precision": places}
 
 
 def style() -> Any:
@@ -68,10 +82,12 @@ def page(name: str, query: Query) -> Reply:
 
 def written(name: str, problem: Problem, exercise: asking.Asked | None = None, **address: Any) -> str:
     """The page of a problem: one that was drawn, or an exercise of somebody's."""
+    given = setting(problem)
+    digits = in_full(given)
     return forms.template("practice.html.jinja").render(
         name=name, levels=LEVELS, style=style(), here="practice", kinds=kinds(problem.op), exercise=exercise,
-        setting=fragment(setting(problem)), question=problems.question(problem), score=score(problem.op),
-        hints=[fragment(hint) for hint in hints(problem)], is_shape=problem.kind is problems.Kind.SHAPE, **address,
+        setting=fragment(given, **digits), question=problems.question(problem), score=score(problem.op),
+        hints=[fragment(hint, **digits) for hint in hints(problem)], is_shape=problem.kind is Kind.SHAPE, **address,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 from opcheck.language import say
-from opcheck.web.reply import Reply, sentence
+from opcheck.web.reply import WRITTEN, Reply, sentence
 
 START = 60.0  # seconds until a process is ready: it imports numpy, and the programs that were named
 MEMORY = 2**30  # bytes that a process may take beyond what it has when it begins
@@ -54,11 +54,13 @@ class Process:
                     return found
         except (EOFError, OSError):
             self.stop()
+            if asked[0] in WRITTEN:
+                return sentence(500, say("The process that writes this page has ended: the terminal may say why."))
             return sentence(413, say("This ended the process that computed it: try smaller arrays."))
         self.stop()
         if allowance or dropped.is_set():
             return None
-        return sentence(413, say("This takes longer than {n} s: try smaller arrays.", n=f"{seconds:g}"))
+        return sentence(413, late(asked[0], seconds))
 
     def stop(self) -> None:
         if self.process is not None:
@@ -67,6 +69,18 @@ class Process:
                 self.process.join()
             self.connection.close()
         self.process = None
+
+
+def late(what: str, seconds: float) -> str:
+    """What is said of an answer that takes too long."""
+    n = f"{seconds:g}"
+    if what.startswith("learn"):
+        return say("The code of this lesson takes longer than {n} s on this machine.", n=n)
+    if what.startswith("practice"):
+        return say("This takes longer than {n} s: try again in a moment.", n=n)
+    if what.startswith("trace"):
+        return say("This takes longer than {n} s: try a shorter expression or smaller arrays.", n=n)
+    return say("This takes longer than {n} s: try smaller arrays.", n=n)
 
 
 def _context() -> Any:

@@ -1,5 +1,6 @@
 """What goes back to a browser: text with its status; what is impossible is one sentence, and its field."""
 
+import html
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -12,6 +13,7 @@ from opcheck.web.named import words
 
 HTML, JSON, PLAIN = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
+WRITTEN = ("home", "missing", "explain", "trace", "learn", "practice")  # pages without a calculation
 INSIDE = ("page", "traced-page")  # pages that stand in another one
 
 
@@ -28,7 +30,14 @@ class Reply(NamedTuple):
 
 Query = Mapping[str, str]
 Answer = Callable[[str, Query], Reply]
+CARET = re.compile(r"\n\s*\^\s*$")
 DRAWN = re.compile(r"\n  .*")
+BARE = (
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>opcheck</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+    '<link rel="stylesheet" href="/static/style.css"></head>'
+    '<body><main><h1>opcheck</h1><p class="lead">{sentence}</p></main></body></html>\n'
+)
 COMMAND = re.compile(r"(?<!\S)(--[a-z]|opcheck [a-z])")
 ANSWERS: dict[str, Answer] = {}  # by the first word of an address
 
@@ -53,6 +62,12 @@ def sentence(status: int, text: str, field: str = "") -> Reply:
     return Reply(status, JSON, json.dumps({"sentence": text, "field": field}))
 
 
+def bare(reply: Reply) -> Reply:
+    """A sentence as a page, where no process is left that writes one."""
+    told = html.escape(json.loads(reply.text)["sentence"])
+    return reply._replace(kind=HTML, text=BARE.format(sentence=told))
+
+
 def impossible(refused: Refused) -> Reply:
     """What is said under a field: its own, or the first that the sentence names."""
     field = refused.field if isinstance(refused, Impossible) else ""
@@ -63,7 +78,7 @@ def spoken(refused: Refused) -> str:
     """A refusal as sentences. What it says to do at a command line is nothing for a page, nor a caret below a line."""
     fix = "" if COMMAND.search(refused.fix) else refused.fix
     rule = DRAWN.sub("", refused.rule)
-    parts = (rule, refused.got and say("Got {got}", got=refused.got), fix)
+    parts = (rule, refused.got and say("Got {got}", got=CARET.sub("", refused.got)), fix)
     told = (" ".join(part.split()) for part in parts if part)
     known = {*words(), refused.field.rpartition(".")[2]} if isinstance(refused, Impossible) else words()
     return " ".join(f"{_begun(part, known)}{'' if part[-1] in '.?!' else '.'}" for part in told)

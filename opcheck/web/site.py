@@ -14,7 +14,7 @@ from starlette.routing import Route
 from opcheck.language import say
 from opcheck.web.exercise import SAVE
 from opcheck.web.guard import LARGEST_BODY
-from opcheck.web.reply import INSIDE, PLAIN, Reply, sentence
+from opcheck.web.reply import INSIDE, JSON, PLAIN, Reply, bare, sentence
 from opcheck.web.workroom import Workroom
 
 STATIC = {"style.css": "text/css; charset=utf-8", "edit.js": "text/javascript; charset=utf-8",
@@ -64,6 +64,8 @@ def _answering(room: Workroom, what: str) -> Callable[[Request], Any]:
         found = await room.ask(what, request.path_params.get("name", ""), pairs, request.is_disconnected)
         if found.status == 400 and request.headers.get("prefer") == LENIENT:
             found = found._replace(status=200)
+        if found.status >= 400 and found.kind == JSON and "text/html" in request.headers.get("accept", ""):
+            found = bare(found)
         return _response(found, request.path_params.get("name", what.partition("-")[0]) if saved else "")
 
     return endpoint

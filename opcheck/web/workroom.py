@@ -14,11 +14,11 @@ from typing import Any
 
 from opcheck.language import say
 from opcheck.web.process import LOOKED, Asked, Process
-from opcheck.web.reply import HTML, Reply, sentence
+from opcheck.web.reply import HTML, WRITTEN, Reply, sentence
 
 TIME = 10.0  # seconds for one answer
+LESSON = 70.0  # at least, where code of a lesson runs, which has a limit of its own
 QUICK = 0.25  # seconds of processor time after which an answer is none of the quick ones
-WRITTEN = ("home", "missing", "explain", "trace", "learn", "practice")  # pages without a calculation
 RUN = ("learn-answer",)  # runs what somebody wrote, which takes its time
 MOST_WAITING, MOST_SLOW = 64, 16  # requests in a queue; more are told to come again
 NICE = 10
@@ -51,7 +51,7 @@ class Workroom:
         if what not in RUN:
             found = await (self.written if what in WRITTEN else self.quick).ask(asked, gone)
         if found is None:
-            found = await self.slow.ask(asked, gone)
+            found = await self.slow.ask(asked, gone, LESSON if what in RUN else 0.0)
         if found is None:
             return sentence(499, say("Nobody waits for this answer."))
         if found.page:
@@ -95,8 +95,9 @@ class Line:
             await asyncio.to_thread(process.start)
         self.free.put_nowait(process)
 
-    async def ask(self, asked: Asked, gone: Gone) -> Reply | None:
-        """The answer; None where it takes more than the allowance, or nobody waits for it any more."""
+    async def ask(self, asked: Asked, gone: Gone, least: float = 0.0) -> Reply | None:
+        """The answer, within `least` seconds where the line has fewer; None where it takes more than the allowance, or
+        nobody waits for it any more."""
         if self.waiting >= self.most:
             return sentence(429, say("Too many requests at once: try again in a moment."))
         self.waiting += 1
@@ -105,7 +106,7 @@ class Line:
             if process is None:
                 return None
             try:
-                return await self._answer(process, asked, gone)
+                return await self._answer(process, asked, gone, max(self.time, least))
             finally:
                 self.free.put_nowait(process)
         finally:
@@ -120,9 +121,9 @@ class Line:
                 if await gone():
                     return None
 
-    async def _answer(self, process: Process, asked: Asked, gone: Gone) -> Reply | None:
+    async def _answer(self, process: Process, asked: Asked, gone: Gone, time: float) -> Reply | None:
         dropped = Event()
-        answering = asyncio.ensure_future(asyncio.to_thread(process.ask, asked, self.time, self.allowance, dropped))
+        answering = asyncio.ensure_future(asyncio.to_thread(process.ask, asked, time, self.allowance, dropped))
         while not answering.done():
             await asyncio.wait({answering}, timeout=LOOKED)
             if not answering.done() and await gone():

@@ -1,7 +1,9 @@
 """Which failures come first, and what is told of each."""
 
 import numpy as np
+import pytest
 
+from opcheck.app import failures
 from opcheck.app.failures import also, brief, by_cause
 from opcheck.operators.spec import Case
 from opcheck.verification.casefile import Trial
@@ -36,3 +38,9 @@ def test_special_numbers_are_told_with_their_failure():
     verdict = failure("special", None, got=np.nan)
     lines = brief(verdict, None), " ".join(also(verdict, None))
     assert all("input 2 = [0, 1]" in each for each in lines)
+
+
+@pytest.mark.parametrize(("got", "places"), [(0.26896307, 6), (0.3, 4), (0.26894142, 10), (float("nan"), 4), (None, 4)])
+def test_a_calculation_shows_the_digits_that_differ(got, places):
+    verdict = Verdict(Status.DIFFERS, "exact", expected=0.2689414213699951, got=got)
+    assert failures.places(verdict) == places

@@ -98,11 +98,11 @@ def test_arrays_stand_beside_the_operator_that_reads_them():
     def titles(name, **given):
         return [[panel.title for panel in row] for row in board(name, **given).rows]
 
-    assert titles("softmax") == [["x", "e"], ["S"], ["y"]]
+    assert titles("softmax") == [["x", "m"], ["e"], ["S"], ["y"]]
     assert titles("layer_norm") == [["x", "μ"], ["d"], ["v"], ["s"], ["y"]]
     assert titles("nll_loss") == [["x", "t", "ℓ"], ["L"]]  # classes, which no number is computed from
     closed = [[True, True, False], [False, False, False]]  # the second row has no sum
-    assert titles("attention", attn_mask=closed) == [["q", "k", "mask", "s"], ["e"], ["S"], ["w"], ["v", "y"]]
+    assert titles("attention", attn_mask=closed) == [["q", "k", "mask", "s"], ["m"], ["e"], ["S"], ["w"], ["v", "y"]]
 
 
 def test_a_channel_stands_beside_its_filter():
@@ -128,7 +128,7 @@ def test_what_is_asked_first():
     of = board("conv2d", shapes=CONV, grad=True)
     assert of.lines[of.focus].symbol == ("x", (0, 0), True, False)
     of = board("max_pool2d", shapes={"input": (4, 4)}, grad=True)  # the first gradient that is not 0
-    assert of.lines[of.focus].symbol == ("x", (1, 1), True, False)
+    assert of.lines[of.focus].symbol == ("x", (0, 1), True, False)
     of = board("conv2d", shapes=CONV, grad=True, cell=(2, 1))
     assert of.lines[of.focus].symbol == ("x", (2, 1), True, False)
 

@@ -13,6 +13,7 @@ from opcheck.explanation.unfold import barred
 from opcheck.learning import answers, drawing, problems
 from opcheck.learning.answers import Match
 from opcheck.learning.hints import hints, setting
+from opcheck.learning.judging import judge
 from opcheck.learning.problems import Kind, Problem
 from opcheck.operators import catalog
 from opcheck.render import render
@@ -173,3 +174,10 @@ def test_a_network_of_fixed_sizes_has_problems_on_every_level():
     for level in (1, 3, 5):
         found = drawing.drawn(op, level, np.random.default_rng(level))
         assert [array.shape for array in found.case.arrays.values()] == [(2,), (3, 2), (3,)]
+
+
+def test_a_decimal_with_a_comma_is_told_and_no_wrong_try():
+    judged = judge("1,5", answers.expected(1.5), None, ())
+    assert (judged.right, judged.read) == (False, False)
+    assert judged.told == "A comma stands between numbers here: write a decimal with a point, such as 1.5."
+    assert judge("1,5", answers.expected([1, 5]), None, ()).right

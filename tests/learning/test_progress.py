@@ -1,11 +1,15 @@
 """Progress: it survives, it is written whole, and trouble with it never stops a lesson."""
 
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from opcheck.learning import scores
+from opcheck.learning.practice import Score
 from opcheck.learning.progress import Mark, Progress, default_path
 
 
@@ -82,3 +86,34 @@ def test_the_place_is_the_platforms_own(monkeypatch, tmp_path):
     }
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "Local"))
     assert default_path() == tmp_path / "Local" / "opcheck" / "progress.json"
+
+
+def test_two_that_keep_at_once_lose_nothing_of_each_other(tmp_path):
+    path = tmp_path / "progress.json"
+    one, other = Progress(path), Progress(path)
+    one.keep("03-linear", Mark(2, 5, 2, {1: "right"}))
+    other.keep("04-floats", Mark(1, 5))
+    other.keep("03-linear", Mark(1, 5, 2, {2: "skipped"}))
+    assert Progress(path).marks == {"03-linear": Mark(2, 5, 2, {1: "right", 2: "skipped"}), "04-floats": Mark(1, 5)}
+
+
+def test_practice_of_many_at_once_is_counted(tmp_path):
+    path = tmp_path / "practice.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: scores.add(path, "tanh", Score(1, 1)), range(40)))
+    assert scores.read(path)["tanh"].asked == 40
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a FIFO")
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "progress.json")
+    assert Progress(tmp_path / "progress.json").marks == {}
+    os.mkfifo(tmp_path / "practice.json")
+    assert scores.read(tmp_path / "practice.json") == {}
+
+
+def test_nobody_has_read_more_parts_than_there_are(tmp_path):
+    kept = {"part": 1e9, "parts": 5, "questions": 0, "answers": {}}
+    path = tmp_path / "progress.json"
+    path.write_text(json.dumps({"schema": "opcheck.progress/1", "lessons": {"03-linear": kept}}))
+    assert Progress(path).of("03-linear").part == 5

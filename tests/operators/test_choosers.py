@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opcheck.operators.choosers import ExactValues, RandomChooser, RealValues, every_case, pairwise_cases
+from opcheck.operators.fills import FILLS
 from opcheck.operators.spec import Case
 
 OPTIONS = st.lists(st.integers(1, 4), min_size=1, max_size=6)
@@ -86,3 +87,11 @@ def test_units_are_between_and_positive_numbers_are_positive(values: Any, seed: 
     assert all(number > 0 for number in filled.positive(20))
     assert set(filled.classes((50,), [2, 5]).tolist()) <= {2, 5}
     assert filled.classes((2, 0), [1]).shape == (2, 0)
+
+
+def test_mixed_numbers_are_all_there_and_the_last_of_a_window_does_not_always_win():
+    for n in range(60):
+        ramp = np.arange(5.0, 5.0 + n)
+        assert sorted(FILLS["mixed"].worked(ramp)) == list(ramp)
+    image = FILLS["mixed"].worked(np.arange(1.0, 17.0)).reshape(2, 2, 2, 2).swapaxes(1, 2).reshape(4, 4)
+    assert len({int(window.argmax()) for window in image}) >= 3

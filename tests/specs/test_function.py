@@ -6,6 +6,7 @@ import pytest
 import opcheck
 from opcheck import backends, specs
 from opcheck.errors import Refused
+from opcheck.explanation.document import prepare
 from opcheck.operators.choosers import ExactValues, RandomChooser
 from opcheck.specs.function import Function
 from opcheck.verification.casefile import Trial
@@ -230,3 +231,12 @@ def test_the_text_of_a_program_stands_on_its_page():
     assert op.listing == 'def squares(x: "N 2"):\n    return x * x  # each by itself'
     page = opcheck.explain(op, np.array([[1.0, 2.0]])).render("html")
     assert "return x * x  # each by itself</pre>" in page
+
+
+def test_default_sizes_are_such_that_it_takes():
+    def windows(x: "H W", w: "K K"):
+        n = x.shape[0] - w.shape[0] + 1
+        return np.stack([(x[i : i + len(w), : len(w)] * w).sum() for i in range(n)])
+
+    shapes = prepare(specs.get(windows), {}, {}, None).case.arrays
+    assert (shapes["x"].shape, shapes["w"].shape) == ((5, 4), (2, 2))

@@ -201,6 +201,15 @@ def test_a_link_asks_and_hides_the_answer(query, question, right, tmp_path, monk
     assert found["score"] == "1 of 1 right so far"
 
 
+@pytest.mark.parametrize(("number", "right"), [("1/3", "4"), ("0.12345", "3.37035"), ("0.5", "4.5")])
+def test_an_exercise_hides_no_digit_of_its_numbers(number, right, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    query = {"input": f"[[{number},2]]", "weight": "[[3,1.5]]", "ask": "y[0,0]"}
+    assert number in re.findall("<td[^>]*>([^<]*)", answer("practice", "linear", query).text)
+    sent = {"exercise": urlencode(query), "answer": right}
+    assert json.loads(answer("practice-answer", "linear", {"body": json.dumps(sent)}).text)["right"]
+
+
 @pytest.mark.parametrize(
     ("ask", "sentence"),
     [

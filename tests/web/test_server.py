@@ -132,12 +132,40 @@ def test_a_program_that_is_none_is_refused(capsys):
     assert "there is no file nothing.py" in capsys.readouterr().err
 
 
+def test_two_programs_of_one_name_are_refused_before_anything_is_served(tmp_path, capsys):
+    from opcheck.app import run
+
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text("def twice(x: 'N'):\n    return x * 2\n")
+    assert run(["serve", f"{tmp_path}/a.py:twice", f"{tmp_path}/b.py:twice"]) == 2
+    told = capsys.readouterr().err
+    assert "two programs have the name twice" in told
+    assert "http" not in told
+
+
+def test_a_person_gets_a_page_where_no_process_is_left():
+    from opcheck.web.reply import bare, sentence
+
+    page = bare(sentence(500, "a < b"))
+    assert (page.status, page.kind) == (500, "text/html; charset=utf-8")
+    assert "a &lt; b" in page.text and "<h1>" in page.text
+
+
 def test_an_answer_is_sent_at_once():
     """Without TCP_NODELAY the body waits for the receipt of the head, which comes 40 ms later."""
     from opcheck.web.server import LOOPBACK, listen
 
     with listen(LOOPBACK, 0) as at:
         assert at.proto == socket.IPPROTO_TCP  # of which asyncio makes sockets that do not wait
+
+
+@pytest.mark.parametrize(("what", "told"), [
+    ("page", "try smaller arrays"), ("traced-page", "try a shorter expression"), ("practice", "try again"),
+    ("learn-answer", "The code of this lesson takes longer than 10 s")])  # fmt: skip
+def test_what_takes_too_long_is_told_what_to_do(what, told):
+    from opcheck.web.process import late
+
+    assert told in late(what, 10.0)
 
 
 def test_the_processes_begin_before_anybody_asks():

@@ -89,6 +89,8 @@ def _attempt(op: Op, level: int, rng: np.random.Generator) -> Exercise:
         raise Unfit
     if any(not _is_handy(blank.value) for blank in found.blanks):
         raise Unfit
+    if all(blank.value.value == 0 for blank in found.blanks):
+        raise Unfit  # nothing flows: that is a question, but nothing to work out
     return found
 
 
@@ -124,7 +126,7 @@ def _problem(calculation: Calculation, kind: Kind, rng: np.random.Generator) -> 
         raise Unfit
     wrt = names[int(rng.integers(len(names)))]
     shape = calculation.shapes[calculation.main_output]
-    upstream = rng.integers(1, 4, size=shape).astype(float)
+    upstream = rng.integers(1, 4, size=shape).astype(float) if shape else np.array(1.0)  # of a loss
     places = list(np.ndindex(*calculation.case.arrays[wrt].shape))
     return Problem(calculation, kind, places[int(rng.integers(len(places)))], wrt, upstream)
 

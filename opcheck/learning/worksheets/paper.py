@@ -15,7 +15,7 @@ from opcheck.render import render
 from opcheck.render.numbers import Style
 from opcheck.render.signs import Signs
 from opcheck.render.tex import definition, escaped
-from opcheck.steps import Block, Cell, Grid, Prose, Step
+from opcheck.steps import Block, Cell, Grid, Number, Prose, Step
 
 if TYPE_CHECKING:
     import jinja2
@@ -44,9 +44,20 @@ def title(sheet: Sheet, key: bool) -> str:
 
 def written(blank: Blank) -> str:
     """The number of a blank as a person writes it: a short decimal, a fraction, or rounded to three decimals."""
-    number = blank.value
+    number = settled(blank.value)
     decimal = number.inexact or not isinstance(number.value, Fraction) or 10**PRECISION % number.value.denominator == 0
     return Signs(Style(PRECISION, fractions=not decimal)).write(number)
+
+
+SETTLED = Fraction(1, 10**25)
+
+
+def settled(number: Number) -> Number:
+    """A number that was computed to 50 digits and is whole to 25: a mean of equal numbers is one of them."""
+    if not number.inexact or not isinstance(number.value, Fraction):
+        return number
+    near = Fraction(round(number.value))
+    return Number(near) if abs(near - number.value) < SETTLED else number
 
 
 def letter(sign: str) -> str:
@@ -101,7 +112,7 @@ class _Paper:
         return next(signs) if cell.marked else self.number(cell)
 
     def number(self, cell: Cell) -> str:
-        return "" if cell.value is None else self.signs.write(cell.value)
+        return "" if cell.value is None else self.signs.write(settled(cell.value))
 
     def lines(self, exercise: Exercise) -> Any:
         """The calculation with its blanks, in the notation of the paper."""

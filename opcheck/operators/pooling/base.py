@@ -102,12 +102,14 @@ def taught(dims: int) -> dict[str, tuple[Any, ...]]:
 
 
 def arguments(dims: int, *others: Param, dilation: bool = False) -> tuple[Input | Param, ...]:
-    """The arguments that both pools have, in torch's order, and then the `others`."""
+    """The arguments that both pools have, in torch's order, and then the `others`. The pool with a dilation is that of
+    maxima, whose default numbers are no ramp: in it the last of a window would always win."""
+    numbers = "mixed" if dilation else "ramp"
     apart = (
         (Param("dilation", 1, Whole(1, dims), "the distance between neighbouring kernel entries"),) if dilation else ()
     )
     return (
-        Input("input", "x", "N C L" if dims == 1 else "N C H W", "the images, or one image without N"),
+        Input("input", "x", "N C L" if dims == 1 else "N C H W", "the images, or one image without N", default=numbers),
         Param("kernel_size", REQUIRED, Whole(1, dims), "the size of the window", example=2),
         Param("stride", None, Maybe(Whole(1, dims)), "how far the window moves each time; None means kernel_size"),
         Param("padding", 0, Whole(0, dims), "how much padding is added on each side, at most half of kernel_size"),

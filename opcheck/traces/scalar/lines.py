@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from opcheck.steps import Apply, Expression, Number, Symbol
+from opcheck.traces.scalar.remarks import is_limit
 from opcheck.tracing import PRIMITIVES, Arithmetic, Graph
-from opcheck.tracing.arithmetic import as_fraction
+from opcheck.tracing.arithmetic import as_typed
 
 SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
 ONE = Number(Fraction(1))
@@ -41,7 +42,9 @@ class Lines:
         return Symbol(self.names[id].translate(SUBSCRIPTS), (), adjoint, tangent)
 
     def number(self, id: int) -> Number:
-        return Number(as_fraction(self.numbers[id]))
+        node = self.graph.nodes[id]
+        value = self.numbers[id]
+        return Number(as_typed(value), inexact=is_limit(node.op, [self.numbers[arg] for arg in node.args], value))
 
     def short(self, id: int) -> Expression:
         """How a formula refers to a node: by its name, and a constant as it was written."""
@@ -95,7 +98,7 @@ class Lines:
         def replaced(part: Expression) -> Expression:
             match part:
                 case Symbol():
-                    return Number(as_fraction(marked[part] if part in marked else self.known[part]))
+                    return Number(as_typed(marked[part] if part in marked else self.known[part]))
                 case Apply(op, args):
                     return Apply(op, tuple(map(replaced, args)))
             return part
@@ -111,7 +114,7 @@ class Lines:
 
 
 def _expression(x: Any) -> Expression:
-    return x if isinstance(x, (Number, Symbol, Apply)) else Number(as_fraction(x))
+    return x if isinstance(x, (Number, Symbol, Apply)) else Number(as_typed(x))
 
 
 def times(seed: Expression, partial: Any) -> Expression | None:
@@ -150,7 +153,7 @@ def difference(a: Any, b: Any) -> Expression:
     """a − b, worked out where both are numbers (the exponent of a derivative: 3 − 1)."""
     match _expression(a), _expression(b):
         case Number(first), Number(second):
-            return Number(as_fraction(first - second))
+            return Number(as_typed(first - second))
         case terms:
             return Apply("sub", terms)
 

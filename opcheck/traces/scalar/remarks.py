@@ -32,10 +32,27 @@ def remarks(trace: "Trace") -> list[str]:
         if node.args:
             args = [trace.values[arg] for arg in node.args]
             name = lines.symbol(id).name or say("a constant")
-            said = born(name, node.op, args, trace.values[id]) or kink(name, node.op, args)
+            value = trace.values[id]
+            said = born(name, node.op, args, value) or kink(name, node.op, args) or limit(name, node.op, args, value)
             if said:
                 found.append(said)
     return found
+
+
+LIMITS = {"tanh": (-1, 1), "sigmoid": (0, 1), "erf": (-1, 1), "exp": (0,), "expm1": (-1,)}  # never reached
+
+
+def is_limit(op: str, args: list[Any], value: Any) -> bool:
+    """Whether float64 shows a limit that the function does not reach: tanh(20) is not 1."""
+    return isinstance(value, float) and value in LIMITS.get(op, ()) and all(map(finite, args))
+
+
+def limit(name: str, op: str, args: list[Any], value: Any) -> str:
+    """That a 1 is none, nor a derivative of 0 beside it; "" where a function reached no limit."""
+    if not is_limit(op, args, value):
+        return ""
+    return say("{name} is so near {value} that float64 cannot tell them apart; a derivative of 0 there is small, not 0",
+               name=name, value=f"{value:g}".replace("-", "−"))  # fmt: skip
 
 
 def finite(x: Any) -> bool:

@@ -12,7 +12,7 @@ from opcheck.traces.scalar.lines import Lines
 from opcheck.traces.scalar.remarks import remarks
 from opcheck.traces.scalar.trace import Adjoints, Tangents, Trace
 from opcheck.tracing import contributions
-from opcheck.tracing.arithmetic import as_fraction
+from opcheck.tracing.arithmetic import as_typed
 
 MOST_ROWS = 60  # longer tables show their first and last ENDS rows
 ENDS = 20
@@ -223,7 +223,7 @@ def zero(x: Any) -> Any:
 
 def number(x: Any) -> Number:
     """The number of a tangent or an adjoint; 0 where no path leads."""
-    return Number(as_fraction(zero(x)))
+    return Number(as_typed(zero(x)))
 
 
 def matrix(title: str, rows: dict[str, dict[str, Any]]) -> Table:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from opcheck.language import say
+from opcheck.traces.scalar.remarks import LIMITS
 from opcheck.traces.tensor.formulas import called, computes
 from opcheck.traces.tensor.trace import ArrayTrace
 from opcheck.traces.tensor.written import number_text
@@ -19,7 +20,21 @@ def remarks(trace: ArrayTrace) -> list[str]:
         for name, id in trace.inputs.items()
         if id not in used
     ]
-    return found + [born(trace, id) for id in trace.names if is_born(trace, id)]
+    found += [born(trace, id) for id in trace.names if is_born(trace, id)]
+    return found + [each for id in trace.names for each in limits(trace, id)]
+
+
+def limits(trace: ArrayTrace, id: int) -> list[str]:
+    """Which numbers of a line float64 cannot tell from a limit that the function never reaches."""
+    node = trace.nodes[id]
+    if node.rule is None or node.rule.name not in LIMITS or isinstance(node.value, dict):
+        return []
+    x, y = np.broadcast_arrays(trace.nodes[node.args[0]].value, node.value)
+    count = int((np.isin(y, LIMITS[node.rule.name]) & np.isfinite(x)).sum())
+    told = say("{n} of the numbers of {name} are so near a limit of {function} that float64 cannot tell them apart; a "
+               "derivative of 0 there is small, not 0", n=count, name=called(trace, id).name,
+               function=node.rule.name)  # fmt: skip
+    return [told] if count else []
 
 
 def is_born(trace: ArrayTrace, id: int) -> bool:

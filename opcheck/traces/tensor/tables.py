@@ -14,7 +14,7 @@ from opcheck.traces.tensor.formulas import called, computes, shares, tangent, th
 from opcheck.traces.tensor.remarks import remarks
 from opcheck.traces.tensor.trace import ArrayTrace
 from opcheck.traces.tensor.written import FEW, number_text, shape_text, write
-from opcheck.tracing.arithmetic import as_fraction
+from opcheck.tracing.arithmetic import as_typed
 
 
 def heading(trace: ArrayTrace) -> list[Block]:
@@ -175,7 +175,7 @@ def shape(value: Any) -> str:
 
 
 def number(x: Any) -> Number:
-    return Number(as_fraction(float(x)))
+    return Number(as_typed(float(x)))
 
 
 def few(value: Any) -> str:

@@ -15,7 +15,7 @@ from opcheck.render.notation import ATOM
 from opcheck.render.numbers import digits
 from opcheck.render.signs import Signs
 from opcheck.steps import Apply, Expression, Number, Symbol
-from opcheck.tracing.arithmetic import as_fraction
+from opcheck.tracing.arithmetic import as_typed
 
 COMPARISONS = {"less": "<", "greater": ">", "less_equal": "≤", "greater_equal": "≥", "equal": "==",
                "not_equal": "!=", "logical_and": "&", "logical_or": "|"}  # fmt: skip
@@ -161,7 +161,7 @@ def is_reversal(axes: Sequence[int]) -> bool:
 def constant(value: Any) -> Expression:
     """A number or a short list as a program writes it; of a larger array, its shape."""
     if np.ndim(value) == 0:
-        return Number(as_fraction(float(value)))
+        return Number(as_typed(float(value)))
     if np.size(value) and (np.ndim(value) == 1 or np.asarray(value).dtype.kind in "iub") and np.size(value) <= FEW:
         return Symbol(_listed(np.asarray(value)))
     if np.shape(value) == (0,):
@@ -202,5 +202,5 @@ def shape_text(sizes: tuple[int, ...]) -> str:
 
 
 def number_text(x: Any) -> str:
-    value = as_fraction(float(x))
+    value = as_typed(float(x))
     return digits(value if isinstance(value, float) else Fraction(value))

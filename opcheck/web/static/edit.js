@@ -76,8 +76,12 @@ function bench(form) {
     const home = form.querySelector(`[data-field="${CSS.escape(key || touched)}"]`);
     (home?.querySelector(".said") ?? form.querySelector(".general")).textContent = sentence;
     home?.querySelector("[name]")?.setAttribute("aria-invalid", "true");
+    for (const cell of home?.querySelectorAll(".numbers input") ?? []) {
+      if (cell.value.trim() && !isNumber(cell.value.trim())) cell.setAttribute("aria-invalid", "true");
+    }
     home?.closest("details")?.setAttribute("open", "");
   }
+  const isNumber = (word) => Boolean(word) && (Number.isFinite(Number(word)) || /^[-+]?\d+\/\d+$/.test(word));
 
   // The new page is made behind the old one, and takes its place when it is there: nothing flickers.
   function show(address, number) {
@@ -220,7 +224,9 @@ function bench(form) {
   function refresh(shelf, values) {
     const flat = [values].flat(9);
     shelf.querySelectorAll("input").forEach((cell, k) => {
-      if (cell !== document.activeElement) cell.value = flat[k];
+      if (cell === document.activeElement) return;
+      cell.value = flat[k];
+      cell.style.setProperty("--digits", Math.max(2, String(flat[k]).length));
     });
   }
 
@@ -239,7 +245,7 @@ function bench(form) {
       row.forEach((value, j) => {
         const cell = document.createElement("input");
         cell.value = value;
-        cell.size = Math.max(2, String(value).length);
+        cell.style.setProperty("--digits", Math.max(2, String(value).length));
         cell.inputMode = "decimal";
         cell.setAttribute("aria-label", `${name}[${[at, i, j].filter((each) => each !== "").join(",")}]`);
         line.insertCell().append(cell);
@@ -258,7 +264,6 @@ function bench(form) {
       return words.map((word) => word.trim().replace(/^([-+−]?\d+),(\d+)$/, "$1.$2").replace(/,$/, "").replace("−", "-"));
     });
     const many = table.length > 1 || table[0]?.length > 1;
-    const isNumber = (word) => word && (Number.isFinite(Number(word)) || /^-?\d+\/\d+$/.test(word));
     return many && table.flat().every(isNumber) ? table : null;
   }
 
@@ -358,6 +363,7 @@ function bench(form) {
     const home = event.target.closest("[data-field]");
     if (!home || event.target.closest(".tries")) return;
     touched = home.dataset.field;
+    if (event.target.closest(".numbers")) event.target.style.setProperty("--digits", Math.max(2, event.target.value.length));
     if (event.target.closest(".numbers")) home.querySelector(".text").value = gathered(home);
     soon();
   });

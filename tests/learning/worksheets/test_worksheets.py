@@ -13,8 +13,9 @@ from opcheck.learning import drawing
 from opcheck.learning.worksheets import FORMATS, drawn
 from opcheck.learning.worksheets.exercise import LETTERS, LEVELS
 from opcheck.learning.worksheets.networks import NETWORKS, call, find, shaped
-from opcheck.learning.worksheets.paper import letter, printed, written
+from opcheck.learning.worksheets.paper import letter, printed, settled, written
 from opcheck.operators import catalog
+from opcheck.steps import Number
 from tests.learning.worksheets.support import checked, filled
 from tests.render.test_formats import structure
 
@@ -159,3 +160,28 @@ def test_the_ending_of_a_file_says_its_format(tmp_path, capsys):
         assert "-o r.html is a page, and a browser prints it as a PDF" in capsys.readouterr().err
     assert run(["practice", "relu", "--worksheet", "1", "-o", str(tmp_path / "r.json")]) == 2
     assert "a worksheet is written as html, latex, markdown" in capsys.readouterr().err
+
+
+def test_answers_in_markdown_are_paragraphs_of_their_own():
+    key = printed(drawn(find("mlp_loss"), 6, seed=1), "markdown", key=True)
+    lines = key.splitlines()
+    starts = [k for k, line in enumerate(lines) if line.startswith(("**", "## "))]
+    assert len(starts) > 6
+    assert all(lines[k - 1] == "" for k in starts)
+
+
+def test_something_is_to_be_worked_out_in_every_exercise():
+    for seed in (5, 6, 11):  # of a layer that is off
+        sheet = drawn(find("mlp_loss"), 1, seed=seed, level=5)
+        assert all(any(blank.value.value for blank in each.blanks) for each in sheet.exercises)
+
+
+def test_a_mean_of_equal_numbers_is_one_of_them():
+    near = Fraction(2) + Fraction(1, 10**40)
+    assert settled(Number(near, inexact=True)) == Number(Fraction(2))
+    assert settled(Number(Fraction(2001, 1000), inexact=True)).inexact
+
+
+def test_the_gradient_of_a_loss_by_itself_is_one():
+    (each,) = drawn(find("mlp_loss"), 1, seed=2, level=4).exercises
+    assert each.problem.upstream == 1

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 import opcheck
@@ -15,6 +16,8 @@ def said(text, **at):
 @pytest.mark.parametrize(
     ("text", "at", "sentence"),
     [
+        ("tanh(x)", {"x": 20}, "v₁ is so near 1 that float64 cannot tell them apart; a derivative of 0 there is small, "
+         "not 0"),
         ("ln(x)*2", {"x": -2}, "v₁ is NaN: the logarithm of a negative number is not real"),
         ("ln(x)*2", {"x": 0}, "v₁ is −∞: it is the logarithm of 0"),
         ("y/x + 1", {"x": 0, "y": 1}, "v₁ is infinite: it divides by 0"),
@@ -66,3 +69,15 @@ def test_a_choice_between_a_fraction_and_an_inexact_number_has_remarks_too(text)
     assert isinstance(remarks(opcheck.trace(text, at={"x": Fraction(2)}, exact=True)), list)
     tie = remarks(opcheck.trace("max(sqrt(x), 2)", at={"x": Fraction(4)}, exact=True))
     assert "v₂ is a maximum of equal numbers" in tie[0]
+
+
+def test_a_limit_that_is_not_reached_is_not_printed_as_an_exact_number():
+    assert "1.0000" in str(opcheck.trace("tanh(x)", at={"x": 20}))
+    assert not remarks(opcheck.trace("tanh(x) + exp(y)", at={"x": 0, "y": float("-inf")}))
+
+    def settled(x, y):
+        return (np.tanh(x) * y).sum()
+
+    told = str(opcheck.trace(settled, at={"x": np.array([0.0, 20.0, -20.0]), "y": np.array([0.1, 2.0, 3.0])}))
+    assert "2 of the numbers of v₁ are so near a limit of tanh" in " ".join(told.split())
+    assert "0.1, 2, 3" in told

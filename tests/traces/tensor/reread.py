@@ -213,4 +213,8 @@ def is_near(printed, number, slack, roundings=0):
     half = Fraction(10) ** (int(exponent or 0) - 4) / 2 if is_rounded else 0
     if not np.isfinite(float(text)):
         return np.array_equal(float(text), number, equal_nan=True)
-    return abs(Fraction(text) - Fraction(number)) <= half + Fraction(slack) + abs(Fraction(number)) * roundings / 2**53
+    typed = float(text) == number  # a short decimal stands for the float that it is read as
+    return (
+        typed
+        or abs(Fraction(text) - Fraction(number)) <= half + Fraction(slack) + abs(Fraction(number)) * roundings / 2**53
+    )
