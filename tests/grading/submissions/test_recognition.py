@@ -26,6 +26,8 @@ COURSES = {
     "lstm_dlfs.py": ("layer, functional", 14),
     "nielsen.py": ("functional", 32),
     "lstm_tuple.py": ("layer", 9),
+    "lstm_gates.py": ("layer, functional", 14),
+    "lstm_beside.py": ("layer", 9),
     "cmu_2022_convolution.py": ("cmu", 27),
     "minitorch.py": ("minitorch", 14),
     "needle_hw": ("needle", 27),
@@ -46,6 +48,7 @@ TORCH = {
     "cs336.py": ("cs336, module", 59),
     "d2l.py": ("d2l, functional", 95),
     "lstm_torch.py": ("module", 9),
+    "lstm_linear.py": ("module", 9),
     "../module.py": ("module", 18),
 }
 
