@@ -221,3 +221,38 @@ def test_recurrent_cells_and_attention_of_11_785(tmp_path, right, wrong, lost):
     result = grade(tmp_path / "hw.py", tmp_path / "hw.toml", seed=1).results[0]
     checks = {(each.question, each.part) for each in result.checks if each.score < each.points}
     assert checks == lost or checks - lost <= {("GRUCell", "vjp")}
+
+
+SEQUENCE = """
+import numpy as np
+def RNNScratch(inputs: "T N I", W_xh: "I H", W_hh: "H H", b_h: "H"):
+    H, outputs = np.zeros((inputs.shape[1], b_h.shape[0])), []
+    for t in range(inputs.shape[0]):
+        H = np.tanh(inputs[t] @ W_xh + H @ W_hh + b_h)
+        outputs.append(H)
+    return np.stack(outputs)
+"""
+SCRATCH = """
+import torch
+from torch import nn
+class RNNScratch(nn.Module):
+    def __init__(self, num_inputs, num_hiddens, sigma=0.01):
+        super().__init__()
+        self.W_xh = nn.Parameter(torch.randn(num_inputs, num_hiddens) * sigma)
+        self.W_hh = nn.Parameter(torch.randn(num_hiddens, num_hiddens) * sigma)
+        self.b_h = nn.Parameter(torch.zeros(num_hiddens))
+    def forward(self, inputs):
+        H, outputs = torch.zeros(inputs.shape[1], len(self.b_h), dtype=inputs.dtype), []
+        for X in inputs:
+            H = torch.tanh(X @ self.W_xh + H @ self.W_hh + self.b_h)
+            outputs.append(H)
+        return torch.stack(outputs)
+"""
+
+
+@pytest.mark.torch
+def test_a_constructor_gets_the_sizes_of_its_own_arrays_whatever_it_calls_them(tmp_path):
+    (tmp_path / "reference.py").write_text(SEQUENCE)
+    (tmp_path / "hw.toml").write_text('convention = "module"\n[[question]]\nspec = "reference.py:RNNScratch"\n')
+    (tmp_path / "ann.py").write_text(SCRATCH)
+    assert grade(tmp_path / "ann.py", tmp_path / "hw.toml", seed=1).score == 9

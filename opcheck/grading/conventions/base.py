@@ -115,6 +115,11 @@ def everything(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     return {}
 
 
+def anyhow(op: Op, found: Definition, variant: str) -> bool:
+    """Nothing is known of how code lays out its arrays."""
+    return True
+
+
 @dataclass(frozen=True)
 class Convention:
     """How a course's files are called: see the top of this file. An operator may have several entries; the
@@ -136,6 +141,8 @@ class Convention:
     takes: Callable[[Op, Sequence[Definition]], Mapping[str, Allowed]] = everything
     # Whether what has the right name, beside all these, may be of this convention.
     fits: Callable[[Op, Definition, Sequence[Definition]], bool] = is_function
+    # Whether it may lay out its arrays as this variant of an entry does.
+    knows: Callable[[Op, Definition, str], bool] = anyhow
 
     def sentence(self, op: Op, mistake: Mistake) -> str:
         """The sentence about a mistake for students who use this convention."""

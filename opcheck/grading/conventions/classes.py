@@ -71,7 +71,7 @@ MODES = ("training", "train", "train_flg", "train_flag", "is_training", "is_trai
 TESTING = ("eval", "test", "testing", "is_test")
 TARGETS = ("y_true", "target", "targets", "labels", "label", "t", "y", "Y", "true", "ytrue", "truth", "actual")
 FORWARD, BACKWARD = ("forward", "__call__"), ("backward", "bwd", "gradient", "backprop", "backward_pass", "grad")
-_GRADIENTS = ("d{}", "grad_{}", "{}_grad", "{}_gradient", "d_{}", "delta_{}", "grad{}", "g{}", "dLd{}", "dl_d{}")
+GRADIENTS = ("d{}", "grad_{}", "{}_grad", "{}_gradient", "d_{}", "delta_{}", "grad{}", "g{}", "dLd{}", "dl_d{}")
 _FLAGS = ("bias", "affine", "elementwise_affine", "use_bias")
 
 
@@ -80,7 +80,7 @@ def call(r: Request) -> Plan:
     found = r.found
     given = [name for name in _own(r.op) if name in r.case.arrays and name != r.op.draws]
     steps: list[Call | Set] = [Call("numpy.array", (r.array(name, _kept_as(r, name)),), keep=name) for name in given]
-    args, keywords = _constructor(r)
+    args, keywords = constructor(r)
     steps.append(Call(r.forward, args, keywords, keep="layer"))
     taken = {each.text for each in (*args, *keywords.values()) if isinstance(each, Place)}
     for name in given:
@@ -92,13 +92,13 @@ def call(r: Request) -> Plan:
     kept = [name for name in _outputs_kept(r) if attribute(found, name)]
     for name in kept:
         steps.append(Call("numpy.squeeze", (Place(f"layer.{attribute(found, name)}"),), keep=f"new_{name}"))
-    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
+    return Plan(steps, outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
 
 
 def module(r: Request) -> Plan:
     """The same of a torch.nn.Module, whose arrays are its parameters and buffers."""
     steps, places = tensors.made(r)
-    args, keywords = _constructor(r)
+    args, keywords = constructor(r)
     steps.append(Call(r.forward, args, keywords, keep="layer"))
     steps += [Call("layer.double")] if r.number == "float64" else []
     own = {name: parameter(r.found, name) for name in _own(r.op) if name in r.case.arrays}
@@ -113,11 +113,11 @@ def module(r: Request) -> Plan:
     steps += _emptied(r, "torch")
     steps += [] if training else [Call("layer.eval")]
     given = [places[name] for name in r.case.arrays if name not in own and name != r.op.draws]
-    called = Call("layer", _in_parts(r, given), keep="out")
+    called = Call("layer", in_parts(r, given), keep="out")
     steps += tensors.without_gradients(called) if not training and _kept_apart(r) else [called]
     kept = [name for name in _outputs_kept(r) if own.get(name)]
     steps += [Call("torch.squeeze", (Place(f"layer.{own[name]}"),), keep=f"new_{name}") for name in kept]
-    return Plan(steps, _outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
+    return Plan(steps, outputs(r) | {name: Reading(f"new_{name}", running(r, name)) for name in kept})
 
 
 def _kept_apart(r: Request) -> bool:
@@ -229,16 +229,16 @@ _STATE = ("running_mean", "running_var")
 
 def attribute(found: Definition | None, name: str) -> str:
     """What a class calls one of its arrays: gamma, or params['gamma']; "" if it has none."""
-    return _kept(found, OWN[name], ("params", "parameters", "weights"))
+    return place_in(found, OWN[name], ("params", "parameters", "weights"))
 
 
 def gradient_attribute(found: Definition | None, name: str) -> str:
     """What a class calls the gradient of one of its arrays; "" if that is not known."""
-    names = [form.format(each) for each in OWN[name] for form in _GRADIENTS]
-    return _kept(found, names, ()) or _kept(found, [*names, *OWN[name]], ("grads", "gradients"), only_there=True)
+    names = [form.format(each) for each in OWN[name] for form in GRADIENTS]
+    return place_in(found, names, ()) or place_in(found, [*names, *OWN[name]], ("grads", "gradients"), only_there=True)
 
 
-def _kept(found: Definition | None, names: Sequence[str], dicts: Sequence[str], only_there: bool = False) -> str:
+def place_in(found: Definition | None, names: Sequence[str], dicts: Sequence[str], only_there: bool = False) -> str:
     """The first of these names that is an attribute of a class, or a key of one of these dicts."""
     used = found.attributes if found else ()
     if not only_there and (plain := next((each for each in names if each in used), "")):
@@ -307,7 +307,7 @@ def _unpacks_shape(layer: Definition) -> bool:
     return any(each.name == "normalized_shape" for each in layer.parameters) and "len" in layer.attributes
 
 
-def _constructor(r: Request) -> tuple[list[Any], dict[str, Any]]:
+def constructor(r: Request) -> tuple[list[Any], dict[str, Any]]:
     """Arrays, parameters and sizes as the constructor's parameters are called."""
     keywords: dict[str, Any] = {}
     layer = r.found
@@ -410,7 +410,7 @@ def _kept_as(r: Request, name: str) -> Layout:
     return Layout(lambda a: turned(a, there).T, lambda a: turned(a.T, back))
 
 
-def _in_parts(r: Request, given: list[Any]) -> list[Any]:
+def in_parts(r: Request, given: list[Any]) -> list[Any]:
     """Hidden and cell state together, where a cell takes x and one more: forward(x, (h, c))."""
     forward = method(r.found, _forward(r.op, r.found))
     names = [each for each in forward.parameters if each.name != "self"] if forward else []
@@ -442,10 +442,10 @@ def _arguments(r: Request) -> tuple[list[Any], dict[str, Any]]:
         known, value = _value(r, each)
         if known:
             options[each.name] = value
-    return _in_parts(r, given), options
+    return in_parts(r, given), options
 
 
-def _outputs(r: Request) -> dict[str, Reading]:
+def outputs(r: Request) -> dict[str, Reading]:
     kept = _outputs_kept(r)
     names = [name for name in r.op.checked(r.case)[1] if name not in kept]
     if len(names) == 1:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from opcheck.grading.conventions import classes, optimisers, programs
+from opcheck.grading.conventions import classes, gates, optimisers, programs
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -50,7 +50,7 @@ def call(r: Request) -> Plan:
     if r.op.name in optimisers.ENTRIES:
         return optimisers.call(r)
     if r.op.name not in _WINDOWED:
-        return classes.call(r)
+        return gates.call(r) if r.variant in gates.VARIANTS else classes.call(r)
     r = _precise(r)
     forward = classes.first_method(r.found, classes.FORWARD) or "forward"
     steps = [*_made(r), Call(f"layer.{forward}", [r.array("input", _input(r))], keep="out")]
@@ -79,7 +79,7 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.layer_gradients(r, cotangent)
     if r.op.name not in _WINDOWED:
-        return classes.gradients(r, cotangent)
+        return gates.gradients(r, cotangent) if r.variant in gates.VARIANTS else classes.gradients(r, cotangent)
     r = _precise(r)
     args: list[Any] = [r.sent(cotangent["output"], _input(r))]
     back = Reading(("back", "back[0]", "layer.dinputs", "layer.dx"), _input(r))
@@ -159,7 +159,7 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     if op.name in optimisers.ENTRIES:
         return optimisers.takes(op, found)
     if op.name not in _WINDOWED:
-        return classes.takes(op, found)
+        return gates.takes(op, found[0]) if gates.is_gated(op, found[0]) else classes.takes(op, found)
     (layer,) = found[:1]
     allowed: dict[str, Allowed] = {}
     if not layer.parameters or _in_order(layer):
@@ -231,6 +231,7 @@ CONVENTION = Convention(
                     "return_indices": only(False)},
         ),
         **classes.ENTRIES,
+        **gates.ENTRIES,
         **optimisers.ENTRIES,
     },
     call,
@@ -239,6 +240,7 @@ CONVENTION = Convention(
     sentences=IN_OUT,
     takes=takes,
     fits=fits,
+    knows=gates.knows,
 )  # fmt: skip
 OUT_IN = replace(
     CONVENTION,

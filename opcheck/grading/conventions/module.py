@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opcheck.backends.base import given
-from opcheck.grading.conventions import classes, optimisers, programs, tensors
+from opcheck.grading.conventions import classes, gates, optimisers, programs, tensors
 from opcheck.grading.conventions.base import (
     Allowed,
     Convention,
@@ -37,7 +37,7 @@ def call(r: Request) -> Plan:
     if r.op.name in optimisers.ENTRIES:
         return optimisers.call(r)
     if r.op.name in _OTHERS and not _is_function(r):
-        return classes.module(r)
+        return gates.module(r) if r.variant in gates.VARIANTS else classes.module(r)
     steps, places = tensors.made(r)
     if _is_function(r):
         return Plan(
@@ -56,6 +56,8 @@ def gradients(r: Request, cotangent: Cotangent) -> Plan:
     if r.op.title and not r.op.elsewhere:
         return programs.module_gradients(r, cotangent)
     if r.op.name in _OTHERS and not _is_function(r):
+        if r.variant in gates.VARIANTS:
+            return gates.module_gradients(r, cotangent)
         return classes.module_gradients(r, cotangent)
     own = () if _is_function(r) else _parameters(r)
     leaves = {name: Place(f"layer.{name}" if name in own else name) for name in tensors.smooth(r)}
@@ -103,7 +105,7 @@ def takes(op: Op, found: Sequence[Definition]) -> Mapping[str, Allowed]:
     if op.name in optimisers.ENTRIES:
         return optimisers.takes(op, found)
     if op.name in _OTHERS:
-        return classes.takes(op, found)
+        return gates.takes(op, found[0]) if gates.is_gated(op, found[0]) else classes.takes(op, found)
     forward = method(layer, "forward")
     is_function = method(layer, "setup_context") is not None
     is_function = is_function or bool(forward and [each.name for each in forward.parameters[:1]] == ["ctx"])
@@ -154,7 +156,7 @@ CONVENTION = Convention(
         name: Entry((*names, f"My{names[0]}", f"{names[0]}Function"),
                     allows={**_WEIGHTLESS.get(name, {}), "return_indices": only(False)})
         for name, names in _CLASSES.items() if catalog.get(name)
-    } | {name: classes.ENTRIES[name] for name in _OTHERS} | optimisers.ENTRIES,
+    } | {name: classes.ENTRIES[name] for name in _OTHERS} | gates.ENTRIES | optimisers.ENTRIES,
     call,
     gradients,
     names=programs.class_names,
@@ -163,4 +165,5 @@ CONVENTION = Convention(
     takes=takes,
     says_all=True,
     fits=fits,
+    knows=gates.knows,
 )  # fmt: skip

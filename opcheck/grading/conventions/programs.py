@@ -142,7 +142,10 @@ def _constructor(r: Request, own: Sequence[str] = ()) -> dict[str, Any]:
     for each in r.op.inputs:
         if each.name in r.case.arrays:
             known |= _sizes(each.letters.split(), r.case.arrays[each.name].shape)
-    sizes = [*dict.fromkeys(letter for each in r.op.inputs for letter in each.letters.split() if letter in known)]
+    kept = _own(r)
+    of_layer = {letter for each in r.op.inputs if each.name in kept or not kept for letter in each.letters.split()}
+    letters = dict.fromkeys(letter for each in r.op.inputs for letter in each.letters.split())
+    sizes = [letter for letter in letters if letter in known and letter in of_layer]
     known |= {name: Place(name) for name in own}
     parameters = r.found.parameters if r.found else ()
     found = {each.name: known[each.name] for each in parameters if each.name in known}
@@ -150,8 +153,8 @@ def _constructor(r: Request, own: Sequence[str] = ()) -> dict[str, Any]:
                and not each.kind.startswith("VAR_")]  # fmt: skip
     if unknown and len(unknown) == len(own):
         found |= dict(zip(unknown, map(Place, own), strict=True))
-    elif unknown and len(unknown) == len(of_layer := [each for each in sizes if each != "N"]):
-        found |= {name: known[letter] for name, letter in zip(unknown, of_layer, strict=True)}
+    elif unknown and len(unknown) == len(of_it := [each for each in sizes if each != "N"]):
+        found |= {name: known[letter] for name, letter in zip(unknown, of_it, strict=True)}
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from opcheck.errors import CouldNotRun, Refused
 from opcheck.grading import conventions
 from opcheck.grading.assignments.assignment import Assignment, Question
+from opcheck.grading.conventions import Entry
 from opcheck.grading.drawing.cases import draw
 from opcheck.grading.judging.calls import Desk
 from opcheck.grading.judging.parts import examine
@@ -95,6 +96,9 @@ def settled(
     else:
         question = _in_its_arrays(question, loaded)
         found = locate(definitions, question.entry, assignment.names)
+        if layouts := _layouts(question, found):
+            several = [Candidate(question.convention, each, found, question.arrays) for each in layouts]
+            question, found = _chosen(question, several, desk, seeds)
     readings.used |= {tuple(place.split(".")[:2]) for place in (found.forward, found.backward)}
     readings.instead[question.op.name] = found.forward.partition(".")[2]
     question, left_out = _narrowed(question, found, assignment.only_found)
@@ -104,6 +108,17 @@ def settled(
         asked = {part: points for part, points in question.points.items() if not part.startswith(("vjp", "repeat"))}
         question = replace(question, points=asked or question.points)
     return question, found
+
+
+def _layouts(question: Question, found: Found) -> list[Entry]:
+    """The entry in each of the ways in which the convention may lay out the arrays of what was found, if there are
+    several."""
+    convention, entry = question.convention, question.entry
+    known = convention.entries_of(question.op)
+    variants = [each.variant for each in known if each[:2] == known[0][:2] and each.title == entry.title]
+    if len(variants) < 2:
+        return []
+    return [entry._replace(variant=each) for each in variants if convention.knows(question.op, found.definition, each)]
 
 
 def _in_its_arrays(question: Question, loaded: Loaded) -> Question:

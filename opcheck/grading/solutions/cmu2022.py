@@ -7,6 +7,7 @@ from opcheck.operators.spec import Array
 
 Conv1d, Conv1d_stride1, Conv2d, Conv2d_stride1 = cmu.Conv1d, cmu.Conv1d_stride1, cmu.Conv2d, cmu.Conv2d_stride1
 MaxPool2d, MeanPool2d = cmu.MaxPool2d, cmu.MeanPool2d
+MaxPool2d_stride1, MeanPool2d_stride1 = cmu.MaxPool2d_stride1, cmu.MeanPool2d_stride1
 SGD, Adam, AdamW = cmu.SGD, cmu.Adam, cmu.AdamW
 
 

@@ -50,7 +50,9 @@ def _candidates(op: Op, definitions: Sequence[Definition], torch: bool, loosely:
                     continue
                 if entry.variant and found.missing:  # of how a backward pass is written that is not there
                     continue
-                if convention.fits(op, found.definition, definitions):
+                if convention.fits(op, found.definition, definitions) and convention.knows(
+                    op, found.definition, entry.variant
+                ):
                     yield Candidate(convention, entry, found, arrays, loosely)
 
 

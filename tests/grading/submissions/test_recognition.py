@@ -26,6 +26,8 @@ COURSES = {
     "lstm_dlfs.py": ("layer, functional", 14),
     "nielsen.py": ("functional", 32),
     "lstm_tuple.py": ("layer", 9),
+    "lstm_gates.py": ("layer, functional", 14),
+    "lstm_beside.py": ("layer", 9),
     "cmu_2022_convolution.py": ("cmu", 27),
     "minitorch.py": ("minitorch", 14),
     "needle_hw": ("needle", 27),
@@ -46,6 +48,7 @@ TORCH = {
     "cs336.py": ("cs336, module", 59),
     "d2l.py": ("d2l, functional", 95),
     "lstm_torch.py": ("module", 9),
+    "lstm_linear.py": ("module", 9),
     "../module.py": ("module", 18),
 }
 
@@ -218,3 +221,12 @@ def test_what_was_not_looked_at_is_said(tmp_path):
     assert "not graded, because no operator has these names: my_helper" in notes
     assert [note.partition(":")[0] for note in notes if "was not graded" in note] == [
         "layer_norm was not graded", "Linear was not graded"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["lstm_gates.py", "lstm_tuple.py"])
+def test_a_convention_that_is_named_finds_the_layout_as_well(name):
+    """The first layout was taken: a right cell that has a matrix for each gate got nothing."""
+    asked = scaffold.single("lstm_cell", "layer")
+    with grade_class([FOLDER / "courses" / name], asked, student="Ann", seed=1, progress=False) as found:
+        (result,) = found.results
+    assert result.score == result.points == 9, result.checks
