@@ -100,15 +100,21 @@ def _converted_element(read: Read, at: Shape, shapes: Sequence[Shape], dtype: st
 
 def piecewise(
     name: str, forward: Callable[..., Any], pieces: Callable[..., Sequence[Passes | None]],
-    running: Callable[..., Running], element: Callable[..., Any],
+    running: Callable[..., Running], element: Callable[..., Any], blends: bool = False,
 ) -> Rule:  # fmt: skip
-    """pieces(out, *args, **params) says for each argument what passes; None where nothing does."""
+    """pieces(out, *args, **params) says for each argument what passes; None where nothing does.
+
+    `blends`: torch's maximum moves by b' + (a > b)*(a' - b'): the same number, which is rounded; so bounds read it."""
 
     def vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], **params: Any) -> list[Any]:
         found = zip(pieces(out, *args, **params), args, needed, strict=True)
         return [fitted(passes(g), np.shape(arg)) if need and passes else None for passes, arg, need in found]
 
     def jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any], **params: Any) -> Any:
+        if blends and all(getattr(t, "is_traced", False) and t.tape.expanded for t in tangents):
+            a, b = (spread(t, np.shape(out)) for t in tangents)
+            first, _ = pieces(out, *args, **params)
+            return b if first is None else b + first(a - b)
         found = zip(pieces(out, *args, **params), tangents, strict=True)
         terms = [passes(spread(t, np.shape(out))) for passes, t in found if t is not None and passes]
         return added(terms) if terms else None
@@ -278,8 +284,12 @@ WITH_SLOPE = Rule(
 
 KINKS = (
     piecewise("abs", np.absolute, _of_abs, _abs_running, broadcasting(TRACED.functions["abs"])),
-    piecewise("max", np.maximum, _of_first(np.greater_equal, np.less), _extreme_running, broadcasting(maximum)),
-    piecewise("min", np.minimum, _of_first(np.less_equal, np.greater), _extreme_running, broadcasting(minimum)),
+    piecewise(
+        "max", np.maximum, _of_first(np.greater_equal, np.less), _extreme_running, broadcasting(maximum), blends=True
+    ),
+    piecewise(
+        "min", np.minimum, _of_first(np.less_equal, np.greater), _extreme_running, broadcasting(minimum), blends=True
+    ),
     piecewise("where", np.where, _of_where, _where_running, _where_element),
     piecewise("clip", lambda x, low, high: np.clip(x, low, high), _of_clip, _clip_running, _clip_element),
     *_extreme("largest", lambda x, axis, keepdims: x.max(axis=axis, keepdims=keepdims), np.argmax, maximum),
