@@ -261,6 +261,37 @@ def test_an_operator_that_imports_another_would_be_seen(tmp_path, line):
     assert operators_imported_by_operators(tmp_path / "opcheck")
 
 
+# What knows operators by their names: their own files, other people's libraries and courses.
+NAMED = ("operators", "backends", "grading/conventions", "grading/solutions", "specs/aten.py")
+ALSO = {"relu", "sigmoid", "tanh", "matmul", "linear"}  # functions of mathematics and kinds of cases, too
+
+
+def operators_named(package: Path) -> set[tuple[str, str]]:
+    """The names of operators in code that is for any operator."""
+    from opcheck.operators import catalog
+
+    found, names = set(), {op.name for op in catalog.every()} - ALSO
+    for path in package.rglob("*.py"):
+        where = path.relative_to(package).as_posix()
+        if not where.startswith(NAMED):
+            words = (node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                     if isinstance(node, ast.Constant))  # fmt: skip
+            found |= {(where, word) for word in words if isinstance(word, str) and word in names}
+    return found
+
+
+def test_generic_code_knows_no_operator_by_its_name():
+    assert operators_named(ROOT / "opcheck") == set()
+
+
+def test_an_operator_that_generic_code_names_would_be_seen(tmp_path):
+    (tmp_path / "grading").mkdir()
+    (tmp_path / "grading" / "cases.py").write_text('EXTREME = ("softmax", "softly")\n')
+    (tmp_path / "operators").mkdir()
+    (tmp_path / "operators" / "softmax.py").write_text('name = "softmax"\n')
+    assert operators_named(tmp_path) == {("grading/cases.py", "softmax")}
+
+
 # --- files ---
 
 LONGEST = 50  # lines of a function, without its docstring

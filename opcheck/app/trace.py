@@ -81,7 +81,7 @@ def traced_of(what: str, words: Mapping[str, str], wrt: list[str] | None, exact:
     program = PROGRAM.fullmatch(what)
     op = operator_called(what) if what.isidentifier() and what not in words else None
     if op is not None:
-        from opcheck.app.filling import operator_trace
+        from opcheck.filling import operator_trace
 
         if exact:
             raise Refused(say("exact numbers need a function of numbers, and this one takes arrays"))
@@ -89,7 +89,7 @@ def traced_of(what: str, words: Mapping[str, str], wrt: list[str] | None, exact:
     function = load(Path(program[1]), program[2]) if program else what
     given = values(words, exact)
     if callable(function) and is_incomplete(function, given):
-        from opcheck.app.filling import completed
+        from opcheck.filling import completed
 
         function, given = completed(what, function, given)
     return trace(function, given, wrt=wrt, **({"exact": True} if exact else {}))
@@ -101,7 +101,8 @@ def closed_forms(what: str, words: Mapping[str, str], traced: Any, seed: float) 
 
     if isinstance(traced, Trace):
         return ()
-    from opcheck.app import closed, filling
+    from opcheck import filling
+    from opcheck.app import closed
 
     op = operator_called(what) if what.isidentifier() else None
     return closed.of_calls(traced, seed) if op is None else closed.of_operator(op, filling.operator_case(op, words))

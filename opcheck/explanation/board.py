@@ -124,7 +124,8 @@ class Writer:
         self.sheets = [*self._inputs(), *self._between(), *self._outputs()]
 
     def board(self, cell: Shape | None, grad: bool, still: Sequence[Block]) -> Board:
-        rows = tuple(tuple(panel for sheet in row for panel in self._panels(sheet)) for row in self._rows())
+        whole = ([panel for sheet in row for panel in self._panels(sheet)] for row in self._rows())
+        rows = tuple(tuple(row) for panels in whole for row in self._by_slice(panels))
         name = self.calculation.main_output
         told = upstream_meaning(self.calculation.op.output(name), self.calculation.shapes[name], self.given)
         return Board(
@@ -271,6 +272,25 @@ class Writer:
             where = self._read_in(sheet, made)
             rows[where].insert(-1, sheet)
         return rows
+
+    def _by_slice(self, panels: list[Panel]) -> list[list[Panel]]:
+        """A row for each slice of what is made (a channel beside its filter), where each reads panels of its own."""
+        made = [panel for panel in panels if panel.role != "input"]
+        inputs = [panel for panel in panels if panel.role == "input"]
+        home = {place.line: k for k, panel in enumerate(inputs) for row in panel.rows for place in row}
+        asked = [{home[line] for line in self._read_by(panel) if line in home} for panel in made]
+        own = [each.difference(*(other for other in asked if other is not each)) for each in asked]
+        if len(made) < 2 or not all(own):
+            return [panels]
+        rows = [[inputs[k] for k in sorted(mine)] + [panel] for mine, panel in zip(own, made, strict=True)]
+        shared = [panel for k, panel in enumerate(inputs) if not any(k in mine for mine in own)]
+        return [shared, *rows] if shared else rows
+
+    def _read_by(self, panel: Panel) -> set[int]:
+        """What some elements of a panel are made of: those at its edges read less where there is padding."""
+        lines = [place.line for row in panel.rows for place in row if place.line is not None]
+        owner = {line: sheet for sheet in self.sheets for line in sheet.lines.values()}
+        return {each for line in {lines[0], lines[len(lines) // 2], lines[-1]} for each in self._read(line, owner)}
 
     def _depths(self, made: set[int]) -> list[int]:
         """For each line, how many arrays that were made stand one behind the other up to it."""

@@ -1,5 +1,6 @@
 """Asks problems about one operator, one after the other, and keeps the score."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ from opcheck.steps import Prose
 
 FILE = "practice.json"  # where the scores are kept
 TRIES = 3
+FAR = 4  # the level from which on a shape is no question to begin with
 RIGHT_FOR_NEXT = 2  # problems right at once, one after the other, until the next level
 
 
@@ -70,7 +72,7 @@ class Practice:
 
     def problem(self, number: int) -> Problem:
         """Problem `number` at the present level: the same for the same seed."""
-        return drawn(self.op, self.seed, number, self.score.level, self.grad)
+        return drawn(self.op, self.seed, number, self.score.level, (Kind.GRADIENT,) if self.grad else ())
 
     def ask(self, number: int) -> None:
         """One problem, until it is right, given up or tried often enough; raises Quit."""
@@ -115,7 +117,8 @@ class Practice:
         self.score.at_once += at_once
 
 
-def drawn(op: Op, seed: int, number: int, level: int, grad: bool = False) -> Problem:
-    """Problem `number` of a level; the kinds of problems take turns. `grad`: gradients only."""
-    asked = (Kind.GRADIENT,) if grad else problems.kinds(op)
+def drawn(op: Op, seed: int, number: int, level: int, asked: Sequence[Kind] = ()) -> Problem:
+    """Problem `number` of a level; the kinds of problems take turns, unless `asked` says which. Who has come far is
+    asked for a shape last."""
+    asked = asked or sorted(problems.kinds(op), key=lambda each: level >= FAR and each is Kind.SHAPE)
     return problems.drawn(op, asked[number % len(asked)], level, np.random.default_rng([seed, number, level]))

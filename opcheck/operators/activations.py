@@ -83,6 +83,7 @@ class ReLU(Activation):
     name = "relu"
     taught = {"ties": (True, False), "dims": DIMS}
     also_asked = ("ties", "dims")
+    family = "elementwise"
     aliases = ("nn.ReLU", "ReLU")
     summary = "sets negative numbers to 0"
     formula = "y = max(0, x)"
@@ -150,6 +151,8 @@ class Sigmoid(Activation):
     name = "sigmoid"
     taught = {"dims": DIMS}
     also_asked = ("dims", "integers")
+    family = "elementwise"
+    extremes = "logits"
     aliases = ("nn.Sigmoid", "Sigmoid", "logistic")
     summary = "squashes a number into the range 0 to 1"
     formula = "y = σ(x) = 1 / (1 + e^−x)"
@@ -222,6 +225,8 @@ class Tanh(Activation):
     name = "tanh"
     taught = {"dims": DIMS}
     also_asked = ("dims", "integers")
+    family = "elementwise"
+    extremes = "logits"
     aliases = ("nn.Tanh", "Tanh")
     summary = "squashes a number into the range -1 to 1"
     formula = "y = tanh(x) = (e^x − e^−x) / (e^x + e^−x)"

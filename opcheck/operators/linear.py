@@ -51,6 +51,7 @@ class Linear(Op):
     name = "linear"
     taught = {"bias": (True, False), "batch": (1, 2, 3, 4)}
     also_asked = ("batch", "integers")
+    family = "linear"
     aliases = ("nn.Linear", "Linear")
     summary = "dot product of the input with each row of the weight, plus a bias"
     formula = "y[n,o] = b[o] + Σ_i x[n,i]·w[o,i]"

@@ -36,6 +36,7 @@ class Matmul(Program):
     )
     outputs = (Output("output", "y", "* N M"),)
     degree = MULTILINEAR
+    family = "product"
 
     def shape(self, p: Params, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         a, b = shapes["input"], shapes["other"]

@@ -45,6 +45,8 @@ class AlongDim(Op):
     """
 
     taught = {"dim": (-1, 1)}
+    family = "rows"
+    extremes = "logits"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), equation 4.1; torch.nn.functional"
     arguments = (
         Input("input", "x", "*", "the logits, any shape"),

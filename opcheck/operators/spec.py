@@ -91,6 +91,7 @@ class Form(NamedTuple):
     `forward(op, p, **arrays)` returns the outputs and `vjp(op, p, cotangent, **arrays)` a dict of gradients, in numpy's
     functions over plain arrays or arrays that record: how far the form may be off follows from these. Without `vjp` the
     gradients are the derivatives of `forward`. The sentence says where it is worse, and what to write instead.
+    as_wide: whether another right form has the same bound (torch's x·s + (b − mean·s)), so that this one agrees.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Form(NamedTuple):
     domain: str  # where it is as good as any
     forward: Callable[..., Any]
     vjp: Callable[..., dict[str, Any]] | None = None
+    as_wide: bool = False
 
 
 def _as_it_is(p: Any, name: str, array: Array) -> Array:
@@ -173,6 +175,9 @@ class Op(ABC):
     formulas: tuple[str, ...] = ()  # parameters that choose between formulas of one name: without them either is right
     taught: Mapping[str, tuple[Any, ...]] = {}  # what a course asks where an assignment says nothing
     also_asked: tuple[str, ...] = ()  # what else a course may ask of it: "batch", "ties", ... (grading's scope.py)
+    family = ""  # the kind of cases that a grade is made of (grading/drawing/families.py); "": those of its own sampler
+    aims: tuple[str, ...] = ()  # what such cases of its own sampler are to have (grading/drawing/sampling.py)
+    extremes = ""  # what overflows in it though it is finite: "logits" of ±1000, "certainties" of 0 and 1
     draws = ""  # the input that an implementation draws by chance where it is not given: a mask
     torch_path = ""  # of torch's function, where it is not torch.nn.functional.<name>
     fixed: Mapping[str, Any] = MappingProxyType({})  # parameters that an implementation may have no choice of

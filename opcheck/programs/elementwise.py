@@ -89,6 +89,11 @@ def _add(f: Format, out: Any, a: Running, b: Running) -> Running:
     return result if least is None else result._replace(least=least)
 
 
+def _subtract(f: Format, out: Any, a: Running, b: Running) -> Running:
+    """A sum as well, but of what its terms are at least nothing follows for their difference."""
+    return _add(f, out, a, b)._replace(least=None)
+
+
 def _together(f: Format, function: Any, a: Running, b: Running, rounds: float) -> Any:
     """What a sum or a product of positive numbers is at least, if one of them says more of that than its error."""
     if a.least is None and b.least is None:
@@ -288,8 +293,8 @@ def _sigmoid(f: Format, out: Any, x: Running) -> Running:
 
 
 RUNNING: dict[str, Callable[..., Running]] = {
-    "sum": _add, "sub": _add, "mul": product_of, "div": _div, "neg": _neg, "exp": _exp, "expm1": _expm1, "sqrt": _sqrt,
-    "log": _logarithm(0.0), "log1p": _logarithm(1.0),
+    "sum": _add, "sub": _subtract, "mul": product_of, "div": _div, "neg": _neg, "exp": _exp, "expm1": _expm1,
+    "sqrt": _sqrt, "log": _logarithm(0.0), "log1p": _logarithm(1.0),
     "sin": smooth(lambda out, x, e: np.minimum(np.abs(np.cos(x)) + e, 1.0), C_TRIGONOMETRIC),
     "cos": smooth(lambda out, x, e: np.minimum(np.abs(np.sin(x)) + e, 1.0), C_TRIGONOMETRIC),
     "tan": smooth(_tan_slope, C_TRIGONOMETRIC),

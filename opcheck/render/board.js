@@ -343,6 +343,7 @@ function board(root) {
 
   function pin(id, quiet = false) {
     pinned = id;
+    stage.dataset.asked = exercise(id);
     for (const cell of stage.querySelectorAll("td.pinned")) cell.classList.remove("pinned");
     for (const cell of cellsOf.get(id) ?? []) cell.classList.add("pinned");
     show(id, true);
@@ -358,6 +359,12 @@ function board(root) {
     forward.disabled = k >= walk.length - 1;
     reveal(cellsOf.get(id)?.[0]);
     if (!quiet) remember(id, k);
+  }
+
+  // What an exercise can ask for: an element of the output, or of the gradient of an input.
+  function exercise(id) {
+    const role = isGradient(id) ? "input" : "output";
+    return cellsOf.get(id)?.[0].closest(".pair")?.classList.contains(role) && lines[id].name ? `${lines[id].name.symbol}[${lines[id].at}]` : "";
   }
 
   function remember(id, k) {

@@ -59,7 +59,7 @@ def _name(symbol: Symbol) -> dict[str, Any]:
     name = take_apart(symbol.name)
     marks = [*name.accents, *(["bar"] if symbol.adjoint else ["dot"] if symbol.tangent else [])]
     return {"base": name.base, "marks": marks, "below": name.below, "primes": name.primes,
-            "said": Words().write(symbol), "adjoint": symbol.adjoint}  # fmt: skip
+            "said": Words().write(symbol), "adjoint": symbol.adjoint, "symbol": symbol.name}  # fmt: skip
 
 
 def words() -> dict[str, str]:

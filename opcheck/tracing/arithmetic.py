@@ -307,7 +307,7 @@ def as_fraction(x: Any) -> Any:
 def _alike(args: tuple[Any, ...]) -> list[Any]:
     """All Fractions, or all mpmath numbers if one of them is."""
     if all(isinstance(x, (Fraction, int)) for x in args):
-        return [Fraction(x) for x in args]
+        return [x if isinstance(x, Fraction) else Fraction(x) for x in args]
     return [high_precision(x) for x in args]
 
 

@@ -174,19 +174,12 @@ class Check:
 
     def bounds_of(self, kind: str, f: Format) -> dict[str, Bound]:
         """A bound on each element of "output", "gradient" or "tangent", computed in `f`."""
-        if (kind, f) not in self.kept:
-            if kind == "output":
-                self.kept[kind, f] = self.bounds.outputs(f)
-            elif kind == "gradient":
-                self.kept[kind, f] = self.bounds.gradients(f, self.trial.cotangent)
-            else:
-                self.kept[kind, f] = self.bounds.tangents(f, self.trial.tangents)
-        found: dict[str, Bound] = self.kept[kind, f]
-        return found
+        along = self.trial.tangents if kind == "tangent" else self.trial.cotangent
+        return self.bounds.of_kind(kind, f, along)
 
     @cached_property
     def bounds(self) -> Bounds:
-        return Bounds(self.op, self.p, self.shapes, self.arrays, self.case)
+        return Bounds.of(self.op, self.case)
 
     @cached_property
     def smooth_outputs(self) -> list[str]:

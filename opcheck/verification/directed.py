@@ -177,7 +177,7 @@ class Marked(Values):
         return np.full(shape, 2.0)
 
 
-@lru_cache(maxsize=2)  # a call of another shape, in between, is that of the next trial
+@lru_cache(maxsize=64)  # a call of another shape, in between, is that of the next trial; all mutants have the same
 def trial(op: Op, dtype: str, seed: int, index: int) -> Trial:
     """The trial of an address: directed below 0, random from 0 on."""
     return random_trial(op, dtype, seed, index) if index >= 0 else next(directed(op, dtype, seed, index))

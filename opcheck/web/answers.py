@@ -7,9 +7,8 @@ from opcheck.language import say
 from opcheck.operators.catalog import UnknownOperator
 from opcheck.web import explaining, lessons, practising, tracing  # noqa: F401  they register what they answer
 from opcheck.web.forms import lost, template
-from opcheck.web.reply import ANSWERS, HTML, Query, Reply, answers, impossible, sentence
+from opcheck.web.reply import ANSWERS, HTML, INSIDE, Query, Reply, answers, impossible, sentence
 
-INSIDE = ("page", "traced-page")  # pages that stand in another one
 OPENED = ("explain", "trace", "practice", "learn")  # pages that a person opens
 
 

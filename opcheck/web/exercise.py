@@ -16,6 +16,7 @@ MOST_NUMBERS = 3 * 224 * 224  # of one array
 MOST_SEED = 10**9
 TYPES = ("float32", "float16", "bfloat16")
 VIEWS = ("grad", "upstream", "cell", "all", "exact", "dtype", "seed")  # what is shown of the call
+ASK, SAVE = "ask", "save"  # what an address wants done with the call
 T = TypeVar("T")
 
 
@@ -37,8 +38,8 @@ class Exercise(NamedTuple):
 
 
 def key(argument: Input | Param) -> str:
-    """What an argument is called in an address: by its name, unless something that is shown has that name."""
-    return f"set-{argument.name}" if argument.name in VIEWS else argument.name
+    """What an argument is called in an address: by its name, unless something else has that name."""
+    return f"set-{argument.name}" if argument.name in (*VIEWS, ASK, SAVE) else argument.name
 
 
 def read(op: Op, query: Mapping[str, str]) -> Exercise:

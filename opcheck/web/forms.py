@@ -13,7 +13,7 @@ from opcheck.operators.params import REQUIRED, Absent, Choice, Flag, Kind, Maybe
 from opcheck.operators.spec import Array, Input, Op, Param
 from opcheck.pictures import KERNELS
 from opcheck.web.exercise import TYPES, Exercise, key
-from opcheck.web.named import PROGRAMS, called, every
+from opcheck.web.named import NUMBERS, PROGRAMS, called, every
 
 if TYPE_CHECKING:
     import jinja2
@@ -121,9 +121,9 @@ def lost(told: str) -> str:
 
 def starts() -> tuple[tuple[str, str, str], ...]:
     """Where to begin: address, name, what there is to see."""
-    own = tuple((f"/explain/{name}", name, say("your own program")) for name in PROGRAMS)
     return (
-        *own,
+        *((f"/explain/{name}", name, say("your own program")) for name in PROGRAMS),
+        *((f"/trace?of={name}", name, say("your own function, node by node")) for name in NUMBERS),
         ("/trace", say("Autodiff"), say("an expression, node by node, forward and backward")),
         (
             "/learn",

@@ -3,13 +3,14 @@ A question is judged by what the lesson's own blocks give, which run in the sand
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
-from opcheck.errors import CouldNotRun
+from opcheck.errors import CouldNotRun, Refused
+from opcheck.explanation.document import prepare
 from opcheck.language import say
 from opcheck.learning import answers as reading
 from opcheck.learning import confined, lesson, shelf
@@ -21,12 +22,14 @@ from opcheck.learning.tutor import shown
 from opcheck.operators.catalog import UnknownOperator
 from opcheck.sandbox import Call, File, Limits, NoSandbox, Status, Worker, choose
 from opcheck.web import forms
+from opcheck.web.exercise import read
 from opcheck.web.named import find
 from opcheck.web.practising import body, style
 from opcheck.web.reply import HTML, Query, Reply, answers, data
 
 TIME = 60.0  # seconds for the code of a lesson up to a question; the room that answers ends it earlier
 CODE = File(Path(confined.__file__), confined.HOME)
+OBSERVED = ("got", "printed_digits")  # a page is asked no such thing
 LINK = re.compile(r"(\d\d)-[a-z0-9-]+\.md")
 
 
@@ -75,11 +78,11 @@ def markdown(text: str) -> Any:
 
 
 def addresses(code: Code) -> list[tuple[str, str]]:
-    """The commands of a block that have a page here: what to call it, and its address."""
+    """The commands of a block that have a page here: the page that stands below the block, and its address."""
     if code.language != "console":
         return []
-    found = ((command, address(shlex.split(command.partition(" | ")[0]))) for command in code.commands)
-    return [(command, each) for command, each in found if each]
+    found = (address(shlex.split(command.partition(" | ")[0])) for command in code.commands)
+    return [(frame(each), each) for each in found if each]
 
 
 def address(words: Sequence[str]) -> str:
@@ -91,17 +94,17 @@ def address(words: Sequence[str]) -> str:
             except UnknownOperator:
                 return ""
             return _with(f"/explain/{name}", options)
-        case ["opcheck", "trace", text, "--at", at] if not text.count(":"):
+        case ["opcheck", "trace", text, "--at", at, *options] if not text.count(":"):
             pairs = (word.partition("=") for word in at.split(","))
-            return "/trace?" + urlencode({"of": text, **{f"at.{each[0]}": each[2] for each in pairs}})
+            return _with("/trace", options, {"of": text, **{f"at.{each[0]}": each[2] for each in pairs}})
         case ["opcheck", "practice", name, *_]:
             return f"/practice/{name}"
     return ""
 
 
-def _with(path: str, options: Sequence[str]) -> str:
+def _with(path: str, options: Sequence[str], given: Mapping[str, str] | None = None) -> str:
     """An address with options; empty where one of them names a file."""
-    query: dict[str, str] = {}
+    query = dict(given or {})
     flag = ""
     for word in options:
         if word.startswith("@"):
@@ -111,7 +114,25 @@ def _with(path: str, options: Sequence[str]) -> str:
             query[flag] = "1"
         elif flag:
             query[flag] = word
+    query = {name: text for name, text in query.items() if name not in OBSERVED}
     return path + (f"?{urlencode(query)}" if query else "")
+
+
+def frame(address: str) -> str:
+    """The page that stands in a lesson below a command; empty where there is none, or where it would be refused, as
+    some lessons show on purpose."""
+    path, _, query = address.partition("?")
+    match path.split("/"):
+        case ["", "trace"]:
+            return f"/traced/page?{query}"
+        case ["", "explain", name]:
+            try:
+                exercise = read(find(name), dict(parse_qsl(query)))
+                prepare(exercise.op, exercise.given, exercise.shapes, exercise.view.get("seed"))
+            except Refused:
+                return ""
+            return f"/page/{name}?{query}"
+    return ""
 
 
 @answers("learn-answer")

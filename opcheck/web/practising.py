@@ -10,14 +10,18 @@ from opcheck.language import say
 from opcheck.learning import problems, scores
 from opcheck.learning.drawing import LEVELS
 from opcheck.learning.hints import hints, setting
-from opcheck.learning.practice import FILE, RIGHT_FOR_NEXT, Score, drawn
+from opcheck.learning.practice import FILE, Score, drawn
+from opcheck.learning.problems import Kind, Problem
 from opcheck.learning.progress import default_path
+from opcheck.operators.spec import Op
 from opcheck.render import render
 from opcheck.steps import Block, Step
-from opcheck.web import forms
-from opcheck.web.exercise import MOST_SEED
+from opcheck.web import asking, forms
+from opcheck.web.exercise import ASK, MOST_SEED
 from opcheck.web.named import called, every, find
 from opcheck.web.reply import HTML, Query, Reply, answers, data
+
+KINDS = {"shape": (Kind.SHAPE,), "value": (Kind.ELEMENT, Kind.OUTPUT), "gradient": (Kind.GRADIENT,)}
 
 
 def whole(query: Query, name: str, low: int, high: int, default: int) -> int:
@@ -51,35 +55,76 @@ def page(name: str, query: Query) -> Reply:
         rows = [(called(op), op.summary, known.get(op.name)) for op in every()]
         return Reply(200, HTML, forms.template("practices.html.jinja").render(rows=rows, here="practice"))
     op = find(name)
+    if query.get(ASK):
+        exercise = asking.asked(op, query)
+        return Reply(200, HTML, written(name, exercise.problem, exercise))
     seed = whole(query, "seed", 0, MOST_SEED, secrets.randbelow(10**6))
     number = whole(query, "number", 0, 999, 0)
     level = whole(query, "level", 1, LEVELS, 1)
-    problem = drawn(op, seed, number, level)
-    shown = forms.template("practice.html.jinja").render(
-        name=name, number=number, level=level, levels=LEVELS, seed=seed, style=style(), here="practice",
-        setting=fragment(setting(problem)), question=problems.question(problem), enough=RIGHT_FOR_NEXT,
-        hints=[fragment(hint) for hint in hints(problem)], summary=op.summary,
-        is_shape=problem.kind is problems.Kind.SHAPE,
+    kind = kind_of(op, query)
+    problem = drawn(op, seed, number, level, KINDS.get(kind, ()))
+    return Reply(200, HTML, written(name, problem, number=number, level=level, seed=seed, kind=kind))
+
+
+def written(name: str, problem: Problem, exercise: asking.Asked | None = None, **address: Any) -> str:
+    """The page of a problem: one that was drawn, or an exercise of somebody's."""
+    return forms.template("practice.html.jinja").render(
+        name=name, levels=LEVELS, style=style(), here="practice", kinds=kinds(problem.op), exercise=exercise,
+        setting=fragment(setting(problem)), question=problems.question(problem), score=score(problem.op),
+        hints=[fragment(hint) for hint in hints(problem)], is_shape=problem.kind is problems.Kind.SHAPE, **address,
     )  # fmt: skip
-    return Reply(200, HTML, shown)
+
+
+def kinds(op: Op) -> tuple[tuple[str, str], ...]:
+    """What may be asked for: a word of an address, and what it is called."""
+    asked = problems.kinds(op)
+    return (
+        ("", say("everything")),
+        *((("shape", say("shapes")),) if Kind.SHAPE in asked else ()),
+        ("value", say("values")),
+        *((("gradient", say("gradients")),) if any(each.differentiable for each in op.inputs) else ()),
+    )
+
+
+def kind_of(op: Op, query: Query) -> str:
+    """What an address wants asked; raises Refused."""
+    found, known = query.get("kind", ""), [word for word, _ in kinds(op)]
+    if found not in known:
+        raise Refused(say("kind must be one of {names}", names=", ".join(filter(None, known))), got=repr(found[:40]))
+    return found
+
+
+def score(op: Op) -> str:
+    """What is kept of an operator."""
+    mine = scores.read(default_path(FILE)).get(op.name)
+    return say("{right} of {all} right so far", right=mine.right, all=mine.asked) if mine else ""
 
 
 @answers("practice-answer")
 def judge(name: str, query: Query) -> Reply:
     """How an answer stands; one that ends the problem is counted."""
     op, sent = find(name), body(query)
-    numbers = {each: str(sent.get(each, "")) for each in ("seed", "number", "level")}
-    level = whole(numbers, "level", 1, LEVELS, 1)
-    problem = drawn(op, whole(numbers, "seed", 0, MOST_SEED, 0), whole(numbers, "number", 0, 999, 0), level)
+    level = 1
+    if "exercise" in sent:
+        problem = asking.sent(op, sent["exercise"]).problem
+    else:
+        numbers = {each: str(sent.get(each, "")) for each in ("seed", "number", "level", "kind")}
+        level = whole(numbers, "level", 1, LEVELS, 1)
+        place = whole(numbers, "seed", 0, MOST_SEED, 0), whole(numbers, "number", 0, 999, 0)
+        problem = drawn(op, *place, level, KINDS.get(kind_of(op, numbers), ()))
     if sent.get("skip") is True:
         trouble = scores.add(default_path(FILE), op.name, Score(1, 0, 0, level))
-        return data({"right": False, "told": say("It goes like this:"), "ends": True, "trouble": trouble})
+        return _told(op, right=False, told=say("It goes like this:"), ends=True, trouble=trouble)
     judged = problem.judge(str(sent.get("answer", "")))
     trouble = ""
     if judged.right:
         at_once = sent.get("first") is True
         trouble = scores.add(default_path(FILE), op.name, Score(1, 1, int(at_once), level))
-    return data({"right": judged.right, "told": judged.told, "ends": judged.right, "trouble": trouble})
+    return _told(op, right=judged.right, told=judged.told, ends=judged.right, trouble=trouble)
+
+
+def _told(op: Op, **found: Any) -> Reply:
+    return data({**found, "score": score(op)})
 
 
 def body(query: Query) -> dict[str, Any]:

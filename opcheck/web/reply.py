@@ -12,6 +12,8 @@ from opcheck.web.named import words
 
 HTML, JSON, PLAIN = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 
+INSIDE = ("page", "traced-page")  # pages that stand in another one
+
 
 class Reply(NamedTuple):
     """What goes to the browser; `kept`: the same address will get the same answer, so it may be kept for a while.
@@ -63,7 +65,7 @@ def spoken(refused: Refused) -> str:
     rule = DRAWN.sub("", refused.rule)
     parts = (rule, refused.got and say("Got {got}", got=refused.got), fix)
     told = (" ".join(part.split()) for part in parts if part)
-    known = {*words(), refused.field} if isinstance(refused, Impossible) else words()
+    known = {*words(), refused.field.rpartition(".")[2]} if isinstance(refused, Impossible) else words()
     return " ".join(f"{_begun(part, known)}{'' if part[-1] in '.?!' else '.'}" for part in told)
 
 

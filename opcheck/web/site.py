@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opcheck.language import say
+from opcheck.web.exercise import SAVE
 from opcheck.web.guard import LARGEST_BODY
-from opcheck.web.reply import PLAIN, Reply, sentence
+from opcheck.web.reply import INSIDE, PLAIN, Reply, sentence
 from opcheck.web.workroom import Workroom
 
 STATIC = {"style.css": "text/css; charset=utf-8", "edit.js": "text/javascript; charset=utf-8",
-          "ask.js": "text/javascript; charset=utf-8"}  # fmt: skip
+          "ask.js": "text/javascript; charset=utf-8", "copy.js": "text/javascript; charset=utf-8"}  # fmt: skip
 ASKED = ("explain", "form", "page", "data", "practice", "learn")  # answered about what their address names
 
 LENIENT = "handling=lenient"  # a form asks so: what is impossible is no error there, which a browser would report
@@ -58,8 +59,8 @@ def site(room: Workroom) -> Starlette:
 def _answering(room: Workroom, what: str) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         query = request.query_params
-        saved = query.get("save") == "1"
-        pairs = [(name, text) for name, text in query.multi_items() if name != "save"]
+        saved = what in INSIDE and query.get(SAVE) == "1"
+        pairs = [(name, text) for name, text in query.multi_items() if name != SAVE]
         found = await room.ask(what, request.path_params.get("name", ""), pairs, request.is_disconnected)
         if found.status == 400 and request.headers.get("prefer") == LENIENT:
             found = found._replace(status=200)

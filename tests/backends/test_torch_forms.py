@@ -12,6 +12,7 @@ from torch.nn import functional
 from opcheck import backends, verify
 from opcheck.errors import CouldNotRun
 from opcheck.operators import catalog
+from opcheck.verification import claims
 from opcheck.verification.report import sentence
 from opcheck.verification.run import Shard, run_shard
 
@@ -30,7 +31,8 @@ def by_chance(op, backend, cases, claims=None):
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_compiled_operators_agree_and_what_they_refuse_is_not_logged(caplog):
-    report = agrees(by_chance("linear", backends.load("torch:compile"), 12))
+    asked = [each.name for each in claims.EVERY if each.name != "layout"]  # below: each one is compiled anew
+    report = agrees(by_chance("linear", backends.load("torch:compile"), 9, asked))
     assert report.rows["linear", "float32", "vjp:weight"].cases
     assert report.rows["linear", "float32", "jvp"].left_out["torch.compile drops tangents"] >= 2
     assert not [each for each in caplog.records if each.name == "torch._subclasses.fake_tensor"]

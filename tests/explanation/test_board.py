@@ -105,6 +105,16 @@ def test_arrays_stand_beside_the_operator_that_reads_them():
     assert titles("attention", attn_mask=closed) == [["q", "k", "mask", "s"], ["e"], ["S"], ["w"], ["v", "y"]]
 
 
+def test_a_channel_stands_beside_its_filter():
+    def titles(name, **given):
+        return [[panel.title for panel in row] for row in board(name, **given).rows]
+
+    two = titles("conv2d", shapes={"input": (2, 3, 3), "weight": (2, 2, 2, 2)})
+    assert two == [["x[0]", "x[1]"], ["w[0,0]", "w[0,1]", "y[0]"], ["w[1,0]", "w[1,1]", "y[1]"]]
+    grouped = titles("conv2d", shapes={"input": (2, 3, 3), "weight": (2, 1, 2, 2)}, groups=2, padding=1)
+    assert grouped == [["x[0]", "w[0,0]", "y[0]"], ["x[1]", "w[1,0]", "y[1]"]]
+
+
 def test_what_several_gradients_are_made_of_is_none_of_them():
     of = board("avg_pool2d", shapes={"input": (3, 3)}, kernel_size=2, stride=1)
     (x,) = panels(of, "x")

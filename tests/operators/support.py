@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -109,13 +110,18 @@ class Numbers:
         array[:] = [Fraction(0) if id is None else self.exact[id] for id in ids]
         return array.reshape(shape)
 
-    def bounds(self, name: str) -> Array:
-        """How far each number may be from its exact value when it is computed in float64."""
+    def bound(self, name: str, at: Shape) -> float:
+        """How far a number may be from its exact value when it is computed in float64."""
         shape, ids = self.places[name]
-        found = np.array([0.0 if id is None else error_bound(self.graph, id) for id in ids]).reshape(shape)
+        id = ids[int(np.ravel_multi_index(at, shape))] if shape else ids[0]
+        found = 0.0 if id is None else error_bound(self.graph, id)
         # a program may be arranged otherwise than the definition, as torch's kernels are
-        derived = self.derived().get(name)
-        return found if derived is None else np.maximum(found, derived.error)
+        derived = self._derived.get(name)
+        return found if derived is None else float(np.maximum(found, np.broadcast_to(derived.error, shape)[at]))
+
+    @cached_property
+    def _derived(self) -> Mapping[str, Any]:
+        return self.derived()
 
 
 class Recorded:
@@ -254,10 +260,9 @@ def differences(numbers: Numbers, name: str, computed: Any, singular: bool = Fal
     wrong = [at for at in np.ndindex(exact.shape) if not same(exact[at], computed[at])]
     if not wrong:
         return []
-    bounds = None if numbers.without_rounding else numbers.bounds(name)
     found = []
     for at in wrong:
-        bound = 0.0 if bounds is None else float(bounds[at])
+        bound = 0.0 if numbers.without_rounding else numbers.bound(name, at)
         bound = math.inf if singular and math.isnan(bound) else bound
         if not within(exact[at], computed[at], bound):
             place = ",".join(map(str, at))

@@ -108,3 +108,14 @@ def test_a_square_is_not_multiplied_out(name):
     assert (error < 0.05 * value.max()).all()
     value, error = bound(lambda x: (x - x.mean()) * (x + 1), [x])  # another product may be
     assert (error > 5).all()
+
+
+def test_a_difference_of_squares_is_as_small_as_it_is():
+    x = np.array([[1028.0, 1027, 1025, 1025]])
+
+    def deviation(x):
+        μ = x.mean(axis=1, keepdims=True)
+        return (x - μ) / np.sqrt((x * x).mean(axis=1, keepdims=True) - μ * μ)
+
+    value, error = bound(deviation, (x,))
+    assert (np.abs(deviation(x.astype(np.float32)) - value) <= error).all() and error.max() > 1e-2

@@ -8,7 +8,7 @@ from opcheck.operators import catalog
 from opcheck.verification import directed
 from opcheck.verification.check import Check
 from opcheck.verification.mutation.mutants import Reference, backend, in_torch, torch_mutants
-from opcheck.verification.mutation.score import kill
+from opcheck.verification.mutation.score import kills
 from opcheck.verification.report import sentence
 
 torch = pytest.importorskip("torch")
@@ -28,7 +28,7 @@ def test_torch_agrees(name, dtype):
 def test_mutants_in_torch_form_are_refused_and_the_original_is_not(name):
     op = catalog.get(name)
     assert verify(name, in_torch(op, backend(Reference(op))), cases=24).agrees
-    lived = [mutant.name for mutant in torch_mutants(op) if not kill(op, mutant, cases=600).cases]
+    lived = [each.name for each in kills(op, torch_mutants(op), cases=600) if not each.cases]
     assert lived == []
 
 

@@ -12,7 +12,7 @@ from opcheck.operators.program import derived_bounds
 from opcheck.operators.spec import Refused
 from opcheck.verification.directed import Unseen, plans
 from opcheck.verification.mutation.mutants import Reference, numpy_mutants
-from opcheck.verification.mutation.score import kill
+from opcheck.verification.mutation.score import kills
 from opcheck.verification.report import Report, sentence
 from opcheck.verification.run import Shard, run_shard, trials
 from opcheck.verification.verdict import Status, Verdict
@@ -38,7 +38,7 @@ def test_the_reference_agrees_with_the_definition_through_the_whole_machine(name
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_mutant_is_refused(name):
     op = catalog.get(name)
-    lived = [mutant.name for mutant in numpy_mutants(op) if not kill(op, mutant).cases]
+    lived = [each.name for each in kills(op, numpy_mutants(op)) if not each.cases]
     assert lived == []
 
 
@@ -53,7 +53,7 @@ def test_mutants_are_refused_with_derived_bounds_too(name):
     """A slice: `python -m opcheck.verification.mutation --derived` is the whole of it."""
     op = catalog.get(name)
     with derived_bounds([op]):
-        lived = [mutant.name for mutant in list(numpy_mutants(op))[::8] if not kill(op, mutant).cases]
+        lived = [each.name for each in kills(op, list(numpy_mutants(op))[::8]) if not each.cases]
     assert lived == []
 
 

@@ -24,6 +24,11 @@ def halved(x: "N D", scale=0.5):
     return y
 
 
+def neuron(x1, x2, w=0.5):
+    """A function of numbers."""
+    return (x1 * w + x2) ** 2
+
+
 def slow(x: "N"):
     """A program that does not end, of many numbers."""
     while x.shape[0] > 5:
@@ -47,7 +52,7 @@ def served(tmp_path_factory):
     (home / "programs.py").write_text(PROGRAM)
     command = [sys.executable, "-c", "from opcheck.app import main; main()", "serve", "--port", "0"]
     process = subprocess.Popen(
-        [*command, "programs.py:halved", "programs.py:slow", "--seconds", "4"],
+        [*command, "programs.py:halved", "programs.py:slow", "programs.py:neuron", "--seconds", "4"],
         cwd=home, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "XDG_STATE_HOME": str(home / "state")},
     )  # fmt: skip

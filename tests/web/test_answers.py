@@ -1,13 +1,17 @@
 """What an address asks, and what is answered: in this process, without a server."""
 
+import html
 import json
+import re
+from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 import pytest
 
 import opcheck
+from opcheck.errors import Refused
 from opcheck.operators import catalog
-from opcheck.web import reply
+from opcheck.web import named, reply
 from opcheck.web.answers import answer
 from opcheck.web.exercise import MOST_NUMBERS
 
@@ -99,6 +103,41 @@ def test_the_variables_of_an_expression_become_fields():
     assert "v₂" in answer("traced-page", "", {"of": "a*b + sin(a)"}).text
 
 
+@pytest.mark.parametrize("op", catalog.every(), ids=lambda op: op.name)
+def test_every_operator_has_a_trace(op):
+    assert answer("traced-form", op.name, {"of": op.name}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "sentence"),
+    [
+        ({"of": "softmax", "at.input": "@/etc/passwd"}, "at.input", "input must be a shape such as 4x4"),
+        ({"of": "softmax", "at.nix": "1"}, "", "softmax has no argument of this name"),
+        ({"of": "softmax", "exact": "1"}, "exact", "exact numbers need a function of numbers"),
+        ({"of": "conv2d", "at.stride": "0"}, "at.stride", "stride must be a whole number"),
+        ({"of": "relu", "at.input": "100x100"}, "", "a trace of arrays shows at most 400 numbers"),
+        ({"of": "neuron", "at.x1": "@x"}, "at.x1", "x1 must be a number, such as 2, 1/3 or pi/2. Got '@x'."),
+    ],
+)
+def test_what_cannot_be_traced_is_said(query, field, sentence, monkeypatch):
+    monkeypatch.setitem(named.NUMBERS, "neuron", ("f.py:neuron", lambda x1, w=0.5: x1 * w))
+    status, found = said("traced-form", "", **query)
+    assert (status, found["field"]) == (400, field)
+    assert sentence.lower() in found["sentence"].lower()
+
+
+def test_a_place_is_a_program_a_function_of_numbers_or_refused(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "def f(a, b=2.5):\n    return a * b\n\n\ndef g(x: 'N'):\n    return x + 1\n\n\ndef h(x):\n    return x.T\n"
+    )
+    assert named.read(f"{path}:f")(2, 3) == 6
+    assert named.numbers_of(named.read(f"{path}:f")) == {"a": 1, "b": 2.5}
+    assert named.read(f"{path}:g").title == "g"
+    with pytest.raises(Refused, match="neither a shape nor a default"):
+        named.read(f"{path}:h")
+
+
 def test_the_code_computes_what_the_page_shows(capsys):
     code = said("form", "linear", input="[[1,2]]", weight="[[3,4]]", grad="1")[1]["code"]
     exec(code["numpy"], {})
@@ -139,6 +178,58 @@ def test_a_problem_is_its_address_and_an_answer_is_judged_and_counted(tmp_path, 
     assert "1/1" in answer("practice", "", {}).text
 
 
+@pytest.mark.parametrize(
+    ("query", "question", "right"),
+    [
+        ({"input": "[[1,2],[3,5]]", "weight": "[[1,0],[0,1]]", "ask": "y[0,0]"}, "What is y[0,0]?", "6"),
+        ({"input": "3x3", "ask": "y"}, "What is the whole of y?", "[[37, 47], [67, 77]]"),
+        ({"input": "9x9", "ask": "y"}, "What is y[0,0]?", "79"),
+        ({"input": "[[1,2],[3,5]]", "upstream": "[[2]]", "ask": "w[1,1]"}, "What is w̄[1,1]", "10"),
+    ],
+)
+def test_a_link_asks_and_hides_the_answer(query, question, right, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    page = answer("practice", "conv2d", query)
+    assert page.status == 200
+    assert question in page.text
+    assert "/explain/conv2d?" in page.text
+    assert "ask=" not in page.text.partition("/explain/conv2d?")[2].partition('"')[0]
+    sent = {"exercise": urlencode(query), "first": True}
+    for text, is_right in (("12345", False), (right, True)):
+        found = json.loads(answer("practice-answer", "conv2d", {"body": json.dumps({**sent, "answer": text})}).text)
+        assert found["right"] is is_right
+    assert found["score"] == "1 of 1 right so far"
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        ("q[0]", "Ask names the output or an input, whose gradient is meant. Got &#39;q&#39;. It has y, x, w, b."),
+        ("y[9,9]", "There is no such element: the array is 3×3. Got &#39;y[9,9]&#39;."),
+        ("b[0]", "b has no gradient here."),
+        ("[", "Ask names an element, such as y[0,0]. Got &#39;[&#39;."),
+    ],
+)
+def test_what_a_link_cannot_ask_is_said(ask, sentence):
+    found = answer("practice", "conv2d", {"ask": ask})
+    assert (found.status, sentence in found.text) == (400, True)
+    large = answer("practice", "conv2d", {"ask": "y", "input": "99x99"})
+    assert (large.status, "an exercise has at most 256 numbers" in large.text.lower()) == (400, True)
+    assert answer("practice-answer", "conv2d", {"body": json.dumps({"exercise": "input=4x4"})}).status == 400
+
+
+def test_practice_asks_what_is_chosen_and_shapes_last_of_who_has_come_far():
+    def question(**query):
+        return answer("practice", "conv2d", {"seed": "5", "number": "0", **query}).text.partition("<h3>")[2]
+
+    assert question().startswith("What is the shape of y?")
+    assert "shape of y?" not in question(level="4").partition("</h3>")[0]
+    assert question(kind="gradient").startswith(("What is x̄", "What is w̄", "What is b̄"))
+    assert question(kind="value").startswith(("What is y", "What is the whole of y"))
+    refused = answer("practice", "conv2d", {"kind": "all"})
+    assert (refused.status, "kind must be one of shape, value, gradient" in refused.text.lower()) == (400, True)
+
+
 def test_a_lesson_is_read_and_its_questions_are_judged(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert "From the dot product" in answer("learn", "3", {}).text
@@ -151,6 +242,17 @@ def test_a_lesson_is_read_and_its_questions_are_judged(tmp_path, monkeypatch):
     assert sent(read=5)["part"] == 5
     assert sent(question=2, skip=True)["told"].startswith("The answer: ")
     assert "% read" in answer("learn", "", {}).text
+
+
+@pytest.mark.parametrize(("lesson", "pages"), [("3", 1), ("5", 1), ("11", 2)])
+def test_what_a_lesson_computes_stands_in_it_to_point_at(lesson, pages):
+    found = re.findall(
+        r'<iframe class="live" loading="lazy" src="/([^?]+)[?]([^"]*)"', answer("learn", lesson, {}).text
+    )
+    assert len(found) == pages
+    for path, query in found:
+        what, name = ("traced-page", "") if path == "traced/page" else path.split("/")
+        assert answer(what, name, dict(parse_qsl(html.unescape(query)))).status == 200
 
 
 @pytest.mark.parametrize("body", ["", "[]", "1", "{", "null", "[" * 5000])

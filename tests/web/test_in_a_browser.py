@@ -60,6 +60,20 @@ def test_all_of_the_page_is_printed(browser, served):
     assert browser.do("document.querySelector('.printed')") is None
 
 
+def test_on_a_phone_the_calculation_is_in_sight_while_a_number_is_edited(browser, served):
+    browser.open(f"{served.address}explain/conv2d", 375, 740)
+    browser.until(
+        f"{SETTLED} && {PAGE}.includes('step 9') && document.querySelectorAll('.numbers input').length === 20"
+    )
+    browser.do("document.querySelector('#f-weight').scrollIntoView({block: 'end'})")
+    frame = "document.querySelector('.see iframe')"
+    top = f"{frame}.getBoundingClientRect().top"
+    for part in (".answer", "td[data-line]"):
+        box = f"{frame}.contentDocument.querySelector('{part}').getBoundingClientRect()"
+        assert browser.do(f"{top} >= -1 && {top} + {box}.bottom < innerHeight && {box}.top >= 0"), part
+    assert browser.do("document.querySelector('#f-weight').getBoundingClientRect().bottom <= innerHeight + 1")
+
+
 def test_a_browser_that_keeps_nothing_edits_all_the_same(browser, served):
     script = "Object.defineProperty(window, 'sessionStorage', {get() { throw new DOMException('denied'); }})"
     added = browser.call("Page.addScriptToEvaluateOnNewDocument", source=script)["identifier"]
@@ -82,6 +96,43 @@ def test_what_an_address_has_wrong_stays_said_until_something_changes(browser, s
     browser.until("!document.querySelector('.general').textContent")
 
 
+def test_a_marked_number_becomes_an_exercise_that_hides_it(browser, served):
+    browser.open(f"{served.address}explain/linear?input=[[1,2]]&weight=[[3,4]]")
+    browser.until(f"{SETTLED} && {PAGE}.includes('11')")
+    browser.do("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    of = "document.querySelector('.see iframe').contentDocument.querySelector('.input .gradient td[data-line]')"
+    browser.do(f"{of}.click()")
+    browser.do("document.querySelector('.exercise').click()")
+    assert browser.until("window.copied") == f"{served.address}practice/linear?input=[[1,2]]&weight=[[3,4]]&ask=x[0,0]"
+    assert "opcheck serve" in browser.do("document.querySelector('.toast').textContent")
+    browser.open(browser.do("window.copied"))
+    assert browser.do("document.querySelector('.question h3').textContent").startswith("What is x̄[0,0]")
+    browser.type("#answer", "3")
+    browser.press("Enter")
+    assert browser.until("document.querySelector('.verdict').textContent") == "Right."
+    assert browser.do("document.querySelector('.next a').pathname") == "/explain/linear"
+
+
+PASTE = """(([selector, text]) => {
+  const data = new DataTransfer();
+  data.setData("text", text);
+  const paste = new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true});
+  document.querySelector(selector).dispatchEvent(paste);
+})(%s)"""
+
+
+def test_a_block_of_a_spreadsheet_fills_the_cells_or_becomes_the_array(browser, served):
+    browser.open(f"{served.address}explain/linear?input=[[1,2],[3,4]]&weight=[[3,4]]")
+    browser.until("document.querySelectorAll('.numbers input').length === 6")
+    browser.do(PASTE % json.dumps(["[data-field=input] .numbers input", "5\t0,5\r\n7\t-8\r\n"]))
+    browser.until(f"location.search.includes('input=[[5,0.5],[7,-8]]') && {SETTLED}")
+    browser.do(PASTE % json.dumps(["#f-weight", "1 2; 3 4; 5 6"]))
+    browser.until(f"location.search.includes('weight=[[1,2],[3,4],[5,6]]') && {SETTLED} && {PAGE}.includes('53')")
+    browser.type("[data-field=input] .numbers input", "")
+    browser.do("document.activeElement.blur()")
+    assert browser.do("document.querySelector('[data-field=input] .numbers input').value") == "0"
+
+
 def test_an_expression_gets_fields_for_its_variables(browser, served):
     browser.open(f"{served.address}trace?of=a*b")
     browser.until("document.querySelectorAll('.variables input').length === 2")
@@ -89,6 +140,20 @@ def test_an_expression_gets_fields_for_its_variables(browser, served):
     browser.until("document.querySelectorAll('.variables input').length === 3")
     browser.type("#f-c", "7")
     browser.until(f"location.search.includes('at.c=7') && {SETTLED} && {PAGE}.includes('9')")
+
+
+def test_a_function_and_an_operator_are_traced_with_the_numbers_that_stand_there(browser, served):
+    browser.messages.clear()
+    browser.open(f"{served.address}trace?of=neuron&at.x1=3")
+    browser.until(f"{SETTLED} && {PAGE}.includes('neuron(x1, x2, w)')")
+    fields = "[...document.querySelectorAll('.variables input')].map((field) => field.value || field.placeholder)"
+    assert browser.do(fields) == ["3", "2", "0.5"]
+    browser.open(f"{served.address}explain/linear?input=[[1,2]]&weight=[[3,4]]&grad=1")
+    browser.until(f"{SETTLED} && document.querySelector('a.traced').search.includes('at.weight')")
+    browser.open(browser.do("document.querySelector('a.traced').href"))
+    browser.until(f"{SETTLED} && {PAGE}.includes('linear(input, weight)')")
+    assert browser.do(fields) == ["[[1,2]]", "[[3,4]]"]
+    assert not browser.messages
 
 
 def test_an_operator_is_found_by_typing(browser, served):
@@ -145,3 +210,8 @@ def test_kernels_and_a_picture_of_ones_own(browser, served, tmp_path):
     )
     browser.call("DOM.setFileInputFiles", files=[str(tmp_path / "none.png")], objectId=field["result"]["objectId"])
     assert browser.until("document.querySelector('#said-input').textContent") == "This file is not a picture."
+
+    (tmp_path / "large.png").write_bytes(png(((0.0, 0.0, 255.0, 255.0) * 20,) * 40))
+    browser.call("DOM.setFileInputFiles", files=[str(tmp_path / "large.png")], objectId=field["result"]["objectId"])
+    told = browser.until("document.querySelector('[data-field=input] .aside').textContent")
+    assert told == "The picture of 40×80 pixels was reduced to 14×28."

@@ -113,6 +113,18 @@ def test_a_port_that_is_taken_is_refused(served, capsys):
     assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
 
 
+def test_who_else_can_open_it_is_said(monkeypatch):
+    from opcheck.app import serve
+
+    assert list(serve.announced("127.0.0.1", 8265)) == ["opcheck: http://127.0.0.1:8265/ (Ctrl-C stops it)"]
+    monkeypatch.setattr(serve, "own_numbers", lambda: ["192.0.2.7"])
+    everywhere = list(serve.announced("0.0.0.0", 8265))
+    assert everywhere[:2] == ["opcheck: http://localhost:8265/ (Ctrl-C stops it)",
+                              "From other machines: http://192.0.2.7:8265/"]  # fmt: skip
+    assert everywhere[2].startswith("Everybody in the network can open this")
+    assert len(list(serve.announced("192.0.2.7", 8265))) == 2
+
+
 def test_a_program_that_is_none_is_refused(capsys):
     from opcheck.app import run
 

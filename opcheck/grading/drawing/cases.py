@@ -24,9 +24,6 @@ from opcheck.verification.truth.formats import format_of
 LARGE = (64, 48, 32, 24)  # the sizes of a case that is timed: the first of which no array has more than MOST numbers
 MOST = 1 << 20
 SPECIAL = 3  # cases of special values
-# Operators whose exponentials overflow for large inputs.
-LOGITS = ("softmax", "log_softmax", "cross_entropy", "binary_cross_entropy_with_logits", "sigmoid", "tanh")
-EXTREME = (*LOGITS, "binary_cross_entropy")  # and the one whose logarithms meet a zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +168,13 @@ def _special(scope: Scope, dtype: str, rng: np.random.Generator, index: int) -> 
     case = make(Drawing(scope, rng, "exact", dtype), aims[0])
     name = next(name for name, array in case.arrays.items() if array.dtype.kind == "f")
     x, policy = case.arrays[name].copy(), "real"
-    if scope.op.name in LOGITS:
+    if scope.op.extremes == "logits":
         x = _logits(x, rng, one_row_below=index > 0)
         target = case.arrays.get("target")
         if target is not None and target.dtype.kind == "i":  # the right class of a row lies far below another one
             x[0] = np.abs(x[0])
             x[0, target[0]] *= -1
-    elif scope.op.name in EXTREME:
+    elif scope.op.extremes == "certainties":
         x = np.asarray(rng.integers(2, size=x.shape), dtype=np.float64)
     else:
         x.flat[rng.integers(x.size, size=2)] = (np.nan, np.inf, -np.inf)[index]

@@ -59,12 +59,14 @@ class _Moderate(Real):
     scales = (1.0, 1.0, 1.0, 0.125, 8.0)
 
 
-def family(op: Op) -> tuple[tuple[str, ...], Callable[[Drawing, str], Case]]:
+Make = Callable[[Drawing, str], Case]  # a case for an aim
+
+
+def family(op: Op) -> tuple[tuple[str, ...], Make]:
     """The aims of an operator's cases, and what makes a case for an aim."""
-    for names, aims, make in _FAMILIES:
-        if op.name in names:
-            return aims, make
-    return ("",) * 10, _telling
+    if op.aims:
+        return op.aims, _sampled
+    return _FAMILIES[op.family] if op.family else (("",) * 10, _telling)
 
 
 def _linear(d: Drawing, aim: str) -> Case:
@@ -198,7 +200,7 @@ def _classes(d: Drawing, aim: str) -> Case:
     n, c = {"one row": (1, 3), "square": (3, 3), "two classes": (4, 2)}.get(aim, (4, 3))
     params = d.params()
     x = d.array(n, c) / 2
-    if d.scope.op.name == "nll_loss":
+    if d.scope.op.input("input").default == "negative":  # logarithms of probabilities
         x = -np.abs(x)
     target: Array = np.asarray(d.rng.integers(c, size=n), dtype=np.int64)
     if d.pick("probabilities", lambda wished: wished == (d.index % 2 == 0), unset=(False,)):
@@ -220,14 +222,15 @@ def _pairs(d: Drawing, aim: str) -> Case:
     shape: Shape = {
         "one row": (1, 3), "vector": (4,), "square": (3, 3), "one column": (4, 1), "two columns": (3, 2)
     }.get(aim, (4, 3))  # fmt: skip
-    op = d.scope.op.name
-    x = d.values.unit(*shape) if op == "binary_cross_entropy" else d.array(*shape)
-    target = d.array(*shape) if op == "mse_loss" else np.asarray(d.rng.integers(2, size=shape), dtype=np.float64)
+    op = d.scope.op
+    x = d.values.unit(*shape) if op.input("input").default == "unit" else d.array(*shape)
+    binary = op.input("target").default == "binary"
+    target = np.asarray(d.rng.integers(2, size=shape), dtype=np.float64) if binary else d.array(*shape)
     arrays = {"input": x, "target": target}
     for name in ("weight", "pos_weight"):
-        if any(each.name == name for each in d.scope.op.inputs) and d.given(name):
+        if any(each.name == name for each in op.inputs) and d.given(name):
             arrays[name] = d.values.positive(*shape)
-    return Case(op, arrays, d.params())
+    return Case(op.name, arrays, d.params())
 
 
 def _product(d: Drawing, aim: str) -> Case:
@@ -250,23 +253,18 @@ def _telling(d: Drawing, aim: str) -> Case:
     return case or _sampled(d, aim)
 
 
-_FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], Callable[[Drawing, str], Case]], ...] = (
-    (("linear",), ("plain", "square", "one row", "plain", "one feature", "one output"), _linear),
-    (("conv1d", "conv2d"), ("plain", "strided", "padded", "both", "one", "square", "even kernel", "any", "one channel",
-                            "one place"), _convolution),
-    (("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
-     ("plain", "overlap", "negative", "uneven", "ties", "one", "padded", "overlap", "one channel", "one place"), _pool),
-    (("relu", "sigmoid", "tanh"), ("plain", "zeros", "one row", "plain", "large", "vector", "cube", "four"),
-     _elementwise),
-    (("softmax", "log_softmax"), ("plain", "square", "one row", "plain", "two columns"), _rows),
-    (("cross_entropy", "nll_loss"), ("plain", "square", "one row", "two classes", "plain"), _classes),
-    (("mse_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
-     ("plain", "square", "one row", "plain", "one column", "two columns"), _pairs),
-    (("matmul",), ("plain", "square", "square batch", "shared batch", "plain"), _product),
-    (("sgd",), sampling.SGD, _sampled),
-    (("adam", "adamw"), sampling.ADAM, _sampled),
-    (("rmsprop",), sampling.RMSPROP, _sampled),
-)  # fmt: skip
+_FAMILIES: dict[str, tuple[tuple[str, ...], Make]] = {
+    "linear": (("plain", "square", "one row", "plain", "one feature", "one output"), _linear),
+    "convolution": (("plain", "strided", "padded", "both", "one", "square", "even kernel", "any", "one channel",
+                     "one place"), _convolution),
+    "pooling": (("plain", "overlap", "negative", "uneven", "ties", "one", "padded", "overlap", "one channel",
+                 "one place"), _pool),
+    "elementwise": (("plain", "zeros", "one row", "plain", "large", "vector", "cube", "four"), _elementwise),
+    "rows": (("plain", "square", "one row", "plain", "two columns"), _rows),
+    "classes": (("plain", "square", "one row", "two classes", "plain"), _classes),
+    "pairs": (("plain", "square", "one row", "plain", "one column", "two columns"), _pairs),
+    "product": (("plain", "square", "square batch", "shared batch", "plain"), _product),
+}  # fmt: skip
 
 
 def _pair(value: Any, dims: int) -> tuple[int, ...]:

@@ -14,35 +14,6 @@ DRAWS = 20  # samples of which the numbers are drawn, until one is within the ra
 ATTEMPTS = 4000  # samples until one is within the ranges
 _hopeless: set[telling.Asked] = set()  # what none of them was within
 
-# What the cases of an optimiser aim at: see `sampled`.
-SGD = (
-    "momentum nesterov momentum_buffer",
-    "momentum dampening -momentum_buffer",
-    "momentum momentum_buffer",
-    "weight_decay",
-    "maximize momentum nesterov momentum_buffer",
-    "",
-    "momentum dampening -momentum_buffer",
-)
-ADAM = (
-    "exp_avg exp_avg_sq step=2 eps=1",
-    "amsgrad max_exp_avg_sq -exp_avg_sq eps=1",
-    "amsgrad max_exp_avg_sq -exp_avg_sq",
-    "weight_decay exp_avg step=2 eps=1",
-    "-exp_avg -exp_avg_sq step=1",
-    "maximize weight_decay",
-    "step=1000 exp_avg exp_avg_sq",
-)
-RMSPROP = (
-    "square_avg eps=1",
-    "centered square_avg grad_avg eps=1",
-    "momentum momentum_buffer square_avg",
-    "weight_decay square_avg eps=1",
-    "centered",
-    "maximize",
-    "momentum",
-)
-
 
 def sampled(scope: Scope, rng: np.random.Generator, values: Values, aim: str) -> Case:
     """A case that is within the ranges and not empty; raises CouldNotRun if none is found.

@@ -29,13 +29,15 @@ from opcheck.verification.verdict import Status, Verdict
 
 ATTEMPTS = 80  # smaller cases that are tried
 MOST = 64  # elements of an array that is drawn
+READ = 1000  # numbers of a case whose calculation is still worth reading
 
 
 class Smallest(NamedTuple):
-    """A failure, and whether smaller cases were tried."""
+    """A failure, whether smaller cases were tried, and the arrays that a line draws again."""
 
     verdict: Verdict
     searched: bool
+    recipes: rebuild.Recipes = {}
 
 
 def smallest(student: Student, finding: Finding, others: Sequence[Mistake] = ()) -> Smallest:
@@ -54,14 +56,16 @@ def smallest(student: Student, finding: Finding, others: Sequence[Mistake] = ())
     ):
         return Smallest(verdict, False)  # each attempt would cost the time limit again
     strict = verdict.claim in ("exact", "rounding", "special") and finding.strict
-    search = Search(op, verdict, Telling(op, verdict, student, Strict if strict else Graded, others))
+    same = Telling(op, verdict, student, Strict if strict else Graded, others)
+    search = Search(op, verdict, same)
     search.left = ATTEMPTS
     search.steps(_smaller)
     search.steps(_simpler)
     best = Search(op, search.best, search.fails).run()
     if best.expected is not None and all(each.verdict.expected is None for each in finding.wrongs):
         return Smallest(verdict, False)  # of a wrong shape nothing was left but wrong numbers
-    return Smallest(best, True)
+    best, recipes = rebuild.redrawn(student, best, same)
+    return Smallest(best, True, recipes)
 
 
 class Telling(SameFailure):
@@ -152,7 +156,7 @@ def shown(student: Student, found: Smallest) -> list[Block]:
             blocks += _row({say("expected"): right, say("yours"): got}, verdict.at)
     # what code keeps of earlier steps cannot be given to it: the steps are shown that lead there
     led = student.question.scope.prepared is not None and any(op.input(name).optional for name in trial.case.arrays)
-    return blocks if _are_whole(drawn, arrays) and not led else [*blocks, *rebuild.shown(student, trial)]
+    return blocks if _are_whole(drawn, arrays) and not led else [*blocks, *rebuild.shown(student, trial, found.recipes)]
 
 
 def one_after_the_other(student: Student, calls: Sequence[Trial]) -> list[Block]:
@@ -185,6 +189,7 @@ def worked(student: Student, verdict: Verdict) -> list[Block]:
         or not verdict.name
         or verdict.expected is None
         or trial.policy == "special"
+        or _size(verdict) > READ
     ):
         return []
     written = op.parameters(trial.case.params)

@@ -26,6 +26,7 @@ class Conv(Op):
 
     dims: int
     also_asked = ("kernel_size", "batch", "integers")
+    family = "convolution"
     rounding = Multilinear()
     degree = MULTILINEAR
     source = (

@@ -22,6 +22,8 @@ WEIGHT = Input(
 class BinaryLoss(Loss):
     """A loss for each place of input and target, which have one shape; no weight is differentiated."""
 
+    family = "pairs"
+
     @abstractmethod
     def slopes(self, *args: Any, **arrays: Any) -> tuple[Array, Array]:
         """The derivatives of every loss, before its weight, by input and by target."""

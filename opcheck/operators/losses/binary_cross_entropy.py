@@ -42,6 +42,7 @@ SMALLEST_DIVISOR = float(np.float32(1e-12))  # torch holds it in float32, also f
 
 class BinaryCrossEntropy(BinaryLoss):
     name = "binary_cross_entropy"
+    extremes = "certainties"  # whose logarithms meet a zero
     aliases = ("bce", "BCELoss", "nn.BCELoss")
     second_derivative = False  # torch adds 1e-12 to the divisor there, where the gradient holds it at 1e-12
     summary = "mean of −ln of the probability given to the right answer, yes or no"

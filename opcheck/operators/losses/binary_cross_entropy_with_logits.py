@@ -37,6 +37,7 @@ from opcheck.tracing import detach, exp, log1p, minimum, named, sigmoid, with_sl
 
 class BinaryCrossEntropyWithLogits(BinaryLoss):
     name = "binary_cross_entropy_with_logits"
+    extremes = "logits"
     aliases = ("bce_with_logits", "BCEWithLogitsLoss", "nn.BCEWithLogitsLoss", "sigmoid_cross_entropy")
     summary = "binary cross-entropy of sigmoid(input), without its overflow"
     rounding = LogitsRounding()

@@ -49,6 +49,7 @@ def closed(slope: str, known: str = "") -> tuple[Closed, ...]:
 class ClassLoss(Loss):
     """A loss for each row, whose target is the number of a class."""
 
+    family = "classes"
     formula_of_probabilities = ""  # the loss of one row, where the target is a probability for each class
 
     def formula_of(self, p: Params, shapes: Mapping[str, Shape]) -> str:

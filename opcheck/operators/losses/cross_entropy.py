@@ -55,6 +55,7 @@ SMOOTHED = "q[n,c] = (1 − ε)·[c = t[n]] + ε/C"
 class CrossEntropy(ClassLoss):
     name = "cross_entropy"
     also_asked = ("probabilities",)
+    extremes = "logits"
     aliases = ("CrossEntropyLoss", "nn.CrossEntropyLoss", "softmax_cross_entropy")
     summary = "mean of the negated log-probabilities that softmax gives to the right classes"
     rounding = ClassRounding(logits=True)

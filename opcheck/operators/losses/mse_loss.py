@@ -31,6 +31,7 @@ def _weighted_mean(p: Params, shapes: Mapping[str, Shape]) -> Mapping[str, Any] 
 class MSELoss(Loss):
     name = "mse_loss"
     also_asked = ("integers",)
+    family = "pairs"
     aliases = ("mse", "MSELoss", "nn.MSELoss", "mean_squared_error")
     summary = "mean of the squared differences between input and target"
     rounding = MeanSquares()

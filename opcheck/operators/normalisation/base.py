@@ -156,6 +156,7 @@ ONE_PASS = Form(
     "the variance as E[x²] − E[x]² loses digits where the mean is large: use the mean of (x − mean)²",
     "the mean is not much larger than the standard deviation",
     formed(one_pass=True),
+    as_wide=True,
 )
 SCALE_MISTAKES = (
     Mistake("eps_outside_of_the_root", "The eps was added to the root; it belongs inside the root, added to the "

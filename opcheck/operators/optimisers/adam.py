@@ -33,6 +33,15 @@ SHRINKING = option("weight_decay", 1e-2, "lr·λ times the parameters is subtrac
 class Adam(Optimiser):
     name = "adam"
     torch_name = "Adam"
+    aims = (
+        "exp_avg exp_avg_sq step=2 eps=1",
+        "amsgrad max_exp_avg_sq -exp_avg_sq eps=1",
+        "amsgrad max_exp_avg_sq -exp_avg_sq",
+        "weight_decay exp_avg step=2 eps=1",
+        "-exp_avg -exp_avg_sq step=1",
+        "maximize weight_decay",
+        "step=1000 exp_avg exp_avg_sq",
+    )
     decoupled = False  # whether weight decay shrinks the parameters themselves instead of joining the gradient
     aliases = ("Adam", "optim.Adam")
     summary = "one step of Adam: a mean of gradients over the root of a mean of their squares, both corrected"

@@ -9,6 +9,7 @@ import numpy as np
 
 from opcheck.language import say
 from opcheck.operators.params import Flag, Kind, Param, Params, Real
+from opcheck.operators.program import Derived
 from opcheck.operators.spec import Array, Input, Op, Refused, Shape
 from opcheck.programs.kinks import formed
 from opcheck.programs.rule import constant
@@ -44,6 +45,7 @@ class Optimiser(Op):
     """One step of an optimiser. Every array has the shape of the parameters."""
 
     torch_name: str  # the class in torch.optim
+    rounding = Derived()  # a step may be multiplied out, which a bound of the one order of the definition refuses
 
     @abstractmethod
     def kept(self, p: Params) -> tuple[str, ...]:

@@ -43,6 +43,15 @@ class _Means:
 class RMSprop(Optimiser):
     name = "rmsprop"
     torch_name = "RMSprop"
+    aims = (
+        "square_avg eps=1",
+        "centered square_avg grad_avg eps=1",
+        "momentum momentum_buffer square_avg",
+        "weight_decay square_avg eps=1",
+        "centered",
+        "maximize",
+        "momentum",
+    )
     aliases = ("RMSprop", "optim.RMSprop", "rms_prop")
     summary = "one step along the gradient, divided by the root of a running mean of its squares"
     formula = "s′ = α·s + (1 − α)·g²,   θ′ = θ − lr·g/(√(s′) + ε)"

@@ -23,6 +23,7 @@ from opcheck.operators.optimisers.base import (
     used,
 )
 from opcheck.operators.params import Params
+from opcheck.operators.program import EitherWay
 from opcheck.operators.spec import Array, Case, Mistake, Output, Refused, Shape
 from opcheck.programs.rule import constant
 from opcheck.tracing import named
@@ -31,9 +32,19 @@ from opcheck.tracing import named
 class SGD(Optimiser):
     name = "sgd"
     torch_name = "SGD"
+    aims = (
+        "momentum nesterov momentum_buffer",
+        "momentum dampening -momentum_buffer",
+        "momentum momentum_buffer",
+        "weight_decay",
+        "maximize momentum nesterov momentum_buffer",
+        "",
+        "momentum dampening -momentum_buffer",
+    )
     aliases = ("SGD", "optim.SGD", "momentum", "gradient_descent")
     summary = "one step of gradient descent, with momentum, weight decay and Nesterov's look-ahead"
     formula = "v′ = μ·v + (1 − τ)·g,   θ′ = θ − lr·v′"
+    rounding = EitherWay(shrunk=True)
     example = "sgd([1, 2], [0.5, -0.5], lr=0.1)", "array([0.95, 2.05])"
     source = "Sutskever et al., On the importance of initialization and momentum (2013), section 2; torch.optim.SGD"
     arguments = (
@@ -135,8 +146,14 @@ class SGD(Optimiser):
 
     # --- program ----------------------------------------------------------------------------------------------
 
-    def program(self, p: Params, *, param: Any, gradient: Any, momentum_buffer: Any = None) -> dict[str, Any]:
+    def program(
+        self, p: Params, *, param: Any, gradient: Any, momentum_buffer: Any = None, shrunk: bool = False
+    ) -> dict[str, Any]:
+        """`shrunk`: the parameters are multiplied by 1 − lr·λ, as in Goodfellow et al., Deep Learning, equation 7.5."""
         lr, fed = constant(p.lr, param), rest(p.dampening, param)
+        if shrunk and p.weight_decay and not p.momentum:
+            plain = sloped(p.replace(weight_decay=0.0), param, gradient)
+            return {"param": rest(p.lr * p.weight_decay, param) * param - lr * plain}
         g = v = sloped(p, param, gradient)
         if not p.momentum:
             return {"param": param - lr * g}

@@ -33,6 +33,7 @@ class Pool(Op):
 
     dims: ClassVar[int]
     degree = PIECEWISE_LINEAR
+    family = "pooling"
     source = "Goodfellow, Bengio and Courville, Deep Learning (2016), section 9.3; torch.nn.functional"
 
     def settle(self, p: Params, shapes: Mapping[str, Shape]) -> Params:

@@ -7,6 +7,7 @@ import numpy as np
 from opcheck.language import say
 from opcheck.operators.spec import Array, Case, Op, Refused, Shape
 from opcheck.verification.check import Check, Finding, differs
+from opcheck.verification.directed import probed
 from opcheck.verification.streams import differentiable, with_directions
 from opcheck.verification.verdict import Status, Verdict
 from opcheck.verification.widening import Sized, resized
@@ -24,7 +25,7 @@ def one_for_several(check: Check) -> Iterator[tuple[tuple[str, ...], Check]]:
         groups.setdefault(case.arrays[name].shape, []).append(name)
     whole = [tuple(names) for names in groups.values() if len(names) > 1]
     for names in dict.fromkeys([*whole, *(names[:2] for names in whole)]):
-        for source in names:  # not every input may have the numbers of every other one
+        for source in _sources(check.op, names):
             same = case._replace(arrays={**case.arrays, **dict.fromkeys(names, case.arrays[source])})
             trial = check.trial.replace(case=same, policy="real", layout="contiguous", frozen=())
             try:
@@ -34,6 +35,13 @@ def one_for_several(check: Check) -> Iterator[tuple[tuple[str, ...], Check]]:
             if all(np.isfinite(each).all() for each in other.expected.values()):
                 yield names, other
                 break
+
+
+def _sources(op: Op, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those whose numbers the others may have: where some take any number and some do not (a mean of squares), not
+    the first."""
+    picky = tuple(name for name in names if name not in probed(op).inputs)
+    return picky or names
 
 
 def alike(op: Op, case: Case) -> Case:

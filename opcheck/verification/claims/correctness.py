@@ -90,7 +90,7 @@ def adjoint(check: Check) -> Iterator[Finding]:
     backward = sum(float((g * trial.tangents[n]).sum()) for n, g in check.got_gradients.items() if n in trial.tangents)
     # the two sides differ by at most what the bounds of both allow
     f = check.f.tiers()[-1]
-    tangents, gradients = check.bounds.tangents(f, trial.tangents), check.bounds.gradients(f, trial.cotangent)
+    tangents, gradients = check.bounds_of("tangent", f), check.bounds_of("gradient", f)
     allowed = size = 0.0
     for name, (bound, *_) in tangents.items():
         y = check.expected_tangents[name]

@@ -20,9 +20,6 @@ from opcheck.verification.truth import forms
 # autograd sums a gradient that is too large down to the shape of its input, so these are right in torch
 MENDED_BY_AUTOGRAD = frozenset({"bias_gradient_not_summed", "bias_gradient_kept_as_a_row"})
 
-# torch's x·s + (b − mean·s) has the same bound, so that these two forms of theirs lose nothing that it does not lose
-AS_WIDE = frozenset({("batch_norm", "variance_in_one_pass"), ("group_norm", "variance_in_one_pass")})
-
 
 @dataclass(frozen=True)
 class Mutant:
@@ -39,7 +36,7 @@ def numpy_mutants(op: Op) -> Iterator[Mutant]:
     for mistake in op.mistakes:
         yield Mutant(op.name, mistake.name, "numpy", partial(_mistaken, op, mistake))
     for form in op.forms:
-        if (op.name, form.name) not in AS_WIDE:
+        if not form.as_wide:
             yield Mutant(op.name, form.name, "numpy", partial(_written, op, form))
     for kind in GENERAL:
         if kind.fits(op):

@@ -7,7 +7,7 @@ import json
 import statistics
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 
@@ -35,30 +35,42 @@ class Kill:
 
 def kill(op: Op, mutant: Mutant, cases: int = 300, seed: int = 0, dtype: str = "float32") -> Kill:
     """Run cases until one is refused."""
-    backend = mutant.build()
-    report = Report()
+    (found,) = kills(op, [mutant], cases, seed, dtype)
+    return found
+
+
+def kills(op: Op, mutants: Iterable[Mutant], cases: int = 300, seed: int = 0, dtype: str = "float32") -> list[Kill]:
+    """Run each mutant's cases until one is refused. All are asked one case before the next: what is right of it is
+    worked out once."""
+    mutants = list(mutants)
+    found = [Kill(op.name, mutant.name, mutant.form, 0, "") for mutant in mutants]
+    alive = {k: (mutant.build(), Report()) for k, mutant in enumerate(mutants)}
     for count, (index, made) in enumerate(trials(op, Shard(op.name, dtype, seed, 0, cases)), start=1):
-        possible = within_reach(op, made, backend, report)
-        if possible is None:
-            continue
-        check_trial(op, possible, backend, report, claims.EVERY, index, known=False)
-        if report.failures:
-            return Kill(op.name, mutant.name, mutant.form, count, report.failures[0].claim)
-    return Kill(op.name, mutant.name, mutant.form, 0, "")
+        for k, (backend, report) in list(alive.items()):
+            possible = within_reach(op, made, backend, report)
+            if possible is None:
+                continue
+            check_trial(op, possible, backend, report, claims.EVERY, index, known=False)
+            if report.failures:
+                found[k] = replace(found[k], cases=count, claim=report.failures[0].claim)
+                del alive[k]
+        if not alive:
+            break
+    return found
 
 
 def score(ops: Iterable[Op], forms: Iterable[str], cases: int = 300, seed: int = 0) -> list[Kill]:
     """Every mutant of some operators."""
     makers = {"numpy": numpy_mutants, "torch": torch_mutants}
-    return [kill(op, mutant, cases, seed) for op in ops for form in forms for mutant in makers[form](op)]
+    return [each for op in ops for form in forms for each in kills(op, makers[form](op), cases, seed)]
 
 
-def summary(kills: list[Kill]) -> str:
-    killed = [each.cases for each in kills if each.cases]
+def summary(found: list[Kill]) -> str:
+    killed = [each.cases for each in found if each.cases]
     return say(
         "{killed} of {total} mutants refused; median {median} cases to the kill, at most {most}",
         killed=len(killed),
-        total=len(kills),
+        total=len(found),
         median=f"{statistics.median(killed):g}" if killed else "–",
         most=max(killed, default=0),
     )
@@ -75,12 +87,12 @@ def main(ops: tuple[str, ...], forms: tuple[str, ...], cases: int, seed: int, de
     """Print the mutation score; exit 1 if a mutant lived."""
     chosen = [catalog.get(name) for name in ops] if ops else list(catalog.every())
     with derived_bounds(chosen if derived else ()):
-        kills = score(chosen, forms, cases, seed)
-    lived = [each for each in kills if not each.cases]
+        found = score(chosen, forms, cases, seed)
+    lived = [each for each in found if not each.cases]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in kills]))
+        click.echo(json.dumps([asdict(each) for each in found]))
     else:
         for each in lived:
             click.echo(say("lived: {op} {name} ({form})", op=each.op, name=each.name, form=each.form))
-        click.echo(summary(kills))
+        click.echo(summary(found))
     sys.exit(1 if lived else 0)

@@ -4,28 +4,67 @@ An operator's `rounding` (`opcheck.operators.shared.roundoff`) is vectorised and
 definition is traced and each node's local error weighed by its adjoint (`graphs`): slower, and always there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from opcheck.operators.shared.roundoff import Bound, Rounding
-from opcheck.operators.spec import Array, Op, Params, Shape
+from opcheck.operators.spec import Array, Case, Op, Params, Shape, widened
 from opcheck.tracing import TRACED, Tracer, forward, reverse, values
 from opcheck.verification.truth.definition import Definition, places
 from opcheck.verification.truth.formats import Format
 from opcheck.verification.truth.graphs import graph_bounds
 
 _NONE = Rounding()
+MOST_CALLS = 16  # of which the bounds are kept: several claims, and all mutants of an operator, are asked the same
+
+
+class Itself:
+    """An object as the key of a cache: equal to itself only."""
+
+    def __init__(self, object: Any) -> None:
+        self.object = object
+
+    def __hash__(self) -> int:
+        return id(self.object)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Itself) and self.object is other.object
+
+
+@lru_cache(maxsize=MOST_CALLS)
+def _of_call(op: Itself, rounding: Itself, case: Itself) -> "Bounds":
+    p, shapes = op.object.checked(case.object)
+    return Bounds(op.object, p, shapes, widened(case.object.arrays), case.object)
 
 
 class Bounds:
     """The bounds of one case, for any format and tier."""
 
-    def __init__(self, op: Op, p: Params, shapes: Mapping[str, Shape], arrays: dict[str, Array], case: Any) -> None:
+    def __init__(self, op: Op, p: Params, shapes: Mapping[str, Shape], arrays: dict[str, Array], case: Case) -> None:
         self.op, self.p, self.shapes, self.arrays, self.case = op, p, shapes, arrays, case
         self.rounding = op.rounding or _NONE
         self._definition: Definition | None = None
+        self._kept: dict[Any, dict[str, Bound]] = {}
+
+    @staticmethod
+    def of(op: Op, case: Case) -> "Bounds":
+        """The bounds of a case; the same object as long as the same case is asked for."""
+        return _of_call(Itself(op), Itself(op.rounding), Itself(case))
+
+    def of_kind(self, kind: str, f: Format, along: Mapping[str, Array]) -> dict[str, Bound]:
+        """The bound of each "output", of each "gradient" for the cotangent `along`, or of each "tangent" along it."""
+        key = (kind, f, Itself(along))
+        if key not in self._kept:
+            made: dict[str, Callable[[], dict[str, Bound]]] = {
+                "output": lambda: self.outputs(f),
+                "gradient": lambda: self.gradients(f, along),
+                "tangent": lambda: self.tangents(f, along),
+            }
+            self._kept[key] = made[kind]()
+        return self._kept[key]
 
     def outputs(self, f: Format) -> dict[str, Bound]:
         """A bound on each element of each differentiable output."""

@@ -9,8 +9,8 @@ async function send(to, what) {
 }
 
 for (const question of document.querySelectorAll(".question")) {
-  const {seed, number, level, to, question: asked} = question.dataset;
-  const names = asked ? {question: Number(asked)} : {seed, number, level};
+  const {seed, number, level, kind, exercise, to, question: asked} = question.dataset;
+  const names = asked ? {question: Number(asked)} : exercise ? {exercise} : {seed, number, level, kind};
   const verdict = question.querySelector(".verdict");
   const hints = question.querySelectorAll(".hint");
   let first = true; // neither a wrong answer nor a hint so far
@@ -27,6 +27,8 @@ for (const question of document.querySelectorAll(".question")) {
     first = false;
     if (!found.ends) return;
     question.classList.add("done");
+    const score = document.querySelector(".score");
+    if (score && found.score) score.textContent = found.score;
     const next = question.querySelector(".next");
     if (next) next.hidden = false;
     if (what.skip) question.querySelector(".whole")?.setAttribute("open", "");
@@ -65,4 +67,14 @@ for (const lesson of document.querySelectorAll(".lesson")) {
     part.append(end);
     seen.observe(end);
   }
+}
+
+// A page that stands in a lesson is as high as it needs to be, within reason.
+for (const page of document.querySelectorAll("iframe.live")) {
+  page.addEventListener("load", () => {
+    const arrays = page.contentDocument.querySelector(".panels");
+    if (arrays && innerWidth < 640) page.contentWindow.scrollTo(0, arrays.getBoundingClientRect().top - 8);
+    const height = page.contentDocument.querySelector("main")?.getBoundingClientRect().bottom ?? 0;
+    if (height) page.style.height = `min(${Math.ceil(height + 24)}px, 90svh, 44rem)`;
+  });
 }

@@ -54,6 +54,12 @@ function bench(form) {
     return found.toString().replaceAll("%2C", ",").replaceAll("%5B", "[").replaceAll("%5D", "]");
   }
 
+  // The arguments without what is shown of the call, as the address of a trace has them.
+  function given() {
+    const arguments_ = [...form.querySelectorAll(".array [name], .field [data-kind], [data-argument]")].filter((field) => field.name !== "upstream");
+    return arguments_.filter((field) => field.value.trim()).map((field) => [`at.${field.name}`, field.value.trim()]);
+  }
+
   function fill(address) {
     const given = new URLSearchParams(address);
     for (const field of fields()) {
@@ -94,16 +100,17 @@ function bench(form) {
         now.contentWindow.scrollTo(0, place);
       } catch {}
       see.setAttribute("aria-busy", "false");
-      fit(now);
+      if (!place) begin(now);
     }, {once: true});
     see.append(now);
   }
 
-  // On a narrow window the page is as long as what it shows; on a wide one it scrolls by itself.
-  function fit(frame) {
-    const narrow = matchMedia("(max-width: 60em)").matches;
+  // On a narrow window there is little room: it begins with the arrays.
+  function begin(frame) {
+    if (!matchMedia("(max-width: 60em)").matches) return;
     try {
-      frame.style.height = narrow ? `${frame.contentDocument.documentElement.scrollHeight + 16}px` : "";
+      const arrays = frame.contentDocument.querySelector(".panels");
+      if (arrays) frame.contentWindow.scrollTo(0, arrays.getBoundingClientRect().top + frame.contentWindow.scrollY - 8);
     } catch {}
   }
 
@@ -147,6 +154,8 @@ function bench(form) {
       kept(String(place));
     }
     steps();
+    const traced = form.querySelector("a.traced");
+    if (traced) traced.href = `/trace?${new URLSearchParams([["of", form.dataset.of], ...given()])}`;
     if (!answer.fields) return see.setAttribute("aria-busy", "false");
     numbers(answer.fields);
     variables(answer.variables);
@@ -239,6 +248,38 @@ function bench(form) {
     return grid;
   }
 
+  // A block of a spreadsheet: rows end with a line or a semicolon, numbers with a tab, a semicolon or a space. A comma
+  // may be that of a decimal, where something else stands between the numbers.
+  function block(text) {
+    const rows = text.trim().split(/\r?\n|\r/);
+    const lines = (rows.length > 1 || text.includes("\t") ? rows : text.trim().split(";")).filter((row) => row.trim());
+    const table = lines.map((row) => {
+      const words = row.trim().split(row.includes("\t") ? "\t" : row.includes(";") ? ";" : /\s/.test(row.trim()) ? /[\s]+/ : ",");
+      return words.map((word) => word.trim().replace(/^([-+−]?\d+),(\d+)$/, "$1.$2").replace(/,$/, "").replace("−", "-"));
+    });
+    const many = table.length > 1 || table[0]?.length > 1;
+    const isNumber = (word) => word && (Number.isFinite(Number(word)) || /^-?\d+\/\d+$/.test(word));
+    return many && table.flat().every(isNumber) ? table : null;
+  }
+
+  // What is pasted fills the cells from the one that was chosen on, where it fits; else it is the new array.
+  function pasted(home, cell, rows) {
+    const table = cell?.closest("table");
+    const [top, left] = cell ? [cell.closest("tr").rowIndex, cell.closest("td").cellIndex] : [0, 0];
+    const inside = table && rows.every((row, i) => row.every((_, j) => table.rows[top + i]?.cells[left + j]));
+    touched = home.dataset.field;
+    if (inside) {
+      rows.forEach((row, i) => row.forEach((word, j) => { table.rows[top + i].cells[left + j].firstChild.value = word; }));
+      home.querySelector(".text").value = gathered(home);
+    } else {
+      cell?.blur(); // the cells are made anew
+      const text = rows.map((row) => `[${row.join(",")}]`);
+      const flat = (home.querySelector(".numbers").dataset.shape ?? "").split("x").length === 1;
+      home.querySelector(".text").value = flat && rows.length === 1 ? text[0] : `[${text.join(",")}]`;
+    }
+    ask(true);
+  }
+
   // The numbers of the fields as the text that an address holds.
   function gathered(home) {
     const shape = home.querySelector(".numbers").dataset.shape;
@@ -292,6 +333,8 @@ function bench(form) {
     const grey = (at) => Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
     const rows = Array.from({length: tall}, (_, i) => Array.from({length: wide}, (_, j) => grey(4 * (i * wide + j))));
     home.querySelector(".text").value = JSON.stringify(rows);
+    const told = {size: `${image.height}×${image.width}`, reduced: `${tall}×${wide}`};
+    home.querySelector(".aside").textContent = share < 1 ? form.dataset.reduced.replace(/\{(\w+)\}/g, (_, name) => told[name]) : "";
     ask(true);
   }
   form.addEventListener("change", (event) => {
@@ -317,6 +360,16 @@ function bench(form) {
     touched = home.dataset.field;
     if (event.target.closest(".numbers")) home.querySelector(".text").value = gathered(home);
     soon();
+  });
+  form.addEventListener("paste", (event) => {
+    const home = event.target.closest(".array");
+    const rows = home && block(event.clipboardData?.getData("text") ?? "");
+    if (!rows) return;
+    event.preventDefault();
+    pasted(home, event.target.closest(".numbers input"), rows);
+  });
+  form.addEventListener("focusout", (event) => {
+    if (event.target.closest(".numbers") && !event.target.value.trim()) event.target.value = "0"; // what counts there
   });
   form.addEventListener("keydown", (event) => {
     if (event.target.closest(".numbers")) walk(event);
@@ -368,18 +421,15 @@ function bench(form) {
     fill(location.search);
     ask(false);
   });
-  async function copied(button, text) {
-    const name = button.textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      prompt("", text);
-      return;
-    }
-    button.textContent = button.dataset.done;
-    setTimeout(() => { button.textContent = name; }, 1200);
-  }
-  find(".link").addEventListener("click", (event) => copied(event.target, location.href));
+  find(".link").addEventListener("click", (event) => sent(event.target, location.href));
+  // An exercise asks for the number that is pinned, and shows it to nobody before it is answered.
+  find(".exercise")?.addEventListener("click", (event) => {
+    const pinned = see.querySelector("iframe:last-of-type").contentDocument.querySelector("[data-asked]")?.dataset.asked ?? "";
+    const known = form.dataset.asks.split(" "); // the output first
+    const place = known.includes(pinned.split("[")[0]) ? pinned : known[0];
+    const address = query();
+    sent(event.target, new URL(`${form.dataset.exercise}?${address}${address && "&"}ask=${place}`, location.href).href);
+  });
 
   let language = "";
   function code(texts) {
@@ -402,15 +452,14 @@ function bench(form) {
   form.querySelector(".copy").addEventListener("click", (event) => copied(event.target, form.querySelector(".code pre").textContent));
 
   if (matchMedia("(max-width: 60em)").matches) for (const each of form.querySelectorAll(".folds")) each.open = false;
-  window.addEventListener("resize", () => fit(see.querySelector("iframe")));
   const first = see.querySelector("iframe");
-  first.addEventListener("load", () => fit(first));
+  first.addEventListener("load", () => begin(first));
+  begin(first);
   if (!history.state) {
     history.replaceState({place: 0}, "");
     kept("0");
   }
   fill(location.search);
   ask(null);
-  fit(first);
 }
 for (const form of document.querySelectorAll("form.panel")) bench(form);

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from opcheck.grading.assignments.assignment import parse
 from opcheck.grading.formats import wording
 from opcheck.grading.judging import rebuild
 from tests.grading.students import assignment, graded, part
@@ -46,12 +47,35 @@ def test_a_case_that_is_drawn_is_not_written_twice():
     assert lines(part(graded(text, assignment("linear")), "forward")) == []
 
 
-@pytest.mark.parametrize(("size", "start"), [(40, "x = numpy.array("), (900, "import base64, io")])
-def test_larger_ones_are_packed_and_the_largest_left_out(size, start):
-    array = np.random.default_rng(0).integers(-9, 9, size=size).astype(np.float32)
-    code = [*rebuild._arrays({"x": array})]
+@pytest.mark.parametrize(("size", "start"), [(40, "x = numpy.array("), (900, "import base64, io"), (10_000, "import")])
+def test_larger_ones_are_packed_however_large(size, start):
+    array = np.random.default_rng(0).normal(size=size).astype(np.float32)
+    code = [*rebuild._arrays({"x": array}, {})]
     assert code[0].startswith(start)
     space = {"numpy": np}
     exec("\n".join(code), space)
     assert np.array_equal(space["x"], array)
-    assert [*rebuild._arrays({"x": np.random.default_rng(0).normal(size=10_000)})] == []
+
+
+TIMED = 'convention = "functional"\n[[question]]\noperator = "linear"\npoints = { efficiency = 1 }'
+
+
+def test_a_large_case_is_made_by_a_line_for_each_array_and_is_as_small_as_it_gets():
+    right = "y = x @ weight.T\n    return y if bias is None else y + bias"
+    code = f"def linear(x, weight, bias=None):\n    if x.size > 3000: x = x * 2\n    {right}\n"
+    check = part(graded(code, parse(TIMED)), "efficiency")
+    made = lines(check)
+    assert made[1].startswith("x = numpy.random.default_rng(0).integers(")
+    space: dict = {}
+    exec(code, space)
+    exec("\n".join(made), space)
+    assert 3000 < space["x"].size < 4096 and space["out"].shape == (len(space["x"]), 1)
+    assert "How this number is computed" not in wording.detail(check)
+
+
+@pytest.mark.parametrize("array", [np.full((50, 64), 0.25, np.float32), np.arange(9.0).reshape(3, 3)[::-1]])
+def test_a_line_draws_what_it_says(array):
+    text, drawn = rebuild._drawn(array, 3)
+    space = {"numpy": np}
+    exec(f"x = {text}", space)
+    assert np.array_equal(space["x"], drawn) and drawn.dtype == array.dtype and drawn.shape == array.shape

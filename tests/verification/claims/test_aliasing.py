@@ -5,6 +5,9 @@ import pytest
 
 from opcheck.backends import load
 from opcheck.operators import catalog
+from opcheck.verification.check import Check
+from opcheck.verification.claims.aliasing import one_for_several
+from opcheck.verification.streams import trial
 from tests.verification.refusal import refusal
 
 torch = pytest.importorskip("torch")
@@ -82,6 +85,17 @@ def test_the_same_out_twice(kernel, arrays):
     candidate = kernel if arrays == "numpy" else of_tensors
     failure, seed = refusal(catalog.get("relu"), load(candidate, arrays), CASES, wanted=["state"])
     assert failure and "in arrays that an earlier call wrote its outputs into" in failure.message, seed
+
+
+def test_a_mean_of_squares_stays_above_zero():
+    """One array for parameters and second moments has the numbers of the second moments."""
+    op, seen = catalog.get("adam"), 0
+    for index in range(12):
+        check = Check(op, trial(op, "float32", 0, index), load("torch"))
+        for names, other in one_for_several(check):
+            seen += "exp_avg_sq" in names
+            assert other.trial.case.arrays.get("exp_avg_sq", np.zeros(1)).min(initial=0.0) >= 0, names
+    assert seen
 
 
 def test_what_is_right_in_one_array_agrees():

@@ -61,7 +61,12 @@ def operator_call(op: Op, words: Mapping[str, str]) -> dict[str, Any]:
 
 def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) -> ArrayTrace:
     """The trace of the program of an operator of the catalogue; the arrays that were not given are filled in."""
-    program, arrays = completed(op.name, op.program, operator_call(op, words))
+    return traced(op, operator_call(op, words), wrt)
+
+
+def traced(op: Op, given: dict[str, Any], wrt: Iterable[str] | None) -> ArrayTrace:
+    """The same of arguments that are no text any more."""
+    program, arrays = completed(op.name, op.program, given)
     notes: list[str] = []
     smooth = [output for output in op.outputs if output.differentiable]
     like = "1, −4, 9, −16, ..." if smooth[0].upstream == "squares" else "1, 2, 3, ..."
@@ -73,7 +78,7 @@ def operator_trace(op: Op, words: Mapping[str, str], wrt: Iterable[str] | None) 
             return results[0][1]
         notes.append(
             say("The output of {op} is not a single number, so the trace ends with a loss: the sum of its elements "
-                "times {like}, the upstream gradient of opcheck explain {op} --grad.", op=op.name, like=like)
+                "times {like}, the upstream gradient that the worked calculation of {op} has.", op=op.name, like=like)
         )  # fmt: skip
         terms = [np.sum(y * upstream(output, np.shape(y))) for output, y in results]
         return sum(terms[1:], start=terms[0])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from opcheck.app.filling import operator_trace
 from opcheck.errors import Refused
 from opcheck.explanation.document import prepare
+from opcheck.filling import operator_trace
 from opcheck.operators import catalog
 from opcheck.operators.fills import upstream
 from opcheck.operators.spec import results_of
