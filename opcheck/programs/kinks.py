@@ -111,12 +111,13 @@ def piecewise(
         return [fitted(passes(g), np.shape(arg)) if need and passes else None for passes, arg, need in found]
 
     def jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any], **params: Any) -> Any:
-        if blends and all(getattr(t, "is_traced", False) and t.tape.expanded for t in tangents):
-            a, b = (spread(t, np.shape(out)) for t in tangents)
-            first, _ = pieces(out, *args, **params)
-            return b if first is None else b + first(a - b)
         found = zip(pieces(out, *args, **params), tangents, strict=True)
         terms = [passes(spread(t, np.shape(out))) for passes, t in found if t is not None and passes]
+        if blends and all(getattr(t, "is_traced", False) and t.tape.expanded for t in tangents):
+            other = tangents[1].tape.input(
+                "", np.array(number(tangents[1]), dtype=np.float64)
+            )  # its error goes with it
+            return added([*terms, other]) - other
         return added(terms) if terms else None
 
     return Rule(name, forward, vjp, jvp, running, element)
