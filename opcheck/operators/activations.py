@@ -265,10 +265,6 @@ class Tanh(Activation):
             "0.001 < |x| < 44",
             lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1), lambda x, y: 1 - y * y,
         ),
-        _written(
-            "slope_by_exponentials", "in its gradient e^x overflows for large x: use 1 − tanh²(x)", "|x| < 44",
-            np.tanh, lambda x, y: 4 / (np.exp(x) + np.exp(-x)) ** 2,
-        ),
     )  # fmt: skip
     mistakes = (
         Mistake(

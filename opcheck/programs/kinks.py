@@ -100,9 +100,11 @@ def _converted_element(read: Read, at: Shape, shapes: Sequence[Shape], dtype: st
 
 def piecewise(
     name: str, forward: Callable[..., Any], pieces: Callable[..., Sequence[Passes | None]],
-    running: Callable[..., Running], element: Callable[..., Any],
+    running: Callable[..., Running], element: Callable[..., Any], blends: bool = False,
 ) -> Rule:  # fmt: skip
-    """pieces(out, *args, **params) says for each argument what passes; None where nothing does."""
+    """pieces(out, *args, **params) says for each argument what passes; None where nothing does.
+
+    `blends`: torch's maximum moves by b' + (a > b)*(a' - b'): the same number, which is rounded; so bounds read it."""
 
     def vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], **params: Any) -> list[Any]:
         found = zip(pieces(out, *args, **params), args, needed, strict=True)
@@ -111,6 +113,11 @@ def piecewise(
     def jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any], **params: Any) -> Any:
         found = zip(pieces(out, *args, **params), tangents, strict=True)
         terms = [passes(spread(t, np.shape(out))) for passes, t in found if t is not None and passes]
+        if blends and all(getattr(t, "is_traced", False) and t.tape.expanded for t in tangents):
+            other = tangents[1].tape.input(
+                "", np.array(number(tangents[1]), dtype=np.float64)
+            )  # its error goes with it
+            return added([*terms, other]) - other
         return added(terms) if terms else None
 
     return Rule(name, forward, vjp, jvp, running, element)
@@ -278,8 +285,12 @@ WITH_SLOPE = Rule(
 
 KINKS = (
     piecewise("abs", np.absolute, _of_abs, _abs_running, broadcasting(TRACED.functions["abs"])),
-    piecewise("max", np.maximum, _of_first(np.greater_equal, np.less), _extreme_running, broadcasting(maximum)),
-    piecewise("min", np.minimum, _of_first(np.less_equal, np.greater), _extreme_running, broadcasting(minimum)),
+    piecewise(
+        "max", np.maximum, _of_first(np.greater_equal, np.less), _extreme_running, broadcasting(maximum), blends=True
+    ),
+    piecewise(
+        "min", np.minimum, _of_first(np.less_equal, np.greater), _extreme_running, broadcasting(minimum), blends=True
+    ),
     piecewise("where", np.where, _of_where, _where_running, _where_element),
     piecewise("clip", lambda x, low, high: np.clip(x, low, high), _of_clip, _clip_running, _clip_element),
     *_extreme("largest", lambda x, axis, keepdims: x.max(axis=axis, keepdims=keepdims), np.argmax, maximum),

@@ -43,8 +43,12 @@ def forward(
     values: Sequence[Any],
     k: Arithmetic = FLOATS,
     numbers: Sequence[Any] | None = None,
+    blended: bool = False,
 ) -> list[Any]:
-    """Each node's tangent, given those of some leaves (by node id); None where no tangent reaches."""
+    """Each node's tangent, given those of some leaves (by node id); None where no tangent reaches.
+
+    `blended`: where both arguments of a maximum move, it moves by b' + (a > b)*(a' - b'), as torch has it: the same
+    number, which is rounded."""
     results: list[Any] = []
     for id, node in enumerate(graph.nodes):
         args = node[1]
@@ -54,7 +58,11 @@ def forward(
             continue
         row = PRIMITIVES[node[0]]
         at = numbers if row.piecewise and numbers is not None else values
-        results.append(_tangent(row, k, incoming, at[id], [at[i] for i in args]))
+        found = _tangent(row, k, incoming, at[id], [at[i] for i in args])
+        if blended and node[0] in ("max", "min") and found is not None:
+            for other in incoming:
+                found = found if other is None or other is found else k.sum(other, k.sub(found, other))
+        results.append(found)
     return results
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from opcheck.language import counted, say
 from opcheck.verification import causes
 from opcheck.verification.casefile import Trial, number_to_json, to_json
-from opcheck.verification.check import OVERFLOW, Finding
+from opcheck.verification.check import OVERFLOW, Finding, Readings
 from opcheck.verification.pace import Slow
 from opcheck.verification.verdict import Status, Verdict
 
@@ -109,6 +109,7 @@ class Report:
     flushes: bool = False  # whether the implementation makes its process treat subnormal numbers as zero
     allowed: set[str] = field(default_factory=set)  # lower precisions that are accepted
     library: dict[str, set[str]] = field(default_factory=dict)  # operator: those of torch that do the work of a call
+    readings: dict[tuple[str, str], Readings] = field(default_factory=dict)  # by operator and dtype: time they took
     blocks: set[int] = field(default_factory=set)  # sizes of the directed ones lie beside twice these many
     seconds: float = 0.0
     interrupted: bool = False

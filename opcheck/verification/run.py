@@ -17,7 +17,7 @@ from opcheck.operators.spec import Op
 from opcheck.specs import title
 from opcheck.verification import causes, claims, directed, inside
 from opcheck.verification.casefile import Trial
-from opcheck.verification.check import Check, FalseAlarm, Finding
+from opcheck.verification.check import Check, FalseAlarm, Finding, Readings
 from opcheck.verification.claims import behaviour
 from opcheck.verification.diagnosis.precision import explanation, lower_sums
 from opcheck.verification.known import recognised
@@ -167,6 +167,7 @@ def check_trial(
     """Every claim on one trial; with no index all of them, else those whose turn it is."""
     check = Check(op, made, backend, watcher)
     check.enough = lambda claim, cause: report.enough(op.name, made.dtype, claim, cause)
+    check.readings = report.readings.setdefault((op.name, made.dtype), Readings())
     failed: dict[str, str] = {}
     agreed: set[str] = set()
     try:

@@ -6,9 +6,11 @@ import pytest
 from opcheck import backends
 from opcheck.operators import catalog
 from opcheck.operators.spec import Case
+from opcheck.verification import check as check_module
 from opcheck.verification.casefile import Trial
 from opcheck.verification.check import Check, differs
 from opcheck.verification.mutation.mutants import Reference, backend
+from opcheck.verification.truth.adjudication import exact
 from opcheck.verification.truth.definition import Definition
 from opcheck.verification.truth.formats import FORMATS
 
@@ -67,3 +69,29 @@ def test_a_derivative_at_a_singular_place_is_infinite_or_nan():
     assert np.isnan(check.expected_tangents["output"])
     for got, agrees in ((np.inf, True), (np.nan, True), (1.0, False)):
         assert (check.compare("jvp", "tangent", {"output": np.array(got)}).verdict is None) is agrees
+
+
+def test_when_exact_readings_have_taken_long_the_reference_decides_what_is_far_from_right(monkeypatch):
+    """One exact mean of thousands of logarithms takes seconds, and every case of a wrong loss has some."""
+    asked = []
+    monkeypatch.setattr(check_module, "exact", lambda *which: asked.append(which) or exact(*which))
+    wrong = backends.load(lambda x: (1.01 / (1 + np.exp(-x))).astype(x.dtype), arrays="numpy")
+    trial = Trial(Case("sigmoid", {"input": np.array([0.5, 1.0])}, {}), "float32")
+
+    def verdict(spent):
+        check = Check(catalog.get("sigmoid"), trial, wrong)
+        check.readings.seconds = spent
+        return check.compare("rounding", "output", check.got).verdict
+
+    patient = verdict(spent=0.0)
+    assert len(asked) == 1
+    hurried = verdict(spent=1e9)
+    assert len(asked) == 1
+    assert (hurried.at, hurried.got) == (patient.at, patient.got)
+    assert hurried.expected == pytest.approx(patient.expected, rel=2**-45)
+
+
+def test_what_the_reference_cannot_decide_is_still_read_exactly():
+    check = convolution((1, 2, 5, 5), (2, 2, 3, 3))  # in float64, where the reference is no better than its bound
+    assert not check._is_far(1.5, 1.0, 0.2)
+    assert check._is_far(1.5, 1.0, 0.1) and check._is_far(np.nan, 1.0, 0.1)

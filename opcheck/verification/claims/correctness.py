@@ -9,6 +9,7 @@ from opcheck.language import say
 from opcheck.operators.spec import Array
 from opcheck.verification.check import Check, Finding, Overflowed, differs
 from opcheck.verification.truth.adjudication import Exact, Short, TooLong
+from opcheck.verification.truth.bounds import one_or_dict
 from opcheck.verification.truth.definition import Definition, as_float
 from opcheck.verification.truth.rearrangement import magnitudes, may_overflow
 from opcheck.verification.verdict import Status, Verdict
@@ -140,10 +141,11 @@ def second(check: Check) -> Iterator[Finding]:
     finding = Finding("second")
     sizes = magnitudes(definition.graph(), check.f)
     overflows = may_overflow(definition.graph(), [each.value for each in sizes], check.f)
+    more = check.bounds.rounding.second(check.f, one_or_dict(check.op, trial.cotangent), trial.tangents)
     for name, row in nodes.items():
         shape = trial.case.arrays[name].shape
         expected = np.array([sizes[node.id].value for node in row]).reshape(shape)
-        bound = np.array([sizes[node.id].error(check.f) for node in row]).reshape(shape)
+        bound = np.array([sizes[node.id].error(check.f) for node in row]).reshape(shape) + more.get(name, 0.0)
         wrong, ratio, free = differs(got[name], expected, bound, check.f)
         lost = wrong & np.array([overflows[node.id] for node in row], dtype=bool).reshape(shape)
         lost &= np.isnan(got[name]) | (got[name] == 0)

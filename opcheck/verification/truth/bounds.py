@@ -112,7 +112,7 @@ class Bounds:
             for id, leaf in enumerate(list(tape.nodes))
             if leaf.op == "input" and leaf.label in tangents
         }
-        traced = forward(definition.graph(), seeds, tape.tracers(), TRACED, values(definition.graph()))
+        traced = forward(definition.graph(), seeds, tape.tracers(), TRACED, values(definition.graph()), blended=True)
         return self._from_graph(
             {name: [traced[node.id] for node in row] for name, row in nodes.items()},
             {name: self.shapes[name] for name in nodes},

@@ -124,7 +124,8 @@ class Definition:
         """Which output elements depend on the way they are computed: on finite numbers that became larger than
         `largest`, on padding times a number that is not finite, which one may compute (NaN) or leave out, or on a
         number below `tiny`, which may be flushed to 0, times an infinity; or on exp(−∞) = 0 times one, where a kernel
-        skips what is masked, or on a difference that rounding, by `u`, may make 0 times one."""
+        skips what is masked, or on a difference that rounding, by `u`, may make 0 times one; or on NaN or ∞ beside
+        the −∞ of a mask, which one may add (NaN) or write in its place."""
         nodes = {
             name: [self.node(name, at) for at in places(shape)]
             for name, shape in self.shapes.items()
@@ -147,6 +148,9 @@ class Definition:
         def leaf(node: Node) -> tuple[float, bool, bool]:
             return float(node.value), False, node.op == "constant" and node.value == 0  # exp(−∞) of a mask, folded
 
+        def masks(id: int) -> bool:
+            return recorded[id].op == "constant" and float(recorded[id].value) == -math.inf
+
         def apply(node: Node, args: list[tuple[float, bool, bool]]) -> tuple[float, bool, bool]:
             numbers = [number for number, *_ in args]
             value = float(FLOATS.functions[node.op](*numbers))
@@ -155,6 +159,7 @@ class Definition:
             here |= not finite and node.op == "mul" and any(recorded[id].op == "padding" for id in node.args)
             here |= not finite and node.op == "mul" and any(0 < abs(number) < tiny for number in numbers)
             here |= not finite and node.op == "mul" and any(none for *_, none in args)
+            here |= node.op == "sum" and value != value and any(map(masks, node.args))
             none = value == 0 and node.op == "exp"
             terms = sum(map(abs, numbers)) if node.op in ("sum", "sub") and finite else 0.0
             none |= terms > 0 and abs(value) <= CANCELLED * u * terms

@@ -124,3 +124,39 @@ def test_where_rounding_decides_whether_there_is_a_number_any_answer_will_do():
     assert equal.verdict is None and equal.free == 3
     assert judged(kept_at_zero, [[2.0, 2.0, 2.0], [1.0, 2.0, 4.0]], "exact").verdict is not None
     assert judged(kept_at_zero, [[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]], "real").verdict is not None
+
+
+def test_the_gradient_of_tanh_by_expm1_is_within_its_bound():
+    """z/(z + 2): its derivative is a difference whose terms cancel, and loses no more digits than 1 − y²."""
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng().normal(size=50_000).astype(np.float32)
+    g = np.ones(x.shape)
+    given = torch.tensor(x, requires_grad=True)
+    z = torch.expm1(2 * given)
+    (got,) = torch.autograd.grad((z / (z + 2)).sum(), given)
+    tanh, exactly = catalog.get("tanh"), x.astype(np.float64)
+    bound = tanh.rounding.vjp(tanh, tanh.parameters({}), F32, g, input=exactly)["input"].error
+    assert np.all(np.abs(got.numpy() - tanh.vjp(tanh.parameters({}), g, input=exactly)["input"]) <= bound)
+
+
+def test_the_second_derivative_of_tanh_by_expm1_is_within_its_bound():
+    torch = pytest.importorskip("torch")
+
+    def tanh(x):
+        z = torch.expm1(2 * x)
+        return z / (z + 2)
+
+    trial = Trial(Case("tanh", {"input": np.array([2.0**-11])}, {}), "float32", cotangent={"output": np.ones(1)},
+                  tangents={"input": np.ones(1)})  # fmt: skip
+    check = Check(catalog.get("tanh"), trial, load(tanh, arrays="torch"))
+    assert [finding.verdict for finding in correctness.second(check)] == [None]
+
+
+def test_a_maximum_moves_as_torch_has_it_which_is_rounded():
+    """b' + (a > b)·(a' − b') is a', but for a rounding: 1 + .096 − .096 is no 1."""
+    adam, one = catalog.get("adam"), np.ones(1)
+    case = Case("adam", {"param": one, "gradient": 4 * one, "max_exp_avg_sq": 2 * one}, {"amsgrad": True})
+    tangents = {"param": one, "gradient": -12 * one, "max_exp_avg_sq": one}
+    p, shapes = adam.checked(case)
+    error = Bounds(adam, p, shapes, case.arrays, case).tangents(F32, tangents)["max_exp_avg_sq"].error
+    assert F32.u <= error[0] <= 4 * F32.u

@@ -48,3 +48,14 @@ def test_a_difference_that_rounding_may_make_0_is_undecided_beside_an_infinity()
     definition = Definition(op, op.case(x, (3,), np.array([-np.inf] * 3)))
     found = definition.undecided(2.0**128, 2.0**-126, 2.0**-24)["output"]
     assert found.tolist() == [[True, True, True], [False, False, False]]
+
+
+def test_what_stands_under_a_mask_may_be_added_to_it_or_overwritten():
+    """∞ − ∞ is NaN by addition, and −∞ where the mask is written over the score."""
+    op = catalog.get("scaled_dot_product_attention")
+    case = Case(op.name, {"query": np.array([[-np.inf]]), "key": np.array([[1.0], [-1.0]]),
+                          "value": np.array([[1.0], [2.0]])}, {"is_causal": True})  # fmt: skip
+    assert np.isnan(Definition(op, case).outputs()["output"]).all()
+    assert Definition(op, case).undecided(largest=3e38)["output"].all()
+    seen = case._replace(params={})
+    assert not Definition(op, seen).undecided(largest=3e38)["output"].any()

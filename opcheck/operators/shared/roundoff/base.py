@@ -63,6 +63,11 @@ class Rounding:
     def jvp(self, op: Op, p: Params, f: Format, tangents: dict[str, Array], /, *args: Any, **arrays: Any) -> Any:
         return None
 
+    def second(self, f: Format, cotangent: Any, tangents: dict[str, Array]) -> Mapping[str, Array]:
+        """What the gradient's own derivative may be off by besides, in forms that are no rearrangement of the
+        definition."""
+        return {}
+
 
 def absolute(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Absolute values of the real arrays."""
