@@ -29,7 +29,7 @@ def test_two_readings_that_differ(tmp_path):
     other = "\n    def element(self, p, at, *, input):\n        return input[at] / 3\n"
     (tmp_path / "mine.py").write_text(WHOLE.replace("\n    def sample", other + "\n    def sample"))
     half = f"{tmp_path}/mine.py:Half"
-    with pytest.raises(Refused, match=r"Half gives different values over arrays.* is [\d.-]+ and [\d.-]+\..*mend"):
+    with pytest.raises(Refused, match=r"Half gives different values over arrays.* is [\d.-]+ and [\d.-]+\..*fix"):
         opcheck.verify(half, lambda x: x / 3, arrays="numpy", cases=20, claims=["exact"])
 
 

@@ -62,7 +62,7 @@ def _from_memory(check: Check, layout: str) -> Finding:
         except NoCounterpart:
             return finding
         finding = check.compare("layout", "gradient", gradients)
-    if finding.verdict is None and check.op.is_derivative(check.p) and layout == one_of(check):
+    if finding.verdict is None and check.trial.tangents and check.op.is_derivative(check.p) and layout == one_of(check):
         with suppress(NoCounterpart):
             return check.compare("layout", "tangent", session.jvp(check.trial.tangents))
     return finding
