@@ -40,6 +40,7 @@ class Recording:
         written: Callable[..., Any] | None = None, literal: bool = False, **variant: Any,
     ) -> None:  # fmt: skip
         self.op, self.tape = op, ArrayTape(expanded, literal=literal)
+        self.tape.torn = expanded and not op.elsewhere  # what torch has there is no matter of a program of one's own
         self.inputs = {
             name: self.tape.input(name, array) if array.dtype.kind == "f" else array for name, array in arrays.items()
         }

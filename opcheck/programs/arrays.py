@@ -34,9 +34,10 @@ class ArrayNode(NamedTuple):
 class ArrayTape:
     """The list that traced arrays write on. `expanded`: an operator of the catalogue is not one line of it, but the
     lines of its own program. `literal`: every line is as it was written, for people to read; else what is known by
-    another name, as 1/(1 + exp(−x)) is, may be recorded by it."""
+    another name, as 1/(1 + exp(−x)) is, may be recorded by it. `torn`: at a tie any subgradient is right, so bounds are
+    as wide as they are apart; else the one that the definition has."""
 
-    __slots__ = ("decided", "expanded", "literal", "names", "nodes")
+    __slots__ = ("decided", "expanded", "literal", "names", "nodes", "torn")
 
     def __init__(
         self, expanded: bool = False, decided: Callable[[bool | int], None] | None = None, literal: bool = True
@@ -44,6 +45,7 @@ class ArrayTape:
         self.nodes: list[ArrayNode] = []
         self.expanded = expanded
         self.literal = literal
+        self.torn = False
         self.decided = decided  # is told what a program decides by; None: it must hold for every value
         self.names: dict[int, str] = {}  # of nodes that a person has a name for
 

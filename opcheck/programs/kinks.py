@@ -1,11 +1,13 @@
 """Operations with kinks: what passes where. Masks are recorded, so that a sweep says which elements they let through.
 
-At ties the first maximum takes the gradient, and abs'(0) = 0, as torch has it. Where rounding may decide a comparison
-otherwise, the result may be that of either branch.
+At ties the first maximum takes the gradient, and abs'(0) = 0, as torch has it; on a tape that is `torn`, bounds allow
+every other subgradient as well. Where rounding may decide a comparison otherwise, the result may be that of either
+branch.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,16 @@ def _comparison(f: Format, out: Any, a: Running, b: Running) -> Running:
     return Running(out, np.where((np.abs(a.value - b.value) <= room) & (room > 0), 1.0, 0.0), unit=1.0)
 
 
+def _torn(f: Format, out: Any, a: Running, b: Running) -> Running:
+    """Undecided where the two may be equal, exact or not."""
+    return Running(out, np.where(np.abs(a.value - b.value) <= a.error(f) + b.error(f), 1.0, 0.0), unit=1.0)
+
+
+def _torn_sign(f: Format, out: Any, x: Running) -> Running:
+    e = x.error(f)
+    return Running(out, np.where(np.abs(x.value) <= e, np.where(e > 0, 2.0, 1.0), 0.0), unit=1.0)
+
+
 def _sign(f: Format, out: Any, x: Running) -> Running:
     e = x.error(f)
     return Running(out, np.where((np.abs(x.value) <= e) & (e > 0), 2.0, 0.0), unit=1.0)
@@ -95,6 +107,24 @@ def _converted_element(read: Read, at: Shape, shapes: Sequence[Shape], dtype: st
     return float(read(0, at))
 
 
+# What numpy calls by these names is recorded by its own rule: so these are other functions with the same results.
+TORN: dict[Callable[[Any, Any], Any], Rule] = {
+    ufunc: decision(f"torn_{ufunc.__name__}", partial(ufunc), _torn)
+    for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal)
+}
+TORN_SIGN = decision("torn_sign", partial(np.sign), _torn_sign, _sign_element)
+
+
+def is_torn(*args: Any) -> bool:
+    """Whether any subgradient is right where these are recorded."""
+    return any(getattr(x, "is_traced", False) and x.tape.torn for x in args)
+
+
+def compared(ufunc: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """A comparison by which differentiation chooses what passes."""
+    return applied(TORN[ufunc], a, b) if is_torn(a, b) else ufunc(a, b)
+
+
 # --- choices: one of several values passes --------------------------------------------------------------------------
 
 
@@ -128,6 +158,8 @@ def only(mask: Any) -> Passes:
 
 
 def _of_abs(out: Any, x: Any) -> list[Passes]:
+    if is_torn(x):
+        return [lambda t: t * applied(TORN_SIGN, x)]
     if (number(x) == 0).any():
         return [lambda t: np.where(np.equal(x, 0.0), 0.0, t * np.sign(x))]
     return [lambda t: t * np.sign(x)]
@@ -142,7 +174,7 @@ def _of_first(before: Callable[[Any, Any], Any], behind: Callable[[Any, Any], An
 
     def pieces(out: Any, a: Any, b: Any) -> list[Passes]:
         if not np.isnan(number(out)).any():
-            return [only(before(a, b)), only(behind(a, b))]
+            return [only(compared(before, a, b)), only(compared(behind, a, b))]
         first, second = number(a), number(b)
         mask = np.isnan(first) | ~(behind(first, second) | np.isnan(second))
         return [only(mask), only(~mask)]
@@ -178,7 +210,8 @@ def _where_element(read: Read, at: Shape, shapes: Sequence[Shape]) -> Any:
 
 def _of_clip(out: Any, x: Any, low: float, high: float) -> list[Passes]:
     """A bound itself lets through, as torch.clamp has it."""
-    bounds = [*([x >= low] if low > -np.inf else []), *([x <= high] if high < np.inf else [])]
+    bounds = [*([compared(np.greater_equal, x, low)] if low > -np.inf else []),
+              *([compared(np.less_equal, x, high)] if high < np.inf else [])]  # fmt: skip
     return [only(bounds[0] * bounds[1] if len(bounds) == 2 else bounds[0]) if bounds else lambda t: t]
 
 
@@ -217,13 +250,18 @@ def _extreme(
         there = first.reshape([numbers.shape[k] for k in (*rest, *axes)])
         return there.transpose(np.argsort([*rest, *axes]))
 
+    def torn_running(f: Format, out: Any, x: Running, axis: Any) -> Running:
+        """Undecided where several may be it."""
+        may = contenders(sign, x.value, np.broadcast_to(x.error(f), out.shape), axis)
+        several = may.sum(axis=axes_of(out.shape, axis), keepdims=True) > 1
+        return Running(out, np.where(may & several, 1.0, 0.0), unit=1.0)
+
     def mask_running(f: Format, out: Any, x: Running, axis: Any) -> Running:
         """Undecided where several may be it, and one of these is not exact."""
         e = np.broadcast_to(x.error(f), out.shape)
         may, axes = contenders(sign, x.value, e, axis), axes_of(out.shape, axis)
-        several = may.sum(axis=axes, keepdims=True) > 1
         moved = np.max(np.where(may, e, 0.0), axis=axes, keepdims=True, initial=0.0) > 0
-        return Running(out, np.where(may & several & moved, 1.0, 0.0), unit=1.0)
+        return Running(out, np.where(moved, torn_running(f, out, x, axis).base, 0.0), unit=1.0)
 
     def running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:
         e = np.broadcast_to(x.error(f), x.value.shape)
@@ -235,15 +273,19 @@ def _extreme(
         return choice(*[read(0, place) for place in reduced_places(at, shapes[0], axis, keepdims)])
 
     place = decision(f"first_{name}", mask, mask_running)
+    torn = decision(f"torn_first_{name}", mask, torn_running)
+
+    def chosen(x: Any, axis: Any) -> Any:
+        return applied(torn if is_torn(x) else place, x, axis=axis)
 
     def vjp(g: Any, out: Any, args: Sequence[Any], needed: Sequence[bool], axis: Any, keepdims: bool) -> list[Any]:
         (x,) = args
-        return [np.where(applied(place, x, axis=axis), spread_back(g, np.shape(x), axis), 0.0)]
+        return [np.where(chosen(x, axis), spread_back(g, np.shape(x), axis), 0.0)]
 
     def jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any], axis: Any, keepdims: bool) -> Any:
-        return np.where(applied(place, args[0], axis=axis), tangents[0], 0.0).sum(axis=axis, keepdims=keepdims)
+        return np.where(chosen(args[0], axis), tangents[0], 0.0).sum(axis=axis, keepdims=keepdims)
 
-    return [Rule(name, forward, vjp, jvp, running, element), place]
+    return [Rule(name, forward, vjp, jvp, running, element), place, torn]
 
 
 # --- what only differentiation sees -------------------------------------------------------------------------------
@@ -298,6 +340,8 @@ KINKS = (
     *(decision(ufunc.__name__, ufunc, _comparison)
       for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal, np.equal, np.not_equal)),
     *(decision(ufunc.__name__, ufunc, _logical) for ufunc in (np.logical_and, np.logical_or, np.logical_not)),
+    *TORN.values(),
+    TORN_SIGN,
     decision("sign", np.sign, _sign, _sign_element),
     decision("floor", np.floor, _whole(np.floor), broadcasting(TRACED.functions["floor"])),
     decision("ceil", np.ceil, _whole(np.ceil), broadcasting(TRACED.functions["ceil"])),

@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -302,14 +304,17 @@ def test_a_run_that_was_ended_goes_on_where_it_stopped(tmp_path, homework, how):
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        done = [process.stdout.readline().strip() for _ in range(3)]
+        told = [process.stdout.readline().strip() for _ in range(3)]
         if how is signal.SIGINT:
             os.killpg(process.pid, how)  # as a terminal does
         else:
             os.kill(process.pid, how)
         # To the end of the pipe, which all processes hold: none of them outlives the run.
         rest, _ = process.communicate(timeout=120)
-    done += [line for line in rest.split() if line in names]
+    told += [line for line in rest.split() if line in names]
+    with closing(sqlite3.connect(tmp_path / "j.db")) as kept:  # the end may come between record and print
+        done = [student for (student,) in kept.execute("SELECT student FROM results")]
+    assert set(told) <= set(done)
     assert ("interrupted" in rest) == (how is signal.SIGINT)
     again = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
     *graded_again, last = again.stdout.split()
