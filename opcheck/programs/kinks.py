@@ -7,7 +7,6 @@ branch.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,12 +106,12 @@ def _converted_element(read: Read, at: Shape, shapes: Sequence[Shape], dtype: st
     return float(read(0, at))
 
 
-# What numpy calls by these names is recorded by its own rule: so these are other functions with the same results.
+# No program is made of these: only sweeps on a torn tape record them.
 TORN: dict[Callable[[Any, Any], Any], Rule] = {
-    ufunc: decision(f"torn_{ufunc.__name__}", partial(ufunc), _torn)
+    ufunc: decision(f"torn_{ufunc.__name__}", ufunc, _torn)
     for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal)
 }
-TORN_SIGN = decision("torn_sign", partial(np.sign), _torn_sign, _sign_element)
+TORN_SIGN = decision("torn_sign", np.sign, _torn_sign, _sign_element)
 
 
 def is_torn(*args: Any) -> bool:
@@ -285,7 +284,7 @@ def _extreme(
     def jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any], axis: Any, keepdims: bool) -> Any:
         return np.where(chosen(args[0], axis), tangents[0], 0.0).sum(axis=axis, keepdims=keepdims)
 
-    return [Rule(name, forward, vjp, jvp, running, element), place, torn]
+    return [Rule(name, forward, vjp, jvp, running, element), place]
 
 
 # --- what only differentiation sees -------------------------------------------------------------------------------
@@ -340,8 +339,6 @@ KINKS = (
     *(decision(ufunc.__name__, ufunc, _comparison)
       for ufunc in (np.less, np.greater, np.less_equal, np.greater_equal, np.equal, np.not_equal)),
     *(decision(ufunc.__name__, ufunc, _logical) for ufunc in (np.logical_and, np.logical_or, np.logical_not)),
-    *TORN.values(),
-    TORN_SIGN,
     decision("sign", np.sign, _sign, _sign_element),
     decision("floor", np.floor, _whole(np.floor), broadcasting(TRACED.functions["floor"])),
     decision("ceil", np.ceil, _whole(np.ceil), broadcasting(TRACED.functions["ceil"])),
