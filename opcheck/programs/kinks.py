@@ -143,9 +143,8 @@ def piecewise(
         found = zip(pieces(out, *args, **params), tangents, strict=True)
         terms = [passes(spread(t, np.shape(out))) for passes, t in found if t is not None and passes]
         if blends and all(getattr(t, "is_traced", False) and t.tape.expanded for t in tangents):
-            other = tangents[1].tape.input(
-                "", np.array(number(tangents[1]), dtype=np.float64)
-            )  # its error goes with it
+            # a number of its own, added and taken off again: its error goes with it
+            other = tangents[1].tape.input("", np.array(number(tangents[1]), dtype=np.float64))
             return added([*terms, other]) - other
         return added(terms) if terms else None
 
@@ -234,6 +233,12 @@ def contenders(sign: float, value: Any, error: Any, axis: Any) -> Any:
     return sign * value + error >= sure
 
 
+def rivals(sign: float, value: Any, error: Any, axis: Any) -> Any:
+    """Which elements may be the extreme one of a row in which several may be it."""
+    may = contenders(sign, value, np.broadcast_to(error, value.shape), axis)
+    return may & (may.sum(axis=axes_of(value.shape, axis), keepdims=True) > 1)
+
+
 def _extreme(
     name: str, forward: Callable[..., Any], best: Callable[..., Any], choice: Callable[..., Any]
 ) -> list[Rule]:  # fmt: skip
@@ -251,16 +256,13 @@ def _extreme(
 
     def torn_running(f: Format, out: Any, x: Running, axis: Any) -> Running:
         """Undecided where several may be it."""
-        may = contenders(sign, x.value, np.broadcast_to(x.error(f), out.shape), axis)
-        several = may.sum(axis=axes_of(out.shape, axis), keepdims=True) > 1
-        return Running(out, np.where(may & several, 1.0, 0.0), unit=1.0)
+        return Running(out, np.where(rivals(sign, x.value, x.error(f), axis), 1.0, 0.0), unit=1.0)
 
     def mask_running(f: Format, out: Any, x: Running, axis: Any) -> Running:
         """Undecided where several may be it, and one of these is not exact."""
-        e = np.broadcast_to(x.error(f), out.shape)
-        may, axes = contenders(sign, x.value, e, axis), axes_of(out.shape, axis)
-        moved = np.max(np.where(may, e, 0.0), axis=axes, keepdims=True, initial=0.0) > 0
-        return Running(out, np.where(moved, torn_running(f, out, x, axis).base, 0.0), unit=1.0)
+        undecided, e = rivals(sign, x.value, x.error(f), axis), x.error(f)
+        moved = np.max(np.where(undecided, e, 0.0), axis=axes_of(out.shape, axis), keepdims=True, initial=0.0) > 0
+        return Running(out, np.where(undecided & moved, 1.0, 0.0), unit=1.0)
 
     def running(f: Format, out: Any, x: Running, axis: Any, keepdims: bool) -> Running:
         e = np.broadcast_to(x.error(f), x.value.shape)
